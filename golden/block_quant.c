@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// block_quant - 64 rows to an operand block (rtl/block_quant.sv)
+//
+// The exponent comes from the or of all x ^ sign(x): 15 magnitude bits stay. Rounding half up may carry a number into
+// 2^15, which is clamped to 32767, half an LSB's error at most; this is part of the rounding and not a saturation.
+#include "golden.h"
+
+void block_quant(struct operand *out, const int32_t row[HEAD_DIM]) {
+  uint32_t all = 0;
+  for (int i = 0; i < HEAD_DIM; i++) all |= (uint32_t)(row[i] < 0 ? ~row[i] : row[i]);
+  int e = bit_length(all) - 15;
+  if (e < 0) e = 0;
+  out->e = (uint8_t)e;
+  for (int i = 0; i < HEAD_DIM; i++) {
+    int64_t m = round_shift(row[i], e);
+    out->m[i] = (int16_t)(m > INT16_MAX ? INT16_MAX : m);
+  }
+}

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// golden - the integer models: what the RTL computes, one file per block under the block's name
+//
+// Each function is the arithmetic of one RTL block and nothing of its timing; the RTL equals it bit for bit. They are
+// declared here in the order of the data flow. Number formats: fixed.h. Dimensions: T position, C width, NH heads (C =
+// 64 NH), L layers, V vocabulary. All pointers are the caller's; outputs come first and do not alias inputs; nothing
+// fails, nothing allocates but gpt2_core_create.
+#ifndef GPT2RTL_GOLDEN_H
+#define GPT2RTL_GOLDEN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "fixed.h"
+#include "image.h"
+
+enum {
+  MAX_CTX = 1024,
+  MAX_HEADS = 25,                          // gpt2-xl
+  MAX_WIDTH = MAX_HEADS * HEAD_DIM,
+  MAX_TOP_K = 64,
+};
+
+// 64 numbers with one exponent: the engine's right-hand side.
+struct operand {
+  int16_t m[HEAD_DIM];                     // value = m * 2^(e - F)
+  uint8_t e;                               // 0..15
+};
+
+// ---------------------------------------------------------------------------------------------------------- arithmetic
+
+// 2^-t as Q.22 (1.0 = 2^22), t >= 0 with 16 fraction bits. Relative error < 8e-6 + half an LSB.
+uint32_t exp2_neg(uint64_t t);
+
+// round(2^31 / x) within 2^-15 relative, for x in [2^15, 2^16); result in (2^15, 2^16].
+uint32_t reciprocal(uint32_t x);
+
+// 1/sqrt(m / 2^30) as Q.22 for m in [2^30, 2^32): a table and one Newton step; relative error < 5e-7.
+uint32_t rsqrt(uint32_t m);
+
+// ------------------------------------------------------------------------------------------------- stream and engine
+
+// Where things stand in the image, in beats (the layout of model/image.h).
+struct weight_stream {
+  uint64_t ln1, qkv, ln2, proj, mlp1, ln_next, mlp2;   // of one layer; ln1 is where its ln_1 parameters stand
+};
+void weight_stream_layer(struct weight_stream *w, const struct image_header *h, uint32_t layer);
+
+// Beats of an N x K matrix, side beats included.
+uint64_t weight_stream_beats(const struct image_header *h, uint64_t n_rows, uint64_t n_cols);
+
+// One matrix in the image.
+struct matrix {
+  const struct image *image;
+  uint64_t base;                           // its first beat
+  uint32_t n_rows, n_blocks;               // rows; columns / 64
+  bool by_columns;
+};
+const int8_t *matrix_block(const struct matrix *m, uint32_t row, uint32_t block);   // 64 weights
+uint32_t matrix_side(const struct matrix *m, uint32_t row);                         // bias << 16 | scale
+uint32_t side_word(const struct image *image, uint64_t base, uint64_t index);       // word `index` of beats from `base`
+
+// sum_k (sum_i w_k[i] * x[k].m[i]) << x[k].e, 52 bits; w_k = w[k]. *e_max receives the largest exponent.
+int64_t matvec_row(int *e_max, const int8_t *const *w, const struct operand *x, uint32_t n_blocks);
+
+// The engine's sum as a row: acc * scale / 2^extra + bias. n_blocks is the number of operand blocks summed (it bounds
+// acc), extra the binary places by which the operand's F and a job's own factor exceed 16 (RESCALE_*).
+enum { RESCALE_LINEAR = 0, RESCALE_SCORES = 3, RESCALE_PV = PROB_FRAC - ROW_FRAC };
+int32_t rescale_row(int64_t acc, int e_max, uint32_t n_blocks, uint16_t scale, uint16_t bias, int extra,
+                    struct saturation *sat);
+
+// y = W x + b for a whole matrix.
+void rescale_matrix(int32_t *y, const struct matrix *m, const struct operand *x, struct saturation *sat);
+
+// 64 rows (31 bits) as an operand: the smallest exponent with which all fit int16, rounded half up.
+void block_quant(struct operand *out, const int32_t row[HEAD_DIM]);
+
+// ------------------------------------------------------------------------------------------------------------- blocks
+
+struct residual {
+  int32_t x[MAX_WIDTH];                    // Q14.12
+  int64_t sum;
+  uint64_t sum_sq;
+};
+
+// One int8 row of a table, dequantised to rows: y[C].
+void token_embedding(int32_t *y, const struct matrix *table, uint32_t id);
+// The residual becomes one 16-bit row of the position table (n_ctx rows x 2C columns).
+void pos_embedding(struct residual *r, const struct matrix *table, uint32_t position, struct saturation *sat);
+
+// x += row, rounded to Q14.12; sum and sum of squares of the new x, all C of them.
+void residual_add(struct residual *r, const int32_t *row, uint32_t width, struct saturation *sat);
+
+// LayerNorm of the residual with gain and bias words (image.h, 4) from beat `params`: C / 64 operand blocks.
+void layernorm(struct operand *out, const struct residual *r, const struct image *image, uint64_t params,
+               struct saturation *sat);
+void final_layernorm(struct operand *out, const struct residual *r, const struct image *image, struct saturation *sat);
+
+// int8 vectors with their scales; T grows by one a token.
+struct kv_head {
+  int8_t k[MAX_CTX][HEAD_DIM], v[MAX_CTX][HEAD_DIM];
+  uint16_t k_scale[MAX_CTX], v_scale[MAX_CTX];
+};
+// 64 rows as int8 and a scale: q = round(127 x / max|x|).
+void kv_quantize(int8_t q[HEAD_DIM], uint16_t *scale, const int32_t row[HEAD_DIM]);
+void kv_cache_write(struct kv_head *kv, uint32_t t, const int32_t k[HEAD_DIM], const int32_t v[HEAD_DIM]);
+
+// One head's query block, and its key and value written at position t.
+void qkv_linear(struct operand *q, struct kv_head *kv, const struct matrix *qkv, const struct operand *x, uint32_t head,
+                uint32_t t, struct saturation *sat);
+
+// p[i] = exp(s[i] - max s) * v_scale[i] as operand blocks (ceil(n / 64), zero beyond n); returns 1 / sum exp as a scale.
+uint16_t softmax(struct operand *p, const int32_t *score, const uint16_t *v_scale, uint32_t n, struct saturation *sat);
+
+// One head's attention over positions 0 .. n-1: its operand block for the projection.
+void attention_core(struct operand *out, const struct operand *q, const struct kv_head *kv, uint32_t n,
+                    struct saturation *sat);
+
+int32_t gelu(int32_t row);
+// y[C] = W2 gelu(W1 x + b1) + b2.
+void mlp_ffn(int32_t *y, const struct matrix *w1, const struct matrix *w2, const struct operand *x,
+             struct saturation *sat);
+
+// logits[V], rows.
+void final_linear(int32_t *logits, const struct image *image, const struct operand *x, struct saturation *sat);
+
+// top_k = 1 is argmax. inv_t = round(log2(e) / temperature * 2^16), 24 bits. Of equal logits the lower id comes first.
+struct sampling {
+  uint32_t top_k, inv_t;
+  uint64_t state;                          // xorshift64, never 0; advanced once per choice with top_k > 1
+};
+uint64_t sampling_seed(uint64_t seed);     // any seed as a state (splitmix64)
+uint32_t sampling_inv_t(double temperature);
+uint32_t sampling_choose(struct sampling *s, const int32_t *logits, uint32_t n_vocab);
+
+// -------------------------------------------------------------------------------------------------------------- wiring
+
+struct gpt2_core {
+  const struct image *image;
+  struct kv_head *kv;                      // [L][NH]
+  struct residual residual;
+  struct saturation sat;
+  int32_t *logits;                         // [V], valid after a step with head
+  // Called after the embedding (layer -1) and after each layer with the hidden state x[C], Q14.12; may be NULL.
+  void (*hidden)(void *ctx, int layer, const int32_t *x);
+  void *hidden_ctx;
+};
+int gpt2_core_create(struct gpt2_core *core, const struct image *image, struct err *err);
+void gpt2_core_destroy(struct gpt2_core *core);
+void transformer_block(struct gpt2_core *core, uint32_t layer, uint32_t position);
+// One token: embeds id at position, runs all layers, and the head where wanted.
+void gpt2_core_step(struct gpt2_core *core, uint32_t id, uint32_t position, bool head);
+
+#endif

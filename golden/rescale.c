@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// rescale - from the engine's 52-bit sums to rows, Q14.16 (rtl/rescale.sv)
+//
+// Two roundings: to 32 bits before the 12-bit mantissa (a direct product would pass 64 bits), and to 16 fraction bits
+// behind it. The first shift is what bounds the sum: |acc| <= 2^28 * n_blocks * 2^e_max (really 64 * 127 * 32767 where
+// weights are symmetric), and up to 8 blocks still fit 32 bits unshifted.
+#include "golden.h"
+
+int32_t rescale_row(int64_t acc, int e_max, uint32_t n_blocks, uint16_t scale, uint16_t bias, int extra,
+                    struct saturation *sat) {
+  int over = log2_ceil(n_blocks) - 3;
+  int first = e_max + (over > 0 ? over : 0);                         // 0..19
+  int64_t a = round_shift(acc, first);
+  // A weight of -128, which the compiler never writes, could pass 2^31 by a little: saturate as the RTL does.
+  a = saturate(a, INT32_MAX, &sat->row);
+  // value = acc * 2^-F * mantissa * 2^(e - 35); a row has 16 fraction bits and extra = F - 16 + the job's factor
+  int second = SCALE_BIAS + extra - scale_exponent(scale) - first;   // -15..47
+  int64_t y = round_shift(a * scale_mantissa(scale) * (1 << 15), second + 15);
+  return (int32_t)saturate(y + half_to_row(bias), ROW_MAX, &sat->row);
+}
+
+void rescale_matrix(int32_t *y, const struct matrix *m, const struct operand *x, struct saturation *sat) {
+  const int8_t *w[4 * MAX_HEADS];
+  for (uint32_t r = 0; r < m->n_rows; r++) {
+    int e_max;
+    for (uint32_t k = 0; k < m->n_blocks; k++) w[k] = matrix_block(m, r, k);
+    int64_t acc = matvec_row(&e_max, w, x, m->n_blocks);
+    uint32_t side = matrix_side(m, r);
+    y[r] = rescale_row(acc, e_max, m->n_blocks, (uint16_t)side, (uint16_t)(side >> 16), RESCALE_LINEAR, sat);
+  }
+}

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// transformer_block - the wiring of one layer (rtl/transformer_block.sv)
+#include "golden.h"
+
+void transformer_block(struct gpt2_core *core, uint32_t layer, uint32_t position) {
+  const struct image *image = core->image;
+  const uint32_t heads = image->header.n_head, width = image->header.n_embd;
+  struct weight_stream w;
+  struct operand x[MAX_HEADS], o[MAX_HEADS];
+  int32_t row[MAX_WIDTH];
+  weight_stream_layer(&w, &image->header, layer);
+  const struct matrix qkv = {image, w.qkv, 0, heads, false};
+  const struct matrix proj = {image, w.proj, width, heads, true};
+  const struct matrix mlp1 = {image, w.mlp1, 4 * width, heads, false};
+  const struct matrix mlp2 = {image, w.mlp2, width, 4 * heads, true};
+
+  layernorm(x, &core->residual, image, w.ln1, &core->sat);
+  for (uint32_t h = 0; h < heads; h++) {
+    struct kv_head *kv = &core->kv[layer * heads + h];
+    struct operand q;
+    qkv_linear(&q, kv, &qkv, x, h, position, &core->sat);
+    attention_core(&o[h], &q, kv, position + 1, &core->sat);
+  }
+  rescale_matrix(row, &proj, o, &core->sat);
+  residual_add(&core->residual, row, width, &core->sat);
+
+  layernorm(x, &core->residual, image, w.ln2, &core->sat);
+  mlp_ffn(row, &mlp1, &mlp2, x, &core->sat);
+  residual_add(&core->residual, row, width, &core->sat);
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// image - the memory image: everything the hardware reads, in the order in which it reads it
+//
+// The image is a sequence of beats of `lanes` bytes (lanes = 64 * segments). All addresses are beat addresses, counted
+// from the first beat behind the header: the hardware never sees the header. Little-endian throughout.
+//
+//   1. File: struct image_header (4096 bytes), then n_beats beats. The KV cache follows in memory (kv_base ..) but is
+//      not in the file.
+//   2. A matrix of N rows x K columns (int8, row scaled) is cut into groups of `segments` rows and blocks of 64 columns;
+//      the beat of group g, block k holds in segment s (bytes 64 s .. 64 s + 63) row g * segments + s, columns
+//      64 k .. 64 k + 63. N is padded with zero rows to whole groups.
+//        by rows:     for g: for k: beat(g, k)
+//        by columns:  for k: for g: beat(g, k)
+//   3. A side beat holds 16 * segments words of 32 bits: word i = scale (bits 15..0) and bias (bits 31..16) of row
+//      i of the next 16 groups. By rows it stands before the first beat of groups 0, 16, 32, ...; by columns the same
+//      but only within the last block of columns.
+//   4. LayerNorm parameters travel in the same words: element i has gain (bits 15..0) and bias (bits 31..16), both
+//      halfs; ceil(C / (16 * segments)) beats.
+//   5. Order of the regions, each starting where the one before ends:
+//        wpe       pos_embedding: n_ctx rows x 2C by rows, 16 bits an element: block 2k holds the high bytes of
+//                  elements 64k .. 64k+63, block 2k+1 the low bytes, both signed: x = (256 high + low) * scale
+//        wte       only when the head is not tied: V rows x C by rows
+//        stream    ln_1(0), then for each layer l:
+//                    qkv(h) for h = 0..H-1: 192 rows x C by rows: 64 of Q, 64 of K, 64 of V of head h
+//                    ln_2(l)
+//                    attention projection: C rows x C by columns (block k = head k)
+//                    mlp first layer: 4C rows x C by rows
+//                    ln_1(l+1), or ln_f behind the last layer
+//                    mlp second layer: C rows x 4C by columns
+//                  head: V rows x C by rows (tied: this is token_embedding's table too)
+//   6. KV cache, behind the image: for each layer and head a stretch of kv_stride beats:
+//        side beats  from 0:         word t % (16 segments) of beat t / (16 segments): K scale (15..0), V scale (31..16)
+//        K           from kv_k_off:  position t in segment t % segments of beat t / segments, 64 bytes
+//        V           from kv_v_off:  tile t / 64 is 64 / segments beats; beat j of it holds in segment s dimension
+//                                    j * segments + s, its byte t % 64 being position t
+//
+// Number formats (scale, half): golden/fixed.h. Weight w of row r is int8 * scale(r).
+#ifndef GPT2RTL_IMAGE_H
+#define GPT2RTL_IMAGE_H
+
+#include <assert.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "err.h"
+
+#define IMAGE_MAGIC 0x316c747232747067ull   // "gpt2rtl1"
+#define IMAGE_VERSION 1u
+#define IMAGE_HEADER_BYTES 4096
+
+struct image_header {
+  uint64_t magic;
+  uint32_t version;
+  uint32_t lanes;            // bytes in a beat: 64, 128, ... 4096
+  uint64_t checksum;         // XXH64, seed 0, of the header with this field zero, followed by all beats
+  uint64_t n_beats;          // beats in the file
+  uint64_t source;           // XXH64 of the weights' file this was made from: tells a stale image from a fresh one
+
+  uint32_t n_layer, n_head, n_embd, n_ctx, vocab_size, eos_id;
+  uint32_t tied;             // 1: token_embedding reads the head's table
+  float layer_norm_epsilon;
+
+  uint32_t inv_width;        // round(2^30 / C)
+  uint32_t reserved0;
+  uint64_t eps_term;         // round(epsilon * C^2 * 2^24): added to C * sum(x^2) - sum(x)^2, x in Q14.12
+
+  uint64_t wpe_base, wte_base, stream_base, head_base;   // wte_base = head_base when tied
+  uint64_t kv_base;          // = n_beats
+  uint32_t kv_k_off, kv_v_off, kv_stride, reserved1;
+  uint8_t zero[IMAGE_HEADER_BYTES - 144];
+};
+static_assert(sizeof(struct image_header) == IMAGE_HEADER_BYTES, "the header is one page");
+
+struct image {
+  struct image_header header;
+  const uint8_t *beats;      // header.n_beats * header.lanes bytes
+  void *map;                 // the mapping that owns it, or NULL
+  size_t map_bytes;
+};
+
+#endif

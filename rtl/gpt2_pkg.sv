@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// gpt2_pkg - number formats, stream types and the arithmetic that two modules share
+//
+// The C twin is golden/fixed.h: same constants, same functions. docs/numerics.md derives the widths.
+package gpt2_pkg;
+
+  // ---------------------------------------------------------------------------------------------- number formats
+
+  localparam int unsigned HeadDim   = 64;  // width of a head, an operand block, a segment of the engine
+  localparam int unsigned RowFrac   = 16;  // a row is Q14.16 signed, 31 bits: an exponent of 0..15 covers it with int16
+  localparam int unsigned RowBits   = 31;
+  localparam int unsigned ResFrac   = 12;  // the residual is Q14.12 signed, 27 bits: 1600 squares of it sum within 64
+  localparam int unsigned ResBits   = 27;
+  localparam int unsigned NormFrac  = 18;  // normalised x, Q6.18 signed
+  localparam int unsigned NormBits  = 25;
+  localparam int unsigned ProbFrac  = 28;  // exp * V scale, Q2.28
+  localparam int unsigned ExpFrac   = 22;  // an exponential: 1.0 = 2^22
+  localparam int unsigned ScaleBias = 35;  // value of a scale = (2048 + f) * 2^(e - 35)
+  localparam int unsigned SumBits   = 30;  // 64 products of int8 and int16
+  localparam int unsigned AccBits   = 52;  // 30, 15 of exponent, 7 for 128 blocks
+  localparam int unsigned SideGroups = 16; // row groups whose scales and biases travel in one side beat
+  localparam int unsigned MaxTopK   = 64;
+  localparam int unsigned AddrBits  = 32;  // beat addresses
+
+  typedef logic signed [RowBits-1:0] row_t;
+  typedef logic signed [ResBits-1:0] res_t;
+  typedef logic [15:0] scale_t;            // e = [15:11], f = [10:0]
+  typedef logic [15:0] half_t;             // sign, 5 exponent, 10 fraction; exponent 31 is ordinary
+
+  localparam row_t RowMax = row_t'((1 << (RowBits - 1)) - 1);
+  localparam res_t ResMax = res_t'((1 << (ResBits - 1)) - 1);
+
+  // The engine's right-hand side: value = m * 2^(e - F).
+  typedef struct packed {
+    logic [3:0] e;
+    logic [HeadDim-1:0][15:0] m;           // int16
+  } operand_t;
+
+  // x / 2^n to nearest, ties upwards; n = 0 gives x. Needs |x| < 2^62.
+  function automatic logic signed [63:0] round_shift(logic signed [63:0] x, logic [5:0] n);
+    logic signed [63:0] half;
+    half = (n == 0) ? 64'sd0 : (64'sd1 <<< (n - 6'd1));
+    return (x + half) >>> n;
+  endfunction
+
+  function automatic row_t saturate_row(logic signed [63:0] x);
+    if (x > 64'(RowMax)) return RowMax;
+    if (x < -64'(RowMax)) return -RowMax;
+    return row_t'(x);
+  endfunction
+
+  function automatic logic row_overflows(logic signed [63:0] x);
+    return x > 64'(RowMax) || x < -64'(RowMax);
+  endfunction
+
+  function automatic logic signed [12:0] scale_mantissa(scale_t s);
+    return {2'b01, s[10:0]};
+  endfunction
+
+  function automatic logic [4:0] half_exponent(half_t h);
+    return (h[14:10] == 0) ? 5'd1 : h[14:10];
+  endfunction
+
+  function automatic logic signed [11:0] half_significand(half_t h);
+    logic signed [11:0] m;
+    m = {1'b0, h[14:10] != 0, h[9:0]};
+    return h[15] ? -m : m;
+  endfunction
+
+  // A half as a number with 16 fraction bits, rounded; |result| < 2^34.
+  function automatic logic signed [63:0] half_to_row(half_t h);
+    return round_shift(64'(half_significand(h)) <<< half_exponent(h), 6'd9);
+  endfunction
+
+  // Number of bits needed for x: 0 for 0, floor(log2 x) + 1 otherwise.
+  function automatic logic [6:0] bit_length(logic [63:0] x);
+    logic [6:0] n;
+    n = 0;
+    for (int i = 0; i < 64; i++) if (x[i]) n = 7'(i) + 7'd1;
+    return n;
+  endfunction
+
+  // ------------------------------------------------------------------------------------------------ configuration
+
+  // One model: the loops' bounds, what follows from the width, and where things stand in memory (model/image.h).
+  // Held stable from start to the end of a run.
+  typedef struct packed {
+    logic [7:0]  n_layer;
+    logic [5:0]  n_head;                   // width = 64 n_head
+    logic [10:0] n_ctx;
+    logic [16:0] n_vocab;
+    logic [24:0] inv_width;                // round(2^30 / width)
+    logic [47:0] eps_term;                 // epsilon * width^2 * 2^24, at least 2^16
+    logic [AddrBits-1:0] wpe_base, wte_base, stream_base, head_base;
+    logic [AddrBits-1:0] kv_base, kv_stride, kv_k_off, kv_v_off;
+  } config_t;
+
+  // What sampling does; top_k = 1 is argmax. inv_t = round(log2(e) / temperature * 2^16).
+  typedef struct packed {
+    logic [6:0]  top_k;                    // 1..64
+    logic [23:0] inv_t;
+    logic [63:0] seed;                     // state of the generator at start, never 0
+  } sampling_t;
+
+  // One token's work.
+  typedef struct packed {
+    logic [16:0] id;
+    logic [9:0]  position;
+    logic        head;                     // logits and a choice are wanted
+  } step_t;
+
+  // --------------------------------------------------------------------------------------------------------- jobs
+
+  typedef enum logic [3:0] {
+    OpPos,      // position row to the residual
+    OpToken,    // token row to the residual
+    OpNorm,     // gain and bias words to layernorm
+    OpQkv,      // one head's Q, K and V rows
+    OpScores,   // one head's q . k
+    OpPv,       // one head's sum of p v
+    OpProj,     // attention projection, one head's column block
+    OpMlp1,
+    OpMlp2,
+    OpHead
+  } op_e;
+
+  // A job: `groups` x `blocks` beats, contiguous in memory. The engine walks them by rows (for group: for block) or by
+  // columns (for block: for group), side beats in between (model/image.h, 2 and 3).
+  typedef struct packed {
+    op_e         op;
+    logic [7:0]  layer;
+    logic [5:0]  head;
+    logic        final_layer;
+    logic        want_head;                // of the step
+    logic [9:0]  position;                 // of the step
+    logic [16:0] groups;
+    logic [7:0]  blocks;
+    logic        by_columns;
+    logic        sides;                    // side beats stand before groups 0, 16, ... (by columns: in the last block)
+    logic        first;                    // starts the sums
+    logic        last;                     // ends them: rows come out
+    logic [7:0]  slot;                     // operand slot of block 0
+    logic        free;                     // the slots are empty behind this job
+    logic [2:0]  norm;                     // max(0, ceil(log2(blocks summed)) - 3)
+    logic [5:0]  row_in_group;             // OpPos, OpToken: which segment
+    logic [9:0]  side_index;               // OpPos, OpToken: which word of the side beat
+  } job_t;
+
+  // Where one beat stands in its job.
+  typedef struct packed {
+    job_t        job;
+    logic        side;                     // a side beat
+    logic [16:0] group;
+    logic [7:0]  block;
+    logic        last_block, last_group;
+  } label_t;
+
+  // What goes with S rows out of rescale.
+  typedef struct packed {
+    op_e         op;
+    logic [7:0]  layer;
+    logic [5:0]  head;
+    logic        final_layer;
+    logic        want_head;
+    logic [9:0]  position;
+    logic [16:0] group;                    // rows group * S .. group * S + S - 1 of the job
+    logic        last;                     // last group of the job
+  } tag_t;
+
+endpackage
