@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// byte_alphabet - the 256 characters by which GPT-2's vocabulary files write bytes
+//
+// vocab.json and merges.txt are text, tokens are bytes. Each byte is written as one character: the
+// 188 printable ones of Latin-1 (21..7E, A1..AC, AE..FF) as themselves, the other 68, in ascending
+// order, as U+0100, U+0101, ... A space is U+0120, a newline U+010A.
+// Source: bytes_to_unicode() in https://github.com/openai/gpt-2, src/encoder.py.
+
+#ifndef BYTE_ALPHABET_H
+#define BYTE_ALPHABET_H
+
+#include <stddef.h>
+
+// The code point that stands for byte, U+0021..U+0143.
+unsigned byte_alphabet_encode(unsigned char byte);
+
+// Translates characters of the alphabet (UTF-8) to the bytes that they stand for. bytes has room for
+// length and may be text itself. Returns the number of bytes, or -1 if a character is not of the
+// alphabet.
+long byte_alphabet_decode(unsigned char *bytes, const unsigned char *text, size_t length);
+
+// Writes bytes as characters of the alphabet (UTF-8): at most 2 * length bytes. Returns how many.
+size_t byte_alphabet_write(unsigned char *text, const unsigned char *bytes, size_t length);
+
+// The byte at rank 0..255 in GPT-2's own order of ids: the printable ones first.
+unsigned char byte_alphabet_order(unsigned rank);
+
+#endif

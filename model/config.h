@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// config - the shape of a GPT-2 model, from config.json of the Hugging Face layout or by name
+
+#ifndef CONFIG_H
+#define CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "err.h"
+
+// Limits of what one build runs; gpt2-xl is 48 layers, 25 heads, 1024 positions, 50,257 tokens.
+enum {
+  CONFIG_HEAD_SIZE = 64,  // width of a head in every GPT-2, and of the hardware's segments
+  CONFIG_MAX_LAYERS = 128,
+  CONFIG_MAX_HEADS = 25,
+  CONFIG_MAX_EMBD = CONFIG_MAX_HEADS * CONFIG_HEAD_SIZE,
+  CONFIG_MIN_CTX = 2,
+  CONFIG_MAX_CTX = 1024,
+  CONFIG_MAX_VOCAB = 65536,  // an id fits 16 bits
+};
+
+#define CONFIG_NO_TOKEN UINT32_MAX  // in place of an id: the model has none
+
+struct gpt2_config {
+  size_t n_layer;             // L
+  size_t n_head;              // NH
+  size_t n_embd;              // C = NH * 64
+  size_t n_inner;             // 4C
+  size_t n_ctx;               // T: positions, config.json's n_positions
+  size_t vocab_size;          // V
+  double layer_norm_epsilon;  // added to the variance
+  uint32_t bos_token_id;      // an id below V or CONFIG_NO_TOKEN
+  uint32_t eos_token_id;      // the same; generation stops at it
+  bool tie_word_embeddings;   // the head's weights are the token embedding
+};
+
+// Reads path, a config.json. Unknown fields are ignored; fields that would change the arithmetic
+// (activation_function, n_inner, scale_attn_weights, scale_attn_by_inverse_layer_idx,
+// add_cross_attention, model_type) are refused unless they hold GPT-2's values. Absent fields take
+// Hugging Face's defaults, but the shape - n_layer, n_head, n_embd, vocab_size, and one of
+// n_positions (which counts) or n_ctx - must be there.
+// Errors: no such file, bad JSON (line and byte offset), a field missing or outside its range.
+int config_read(struct gpt2_config *config, const char *path, struct err *err);
+
+// The named shapes: nano, gpt2, gpt2-medium, gpt2-large, gpt2-xl.
+// nano is for tests: small, with a vocabulary that fills no power of two.
+// Errors: an unknown name; the text lists the known ones.
+int config_named(struct gpt2_config *config, const char *name, struct err *err);
+
+// Parameters of the model, the tied head counted once.
+size_t config_parameters(const struct gpt2_config *config);
+
+#endif

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// err - how the library reports failure
+//
+// A function that can fail returns 0 or -1 and takes a caller-owned struct err. On -1 the text is
+// one sentence without a newline: what failed, where (path, offset, tensor), what was expected,
+// what was found and, where there is one, the next command. The library itself never prints.
+
+#ifndef ERR_H
+#define ERR_H
+
+struct err {
+  char text[512];
+};
+
+// Formats the text of err, cut to its size. err may be NULL: then nobody wants the text.
+// Returns -1, so that a failing function ends with `return err_set(err, ...)`.
+int err_set(struct err *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+// The same sentence wherever memory runs out. what names the thing that did not fit.
+int err_memory(struct err *err, const char *what);
+
+#endif

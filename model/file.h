@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// file - paths, read-only maps of whole files, staged writing
+
+#ifndef FILE_H
+#define FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "err.h"
+
+enum { FILE_PATH_SIZE = 4096 };
+
+// Writes "dir/name" to path. Fails if it does not fit.
+int file_join(char path[static FILE_PATH_SIZE], const char *dir, const char *name,
+              struct err *err);
+
+bool file_exists(const char *path);
+
+// A whole file in memory. data is never NULL while the map is open, also for an empty file.
+struct file_map {
+  const unsigned char *data;
+  size_t size;
+};
+
+// Maps a regular file for reading. The content must not shrink while the map is open (SIGBUS).
+// Errors: the file is absent, unreadable or not a regular file.
+int file_map_open(struct file_map *map, const char *path, struct err *err);
+void file_map_close(struct file_map *map);
+
+// Writes to path the name under which a file or folder is built before it is renamed to final:
+// "final.tmp-PID", in the same folder, so that the rename is atomic. Slashes that end final are
+// dropped first.
+int file_staging_name(char path[static FILE_PATH_SIZE], const char *final, struct err *err);
+
+#endif

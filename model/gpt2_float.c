@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gpt2_float.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { HS = CONFIG_HEAD_SIZE };
+
+struct gpt2_float {
+  const struct gpt2_weights *weights;
+  size_t count;  // positions computed
+  gpt2_float_hidden *hidden;
+  void *hidden_context;
+  float *keys, *values;  // [L][n_ctx][C]
+  float *storage;        // what the buffers below point into
+  float *x;              // [BATCH][C] the residual
+  float *norm;           // [BATCH][C]
+  float *qkv;            // [BATCH][3C]
+  float *mixed;          // [BATCH][C] the heads' outputs side by side, then what is added to x
+  float *inner;          // [BATCH][4C]
+  float *scores;         // [n_ctx] of one head
+};
+
+// ---- linear layers ------------------------------------------------------------------------------
+
+// A sum of n products is LANES partial sums, lane j taking every LANES-th product from j on. The
+// compiler keeps a group in vector registers; n is a multiple of 64.
+enum { LANES = 32, GROUP = 4 };
+
+static float lanes_total(const float *lanes) {
+  float total[8] = {0};
+  for (size_t j = 0; j < LANES; j++) {
+    total[j % 8] += lanes[j];
+  }
+  return ((total[0] + total[4]) + (total[2] + total[6])) +
+         ((total[1] + total[5]) + (total[3] + total[7]));
+}
+
+static float dot(const float *a, const float *b, size_t n) {
+  float lanes[LANES] = {0};
+  for (size_t i = 0; i < n; i += LANES) {
+    for (size_t j = 0; j < LANES; j++) {
+      lanes[j] += a[i + j] * b[i + j];
+    }
+  }
+  return lanes_total(lanes);
+}
+
+// GROUP dot products with one row w: sums[t] = w . x[t], x[t] being n floats each.
+static void dot_group(float sums[GROUP], const float *w, const float *x, size_t n) {
+  float lanes[GROUP][LANES] = {{0}};
+  for (size_t i = 0; i < n; i += LANES) {
+    for (size_t t = 0; t < GROUP; t++) {
+      for (size_t j = 0; j < LANES; j++) {
+        lanes[t][j] += w[i + j] * x[t * n + i + j];
+      }
+    }
+  }
+  for (size_t t = 0; t < GROUP; t++) {
+    sums[t] = lanes_total(lanes[t]);
+  }
+}
+
+// out[T][OC] = x[T][C] w[OC][C] + b[OC]; b may be NULL.
+static void linear(float *out, const float *x, const float *w, const float *b, size_t T, size_t C,
+                   size_t OC) {
+  for (size_t o = 0; o < OC; o++) {
+    float bias = b == NULL ? 0 : b[o];
+    size_t t = 0;
+    for (; t + GROUP <= T; t += GROUP) {
+      float sums[GROUP];
+      dot_group(sums, w + o * C, x + t * C, C);
+      for (size_t k = 0; k < GROUP; k++) {
+        out[(t + k) * OC + o] = sums[k] + bias;
+      }
+    }
+    for (; t < T; t++) {
+      out[t * OC + o] = dot(w + o * C, x + t * C, C) + bias;
+    }
+  }
+}
+
+// ---- the other operations -----------------------------------------------------------------------
+
+// out[T][C] = (x - mean) / sqrt(variance + epsilon) * gain + bias
+static void layernorm(float *out, const float *x, const float *gain, const float *bias,
+                      double epsilon, size_t T, size_t C) {
+  for (size_t t = 0; t < T; t++, x += C, out += C) {
+    double sum = 0;
+    double squares = 0;
+    for (size_t i = 0; i < C; i++) {
+      sum += x[i];
+    }
+    double mean = sum / (double)C;
+    for (size_t i = 0; i < C; i++) {
+      squares += (x[i] - mean) * (x[i] - mean);
+    }
+    float scale = (float)(1 / sqrt(squares / (double)C + epsilon));
+    for (size_t i = 0; i < C; i++) {
+      out[i] = (x[i] - (float)mean) * scale * gain[i] + bias[i];
+    }
+  }
+}
+
+// x[n] = exp(x - max) / sum of exp(x - max)
+static void softmax(float *x, size_t n) {
+  float max = x[0];
+  for (size_t i = 1; i < n; i++) {
+    max = fmaxf(max, x[i]);
+  }
+  float sum = 0;
+  for (size_t i = 0; i < n; i++) {
+    x[i] = expf(x[i] - max);
+    sum += x[i];
+  }
+  for (size_t i = 0; i < n; i++) {
+    x[i] /= sum;
+  }
+}
+
+static void gelu(float *x, size_t n) {
+  const float root = 0.79788456f;  // sqrt(2 / pi)
+  for (size_t i = 0; i < n; i++) {
+    float cube = x[i] * x[i] * x[i];
+    x[i] = 0.5f * x[i] * (1 + tanhf(root * (x[i] + 0.044715f * cube)));
+  }
+}
+
+static void add(float *x, const float *y, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    x[i] += y[i];
+  }
+}
+
+// One head of one position: out[HS] from query[HS] over n positions, whose keys and values are
+// stride floats apart.
+static void attend(float *out, const float *query, const float *keys, const float *values,
+                   size_t stride, float *scores, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    scores[i] = dot(query, keys + i * stride, HS) * 0.125f;  // 1 / sqrt(64)
+  }
+  softmax(scores, n);
+  float sums[HS] = {0};
+  for (size_t i = 0; i < n; i++) {
+    for (size_t d = 0; d < HS; d++) {
+      sums[d] += scores[i] * values[i * stride + d];
+    }
+  }
+  memcpy(out, sums, sizeof sums);
+}
+
+// ---- the model ----------------------------------------------------------------------------------
+
+static void attention(struct gpt2_float *s, size_t l, size_t T, size_t position) {
+  const struct gpt2_config *config = &s->weights->config;
+  const struct gpt2_layer *w = &s->weights->layers[l];
+  size_t C = config->n_embd;
+  float *keys = s->keys + l * config->n_ctx * C;
+  float *values = s->values + l * config->n_ctx * C;
+
+  layernorm(s->norm, s->x, w->ln_1_g, w->ln_1_b, config->layer_norm_epsilon, T, C);
+  linear(s->qkv, s->norm, w->attn_w, w->attn_b, T, C, 3 * C);
+  for (size_t t = 0; t < T; t++) {
+    memcpy(keys + (position + t) * C, s->qkv + t * 3 * C + C, C * sizeof(float));
+    memcpy(values + (position + t) * C, s->qkv + t * 3 * C + 2 * C, C * sizeof(float));
+  }
+  for (size_t t = 0; t < T; t++) {
+    for (size_t h = 0; h < config->n_head; h++) {
+      attend(s->mixed + t * C + h * HS, s->qkv + t * 3 * C + h * HS, keys + h * HS,
+             values + h * HS, C, s->scores, position + t + 1);
+    }
+  }
+  linear(s->norm, s->mixed, w->attn_proj_w, w->attn_proj_b, T, C, C);
+  add(s->x, s->norm, T * C);
+}
+
+static void mlp(struct gpt2_float *s, size_t l, size_t T) {
+  const struct gpt2_config *config = &s->weights->config;
+  const struct gpt2_layer *w = &s->weights->layers[l];
+  size_t C = config->n_embd;
+
+  layernorm(s->norm, s->x, w->ln_2_g, w->ln_2_b, config->layer_norm_epsilon, T, C);
+  linear(s->inner, s->norm, w->fc_w, w->fc_b, T, C, config->n_inner);
+  gelu(s->inner, T * config->n_inner);
+  linear(s->norm, s->inner, w->mlp_proj_w, w->mlp_proj_b, T, config->n_inner, C);
+  add(s->x, s->norm, T * C);
+}
+
+static void report_hidden(const struct gpt2_float *s, int layer, const float *x, size_t T) {
+  if (s->hidden != NULL) {
+    for (size_t t = 0; t < T; t++) {
+      s->hidden(s->hidden_context, layer, x + t * s->weights->config.n_embd);
+    }
+  }
+}
+
+// T <= GPT2_FLOAT_BATCH ids, all in range, from position on; s->norm receives the final LayerNorm.
+static void forward(struct gpt2_float *s, const uint32_t *ids, size_t T, size_t position) {
+  const struct gpt2_weights *w = s->weights;
+  size_t C = w->config.n_embd;
+  for (size_t t = 0; t < T; t++) {
+    memcpy(s->x + t * C, w->wte + ids[t] * C, C * sizeof(float));
+    add(s->x + t * C, w->wpe + (position + t) * C, C);
+  }
+  report_hidden(s, -1, s->x, T);
+  for (size_t l = 0; l < w->config.n_layer; l++) {
+    attention(s, l, T, position);
+    mlp(s, l, T);
+    report_hidden(s, (int)l, s->x, T);
+  }
+  layernorm(s->norm, s->x, w->ln_f_g, w->ln_f_b, w->config.layer_norm_epsilon, T, C);
+  report_hidden(s, (int)w->config.n_layer, s->norm, T);
+  s->count = position + T;
+}
+
+// logits[T][V] of the positions from s->norm[first] on.
+static void head(const struct gpt2_float *s, float *logits, size_t first, size_t T) {
+  size_t C = s->weights->config.n_embd;
+  linear(logits, s->norm + first * C, s->weights->lm_head, NULL, T, C,
+         s->weights->config.vocab_size);
+}
+
+// ---- sequences ----------------------------------------------------------------------------------
+
+int gpt2_float_create(struct gpt2_float **state, const struct gpt2_weights *weights,
+                      struct err *err) {
+  *state = NULL;
+  struct gpt2_float *s = calloc(1, sizeof *s);
+  if (s == NULL) {
+    return err_memory(err, "the float model");
+  }
+  const struct gpt2_config *config = &weights->config;
+  size_t C = config->n_embd;
+  size_t cache = config->n_layer * config->n_ctx * C;
+  s->weights = weights;
+  s->keys = malloc(cache * sizeof(float));
+  s->values = malloc(cache * sizeof(float));
+  s->storage = malloc((GPT2_FLOAT_BATCH * 10 * C + config->n_ctx) * sizeof(float));
+  if (s->keys == NULL || s->values == NULL || s->storage == NULL) {
+    gpt2_float_free(s);
+    return err_memory(err, "the float model's keys and values");
+  }
+  s->x = s->storage;
+  s->norm = s->x + GPT2_FLOAT_BATCH * C;
+  s->mixed = s->norm + GPT2_FLOAT_BATCH * C;
+  s->qkv = s->mixed + GPT2_FLOAT_BATCH * C;
+  s->inner = s->qkv + GPT2_FLOAT_BATCH * 3 * C;
+  s->scores = s->inner + GPT2_FLOAT_BATCH * 4 * C;
+  *state = s;
+  return 0;
+}
+
+void gpt2_float_free(struct gpt2_float *state) {
+  if (state != NULL) {
+    free(state->keys);
+    free(state->values);
+    free(state->storage);
+    free(state);
+  }
+}
+
+void gpt2_float_reset(struct gpt2_float *state) {
+  state->count = 0;
+}
+
+void gpt2_float_watch(struct gpt2_float *state, gpt2_float_hidden *hidden, void *context) {
+  state->hidden = hidden;
+  state->hidden_context = context;
+}
+
+static int check_range(const struct gpt2_float *s, const uint32_t *ids, size_t count,
+                       size_t position, struct err *err) {
+  const struct gpt2_config *config = &s->weights->config;
+  if (position > s->count) {
+    return err_set(err, "position %zu, but only %zu are computed", position, s->count);
+  }
+  if (count > config->n_ctx - position) {
+    return err_set(err, "%zu ids from position %zu do not fit %zu positions", count, position,
+                   config->n_ctx);
+  }
+  for (size_t i = 0; i < count; i++) {
+    if (ids[i] >= config->vocab_size) {
+      return err_set(err, "id %lu at index %zu, expected ids below %zu", (unsigned long)ids[i], i,
+                     config->vocab_size);
+    }
+  }
+  return 0;
+}
+
+int gpt2_float_prompt(struct gpt2_float *state, const uint32_t *ids, size_t count, size_t position,
+                      float *logits, struct err *err) {
+  if (check_range(state, ids, count, position, err) != 0) {
+    return -1;
+  }
+  for (size_t i = 0; i < count; i += GPT2_FLOAT_BATCH) {
+    size_t T = count - i < GPT2_FLOAT_BATCH ? count - i : GPT2_FLOAT_BATCH;
+    forward(state, ids + i, T, position + i);
+    if (logits != NULL && i + T == count) {
+      head(state, logits, T - 1, 1);
+    }
+  }
+  return 0;
+}
+
+int gpt2_float_step(struct gpt2_float *state, uint32_t id, size_t position, float *logits,
+                    struct err *err) {
+  return gpt2_float_prompt(state, &id, 1, position, logits, err);
+}
+
+// ---- losses -------------------------------------------------------------------------------------
+
+double gpt2_float_loss(const float *logits, size_t n, uint32_t target) {
+  float max = logits[0];
+  for (size_t i = 1; i < n; i++) {
+    max = fmaxf(max, logits[i]);
+  }
+  double sum = 0;
+  for (size_t i = 0; i < n; i++) {
+    sum += expf(logits[i] - max);
+  }
+  return log(sum) - ((double)logits[target] - (double)max);
+}
+
+int gpt2_float_nll(struct gpt2_float *state, const uint32_t *ids, size_t count, double *nll,
+                   struct err *err) {
+  if (count < 2) {
+    return err_set(err, "%zu ids, expected at least 2: the first one has no loss", count);
+  }
+  if (check_range(state, ids, count, 0, err) != 0) {
+    return -1;
+  }
+  size_t V = state->weights->config.vocab_size;
+  float *logits = malloc(GPT2_FLOAT_BATCH * V * sizeof *logits);
+  if (logits == NULL) {
+    return err_memory(err, "a batch of logits");
+  }
+  for (size_t i = 0; i + 1 < count; i += GPT2_FLOAT_BATCH) {
+    size_t T = count - 1 - i < GPT2_FLOAT_BATCH ? count - 1 - i : GPT2_FLOAT_BATCH;
+    forward(state, ids + i, T, i);
+    head(state, logits, 0, T);
+    for (size_t t = 0; t < T; t++) {
+      nll[i + t] = gpt2_float_loss(logits + t * V, V, ids[i + t + 1]);
+    }
+  }
+  free(logits);
+  return 0;
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// gpt2_float - GPT-2 in float32: the reference that the integer model is measured against
+//
+//   x = wte[id] + wpe[position]
+//   for each layer:  x += attention(layernorm(x)),  x += mlp(layernorm(x))
+//   logits = lm_head layernorm(x)
+//
+// attention: softmax(q k / sqrt(64)) v over the positions so far, 64 dimensions a head; mlp: two
+// linear layers with GELU's tanh form between; layernorm: biased variance plus epsilon under the
+// root. Keys and values of earlier positions are cached, so a step costs one position.
+// Source: https://github.com/openai/gpt-2, src/model.py.
+//
+// Sums run over 32 lanes in an order that does not depend on how many positions share a call, so
+// one at a time and all at once agree to the last bit or nearly (a compiler may fuse products).
+// Dimensions: T positions of a call, C width, NH heads, L layers, V vocabulary.
+
+#ifndef GPT2_FLOAT_H
+#define GPT2_FLOAT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "err.h"
+#include "weights.h"
+
+struct gpt2_float;  // one sequence
+
+// Receives the hidden state x[C] of one position: after the embedding (layer -1), after each layer
+// (0..L-1) and after the final LayerNorm (layer L). For several positions in one call: layer by
+// layer, positions ascending. x is valid during the call of the function only.
+typedef void gpt2_float_hidden(void *context, int layer, const float *x);
+
+// An empty sequence. The weights must outlive it. 8 L C n_ctx bytes for keys and values.
+// On success release with gpt2_float_free, which takes NULL too. Errors: out of memory.
+int gpt2_float_create(struct gpt2_float **state, const struct gpt2_weights *weights,
+                      struct err *err);
+void gpt2_float_free(struct gpt2_float *state);
+
+// Forgets the sequence.
+void gpt2_float_reset(struct gpt2_float *state);
+
+// Sets the function that watches the hidden states; NULL for none.
+void gpt2_float_watch(struct gpt2_float *state, gpt2_float_hidden *hidden, void *context);
+
+// Computes id at position, which is at most the number of positions so far; those from position on
+// are forgotten first, so 0 begins a new sequence. logits[V] are the next token's, or NULL to skip
+// the head. Errors: an id or a position outside its range.
+int gpt2_float_step(struct gpt2_float *state, uint32_t id, size_t position, float *logits,
+                    struct err *err);
+
+// gpt2_float_step for count ids from position on, several at a time: the weights are read once for
+// GPT2_FLOAT_BATCH positions. logits are those after the last id.
+enum { GPT2_FLOAT_BATCH = 32 };
+int gpt2_float_prompt(struct gpt2_float *state, const uint32_t *ids, size_t count, size_t position,
+                      float *logits, struct err *err);
+
+// nll[i] = -ln p(ids[i + 1] | ids[0..i]) in nats, 0 <= i < count - 1, for a new sequence of count
+// ids, 2 <= count <= n_ctx. The perplexity of a text is exp of the mean of such values. Errors as
+// above, or out of memory.
+int gpt2_float_nll(struct gpt2_float *state, const uint32_t *ids, size_t count, double *nll,
+                   struct err *err);
+
+// -ln softmax(logits[n])[target], in double precision.
+double gpt2_float_loss(const float *logits, size_t n, uint32_t target);
+
+#endif

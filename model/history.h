@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// history - the ids that an engine has in context, and what happens when the context is full
+//
+// The rule, the same for the float model, the golden model and the hardware: an id that would need
+// position n_ctx makes the history its newest n_ctx / 2 ids (rounded down), that id included, and
+// all of them are computed again from position 0. So the cost is spread: n_ctx / 2 steps, then
+// n_ctx / 2 ids without a crop.
+//
+//   size_t position = history_push(&history, id);
+//   for (; position < history.count; position++) {
+//     step(history.ids[position], position);
+//   }
+
+#ifndef HISTORY_H
+#define HISTORY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "err.h"
+
+struct history {
+  uint32_t *ids;  // ids[p] is at position p; owned
+  size_t count;   // 0..n_ctx
+  size_t n_ctx;
+};
+
+// An empty history for n_ctx >= 2 positions. After success release with history_free.
+int history_create(struct history *history, size_t n_ctx, struct err *err);
+void history_free(struct history *history);
+
+// Forgets all ids.
+void history_clear(struct history *history);
+
+// Appends id. Returns the first position that is to be computed: the id's own, or 0 after a crop.
+size_t history_push(struct history *history, uint32_t id);
+
+// Appends count ids, as count pushes do. Returns the least of what these return, so a prompt longer
+// than the context is computed once; the old count if count is 0.
+size_t history_append(struct history *history, const uint32_t *ids, size_t count);
+
+#endif

@@ -1,0 +1,372 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "image.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "config.h"
+#include "file.h"
+
+enum { SEGMENT = CONFIG_HEAD_SIZE, GROUPS_PER_SIDE_BEAT = 16, MIN_LANES = 64, MAX_LANES = 4096 };
+
+static uint64_t div_up(uint64_t a, uint64_t b) {
+  return (a + b - 1) / b;
+}
+
+// ---- regions ------------------------------------------------------------------------------------
+
+static bool is_norm(enum image_kind kind) {
+  return kind == IMAGE_LN_1 || kind == IMAGE_LN_2 || kind == IMAGE_LN_F;
+}
+
+// Sets kind, layer and part of region index: wpe, wte if it has its own, ln_1, the layers, head.
+static bool region_identity(struct image_region *r, const struct image_header *h, uint32_t index) {
+  const uint32_t in_front = h->tied ? 2 : 3, a_layer = h->n_head + 5;
+  *r = (struct image_region){.index = index};
+  if (index < in_front) {
+    r->kind = index == 0 ? IMAGE_WPE : index == in_front - 1 ? IMAGE_LN_1 : IMAGE_WTE;
+    return true;
+  }
+  const uint32_t layer = (index - in_front) / a_layer, step = (index - in_front) % a_layer;
+  if (layer == h->n_layer) {
+    r->kind = IMAGE_HEAD;
+    return step == 0;
+  }
+  r->layer = layer;
+  if (step < h->n_head) {
+    r->kind = IMAGE_QKV;
+    r->part = step;
+    return true;
+  }
+  static const enum image_kind rest[] = {IMAGE_LN_2, IMAGE_ATTN_PROJ, IMAGE_FC, IMAGE_LN_1,
+                                         IMAGE_MLP_PROJ};
+  r->kind = rest[step - h->n_head];
+  if (r->kind == IMAGE_LN_1) {  // the next layer's, fetched ahead of this layer's last matrix
+    r->kind = layer + 1 == h->n_layer ? IMAGE_LN_F : IMAGE_LN_1;
+    r->layer = layer + 1 == h->n_layer ? 0 : layer + 1;
+  }
+  return true;
+}
+
+uint64_t image_matrix_beats(uint32_t lanes, uint64_t n_rows, uint64_t n_cols) {
+  uint64_t groups = div_up(n_rows, lanes / SEGMENT);
+  return groups * (n_cols / SEGMENT) + div_up(groups, GROUPS_PER_SIDE_BEAT);
+}
+
+bool image_next_region(struct image_region *region, const struct image_header *h) {
+  const uint32_t c = h->n_embd;
+  const bool first = region->beats == 0;
+  struct image_region r;
+  if (!region_identity(&r, h, first ? 0 : region->index + 1)) {
+    return false;
+  }
+  const uint32_t rows[] = {
+      [IMAGE_WPE] = h->n_ctx,      [IMAGE_WTE] = h->vocab_size, [IMAGE_LN_1] = 1,
+      [IMAGE_QKV] = 3 * SEGMENT,   [IMAGE_LN_2] = 1,            [IMAGE_ATTN_PROJ] = c,
+      [IMAGE_FC] = 4 * c,          [IMAGE_MLP_PROJ] = c,        [IMAGE_LN_F] = 1,
+      [IMAGE_HEAD] = h->vocab_size,
+  };
+  r.n_rows = rows[r.kind];
+  r.n_cols = r.kind == IMAGE_WPE ? 2 * c : r.kind == IMAGE_MLP_PROJ ? 4 * c : c;
+  r.by_columns = r.kind == IMAGE_ATTN_PROJ || r.kind == IMAGE_MLP_PROJ;
+  r.base = region->base + region->beats;
+  r.beats = is_norm(r.kind) ? div_up(4 * (uint64_t)c, h->lanes)
+                            : image_matrix_beats(h->lanes, r.n_rows, r.n_cols);
+  *region = r;
+  return true;
+}
+
+struct image_beat image_beat_at(const struct image_region *r, uint32_t lanes, uint64_t i) {
+  if (is_norm(r->kind)) {
+    return (struct image_beat){.side = true, .group = (uint32_t)i * GROUPS_PER_SIDE_BEAT};
+  }
+  const uint64_t groups = div_up(r->n_rows, lanes / SEGMENT), blocks = r->n_cols / SEGMENT;
+  // By columns, all but the last block come without side beats; the last one is a matrix by rows.
+  const uint64_t plain = r->by_columns ? (blocks - 1) * groups : 0;
+  if (i < plain) {
+    return (struct image_beat){.group = (uint32_t)(i % groups), .block = (uint32_t)(i / groups)};
+  }
+  const uint64_t width = r->by_columns ? 1 : blocks;
+  const uint64_t span = (i - plain) / (GROUPS_PER_SIDE_BEAT * width + 1);
+  const uint64_t rest = (i - plain) % (GROUPS_PER_SIDE_BEAT * width + 1);
+  const uint64_t group = span * GROUPS_PER_SIDE_BEAT;
+  if (rest == 0) {
+    return (struct image_beat){.side = true, .group = (uint32_t)group};
+  }
+  const uint64_t block = (rest - 1) % width + (r->by_columns ? blocks - 1 : 0);
+  return (struct image_beat){.group = (uint32_t)(group + (rest - 1) / width),
+                             .block = (uint32_t)block};
+}
+
+const char *image_kind_name(enum image_kind kind) {
+  static const char *const names[] = {
+      [IMAGE_WPE] = "wpe",          [IMAGE_WTE] = "wte",
+      [IMAGE_LN_1] = "ln_1",        [IMAGE_QKV] = "attn.c_attn",
+      [IMAGE_LN_2] = "ln_2",        [IMAGE_ATTN_PROJ] = "attn.c_proj",
+      [IMAGE_FC] = "mlp.c_fc",      [IMAGE_MLP_PROJ] = "mlp.c_proj",
+      [IMAGE_LN_F] = "ln_f",        [IMAGE_HEAD] = "lm_head",
+  };
+  return names[kind];
+}
+
+// ---- layout -------------------------------------------------------------------------------------
+
+static int check_range(const char *name, uint64_t value, uint64_t min, uint64_t max,
+                       struct err *err) {
+  if (value < min || value > max) {
+    return err_set(err, "%s is %" PRIu64 ", expected %" PRIu64 "..%" PRIu64, name, value, min, max);
+  }
+  return 0;
+}
+
+static int check_shape(const struct image_header *h, struct err *err) {
+  if (h->lanes < MIN_LANES || h->lanes > MAX_LANES || (h->lanes & (h->lanes - 1)) != 0) {
+    return err_set(err, "lanes is %" PRIu32 ", expected a power of two of %d..%d", h->lanes,
+                   MIN_LANES, MAX_LANES);
+  }
+  if (check_range("n_layer", h->n_layer, 1, CONFIG_MAX_LAYERS, err) != 0 ||
+      check_range("n_head", h->n_head, 1, CONFIG_MAX_HEADS, err) != 0 ||
+      check_range("n_ctx", h->n_ctx, CONFIG_MIN_CTX, CONFIG_MAX_CTX, err) != 0 ||
+      check_range("vocab_size", h->vocab_size, 1, CONFIG_MAX_VOCAB, err) != 0 ||
+      check_range("tied", h->tied, 0, 1, err) != 0) {
+    return -1;
+  }
+  return 0;
+}
+
+int image_layout(struct image_header *h, struct err *err) {
+  if (check_shape(h, err) != 0) {
+    return -1;
+  }
+  const uint32_t segments = h->lanes / SEGMENT;
+  h->magic = IMAGE_MAGIC;
+  h->version = IMAGE_VERSION;
+  h->n_embd = h->n_head * SEGMENT;
+
+  // The hardware's reciprocal square root starts at 2^16: a variance of zero must not fall below.
+  const double width = h->n_embd;
+  const double eps_term = rint((double)h->layer_norm_epsilon * width * width * 0x1p24);
+  if (!(eps_term >= 0x1p16 && eps_term < 0x1p48)) {
+    return err_set(err,
+                   "layer_norm_epsilon is %g, expected %.2g..%.2g for width %" PRIu32
+                   ": what the hardware's reciprocal square root takes",
+                   (double)h->layer_norm_epsilon, 0x1p-8 / (width * width),
+                   0x1p24 / (width * width), h->n_embd);
+  }
+  h->eps_term = (uint64_t)eps_term;
+  h->inv_width = (uint32_t)lrint(0x1p30 / width);
+
+  for (struct image_region r = {0}; image_next_region(&r, h);) {
+    switch (r.kind) {
+      case IMAGE_WPE:
+        h->wpe_base = r.base;
+        break;
+      case IMAGE_WTE:
+        h->wte_base = r.base;
+        break;
+      case IMAGE_LN_1:
+        if (r.layer == 0) {
+          h->stream_base = r.base;
+        }
+        break;
+      case IMAGE_HEAD:
+        h->head_base = r.base;
+        h->n_beats = h->kv_base = r.base + r.beats;
+        break;
+      default:
+        break;
+    }
+  }
+  if (h->tied) {
+    h->wte_base = h->head_base;
+  }
+
+  h->kv_v_off = (uint32_t)image_matrix_beats(h->lanes, h->n_ctx, SEGMENT);
+  h->kv_stride = h->kv_v_off + (uint32_t)div_up(h->n_ctx, SEGMENT) * (SEGMENT / segments);
+  return 0;
+}
+
+// ---- opening ------------------------------------------------------------------------------------
+
+static uint64_t checksum(const struct image_header *header, const uint8_t *beats, size_t bytes) {
+  struct image_header h = *header;
+  h.checksum = 0;
+  XXH64_state_t *state = XXH64_createState();
+  XXH64_reset(state, 0);
+  XXH64_update(state, &h, sizeof h);
+  XXH64_update(state, beats, bytes);
+  uint64_t sum = XXH64_digest(state);
+  XXH64_freeState(state);
+  return sum;
+}
+
+#define MAKE_AGAIN "make it again: gpt2rtl compile --model DIR --lanes N --output %s"
+
+// Every field that follows from others, against what it must be.
+static int check_fields(const struct image_header *found, const char *path, struct err *err) {
+  struct image_header expected = *found;
+  struct err why;
+  if (image_layout(&expected, &why) != 0) {
+    return err_set(err, "%s: the header is not of an image that can be run: %s; " MAKE_AGAIN, path,
+                   why.text, path);
+  }
+  memset(expected.zero, 0, sizeof expected.zero);
+  expected.reserved0 = 0;
+  const struct {
+    const char *name;
+    uint64_t found, expected;
+  } fields[] = {
+#define FIELD(name) {#name, found->name, expected.name}
+      FIELD(n_embd),    FIELD(inv_width), FIELD(eps_term),    FIELD(n_beats),
+      FIELD(wpe_base),  FIELD(wte_base),  FIELD(stream_base), FIELD(head_base),
+      FIELD(kv_base),   FIELD(kv_v_off),  FIELD(kv_stride),   FIELD(reserved0),
+#undef FIELD
+  };
+  for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
+    if (fields[i].found != fields[i].expected) {
+      return err_set(err,
+                     "%s: the header's %s is %" PRIu64 ", expected %" PRIu64
+                     " from its shape: the file was altered; " MAKE_AGAIN,
+                     path, fields[i].name, fields[i].found, fields[i].expected, path);
+    }
+  }
+  if (memcmp(found->zero, expected.zero, sizeof found->zero) != 0) {
+    return err_set(err, "%s: the header does not end in zeros: the file was altered; " MAKE_AGAIN,
+                   path, path);
+  }
+  if (found->eos_id >= found->vocab_size && found->eos_id != CONFIG_NO_TOKEN) {
+    return err_set(err, "%s: the header's eos_id is %" PRIu32 ", expected below %" PRIu32
+                   " or none (%" PRIu32 "); " MAKE_AGAIN,
+                   path, found->eos_id, found->vocab_size, CONFIG_NO_TOKEN, path);
+  }
+  return 0;
+}
+
+static int check_file(const struct file_map *map, const char *path, enum image_check check,
+                      struct err *err) {
+  struct image_header h;
+  if (map->size < sizeof h) {
+    return err_set(err,
+                   "%s: %zu bytes, expected at least the %zu of an image's header: not an image, or "
+                   "a cut one; " MAKE_AGAIN,
+                   path, map->size, sizeof h, path);
+  }
+  memcpy(&h, map->data, sizeof h);
+  if (h.magic != IMAGE_MAGIC) {
+    return err_set(err,
+                   "%s: begins with %016" PRIx64 ", expected %016" PRIx64
+                   " (\"gpt2rtl1\"): not a memory image; " MAKE_AGAIN,
+                   path, h.magic, (uint64_t)IMAGE_MAGIC, path);
+  }
+  if (h.version != IMAGE_VERSION) {
+    return err_set(err, "%s: the header's version is %" PRIu32 ", expected %u; " MAKE_AGAIN, path,
+                   h.version, IMAGE_VERSION, path);
+  }
+  if (check_fields(&h, path, err) != 0) {
+    return -1;
+  }
+  const uint64_t bytes = sizeof h + h.n_beats * h.lanes;
+  if (map->size != bytes) {
+    return err_set(err, "%s: %zu bytes, expected %" PRIu64 " from its header: the file was %s; " MAKE_AGAIN,
+                   path, map->size, bytes, map->size < bytes ? "cut" : "appended to", path);
+  }
+  if (check == IMAGE_CHECKED) {
+    uint64_t sum = checksum(&h, map->data + sizeof h, map->size - sizeof h);
+    if (sum != h.checksum) {
+      return err_set(err,
+                     "%s: the checksum of its content is %016" PRIx64 ", expected %016" PRIx64
+                     " from its header: the file was altered; " MAKE_AGAIN,
+                     path, sum, h.checksum, path);
+    }
+  }
+  return 0;
+}
+
+int image_open(struct image *image, const char *path, enum image_check check, struct err *err) {
+  *image = (struct image){0};
+  struct file_map map;
+  if (file_map_open(&map, path, err) != 0) {
+    return -1;
+  }
+  if (check_file(&map, path, check, err) != 0) {
+    file_map_close(&map);
+    return -1;
+  }
+  memcpy(&image->header, map.data, sizeof image->header);
+  image->beats = map.data + sizeof image->header;
+  image->map = (void *)(uintptr_t)map.data;
+  image->map_bytes = map.size;
+  return 0;
+}
+
+void image_close(struct image *image) {
+  struct file_map map = {.data = image->map, .size = image->map_bytes};
+  file_map_close(&map);
+  *image = (struct image){0};
+}
+
+// ---- describing ---------------------------------------------------------------------------------
+
+static void print_row(FILE *out, const struct image_header *h, const char *name, uint64_t base,
+                      uint64_t beats) {
+  fprintf(out, "  %-34s %10" PRIu64 " %10" PRIu64 "  0x%09" PRIx64 "\n", name, base, beats,
+          base * h->lanes);
+}
+
+static void print_regions(FILE *out, const struct image_header *h) {
+  uint64_t layer_base = 0;
+  char name[64];
+  for (struct image_region r = {0}; image_next_region(&r, h);) {
+    if (r.kind == IMAGE_QKV && r.part > 0) {
+      continue;  // one row for all heads
+    }
+    if (r.kind == IMAGE_QKV && r.layer == 0) {
+      layer_base = r.base;
+    }
+    if (r.kind == IMAGE_QKV && r.layer == 1) {
+      snprintf(name, sizeof name, "each further layer: %" PRIu32 " of", h->n_layer - 1);
+      print_row(out, h, name, r.base, r.base - layer_base);
+    }
+    const bool in_layer = r.kind != IMAGE_WPE && r.kind != IMAGE_WTE && r.kind != IMAGE_LN_F &&
+                          r.kind != IMAGE_HEAD;
+    // The further layers repeat the first, but for the last one's LayerNorm, which is ln_f.
+    const bool repeats = in_layer && r.layer > 0 && !(r.kind == IMAGE_LN_1 && r.layer == 1);
+    if (repeats || (r.kind == IMAGE_LN_F && h->n_layer > 1)) {
+      continue;
+    }
+    if (r.kind == IMAGE_QKV) {
+      snprintf(name, sizeof name, "h.0.attn.c_attn, %" PRIu32 " heads of", h->n_head);
+    } else if (in_layer) {
+      snprintf(name, sizeof name, "h.%" PRIu32 ".%s", r.layer, image_kind_name(r.kind));
+    } else {
+      snprintf(name, sizeof name, "%s", image_kind_name(r.kind));
+    }
+    print_row(out, h, name, r.base, r.beats);
+  }
+}
+
+void image_describe(FILE *out, const struct image_header *h) {
+  const uint64_t kv_heads = (uint64_t)h->n_layer * h->n_head;
+  fprintf(out, "shape      %" PRIu32 " layers, %" PRIu32 " heads, width %" PRIu32 ", context %" PRIu32
+               ", vocabulary %" PRIu32 ", %s head\n",
+          h->n_layer, h->n_head, h->n_embd, h->n_ctx, h->vocab_size, h->tied ? "tied" : "own");
+  fprintf(out, "lanes      %" PRIu32 ": a beat is %" PRIu32 " bytes, %" PRIu32 " segments of %d\n",
+          h->lanes, h->lanes, h->lanes / SEGMENT, SEGMENT);
+  fprintf(out, "file       %" PRIu64 " bytes: a header of %d, %" PRIu64 " beats\n",
+          IMAGE_HEADER_BYTES + h->n_beats * h->lanes, IMAGE_HEADER_BYTES, h->n_beats);
+  fprintf(out, "memory     %" PRIu64 " bytes with the KV cache\n",
+          (h->n_beats + kv_heads * h->kv_stride) * h->lanes);
+  fprintf(out, "checksum   %016" PRIx64 "   version %" PRIu32 "\n", h->checksum, h->version);
+  fprintf(out, "made from  %016" PRIx64 "   (XXH64 of config.json and model.safetensors)\n",
+          h->source);
+  fprintf(out, "a token    %" PRIu64 " beats of weights, %" PRIu64 " of them the head's\n",
+          h->n_beats - h->stream_base, h->n_beats - h->head_base);
+  fprintf(out, "\n  %-34s %10s %10s  %s\n", "region", "beat", "beats", "byte address");
+  print_regions(out, h);
+  print_row(out, h, "KV cache", h->kv_base, kv_heads * h->kv_stride);
+  fprintf(out, "\n  KV of layer l, head h: beat %" PRIu64 " + (l x %" PRIu32 " + h) x %" PRIu32
+               "; in it keys and scales from 0, values from %" PRIu32 "\n",
+          h->kv_base, h->n_head, h->kv_stride, h->kv_v_off);
+}

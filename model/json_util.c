@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "json_util.h"
+
+#include <math.h>
+#include <stdbool.h>
+
+#include "file.h"
+
+static size_t line_of(const char *text, size_t position) {
+  size_t line = 1;
+  for (size_t i = 0; i < position; i++) {
+    line += text[i] == '\n';
+  }
+  return line;
+}
+
+static size_t skip_white(const char *text, size_t length, size_t position) {
+  while (position < length && (text[position] == ' ' || text[position] == '\t' ||
+                               text[position] == '\n' || text[position] == '\r')) {
+    position++;
+  }
+  return position;
+}
+
+int json_parse(cJSON **root, const char *text, size_t length, const char *path, size_t offset,
+               struct err *err) {
+  const char *end = text;
+  *root = cJSON_ParseWithLengthOpts(text, length, &end, 0);
+  size_t position = end == NULL ? 0 : (size_t)(end - text);
+  if (*root == NULL) {
+    // After the text's last byte cJSON reports the byte before: a cut file is told as such.
+    bool cut = skip_white(text, length, position + 1) >= length;
+    return err_set(err, "%s: line %zu, byte %zu: %s", path, line_of(text, position),
+                   offset + position, cut ? "the JSON text ends early" : "not valid JSON");
+  }
+  position = skip_white(text, length, position);
+  if (position < length) {
+    cJSON_Delete(*root);
+    *root = NULL;
+    return err_set(err, "%s: line %zu, byte %zu: something follows the JSON value", path,
+                   line_of(text, position), offset + position);
+  }
+  return 0;
+}
+
+int json_read(cJSON **root, const char *path, struct err *err) {
+  *root = NULL;
+  struct file_map map;
+  if (file_map_open(&map, path, err) != 0) {
+    return -1;
+  }
+  int result = json_parse(root, (const char *)map.data, map.size, path, 0, err);
+  file_map_close(&map);
+  if (result == 0 && !cJSON_IsObject(*root)) {
+    cJSON_Delete(*root);
+    *root = NULL;
+    return err_set(err, "%s: byte 0: expected a JSON object { ... }", path);
+  }
+  return result;
+}
+
+int json_integer(const cJSON *item, size_t min, size_t max, size_t *value) {
+  if (!cJSON_IsNumber(item)) {
+    return -1;
+  }
+  double number = item->valuedouble;
+  if (!(number >= 0 && number <= JSON_MAX_INTEGER) || floor(number) < number) {
+    return -1;
+  }
+  size_t whole = (size_t)number;
+  if (whole < min || whole > max) {
+    return -1;
+  }
+  *value = whole;
+  return 0;
+}

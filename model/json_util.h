@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// json_util - cJSON with errors that say where
+
+#ifndef JSON_UTIL_H
+#define JSON_UTIL_H
+
+#include <cjson/cJSON.h>
+#include <stddef.h>
+
+#include "err.h"
+
+// Whole numbers in JSON are read as doubles: exact up to 2^53, refused above.
+#define JSON_MAX_INTEGER 9007199254740992.0
+
+// Parses length bytes of JSON, one value and white space around it. path names the file in errors;
+// offset is where the text begins in that file. On success *root is the value, to be released by
+// cJSON_Delete. Errors: a syntax error, with line and byte offset; bytes after the value.
+int json_parse(cJSON **root, const char *text, size_t length, const char *path, size_t offset,
+               struct err *err);
+
+// json_parse of a whole file, which must hold an object.
+int json_read(cJSON **root, const char *path, struct err *err);
+
+// Reads item as a whole number of min..max. Returns 0, or -1 if it is anything else.
+int json_integer(const cJSON *item, size_t min, size_t max, size_t *value);
+
+#endif

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// merges - reads merges.txt
+//
+// One merge a line, "left right", the first learned first: its rank is its place. Both parts are
+// written in the characters of byte_alphabet.h. A first line that begins with "#version" and empty
+// lines do not count; a carriage return before the newline is ignored.
+
+#ifndef MERGES_H
+#define MERGES_H
+
+#include "bpe.h"
+#include "err.h"
+#include "vocabulary.h"
+
+// Fills *bpe from path. After success or failure release with bpe_free.
+// Errors: no such file; a line, by number, that is not two tokens, comes twice, or names or makes a
+// token that the vocabulary lacks.
+int merges_load(struct bpe *bpe, const struct vocabulary *vocabulary, const char *path,
+                struct err *err);
+
+#endif

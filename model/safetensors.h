@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// safetensors - reads tensors in Hugging Face's safetensors format
+//
+// A file, all numbers little-endian:
+//   1. header size N: 8 bytes, unsigned
+//   2. header: N bytes of JSON, {"name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [b, e]}}
+//      with b and e counted from the end of the header; "__metadata__" is no tensor; trailing spaces
+//   3. data: tensors in row-major order, each byte of the data belonging to exactly one tensor
+// Source: https://github.com/huggingface/safetensors, "Format".
+//
+// A file may come from anywhere: everything in the header is checked before it is used.
+
+#ifndef SAFETENSORS_H
+#define SAFETENSORS_H
+
+#include <stddef.h>
+
+#include "err.h"
+
+enum { SAFETENSORS_MAX_RANK = 8 };
+
+enum safetensors_dtype {
+  SAFETENSORS_F32,
+  SAFETENSORS_F16,
+  SAFETENSORS_BF16,
+  SAFETENSORS_OTHER,  // allowed in a file, refused when its values are asked for
+};
+
+// Name in a file and bytes of an element; not for SAFETENSORS_OTHER.
+struct safetensors_dtype_info {
+  const char *name;
+  size_t bytes;
+};
+const struct safetensors_dtype_info *safetensors_dtype_info(enum safetensors_dtype dtype);
+
+struct safetensors_tensor {
+  const char *name;
+  const char *dtype_name;  // as in the file
+  enum safetensors_dtype dtype;
+  size_t rank;
+  size_t shape[SAFETENSORS_MAX_RANK];
+  size_t elements;    // product of the shape; 1 for rank 0
+  size_t begin, end;  // bytes of the file, header included
+};
+
+struct safetensors;
+
+// Opens path and checks its header: sizes, offsets within the file, no gap and no overlap, bytes
+// that match dtype and shape (where the dtype is known), no name twice.
+// On success *file is the open file, to be released by safetensors_close, which takes NULL too.
+// Errors: no such file, a Git LFS pointer in its place, a cut or inconsistent file.
+int safetensors_open(struct safetensors **file, const char *path, struct err *err);
+void safetensors_close(struct safetensors *file);
+
+// The tensor of that name, or NULL. It lives as long as the open file.
+const struct safetensors_tensor *safetensors_find(const struct safetensors *file, const char *name);
+
+// Converts elements first..first+count-1, counted in row-major order, to float32 at values.
+// F16 and BF16 convert exactly. Alignment of the file's data does not matter.
+// Errors: a dtype that is not F32, F16 or BF16; a range outside the tensor; NaN or infinity, with
+// the element's index.
+int safetensors_read_f32(const struct safetensors *file, const struct safetensors_tensor *tensor,
+                         size_t first, size_t count, float *values, struct err *err);
+
+#endif

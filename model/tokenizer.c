@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tokenizer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "bpe.h"
+#include "file.h"
+#include "merges.h"
+#include "pretokenizer.h"
+#include "utf8.h"
+#include "vocabulary.h"
+
+static const char end_of_text[] = "<|endoftext|>";
+
+struct tokenizer {
+  struct vocabulary vocabulary;
+  uint32_t byte_ids[256];  // ids of the tokens of one byte
+  uint32_t end_of_text;
+  struct bpe bpe;
+  struct pretokenizer *pretokenizer;
+};
+
+// ---- loading ------------------------------------------------------------------------------------
+
+// Fills a zeroed tokenizer.
+static int load(struct tokenizer *t, const char *vocab_path, const char *merges_path,
+                size_t vocab_size, struct err *err) {
+  if (vocabulary_load(&t->vocabulary, vocab_path, err) != 0) {
+    return -1;
+  }
+  if (vocab_size != 0 && t->vocabulary.count != vocab_size) {
+    return err_set(err, "%s: %zu tokens, but the model has %zu: take both from the same folder",
+                   vocab_path, t->vocabulary.count, vocab_size);
+  }
+  for (unsigned byte = 0; byte < 256; byte++) {
+    unsigned char bytes[1] = {(unsigned char)byte};
+    t->byte_ids[byte] = vocabulary_find(&t->vocabulary, bytes, 1);
+    if (t->byte_ids[byte] == VOCABULARY_NO_TOKEN) {
+      return err_set(err, "%s: no token for byte 0x%02X: some text could not be encoded",
+                     vocab_path, byte);
+    }
+  }
+  t->end_of_text = vocabulary_find(&t->vocabulary, end_of_text, sizeof end_of_text - 1);
+  return merges_load(&t->bpe, &t->vocabulary, merges_path, err) != 0
+             ? -1
+             : pretokenizer_create(&t->pretokenizer, err);
+}
+
+int tokenizer_load_files(struct tokenizer **tokenizer, const char *vocab_path,
+                         const char *merges_path, size_t vocab_size, struct err *err) {
+  *tokenizer = NULL;
+  struct tokenizer *t = calloc(1, sizeof *t);
+  if (t == NULL) {
+    return err_memory(err, "the tokenizer");
+  }
+  if (load(t, vocab_path, merges_path, vocab_size, err) != 0) {
+    tokenizer_free(t);
+    return -1;
+  }
+  *tokenizer = t;
+  return 0;
+}
+
+int tokenizer_load(struct tokenizer **tokenizer, const char *dir, size_t vocab_size,
+                   struct err *err) {
+  char vocab_path[FILE_PATH_SIZE];
+  char merges_path[FILE_PATH_SIZE];
+  *tokenizer = NULL;
+  if (file_join(vocab_path, dir, "vocab.json", err) != 0 ||
+      file_join(merges_path, dir, "merges.txt", err) != 0) {
+    return -1;
+  }
+  return tokenizer_load_files(tokenizer, vocab_path, merges_path, vocab_size, err);
+}
+
+void tokenizer_free(struct tokenizer *tokenizer) {
+  if (tokenizer != NULL) {
+    vocabulary_free(&tokenizer->vocabulary);
+    bpe_free(&tokenizer->bpe);
+    pretokenizer_free(tokenizer->pretokenizer);
+    free(tokenizer);
+  }
+}
+
+size_t tokenizer_vocab_size(const struct tokenizer *tokenizer) {
+  return tokenizer->vocabulary.count;
+}
+
+uint32_t tokenizer_find(const struct tokenizer *tokenizer, const void *bytes, size_t length) {
+  return vocabulary_find(&tokenizer->vocabulary, bytes, length);
+}
+
+uint32_t tokenizer_end_of_text(const struct tokenizer *tokenizer) {
+  return tokenizer->end_of_text;
+}
+
+// ---- encoding -----------------------------------------------------------------------------------
+
+struct encoder {
+  const struct tokenizer *tokenizer;
+  struct bpe_scratch scratch;
+  uint32_t *ids;
+  size_t count;
+};
+
+// Encodes text that holds no special token.
+static int encode_ordinary(struct encoder *e, const unsigned char *text, size_t length,
+                           struct err *err) {
+  const struct tokenizer *t = e->tokenizer;
+  struct pretokenizer_walk walk;
+  if (pretokenizer_start(&walk, t->pretokenizer, text, length, err) != 0) {
+    return -1;
+  }
+  int more;
+  while ((more = pretokenizer_next(&walk, t->pretokenizer, err)) == 1) {
+    uint32_t *ids = e->ids + e->count;
+    size_t merged;
+    for (size_t i = walk.begin; i < walk.end; i++) {
+      ids[i - walk.begin] = t->byte_ids[text[i]];
+    }
+    if (bpe_merge_all(&t->bpe, &e->scratch, ids, walk.end - walk.begin, &merged, err) != 0) {
+      more = -1;
+      break;
+    }
+    e->count += merged;
+  }
+  pretokenizer_finish(&walk);
+  return more;
+}
+
+static int encode(struct encoder *e, const unsigned char *text, size_t length, struct err *err) {
+  const size_t special = sizeof end_of_text - 1;
+  for (size_t begin = 0; begin < length;) {
+    const unsigned char *found = e->tokenizer->end_of_text == TOKENIZER_NO_TOKEN
+                                     ? NULL
+                                     : memmem(text + begin, length - begin, end_of_text, special);
+    size_t end = found == NULL ? length : (size_t)(found - text);
+    if (encode_ordinary(e, text + begin, end - begin, err) != 0) {
+      return -1;
+    }
+    if (found != NULL) {
+      e->ids[e->count++] = e->tokenizer->end_of_text;
+      end += special;
+    }
+    begin = end;
+  }
+  return 0;
+}
+
+int tokenizer_encode(const struct tokenizer *tokenizer, const char *text, size_t length,
+                     uint32_t **ids, size_t *count, struct err *err) {
+  // A token has at least one byte, so length bounds the number of ids.
+  struct encoder e = {.tokenizer = tokenizer, .ids = malloc((length + 1) * sizeof *e.ids)};
+  *ids = NULL;
+  *count = 0;
+  if (e.ids == NULL) {
+    return err_memory(err, "the ids");
+  }
+  int result = encode(&e, (const unsigned char *)text, length, err);
+  bpe_scratch_free(&e.scratch);
+  if (result != 0) {
+    free(e.ids);
+    return -1;
+  }
+  *ids = e.ids;
+  *count = e.count;
+  return 0;
+}
+
+// ---- decoding -----------------------------------------------------------------------------------
+
+const char *tokenizer_token(const struct tokenizer *tokenizer, uint32_t id, size_t *length) {
+  const struct vocabulary *v = &tokenizer->vocabulary;
+  *length = 0;
+  if (id >= v->count) {
+    return NULL;
+  }
+  *length = v->tokens[id].length;
+  return (const char *)v->blob + v->tokens[id].begin;
+}
+
+int tokenizer_decode(const struct tokenizer *tokenizer, const uint32_t *ids, size_t count,
+                     char **text, size_t *length, struct err *err) {
+  *text = NULL;
+  *length = 0;
+  size_t total = 0;
+  size_t bytes;
+  for (size_t i = 0; i < count; i++) {
+    if (tokenizer_token(tokenizer, ids[i], &bytes) == NULL) {
+      return err_set(err, "id %lu at index %zu, expected ids below %zu", (unsigned long)ids[i], i,
+                     tokenizer->vocabulary.count);
+    }
+    total += bytes;
+  }
+  char *out = malloc(total + 1);
+  if (out == NULL) {
+    return err_memory(err, "the text");
+  }
+  char *next = out;
+  for (size_t i = 0; i < count; i++) {
+    const char *token = tokenizer_token(tokenizer, ids[i], &bytes);
+    memcpy(next, token, bytes);
+    next += bytes;
+  }
+  *next = '\0';
+  *text = out;
+  *length = total;
+  return 0;
+}
+
+size_t tokenizer_push_room(const struct tokenizer *tokenizer) {
+  return tokenizer->vocabulary.longest + TOKENIZER_HELD;
+}
+
+// Bytes at the end of text that begin a character without completing it.
+static size_t incomplete_tail(const unsigned char *text, size_t length) {
+  for (size_t tail = length < TOKENIZER_HELD ? length : TOKENIZER_HELD; tail > 0; tail--) {
+    if (utf8_character(text + length - tail, tail) == UTF8_INCOMPLETE) {
+      return tail;
+    }
+  }
+  return 0;
+}
+
+size_t tokenizer_push(const struct tokenizer *tokenizer, struct tokenizer_decoder *decoder,
+                      uint32_t id, char *text) {
+  size_t bytes;
+  const char *token = tokenizer_token(tokenizer, id, &bytes);
+  if (token == NULL) {
+    return 0;
+  }
+  memcpy(text, decoder->held, decoder->held_count);
+  memcpy(text + decoder->held_count, token, bytes);
+  size_t length = decoder->held_count + bytes;
+  decoder->held_count = incomplete_tail((const unsigned char *)text, length);
+  length -= decoder->held_count;
+  memcpy(decoder->held, text + length, decoder->held_count);
+  return length;
+}
+
+size_t tokenizer_flush(struct tokenizer_decoder *decoder, char text[static TOKENIZER_HELD]) {
+  size_t count = decoder->held_count;
+  memcpy(text, decoder->held, count);
+  decoder->held_count = 0;
+  return count;
+}

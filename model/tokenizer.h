@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// tokenizer - GPT-2's byte-level BPE: text to token ids and back
+//
+// Encoding: `<|endoftext|>` in the text is its own id; what is between is cut into pieces
+// (pretokenizer.h), each piece's bytes become one token each, and neighbours are merged (bpe.h). Any
+// bytes can be encoded, and decoding gives exactly the bytes back.
+//
+// The files are those of the Hugging Face layout, vocab.json (vocabulary.h) and merges.txt
+// (merges.h).
+//
+// A tokenizer is read-only once loaded: threads may share it.
+
+#ifndef TOKENIZER_H
+#define TOKENIZER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "err.h"
+
+#define TOKENIZER_NO_TOKEN UINT32_MAX  // in place of an id
+
+struct tokenizer;
+
+// Loads dir/vocab.json and dir/merges.txt. vocab_size is the model's, or 0 for any.
+// On success *tokenizer is released by tokenizer_free, which takes NULL too.
+// Errors: a file is absent or malformed (file, line or token); ids with a gap or twice; a byte
+// without a token; a merge of tokens that the vocabulary lacks; another size than vocab_size.
+int tokenizer_load(struct tokenizer **tokenizer, const char *dir, size_t vocab_size,
+                   struct err *err);
+
+// The same with a path for each file (OpenAI calls them encoder.json and vocab.bpe).
+int tokenizer_load_files(struct tokenizer **tokenizer, const char *vocab_path,
+                         const char *merges_path, size_t vocab_size, struct err *err);
+
+void tokenizer_free(struct tokenizer *tokenizer);
+
+size_t tokenizer_vocab_size(const struct tokenizer *tokenizer);
+
+// The id of <|endoftext|>, or TOKENIZER_NO_TOKEN if the vocabulary has none.
+uint32_t tokenizer_end_of_text(const struct tokenizer *tokenizer);
+
+// The id of the token with these bytes, or TOKENIZER_NO_TOKEN.
+uint32_t tokenizer_find(const struct tokenizer *tokenizer, const void *bytes, size_t length);
+
+// The bytes of a token, not terminated, and their number, at least 1; they live as long as the
+// tokenizer. NULL and 0 for an id outside the vocabulary.
+const char *tokenizer_token(const struct tokenizer *tokenizer, uint32_t id, size_t *length);
+
+// Encodes length bytes of text. On success *ids holds *count ids, to be freed by the caller (not
+// NULL even if *count is 0). count is at most length. Errors: out of memory.
+int tokenizer_encode(const struct tokenizer *tokenizer, const char *text, size_t length,
+                     uint32_t **ids, size_t *count, struct err *err);
+
+// Decodes count ids. On success *text holds *length bytes and a terminating zero, to be freed by the
+// caller. The bytes are exact, so they need not be UTF-8. Errors: out of memory, an unknown id.
+int tokenizer_decode(const struct tokenizer *tokenizer, const uint32_t *ids, size_t count,
+                     char **text, size_t *length, struct err *err);
+
+// ---- decoding as the tokens come ----------------------------------------------------------------
+//
+// A token may end inside a character. A decoder holds such bytes back until the character is
+// complete, or can no longer become one; all pushes and the flush together give the bytes that
+// tokenizer_decode gives. Zero it before the first push.
+
+enum { TOKENIZER_HELD = 3 };  // a character of 4 bytes less one
+
+struct tokenizer_decoder {
+  unsigned char held[TOKENIZER_HELD];
+  size_t held_count;
+};
+
+// Room that a push needs: the longest token and what may be held, in bytes.
+size_t tokenizer_push_room(const struct tokenizer *tokenizer);
+
+// Writes to text, which has tokenizer_push_room bytes, what can be shown once id has come. Returns
+// the number of bytes, 0 if all are held back. An id outside the vocabulary writes nothing.
+size_t tokenizer_push(const struct tokenizer *tokenizer, struct tokenizer_decoder *decoder,
+                      uint32_t id, char *text);
+
+// Writes what is still held, at the end of the text, and empties the decoder. Returns the number of
+// bytes.
+size_t tokenizer_flush(struct tokenizer_decoder *decoder, char text[static TOKENIZER_HELD]);
+
+#endif

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// utf8 - where characters end in bytes that may not be UTF-8
+
+#ifndef UTF8_H
+#define UTF8_H
+
+#include <stddef.h>
+
+enum {
+  UTF8_INVALID = 0,      // the first byte begins no character
+  UTF8_INCOMPLETE = -1,  // a character begins, but the bytes end before it does
+};
+
+// Length 1..4 of the character at text[0], of length >= 1 bytes, or one of the values above. Strict
+// as RFC 3629, section 4: no overlong forms, no surrogates, nothing above U+10FFFF.
+int utf8_character(const unsigned char *text, size_t length);
+
+// Bytes from text[0] on that are complete valid characters.
+size_t utf8_valid_prefix(const unsigned char *text, size_t length);
+
+// Writes code_point (up to U+FFFF, no surrogate) to text and returns its length, 1..3.
+size_t utf8_write(unsigned char text[static 3], unsigned code_point);
+
+#endif

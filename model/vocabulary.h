@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// vocabulary - the tokens of vocab.json: ids to bytes and bytes to ids
+//
+// vocab.json is one object, {"token": id, ...}: every id from 0 up exactly once, in any order;
+// tokens are written in the characters of byte_alphabet.h.
+
+#ifndef VOCABULARY_H
+#define VOCABULARY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "err.h"
+
+#define VOCABULARY_NO_TOKEN UINT32_MAX  // in place of an id
+
+struct vocabulary {
+  struct vocabulary_token {
+    size_t begin, length;  // bytes of the blob
+  } *tokens;               // [count], by id
+  size_t count;
+  size_t longest;       // bytes of the longest token
+  unsigned char *blob;  // the bytes of all tokens
+  uint32_t *slots;      // hash of the bytes: id + 1, or 0 for an empty slot
+  size_t slot_mask;
+};
+
+// Reads path. After success or failure release with vocabulary_free.
+// Errors: no such file, bad JSON, an id that is missing or comes twice, a token that comes twice, is
+// empty or not in the alphabet, more than 65,536 tokens.
+int vocabulary_load(struct vocabulary *vocabulary, const char *path, struct err *err);
+
+// Harmless on a zeroed or freed struct.
+void vocabulary_free(struct vocabulary *vocabulary);
+
+// The id of the token with these bytes, or VOCABULARY_NO_TOKEN.
+uint32_t vocabulary_find(const struct vocabulary *vocabulary, const void *bytes, size_t length);
+
+#endif

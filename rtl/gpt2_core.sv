@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// gpt2_core - one matrix engine, one vector path, one sequencer: a token in, its logits and the next id out
+//
+//   sequencer ▶ weight_stream ▶ matvec ▶ rescale ▶ rows bus ▶ transformer_block, final_linear ▶ sampling
+//                             ▶ token_embedding, pos_embedding ▶ residual
+//                             ▶ LayerNorm's parameters
+//
+// In      step    id, position, head wanted (valid/ready). A step must follow its predecessor's end.
+// Out     choice  the sampled id, after a step with head (valid/ready); step_done for one without
+//         logits  every group of logits where stream_logits_i (valid/ready)
+//         memory  read bursts, strobed writes (docs/memory_image.md)
+//         mon     the residual as it is written
+// Golden  golden/gpt2_core.c
+module gpt2_core
+  import gpt2_pkg::*;
+#(
+  parameter int unsigned Segments  = 4,
+  parameter int unsigned MaxHeads  = 25,
+  parameter int unsigned MaxCtx    = 1024,
+  parameter int unsigned NormWidth = 64,
+  parameter int unsigned ExpWidth  = Segments
+) (
+  input  logic                      clk_i,
+  input  logic                      rst_ni,
+  input  config_t                   cfg_i,
+  input  sampling_t                 sampling_i,
+  input  logic                      start_i,                 // loads the generator's seed
+  input  logic                      stream_logits_i,
+
+  input  logic                      step_valid_i,
+  output logic                      step_ready_o,
+  input  step_t                     step_i,
+  output logic                      step_done_o,
+  output logic                      choice_valid_o,
+  input  logic                      choice_ready_i,
+  output logic [16:0]               choice_id_o,
+
+  output logic                      lg_valid_o,
+  input  logic                      lg_ready_i,
+  output logic [16:0]               lg_base_id_o,
+  output logic [Segments-1:0]       lg_mask_o,
+  output logic [Segments-1:0][31:0] lg_rows_o,
+  output logic                      lg_last_o,
+
+  output logic                      rd_req_valid_o,
+  input  logic                      rd_req_ready_i,
+  output logic [AddrBits-1:0]       rd_req_addr_o,
+  output logic [7:0]                rd_req_len_o,
+  input  logic                      rd_rsp_valid_i,
+  output logic                      rd_rsp_ready_o,
+  input  logic [512*Segments-1:0]   rd_rsp_data_i,
+  output logic                      wr_valid_o,
+  input  logic                      wr_ready_i,
+  output logic [AddrBits-1:0]       wr_addr_o,
+  output logic [512*Segments-1:0]   wr_data_o,
+  output logic [64*Segments-1:0]    wr_strb_o,
+  input  logic                      wr_ack_i,
+
+  output logic                      mon_valid_o,
+  output tag_t                      mon_tag_o,
+  output logic [Segments-1:0][31:0] mon_rows_o,
+  output logic [8:0]                sat_o
+);
+
+  // ------------------------------------------------------------------------------------- jobs and their beats
+
+  logic                job_valid, job_ready, split, kv_idle;
+  job_t                job;
+  logic [AddrBits-1:0] side_addr, addr, beats;
+
+  sequencer #(.Segments, .MaxHeads, .MaxCtx) u_sequencer (
+    .clk_i, .rst_ni, .cfg_i,
+    .step_valid_i, .step_ready_o, .step_i, .kv_idle_i(kv_idle),
+    .job_valid_o(job_valid), .job_ready_i(job_ready), .job_o(job), .split_o(split),
+    .side_addr_o(side_addr), .addr_o(addr), .beats_o(beats)
+  );
+
+  logic                    beat_valid, beat_ready;
+  label_t                  label;
+  logic [512*Segments-1:0] data;
+
+  weight_stream #(.Segments) u_weight_stream (
+    .clk_i, .rst_ni,
+    .job_valid_i(job_valid), .job_ready_o(job_ready), .job_i(job), .split_i(split),
+    .side_addr_i(side_addr), .addr_i(addr), .beats_i(beats),
+    .rd_req_valid_o, .rd_req_ready_i, .rd_req_addr_o, .rd_req_len_o,
+    .rd_rsp_valid_i, .rd_rsp_ready_o, .rd_rsp_data_i,
+    .beat_valid_o(beat_valid), .beat_ready_i(beat_ready), .beat_label_o(label), .beat_data_o(data)
+  );
+
+  wire is_pos    = label.job.op == OpPos;
+  wire is_token  = label.job.op == OpToken;
+  wire is_norm   = label.job.op == OpNorm;
+  wire is_matvec = !is_pos && !is_token && !is_norm;
+  logic pos_ready, token_ready, norm_ready, matvec_ready;
+
+  assign beat_ready = is_pos ? pos_ready : is_token ? token_ready : is_norm ? norm_ready : matvec_ready;
+
+  // ----------------------------------------------------------------------------------------------- embedding
+
+  logic                      pos_valid, token_valid, emb_ready;
+  tag_t                      pos_tag, token_tag;
+  logic [Segments-1:0][31:0] pos_rows, token_rows;
+  logic [6:0]                sat_pos;
+
+  pos_embedding #(.Segments) u_pos_embedding (
+    .clk_i, .rst_ni, .cfg_i,
+    .in_valid_i(beat_valid && is_pos), .in_ready_o(pos_ready), .in_label_i(label), .in_data_i(data),
+    .out_valid_o(pos_valid), .out_ready_i(emb_ready), .out_tag_o(pos_tag), .out_rows_o(pos_rows),
+    .sat_o(sat_pos)
+  );
+
+  token_embedding #(.Segments) u_token_embedding (
+    .clk_i, .rst_ni, .cfg_i,
+    .in_valid_i(beat_valid && is_token), .in_ready_o(token_ready), .in_label_i(label), .in_data_i(data),
+    .out_valid_o(token_valid), .out_ready_i(emb_ready && !pos_valid), .out_tag_o(token_tag),
+    .out_rows_o(token_rows)
+  );
+
+  // -------------------------------------------------------------------------------------------------- engine
+
+  logic [7:0]                op_slot, rd_slot;
+  logic                      op_valid, rd_en, rd_free, full;
+  operand_t                  op_operand, operand;
+  logic [3:0]                entry_busy, entry_ready, release_entry;
+  logic                      scores_free, scores_done, head_room;
+  logic [1:0]                merge_entry;
+  logic [HeadDim-1:0][7:0]   merge_k, merge_v;
+  scale_t                    merge_k_scale, merge_v_scale;
+  scale_t [1:0]              pv_scale;
+  logic                      acc_valid;
+  tag_t                      acc_tag;
+  logic [Segments-1:0][63:0] acc;
+  logic [3:0]                acc_e_max;
+  logic [2:0]                acc_norm;
+  logic [Segments-1:0][31:0] acc_side;
+
+  operand_buffer #(.MaxHeads, .MaxCtx) u_operand_buffer (
+    .clk_i, .rst_ni,
+    .wr_valid_i(op_valid), .wr_slot_i(op_slot), .wr_operand_i(op_operand),
+    .rd_slot_i(rd_slot), .full_o(full), .rd_en_i(rd_en), .free_i(rd_free), .operand_o(operand)
+  );
+
+  matvec #(.Segments, .MaxHeads) u_matvec (
+    .clk_i, .rst_ni,
+    .in_valid_i(beat_valid && is_matvec), .in_ready_o(matvec_ready), .in_label_i(label),
+    .in_data_i(data),
+    .rd_slot_o(rd_slot), .rd_en_o(rd_en), .rd_free_o(rd_free), .full_i(full), .operand_i(operand),
+    .entry_busy_i(entry_busy), .entry_ready_i(entry_ready), .release_o(release_entry),
+    .scores_free_i(scores_free), .scores_done_i(scores_done), .head_room_i(head_room),
+    .merge_entry_o(merge_entry), .merge_k_i(merge_k), .merge_v_i(merge_v),
+    .merge_k_scale_i(merge_k_scale), .merge_v_scale_i(merge_v_scale),
+    .out_valid_o(acc_valid), .out_tag_o(acc_tag), .out_acc_o(acc), .out_e_max_o(acc_e_max),
+    .out_norm_o(acc_norm), .out_side_o(acc_side)
+  );
+
+  logic                      rows_valid;
+  tag_t                      rows_tag;
+  logic [Segments-1:0][31:0] rows;
+  logic [Segments-1:0][15:0] aux;
+  logic [6:0]                sat_rows;
+
+  rescale #(.Segments) u_rescale (
+    .clk_i, .rst_ni,
+    .in_valid_i(acc_valid), .in_tag_i(acc_tag), .in_acc_i(acc), .in_e_max_i(acc_e_max),
+    .in_norm_i(acc_norm), .in_side_i(acc_side), .in_pv_scale_i(pv_scale[acc_tag.head[0]]),
+    .rows_valid_o(rows_valid), .rows_tag_o(rows_tag), .rows_o(rows), .aux_o(aux), .sat_o(sat_rows)
+  );
+
+  assign scores_done = rows_valid && rows_tag.op == OpScores && rows_tag.last;
+
+  // --------------------------------------------------------------------------------------------------- layers
+
+  logic [7:0] sat_block;
+
+  transformer_block #(.Segments, .MaxHeads, .MaxCtx, .NormWidth, .ExpWidth) u_transformer_block (
+    .clk_i, .rst_ni, .cfg_i,
+    .rows_valid_i(rows_valid), .rows_tag_i(rows_tag), .rows_i(rows), .aux_i(aux),
+    .emb_valid_i(pos_valid || token_valid), .emb_ready_o(emb_ready),
+    .emb_tag_i(pos_valid ? pos_tag : token_tag), .emb_rows_i(pos_valid ? pos_rows : token_rows),
+    .par_valid_i(beat_valid && is_norm), .par_ready_o(norm_ready), .par_label_i(label),
+    .par_data_i(data),
+    .op_valid_o(op_valid), .op_slot_o(op_slot), .op_operand_o(op_operand),
+    .entry_busy_o(entry_busy), .entry_ready_o(entry_ready), .release_i(release_entry),
+    .scores_free_o(scores_free), .pv_scale_o(pv_scale),
+    .merge_entry_i(merge_entry), .merge_k_o(merge_k), .merge_v_o(merge_v),
+    .merge_k_scale_o(merge_k_scale), .merge_v_scale_o(merge_v_scale),
+    .kv_idle_o(kv_idle), .wr_valid_o, .wr_ready_i, .wr_addr_o, .wr_data_o, .wr_strb_o, .wr_ack_i,
+    .step_done_o, .mon_valid_o, .mon_tag_o, .mon_rows_o, .sat_o(sat_block)
+  );
+
+  // ----------------------------------------------------------------------------------------- head and choice
+
+  logic                      smp_valid, smp_ready, smp_last;
+  logic [16:0]               smp_base_id;
+  logic [Segments-1:0]       smp_mask;
+  logic [Segments-1:0][31:0] smp_rows;
+
+  final_linear #(.Segments) u_final_linear (
+    .clk_i, .rst_ni, .cfg_i, .stream_logits_i,
+    .rows_valid_i(rows_valid), .rows_tag_i(rows_tag), .rows_i(rows), .room_o(head_room),
+    .lg_valid_o(smp_valid), .lg_ready_i(smp_ready), .lg_base_id_o(smp_base_id), .lg_mask_o(smp_mask),
+    .lg_rows_o(smp_rows), .lg_last_o(smp_last),
+    .out_valid_o(lg_valid_o), .out_ready_i(lg_ready_i)
+  );
+
+  assign lg_base_id_o = smp_base_id;
+  assign lg_mask_o    = smp_mask;
+  assign lg_rows_o    = smp_rows;
+  assign lg_last_o    = smp_last;
+
+  sampling #(.Segments) u_sampling (
+    .clk_i, .rst_ni, .start_i, .sampling_i,
+    .lg_valid_i(smp_valid), .lg_ready_o(smp_ready), .lg_base_id_i(smp_base_id), .lg_mask_i(smp_mask),
+    .lg_rows_i(smp_rows), .lg_last_i(smp_last),
+    .choice_valid_o, .choice_ready_i, .choice_id_o
+  );
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) sat_o <= '0;
+    else sat_o <= 9'(sat_rows) + 9'(sat_pos) + 9'(sat_block);
+  end
+
+endmodule

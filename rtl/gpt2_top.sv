@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// gpt2_top - GPT-2 as hardware: prompt ids in, generated ids out, weights and KV cache in one external memory
+//
+// In      cfg, sampling, run settings: stable from start_i to done_o
+//         prompt  ids, last on the last one (valid/ready), after start_i
+// Out     tok     chosen ids (valid/ready)
+//         lg      logits of every position where all_heads_i (valid/ready): S a beat, ids base .. base + S - 1, mask of
+//                 those below the vocabulary, rows Q14.16, last on a position's last beat
+//         step    events: start (id read in, position, head wanted, recomputed behind a context crop), end (id chosen)
+//         memory  read bursts {beat address, beats} answered in order; byte-strobed writes, each acknowledged
+//         mon     the residual as it is written: rows group * S .. of tag.op, Q14.12
+//         sat     saturations since start
+// Reset   synchronous, active low
+// Golden  golden/controller.c, golden/gpt2_core.c
+module gpt2_top
+  import gpt2_pkg::*;
+#(
+  parameter int unsigned Lanes     = 256,                    // int8 weights a cycle: 64 S
+  parameter int unsigned MaxHeads  = 25,                     // width up to 64 MaxHeads
+  parameter int unsigned MaxCtx    = 1024,
+  parameter int unsigned NormWidth = 64,                     // elements LayerNorm normalises a cycle
+  parameter int unsigned ExpWidth  = Lanes / 64,             // exponentials a cycle
+  localparam int unsigned Segments = Lanes / 64
+) (
+  input  logic                      clk_i,
+  input  logic                      rst_ni,
+
+  input  config_t                   cfg_i,
+  input  sampling_t                 sampling_i,
+  input  logic                      start_i,
+  input  logic [31:0]               max_new_i,               // ids to generate
+  input  logic                      stop_en_i,               // stop behind stop_id_i
+  input  logic [16:0]               stop_id_i,
+  input  logic                      all_heads_i,             // the head at every position, logits streamed
+  output logic                      busy_o,
+  output logic                      done_o,
+  output logic [3:0]                error_o,
+
+  input  logic                      prompt_valid_i,
+  output logic                      prompt_ready_o,
+  input  logic [16:0]               prompt_id_i,
+  input  logic                      prompt_last_i,
+  output logic                      tok_valid_o,
+  input  logic                      tok_ready_i,
+  output logic [16:0]               tok_id_o,
+
+  output logic                      lg_valid_o,
+  input  logic                      lg_ready_i,
+  output logic [16:0]               lg_base_id_o,
+  output logic [Segments-1:0]       lg_mask_o,
+  output logic [Segments-1:0][31:0] lg_rows_o,
+  output logic                      lg_last_o,
+
+  output logic                      step_start_o,
+  output logic [16:0]               step_id_o,
+  output logic [9:0]                step_position_o,
+  output logic                      step_head_o,
+  output logic                      step_recomputed_o,
+  output logic                      step_end_o,
+  output logic [16:0]               step_choice_o,
+
+  output logic                      rd_req_valid_o,
+  input  logic                      rd_req_ready_i,
+  output logic [AddrBits-1:0]       rd_req_addr_o,
+  output logic [7:0]                rd_req_len_o,
+  input  logic                      rd_rsp_valid_i,
+  output logic                      rd_rsp_ready_o,
+  input  logic [8*Lanes-1:0]        rd_rsp_data_i,
+  output logic                      wr_valid_o,
+  input  logic                      wr_ready_i,
+  output logic [AddrBits-1:0]       wr_addr_o,
+  output logic [8*Lanes-1:0]        wr_data_o,
+  output logic [Lanes-1:0]          wr_strb_o,
+  input  logic                      wr_ack_i,
+
+  output logic                      mon_valid_o,
+  output tag_t                      mon_tag_o,
+  output logic [Segments-1:0][31:0] mon_rows_o,
+  output logic [31:0]               sat_o
+);
+
+  logic        step_valid, step_ready, step_done, step_recomputed;
+  step_t       step;
+  logic        choice_valid, choice_ready;
+  logic [16:0] choice_id;
+  logic [8:0]  sat;
+
+  controller #(.MaxCtx) u_controller (
+    .clk_i, .rst_ni, .cfg_i,
+    .start_i, .max_new_i, .stop_en_i, .stop_id_i, .all_heads_i, .busy_o, .done_o, .error_o,
+    .prompt_valid_i, .prompt_ready_o, .prompt_id_i, .prompt_last_i,
+    .tok_valid_o, .tok_ready_i, .tok_id_o,
+    .step_valid_o(step_valid), .step_ready_i(step_ready), .step_o(step),
+    .step_recomputed_o(step_recomputed), .step_done_i(step_done),
+    .choice_valid_i(choice_valid), .choice_ready_o(choice_ready), .choice_id_i(choice_id)
+  );
+
+  gpt2_core #(.Segments, .MaxHeads, .MaxCtx, .NormWidth, .ExpWidth) u_core (
+    .clk_i, .rst_ni, .cfg_i, .sampling_i, .start_i, .stream_logits_i(all_heads_i),
+    .step_valid_i(step_valid), .step_ready_o(step_ready), .step_i(step), .step_done_o(step_done),
+    .choice_valid_o(choice_valid), .choice_ready_i(choice_ready), .choice_id_o(choice_id),
+    .lg_valid_o, .lg_ready_i, .lg_base_id_o, .lg_mask_o, .lg_rows_o, .lg_last_o,
+    .rd_req_valid_o, .rd_req_ready_i, .rd_req_addr_o, .rd_req_len_o,
+    .rd_rsp_valid_i, .rd_rsp_ready_o, .rd_rsp_data_i,
+    .wr_valid_o, .wr_ready_i, .wr_addr_o, .wr_data_o, .wr_strb_o, .wr_ack_i,
+    .mon_valid_o, .mon_tag_o, .mon_rows_o, .sat_o(sat)
+  );
+
+  assign step_start_o      = step_valid && step_ready;
+  assign step_id_o         = step.id;
+  assign step_position_o   = step.position;
+  assign step_head_o       = step.head;
+  assign step_recomputed_o = step_recomputed;
+  assign step_end_o        = step_done || (choice_valid && choice_ready);
+  assign step_choice_o     = choice_id;
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni || start_i) sat_o <= '0;
+    else sat_o <= sat_o + 32'(sat);
+  end
+
+`ifndef SYNTHESIS
+  initial begin
+    if (Lanes != 64 * Segments || 2**$clog2(Lanes) != Lanes || Lanes > 4096)
+      $fatal(1, "%m: Lanes must be 64, 128, 256, ... 4096, not %0d", Lanes);
+    if (MaxHeads < 1 || MaxHeads > 25) $fatal(1, "%m: MaxHeads must be 1 to 25, not %0d", MaxHeads);
+    if (MaxCtx < 64 || MaxCtx > 1024 || MaxCtx % 64 != 0)
+      $fatal(1, "%m: MaxCtx must be a multiple of 64 from 64 to 1024, not %0d", MaxCtx);
+  end
+`endif
+
+endmodule

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// operand_buffer - operand blocks between the unit that makes them and the engine that multiplies with them
+//
+// A slot is empty or full: block_quant fills it, the job that reads it for the last time empties it. The engine's issue
+// waits for a full slot; this is the only order between the blocks and the engine.
+//
+// Slots   X  0 ..              LayerNorm's output, block k           MaxHeads
+//         O  MaxHeads ..       attention's output, head h            MaxHeads
+//         G  2 MaxHeads ..     GELU's output, block k                4 MaxHeads
+//         Q  6 MaxHeads ..     queries, head h mod 2                 2
+//         P  6 MaxHeads + 2 .. probabilities, head h mod 2, tile     2 MaxCtx / 64
+// Timing  full_o: combinational; the operand a cycle after rd_en_i; one write and one read a cycle
+module operand_buffer
+  import gpt2_pkg::*;
+#(
+  parameter int unsigned MaxHeads = 25,
+  parameter int unsigned MaxCtx   = 1024
+) (
+  input  logic       clk_i,
+  input  logic       rst_ni,
+
+  input  logic       wr_valid_i,
+  input  logic [7:0] wr_slot_i,
+  input  operand_t   wr_operand_i,
+
+  input  logic [7:0] rd_slot_i,
+  output logic       full_o,
+  input  logic       rd_en_i,
+  input  logic       free_i,                                 // with rd_en_i: the slot is empty from now on
+  output operand_t   operand_o
+);
+
+  localparam int unsigned Slots = 6 * MaxHeads + 2 + 2 * (MaxCtx / HeadDim);
+
+  operand_t         slots [Slots];
+  logic [Slots-1:0] full_q;
+
+  assign full_o = full_q[rd_slot_i];
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      full_q <= '0;
+    end else begin
+      if (wr_valid_i) full_q[wr_slot_i] <= 1'b1;
+      if (rd_en_i && free_i) full_q[rd_slot_i] <= 1'b0;
+    end
+    if (wr_valid_i) slots[wr_slot_i] <= wr_operand_i;
+    if (rd_en_i) operand_o <= slots[rd_slot_i];
+  end
+
+`ifndef SYNTHESIS
+  initial begin
+    if (Slots > 256) $fatal(1, "%m: %0d operand slots, a slot number has 8 bits", Slots);
+  end
+  assert property (@(posedge clk_i) disable iff (!rst_ni) wr_valid_i |-> !full_q[wr_slot_i])
+    else $error("%m: slot %0d was written while it was full", wr_slot_i);
+  assert property (@(posedge clk_i) disable iff (!rst_ni) rd_en_i |-> full_q[rd_slot_i])
+    else $error("%m: slot %0d was read while it was empty", rd_slot_i);
+`endif
+
+endmodule

@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// sequencer - one token as a list of jobs, in the order in which the engine works and the memory image stands
+//
+//   ln_1(0), position row, token row; then for each layer
+//     QKV(h), scores(h-1), PV(h-2)          for h = 0 .. H-1: softmax runs under the next head's QKV
+//     ln_2, the remaining scores and PV, with projections of the heads that are done in between
+//     MLP first layer, the next LayerNorm's parameters, MLP second layer
+//   then the head, where it is wanted
+//
+// In      step   id, position, head wanted; taken when idle and every KV write of earlier tokens is acknowledged, so no
+//                KV beat of this token can be read before it is written
+// Out     job    what the engine does; side_addr/addr/beats: what weight_stream reads for it: `split`: one beat at side_addr,
+//                then `beats` at addr; otherwise `beats` at addr, side beats included
+// Timing  a job every 3 cycles at most; weight_stream runs ahead of the engine by its queue
+// Golden  golden/weight_stream.c (where things stand), golden/transformer_block.c (what depends on what)
+module sequencer
+  import gpt2_pkg::*;
+#(
+  parameter int unsigned Segments = 4,
+  parameter int unsigned MaxHeads = 25,
+  parameter int unsigned MaxCtx   = 1024
+) (
+  input  logic                clk_i,
+  input  logic                rst_ni,
+  input  config_t             cfg_i,
+
+  input  logic                step_valid_i,
+  output logic                step_ready_o,
+  input  step_t               step_i,
+  input  logic                kv_idle_i,
+
+  output logic                job_valid_o,
+  input  logic                job_ready_i,
+  output job_t                job_o,
+  output logic                split_o,
+  output logic [AddrBits-1:0] side_addr_o,
+  output logic [AddrBits-1:0] addr_o,
+  output logic [AddrBits-1:0] beats_o
+);
+
+  localparam int unsigned LogS     = $clog2(Segments);
+  localparam int unsigned SlotO    = MaxHeads;
+  localparam int unsigned SlotG    = 2 * MaxHeads;
+  localparam int unsigned SlotQ    = 6 * MaxHeads;
+  localparam int unsigned SlotP    = 6 * MaxHeads + 2;
+  localparam int unsigned MaxTiles = MaxCtx / HeadDim;
+  localparam int unsigned LogHeadGroups = 6 - LogS;          // 64 rows are 2^LogHeadGroups groups
+
+  // ------------------------------------------------------------------------------------ which job comes next
+
+  typedef enum logic [4:0] {
+    StIdle, StNorm1, StPos, StToken,
+    StQkv, StScores, StPv,                                   // the heads' loop
+    StNorm2, StTailP0, StTailS, StTailPa, StTailV2, StTailPb, StTailV1, StTailPc,
+    StMlp1, StNormNext, StMlp2, StHead
+  } state_e;
+
+  state_e      state_q, state_d;
+  step_t       step_q;
+  logic [7:0]  layer_q, layer_d;
+  logic [5:0]  head_q, head_d;                               // of the QKV loop
+  logic [5:0]  proj_q, proj_d;                               // next head to project
+  logic        advance;                                      // the state's job went into stage 1, or it has none
+
+  wire [5:0] heads      = cfg_i.n_head;
+  wire       last_layer = layer_q == cfg_i.n_layer - 8'd1;
+
+  op_e         op;
+  logic        emit;
+  logic [5:0]  op_head;
+
+  always_comb begin
+    state_d = state_q;
+    layer_d = layer_q;
+    head_d  = head_q;
+    proj_d  = proj_q;
+    op      = OpQkv;
+    op_head = head_q;
+    emit    = 1'b1;
+    unique case (state_q)
+      StIdle: begin
+        emit = 1'b0;
+        if (step_valid_i && kv_idle_i) state_d = StNorm1;
+        layer_d = '0;
+        head_d  = '0;
+        proj_d  = '0;
+      end
+      StNorm1: begin op = OpNorm; state_d = StPos; end
+      StPos:   begin op = OpPos; state_d = StToken; end
+      StToken: begin op = OpToken; state_d = StQkv; end
+
+      StQkv: begin
+        op = OpQkv;
+        state_d = (head_q != 0) ? StScores : (heads == 6'd1) ? StNorm2 : StQkv;
+        if (head_q == 0 && heads != 6'd1) head_d = 6'd1;
+      end
+      StScores: begin
+        op = OpScores;
+        op_head = head_q - 6'd1;
+        if (head_q >= 6'd2) state_d = StPv;
+        else if (head_q == heads - 6'd1) state_d = StNorm2;
+        else begin state_d = StQkv; head_d = head_q + 6'd1; end
+      end
+      StPv: begin
+        op = OpPv;
+        op_head = head_q - 6'd2;
+        if (head_q == heads - 6'd1) state_d = StNorm2;
+        else begin state_d = StQkv; head_d = head_q + 6'd1; end
+      end
+
+      // Heads 0 .. H-3 are done but for their projection; the last two still need softmax.
+      StNorm2:  begin op = OpNorm; state_d = (heads >= 6'd3) ? StTailP0 : StTailS; end
+      StTailP0: begin op = OpProj; op_head = 6'd0; proj_d = 6'd1; state_d = StTailS; end
+      StTailS:  begin op = OpScores; op_head = heads - 6'd1; state_d = StTailPa; end
+      StTailPa: begin
+        op = OpProj; op_head = proj_q;
+        emit = proj_q < 6'd4 && proj_q + 6'd2 < heads;
+        if (emit) proj_d = proj_q + 6'd1; else state_d = StTailV2;
+      end
+      StTailV2: begin op = OpPv; op_head = heads - 6'd2; emit = heads >= 6'd2; state_d = StTailPb; end
+      StTailPb: begin
+        op = OpProj; op_head = proj_q;
+        emit = proj_q + 6'd2 < heads;
+        if (emit) proj_d = proj_q + 6'd1; else state_d = StTailV1;
+      end
+      StTailV1: begin op = OpPv; op_head = heads - 6'd1; state_d = StTailPc; end
+      StTailPc: begin
+        op = OpProj; op_head = proj_q;
+        emit = proj_q < heads;
+        if (emit) proj_d = proj_q + 6'd1; else state_d = StMlp1;
+      end
+
+      StMlp1:     begin op = OpMlp1; state_d = StNormNext; end
+      StNormNext: begin op = OpNorm; state_d = StMlp2; end  // not sent, but skipped, where no LayerNorm follows
+      StMlp2: begin
+        op = OpMlp2;
+        head_d = '0;
+        proj_d = '0;
+        if (!last_layer) begin state_d = StQkv; layer_d = layer_q + 8'd1; end
+        else state_d = step_q.head ? StHead : StIdle;
+      end
+      StHead: begin op = OpHead; state_d = StIdle; end
+      default: begin emit = 1'b0; state_d = StIdle; end
+    endcase
+  end
+
+  assign step_ready_o = state_q == StIdle && kv_idle_i;
+
+  logic stage1_ready;
+  assign advance = (state_q == StIdle) ? (step_valid_i && kv_idle_i) : (!emit || stage1_ready);
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      state_q <= StIdle;
+      layer_q <= '0;
+      head_q  <= '0;
+      proj_q  <= '0;
+    end else if (advance) begin
+      state_q <= state_d;
+      layer_q <= layer_d;
+      head_q  <= head_d;
+      proj_q  <= proj_d;
+    end
+    if (step_valid_i && step_ready_o) step_q <= step_i;
+  end
+
+  // ---------------------------------------------------------------------------------- stage 1: the job's shape
+
+  logic        valid1_q, drop1_q;                            // drop: the weights are passed over
+  job_t        job1_q;
+
+  wire [10:0] positions = 11'(step_q.position) + 11'd1;
+  wire [4:0]  tiles     = 5'((positions + 11'(HeadDim - 1)) >> 6);
+  wire [16:0] width_groups = 17'(heads) << LogHeadGroups;
+
+  function automatic logic [2:0] norm_of(logic [7:0] blocks);
+    logic [6:0] log2_up;
+    log2_up = bit_length(64'(blocks) - 64'd1);
+    return (log2_up > 7'd3) ? 3'(log2_up - 7'd3) : 3'd0;
+  endfunction
+
+  job_t job;
+  always_comb begin
+    job = '0;
+    job.op          = op;
+    job.layer       = layer_q;
+    job.head        = op_head;
+    job.final_layer = last_layer;
+    job.want_head   = step_q.head;
+    job.position    = step_q.position;
+    job.first       = 1'b1;
+    job.last        = 1'b1;
+    job.free        = 1'b1;
+    unique case (op)
+      OpNorm: begin
+        job.groups = (17'(heads) * 17'd4 + 17'(Segments - 1)) >> LogS;   // 64 heads / (16 S) beats
+        job.blocks = 8'd1;
+      end
+      OpPos: begin
+        job.groups = 17'd1;
+        job.blocks = 8'(heads) << 1;
+        job.sides  = 1'b1;
+        job.row_in_group = 6'(step_q.position) & 6'(Segments - 1);
+        job.side_index   = step_q.position & 10'(SideGroups * Segments - 1);
+      end
+      OpToken: begin
+        job.groups = 17'd1;
+        job.blocks = 8'(heads);
+        job.sides  = 1'b1;
+        job.row_in_group = 6'(step_q.id) & 6'(Segments - 1);
+        job.side_index   = 10'(step_q.id) & 10'(SideGroups * Segments - 1);
+      end
+      OpQkv: begin
+        job.groups = 17'd3 << LogHeadGroups;
+        job.blocks = 8'(heads);
+        job.sides  = 1'b1;
+        job.free   = op_head == heads - 6'd1;
+      end
+      OpScores: begin
+        job.groups = (17'(positions) + 17'(Segments - 1)) >> LogS;
+        job.blocks = 8'd1;
+        job.sides  = 1'b1;
+        job.slot   = 8'(SlotQ) + 8'(op_head[0]);
+      end
+      OpPv: begin
+        job.groups     = 17'd1 << LogHeadGroups;
+        job.blocks     = 8'(tiles);
+        job.by_columns = 1'b1;
+        job.slot       = 8'(SlotP) + (op_head[0] ? 8'(MaxTiles) : 8'd0);
+      end
+      OpProj: begin
+        job.groups     = width_groups;
+        job.blocks     = 8'd1;
+        job.by_columns = 1'b1;
+        job.sides      = op_head == heads - 6'd1;
+        job.first      = op_head == 0;
+        job.last       = op_head == heads - 6'd1;
+        job.slot       = 8'(SlotO) + 8'(op_head);
+      end
+      OpMlp1: begin
+        job.groups = width_groups << 2;
+        job.blocks = 8'(heads);
+        job.sides  = 1'b1;
+      end
+      OpMlp2: begin
+        job.groups     = width_groups;
+        job.blocks     = 8'(heads) << 2;
+        job.by_columns = 1'b1;
+        job.sides      = 1'b1;
+        job.slot       = 8'(SlotG);
+      end
+      default: begin                                         // OpHead
+        job.groups = (cfg_i.n_vocab + 17'(Segments - 1)) >> LogS;
+        job.blocks = 8'(heads);
+        job.sides  = 1'b1;
+      end
+    endcase
+    job.norm = norm_of((op == OpProj) ? 8'(heads) : job.blocks);
+  end
+
+  logic stage2_ready;
+  assign stage1_ready = !valid1_q || stage2_ready;
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) valid1_q <= 1'b0;
+    else if (stage1_ready) valid1_q <= state_q != StIdle && emit;
+    if (stage1_ready && emit) begin
+      job1_q  <= job;
+      drop1_q <= state_q == StNormNext && last_layer && !step_q.head;
+    end
+  end
+
+  // --------------------------------------------------------------------- stage 2: products for beats and addresses
+
+  logic                valid2_q, drop2_q;
+  job_t                job2_q;
+  logic [AddrBits-1:0] product2_q;                           // groups * blocks, or the row's group * blocks
+  logic [AddrBits-1:0] sides2_q;                             // side beats, or those in front of the row's group
+  logic [AddrBits-1:0] kv2_q;                                // where the head's stretch of the KV cache starts
+  logic [AddrBits-1:0] kv_layer_q;                           // where head 0 of the layer starts
+
+  wire is_row = job1_q.op == OpPos || job1_q.op == OpToken;
+  wire [16:0] row       = (job1_q.op == OpPos) ? 17'(step_q.position) : step_q.id;
+  wire [16:0] row_group = row >> LogS;
+  wire [16:0] factor    = is_row ? row_group : job1_q.groups;
+
+  logic stage3_ready;
+  assign stage2_ready = !valid2_q || stage3_ready;
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) valid2_q <= 1'b0;
+    else if (stage2_ready) valid2_q <= valid1_q;
+    if (stage2_ready && valid1_q) begin
+      job2_q     <= job1_q;
+      drop2_q    <= drop1_q;
+      product2_q <= AddrBits'(factor) * AddrBits'(job1_q.blocks);
+      sides2_q   <= is_row       ? AddrBits'(row_group[16:4])
+                  : job1_q.sides ? (AddrBits'(job1_q.groups) + AddrBits'(15)) >> 4 : '0;
+      kv2_q      <= kv_layer_q + AddrBits'(job1_q.head) * cfg_i.kv_stride;
+    end
+    if (state_q == StIdle) kv_layer_q <= cfg_i.kv_base;
+    else if (stage2_ready && valid1_q && job1_q.op == OpMlp2) begin
+      kv_layer_q <= kv_layer_q + AddrBits'(heads) * cfg_i.kv_stride;
+    end
+  end
+
+  // ------------------------------------------------------------------------------ stage 3: addresses, job out
+
+  logic                valid3_q, split3_q;
+  job_t                job3_q;
+  logic [AddrBits-1:0] side_addr3_q, addr3_q, beats3_q, stream_q;   // stream_q: next beat of the stream region
+
+  wire is_row2 = job2_q.op == OpPos || job2_q.op == OpToken;
+  wire [AddrBits-1:0] beats    = is_row2 ? AddrBits'(job2_q.blocks) : product2_q + sides2_q;
+  wire [AddrBits-1:0] row_base = (job2_q.op == OpPos) ? cfg_i.wpe_base : cfg_i.wte_base;
+  // Whole sixteens of groups in front of the row, each with its side beat.
+  wire [AddrBits-1:0] group_of_16 = sides2_q * ((AddrBits'(job2_q.blocks) << 4) + 1);
+
+  assign stage3_ready = !valid3_q || job_ready_i;
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      valid3_q <= 1'b0;
+      stream_q <= '0;
+    end else begin
+      if (stage3_ready) valid3_q <= valid2_q && !drop2_q;
+      if (state_q == StIdle) stream_q <= cfg_i.stream_base;
+      else if (stage3_ready && valid2_q && job2_q.op != OpPos && job2_q.op != OpToken &&
+               job2_q.op != OpScores && job2_q.op != OpPv) stream_q <= stream_q + beats;
+    end
+    if (stage3_ready && valid2_q) begin
+      job3_q       <= job2_q;
+      split3_q     <= is_row2;
+      beats3_q     <= beats;
+      side_addr3_q <= row_base + group_of_16;
+      unique case (job2_q.op)
+        OpPos, OpToken: addr3_q <= row_base + sides2_q + 1 + product2_q;
+        OpScores:       addr3_q <= kv2_q;
+        OpPv:           addr3_q <= kv2_q + cfg_i.kv_v_off;
+        OpHead:         addr3_q <= cfg_i.head_base;
+        default:        addr3_q <= stream_q;
+      endcase
+    end
+  end
+
+  assign job_valid_o = valid3_q;
+  assign job_o       = job3_q;
+  assign split_o     = split3_q;
+  assign side_addr_o = side_addr3_q;
+  assign addr_o      = addr3_q;
+  assign beats_o     = beats3_q;
+
+endmodule

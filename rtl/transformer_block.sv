@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// transformer_block - one layer's units around the shared engine, reused by every layer
+//
+//   residual ▶ layernorm ▶ [engine] ▶ qkv_linear ▶ kv_cache, [engine] ▶ attention_core ▶ [engine] ▶ residual_add
+//            ▶ layernorm ▶ [engine] ▶ mlp_ffn ▶ [engine] ▶ residual_add
+//
+// Each unit takes its rows off the bus behind rescale and gives operand blocks of 64 rows; the engine's issue waits for
+// them. There is no other sequence in here than who needs whose blocks, and LayerNorm's start by final_layernorm.
+//
+// In      rows bus; embedding rows; LayerNorm's parameter beats
+// Out     operands for operand_buffer; KV writes; status for matvec's issue rule; step_done (a step without head is over)
+// Golden  golden/transformer_block.c
+module transformer_block
+  import gpt2_pkg::*;
+#(
+  parameter int unsigned Segments  = 4,
+  parameter int unsigned MaxHeads  = 25,
+  parameter int unsigned MaxCtx    = 1024,
+  parameter int unsigned NormWidth = 64,
+  parameter int unsigned ExpWidth  = Segments
+) (
+  input  logic                      clk_i,
+  input  logic                      rst_ni,
+  input  config_t                   cfg_i,
+
+  // rows from rescale (rigid) and from the embeddings
+  input  logic                      rows_valid_i,
+  input  tag_t                      rows_tag_i,
+  input  logic [Segments-1:0][31:0] rows_i,
+  input  logic [Segments-1:0][15:0] aux_i,
+  input  logic                      emb_valid_i,
+  output logic                      emb_ready_o,
+  input  tag_t                      emb_tag_i,
+  input  logic [Segments-1:0][31:0] emb_rows_i,
+
+  // LayerNorm's parameters
+  input  logic                      par_valid_i,
+  output logic                      par_ready_o,
+  input  label_t                    par_label_i,
+  input  logic [512*Segments-1:0]   par_data_i,
+
+  // operands
+  output logic                      op_valid_o,
+  output logic [7:0]                op_slot_o,
+  output operand_t                  op_operand_o,
+
+  // to matvec and rescale
+  output logic [3:0]                entry_busy_o,
+  output logic [3:0]                entry_ready_o,
+  input  logic [3:0]                release_i,
+  output logic                      scores_free_o,
+  output scale_t [1:0]              pv_scale_o,
+  input  logic [1:0]                merge_entry_i,
+  output logic [HeadDim-1:0][7:0]   merge_k_o,
+  output logic [HeadDim-1:0][7:0]   merge_v_o,
+  output scale_t                    merge_k_scale_o,
+  output scale_t                    merge_v_scale_o,
+
+  // KV writes
+  output logic                      kv_idle_o,
+  output logic                      wr_valid_o,
+  input  logic                      wr_ready_i,
+  output logic [AddrBits-1:0]       wr_addr_o,
+  output logic [512*Segments-1:0]   wr_data_o,
+  output logic [64*Segments-1:0]    wr_strb_o,
+  input  logic                      wr_ack_i,
+
+  output logic                      step_done_o,
+
+  // the residual as it is written, and saturations of this cycle
+  output logic                      mon_valid_o,
+  output tag_t                      mon_tag_o,
+  output logic [Segments-1:0][31:0] mon_rows_o,
+  output logic [7:0]                sat_o
+);
+
+  // ------------------------------------------------------------------------------------------ residual stream
+
+  logic                   sums_valid;
+  tag_t                   sums_tag;
+  logic signed [37:0]     sum;
+  logic [62:0]            sum_sq;
+  logic                   norm_rd_en;
+  logic [5:0]             norm_rd_block;
+  logic [63:0][31:0]      norm_rd_rows;
+  logic [6:0]             sat_residual;
+
+  residual_add #(.Segments, .MaxHeads) u_residual_add (
+    .clk_i, .rst_ni, .cfg_i,
+    .rows_valid_i, .rows_tag_i, .rows_i,
+    .emb_valid_i, .emb_ready_o, .emb_tag_i, .emb_rows_i,
+    .sums_valid_o(sums_valid), .sums_tag_o(sums_tag), .sum_o(sum), .sum_sq_o(sum_sq),
+    .rd_en_i(norm_rd_en), .rd_block_i(norm_rd_block), .rd_rows_o(norm_rd_rows),
+    .mon_valid_o, .mon_tag_o, .mon_rows_o, .sat_o(sat_residual)
+  );
+
+  // ------------------------------------------------------------------------------------------------ LayerNorm
+
+  localparam int unsigned BlkO = 0, BlkQ = 1, BlkG = 2, BlkX = 3, BlkP = 4;  // who makes operands; rigid ones first
+
+  logic [4:0]        blk_valid, blk_ready;
+  logic [4:0][7:0]   blk_slot;
+  logic [63:0][31:0] blk_rows [5];
+  logic              norm_start;
+  logic [6:0]        sat_norm;
+
+  final_layernorm u_final_layernorm (
+    .clk_i, .rst_ni, .cfg_i,
+    .sums_valid_i(sums_valid), .sums_tag_i(sums_tag), .norm_start_o(norm_start), .step_done_o
+  );
+
+  layernorm #(.Segments, .MaxHeads, .NormWidth) u_layernorm (
+    .clk_i, .rst_ni, .cfg_i,
+    .par_valid_i, .par_ready_o, .par_label_i, .par_data_i,
+    .start_i(norm_start), .sum_i(sum), .sum_sq_i(sum_sq),
+    .rd_en_o(norm_rd_en), .rd_block_o(norm_rd_block), .rd_rows_i(norm_rd_rows),
+    .blk_valid_o(blk_valid[BlkX]), .blk_ready_i(blk_ready[BlkX]), .blk_slot_o(blk_slot[BlkX]),
+    .blk_rows_o(blk_rows[BlkX]), .sat_o(sat_norm)
+  );
+
+  // ------------------------------------------------------------------------------------------------ attention
+
+  logic                    kv_valid, kv_is_v;
+  logic [5:0]              kv_head;
+  logic [7:0]              kv_layer;
+  logic [9:0]              kv_position;
+  logic [HeadDim-1:0][7:0] kv_q;
+  scale_t                  kv_scale;
+  logic [6:0]              sat_prob;
+
+  qkv_linear #(.Segments, .MaxHeads) u_qkv_linear (
+    .clk_i, .rst_ni,
+    .rows_valid_i, .rows_tag_i, .rows_i,
+    .blk_valid_o(blk_valid[BlkQ]), .blk_ready_i(blk_ready[BlkQ]), .blk_slot_o(blk_slot[BlkQ]),
+    .blk_rows_o(blk_rows[BlkQ]),
+    .kv_valid_o(kv_valid), .kv_is_v_o(kv_is_v), .kv_head_o(kv_head), .kv_layer_o(kv_layer),
+    .kv_position_o(kv_position), .kv_q_o(kv_q), .kv_scale_o(kv_scale)
+  );
+
+  kv_cache #(.Segments, .MaxHeads) u_kv_cache (
+    .clk_i, .rst_ni, .cfg_i,
+    .kv_valid_i(kv_valid), .kv_is_v_i(kv_is_v), .kv_head_i(kv_head), .kv_layer_i(kv_layer),
+    .kv_position_i(kv_position), .kv_q_i(kv_q), .kv_scale_i(kv_scale),
+    .entry_busy_o, .entry_ready_o, .release_i,
+    .wr_valid_o, .wr_ready_i, .wr_addr_o, .wr_data_o, .wr_strb_o, .wr_ack_i, .idle_o(kv_idle_o),
+    .merge_entry_i, .k_o(merge_k_o), .v_o(merge_v_o), .k_scale_o(merge_k_scale_o),
+    .v_scale_o(merge_v_scale_o)
+  );
+
+  attention_core #(.Segments, .MaxHeads, .MaxCtx, .ExpWidth) u_attention_core (
+    .clk_i, .rst_ni,
+    .rows_valid_i, .rows_tag_i, .rows_i, .aux_i,
+    .p_blk_valid_o(blk_valid[BlkP]), .p_blk_ready_i(blk_ready[BlkP]), .p_blk_slot_o(blk_slot[BlkP]),
+    .p_blk_rows_o(blk_rows[BlkP]),
+    .o_blk_valid_o(blk_valid[BlkO]), .o_blk_ready_i(blk_ready[BlkO]), .o_blk_slot_o(blk_slot[BlkO]),
+    .o_blk_rows_o(blk_rows[BlkO]),
+    .pv_scale_o, .scores_free_o, .sat_o(sat_prob)
+  );
+
+  // ------------------------------------------------------------------------------------------------------ MLP
+
+  mlp_ffn #(.Segments, .MaxHeads) u_mlp_ffn (
+    .clk_i, .rst_ni,
+    .rows_valid_i, .rows_tag_i, .rows_i,
+    .blk_valid_o(blk_valid[BlkG]), .blk_ready_i(blk_ready[BlkG]), .blk_slot_o(blk_slot[BlkG]),
+    .blk_rows_o(blk_rows[BlkG])
+  );
+
+  // ------------------------------------------------------------------------------------------------- operands
+
+  logic              quant_valid;
+  logic [7:0]        quant_slot;
+  logic [63:0][31:0] quant_rows;
+
+  block_arbiter #(.Ports(5)) u_block_arbiter (
+    .clk_i, .rst_ni,
+    .in_valid_i(blk_valid), .in_ready_o(blk_ready), .in_slot_i(blk_slot), .in_rows_i(blk_rows),
+    .out_valid_o(quant_valid), .out_slot_o(quant_slot), .out_rows_o(quant_rows)
+  );
+
+  block_quant u_block_quant (
+    .clk_i, .rst_ni,
+    .in_valid_i(quant_valid), .in_slot_i(quant_slot), .in_rows_i(quant_rows),
+    .out_valid_o(op_valid_o), .out_slot_o(op_slot_o), .out_operand_o(op_operand_o)
+  );
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) sat_o <= '0;
+    else sat_o <= 8'(sat_residual) + 8'(sat_norm) + 8'(sat_prob);
+  end
+
+endmodule

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// weight_stream - reads each job's beats from memory ahead of the engine and hands them over with their place in the job
+//
+// In      job     from sequencer, with where its beats stand (contiguous, or one side beat apart from the others)
+//         rd_rsp  beats, in the order of the requests, after any time
+// Out     rd_req  bursts {address of the first beat, beats}, at most MaxBurst long, sent only when the queue has room for all
+//                 of what is under way: rd_rsp_ready_o never falls
+//         beat    the data and its label: position in the job, first side beats, then weights (model/image.h, 2 and 3)
+// Timing  one beat a cycle; two cycles from rd_rsp to beat; up to Depth beats and JobDepth jobs ahead of the engine
+// Golden  golden/weight_stream.c: where things stand
+module weight_stream
+  import gpt2_pkg::*;
+#(
+  parameter int unsigned Segments = 4,
+  parameter int unsigned Depth    = 256,                     // beats: above the memory's latency
+  parameter int unsigned JobDepth = 32,
+  parameter int unsigned MaxBurst = 32
+) (
+  input  logic                    clk_i,
+  input  logic                    rst_ni,
+
+  input  logic                    job_valid_i,
+  output logic                    job_ready_o,
+  input  job_t                    job_i,
+  input  logic                    split_i,
+  input  logic [AddrBits-1:0]     side_addr_i,
+  input  logic [AddrBits-1:0]     addr_i,
+  input  logic [AddrBits-1:0]     beats_i,
+
+  output logic                    rd_req_valid_o,
+  input  logic                    rd_req_ready_i,
+  output logic [AddrBits-1:0]     rd_req_addr_o,
+  output logic [7:0]              rd_req_len_o,
+  input  logic                    rd_rsp_valid_i,
+  output logic                    rd_rsp_ready_o,
+  input  logic [512*Segments-1:0] rd_rsp_data_i,
+
+  output logic                    beat_valid_o,
+  input  logic                    beat_ready_i,
+  output label_t                  beat_label_o,
+  output logic [512*Segments-1:0] beat_data_o
+);
+
+  localparam int unsigned DepthBits = $clog2(Depth);
+  localparam int unsigned JobBits   = $clog2(JobDepth);
+
+  // ------------------------------------------------------------------------------------------------- requests
+
+  logic                room_for_job;
+  logic                busy_q, split_q;                      // a job's beats are being asked for
+  logic [AddrBits-1:0] addr_q, beats_q;
+  logic [AddrBits-1:0] row_addr_q, row_beats_q;              // behind a side beat that stands apart
+  logic [DepthBits:0]  reserved_q;                           // beats asked for or queued
+  logic                burst, take_job, pop;
+
+  wire [AddrBits-1:0] burst_len  = (beats_q > AddrBits'(MaxBurst)) ? AddrBits'(MaxBurst) : beats_q;
+  wire                has_credit = (DepthBits+1)'(Depth) - reserved_q >= (DepthBits+1)'(MaxBurst);
+
+  assign job_ready_o    = room_for_job && !busy_q;
+  assign take_job       = job_valid_i && job_ready_o;
+  assign rd_req_valid_o = busy_q && has_credit;
+  assign rd_req_addr_o  = addr_q;
+  assign rd_req_len_o   = 8'(burst_len);
+  assign burst          = rd_req_valid_o && rd_req_ready_i;
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      busy_q     <= 1'b0;
+      reserved_q <= '0;
+    end else begin
+      if (take_job) busy_q <= 1'b1;
+      else if (burst && beats_q == burst_len && !split_q) busy_q <= 1'b0;
+      reserved_q <= reserved_q + (burst ? (DepthBits+1)'(burst_len) : '0) - (DepthBits+1)'(pop);
+    end
+    if (take_job) begin
+      split_q     <= split_i;
+      addr_q      <= split_i ? side_addr_i : addr_i;
+      beats_q     <= split_i ? AddrBits'(1) : beats_i;
+      row_addr_q  <= addr_i;
+      row_beats_q <= beats_i;
+    end else if (burst) begin
+      if (beats_q == burst_len && split_q) begin             // the side beat is asked for; now the row
+        split_q <= 1'b0;
+        addr_q  <= row_addr_q;
+        beats_q <= row_beats_q;
+      end else begin
+        addr_q  <= addr_q + burst_len;
+        beats_q <= beats_q - burst_len;
+      end
+    end
+  end
+
+  // -------------------------------------------------------------------------------------------- queue of jobs
+
+  job_t               jobs [JobDepth];
+  logic [JobBits-1:0] job_write_q, job_read_q;
+  logic [JobBits:0]   job_count_q;
+  logic               job_pop, job_push_to_walk;
+  job_t               job_q;                                 // the job whose beats come out
+  logic               job_valid_q;
+
+  assign room_for_job     = job_count_q < (JobBits+1)'(JobDepth);
+  assign job_push_to_walk = job_count_q != 0 && (!job_valid_q || job_pop);
+
+  always_ff @(posedge clk_i) begin
+    if (take_job) jobs[job_write_q] <= job_i;
+    if (!rst_ni) begin
+      job_write_q <= '0;
+      job_read_q  <= '0;
+      job_count_q <= '0;
+      job_valid_q <= 1'b0;
+    end else begin
+      if (take_job) job_write_q <= job_write_q + 1'b1;
+      if (job_push_to_walk) job_read_q <= job_read_q + 1'b1;
+      job_count_q <= job_count_q + (JobBits+1)'(take_job) - (JobBits+1)'(job_push_to_walk);
+      if (job_push_to_walk) job_valid_q <= 1'b1;
+      else if (job_pop) job_valid_q <= 1'b0;
+    end
+    if (job_push_to_walk) job_q <= jobs[job_read_q];
+  end
+
+  // ------------------------------------------------------------------------------------------- queue of beats
+
+  logic [512*Segments-1:0] beats [Depth];
+  logic [DepthBits-1:0]    write_q, read_q;
+  logic [DepthBits:0]      count_q;
+  logic                    load;                             // the queue's first beat goes to the output register
+
+  assign rd_rsp_ready_o = 1'b1;
+  assign load = count_q != 0 && job_valid_q && (!beat_valid_o || beat_ready_i);
+  assign pop  = load;
+
+  always_ff @(posedge clk_i) begin
+    if (rd_rsp_valid_i) beats[write_q] <= rd_rsp_data_i;
+    if (!rst_ni) begin
+      write_q      <= '0;
+      read_q       <= '0;
+      count_q      <= '0;
+      beat_valid_o <= 1'b0;
+    end else begin
+      if (rd_rsp_valid_i) write_q <= write_q + 1'b1;
+      if (load) read_q <= read_q + 1'b1;
+      count_q <= count_q + (DepthBits+1)'(rd_rsp_valid_i) - (DepthBits+1)'(load);
+      if (load) beat_valid_o <= 1'b1;
+      else if (beat_ready_i) beat_valid_o <= 1'b0;
+    end
+    if (load) beat_data_o <= beats[read_q];
+  end
+
+  // ------------------------------------------------------------------------------- walk through the job's beats
+
+  logic        start_q;                                      // at the job's first beat
+  logic        side_q, side_now;
+  logic [16:0] group_q, group_next;
+  logic [7:0]  block_q, block_next;
+
+  wire last_block = block_q == job_q.blocks - 8'd1;
+  wire last_group = group_q == job_q.groups - 17'd1;
+
+  // A side beat stands before the first beat of every 16th group, by columns only within the last block.
+  wire [7:0] side_block = job_q.by_columns ? job_q.blocks - 8'd1 : 8'd0;
+  assign side_now = start_q ? job_q.sides && side_block == 0 : side_q;
+
+  always_comb begin
+    group_next = group_q;
+    block_next = block_q;
+    if (job_q.by_columns) begin
+      group_next = last_group ? '0 : group_q + 17'd1;
+      if (last_group) block_next = block_q + 8'd1;
+    end else begin
+      block_next = last_block ? '0 : block_q + 8'd1;
+      if (last_block) group_next = group_q + 17'd1;
+    end
+  end
+
+  assign job_pop = load && !side_now && last_block && last_group;
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      start_q <= 1'b1;
+      side_q  <= 1'b0;
+      group_q <= '0;
+      block_q <= '0;
+    end else if (load) begin
+      if (side_now) begin
+        start_q <= 1'b0;
+        side_q  <= 1'b0;
+      end else if (job_pop) begin
+        start_q <= 1'b1;
+        group_q <= '0;
+        block_q <= '0;
+      end else begin
+        start_q <= 1'b0;
+        side_q  <= job_q.sides && group_next[3:0] == 0 && block_next == side_block;
+        group_q <= group_next;
+        block_q <= block_next;
+      end
+    end
+    if (load) begin
+      beat_label_o <= '{job: job_q, side: side_now, group: group_q, block: block_q,
+                        last_block: last_block, last_group: last_group};
+    end
+  end
+
+  // ----------------------------------------------------------------------------------------------- assertions
+
+`ifndef SYNTHESIS
+  initial begin
+    if (Depth < 2 * MaxBurst) $fatal(1, "%m: a queue of %0d beats is too short for two bursts of %0d", Depth, MaxBurst);
+    if (2**DepthBits != Depth) $fatal(1, "%m: Depth must be a power of two, not %0d", Depth);
+    if (2**JobBits != JobDepth) $fatal(1, "%m: JobDepth must be a power of two, not %0d", JobDepth);
+    if (2**$clog2(Segments) != Segments || Segments > 64)
+      $fatal(1, "%m: Segments must be 1, 2, 4, ... 64, not %0d", Segments);
+  end
+  assert property (@(posedge clk_i) disable iff (!rst_ni)
+    rd_rsp_valid_i |-> count_q < (DepthBits+1)'(Depth))
+    else $error("%m: a beat came for which no room was reserved");
+  assert property (@(posedge clk_i) disable iff (!rst_ni)
+    rd_req_valid_o && !rd_req_ready_i |=> rd_req_valid_o && $stable(rd_req_addr_o) && $stable(rd_req_len_o))
+    else $error("%m: a request changed before it was taken");
+  assert property (@(posedge clk_i) disable iff (!rst_ni)
+    beat_valid_o && !beat_ready_i |=> beat_valid_o && $stable(beat_label_o))
+    else $error("%m: a beat changed before it was taken");
+`endif
+
+endmodule
