@@ -26,7 +26,7 @@ uint16_t softmax(struct operand *p, const int32_t *score, const uint16_t *v_scal
   int32_t max = score[0];
   for (uint32_t t = 1; t < n; t++) max = score[t] > max ? score[t] : max;
 
-  uint64_t z = 0;                                                    // at most 1024 * 2^22
+  uint64_t z = 0;                                                    // below 1024 * 2^22: exp(0) = 2^22 - 31
   for (uint32_t t0 = 0; t0 < n; t0 += HEAD_DIM) {
     int32_t row[HEAD_DIM] = {0};
     for (uint32_t i = 0; i < HEAD_DIM && t0 + i < n; i++) {
@@ -41,7 +41,7 @@ uint16_t softmax(struct operand *p, const int32_t *score, const uint16_t *v_scal
   }
 
   // 1/z: z = m * 2^(length - 16 - 22), m in [2^15, 2^16); 1/m = r * 2^-31
-  int length = bit_length(z);                                        // 23..33
+  int length = bit_length(z);                                        // 22..32
   uint32_t r = reciprocal((uint32_t)(z >> (length - 16)));
   int r_length = bit_length(r);                                      // 16 or 17
   int64_t mantissa = round_shift(r, r_length - 12);

@@ -129,7 +129,10 @@ static int read_arithmetic(const struct reader *r, struct gpt2_config *c) {
     return -1;
   }
   const cJSON *epsilon = field(r, "layer_norm_epsilon");
-  c->layer_norm_epsilon = epsilon == NULL ? 1e-5 : cJSON_GetNumberValue(epsilon);
+  if (epsilon != NULL && !cJSON_IsNumber(epsilon)) {
+    return err_set(r->err, "%s: layer_norm_epsilon is not a number", r->path);
+  }
+  c->layer_norm_epsilon = epsilon == NULL ? 1e-5 : epsilon->valuedouble;
   if (!(c->layer_norm_epsilon > 0 && c->layer_norm_epsilon < 1)) {
     return err_set(r->err, "%s: layer_norm_epsilon is %g, expected a number above 0 and below 1",
                    r->path, c->layer_norm_epsilon);

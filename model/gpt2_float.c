@@ -26,7 +26,7 @@ struct gpt2_float {
 
 // A sum of n products is LANES partial sums, lane j taking every LANES-th product from j on. The
 // compiler keeps a group in vector registers; n is a multiple of 64.
-enum { LANES = 32, GROUP = 4 };
+enum { LANES = 16, GROUP = 4 };
 
 static float lanes_total(const float *lanes) {
   float total[8] = {0};

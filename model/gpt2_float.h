@@ -10,7 +10,7 @@
 // root. Keys and values of earlier positions are cached, so a step costs one position.
 // Source: https://github.com/openai/gpt-2, src/model.py.
 //
-// Sums run over 32 lanes in an order that does not depend on how many positions share a call, so
+// Sums run over 16 lanes in an order that does not depend on how many positions share a call, so
 // one at a time and all at once agree to the last bit or nearly (a compiler may fuse products).
 // Dimensions: T positions of a call, C width, NH heads, L layers, V vocabulary.
 

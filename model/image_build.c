@@ -397,28 +397,83 @@ static int allocate(struct gpt2_weights *weights, const struct image_header *h, 
   return 0;
 }
 
-// Weights come first, in steps; their scales are multiplied in when a side beat's words are known.
-static void get_region(struct gpt2_weights *weights, const struct image *image,
-                       const struct image_region *r) {
+static void get_side_beat(uint32_t *words, const uint8_t *beat, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    const uint8_t *p = beat + 4 * i;
+    words[i] = (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+  }
+}
+
+static void get_weights(float *w, const uint8_t *q, double scale) {
+  for (size_t i = 0; i < SEGMENT; i++) {
+    w[i] = (float)((int8_t)q[i] * scale);
+  }
+}
+
+// Block 2k, the high bytes, comes before block 2k + 1.
+static void get_position(float *w, const uint8_t *q, double scale, bool low) {
+  for (size_t i = 0; i < SEGMENT; i++) {
+    w[i] = (float)(low ? (double)w[i] + (int8_t)q[i] * scale : 256 * (int8_t)q[i] * scale);
+  }
+}
+
+static int get_region(struct gpt2_weights *weights, const struct image *image,
+                      const struct image_region *r, struct err *err) {
   const struct source s = source_of(weights, r);
   const uint32_t lanes = image->header.lanes, segments = lanes / SEGMENT;
+  const size_t n_words = is_norm(r->kind) ? s.n_cols : r->n_rows;
   float *w = weights->storage + (s.w - weights->storage);
   float *bias = s.bias == NULL ? NULL : weights->storage + (s.bias - weights->storage);
-  for (int pass = 0; pass < 2; pass++) {
-    for (uint64_t i = 0; i < r->beats; i++) {
-      const struct image_beat at = image_beat_at(r, lanes, i);
-      const uint8_t *beat = image->beats + (r->base + i) * lanes;
-      if (at.side != (pass == 1)) {
-        continue;
+  uint32_t *words = malloc(n_words * sizeof *words);
+  if (words == NULL) {
+    return err_memory(err, s.name);
+  }
+  const uint8_t *const beats = image->beats + r->base * lanes;
+  for (uint64_t i = 0; i < r->beats; i++) {
+    const struct image_beat at = image_beat_at(r, lanes, i);
+    const size_t first = (size_t)at.group * segments;
+    if (at.side) {
+      const size_t rest = n_words - first;
+      get_side_beat(words + first, beats + i * lanes, rest < lanes / 4 ? rest : lanes / 4);
+    }
+  }
+  for (size_t i = 0; i < n_words; i++) {
+    if (is_norm(r->kind)) {
+      w[i] = (float)image_half_value((uint16_t)words[i]);
+    }
+    if (bias != NULL) {
+      bias[source_row(&s, i)] = (float)image_half_value((uint16_t)(words[i] >> 16));
+    }
+  }
+  for (uint64_t i = 0; i < r->beats; i++) {
+    const struct image_beat at = image_beat_at(r, lanes, i);
+    for (size_t segment = 0; segment < segments && !at.side; segment++) {
+      const size_t row = (size_t)at.group * segments + segment;
+      if (row >= r->n_rows) {
+        break;
       }
-      const size_t rows = at.side ? GROUPS_PER_SIDE_BEAT * segments : segments;
-      for (size_t n = 0; n < rows; n++) {
-        const size_t row = (size_t)at.group * segments + n;
-        if (row >= (is_norm(r->kind) ? s.n_cols : r->n_rows)) {
-          break;
-        }
-        (void)row; (void)w; (void)bias; (void)beat;
+      const uint8_t *q = beats + i * lanes + segment * SEGMENT;
+      const double scale = image_scale_value((uint16_t)words[row]);
+      float *to = w + source_row(&s, row) * s.n_cols;
+      if (r->kind == IMAGE_WPE) {
+        get_position(to + at.block / 2 * SEGMENT, q, scale, at.block % 2 != 0);
+      } else {
+        get_weights(to + at.block * SEGMENT, q, scale);
       }
     }
   }
+  free(words);
+  return 0;
+}
+
+int image_weights(struct gpt2_weights *weights, const struct image *image, struct err *err) {
+  *weights = (struct gpt2_weights){0};
+  int result = allocate(weights, &image->header, err);
+  for (struct image_region r = {0}; result == 0 && image_next_region(&r, &image->header);) {
+    result = get_region(weights, image, &r, err);
+  }
+  if (result != 0) {
+    weights_free(weights);
+  }
+  return result;
 }

@@ -32,6 +32,8 @@ module gpt2_core
   output logic                      step_ready_o,
   input  step_t                     step_i,
   output logic                      step_done_o,
+  output logic [31:0]               heads_o,                 // positions with and without head since reset
+  output logic [31:0]               heads_skipped_o,
   output logic                      choice_valid_o,
   input  logic                      choice_ready_i,
   output logic [16:0]               choice_id_o,
@@ -60,7 +62,7 @@ module gpt2_core
   output logic                      mon_valid_o,
   output tag_t                      mon_tag_o,
   output logic [Segments-1:0][31:0] mon_rows_o,
-  output logic [8:0]                sat_o
+  output logic [9:0]                sat_o
 );
 
   // ------------------------------------------------------------------------------------- jobs and their beats
@@ -105,14 +107,14 @@ module gpt2_core
   logic [6:0]                sat_pos;
 
   pos_embedding #(.Segments) u_pos_embedding (
-    .clk_i, .rst_ni, .cfg_i,
+    .clk_i, .rst_ni,
     .in_valid_i(beat_valid && is_pos), .in_ready_o(pos_ready), .in_label_i(label), .in_data_i(data),
     .out_valid_o(pos_valid), .out_ready_i(emb_ready), .out_tag_o(pos_tag), .out_rows_o(pos_rows),
     .sat_o(sat_pos)
   );
 
   token_embedding #(.Segments) u_token_embedding (
-    .clk_i, .rst_ni, .cfg_i,
+    .clk_i, .rst_ni,
     .in_valid_i(beat_valid && is_token), .in_ready_o(token_ready), .in_label_i(label), .in_data_i(data),
     .out_valid_o(token_valid), .out_ready_i(emb_ready && !pos_valid), .out_tag_o(token_tag),
     .out_rows_o(token_rows)
@@ -159,7 +161,7 @@ module gpt2_core
   tag_t                      rows_tag;
   logic [Segments-1:0][31:0] rows;
   logic [Segments-1:0][15:0] aux;
-  logic [6:0]                sat_rows;
+  logic [7:0]                sat_rows;
 
   rescale #(.Segments) u_rescale (
     .clk_i, .rst_ni,
@@ -172,7 +174,7 @@ module gpt2_core
 
   // --------------------------------------------------------------------------------------------------- layers
 
-  logic [7:0] sat_block;
+  logic [8:0] sat_block;
 
   transformer_block #(.Segments, .MaxHeads, .MaxCtx, .NormWidth, .ExpWidth) u_transformer_block (
     .clk_i, .rst_ni, .cfg_i,
@@ -187,7 +189,7 @@ module gpt2_core
     .merge_entry_i(merge_entry), .merge_k_o(merge_k), .merge_v_o(merge_v),
     .merge_k_scale_o(merge_k_scale), .merge_v_scale_o(merge_v_scale),
     .kv_idle_o(kv_idle), .wr_valid_o, .wr_ready_i, .wr_addr_o, .wr_data_o, .wr_strb_o, .wr_ack_i,
-    .step_done_o, .mon_valid_o, .mon_tag_o, .mon_rows_o, .sat_o(sat_block)
+    .step_done_o, .heads_o, .heads_skipped_o, .mon_valid_o, .mon_tag_o, .mon_rows_o, .sat_o(sat_block)
   );
 
   // ----------------------------------------------------------------------------------------- head and choice
@@ -219,7 +221,7 @@ module gpt2_core
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) sat_o <= '0;
-    else sat_o <= 9'(sat_rows) + 9'(sat_pos) + 9'(sat_block);
+    else sat_o <= 10'(sat_rows) + 10'(sat_pos) + 10'(sat_block);
   end
 
 endmodule

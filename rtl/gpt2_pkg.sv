@@ -93,7 +93,7 @@ package gpt2_pkg;
     logic [24:0] inv_width;                // round(2^30 / width)
     logic [47:0] eps_term;                 // epsilon * width^2 * 2^24, at least 2^16
     logic [AddrBits-1:0] wpe_base, wte_base, stream_base, head_base;
-    logic [AddrBits-1:0] kv_base, kv_stride, kv_k_off, kv_v_off;
+    logic [AddrBits-1:0] kv_base, kv_stride, kv_v_off;
   } config_t;
 
   // What sampling does; top_k = 1 is argmax. inv_t = round(log2(e) / temperature * 2^16).

@@ -77,6 +77,8 @@ module gpt2_top
   output logic                      mon_valid_o,
   output tag_t                      mon_tag_o,
   output logic [Segments-1:0][31:0] mon_rows_o,
+  output logic [31:0]               heads_o,                 // positions with and without head since reset
+  output logic [31:0]               heads_skipped_o,
   output logic [31:0]               sat_o
 );
 
@@ -84,7 +86,7 @@ module gpt2_top
   step_t       step;
   logic        choice_valid, choice_ready;
   logic [16:0] choice_id;
-  logic [8:0]  sat;
+  logic [9:0]  sat;
 
   controller #(.MaxCtx) u_controller (
     .clk_i, .rst_ni, .cfg_i,
@@ -98,7 +100,7 @@ module gpt2_top
 
   gpt2_core #(.Segments, .MaxHeads, .MaxCtx, .NormWidth, .ExpWidth) u_core (
     .clk_i, .rst_ni, .cfg_i, .sampling_i, .start_i, .stream_logits_i(all_heads_i),
-    .step_valid_i(step_valid), .step_ready_o(step_ready), .step_i(step), .step_done_o(step_done),
+    .step_valid_i(step_valid), .step_ready_o(step_ready), .step_i(step), .step_done_o(step_done), .heads_o, .heads_skipped_o,
     .choice_valid_o(choice_valid), .choice_ready_i(choice_ready), .choice_id_o(choice_id),
     .lg_valid_o, .lg_ready_i, .lg_base_id_o, .lg_mask_o, .lg_rows_o, .lg_last_o,
     .rd_req_valid_o, .rd_req_ready_i, .rd_req_addr_o, .rd_req_len_o,

@@ -114,7 +114,7 @@ module matvec
   } place_t;
 
   logic                    valid1_q, valid2_q, valid3_q, valid4_q;
-  place_t                  place1_q, place2_q, place3_q, place4_q;
+  place_t                  place1_q, place2_q, place3_q;
   logic [512*Segments-1:0] weights_q, side_q;
 
   wire [16:0] newest_group = 17'(job.position) >> LogS;
@@ -210,6 +210,9 @@ module matvec
 
   logic signed [Segments-1:0][AccBits-1:0] acc4_q, acc4_d, acc_before;
   logic [Segments*AccBits-1:0]             accs [AccDepth];
+  tag_t                                    tag4_q;
+  logic [2:0]                              norm4_q;
+  logic                                    columns4_q;       // by columns, but PV
   logic [3:0]                              e_rows_q, e_columns_q, e4_d;   // PV counts as rows: it is never interrupted
   wire                                     is_pv = place3_q.tag.op == OpPv;
   wire [AccAddr-1:0] acc_addr = AccAddr'(place3_q.tag.group) +
@@ -235,7 +238,9 @@ module matvec
       if (place3_q.by_columns) accs[acc_addr] <= acc4_d;
       if (place3_q.by_columns && !is_pv) e_columns_q <= e4_d;
       else e_rows_q <= e4_d;
-      place4_q <= place3_q;
+      tag4_q     <= place3_q.tag;
+      norm4_q    <= place3_q.norm;
+      columns4_q <= place3_q.by_columns && !is_pv;
       if (place3_q.last) side4_q <= side3_q;
     end
   end
@@ -250,9 +255,9 @@ module matvec
     if (valid4_q) begin
       acc5_q      <= acc4_q;
       side5_q     <= side4_q;
-      out_tag_o   <= place4_q.tag;
-      out_norm_o  <= place4_q.norm;
-      out_e_max_o <= (place4_q.by_columns && place4_q.tag.op != OpPv) ? e_columns_q : e_rows_q;
+      out_tag_o   <= tag4_q;
+      out_norm_o  <= norm4_q;
+      out_e_max_o <= columns4_q ? e_columns_q : e_rows_q;
     end
   end
 

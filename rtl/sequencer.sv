@@ -63,6 +63,8 @@ module sequencer
   logic [5:0]  proj_q, proj_d;                               // next head to project
   logic        advance;                                      // the state's job went into stage 1, or it has none
 
+  // The step before is over: stages 1 to 3 are empty.
+  wire take_step = step_valid_i && step_ready_o;
   wire [5:0] heads      = cfg_i.n_head;
   wire       last_layer = layer_q == cfg_i.n_layer - 8'd1;
 
@@ -81,7 +83,7 @@ module sequencer
     unique case (state_q)
       StIdle: begin
         emit = 1'b0;
-        if (step_valid_i && kv_idle_i) state_d = StNorm1;
+        if (take_step) state_d = StNorm1;
         layer_d = '0;
         head_d  = '0;
         proj_d  = '0;
@@ -148,7 +150,7 @@ module sequencer
   assign step_ready_o = state_q == StIdle && kv_idle_i;
 
   logic stage1_ready;
-  assign advance = (state_q == StIdle) ? (step_valid_i && kv_idle_i) : (!emit || stage1_ready);
+  assign advance = (state_q == StIdle) ? take_step : (!emit || stage1_ready);
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
@@ -162,7 +164,7 @@ module sequencer
       head_q  <= head_d;
       proj_q  <= proj_d;
     end
-    if (step_valid_i && step_ready_o) step_q <= step_i;
+    if (take_step) step_q <= step_i;
   end
 
   // ---------------------------------------------------------------------------------- stage 1: the job's shape
@@ -299,7 +301,7 @@ module sequencer
                   : job1_q.sides ? (AddrBits'(job1_q.groups) + AddrBits'(15)) >> 4 : '0;
       kv2_q      <= kv_layer_q + AddrBits'(job1_q.head) * cfg_i.kv_stride;
     end
-    if (state_q == StIdle) kv_layer_q <= cfg_i.kv_base;
+    if (take_step) kv_layer_q <= cfg_i.kv_base;
     else if (stage2_ready && valid1_q && job1_q.op == OpMlp2) begin
       kv_layer_q <= kv_layer_q + AddrBits'(heads) * cfg_i.kv_stride;
     end
@@ -325,7 +327,7 @@ module sequencer
       stream_q <= '0;
     end else begin
       if (stage3_ready) valid3_q <= valid2_q && !drop2_q;
-      if (state_q == StIdle) stream_q <= cfg_i.stream_base;
+      if (take_step) stream_q <= cfg_i.stream_base;
       else if (stage3_ready && valid2_q && job2_q.op != OpPos && job2_q.op != OpToken &&
                job2_q.op != OpScores && job2_q.op != OpPv) stream_q <= stream_q + beats;
     end

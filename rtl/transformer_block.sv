@@ -67,12 +67,14 @@ module transformer_block
   input  logic                      wr_ack_i,
 
   output logic                      step_done_o,
+  output logic [31:0]               heads_o,                 // positions with and without head since reset
+  output logic [31:0]               heads_skipped_o,
 
   // the residual as it is written, and saturations of this cycle
   output logic                      mon_valid_o,
   output tag_t                      mon_tag_o,
   output logic [Segments-1:0][31:0] mon_rows_o,
-  output logic [7:0]                sat_o
+  output logic [8:0]                sat_o
 );
 
   // ------------------------------------------------------------------------------------------ residual stream
@@ -87,7 +89,7 @@ module transformer_block
   logic [6:0]             sat_residual;
 
   residual_add #(.Segments, .MaxHeads) u_residual_add (
-    .clk_i, .rst_ni, .cfg_i,
+    .clk_i, .rst_ni,
     .rows_valid_i, .rows_tag_i, .rows_i,
     .emb_valid_i, .emb_ready_o, .emb_tag_i, .emb_rows_i,
     .sums_valid_o(sums_valid), .sums_tag_o(sums_tag), .sum_o(sum), .sum_sq_o(sum_sq),
@@ -102,21 +104,23 @@ module transformer_block
   logic [4:0]        blk_valid, blk_ready;
   logic [4:0][7:0]   blk_slot;
   logic [63:0][31:0] blk_rows [5];
-  logic              norm_start;
-  logic [6:0]        sat_norm;
+  logic              norm_start, norm_busy, head_ready;
+  logic [6:0]        sat_norm, sat_norm_row;
 
   final_layernorm u_final_layernorm (
     .clk_i, .rst_ni, .cfg_i,
-    .sums_valid_i(sums_valid), .sums_tag_i(sums_tag), .norm_start_o(norm_start), .step_done_o
+    .sums_valid_i(sums_valid), .sums_tag_i(sums_tag),
+    .blk_taken_i(blk_valid[BlkX] && blk_ready[BlkX]), .norm_start_o(norm_start), .step_done_o,
+    .head_ready_o(head_ready), .heads_o, .heads_skipped_o
   );
 
   layernorm #(.Segments, .MaxHeads, .NormWidth) u_layernorm (
     .clk_i, .rst_ni, .cfg_i,
     .par_valid_i, .par_ready_o, .par_label_i, .par_data_i,
-    .start_i(norm_start), .sum_i(sum), .sum_sq_i(sum_sq),
+    .start_i(norm_start), .sum_i(sum), .sum_sq_i(sum_sq), .busy_o(norm_busy),
     .rd_en_o(norm_rd_en), .rd_block_o(norm_rd_block), .rd_rows_i(norm_rd_rows),
     .blk_valid_o(blk_valid[BlkX]), .blk_ready_i(blk_ready[BlkX]), .blk_slot_o(blk_slot[BlkX]),
-    .blk_rows_o(blk_rows[BlkX]), .sat_o(sat_norm)
+    .blk_rows_o(blk_rows[BlkX]), .sat_norm_o(sat_norm), .sat_row_o(sat_norm_row)
   );
 
   // ------------------------------------------------------------------------------------------------ attention
@@ -187,7 +191,15 @@ module transformer_block
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) sat_o <= '0;
-    else sat_o <= 8'(sat_residual) + 8'(sat_norm) + 8'(sat_prob);
+    else sat_o <= 9'(sat_residual) + 9'(sat_norm) + 9'(sat_norm_row) + 9'(sat_prob);
   end
+
+`ifndef SYNTHESIS
+  assert property (@(posedge clk_i) disable iff (!rst_ni) emb_valid_i |-> !norm_busy)
+    else $error("%m: an embedding row came while LayerNorm reads the residual");
+  assert property (@(posedge clk_i) disable iff (!rst_ni)
+      rows_valid_i && rows_tag_i.op == OpHead |-> head_ready)
+    else $error("%m: a logit came before the final LayerNorm was complete");
+`endif
 
 endmodule

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# gpt2rtl: `make run` writes a story from the simulated hardware, `make test` proves it. `make help` lists the rest.
+
+MODEL  ?= models/demo
+CC     := clang
+CXX    := clang++
+B      := build
+
+SHELL         := /bin/bash
+MAKEFLAGS     += --no-builtin-rules
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := all
+
+CFLAGS   := -std=c11 -O3 -march=native -D_GNU_SOURCE -Imodel -Igolden -Isim -I$(B)/gen \
+            -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Werror
+LDLIBS   := -lpcre2-8 -lcjson -lxxhash -ldl -lm
+CXXFLAGS := -std=c++17 -march=native -fPIC -Wno-everything -DVL_USER_STOP -DVL_USER_FATAL -DVL_USER_FINISH \
+            -DVL_IGNORE_UNKNOWN_ARCH -DVM_COVERAGE=0 -DVM_SC=0
+VERILATOR      := verilator
+VERILATOR_ROOT  = $(shell $(VERILATOR) --getenv VERILATOR_ROOT)
+VERILATED_INC   = -isystem $(VERILATOR_ROOT)/include -isystem $(VERILATOR_ROOT)/include/vltstd
+
+# ------------------------------------------------------------------------------------------------------------------ C
+
+C_SRC      := $(wildcard model/*.c golden/*.c sim/*.c)
+GOLDEN_SRC := $(wildcard golden/*.c) model/err.c model/history.c
+obj         = $(patsubst %.c,$(B)/obj/%.o,$(1))
+TABLES     := $(B)/gen/tables.h $(B)/gen/gpt2_tables_pkg.sv
+
+$(B)/make_tables: tools/make_tables.c
+	@mkdir -p $(@D)
+	$(CC) -std=c11 -O2 -D_GNU_SOURCE $< -o $@ -lm
+$(B)/gen/tables.h: $(B)/make_tables
+	@mkdir -p $(@D)
+	$< c > $@
+$(B)/gen/gpt2_tables_pkg.sv: $(B)/make_tables
+	@mkdir -p $(@D)
+	$< sv > $@
+
+$(B)/obj/%.o: %.c | $(B)/gen/tables.h
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -MMD -MP -c $< -o $@
+
+# Everything in C but the commands; and the golden models alone, which is all that a block's test needs.
+SIMS := $(patsubst %,$(B)/sim/gpt2_top_%.so,64 256 1024)
+$(B)/gpt2rtl: $(call obj,$(wildcard cli/*.c)) $(B)/libgpt2rtl.a
+	$(CC) -o $@ $^ $(LDLIBS)
+$(B)/libgpt2rtl.a: $(call obj,$(C_SRC))
+$(B)/libtest.a: $(call obj,$(filter-out test/test_%,$(wildcard test/*.c)))
+$(B)/libgolden.a: $(call obj,$(GOLDEN_SRC))
+$(B)/%.a:
+	@rm -f $@
+	ar rcs $@ $^
+
+# -------------------------------------------------------------------------------------------------------- Block tests
+#
+# build/block/<module>_s<Segments>.so: rtl/<module>.sv (or test/<module>.sv) Verilated alone, with assertions, behind
+# sim/verilated_block.h. Segments 0: the module has no such parameter. TRACE=1 adds .._trace.so with waveforms.
+
+RTL_PKG  := rtl/gpt2_pkg.sv $(B)/gen/gpt2_tables_pkg.sv
+RTL      := $(wildcard rtl/*.sv)
+MODULES  := $(filter-out gpt2_pkg,$(patsubst rtl/%.sv,%,$(RTL)))
+SEGMENTED := $(patsubst rtl/%.sv,%,$(shell grep -lE 'parameter +int +unsigned +Segments' $(RTL) /dev/null))
+
+# Segments at which a module is tested, and parameters other than the defaults: BLOCK_SEGMENTS_x, BLOCK_PARAMS_x.
+BLOCK_SEGMENTS_qkv_linear  := 1 4 16 64
+BLOCK_SEGMENTS_row_collect := 1 4 16 64
+BLOCK_SEGMENTS = $(or $(BLOCK_SEGMENTS_$(1)),$(if $(filter $(1),$(SEGMENTED)),1 4 16,0))
+block_libs     = $(foreach s,$(call BLOCK_SEGMENTS,$(1)),$(B)/block/$(1)_s$(s)$(if $(TRACE),_trace).so)
+
+# Objects of Verilator's runtime, shared by all.
+RUNTIME := verilated verilated_threads
+$(patsubst %,$(B)/verilated/%.o,$(RUNTIME) verilated_fst_c): $(B)/verilated/%.o:
+	@mkdir -p $(@D)
+	$(CXX) $(CXXFLAGS) -O2 $(VERILATED_INC) -c $(VERILATOR_ROOT)/include/$*.cpp -o $@
+
+# What every Verilated shared object is made with: Verilator into a folder beside it, then one compilation of all that it
+# wrote. $(1): top module and its parameters, Verilator's other options; $(2): options for C++. (Verilator 5.006 forgets to
+# declare __Vilp where it samples a wide signal for $stable.)
+define verilated_so
+	@rm -rf $(basename $@) && mkdir -p $(basename $@)
+	$(VERILATOR) --cc -Wno-lint --prefix Vblock --MMD -Irtl -Itest -Mdir $(basename $@) --top-module $(1)
+	@sed -nE 's/^ *VL_(IN|OUT)[0-9W]*\(&([A-Za-z0-9_]+),([0-9]+),.*/PORT(\2, \3, \1)/p' \
+	  $(basename $@)/Vblock.h > $(basename $@)/ports.inc
+	@sed -E 's|^[^:]*:|$@:|; s|[^ ]*/verilator_bin||g; p; s|^[^:]*: *||; s| +|:\n|g' $(basename $@)/Vblock__ver.d > $(basename $@).d
+	@(echo 'static unsigned __Vilp;'; cd $(basename $@); printf '#include "%s"\n' Vblock*.cpp) > $(basename $@)/all.cpp
+	$(CXX) $(CXXFLAGS) $(2) $(VERILATED_INC) -Isim -I$(basename $@) -shared -o $@ \
+	  sim/verilated_block.cpp $(basename $@)/all.cpp $(filter %.o,$^) -pthread -latomic
+	@rm -rf $(basename $@)
+endef
+CHECKED  := -O3 --assert --x-assign unique --x-initial unique
+FAST     := -O3 --unroll-count 4 --noassert --x-assign fast --x-initial fast
+TRACED   := --trace-fst --trace-structs
+SO_NEEDS := $(RTL_PKG) sim/verilated_block.cpp sim/verilated_block.h lint/waivers.vlt $(RUNTIME:%=$(B)/verilated/%.o)
+FST      := $(B)/verilated/verilated_fst_c.o
+
+# $(1): <module>_s<Segments>
+block_module = $(shell sed -E 's/_s[0-9]+$$//' <<< '$(1)')
+block_top    = $(call block_module,$(1)) $(addprefix -GSegments=,$(filter-out 0,$(lastword $(subst _s, ,$(1))))) \
+               $(addprefix -G,$(BLOCK_PARAMS_$(call block_module,$(1)))) \
+               $(RTL_PKG) $(firstword $(wildcard $(addsuffix /$(call block_module,$(1)).sv,rtl test)))
+$(B)/block/%_trace.so: $(SO_NEEDS) $(FST)
+	$(call verilated_so,$(call block_top,$*) $(CHECKED) $(TRACED),-O1 -DVM_TRACE=1 -lz)
+$(B)/block/%.so: $(SO_NEEDS)
+	$(call verilated_so,$(call block_top,$*) $(CHECKED),-O1)
+
+# build/sim/gpt2_top_<lanes>.so: the simulator (sim/sim.h): fast; _check with assertions; _trace with waveforms.
+sim_top = gpt2_top -GLanes=$(1) $(RTL_PKG) rtl/gpt2_top.sv
+$(B)/sim/gpt2_top_%_trace.so: $(SO_NEEDS) $(FST)
+	$(call verilated_so,$(call sim_top,$*) $(FAST) $(TRACED),-O1 -DVM_TRACE=1 -lz)
+$(B)/sim/gpt2_top_%_check.so: $(SO_NEEDS)
+	$(call verilated_so,$(call sim_top,$*) $(CHECKED),-O2)
+$(B)/sim/gpt2_top_%.so: $(SO_NEEDS)
+	$(call verilated_so,$(call sim_top,$*) $(FAST),-O3)
+
+# A test whose name is a module's is that block's test: it links with the golden models only and needs the block.
+# Others link with everything. TEST_LIBS_x: what else test_x needs built.
+TEST_LIBS_test_gpt2_pkg := $(B)/block/gpt2_pkg_probe_s0.so
+TEST_LIBS_test_gpt2_top := $(SIMS) $(SIMS:.so=_check.so)
+TEST_LIBS_test_cli      := $(B)/gpt2rtl $(B)/sim/gpt2_top_256.so $(B)/sim/gpt2_top_64.so
+TEST_LIBS_test_softmax  := $(B)/block/softmax_quarter_s4.so $(B)/block/softmax_quarter_s16.so
+
+TESTS        := $(patsubst test/%.c,%,$(wildcard test/test_*.c))
+BLOCK_TESTS  := $(filter-out test_gpt2_top,$(filter $(MODULES:%=test_%),$(TESTS)))
+MODEL_TESTS  := $(filter-out $(BLOCK_TESTS),$(TESTS))
+
+$(BLOCK_TESTS:%=$(B)/test/%): $(B)/test/%: $(B)/obj/test/%.o $(B)/libtest.a $(B)/libgolden.a
+	@mkdir -p $(@D)
+	$(CC) -o $@ $^ -lcmocka -ldl -lm
+$(MODEL_TESTS:%=$(B)/test/%): $(B)/test/%: $(B)/obj/test/%.o $(B)/libtest.a $(B)/libgpt2rtl.a
+	@mkdir -p $(@D)
+	$(CC) -o $@ $^ -lcmocka $(LDLIBS)
+define block_needs
+$(B)/test/$(1): | $(call block_libs,$(1:test_%=%))
+endef
+$(foreach t,$(BLOCK_TESTS),$(eval $(call block_needs,$(t))))
+$(foreach t,$(TESTS),$(eval $(B)/test/$(t): | $(TEST_LIBS_$(t))))
+
+# --------------------------------------------------------------------------------------------------------------- Targets
+
+# `make run`: the text alone under make -s, with gpt2rtl's own last line otherwise.
+PROMPT   ?= Once upon a time
+TOKENS   ?= 200
+SEED     ?= 1
+RUN      := $(B)/gpt2rtl generate --model $(MODEL) --prompt "$(PROMPT)" --tokens $(TOKENS) --temperature 0.8 --seed $(SEED)
+SILENT   := $(findstring s,$(firstword -$(MAKEFLAGS)))
+PARALLEL := $(if $(findstring j,$(firstword -$(MAKEFLAGS)) $(filter -j%,$(MAKEFLAGS))),,-j$(shell nproc))
+CHECKS   := lint/lint.sh syn/synth_check.sh
+
+.PHONY: all run run-built test test-built lint synth-check deps help clean
+all: $(TABLES) $(B)/gpt2rtl $(SIMS)
+
+run:
+	@tools/deps.sh
+	@$(MAKE) --no-print-directory $(PARALLEL) $(B)/gpt2rtl $(B)/sim/gpt2_top_256.so
+	@test -d $(MODEL) || { echo "$(MODEL): no such model folder; name another: make run MODEL=DIR" >&2; exit 1; }
+	@printf '%s' "$(PROMPT)"
+	@$(RUN) $(if $(SILENT),2> $(B)/run.log || { cat $(B)/run.log >&2; exit 1; })
+	@echo
+
+# A test that does not build is counted as failed; all others still run.
+test:
+	@tools/deps.sh
+	-@$(MAKE) --no-print-directory -k $(PARALLEL) all $(TESTS:%=$(B)/test/%)
+	@test/run.sh $(TEST_ORDER) $(CHECKS)
+TEST_ORDER = $(filter %_top,$(TESTS:%=$(B)/test/%)) $(filter-out %_top,$(TESTS:%=$(B)/test/%))
+
+lint: $(TABLES)
+	lint/lint.sh
+synth-check: $(TABLES)
+	syn/synth_check.sh
+deps:
+	tools/deps.sh
+
+help:
+	@echo 'make              builds $(B)/gpt2rtl and the simulators for 64, 256 and 1024 lanes'
+	@echo 'make run          installs what is missing, builds, and lets the hardware write a story'
+	@echo '                  (MODEL=$(MODEL) PROMPT="$(PROMPT)" TOKENS=$(TOKENS) SEED=$(SEED))'
+	@echo 'make test         all tests, lint and the Yosys check; the last line counts them'
+	@echo '                  one alone: make $(B)/test/test_softmax && $(B)/test/test_softmax'
+	@echo 'make lint         Verilator -Wall over every module'
+	@echo 'make synth-check  every module through Yosys with the slang front end'
+	@echo 'make deps         installs the Debian packages that are missing'
+	@echo 'make clean        removes $(B)/'
+
+clean:
+	rm -rf $(B)
+
+-include $(shell find $(B)/obj $(B)/block $(B)/sim -name '*.d' -not -name 'Vblock*' 2>/dev/null)

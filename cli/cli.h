@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// cli - what the subcommands of gpt2rtl share: options, messages, files, models
+#ifndef GPT2RTL_CLI_H
+#define GPT2RTL_CLI_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "config.h"
+#include "err.h"
+#include "image.h"
+
+#define GPT2RTL_VERSION "0.1.0"
+
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+// Each command gets argv behind its own name and returns an exit status.
+int generate_main(int argc, char **argv);
+int logits_main(int argc, char **argv);
+int tokenize_main(int argc, char **argv);
+int detokenize_main(int argc, char **argv);
+int compile_main(int argc, char **argv);
+int info_main(int argc, char **argv);
+int random_model_main(int argc, char **argv);
+
+// "gpt2rtl: text" on standard error. Returns EXIT_FAILED.
+int cli_fail(const struct err *err);
+// "gpt2rtl COMMAND: text" and where the help is. Returns EXIT_USAGE.
+int cli_usage(const char *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+// ------------------------------------------------------------------------------------------------------------- options
+
+struct option_spec {
+  const char *name;          // with the dashes
+  const char **value;        // what follows it, or "=" and it, is stored here; NULL for a flag:
+  bool *flag;
+};
+
+// Takes argv apart. Options may come in any order; "--help" prints help on standard output; what is no option goes to
+// *positional where that is not NULL, at most one. Returns -1 to go on, or the exit status.
+int options_parse(const char *command, const char *help, const struct option_spec *specs, size_t n_specs, int argc,
+                  char **argv, const char **positional);
+
+// Numbers out of options, all of text and within the range. Return 0, or EXIT_USAGE with a message.
+int option_u64(const char *command, const char *name, const char *text, uint64_t low, uint64_t high, uint64_t *value);
+int option_double(const char *command, const char *name, const char *text, double low, double high, double *value);
+// "1,2,3": *ids is to be freed.
+int option_ids(const char *command, const char *name, const char *text, uint32_t **ids, size_t *count);
+// 64, 256 or 1024.
+int option_lanes(const char *command, const char *text, uint32_t *lanes);
+
+// --------------------------------------------------------------------------------------------------------------- files
+
+// A file that appears when it is complete: written under a staging name, then renamed. What exists and is no regular
+// file (a terminal, a pipe, /dev/null) is written directly.
+struct output {
+  FILE *file;
+  const char *path;
+  char staging[4096];        // empty when written directly
+};
+int output_open(struct output *output, const char *path, struct err *err);
+int output_close(struct output *output, struct err *err);    // all is written, or an error and no file
+void output_discard(struct output *output);                  // after an error; harmless on a zeroed or closed one
+
+// All of standard input. *text is to be freed and has a zero behind it.
+int input_read(char **text, size_t *length, struct err *err);
+// Writes to standard output at once. Fails when it is closed or full.
+int stdout_write(const void *data, size_t length, struct err *err);
+
+// -------------------------------------------------------------------------------------------------------------- models
+
+// Opens the memory image of a model folder for lanes, made on first use and kept in $XDG_CACHE_HOME/gpt2rtl
+// (~/.cache/gpt2rtl) under its weights' checksum. Release with image_close.
+int model_image(struct image *image, const char *dir, uint32_t lanes, struct err *err);
+
+#endif

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <string.h>
+#include <sys/stat.h>
+
+#include "cli.h"
+#include "file.h"
+#include "image_build.h"
+#include "random_model.h"
+#include "tokenizer.h"
+#include "weights.h"
+
+// ------------------------------------------------------------------------------------------------------------- compile
+
+static const char compile_help[] =
+  "gpt2rtl compile - a model folder to one memory image, in the order in which the hardware reads it\n"
+  "\n"
+  "usage: gpt2rtl compile --model DIR --output FILE [--lanes L]\n"
+  "\n"
+  "  --model DIR         the model's folder; vocab.json and merges.txt are not needed\n"
+  "  --lanes L           bytes a beat: 64, 128, 256, ... 4096; default 256\n"
+  "  --output FILE       the image (docs/memory_image.md)\n"
+  "\n"
+  "generate and logits make and keep their own; this is for looking at one, or for real hardware.\n"
+  "\n"
+  "example: gpt2rtl compile --model models/demo --lanes 64 --output demo.image\n";
+
+int compile_main(int argc, char **argv) {
+  const char *dir = NULL, *lanes_text = NULL, *path = NULL;
+  const struct option_spec specs[] = {{"--model", &dir, NULL}, {"--lanes", &lanes_text, NULL}, {"--output", &path, NULL}};
+  uint64_t lanes = 256, source;
+  struct gpt2_weights weights;
+  struct err err;
+  int status = options_parse("compile", compile_help, specs, 3, argc, argv, NULL);
+  if (status >= 0) return status;
+  if (!dir) return cli_usage("compile", "--model is missing");
+  if (!path) return cli_usage("compile", "--output is missing");
+  if (lanes_text && (status = option_u64("compile", "--lanes", lanes_text, 64, 4096, &lanes))) return status;
+  if (lanes & (lanes - 1)) return cli_usage("compile", "--lanes '%s': 64, 128, 256, ... 4096 is expected", lanes_text);
+  if (image_source(&source, dir, &err) || weights_load(&weights, dir, &err)) return cli_fail(&err);
+  status = image_build(path, &weights, (uint32_t)lanes, source, &err) ? cli_fail(&err) : EXIT_DONE;
+  weights_free(&weights);
+  return status;
+}
+
+// ---------------------------------------------------------------------------------------------------------------- info
+
+static const char info_help[] =
+  "gpt2rtl info - what is in a model folder or a memory image; all of it is read and checked\n"
+  "\n"
+  "usage: gpt2rtl info DIR|FILE\n"
+  "\n"
+  "Of a folder: shape, parameters, tokenizer, the checksum of its weights. Of an image: sizes, layout, checksum.\n"
+  "\n"
+  "example: gpt2rtl info models/demo\n";
+
+static int info_folder(const char *dir, struct err *err) {
+  struct gpt2_weights weights;
+  struct tokenizer *tokenizer;
+  uint64_t source;
+  if (weights_load(&weights, dir, err)) return -1;
+  const struct gpt2_config c = weights.config;
+  weights_free(&weights);
+  if (tokenizer_load(&tokenizer, dir, c.vocab_size, err)) return -1;
+  const uint32_t end = tokenizer_end_of_text(tokenizer);
+  tokenizer_free(tokenizer);
+  if (image_source(&source, dir, err)) return -1;
+  printf("model folder        %s\n"
+         "layers              %zu\n"
+         "heads               %zu of %d\n"
+         "width               %zu\n"
+         "context             %zu positions\n"
+         "vocabulary          %zu tokens\n"
+         "head                %s\n"
+         "parameters          %zu\n"
+         "layer norm epsilon  %g\n",
+         dir, c.n_layer, c.n_head, CONFIG_HEAD_SIZE, c.n_embd, c.n_ctx, c.vocab_size,
+         c.tie_word_embeddings ? "tied to the token embedding" : "its own", config_parameters(&c), c.layer_norm_epsilon);
+  if (c.eos_token_id == CONFIG_NO_TOKEN) printf("stop id             none\n");
+  else printf("stop id             %u\n", (unsigned)c.eos_token_id);
+  if (end == TOKENIZER_NO_TOKEN) printf("<|endoftext|>       none\n");
+  else printf("<|endoftext|>       %u\n", (unsigned)end);
+  printf("checksum            %016llx (config.json and model.safetensors)\n", (unsigned long long)source);
+  return stdout_write("", 0, err);
+}
+
+static int info_file(const char *path, struct err *err) {
+  struct image image;
+  if (image_open(&image, path, IMAGE_CHECKED, err)) return -1;
+  image_describe(stdout, &image.header);
+  image_close(&image);
+  return stdout_write("", 0, err);
+}
+
+int info_main(int argc, char **argv) {
+  const char *path = NULL;
+  struct stat st;
+  struct err err;
+  const int status = options_parse("info", info_help, NULL, 0, argc, argv, &path);
+  if (status >= 0) return status;
+  if (!path) return cli_usage("info", "a model folder or an image is needed");
+  const bool folder = !stat(path, &st) && S_ISDIR(st.st_mode);
+  return (folder ? info_folder(path, &err) : info_file(path, &err)) ? cli_fail(&err) : EXIT_DONE;
+}
+
+// -------------------------------------------------------------------------------------------------------- random-model
+
+static const char random_help[] =
+  "gpt2rtl random-model - a model folder with random weights: any shape for tests, without a download\n"
+  "\n"
+  "usage: gpt2rtl random-model --config NAME --output DIR [--seed S]\n"
+  "\n"
+  "  --config NAME       nano, gpt2, gpt2-medium, gpt2-large or gpt2-xl\n"
+  "  --seed S            0 to 2^64 - 1; default 1. The same seed gives the same files on every machine\n"
+  "  --output DIR        a folder that does not exist or is empty\n"
+  "\n"
+  "example: gpt2rtl random-model --config nano --seed 1 --output /tmp/nano\n";
+
+int random_model_main(int argc, char **argv) {
+  const char *name = NULL, *seed_text = NULL, *dir = NULL;
+  const struct option_spec specs[] = {{"--config", &name, NULL}, {"--seed", &seed_text, NULL}, {"--output", &dir, NULL}};
+  uint64_t seed = 1;
+  struct gpt2_config config;
+  struct err err;
+  int status = options_parse("random-model", random_help, specs, 3, argc, argv, NULL);
+  if (status >= 0) return status;
+  if (!name) return cli_usage("random-model", "--config is missing");
+  if (!dir) return cli_usage("random-model", "--output is missing");
+  if (config_named(&config, name, &err)) return cli_usage("random-model", "--config: %s", err.text);
+  if (seed_text && (status = option_u64("random-model", "--seed", seed_text, 0, UINT64_MAX, &seed))) return status;
+  return random_model_write(name, seed, dir, &err) ? cli_fail(&err) : EXIT_DONE;
+}

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *const engine_names[3] = {"rtl", "golden", "float"};
+
+int option_engine(const char *command, const char *text, enum engine_kind *kind) {
+  for (int i = 0; i < 3; i++) {
+    if (!strcmp(text, engine_names[i])) {
+      *kind = (enum engine_kind)i;
+      return 0;
+    }
+  }
+  return cli_usage(command, "--engine '%s': rtl, golden or float is expected", text);
+}
+
+int engine_open(struct engine *e, enum engine_kind kind, const char *dir, uint32_t lanes,
+                const struct sim_memory *memory, const char *trace, struct err *err) {
+  memset(e, 0, sizeof *e);
+  e->kind = kind;
+  if (kind == ENGINE_FLOAT) {
+    if (weights_load(&e->weights, dir, err) || gpt2_float_create(&e->state, &e->weights, err)) return -1;
+    e->n_ctx = (uint32_t)e->weights.config.n_ctx;
+    e->n_vocab = (uint32_t)e->weights.config.vocab_size;
+    return 0;
+  }
+  if (model_image(&e->image, dir, lanes, err)) return -1;
+  e->n_ctx = e->image.header.n_ctx;
+  e->n_vocab = e->image.header.vocab_size;
+  if (kind == ENGINE_GOLDEN) return gpt2_core_create(&e->core, &e->image, err);
+  return sim_open(&e->sim, &e->image, memory, trace ? SIM_TRACE : SIM_FAST, trace, err);
+}
+
+void engine_close(struct engine *e) {
+  sim_close(e->sim);
+  gpt2_core_destroy(&e->core);
+  image_close(&e->image);
+  gpt2_float_free(e->state);
+  weights_free(&e->weights);
+  memset(e, 0, sizeof *e);
+}
+
+uint64_t engine_cycles(const struct engine *e) { return e->sim ? sim_cycles(e->sim) : 0; }
+
+// ---------------------------------------------------------------------------------------------------------------- run
+
+struct running {
+  const struct controller_run *run;
+  struct engine *engine;
+  int (*logits)(void *ctx, const float *logits);
+  float *row;                              // [V]
+  int32_t *rounded;                        // [V]: float logits as the sampler takes them
+  struct sampling sampling;
+};
+
+static int from_rows(void *ctx, const int32_t *logits) {
+  struct running *r = ctx;
+  for (uint32_t i = 0; i < r->engine->n_vocab; i++) r->row[i] = (float)logits[i] / 65536.0f;
+  return r->logits(r->run->ctx, r->row);
+}
+
+// The callbacks of a run, handed on with their own context.
+static int on_token(void *ctx, uint32_t id) {
+  struct running *r = ctx;
+  return r->run->token ? r->run->token(r->run->ctx, id) : 0;
+}
+static int on_step(void *ctx, const struct controller_step *step) {
+  struct running *r = ctx;
+  return r->run->step ? r->run->step(r->run->ctx, step) : 0;
+}
+
+// Float logits are rounded to the rows of the integer model, 2^-16, so that one sampler serves all.
+static int float_step(void *self, uint32_t id, uint32_t position, bool head, uint32_t *choice, struct err *err) {
+  struct running *r = self;
+  if (gpt2_float_step(r->engine->state, id, position, head ? r->row : NULL, err)) return -1;
+  if (!head) return 0;
+  for (uint32_t i = 0; i < r->engine->n_vocab; i++) {
+    const double x = nearbyint((double)r->row[i] * 65536.0);
+    r->rounded[i] = (int32_t)fmax(fmin(x, (double)ROW_MAX), -(double)ROW_MAX);
+  }
+  *choice = sampling_choose(&r->sampling, r->rounded, r->engine->n_vocab);
+  if (!r->run->all_heads || !r->logits || !r->logits(r->run->ctx, r->row)) return 0;
+  err->text[0] = 0;
+  return -1;
+}
+
+int engine_run(struct engine *e, const struct controller_run *given, int (*logits)(void *ctx, const float *logits),
+               uint64_t *saturations, struct err *err) {
+  struct running r = {.run = given, .engine = e, .logits = logits, .sampling = given->sampling};
+  struct controller_run run = *given;
+  int result;
+  *saturations = 0;
+  r.row = calloc(e->n_vocab, sizeof *r.row);
+  r.rounded = calloc(e->n_vocab, sizeof *r.rounded);
+  run.ctx = &r;
+  run.token = on_token;
+  run.step = on_step;
+  run.logits = logits ? from_rows : NULL;
+  run.hidden = NULL;
+  if (!r.row || !r.rounded) {
+    result = err_memory(err, "logits");
+  } else if (e->kind == ENGINE_RTL) {
+    struct sim_result done;
+    result = sim_run(e->sim, &run, &done, err);
+    *saturations = done.saturations;
+  } else if (e->kind == ENGINE_GOLDEN) {
+    result = controller_run_golden(&run, &e->core, err);
+    *saturations = e->core.sat.row + e->core.sat.residual + e->core.sat.norm + e->core.sat.prob;
+  } else {
+    const struct controller_model model = {.self = &r, .n_ctx = e->n_ctx, .n_vocab = e->n_vocab, .step = float_step};
+    result = controller_run(&run, &model, err);
+  }
+  free(r.row);
+  free(r.rounded);
+  return result;
+}

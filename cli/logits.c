@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine.h"
+
+static const char command[] = "logits";
+static const char help[] =
+  "gpt2rtl logits - the logits behind every position of a sequence\n"
+  "\n"
+  "usage: gpt2rtl logits --model DIR --ids 1,2,3 --output FILE [OPTION...]\n"
+  "\n"
+  "  --model DIR         the model's folder\n"
+  "  --ids 1,2,3         token ids, 1 to the model's context\n"
+  "  --output FILE       float32, little-endian: one row of the vocabulary per position\n"
+  "  --engine E          rtl (the default), golden or float\n"
+  "  --lanes L           64, 256 or 1024; default 256\n"
+  "  --memory SETTINGS   default latency=150,beats=1.0,stall=0.0 (gpt2rtl generate --help)\n"
+  "\n"
+  "example: gpt2rtl logits --model models/demo --ids 12,7,300 --engine golden --output logits.f32\n";
+
+struct writer {
+  struct output output;
+  uint32_t n_vocab;
+};
+
+static int on_logits(void *ctx, const float *logits) {
+  struct writer *w = ctx;
+  return fwrite(logits, sizeof *logits, w->n_vocab, w->output.file) != w->n_vocab;
+}
+
+static int run(const char *dir, const uint32_t *ids, size_t n_ids, enum engine_kind kind, uint32_t lanes,
+               const struct sim_memory *memory, const char *path, struct err *err) {
+  struct engine engine;
+  struct writer writer = {0};
+  uint64_t saturations;
+  int result = -1;
+  if (!engine_open(&engine, kind, dir, lanes, memory, NULL, err)) {
+    const struct controller_run run = {
+      .prompt = ids, .n_prompt = n_ids, .all_heads = true, .ctx = &writer, .sampling = {.top_k = 1, .inv_t = 1, .state = 1},
+    };
+    writer.n_vocab = engine.n_vocab;
+    if (!controller_check(&run, engine.n_ctx, engine.n_vocab, err) && !output_open(&writer.output, path, err)) {
+      result = engine_run(&engine, &run, on_logits, &saturations, err);
+      if (result && !err->text[0]) err_set(err, "%s: cannot be written: %s", path, strerror(errno));
+      if (!result) result = output_close(&writer.output, err);
+    }
+  }
+  output_discard(&writer.output);
+  engine_close(&engine);
+  return result;
+}
+
+int logits_main(int argc, char **argv) {
+  const char *dir = NULL, *ids_text = NULL, *engine = NULL, *lanes_text = NULL, *memory_text = NULL, *path = NULL;
+  const struct option_spec specs[] = {
+    {"--model", &dir, NULL}, {"--ids", &ids_text, NULL}, {"--engine", &engine, NULL}, {"--lanes", &lanes_text, NULL},
+    {"--memory", &memory_text, NULL}, {"--output", &path, NULL},
+  };
+  enum engine_kind kind = ENGINE_RTL;
+  uint32_t lanes = 256, *ids = NULL;
+  size_t n_ids;
+  struct sim_memory memory = SIM_MEMORY_DEFAULT;
+  struct err err = {""};
+  int status = options_parse(command, help, specs, sizeof specs / sizeof *specs, argc, argv, NULL);
+  if (status >= 0) return status;
+  if (!dir) return cli_usage(command, "--model is missing");
+  if (!ids_text) return cli_usage(command, "--ids is missing");
+  if (!path) return cli_usage(command, "--output is missing");
+  if (engine && (status = option_engine(command, engine, &kind))) return status;
+  if (lanes_text && (status = option_lanes(command, lanes_text, &lanes))) return status;
+  if (memory_text && sim_memory_parse(&memory, memory_text, &err)) return cli_usage(command, "--memory: %s", err.text);
+  if ((status = option_ids(command, "--ids", ids_text, &ids, &n_ids))) return status;
+  status = run(dir, ids, n_ids, kind, lanes, &memory, path, &err) ? cli_fail(&err) : EXIT_DONE;
+  free(ids);
+  return status;
+}

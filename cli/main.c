@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <signal.h>
+#include <string.h>
+
+#include "cli.h"
+
+static const char help[] =
+  "gpt2rtl - GPT-2 inference on simulated hardware\n"
+  "\n"
+  "usage: gpt2rtl COMMAND [OPTION...]\n"
+  "\n"
+  "  generate      continue a text\n"
+  "  logits        the logits of every position, as float32\n"
+  "  tokenize      text on standard input to token ids\n"
+  "  detokenize    token ids on standard input to text\n"
+  "  compile       a model folder to a memory image\n"
+  "  info          what is in a model folder or a memory image, and whether it is sound\n"
+  "  random-model  a model folder with random weights, for tests\n"
+  "\n"
+  "gpt2rtl COMMAND --help lists the options with their ranges and defaults.\n"
+  "DIR is a model folder as Hugging Face lays it out: config.json, model.safetensors, vocab.json, merges.txt.\n"
+  "Exit status: 0 done, 1 failed, 2 wrong usage.\n"
+  "\n"
+  "example: gpt2rtl generate --model models/demo --prompt 'Once upon a time' --tokens 100 --temperature 0.8\n";
+
+static const struct command {
+  const char *name;
+  int (*run)(int argc, char **argv);
+} commands[] = {
+  {"generate", generate_main}, {"logits", logits_main}, {"tokenize", tokenize_main}, {"detokenize", detokenize_main},
+  {"compile", compile_main}, {"info", info_main}, {"random-model", random_model_main},
+};
+
+int main(int argc, char **argv) {
+  signal(SIGPIPE, SIG_IGN);   // a closed standard output is an error like a full disk
+  if (argc < 2) {
+    fputs(help, stderr);
+    return EXIT_USAGE;
+  }
+  for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+    if (!strcmp(argv[1], commands[i].name)) return commands[i].run(argc - 2, argv + 2);
+  struct err err;
+  if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))
+    return stdout_write(help, strlen(help), &err) ? cli_fail(&err) : EXIT_DONE;
+  if (!strcmp(argv[1], "--version"))
+    return stdout_write("gpt2rtl " GPT2RTL_VERSION "\n", strlen("gpt2rtl " GPT2RTL_VERSION "\n"), &err) ? cli_fail(&err) : EXIT_DONE;
+  fprintf(stderr, "gpt2rtl: unknown command '%s'\ngpt2rtl --help lists the commands\n", argv[1]);
+  return EXIT_USAGE;
+}

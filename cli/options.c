@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+
+int cli_fail(const struct err *err) {
+  fflush(stdout);
+  fprintf(stderr, "gpt2rtl: %s\n", err->text);
+  return EXIT_FAILED;
+}
+
+int cli_usage(const char *command, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  fprintf(stderr, "gpt2rtl %s: ", command);
+  vfprintf(stderr, format, args);
+  fprintf(stderr, "\ngpt2rtl %s --help lists the options\n", command);
+  va_end(args);
+  return EXIT_USAGE;
+}
+
+static const struct option_spec *find(const struct option_spec *specs, size_t n_specs, const char *text, size_t length) {
+  for (size_t i = 0; i < n_specs; i++)
+    if (strlen(specs[i].name) == length && !memcmp(specs[i].name, text, length)) return &specs[i];
+  return NULL;
+}
+
+int options_parse(const char *command, const char *help, const struct option_spec *specs, size_t n_specs, int argc,
+                  char **argv, const char **positional) {
+  struct err err;
+  for (int i = 0; i < argc; i++)
+    if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))
+      return stdout_write(help, strlen(help), &err) ? cli_fail(&err) : EXIT_DONE;
+  for (int i = 0; i < argc; i++) {
+    if (argv[i][0] != '-' || !argv[i][1]) {
+      if (!positional || *positional) return cli_usage(command, "unexpected argument '%s'", argv[i]);
+      *positional = argv[i];
+      continue;
+    }
+    const size_t length = strcspn(argv[i], "=");
+    const struct option_spec *spec = find(specs, n_specs, argv[i], length);
+    if (!spec) return cli_usage(command, "unknown option '%.*s'", (int)length, argv[i]);
+    if (!spec->value) {
+      if (argv[i][length]) return cli_usage(command, "%s takes no value", spec->name);
+      *spec->flag = true;
+      continue;
+    }
+    if (*spec->value) return cli_usage(command, "%s is given twice", spec->name);
+    if (argv[i][length]) {
+      *spec->value = argv[i] + length + 1;
+    } else if (i + 1 < argc) {
+      *spec->value = argv[++i];
+    } else {
+      return cli_usage(command, "%s needs a value", spec->name);
+    }
+  }
+  return -1;
+}
+
+// Digits only: no sign, no blanks. Returns the character behind, or NULL if there are none or too many.
+static const char *parse_u64(const char *text, uint64_t *value) {
+  if (*text < '0' || *text > '9') return NULL;
+  char *end;
+  errno = 0;
+  *value = strtoull(text, &end, 10);
+  return errno ? NULL : end;
+}
+
+int option_u64(const char *command, const char *name, const char *text, uint64_t low, uint64_t high, uint64_t *value) {
+  const char *end = parse_u64(text, value);
+  if (end && !*end && *value >= low && *value <= high) return 0;
+  return cli_usage(command, "%s '%s': a whole number from %llu to %llu is expected", name, text, (unsigned long long)low,
+                   (unsigned long long)high);
+}
+
+int option_double(const char *command, const char *name, const char *text, double low, double high, double *value) {
+  char *end;
+  *value = strtod(text, &end);
+  if (*text && !*end && *value >= low && *value <= high) return 0;
+  return cli_usage(command, "%s '%s': a number from %g to %g is expected", name, text, low, high);
+}
+
+int option_ids(const char *command, const char *name, const char *text, uint32_t **ids, size_t *count) {
+  size_t n = 1;
+  for (const char *c = text; *c; c++) n += *c == ',';
+  *ids = calloc(n, sizeof **ids);
+  *count = 0;
+  for (const char *at = text; *ids && *at;) {
+    uint64_t value;
+    const char *end = parse_u64(at, &value);
+    if (!end || value > UINT32_MAX || (*end && *end != ',') || (*end == ',' && !end[1])) {
+      free(*ids);
+      *ids = NULL;
+      return cli_usage(command, "%s '%s': ids are decimal numbers with commas between, as in 464,2068,7586", name, text);
+    }
+    (*ids)[(*count)++] = (uint32_t)value;
+    at = *end ? end + 1 : end;
+  }
+  return 0;
+}
+
+int option_lanes(const char *command, const char *text, uint32_t *lanes) {
+  uint64_t value = 0;
+  const char *end = parse_u64(text, &value);
+  if (!end || *end || (value != 64 && value != 256 && value != 1024))
+    return cli_usage(command, "--lanes '%s': 64, 256 or 1024 is expected", text);
+  *lanes = (uint32_t)value;
+  return 0;
+}

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "stats.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "cli.h"
+
+static double now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+void stats_start(struct stats *s) {
+  memset(s, 0, sizeof *s);
+  s->begin = now();
+}
+
+int stats_add(struct stats *s, const struct controller_step *step, uint64_t cycles, struct err *err) {
+  if (s->n == s->room) {
+    const size_t room = s->room ? 2 * s->room : 1024;
+    struct stats_position *more = realloc(s->positions, room * sizeof *more);
+    if (!more) return err_memory(err, "the statistics");
+    s->positions = more;
+    s->room = room;
+  }
+  s->positions[s->n++] = (struct stats_position){.step = *step, .cycles = cycles - s->cycles};
+  s->cycles = cycles;
+  s->seconds = now() - s->begin;
+  return 0;
+}
+
+void stats_free(struct stats *s) {
+  free(s->positions);
+  s->positions = NULL;
+}
+
+void stats_summary(const struct stats *s, bool cycles) {
+  const double n = (double)s->n, c = (double)s->cycles;
+  fflush(stdout);
+  fprintf(stderr, "gpt2rtl: %zu tokens, %zu positions", s->generated, s->n);
+  if (cycles) fprintf(stderr, ", %.0f cycles per token, %.3g million cycles per second", c / n, c / s->seconds / 1e6);
+  fprintf(stderr, ", %.4g tokens per second\n", n / s->seconds);
+}
+
+// A string of JSON; what is no UTF-8 or a control character goes out escaped.
+static void write_string(FILE *f, const char *text) {
+  putc('"', f);
+  for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
+    if (*c == '"' || *c == '\\') fprintf(f, "\\%c", *c);
+    else if (*c < 0x20) fprintf(f, "\\u%04x", *c);
+    else putc(*c, f);
+  }
+  putc('"', f);
+}
+
+static void write_string_or_null(FILE *f, const char *name, const char *text) {
+  fprintf(f, "\"%s\": ", name);
+  if (text) write_string(f, text);
+  else fputs("null", f);
+  fputs(",\n ", f);
+}
+
+static void write_number_or_null(FILE *f, const char *name, bool known, uint64_t value) {
+  if (known) fprintf(f, "\"%s\": %" PRIu64, name, value);
+  else fprintf(f, "\"%s\": null", name);
+}
+
+void stats_write(const struct stats *s, const struct stats_about *about, FILE *f) {
+  char checksum[17];
+  if (about->checksum) snprintf(checksum, sizeof checksum, "%016" PRIx64, *about->checksum);
+  fprintf(f, "{\"schema\": 1,\n \"version\": \"%s\",\n ", GPT2RTL_VERSION);
+  write_string_or_null(f, "model", about->model);
+  write_string_or_null(f, "image_checksum", about->checksum ? checksum : NULL);
+  write_string_or_null(f, "engine", about->engine);
+  write_number_or_null(f, "lanes", about->lanes != 0, about->lanes);
+  fputs(",\n ", f);
+  write_string_or_null(f, "memory", about->memory);
+  write_number_or_null(f, "seed", about->seed != NULL, about->seed ? *about->seed : 0);
+  fputs(",\n \"tokens\": [", f);
+  for (size_t i = 0; i < s->n; i++) {
+    const struct controller_step *step = &s->positions[i].step;
+    fprintf(f, "%s\n  {\"position\": %u, \"id\": %u, ", i ? "," : "", (unsigned)step->position, (unsigned)step->id);
+    write_number_or_null(f, "next", step->head, step->choice);
+    fputs(", ", f);
+    write_number_or_null(f, "cycles", about->cycles, s->positions[i].cycles);
+    fprintf(f, "%s}", step->recomputed ? ", \"recomputed\": true" : "");
+  }
+  fputs("],\n ", f);
+  write_number_or_null(f, "cycles", about->cycles, s->cycles);
+  fprintf(f, ",\n \"seconds\": %.6f,\n ", s->seconds);
+  if (about->cycles) fprintf(f, "\"cycles_per_second\": %.1f,\n ", (double)s->cycles / s->seconds);
+  else fputs("\"cycles_per_second\": null,\n ", f);
+  fprintf(f, "\"tokens_per_second\": %.3f}\n", (double)s->n / s->seconds);
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// stats - what happened at each position of a run: for the line on standard error and for --stats
+#ifndef GPT2RTL_STATS_H
+#define GPT2RTL_STATS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "controller.h"
+#include "err.h"
+
+struct stats_position {
+  struct controller_step step;
+  uint64_t cycles;           // since the position before was over
+};
+
+struct stats {
+  struct stats_position *positions;
+  size_t n, room;
+  size_t generated;          // ids chosen and reported
+  uint64_t cycles;           // until the last position was over
+  double begin, seconds;     // the same by the wall clock
+};
+
+void stats_start(struct stats *stats);                           // the clock starts
+// A position is over, `cycles` after the start.
+int stats_add(struct stats *stats, const struct controller_step *step, uint64_t cycles, struct err *err);
+void stats_free(struct stats *stats);
+
+// The line on standard error.
+void stats_summary(const struct stats *stats, bool cycles);
+
+struct stats_about {
+  const char *model, *engine;
+  const uint64_t *checksum, *seed;         // NULL: null
+  uint32_t lanes;                          // 0: null
+  const char *memory;                      // NULL: null
+  bool cycles;                             // false: null wherever cycles would be
+};
+// The JSON of --stats, schema 1:
+//   {"schema": 1, "version": "0.1.0", "model": DIR, "image_checksum": 16 hex digits, "engine": "rtl", "lanes": 256,
+//    "memory": "latency=150,beats=1,stall=0", "seed": 7,
+//    "tokens": [{"position": 0, "id": 464, "next": null, "cycles": 12345, "recomputed": true}, ...],
+//    "cycles", "seconds", "cycles_per_second", "tokens_per_second"}
+// One entry a position, in the order of computation: the id read in; the id chosen behind it, null where none is;
+// recomputed is there, and true, only behind a context crop. Sums and rates are over all these positions.
+void stats_write(const struct stats *stats, const struct stats_about *about, FILE *file);
+
+#endif

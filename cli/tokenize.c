@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+#include "tokenizer.h"
+
+static const char tokenize_help[] =
+  "gpt2rtl tokenize - text on standard input to token ids on standard output: decimal numbers, spaces between\n"
+  "\n"
+  "usage: gpt2rtl tokenize --model DIR < TEXT\n"
+  "\n"
+  "  --model DIR         a folder with vocab.json and merges.txt; weights are not needed\n"
+  "\n"
+  "Any bytes can be encoded; <|endoftext|> in the text is its own token.\n"
+  "\n"
+  "example: echo -n 'Once upon a time' | gpt2rtl tokenize --model models/demo\n";
+
+static const char detokenize_help[] =
+  "gpt2rtl detokenize - token ids on standard input to their bytes on standard output, and nothing else\n"
+  "\n"
+  "usage: gpt2rtl detokenize --model DIR < IDS\n"
+  "\n"
+  "  --model DIR         a folder with vocab.json and merges.txt; weights are not needed\n"
+  "\n"
+  "Ids are decimal numbers with blanks or line ends between.\n"
+  "\n"
+  "example: echo '12 7 300' | gpt2rtl detokenize --model models/demo\n";
+
+// The tokenizer of --model and all of standard input. Returns -1 to go on, or the exit status.
+static int open_input(const char *command, const char *help, int argc, char **argv, struct tokenizer **tokenizer,
+                      char **text, size_t *length) {
+  const char *dir = NULL;
+  const struct option_spec specs[] = {{"--model", &dir, NULL}};
+  struct err err;
+  const int status = options_parse(command, help, specs, 1, argc, argv, NULL);
+  if (status >= 0) return status;
+  if (!dir) return cli_usage(command, "--model is missing");
+  if (tokenizer_load(tokenizer, dir, 0, &err)) return cli_fail(&err);
+  if (!input_read(text, length, &err)) return -1;
+  tokenizer_free(*tokenizer);
+  return cli_fail(&err);
+}
+
+static int print_ids(const uint32_t *ids, size_t count, struct err *err) {
+  for (size_t i = 0; i < count; i++)
+    if (printf(i ? " %u" : "%u", (unsigned)ids[i]) < 0) break;
+  return stdout_write("\n", 1, err);
+}
+
+int tokenize_main(int argc, char **argv) {
+  struct tokenizer *tokenizer;
+  char *text;
+  size_t length, count;
+  uint32_t *ids = NULL;
+  struct err err;
+  const int status = open_input("tokenize", tokenize_help, argc, argv, &tokenizer, &text, &length);
+  if (status >= 0) return status;
+  const bool failed = tokenizer_encode(tokenizer, text, length, &ids, &count, &err) || print_ids(ids, count, &err);
+  free(ids);
+  free(text);
+  tokenizer_free(tokenizer);
+  return failed ? cli_fail(&err) : EXIT_DONE;
+}
+
+// Writes the bytes of one id after another. Errors: what is no number, or no id of the vocabulary.
+static int print_tokens(const struct tokenizer *tokenizer, const char *text, size_t length, struct err *err) {
+  static const char blanks[] = " \t\r\n\v\f";
+  for (const char *at = text + strspn(text, blanks); at < text + length; at += strspn(at, blanks)) {
+    char *end;
+    size_t bytes;
+    errno = 0;
+    const unsigned long long id = *at >= '0' && *at <= '9' ? strtoull(at, &end, 10) : (end = NULL, 0);
+    if (!end || (!*end && end < text + length) || (*end && !strchr(blanks, *end)))
+      return err_set(err, "standard input, byte %zu: '%.20s' is no token id", (size_t)(at - text), at);
+    const char *token = errno || id > UINT32_MAX ? NULL : tokenizer_token(tokenizer, (uint32_t)id, &bytes);
+    if (!token)
+      return err_set(err, "standard input, byte %zu: id %.*s is not in the vocabulary of %zu tokens", (size_t)(at - text),
+                     (int)(end - at), at, tokenizer_vocab_size(tokenizer));
+    if (fwrite(token, 1, bytes, stdout) != bytes) break;
+    at = end;
+  }
+  return stdout_write("", 0, err);
+}
+
+int detokenize_main(int argc, char **argv) {
+  struct tokenizer *tokenizer;
+  char *text;
+  size_t length;
+  struct err err;
+  const int status = open_input("detokenize", detokenize_help, argc, argv, &tokenizer, &text, &length);
+  if (status >= 0) return status;
+  const int result = print_tokens(tokenizer, text, length, &err);
+  free(text);
+  tokenizer_free(tokenizer);
+  return result ? cli_fail(&err) : EXIT_DONE;
+}

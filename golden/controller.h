@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// controller - the token loop: the prompt, then generation, the context crop, the stop (rtl/controller.sv)
+//
+// One description of a run serves the golden model, the float model (both by controller_run) and the hardware (sim_run):
+//
+//   - prompt ids go through without the head, but the last, if anything is to be generated; with all_heads each has it
+//   - each id chosen is reported and goes in next; after max_new of them, or the stop id, the run is over and no
+//     further step is done
+//   - an id that would need position n_ctx makes the history its newest n_ctx / 2 ids, that id included; they are computed
+//     again from position 0, all but the last without the head unless all_heads (model/history.h)
+#ifndef GPT2RTL_CONTROLLER_H
+#define GPT2RTL_CONTROLLER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "err.h"
+#include "golden.h"
+
+// What happened at one position, reported when it is over.
+struct controller_step {
+  uint32_t id, position;     // read in
+  bool head;                 // the head ran:
+  uint32_t choice;           // the id it chose
+  bool recomputed;           // a position computed again behind a context crop
+};
+
+// error_o of the hardware.
+enum controller_error { CONTROLLER_OK, CONTROLLER_EMPTY, CONTROLLER_TOO_LONG, CONTROLLER_BAD_ID };
+
+struct controller_run {
+  const uint32_t *prompt;
+  size_t n_prompt;           // 1 .. n_ctx
+  uint32_t max_new;          // ids to generate, may be 0
+  bool stop_enabled;
+  uint32_t stop_id;          // the run ends behind it
+  bool all_heads;            // logits of every position
+  struct sampling sampling;  // state: from sampling_seed
+
+  // Each may be NULL; non-zero ends the run.
+  void *ctx;
+  int (*token)(void *ctx, uint32_t id);                             // an id has been chosen
+  int (*step)(void *ctx, const struct controller_step *step);       // a position is over
+  int (*logits)(void *ctx, const int32_t *logits);                  // [V], Q14.16: only with all_heads
+  int (*hidden)(void *ctx, int layer, const int32_t *x);            // [C], Q14.12: after the embedding (-1) and each layer
+};
+
+// Whether a run fits a model of n_ctx positions and n_vocab ids. Errors say what is wrong and how much fits.
+int controller_check(const struct controller_run *run, uint32_t n_ctx, uint32_t n_vocab, struct err *err);
+
+// What a model does for the loop. step computes one position; with head, *choice is the id that follows.
+struct controller_model {
+  void *self;
+  uint32_t n_ctx, n_vocab;
+  int (*step)(void *self, uint32_t id, uint32_t position, bool head, uint32_t *choice, struct err *err);
+};
+
+// Runs the loop over model. Errors: controller_check's, the model's, out of memory; when a callback ended it, -1 with an empty err.
+int controller_run(const struct controller_run *run, const struct controller_model *model, struct err *err);
+
+// The same over the integer model: what the hardware does, bit for bit.
+int controller_run_golden(const struct controller_run *run, struct gpt2_core *core, struct err *err);
+
+#endif

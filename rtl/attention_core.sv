@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// attention_core - one head after another: scores to probabilities, weighted values to an operand
+//
+//   p = softmax(scores) * v_scale,   o = p V / z        (the engine multiplies by K and by V)
+//
+// In      rows         of OpScores: position + 1 of them, the last group may hold fewer than
+//                      Segments; aux: their V scales. Of OpPv: 64, already divided, since rescale
+//                      multiplies them by pv_scale. Rigid
+// Out     p_blk        probabilities, a block per tile of 64 positions, to slots
+//                      6 MaxHeads + 2 + (head % 2) MaxCtx/64 + tile; valid/ready
+//         o_blk        the head's output, a block to slot MaxHeads + head; valid/ready
+//         pv_scale     1/z of the newest even and odd head; there before the last p_blk is offered
+//         scores_free  a scores job may be issued: falls with the first rows of one
+// Rounds  nothing of its own
+// Timing  softmax's; o_blk one cycle after its last rows
+// Keeps   two scales; what softmax and row_collect keep
+// Assumes that PV rows of a head are scaled before the scores of the head after the next arrive
+// Golden  golden/attention_core.c: attention_core() between its jobs - equal bit for bit
+module attention_core
+  import gpt2_pkg::*;
+#(
+  parameter int unsigned Segments = 16,
+  parameter int unsigned MaxHeads = 25,
+  parameter int unsigned MaxCtx   = 1024,
+  parameter int unsigned ExpWidth = Segments
+) (
+  input  logic                      clk_i,
+  input  logic                      rst_ni,
+
+  input  logic                      rows_valid_i,
+  input  tag_t                      rows_tag_i,
+  input  logic [Segments-1:0][31:0] rows_i,
+  input  logic [Segments-1:0][15:0] aux_i,
+
+  output logic                      p_blk_valid_o,
+  input  logic                      p_blk_ready_i,
+  output logic [7:0]                p_blk_slot_o,
+  output logic [HeadDim-1:0][31:0]  p_blk_rows_o,
+
+  output logic                      o_blk_valid_o,
+  input  logic                      o_blk_ready_i,
+  output logic [7:0]                o_blk_slot_o,
+  output logic [HeadDim-1:0][31:0]  o_blk_rows_o,
+
+  output scale_t [1:0]              pv_scale_o,
+  output logic                      scores_free_o,
+  output logic [6:0]                sat_o
+);
+
+  localparam int unsigned MaxTiles = MaxCtx / HeadDim;
+  localparam int unsigned SlotO    = MaxHeads;
+  localparam int unsigned SlotP    = 6 * MaxHeads + 2;
+
+  logic unused_tag;
+  assign unused_tag = ^{rows_tag_i.layer, rows_tag_i.final_layer, rows_tag_i.want_head};
+
+  // ----------------------------------------------------------------------- scores to probabilities
+
+  logic       is_score, p_bank, inv_z_valid, inv_z_bank;
+  logic [3:0] p_tile;
+  scale_t     inv_z;
+
+  assign is_score = rows_valid_i && rows_tag_i.op == OpScores;
+
+  softmax #(
+    .Segments(Segments), .MaxCtx(MaxCtx), .ExpWidth(ExpWidth)
+  ) u_softmax (
+    .clk_i, .rst_ni,
+    .in_valid_i(is_score), .in_first_i(rows_tag_i.group == 0), .in_last_i(rows_tag_i.last),
+    .in_bank_i(rows_tag_i.head[0]), .in_len_i(11'(rows_tag_i.position) + 11'd1),
+    .in_scores_i(rows_i), .in_scales_i(aux_i), .scores_free_o,
+    .blk_valid_o(p_blk_valid_o), .blk_ready_i(p_blk_ready_i), .blk_bank_o(p_bank),
+    .blk_tile_o(p_tile), .blk_rows_o(p_blk_rows_o),
+    .inv_z_valid_o(inv_z_valid), .inv_z_bank_o(inv_z_bank), .inv_z_o(inv_z), .sat_o
+  );
+
+  assign p_blk_slot_o = 8'(SlotP) + (p_bank ? 8'(MaxTiles) : 8'd0) + 8'(p_tile);
+
+  // ---------------------------------------------------------------------------- division, by scale
+
+  scale_t [1:0] pv_scale_q;
+
+  always_ff @(posedge clk_i) begin
+    if (inv_z_valid) pv_scale_q[inv_z_bank] <= inv_z;
+  end
+
+  assign pv_scale_o = pv_scale_q;
+
+  // -------------------------------------------------------------------- weighted values to a block
+
+  row_collect #(.Segments(Segments)) u_row_collect (
+    .clk_i, .rst_ni,
+    .in_valid_i(rows_valid_i && rows_tag_i.op == OpPv),
+    .in_slot_i(8'(SlotO) + 8'(rows_tag_i.head)), .in_rows_i(rows_i),
+    .blk_valid_o(o_blk_valid_o), .blk_ready_i(o_blk_ready_i), .blk_slot_o(o_blk_slot_o),
+    .blk_rows_o(o_blk_rows_o)
+  );
+
+  // ------------------------------------------------------------------------------------ assertions
+
+`ifndef SYNTHESIS
+  if (SlotP + 2 * MaxTiles > 256) begin : gen_check
+    $fatal(1, "%m: MaxHeads = %0d and MaxCtx = %0d need more than 256 operand slots",
+           MaxHeads, MaxCtx);
+  end
+
+  assert property (@(posedge clk_i) disable iff (!rst_ni)
+      is_score |->
+      rows_tag_i.last == (32'(rows_tag_i.group) == 32'(rows_tag_i.position) / Segments))
+    else $error("%m: the last scores are not those of the newest position");
+`endif
+
+endmodule

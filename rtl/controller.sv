@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// controller - the token loop: the prompt, then generation, the context crop, the stop
+//
+//   the prompt's ids are computed at positions 0, 1, ..; what the head chooses behind the last is a
+//   token, computed at the next position, and so on for max_new tokens or to the stop id
+//
+// An id that would need position n_ctx makes the history its newest n_ctx / 2 ids, that id included,
+// and they are computed again from position 0. The history is a ring: only its base moves.
+//
+// In      start   a pulse: a run begins; its settings are held until done
+//         prompt  ids in order, last on the last; valid/ready. All are taken before the first step
+//         choice  the id that a step with head has chosen; valid/ready
+//         step_done  a pulse: a step without head is over
+// Out     step    id, position, head (at a history's last position if a token is wanted, or at
+//                 all of them); recomputed: the history was just cropped; valid/ready
+//         tok     the tokens, the stop id included; valid/ready
+//         done    a pulse: the run is over. error: 0, or why it has done nothing: 2, a prompt longer
+//                 than n_ctx; 3, an id beyond the vocabulary (1, no id at all, cannot be sent); held
+//                 to the next start
+// Timing  3 cycles from a choice to the next step
+// Keeps   MaxCtx ids
+// Assumes 2 <= n_ctx <= MaxCtx
+// Golden  golden/controller.c: controller_run()
+module controller
+  import gpt2_pkg::*;
+#(
+  parameter int unsigned MaxCtx = 1024
+) (
+  input  logic        clk_i,
+  input  logic        rst_ni,
+  input  config_t     cfg_i,
+
+  input  logic        start_i,
+  input  logic [31:0] max_new_i,
+  input  logic        stop_en_i,
+  input  logic [16:0] stop_id_i,
+  input  logic        all_heads_i,
+  output logic        busy_o,
+  output logic        done_o,
+  output logic [3:0]  error_o,
+
+  input  logic        prompt_valid_i,
+  output logic        prompt_ready_o,
+  input  logic [16:0] prompt_id_i,
+  input  logic        prompt_last_i,
+
+  output logic        tok_valid_o,
+  input  logic        tok_ready_i,
+  output logic [16:0] tok_id_o,
+
+  output logic        step_valid_o,
+  input  logic        step_ready_i,
+  output step_t       step_o,
+  output logic        step_recomputed_o,
+  input  logic        step_done_i,
+  input  logic        choice_valid_i,
+  output logic        choice_ready_o,
+  input  logic [16:0] choice_id_i
+);
+
+  localparam int unsigned AddrWidth = $clog2(MaxCtx);
+  localparam int unsigned CountBits = $bits(cfg_i.n_ctx);
+
+  typedef logic [AddrWidth-1:0] addr_t;          // in the ring
+  typedef logic [CountBits-1:0] count_t;         // of ids
+
+  typedef enum logic [2:0] {
+    StIdle,
+    StPrompt,                                    // ids to the history
+    StRead,                                      // an id from the history
+    StStep,                                      // to the core
+    StWait,                                      // for its end
+    StToken,                                     // the choice goes out and to the history
+    StDone
+  } state_e;
+
+  typedef enum logic [3:0] {
+    ErrNone    = 4'd0,
+    ErrTooLong = 4'd2,
+    ErrBadId   = 4'd3
+  } error_e;
+
+  state_e      state_q, state_d;
+  error_e      error_q, error_d;
+  addr_t       base_q, base_d;                   // where position 0 is
+  count_t      count_q, count_d;                 // ids in the history
+  count_t      position_q, position_d;
+  logic        recomputed_q, recomputed_d;
+  logic [31:0] left_q, left_d;                   // tokens to come
+  logic [16:0] choice_q, choice_d;
+
+  // --------------------------------------------------------------------------------- the history
+
+  logic        write;
+  logic [16:0] write_id, id_q;
+  logic [16:0] history_mem [2**AddrWidth];
+
+  always_ff @(posedge clk_i) begin
+    if (write) history_mem[base_q + addr_t'(count_q)] <= write_id;
+    if (state_q == StRead) id_q <= history_mem[base_q + addr_t'(position_q)];
+  end
+
+  // ------------------------------------------------------------------------------------ the loop
+
+  logic   full, last, head, step_over;
+  count_t keep;
+
+  assign full      = count_q == cfg_i.n_ctx;
+  assign keep      = cfg_i.n_ctx >> 1;
+  assign last      = position_q == count_q - 1'b1;
+  assign head      = all_heads_i || (last && left_q != '0);
+  assign step_over = head ? choice_valid_i : step_done_i;
+
+  always_comb begin
+    state_d      = state_q;
+    error_d      = error_q;
+    base_d       = base_q;
+    count_d      = count_q;
+    position_d   = position_q;
+    recomputed_d = recomputed_q;
+    left_d       = left_q;
+    choice_d     = choice_q;
+    write        = 1'b0;
+    write_id     = prompt_id_i;
+
+    unique case (state_q)
+      StIdle: if (start_i) begin
+        state_d      = StPrompt;
+        error_d      = ErrNone;
+        base_d       = '0;
+        count_d      = '0;
+        position_d   = '0;
+        recomputed_d = 1'b0;
+        left_d       = max_new_i;
+      end
+
+      StPrompt: if (prompt_valid_i) begin
+        if (full) begin
+          error_d = ErrTooLong;
+        end else begin
+          if (prompt_id_i >= cfg_i.n_vocab) error_d = ErrBadId;
+          write   = 1'b1;
+          count_d = count_q + 1'b1;
+        end
+        if (prompt_last_i) state_d = error_d == ErrNone ? StRead : StDone;
+      end
+
+      StRead: state_d = StStep;
+      StStep: if (step_ready_i) state_d = StWait;
+
+      StWait: if (step_over) begin
+        choice_d = choice_id_i;
+        if (!last) begin
+          position_d = position_q + 1'b1;
+          state_d    = StRead;
+        end else begin
+          state_d = left_q != '0 ? StToken : StDone;
+        end
+      end
+
+      StToken: if (tok_ready_i) begin
+        left_d  = left_q - 1'b1;
+        state_d = StRead;
+        if (left_q == 32'd1 || (stop_en_i && choice_q == stop_id_i)) begin
+          state_d = StDone;
+        end else begin
+          write        = 1'b1;
+          write_id     = choice_q;
+          recomputed_d = full;
+          count_d      = full ? keep : count_q + 1'b1;
+          position_d   = full ? '0 : count_q;
+          if (full) base_d = base_q + addr_t'(cfg_i.n_ctx + 1'b1 - keep);
+        end
+      end
+
+      StDone:  state_d = StIdle;
+      default: state_d = StIdle;
+    endcase
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      state_q <= StIdle;
+      error_q <= ErrNone;
+    end else begin
+      state_q <= state_d;
+      error_q <= error_d;
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    base_q       <= base_d;
+    count_q      <= count_d;
+    position_q   <= position_d;
+    recomputed_q <= recomputed_d;
+    left_q       <= left_d;
+    choice_q     <= choice_d;
+  end
+
+  assign busy_o            = state_q != StIdle;
+  assign done_o            = state_q == StDone;
+  assign error_o           = error_q;
+  assign prompt_ready_o    = state_q == StPrompt;
+  assign tok_valid_o       = state_q == StToken;
+  assign tok_id_o          = choice_q;
+  assign step_valid_o      = state_q == StStep;
+  assign step_o            = '{id: id_q, position: position_q[9:0], head: head};
+  assign step_recomputed_o = recomputed_q;
+  assign choice_ready_o    = state_q == StWait && head;
+
+  // ---------------------------------------------------------------------------------- assertions
+
+`ifndef SYNTHESIS
+  if (MaxCtx < 2 || MaxCtx > 1024) begin : gen_check
+    $fatal(1, "%m: MaxCtx = %0d must be 2 to 1024, which a position's 10 bits can tell", MaxCtx);
+  end
+
+  assert property (@(posedge clk_i) disable iff (!rst_ni)
+      busy_o |-> cfg_i.n_ctx >= 2 && 32'(cfg_i.n_ctx) <= MaxCtx)
+    else $error("%m: n_ctx = %0d must be 2 to %0d", cfg_i.n_ctx, MaxCtx);
+
+  assert property (@(posedge clk_i) disable iff (!rst_ni) start_i |-> !busy_o)
+    else $error("%m: a run was started before the last one was done");
+
+  assert property (@(posedge clk_i) disable iff (!rst_ni)
+      choice_valid_i && choice_ready_o |-> choice_id_i < cfg_i.n_vocab)
+    else $error("%m: id %0d was chosen, beyond the vocabulary", choice_id_i);
+
+  assert property (@(posedge clk_i) disable iff (!rst_ni)
+      step_valid_o && !step_ready_i |=> step_valid_o && $stable(step_o))
+    else $error("%m: a step changed before it was taken");
+
+  assert property (@(posedge clk_i) disable iff (!rst_ni)
+      tok_valid_o && !tok_ready_i |=> tok_valid_o && $stable(tok_id_o))
+    else $error("%m: a token changed before it was taken");
+`endif
+
+endmodule

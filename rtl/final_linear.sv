@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// final_linear - the head's rows as a stream of logits
+//
+//   logit[id] = rows[s] of group g,   id = g * Segments + s, in the mask while id < n_vocab
+//
+// The matrix product is the engine's work. Its rows cannot wait but their readers can: hence the
+// queue, and room_o, without which matvec issues no group of OpHead.
+//
+// In      rows  the rows bus; takes groups of OpHead; rigid
+// Out     lg    Segments logits, Q14.16, ids base_id .. base_id + Segments - 1, last on the last
+//               group of a position; valid/ready
+//         out   the same payload to a second reader where stream_logits_i; either takes it at its
+//               own pace, the next one follows when both have
+//         room  at least 16 groups find room
+// Rounds  nothing
+// Timing  2 cycles through an empty queue, a group a cycle
+// Keeps   33 groups
+// Assumes stream_logits_i and n_vocab held during a run; at most 16 groups under way between the
+//         look at room_o and rows_valid_i
+// Golden  golden/final_linear.c; here only an order
+module final_linear
+  import gpt2_pkg::*;
+#(
+  parameter int unsigned Segments = 16
+) (
+  input  logic                      clk_i,
+  input  logic                      rst_ni,
+  input  config_t                   cfg_i,
+  input  logic                      stream_logits_i,
+
+  input  logic                      rows_valid_i,
+  input  tag_t                      rows_tag_i,
+  input  logic [Segments-1:0][31:0] rows_i,
+  output logic                      room_o,
+
+  output logic                      lg_valid_o,
+  input  logic                      lg_ready_i,
+  output logic [16:0]               lg_base_id_o,
+  output logic [Segments-1:0]       lg_mask_o,
+  output logic [Segments-1:0][31:0] lg_rows_o,
+  output logic                      lg_last_o,
+  output logic                      out_valid_o,
+  input  logic                      out_ready_i
+);
+
+  localparam int unsigned Depth     = 32;
+  localparam int unsigned InFlight  = 16;
+  localparam int unsigned PtrBits   = $clog2(Depth);
+  localparam int unsigned GroupLog2 = $clog2(Segments);
+
+  // ----------------------------------------------------------------------------------- the queue
+
+  logic                      push, pop;
+  logic [PtrBits-1:0]        wr_ptr_q, rd_ptr_q;
+  logic [PtrBits:0]          count_q, count_d;
+  logic                      room_q;
+  logic [Segments-1:0][31:0] rows_mem [Depth];
+  logic [17:0]               tag_mem  [Depth];   // base id, last
+
+  assign push    = rows_valid_i && rows_tag_i.op == OpHead;
+  assign count_d = count_q + (PtrBits+1)'(push) - (PtrBits+1)'(pop);
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      wr_ptr_q <= '0;
+      rd_ptr_q <= '0;
+      count_q  <= '0;
+      room_q   <= 1'b0;
+    end else begin
+      if (push) wr_ptr_q <= wr_ptr_q + 1'b1;
+      if (pop)  rd_ptr_q <= rd_ptr_q + 1'b1;
+      count_q <= count_d;
+      room_q  <= count_d <= (PtrBits+1)'(Depth - InFlight);
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (push) begin
+      rows_mem[wr_ptr_q] <= rows_i;
+      tag_mem[wr_ptr_q]  <= {rows_tag_i.group << GroupLog2, rows_tag_i.last};
+    end
+  end
+
+  assign room_o = room_q;
+
+  // ------------------------------------------------------------------- the group that is offered
+
+  logic                      valid_q;
+  logic [16:0]               base_id, base_id_q;
+  logic [16:0]               ids;                // of the vocabulary, from base_id on
+  logic [Segments-1:0]       mask, mask_q;
+  logic [Segments-1:0][31:0] rows_q;
+  logic                      last, last_q;
+  logic                      taken;              // by all its readers
+
+  assign pop = count_q != '0 && (!valid_q || taken);
+
+  always_comb begin
+    {base_id, last} = tag_mem[rd_ptr_q];
+    ids  = cfg_i.n_vocab - base_id;
+    mask = '1;
+    if (pop && ids < 17'(Segments)) begin
+      for (int i = 0; i < int'(Segments); i++) mask[i] = 17'(i) < ids;
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) valid_q <= 1'b0;
+    else         valid_q <= pop || (valid_q && !taken);
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (pop) begin
+      base_id_q <= base_id;
+      mask_q    <= mask;
+      rows_q    <= rows_mem[rd_ptr_q];
+      last_q    <= last;
+    end
+  end
+
+  assign lg_base_id_o = base_id_q;
+  assign lg_mask_o    = mask_q;
+  assign lg_rows_o    = rows_q;
+  assign lg_last_o    = last_q;
+
+  // ------------------------------------------------------------------------------------ the fork
+
+  logic lg_done_q, out_done_q;                   // has taken the group, the other has not
+
+  assign lg_valid_o  = valid_q && !lg_done_q;
+  assign out_valid_o = valid_q && !out_done_q && stream_logits_i;
+  assign taken       = valid_q && (lg_done_q || lg_ready_i)
+                     && (out_done_q || out_ready_i || !stream_logits_i);
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni || taken) begin
+      lg_done_q  <= 1'b0;
+      out_done_q <= 1'b0;
+    end else begin
+      if (lg_valid_o && lg_ready_i)   lg_done_q  <= 1'b1;
+      if (out_valid_o && out_ready_i) out_done_q <= 1'b1;
+    end
+  end
+
+  // ---------------------------------------------------------------------------------- assertions
+
+`ifndef SYNTHESIS
+  assert property (@(posedge clk_i) disable iff (!rst_ni)
+      push |-> count_q < (PtrBits+1)'(Depth) || pop)
+    else $error("%m: the queue overflows: more groups under way than room_o promises");
+
+  assert property (@(posedge clk_i) disable iff (!rst_ni)
+      push |-> (rows_tag_i.group << GroupLog2) < cfg_i.n_vocab)
+    else $error("%m: group %0d of OpHead has no id below the vocabulary", rows_tag_i.group);
+
+  assert property (@(posedge clk_i) disable iff (!rst_ni)
+      lg_valid_o && !lg_ready_i |=> lg_valid_o && $stable(lg_base_id_o) && $stable(lg_rows_o))
+    else $error("%m: a group changed before sampling took it");
+
+  assert property (@(posedge clk_i) disable iff (!rst_ni)
+      out_valid_o && !out_ready_i |=> out_valid_o && $stable(lg_base_id_o) && $stable(lg_rows_o))
+    else $error("%m: a group changed before the second reader took it");
+`endif
+
+endmodule

@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// kv_cache - the newest position's keys and values: on chip for the engine, on their way to memory
+//
+// Entry `head % 4` holds K and V of a head from its K until both its writes have been handed to the
+// memory and its PV job is over. So four heads can be between QKV and PV.
+//
+// In      kv        K, then V of a head: 64 int8 and a scale; heads, then layers ascend; rigid
+//         release   of an entry: PV has taken its last beat
+// Out     wr        beats with byte strobes, laid out as in model/image.h, 6: of each head the scales
+//                   (4 bytes of a beat), K (64 bytes of a beat), V (64/Segments beats, in each one
+//                   byte position % 64 of every segment); valid/ready, acknowledged in order
+//         entry_busy, entry_ready   holds something; holds K and V
+//         k, v, their scales        of merge_entry: they stand in for the bytes in memory
+//         idle      no write is to come, on its way or unacknowledged
+// Timing  ready one cycle after V; a write a cycle, the first 3 cycles after V
+// Keeps   4 entries of 132 bytes; a beat
+// Assumes that an entry is not busy when its K comes. At most 255 writes are unacknowledged
+// Golden  golden/kv_cache.c: where kv_cache_write() puts its vectors - equal byte for byte
+module kv_cache
+  import gpt2_pkg::*;
+#(
+  parameter int unsigned Segments = 16,
+  parameter int unsigned MaxHeads = 25
+) (
+  input  logic                       clk_i,
+  input  logic                       rst_ni,
+  input  config_t                    cfg_i,
+
+  input  logic                       kv_valid_i,
+  input  logic                       kv_is_v_i,
+  input  logic [5:0]                 kv_head_i,
+  input  logic [7:0]                 kv_layer_i,
+  input  logic [9:0]                 kv_position_i,
+  input  logic [HeadDim-1:0][7:0]    kv_q_i,
+  input  scale_t                     kv_scale_i,
+
+  output logic [3:0]                 entry_busy_o,
+  output logic [3:0]                 entry_ready_o,
+  input  logic [3:0]                 release_i,
+
+  output logic                       wr_valid_o,
+  input  logic                       wr_ready_i,
+  output logic [AddrBits-1:0]        wr_addr_o,
+  output logic [64*Segments*8-1:0]   wr_data_o,
+  output logic [64*Segments-1:0]     wr_strb_o,
+  input  logic                       wr_ack_i,
+  output logic                       idle_o,
+
+  input  logic [1:0]                 merge_entry_i,
+  output logic [HeadDim-1:0][7:0]    k_o,
+  output logic [HeadDim-1:0][7:0]    v_o,
+  output scale_t                     k_scale_o,
+  output scale_t                     v_scale_o
+);
+
+  localparam int unsigned LogS     = $clog2(Segments);
+  localparam int unsigned VBeats   = HeadDim / Segments;
+  localparam int unsigned BeatBits = (VBeats > 1) ? $clog2(VBeats) : 1;
+
+  typedef logic [AddrBits-1:0] addr_t;
+  typedef logic [BeatBits-1:0] beat_idx_t;
+
+  localparam beat_idx_t LastBeat = beat_idx_t'(VBeats - 1);
+
+  logic unused_cfg;
+  assign unused_cfg = ^{cfg_i.n_layer, cfg_i.n_head, cfg_i.n_ctx, cfg_i.n_vocab, cfg_i.inv_width,
+                        cfg_i.eps_term, cfg_i.wpe_base, cfg_i.wte_base, cfg_i.stream_base,
+                        cfg_i.head_base};
+
+  // --------------------------------------------------------------------------------------- entries
+
+  logic [HeadDim-1:0][7:0] k_mem [4];
+  logic [HeadDim-1:0][7:0] v_mem [4];
+  scale_t                  k_scale_mem [4];
+  scale_t                  v_scale_mem [4];
+
+  wire [1:0] kv_entry = kv_head_i[1:0];
+
+  always_ff @(posedge clk_i) begin
+    if (kv_valid_i && !kv_is_v_i) begin
+      k_mem[kv_entry]       <= kv_q_i;
+      k_scale_mem[kv_entry] <= kv_scale_i;
+    end
+    if (kv_valid_i && kv_is_v_i) begin
+      v_mem[kv_entry]       <= kv_q_i;
+      v_scale_mem[kv_entry] <= kv_scale_i;
+    end
+  end
+
+  assign k_o       = k_mem[merge_entry_i];
+  assign v_o       = v_mem[merge_entry_i];
+  assign k_scale_o = k_scale_mem[merge_entry_i];
+  assign v_scale_o = v_scale_mem[merge_entry_i];
+
+  //   busy ready written released
+  //    0     0      0       0      empty
+  //    1     0      0       0      K is here
+  //    1     1      0       0      V too; its writes go out, scores and PV may use it
+  //    1     1      1       0      handed to the memory     \ with the second of these it is empty
+  //    1     1      0       1      PV has taken its beats   / again
+  logic [3:0] busy_q, ready_q, written_q, released_q;
+  logic [3:0] busy_d, ready_d, written_d, released_d;
+  logic       written;                             // write_entry_q's last beat is handed over
+  logic [1:0] out_entry_q;
+
+  always_comb begin
+    busy_d     = busy_q;
+    ready_d    = ready_q;
+    written_d  = written_q;
+    released_d = released_q | release_i;
+    if (written) written_d[out_entry_q] = 1'b1;
+    for (int e = 0; e < 4; e++) begin
+      if (written_d[e] && released_d[e]) begin
+        busy_d[e]     = 1'b0;
+        ready_d[e]    = 1'b0;
+        written_d[e]  = 1'b0;
+        released_d[e] = 1'b0;
+      end
+    end
+    if (kv_valid_i) begin
+      busy_d[kv_entry]  = 1'b1;
+      ready_d[kv_entry] = kv_is_v_i;
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      busy_q     <= '0;
+      ready_q    <= '0;
+      written_q  <= '0;
+      released_q <= '0;
+    end else begin
+      busy_q     <= busy_d;
+      ready_q    <= ready_d;
+      written_q  <= written_d;
+      released_q <= released_d;
+    end
+  end
+
+  assign entry_busy_o  = busy_q;
+  assign entry_ready_o = ready_q;
+
+  // ---------------------------------------------------------- the heads' stretches of the KV cache
+
+  // Heads come in order: a running address instead of (layer * n_head + head) * kv_stride.
+  addr_t      base_q;                              // of the head whose V came last
+  logic [1:0] todo_entry_mem [4];                  // entries to be written, in order
+  addr_t      todo_base_mem [4];
+  logic [9:0] todo_position_mem [4];
+  logic [10:0] todo_side_mem [4];                   // where the side beat stands in the stretch
+  logic [2:0] todo_in_q, todo_out_q;
+  logic       todo_valid, todo_pop;
+
+  wire   first_head = kv_layer_i == 0 && kv_head_i == 0;
+  addr_t base;
+  assign base = first_head ? cfg_i.kv_base : base_q + cfg_i.kv_stride;
+
+  // 16 groups of Segments keys and their side beat: 17 beats
+  wire [10:0] side = (11'(kv_position_i) >> (LogS + 4)) * 11'd17;
+
+  always_ff @(posedge clk_i) begin
+    if (kv_valid_i && kv_is_v_i) begin
+      base_q                            <= base;
+      todo_entry_mem[todo_in_q[1:0]]    <= kv_entry;
+      todo_base_mem[todo_in_q[1:0]]     <= base;
+      todo_position_mem[todo_in_q[1:0]] <= kv_position_i;
+      todo_side_mem[todo_in_q[1:0]]     <= side;
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      todo_in_q  <= '0;
+      todo_out_q <= '0;
+    end else begin
+      if (kv_valid_i && kv_is_v_i) todo_in_q  <= todo_in_q + 1'b1;
+      if (todo_pop)                todo_out_q <= todo_out_q + 1'b1;
+    end
+  end
+
+  assign todo_valid = todo_in_q != todo_out_q;
+
+  // ------------------------------------------------------------------------- their beats, in order
+
+  typedef enum logic [1:0] {StIdle, StScales, StK, StV} state_e;
+
+  state_e     state_q, state_d;
+  logic [1:0] entry_q;                             // being written
+  logic [9:0] position_q;
+  addr_t      scales_addr_q, k_addr_q, v_addr_q;
+  beat_idx_t  v_beat_q, v_beat_d;
+  logic       make, room;                          // a beat is made; there is room for it
+
+  wire [3:0] key_group = 4'(32'(position_q) >> LogS);   // of its 16
+
+  assign make = state_q != StIdle && room;
+
+  always_comb begin
+    state_d  = state_q;
+    v_beat_d = v_beat_q;
+    todo_pop = 1'b0;
+    unique case (state_q)
+      StIdle: begin
+        v_beat_d = '0;
+        if (todo_valid) begin
+          todo_pop = 1'b1;
+          state_d  = StScales;
+        end
+      end
+      StScales: if (room) state_d = StK;
+      StK:      if (room) state_d = StV;
+      StV: begin
+        if (room) begin
+          v_beat_d = v_beat_q + 1'b1;
+          if (v_beat_q == LastBeat) state_d = StIdle;
+        end
+      end
+      default: state_d = StIdle;
+    endcase
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) state_q <= StIdle;
+    else         state_q <= state_d;
+  end
+
+  // One addition a cycle: the stretch and an offset, then the position's place there.
+  always_ff @(posedge clk_i) begin
+    v_beat_q <= v_beat_d;
+    if (todo_pop) begin
+      entry_q       <= todo_entry_mem[todo_out_q[1:0]];
+      position_q    <= todo_position_mem[todo_out_q[1:0]];
+      scales_addr_q <= todo_base_mem[todo_out_q[1:0]] + addr_t'(todo_side_mem[todo_out_q[1:0]]);
+      v_addr_q      <= todo_base_mem[todo_out_q[1:0]] + cfg_i.kv_v_off;
+    end
+    if (make && state_q == StScales) begin
+      k_addr_q <= scales_addr_q + addr_t'(key_group) + 1'b1;
+      v_addr_q <= v_addr_q + (addr_t'(position_q[9:6]) << (6 - LogS));
+    end
+    if (make && state_q == StV) v_addr_q <= v_addr_q + 1'b1;
+  end
+
+  // ---------------------------------------------------------------------------- the beat going out
+
+  // The data is the same in every word, segment or byte where it may belong; the strobe picks one.
+  logic                         out_valid_q, out_last_q;
+  addr_t                        out_addr_q;
+  logic [Segments-1:0][511:0]   out_data_q;
+  logic [Segments-1:0][63:0]    out_strb_q;
+
+  assign written = out_valid_q && wr_ready_i && out_last_q;
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) out_valid_q <= 1'b0;
+    else         out_valid_q <= make || (out_valid_q && !wr_ready_i);
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (make) begin
+      out_entry_q <= entry_q;
+      out_last_q  <= state_q == StV && v_beat_q == LastBeat;
+      unique case (state_q)
+        StScales: begin
+          out_addr_q <= scales_addr_q;
+          out_data_q <= {(16*Segments){v_scale_mem[entry_q], k_scale_mem[entry_q]}};
+          for (int s = 0; s < int'(Segments); s++) begin
+            out_strb_q[s] <= ((position_q >> 4) & 10'(Segments - 1)) == 10'(s)
+                             ? 64'hf << {position_q[3:0], 2'b00} : '0;
+          end
+        end
+        StK: begin
+          out_addr_q <= k_addr_q;
+          out_data_q <= {Segments{k_mem[entry_q]}};
+          for (int s = 0; s < int'(Segments); s++) begin
+            out_strb_q[s] <= (position_q & 10'(Segments - 1)) == 10'(s) ? '1 : '0;
+          end
+        end
+        default: begin                             // StV
+          out_addr_q <= v_addr_q;
+          for (int s = 0; s < int'(Segments); s++) begin
+            out_data_q[s] <= {64{v_mem[entry_q][32'(v_beat_q) * Segments + 32'(s)]}};
+            out_strb_q[s] <= 64'd1 << position_q[5:0];
+          end
+        end
+      endcase
+    end
+  end
+
+  assign wr_valid_o = out_valid_q;
+  assign wr_addr_o  = out_addr_q;
+  assign wr_data_o  = out_data_q;
+  assign wr_strb_o  = out_strb_q;
+
+  // ------------------------------------------------------------------------------ acknowledgements
+
+  logic [7:0] unacked_q;                           // writes made and not acknowledged
+
+  assign room = (!out_valid_q || wr_ready_i) && unacked_q != '1;
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      unacked_q <= '0;
+      idle_o    <= 1'b1;
+    end else begin
+      unacked_q <= unacked_q + 8'(make) - 8'(wr_ack_i);
+      idle_o    <= !kv_valid_i && (busy_q & ~written_q) == '0 && state_q == StIdle && !make &&
+                   (unacked_q == 0 || (unacked_q == 8'd1 && wr_ack_i));
+    end
+  end
+
+  // ------------------------------------------------------------------------------------ assertions
+
+`ifndef SYNTHESIS
+  if (Segments == 0 || (Segments & (Segments - 1)) != 0 || Segments > HeadDim) begin : gen_check
+    $fatal(1, "%m: Segments = %0d must be a power of two, 1 to 64", Segments);
+  end
+  if (MaxHeads == 0 || MaxHeads > 63) begin : gen_check_heads
+    $fatal(1, "%m: MaxHeads = %0d must be 1 to 63", MaxHeads);
+  end
+
+  assert property (@(posedge clk_i) disable iff (!rst_ni)
+      kv_valid_i && !kv_is_v_i |-> !busy_q[kv_entry])
+    else $error("%m: K came for an entry that still holds another head");
+  assert property (@(posedge clk_i) disable iff (!rst_ni)
+      kv_valid_i && kv_is_v_i |-> busy_q[kv_entry] && !ready_q[kv_entry])
+    else $error("%m: V came without its K");
+  assert property (@(posedge clk_i) disable iff (!rst_ni) (release_i & ~ready_q) == '0)
+    else $error("%m: an entry was released that does not hold K and V");
+  assert property (@(posedge clk_i) disable iff (!rst_ni) wr_ack_i |-> unacked_q != 0)
+    else $error("%m: the memory acknowledged a write that was not made");
+  assert property (@(posedge clk_i) disable iff (!rst_ni)
+      wr_valid_o && !wr_ready_i |=> wr_valid_o && $stable(wr_addr_o) && $stable(wr_data_o) &&
+      $stable(wr_strb_o))
+    else $error("%m: a write that was not taken changed");
+`endif
+
+endmodule

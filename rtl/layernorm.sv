@@ -1,0 +1,486 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// layernorm - mean and variance of the residual, and the normalised residual as operand blocks
+//
+//   V = C sum(x^2) - sum(x)^2 + epsilon C^2     (exact; sqrt(V) = C times the standard deviation)
+//   y[c] = (x[c] - mean) * R * gain[c] + bias[c],   R = C / sqrt(V)
+//
+// In      par    beats of an OpNorm job, valid/ready: word c holds two halfs, gain[c] (15..0) and
+//                bias[c] (31..16); label.group counts the beats, label.last_group marks the last
+//         start  pulse with sum (Q.12) and sum_sq (Q.24), of C numbers; neither needs to be held
+//         rd     residual blocks, Q14.12: rd_rows_i one cycle after rd_en_o, held until the next
+// Out     blk    rows, Q14.16, in blocks of 64 for operand slots 0 .. n_head - 1, valid/ready
+// Rounds  mean to 16 fraction bits, half up; V is exact; R cut to 18 bits; (x - mean) R to Q6.18,
+//         half up, saturating at +-(2^24 - 1) (sat_norm_o); times gain half up; plus bias,
+//         saturating at +-(2^30 - 1) (sat_row_o)
+// Timing  19 cycles from start to the first block, if the parameters are there; then 64 / NormWidth
+//         cycles a block. A pass uses its parameters up: par_ready_o falls with their last beat and
+//         rises when the pass has read them all
+// Stores  32 bits a parameter, a beat in one write
+// Assumes start_i only when busy_o is low; the residual does not change while busy_o is high
+// Golden  golden/layernorm.c: layernorm() up to the quantising - equal bit for bit
+module layernorm
+  import gpt2_pkg::*;
+#(
+  parameter int unsigned Segments  = 16,
+  parameter int unsigned MaxHeads  = 25,
+  parameter int unsigned NormWidth = 64    // elements normalised a cycle: 1, 2, 4, ... 64
+) (
+  input  logic                          clk_i,
+  input  logic                          rst_ni,
+  input  config_t                       cfg_i,
+
+  input  logic                          par_valid_i,
+  output logic                          par_ready_o,
+  input  label_t                        par_label_i,
+  input  logic [HeadDim*Segments*8-1:0] par_data_i,
+
+  input  logic                          start_i,
+  input  logic signed [37:0]            sum_i,
+  input  logic [62:0]                   sum_sq_i,
+  output logic                          busy_o,
+
+  output logic                          rd_en_o,
+  output logic [5:0]                    rd_block_o,
+  input  logic [HeadDim-1:0][31:0]      rd_rows_i,
+
+  output logic                          blk_valid_o,
+  input  logic                          blk_ready_i,
+  output logic [7:0]                    blk_slot_o,
+  output logic [HeadDim-1:0][31:0]      blk_rows_o,
+
+  output logic [6:0]                    sat_norm_o,
+  output logic [6:0]                    sat_row_o
+);
+
+  // ---------------------------------------------------------------------------------------- a pass
+
+  localparam int unsigned NumParts = HeadDim / NormWidth;          // of a block, one a cycle
+  localparam int unsigned PartBits = (NumParts > 1) ? $clog2(NumParts) : 1;
+
+  typedef struct packed {                  // what is where in the pipeline
+    logic [5:0]          block;
+    logic [PartBits-1:0] part;
+    logic                last_part;        // of the block
+    logic                last;             // of the pass
+  } place_t;
+
+  logic                advance;            // the normalising pipeline moves
+  logic                reading_q, ratio_valid_q, par_full_q;
+  logic [5:0]          block_q;            // what is read next
+  logic [PartBits-1:0] part_q;
+  logic                last_part, last;
+
+  assign last_part = part_q == PartBits'(NumParts - 1);
+  assign last      = last_part && block_q == cfg_i.n_head - 6'd1;
+
+  assign rd_en_o    = reading_q && advance;
+  assign rd_block_o = block_q;
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      reading_q <= 1'b0;
+    end else if (start_i) begin
+      reading_q <= 1'b1;
+    end else if (advance && last) begin
+      reading_q <= 1'b0;
+    end
+    if (start_i) begin
+      block_q <= '0;
+      part_q  <= '0;
+    end else if (rd_en_o) begin
+      part_q <= last_part ? '0 : part_q + 1'b1;
+      if (last_part) block_q <= block_q + 6'd1;
+    end
+  end
+
+  // ------------------------------------------------------------------------------ statistics: mean
+  //
+  // Wide products are made of halves: sum = 2^19 high + low. Mean is ready when the first block has
+  // been read.
+
+  logic               stats1_q, stats2_q, stats3_q;                // valid; stage 4 feeds rsqrt
+  logic signed [18:0] sum_high;
+  logic [18:0]        sum_low;
+
+  assign {sum_high, sum_low} = sum_i;
+
+  logic signed [44:0] mean_high_q, mean_low_q;                     // 42 fraction bits; high: 23
+  logic signed [31:0] mean_q;                                      // 16 fraction bits
+
+  always_ff @(posedge clk_i) begin
+    if (start_i) begin
+      mean_high_q <= 45'(sum_high) * 45'($signed({1'b0, cfg_i.inv_width}));
+      mean_low_q  <= 45'($signed({1'b0, sum_low})) * 45'($signed({1'b0, cfg_i.inv_width}));
+    end
+    if (stats1_q) begin
+      mean_q <= 32'(round_shift((64'(mean_high_q) <<< 19) + 64'(mean_low_q), 6'd26));
+    end
+  end
+
+  // ---------------------------------------------------------- statistics: 1: products; 2: V, exact
+
+  logic [68:0]        scaled_sq_q;                                 // n_head sum_sq
+  logic [35:0]        high_high_q;
+  logic signed [37:0] high_low_q;
+  logic [37:0]        low_low_q;
+  logic [75:0]        v_q;
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      stats1_q <= 1'b0;
+      stats2_q <= 1'b0;
+      stats3_q <= 1'b0;
+    end else begin
+      stats1_q <= start_i;
+      stats2_q <= stats1_q;
+      stats3_q <= stats2_q;
+    end
+    if (start_i) begin
+      scaled_sq_q <= 69'(sum_sq_i) * 69'(cfg_i.n_head);
+      high_high_q <= 36'(36'(sum_high) * 36'(sum_high));
+      high_low_q  <= 38'(sum_high) * 38'($signed({1'b0, sum_low}));
+      low_low_q   <= 38'(sum_low) * 38'(sum_low);
+    end
+    if (stats1_q) begin
+      v_q <= {1'b0, scaled_sq_q, 6'd0} + 76'(cfg_i.eps_term)
+           - {2'b0, high_high_q, low_low_q} - 76'(76'(high_low_q) <<< 20);
+    end
+  end
+
+  // ------------------------------------------ statistics: 3, 4: V = m * 2^shift, m in [2^30, 2^32)
+  //
+  // The shift is even, so V's bits go in pairs: the first that is not 00 becomes m's upper two.
+
+  logic [5:0]  pair_d, pair3_q, pair_q;    // its number, 0..37: shift = 2 pair - 30
+  logic [75:0] v3_q;
+  logic [31:0] m_q;
+  logic        m_valid_q;
+
+  always_comb begin
+    pair_d = '0;
+    if (stats2_q) begin
+      for (int i = 0; i < 38; i++) if (v_q[2*i +: 2] != 0) pair_d = 6'(i);
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) m_valid_q <= 1'b0;
+    else         m_valid_q <= stats3_q;
+    if (stats2_q) begin
+      pair3_q <= pair_d;
+      v3_q    <= v_q;
+    end
+    if (stats3_q) begin
+      m_q    <= 32'((v3_q << {6'd37 - pair3_q, 1'b0}) >> 44);
+      pair_q <= pair3_q;                   // stays until the next pass
+    end
+  end
+
+  // ---------------------------------------------------------------- statistics: 5 to 11: 1/sqrt(m)
+
+  logic        y_valid;
+  logic [22:0] y;
+
+  rsqrt u_rsqrt (
+    .clk_i, .rst_ni,
+    .in_valid_i(m_valid_q), .in_m_i(m_q), .out_valid_o(y_valid), .out_y_o(y)
+  );
+
+  // ---------------------------------------------------- statistics: 12, 13: R = C y, 18 bits of it
+  //
+  // R is the upper 18 of the `length` bits of n_head y. With the exponents of V and of 64, the
+  // product (x - mean) R has 18 fraction bits when shifted by 20 + pair - length.
+
+  logic        product_valid_q;
+  logic [28:0] product_q;                  // n_head y: 21 bits or more
+  logic [17:0] ratio_d, ratio_q;
+  logic [4:0]  length;
+  logic [5:0]  ratio_shift_q;              // one place less: it is needed for rounding
+
+  always_comb begin
+    ratio_d = '0;
+    length  = '0;
+    if (product_valid_q) begin
+      for (int i = 17; i < 29; i++) begin
+        if (product_q[i]) begin
+          ratio_d = product_q[i -: 18];
+          length  = 5'(i) + 5'd1;
+        end
+      end
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      product_valid_q <= 1'b0;
+      ratio_valid_q   <= 1'b0;
+    end else begin
+      product_valid_q <= y_valid;
+      if (start_i)              ratio_valid_q <= 1'b0;
+      else if (product_valid_q) ratio_valid_q <= 1'b1;
+    end
+    if (y_valid) product_q <= 29'(y) * 29'(cfg_i.n_head);
+    if (product_valid_q) begin
+      ratio_q       <= ratio_d;
+      ratio_shift_q <= 6'd19 + pair_q - 6'(length);
+    end
+  end
+
+  // ------------------------------------------------------------------- parameters: one row a write
+  //
+  // A row of the memory is a block of 64 words or, from 8 segments on, a beat of several blocks.
+  // Where a beat is less than a block there are banks.
+
+  localparam int unsigned RowWords   = (Segments < 4) ? HeadDim : SideGroups * Segments;
+  localparam int unsigned RowBlocks  = RowWords / HeadDim;
+  localparam int unsigned NumBanks   = RowWords / (SideGroups * Segments);
+  localparam int unsigned NumRows    = (MaxHeads + RowBlocks - 1) / RowBlocks;
+  localparam int unsigned ParAddrBits    = (NumRows > 1) ? $clog2(NumRows) : 1;
+  localparam int unsigned BankWidth  = 32 * SideGroups * Segments;
+
+  logic                       par_write, par_read, par_read_last;
+  logic [ParAddrBits-1:0]         par_row;     // to read
+  logic [RowWords-1:0][31:0]  par_row_q;
+
+  assign par_ready_o = !par_full_q;
+  assign par_write   = par_valid_i && par_ready_o;
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      par_full_q <= 1'b0;
+    end else if (par_write && par_label_i.last_group) begin
+      par_full_q <= 1'b1;
+    end else if (par_read_last) begin
+      par_full_q <= 1'b0;
+    end
+  end
+
+  for (genvar b = 0; b < NumBanks; b++) begin : gen_bank
+    logic [BankWidth-1:0] mem [NumRows];
+
+    always_ff @(posedge clk_i) begin
+      if (par_write && 32'(par_label_i.group) % NumBanks == b) begin
+        mem[ParAddrBits'(32'(par_label_i.group) / NumBanks)] <= par_data_i;
+      end
+      if (par_read) par_row_q[b*SideGroups*Segments +: SideGroups*Segments] <= mem[par_row];
+    end
+  end
+
+  // --------------------------------------------------------------------- normalising: who is where
+  //
+  // All stages move together. Nothing moves while the output is full and not taken, or while stage
+  // 1, x - mean, waits for R or for the parameters.
+
+  localparam int unsigned Stages = 7;
+
+  logic   [Stages-1:0] valid_q;            // stage 0 is the read register of the residual's memory
+  place_t [Stages-1:0] place_q;
+
+  assign advance = (!blk_valid_o || blk_ready_i)
+                && (!valid_q[1] || (ratio_valid_q && par_full_q));
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      valid_q <= '0;
+    end else if (advance) begin
+      valid_q <= {valid_q[Stages-2:0], reading_q};
+    end
+    if (advance) place_q <= {place_q[Stages-2:0], place_t'{block_q, part_q, last_part, last}};
+  end
+
+  assign par_read      = advance && valid_q[1];
+  assign par_read_last = par_read && place_q[1].last;
+  assign par_row       = ParAddrBits'(32'(place_q[1].block) / RowBlocks);
+
+  // ------------------------------------------------ normalising: 1: x - mean; 2: times R; 3: shift
+
+  logic [NormWidth-1:0][31:0] centred1_q;  // 16 fraction bits, signed
+  logic [NormWidth-1:0][50:0] product2_q;  // signed
+  logic [NormWidth-1:0][50:0] shifted3_q;  // 19 fraction bits, signed
+
+  always_ff @(posedge clk_i) begin
+    if (advance && valid_q[0]) begin
+      for (int i = 0; i < NormWidth; i++) begin
+        centred1_q[i] <= (rd_rows_i[int'(place_q[0].part) * NormWidth + i] << 4) - mean_q;
+      end
+    end
+    if (advance && valid_q[1]) begin
+      for (int i = 0; i < NormWidth; i++) begin
+        product2_q[i] <= 51'($signed(centred1_q[i])) * 51'($signed({1'b0, ratio_q}));
+      end
+    end
+    if (advance && valid_q[2]) begin
+      for (int i = 0; i < NormWidth; i++) begin
+        shifted3_q[i] <= 51'($signed(product2_q[i]) >>> ratio_shift_q);
+      end
+    end
+  end
+
+  // ------------------------------------------------------ normalising: 4: round to Q6.18, saturate
+
+  localparam logic signed [50:0] NormMax = 51'sd16777215;          // 2^24 - 1
+
+  logic [NormWidth-1:0][50:0]         rounded;
+  logic [NormWidth-1:0][NormBits-1:0] norm, norm4_q;
+  logic [NormWidth-1:0]               norm_saturates, norm_saturated4_q;
+
+  always_comb begin
+    rounded        = '0;
+    norm           = '0;
+    norm_saturates = '0;
+    if (valid_q[3]) begin
+      for (int i = 0; i < NormWidth; i++) begin
+        rounded[i]        = 51'(($signed(shifted3_q[i]) + 51'sd1) >>> 1);
+        norm_saturates[i] = $signed(rounded[i]) > NormMax || $signed(rounded[i]) < -NormMax;
+        norm[i]           = NormBits'(rounded[i]);
+        if (norm_saturates[i]) norm[i] = rounded[i][50] ? NormBits'(-NormMax) : NormBits'(NormMax);
+      end
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (advance && valid_q[3]) begin
+      norm4_q           <= norm;
+      norm_saturated4_q <= norm_saturates;
+    end
+  end
+
+  // ----------------------------- gain and bias: 2: read; 3: this part's words; 4, 5: bias as a row
+  //
+  // bias = significand * 2^exponent / 2^9 with 16 fraction bits, rounded
+
+  logic [NormWidth-1:0][31:0] word3_q;
+  logic [NormWidth-1:0][15:0] gain4_q;
+  logic [NormWidth-1:0][42:0] bias4_q;     // 25 fraction bits less one, signed
+  logic [NormWidth-1:0][35:0] bias5_q, bias6_q;                    // 16 fraction bits, signed
+
+  logic [31:0] word_from;
+  assign word_from = HeadDim * (32'(place_q[2].block) % RowBlocks)
+                   + NormWidth * 32'(place_q[2].part);
+
+  always_ff @(posedge clk_i) begin
+    if (advance && valid_q[2]) begin
+      for (int i = 0; i < NormWidth; i++) word3_q[i] <= par_row_q[word_from + i];
+    end
+    if (advance && valid_q[3]) begin
+      for (int i = 0; i < NormWidth; i++) begin
+        gain4_q[i] <= word3_q[i][15:0];
+        bias4_q[i] <= 43'(half_significand(word3_q[i][31:16])) <<< half_exponent(word3_q[i][31:16]);
+      end
+    end
+    if (advance && valid_q[4]) begin
+      for (int i = 0; i < NormWidth; i++) begin
+        bias5_q[i] <= 36'(($signed(bias4_q[i]) + 43'sd256) >>> 9);
+      end
+    end
+    if (advance && valid_q[5]) bias6_q <= bias5_q;
+  end
+
+  // ---------------------------------------------------------- normalising: 5: times gain; 6: shift
+  //
+  // scaled = n * significand * 2^4 / 2^(31 - exponent), here with one fraction bit more
+
+  logic [NormWidth-1:0][36:0] scaled5_q;   // signed
+  logic [NormWidth-1:0][4:0]  exponent5_q;
+  logic [NormWidth-1:0][41:0] scaled6_q;   // 17 fraction bits, signed
+
+  always_ff @(posedge clk_i) begin
+    if (advance && valid_q[4]) begin
+      for (int i = 0; i < NormWidth; i++) begin
+        scaled5_q[i]   <= 37'($signed(norm4_q[i])) * 37'(half_significand(gain4_q[i]));
+        exponent5_q[i] <= half_exponent(gain4_q[i]);
+      end
+    end
+    if (advance && valid_q[5]) begin
+      for (int i = 0; i < NormWidth; i++) begin
+        scaled6_q[i] <= 42'($signed({scaled5_q[i], 5'd0}) >>> (5'd31 - exponent5_q[i]));
+      end
+    end
+  end
+
+  // ---------------------------------------------------- normalising: 7: plus bias, round, saturate
+
+  logic [NormWidth-1:0][31:0] row;
+  logic [NormWidth-1:0]       row_saturates, row_saturated7_q;
+  logic                       fresh7_q;    // counted only once
+
+  always_comb begin
+    row           = '0;
+    row_saturates = '0;
+    if (valid_q[6]) begin
+      for (int i = 0; i < NormWidth; i++) begin
+        row_saturates[i] =
+          row_overflows((64'($signed(scaled6_q[i])) + 64'($signed({bias6_q[i], 1'b1}))) >>> 1);
+        row[i] = 32'(saturate_row(
+          (64'($signed(scaled6_q[i])) + 64'($signed({bias6_q[i], 1'b1}))) >>> 1));
+      end
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      blk_valid_o <= 1'b0;
+    end else if (advance) begin
+      blk_valid_o <= valid_q[6] && place_q[6].last_part;
+    end
+    if (advance && valid_q[6]) begin
+      blk_rows_o[int'(place_q[6].part) * NormWidth +: NormWidth] <= row;
+      blk_slot_o       <= 8'(place_q[6].block);
+      row_saturated7_q <= row_saturates;
+    end
+  end
+
+  // ----------------------------------------------------------------------------- busy; saturations
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      busy_o     <= 1'b0;
+      fresh7_q   <= 1'b0;
+      sat_norm_o <= '0;
+      sat_row_o  <= '0;
+    end else begin
+      if (start_i) begin
+        busy_o <= 1'b1;
+      end else if (blk_valid_o && blk_ready_i && blk_slot_o == 8'(cfg_i.n_head) - 8'd1) begin
+        busy_o <= 1'b0;
+      end
+      fresh7_q   <= advance && valid_q[6];
+      sat_norm_o <= (advance && valid_q[4]) ? 7'($countones(norm_saturated4_q)) : '0;
+      sat_row_o  <= fresh7_q ? 7'($countones(row_saturated7_q)) : '0;
+    end
+  end
+
+  logic unused_inputs;
+  assign unused_inputs = ^{cfg_i, par_label_i};                    // a few fields of each are used
+
+`ifndef SYNTHESIS
+  initial begin
+    if (Segments > HeadDim || HeadDim % Segments != 0) begin
+      $fatal(1, "%m: Segments is %0d; it must divide a block of 64 rows", Segments);
+    end
+    if (NormWidth > HeadDim || HeadDim % NormWidth != 0) begin
+      $fatal(1, "%m: NormWidth is %0d; it must divide a block of 64 rows", NormWidth);
+    end
+    if (MaxHeads > 25) begin
+      $fatal(1, "%m: MaxHeads is %0d; the sums' widths hold 25 heads, 1600 numbers", MaxHeads);
+    end
+  end
+
+  assert property (@(posedge clk_i) disable iff (!rst_ni) !(start_i && busy_o))
+    else $error("layernorm: a pass was started before the one before it was over");
+  assert property (@(posedge clk_i) disable iff (!rst_ni)
+                   start_i |-> cfg_i.n_head != 0 && 32'(cfg_i.n_head) <= MaxHeads)
+    else $error("layernorm: n_head must be 1 .. MaxHeads");
+  assert property (@(posedge clk_i) disable iff (!rst_ni) stats2_q |-> v_q >= 76'd65536)
+    else $error("layernorm: V is below 2^16: not the sums of C numbers, or epsilon is too small");
+  assert property (@(posedge clk_i) disable iff (!rst_ni)
+                   par_write |-> 32'(par_label_i.group) < NumRows * NumBanks)
+    else $error("layernorm: more parameters than MaxHeads x 64");
+  assert property (@(posedge clk_i) disable iff (!rst_ni)
+                   blk_valid_o && !blk_ready_i
+                   |=> blk_valid_o && $stable(blk_slot_o) && $stable(blk_rows_o))
+    else $error("layernorm: a block changed before it was taken");
+`endif
+
+endmodule

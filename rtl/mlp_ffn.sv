@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// mlp_ffn - between the two layers of the MLP: GELU, and blocks for the second
+//
+//   G[k] = gelu(W1 x + b1)[64 k .. 64 k + 63],   0 <= k < 4 n_head
+//
+// The layers themselves are the engine's work: OpMlp1's rows come in here, OpMlp2's blocks go out.
+//
+// In      rows  the rows bus; takes groups of OpMlp1, ascending, gaps anywhere; rigid
+// Out     blk   64 rows each, slot 2 MaxHeads + k, k ascending; valid/ready
+// Rounds  as gelu
+// Timing  5 cycles from a block's last group to the block
+// Keeps   64 gathered rows and the finished block (row_collect)
+// Assumes that a block is taken before the next one is complete
+// Golden  golden/mlp_ffn.c: between rescale_matrix(w1) and block_quant() - equal bit for bit
+module mlp_ffn
+  import gpt2_pkg::*;
+#(
+  parameter int unsigned Segments = 16,
+  parameter int unsigned MaxHeads = 25
+) (
+  input  logic                      clk_i,
+  input  logic                      rst_ni,
+
+  input  logic                      rows_valid_i,
+  input  tag_t                      rows_tag_i,
+  input  logic [Segments-1:0][31:0] rows_i,
+
+  output logic                      blk_valid_o,
+  input  logic                      blk_ready_i,
+  output logic [7:0]                blk_slot_o,
+  output logic [HeadDim-1:0][31:0]  blk_rows_o
+);
+
+  localparam int unsigned SlotG      = 2 * MaxHeads;
+  localparam int unsigned BlockShift = $clog2(HeadDim / Segments);    // groups of a block
+  localparam int unsigned GeluCycles = 4;
+
+  // ---------------------------------------------------------------------------------------- GELU
+
+  logic                      mlp1;
+  logic                      gelu_valid;
+  logic [Segments-1:0][31:0] gelu_rows;
+
+  assign mlp1 = rows_valid_i && rows_tag_i.op == OpMlp1;
+
+  gelu #(
+    .Width(Segments)
+  ) u_gelu (
+    .clk_i,
+    .rst_ni,
+    .in_valid_i  (mlp1),
+    .in_rows_i   (rows_i),
+    .out_valid_o (gelu_valid),
+    .out_rows_o  (gelu_rows)
+  );
+
+  // The slot runs beside the rows.
+  logic [GeluCycles-1:0][7:0] slot_q;
+
+  always_ff @(posedge clk_i) begin
+    slot_q <= {slot_q[GeluCycles-2:0], 8'(SlotG) + 8'(rows_tag_i.group >> BlockShift)};
+  end
+
+  // -------------------------------------------------------------------------------------- blocks
+
+  row_collect #(
+    .Segments(Segments)
+  ) u_row_collect (
+    .clk_i,
+    .rst_ni,
+    .in_valid_i (gelu_valid),
+    .in_slot_i  (slot_q[GeluCycles-1]),
+    .in_rows_i  (gelu_rows),
+    .blk_valid_o,
+    .blk_ready_i,
+    .blk_slot_o,
+    .blk_rows_o
+  );
+
+  // ---------------------------------------------------------------------------------- assertions
+
+`ifndef SYNTHESIS
+  if (6 * MaxHeads > 256) begin : gen_check
+    $fatal(1, "%m: MaxHeads = %0d leaves no slot for every block, at most 42", MaxHeads);
+  end
+
+  assert property (@(posedge clk_i) disable iff (!rst_ni)
+      mlp1 |-> (rows_tag_i.group >> BlockShift) < 17'(4 * MaxHeads))
+    else $error("%m: group %0d of OpMlp1 is beyond the last block", rows_tag_i.group);
+`endif
+
+endmodule

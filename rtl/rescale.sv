@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// rescale - from the engine's 52-bit sums to rows, Q14.16, Segments a cycle
+//
+//   row = acc * 2^-F * scale + bias,   F = 16 + extra,   scale = mantissa * 2^(exponent - 35)
+//
+// The product needs 44 bits only because the sum is brought to 32 first. How far a sum reaches is
+// known (2^28 a block, times 2^e_max), so that first shift is one number for the whole group.
+//
+// In      acc   Segments sums, 52 bits sign-extended to 64; e_max, the largest operand exponent in
+//               them; norm, the binary places by which the blocks summed exceed 8 (job_t); rigid
+//         side  bias << 16 | scale of each row. OpScores: the upper half is the position's V scale;
+//               OpPv: in_pv_scale_i is the scale of all rows, side is ignored; both have no bias
+// Out     rows  Segments rows, 31 bits in 32; their tag; aux, side's upper half; rigid
+//         sat   rows clamped, either clamp counting one; one cycle behind its rows, 0 otherwise
+// Rounds  half up, twice: to 32 bits before the mantissa, to 16 fraction bits behind it; clamps
+//         behind both to the symmetric range
+// Timing  5 cycles, a group a cycle, never stalls
+// Keeps   its pipeline registers
+// Assumes norm <= 4 (128 blocks). Scores beyond the step's position come from memory that was never
+//         written: they pass through, but their clamps are not counted.
+// Golden  golden/rescale.c: rescale_row() - equal bit for bit
+module rescale
+  import gpt2_pkg::*;
+#(
+  parameter int unsigned Segments = 16
+) (
+  input  logic                      clk_i,
+  input  logic                      rst_ni,
+
+  input  logic                      in_valid_i,
+  input  tag_t                      in_tag_i,
+  input  logic [3:0]                in_e_max_i,
+  input  logic [2:0]                in_norm_i,
+  input  scale_t                    in_pv_scale_i,
+  input  logic [Segments-1:0][63:0] in_acc_i,
+  input  logic [Segments-1:0][31:0] in_side_i,
+
+  output logic                      rows_valid_o,
+  output tag_t                      rows_tag_o,
+  output logic [Segments-1:0][31:0] rows_o,
+  output logic [Segments-1:0][15:0] aux_o,
+  output logic [7:0]                sat_o
+);
+
+  localparam int unsigned GroupLog2 = $clog2(Segments);
+
+  // ------------------------------------------------------------------- what a group's rows share
+
+  // The first shift is 0..19. The second is 35 + extra - (the scale's exponent) - the first; with
+  // 15 more it is 0..62, always to the right, of a product that stands 15 places further left.
+  logic [4:0] first;
+  logic [3:0] extra;
+
+  always_comb begin
+    first = 5'(in_e_max_i) + 5'(in_norm_i);
+    unique case (in_tag_i.op)
+      OpScores: extra = 4'd3;                    // 1 / sqrt(64)
+      OpPv:     extra = 4'(ProbFrac - RowFrac);
+      default:  extra = 4'd0;
+    endcase
+  end
+
+  logic       valid1_q, valid2_q, valid3_q, valid4_q, valid5_q;
+  tag_t       tag1_q, tag2_q, tag3_q, tag4_q, tag5_q;
+  logic [5:0] second1_q, second2_q, second3_q;   // of a scale with exponent 0: 31..62
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      {valid1_q, valid2_q, valid3_q, valid4_q, valid5_q} <= '0;
+    end else begin
+      {valid1_q, valid2_q, valid3_q, valid4_q, valid5_q}
+          <= {in_valid_i, valid1_q, valid2_q, valid3_q, valid4_q};
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (in_valid_i) begin
+      tag1_q    <= in_tag_i;
+      second1_q <= 6'(ScaleBias + 15) + 6'(extra) - 6'(first);
+    end
+    if (valid1_q) begin
+      tag2_q    <= tag1_q;
+      second2_q <= second1_q;
+    end
+    if (valid2_q) begin
+      tag3_q    <= tag2_q;
+      second3_q <= second2_q;
+    end
+    if (valid3_q) tag4_q <= tag3_q;
+    if (valid4_q) tag5_q <= tag4_q;
+  end
+
+  // --------------------------------------------------------------------------- 1: shift the sums
+
+  // Numbers stand in lanes of 64 bits, the simulator's word, with the sign in all upper bits.
+  // Rounding half up takes two stages: x >>> n with one more bit below the point, then add_half.
+
+  function automatic logic signed [63:0] add_half(logic [63:0] x);
+    return ($signed(x) >>> 1) + $signed({63'd0, x[0]});
+  endfunction
+
+  logic [Segments-1:0][63:0] shifted1_q;         // 53 bits
+  logic [Segments-1:0][31:0] side1_q;
+
+  for (genvar i = 0; i < Segments; i++) begin : gen_shift
+    always_ff @(posedge clk_i) begin
+      if (in_valid_i) begin
+        shifted1_q[i] <= $signed({in_acc_i[i][62:0], 1'b0}) >>> first;
+        side1_q[i]    <= in_tag_i.op == OpPv ? {16'd0, in_pv_scale_i} : in_side_i[i];
+      end
+    end
+  end
+
+  // -------------------------------------------------------- 2: round them, clamp them to 32 bits
+
+  localparam logic signed [63:0] SumMax = 64'sd2147483647;
+
+  function automatic logic sum_overflows(logic signed [63:0] x);
+    return x > SumMax || x < -SumMax;
+  endfunction
+
+  function automatic logic [31:0] saturate_sum(logic signed [63:0] x);
+    if (x > SumMax) return SumMax[31:0];
+    if (x < -SumMax) return -SumMax[31:0];
+    return x[31:0];
+  endfunction
+
+  logic [Segments-1:0][31:0] sum2_q;
+  logic [Segments-1:0]       over2_q;
+  logic [Segments-1:0][31:0] side2_q;
+
+  for (genvar i = 0; i < Segments; i++) begin : gen_round
+    always_ff @(posedge clk_i) begin
+      if (valid1_q) begin
+        sum2_q[i]  <= saturate_sum(add_half(shifted1_q[i]));
+        over2_q[i] <= sum_overflows(add_half(shifted1_q[i]));
+        side2_q[i] <= side1_q[i];
+      end
+    end
+  end
+
+  // ---------------------------------------------------------- 3: times the mantissas, 2048..4095
+
+  logic [Segments-1:0][63:0] product3_q;         // 44 bits
+  logic [Segments-1:0]       over3_q;
+  logic [Segments-1:0][20:0] side3_q;            // bias, exponent of the scale
+
+  for (genvar i = 0; i < Segments; i++) begin : gen_product
+    always_ff @(posedge clk_i) begin
+      if (valid2_q) begin
+        product3_q[i] <= 64'($signed(sum2_q[i])) * 64'(scale_mantissa(side2_q[i][15:0]));
+        over3_q[i]    <= over2_q[i];
+        side3_q[i]    <= side2_q[i][31:11];
+      end
+    end
+  end
+
+  // ----------------------------------- 4: shift the products to 16 fraction bits, and the biases
+
+  logic [Segments-1:0][63:0] shifted4_q;         // 60 bits
+  logic [Segments-1:0][63:0] bias4_q;            // 35 bits
+  logic [Segments-1:0]       over4_q;
+  logic [Segments-1:0][15:0] aux4_q;
+
+  for (genvar i = 0; i < Segments; i++) begin : gen_point
+    always_ff @(posedge clk_i) begin
+      if (valid3_q) begin
+        shifted4_q[i] <= $signed({product3_q[i][47:0], 16'd0})
+                         >>> (second3_q - 6'(side3_q[i][4:0]));
+        bias4_q[i]    <= tag3_q.op == OpScores ? '0 : half_to_row(side3_q[i][20:5]);
+        over4_q[i]    <= over3_q[i];
+        aux4_q[i]     <= side3_q[i][20:5];
+      end
+    end
+  end
+
+  // ------------------------------------------- 5: round them, add the biases, clamp them to rows
+
+  logic [Segments-1:0][31:0] rows5_q;
+  logic [Segments-1:0]       over5_q;
+  logic [Segments-1:0][15:0] aux5_q;
+
+  for (genvar i = 0; i < Segments; i++) begin : gen_row
+    always_ff @(posedge clk_i) begin
+      if (valid4_q) begin
+        rows5_q[i] <= 32'(saturate_row(add_half(shifted4_q[i]) + bias4_q[i]));
+        over5_q[i] <= row_overflows(add_half(shifted4_q[i]) + bias4_q[i]);
+        aux5_q[i]  <= aux4_q[i];
+      end
+    end
+  end
+
+  assign rows_valid_o = valid5_q;
+  assign rows_tag_o   = tag5_q;
+  assign rows_o       = rows5_q;
+  assign aux_o        = aux5_q;
+
+  // ------------------------------------------------------------------- 6: count what was clamped
+
+  logic [Segments-1:0] over4_5_q;                // what the first clamp did to the rows of stage 5
+  logic [16:0]         real5_q;                  // how many rows of the group are to be counted
+  logic [7:0]          count, sat_q;
+
+  always_ff @(posedge clk_i) begin
+    if (valid4_q) begin
+      over4_5_q <= over4_q;
+      real5_q   <= tag4_q.op != OpScores ? 17'(Segments)
+                 : 17'(tag4_q.position) + 17'd1 - (tag4_q.group << GroupLog2);
+    end
+  end
+
+  always_comb begin
+    count = '0;
+    if (valid5_q && (over4_5_q != '0 || over5_q != '0)) begin
+      for (int i = 0; i < int'(Segments); i++) begin
+        if (17'(i) < real5_q) count = count + 8'(over4_5_q[i]) + 8'(over5_q[i]);
+      end
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) sat_q <= '0;
+    else         sat_q <= count;
+  end
+
+  assign sat_o = sat_q;
+
+  // ---------------------------------------------------------------------------------- assertions
+
+`ifndef SYNTHESIS
+  if (Segments == 0 || Segments > 64 || (Segments & (Segments - 1)) != 0) begin : gen_check
+    $fatal(1, "%m: Segments = %0d must be a power of two, 1 to 64", Segments);
+  end
+
+  assert property (@(posedge clk_i) disable iff (!rst_ni) in_valid_i |-> in_norm_i <= 3'd4)
+    else $error("%m: norm = %0d, but no sum has more than 128 blocks", in_norm_i);
+
+  assert property (@(posedge clk_i) disable iff (!rst_ni)
+      in_valid_i && in_tag_i.op == OpScores |->
+      (in_tag_i.group << GroupLog2) <= 17'(in_tag_i.position))
+    else $error("%m: a group of scores begins beyond the step's position");
+`endif
+
+endmodule

@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// residual_add - the residual memory: adds rows to it and takes LayerNorm's two sums on the way
+//
+//   x[c] = sat(x[c] + round(row[c])),   sum = sum_c x[c],   sum_sq = sum_c x[c]^2
+//
+// In      rows  the engine's rows, Q14.16, Segments a cycle, rigid: OpProj and OpMlp2 are taken
+//         emb   the embeddings' rows, the same with valid/ready: OpPos (x[c] is 0 before) and
+//               OpToken; they wait for the engine's
+//         A pass is the C rows of one job: groups 0, 1, ... up to the one with tag.last
+// Out     sums  sum (Q.12) and sum_sq (Q.24) of a pass, exact, with one pulse; held until the next
+//               pass ends; not for OpPos, which is half an embedding
+//         mon   the new x, Q14.12 sign-extended, Segments a cycle as they are written, rigid
+//         rd    64 numbers of block rd_block_i, one cycle after rd_en_i, held until the next read
+// Rounds  rows to Q14.12 half up; x saturates at +-(2^26 - 1), which sat_o counts
+// Timing  Segments numbers a cycle; 2 cycles from a row to mon, 5 from a pass's last row to sums
+// Stores  MaxHeads x 64 x 27 bits, in 64 / Segments banks
+// Assumes nobody reads blocks while rows arrive: the two share the memory's read port
+// Golden  golden/residual_add.c: residual_add() - equal bit for bit
+module residual_add
+  import gpt2_pkg::*;
+#(
+  parameter int unsigned Segments = 16,    // rows a cycle: 1, 2, 4, ... 64
+  parameter int unsigned MaxHeads = 25     // C is at most 64 MaxHeads
+) (
+  input  logic                      clk_i,
+  input  logic                      rst_ni,
+
+  input  logic                      rows_valid_i,
+  input  tag_t                      rows_tag_i,
+  input  logic [Segments-1:0][31:0] rows_i,
+
+  input  logic                      emb_valid_i,
+  output logic                      emb_ready_o,
+  input  tag_t                      emb_tag_i,
+  input  logic [Segments-1:0][31:0] emb_rows_i,
+
+  output logic                      sums_valid_o,
+  output tag_t                      sums_tag_o,
+  output logic signed [37:0]        sum_o,
+  output logic [62:0]               sum_sq_o,
+
+  input  logic                      rd_en_i,
+  input  logic [5:0]                rd_block_i,
+  output logic [HeadDim-1:0][31:0]  rd_rows_o,
+
+  output logic                      mon_valid_o,
+  output tag_t                      mon_tag_o,
+  output logic [Segments-1:0][31:0] mon_rows_o,
+
+  output logic [6:0]                sat_o
+);
+
+  localparam int unsigned NumBanks  = HeadDim / Segments;
+  localparam int unsigned BankBits  = (NumBanks > 1) ? $clog2(NumBanks) : 1;
+  localparam int unsigned BlockBits = (MaxHeads > 1) ? $clog2(MaxHeads) : 1;
+
+  typedef logic [BankBits-1:0]  bank_t;
+  typedef logic [BlockBits-1:0] block_t;
+
+  // A group of Segments numbers stands in one bank, at the address of its block of 64.
+  function automatic bank_t bank_of(logic [16:0] group);
+    return bank_t'(group % 17'(NumBanks));
+  endfunction
+
+  function automatic block_t block_of(logic [16:0] group);
+    return block_t'(group / 17'(NumBanks));
+  endfunction
+
+  // Registers named k_q stand k cycles behind the input: 1 has read the old x, 2 has the new x,
+  // 3 squares, 4 sums of up to 16. The sums of all stand 5 behind.
+  logic valid1_q, valid2_q, valid3_q, valid4_q;
+  tag_t tag1_q, tag2_q, tag3_q, tag4_q;
+
+  // ------------------------------------------------------------- 0: one of the two inputs, rounded
+
+  logic from_rows, valid;
+  tag_t tag;
+
+  assign from_rows   = rows_valid_i && (rows_tag_i.op == OpProj || rows_tag_i.op == OpMlp2);
+  assign emb_ready_o = !from_rows;
+  assign valid       = from_rows || emb_valid_i;
+  assign tag         = from_rows ? rows_tag_i : emb_tag_i;
+
+  logic [Segments-1:0][31:0] delta1_q;     // Q14.12, signed; a token's may be wider than a row_t
+  logic                      forward1_q;   // the row before was of the same group
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      valid1_q <= 1'b0;
+    end else begin
+      valid1_q <= valid;
+    end
+    if (valid) begin
+      tag1_q     <= tag;
+      forward1_q <= valid1_q && tag1_q.group == tag.group;
+      for (int s = 0; s < Segments; s++) begin
+        delta1_q[s] <= 32'((33'($signed(from_rows ? rows_i[s] : emb_rows_i[s])) + 33'sd8) >>> 4);
+      end
+    end
+  end
+
+  // ------------------------------------------------------------ 0, 1: the memory, read and written
+  //
+  // A group is read in the cycle in which the one before it is written. If they are the same group,
+  // which takes a width of Segments, the old x comes from stage 2 and not from the memory.
+
+  logic [HeadDim-1:0][ResBits-1:0]  read1_q;
+  logic [Segments-1:0][ResBits-1:0] old_x, new_x;
+  block_t                           read_block;
+
+  assign read_block = rd_en_i ? block_t'(rd_block_i) : block_of(tag.group);
+
+  logic unused_rd_block;
+  assign unused_rd_block = ^rd_block_i;    // MaxHeads may need fewer bits
+
+  for (genvar b = 0; b < NumBanks; b++) begin : gen_bank
+    logic [Segments*ResBits-1:0] mem [MaxHeads];
+
+    always_ff @(posedge clk_i) begin
+      if (rd_en_i || valid) read1_q[b*Segments +: Segments] <= mem[read_block];
+      if (valid1_q && bank_of(tag1_q.group) == bank_t'(b)) mem[block_of(tag1_q.group)] <= new_x;
+    end
+  end
+
+  for (genvar i = 0; i < HeadDim; i++) begin : gen_rd_rows
+    assign rd_rows_o[i] = 32'($signed(read1_q[i]));
+  end
+
+  // --------------------------------------------------------------------------- 1: add and saturate
+
+  logic [Segments-1:0][31:0]        added;
+  logic [Segments-1:0]              saturated, saturated2_q;
+  logic [Segments-1:0][ResBits-1:0] x2_q;
+
+  always_comb begin
+    old_x     = '0;
+    added     = '0;
+    saturated = '0;
+    new_x     = '0;
+    if (valid1_q) begin
+      if (tag1_q.op == OpPos) old_x = '0;
+      else if (forward1_q)    old_x = x2_q;
+      else                    old_x = read1_q[int'(bank_of(tag1_q.group)) * Segments +: Segments];
+      for (int s = 0; s < Segments; s++) begin
+        added[s]     = 32'($signed(old_x[s])) + delta1_q[s];
+        saturated[s] = $signed(added[s]) > 32'(ResMax) || $signed(added[s]) < -32'(ResMax);
+        new_x[s]     = ResBits'(added[s]);
+        if (saturated[s]) new_x[s] = added[s][31] ? -ResMax : ResMax;
+      end
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      valid2_q <= 1'b0;
+    end else begin
+      valid2_q <= valid1_q;
+    end
+    if (valid1_q) begin
+      tag2_q       <= tag1_q;
+      x2_q         <= new_x;
+      saturated2_q <= saturated;
+    end
+  end
+
+  assign mon_valid_o = valid2_q;
+  assign mon_tag_o   = tag2_q;
+
+  for (genvar s = 0; s < Segments; s++) begin : gen_mon_rows
+    assign mon_rows_o[s] = 32'($signed(x2_q[s]));
+  end
+
+  // --------------------------------------------------------------- 2: squares; 3: sums of up to 16
+
+  localparam int unsigned NumParts = (Segments < 4) ? Segments : 4;
+  localparam int unsigned PartSize = Segments / NumParts;
+
+  logic [Segments-1:0][ResBits-1:0] x3_q;
+  logic [Segments-1:0][51:0]        square3_q;   // |x| < 2^26
+  logic [NumParts-1:0][37:0]        sum4_q;      // signed
+  logic [NumParts-1:0][62:0]        sum_sq4_q;
+
+  logic [NumParts-1:0][37:0]        part_sum;
+  logic [NumParts-1:0][62:0]        part_sum_sq;
+
+  always_comb begin
+    part_sum    = '0;
+    part_sum_sq = '0;
+    if (valid3_q) begin
+      for (int s = 0; s < Segments; s++) begin
+        part_sum[s/PartSize]    = part_sum[s/PartSize] + 38'($signed(x3_q[s]));
+        part_sum_sq[s/PartSize] = part_sum_sq[s/PartSize] + 63'(square3_q[s]);
+      end
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      valid3_q <= 1'b0;
+      valid4_q <= 1'b0;
+      sat_o    <= '0;
+    end else begin
+      valid3_q <= valid2_q;
+      valid4_q <= valid3_q;
+      sat_o    <= valid2_q ? 7'($countones(saturated2_q)) : '0;
+    end
+    if (valid2_q) begin
+      tag3_q <= tag2_q;
+      x3_q   <= x2_q;
+      for (int s = 0; s < Segments; s++) begin
+        square3_q[s] <= 52'(52'($signed(x2_q[s])) * 52'($signed(x2_q[s])));
+      end
+    end
+    if (valid3_q) begin
+      tag4_q    <= tag3_q;
+      sum4_q    <= part_sum;
+      sum_sq4_q <= part_sum_sq;
+    end
+  end
+
+  // --------------------------------------------------------- 4: all sums; the result with the last
+
+  logic signed [37:0] sum_d, sum_q;        // 1600 x 2^26 < 2^37
+  logic [62:0]        sum_sq_d, sum_sq_q;  // 1600 x 2^52 < 2^63
+  logic               pass_ends;
+
+  assign pass_ends = valid4_q && tag4_q.last && tag4_q.op != OpPos;
+
+  always_comb begin
+    sum_d    = sum_q;
+    sum_sq_d = sum_sq_q;
+    if (valid4_q) begin
+      if (tag4_q.group == 0) begin
+        sum_d    = '0;
+        sum_sq_d = '0;
+      end
+      for (int p = 0; p < NumParts; p++) begin
+        sum_d    = sum_d + $signed(sum4_q[p]);
+        sum_sq_d = sum_sq_d + sum_sq4_q[p];
+      end
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      sums_valid_o <= 1'b0;
+    end else begin
+      sums_valid_o <= pass_ends;
+    end
+    if (valid4_q) begin
+      sum_q    <= sum_d;
+      sum_sq_q <= sum_sq_d;
+    end
+    if (pass_ends) begin
+      sums_tag_o <= tag4_q;
+      sum_o      <= sum_d;
+      sum_sq_o   <= sum_sq_d;
+    end
+  end
+
+`ifndef SYNTHESIS
+  initial begin
+    if (Segments > HeadDim || HeadDim % Segments != 0) begin
+      $fatal(1, "%m: Segments is %0d; it must divide a block of 64 rows", Segments);
+    end
+    if (MaxHeads > 25) begin
+      $fatal(1, "%m: MaxHeads is %0d; the sums' widths hold 25 heads, 1600 numbers", MaxHeads);
+    end
+  end
+
+  assert property (@(posedge clk_i) disable iff (!rst_ni) !(rd_en_i && valid))
+    else $error("residual_add: a block was read while rows were being added");
+  assert property (@(posedge clk_i) disable iff (!rst_ni)
+                   valid |-> 32'(tag.group) < NumBanks * MaxHeads)
+    else $error("residual_add: a row beyond MaxHeads x 64");
+  assert property (@(posedge clk_i) disable iff (!rst_ni)
+                   emb_valid_i |-> emb_tag_i.op == OpPos || emb_tag_i.op == OpToken)
+    else $error("residual_add: an embedding row's job is neither OpPos nor OpToken");
+  assert property (@(posedge clk_i) disable iff (!rst_ni)
+                   emb_valid_i && !emb_ready_o
+                   |=> emb_valid_i && $stable(emb_tag_i) && $stable(emb_rows_i))
+    else $error("residual_add: an embedding row changed before it was taken");
+`endif
+
+endmodule

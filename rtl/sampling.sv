@@ -1,0 +1,371 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// sampling - the next id: argmax, or one of the top_k by temperature
+//
+//   v[0] >= v[1] >= ..  the top_k logits, of equal ones the lower id first;   top_k = 1: id[0]
+//   e[i] = 2^-((v[0] - v[i]) * inv_t),   z = sum_i e[i],   target = random * z / 2^32
+//   the id of the least i with e[0] + .. + e[i] > target
+//
+// A group of logits is compared with the list's last value at once; what passes is picked one a
+// cycle and put into its place in the sorted list. The value compared with may be older than the
+// list: that only lets more through, and the insertion itself is exact.
+//
+// In      lg      Segments logits, Q14.16, of the ids base_id + s that have their bit in mask, ids
+//                 ascending, last on a position's last group; valid/ready
+//         start   loads the generator (xorshift64, shifts 13, 7, 17), which lives on from choice to
+//                 choice and steps once for each with top_k > 1; random is its upper half
+// Out     choice  an id for each last group; valid/ready
+// Rounds  v[0] - v[i] times inv_t down to 16 fraction bits; then as exp2_neg; target down
+// Timing  a group a cycle, or as many as it has logits beyond the list's last value: 64 to fill the
+//         list, then few (about top_k / n for the n-th logit of a random order);
+//         4 cycles from the last group to the choice with top_k = 1, top_k + i + 16 for id[i], and
+//         one for each further logit of that group that goes into the list
+// Keeps   one group, 64 list entries, 64 exponentials
+// Assumes sampling_i held during a run, top_k 1..64, seed not 0
+// Golden  golden/sampling.c: sampling_choose() - equal bit for bit
+module sampling
+  import gpt2_pkg::*;
+#(
+  parameter int unsigned Segments = 16
+) (
+  input  logic                      clk_i,
+  input  logic                      rst_ni,
+  input  logic                      start_i,
+  input  sampling_t                 sampling_i,
+
+  input  logic                      lg_valid_i,
+  output logic                      lg_ready_o,
+  input  logic [16:0]               lg_base_id_i,
+  input  logic [Segments-1:0]       lg_mask_i,
+  input  logic [Segments-1:0][31:0] lg_rows_i,
+  input  logic                      lg_last_i,
+
+  output logic                      choice_valid_o,
+  input  logic                      choice_ready_i,
+  output logic [16:0]               choice_id_o
+);
+
+  localparam int unsigned IndexBits = $clog2(MaxTopK);
+  localparam int unsigned ZBits     = ExpFrac + IndexBits + 1;       // 64 exponentials of at most 1
+  localparam int unsigned DBits     = RowBits;                        // a difference, unsigned
+  localparam int unsigned TBits     = DBits + 24 - RowFrac;           // times inv_t
+
+  typedef logic [IndexBits-1:0] index_t;
+  typedef logic [MaxTopK-1:0][31:0] list_t;      // values or ids
+
+  typedef enum logic [2:0] {
+    StCollect,                                   // logits into the list
+    StInsert,                                    // the last one's way into it
+    StFirst,                                     // the list is complete
+    StExp,                                       // its entries leave for the exponentials
+    StSum,                                       // the last exponentials arrive
+    StDraw,                                      // a random target
+    StScan,                                      // the cumulative sum up to it
+    StChoice
+  } state_e;
+
+  state_e state_q, state_d;
+
+  // ------------------------------------------------------------ 1: a group against the threshold
+
+  logic                      group_valid_q, group_last_q;
+  logic [16:0]               group_base_q;
+  logic [Segments-1:0][31:0] group_rows_q;
+  logic [Segments-1:0]       passed, waiting_q;  // logits beyond the threshold; not yet picked
+  logic [Segments-1:0]       pick, waiting;      // the lowest of them; the others
+  logic                      accept, group_done;
+  logic                      full_q;             // the list holds top_k
+  logic [31:0]               threshold_q;        // its last value
+
+  assign pick       = waiting_q & (~waiting_q + 1'b1);
+  assign waiting    = waiting_q & ~pick;
+  assign group_done = group_valid_q && waiting == '0;
+  assign lg_ready_o = state_q == StCollect && (!group_valid_q || (group_done && !group_last_q));
+  assign accept     = lg_valid_i && lg_ready_o;
+
+  always_comb begin
+    passed = '0;
+    if (accept) begin
+      for (int i = 0; i < int'(Segments); i++) begin
+        passed[i] = lg_mask_i[i] && (!full_q || $signed(lg_rows_i[i]) > $signed(threshold_q));
+      end
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      group_valid_q <= 1'b0;
+      waiting_q     <= '0;
+    end else begin
+      group_valid_q <= accept || (group_valid_q && !group_done);
+      waiting_q     <= accept ? passed : waiting;
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (accept) begin
+      group_base_q <= lg_base_id_i;
+      group_last_q <= lg_last_i;
+    end
+    if (accept && passed != '0) group_rows_q <= lg_rows_i;
+  end
+
+  // ------------------------------------------------------------------------- 2: one logit picked
+
+  logic        candidate, candidate_q;
+  logic [31:0] value, value_q, id, id_q;
+
+  assign candidate = waiting_q != '0;
+
+  always_comb begin
+    value = '0;
+    id    = 32'(group_base_q);                   // a multiple of Segments
+    if (candidate) begin
+      for (int i = 0; i < int'(Segments); i++) begin
+        value = value | (pick[i] ? group_rows_q[i] : '0);
+        id    = id | (pick[i] ? 32'(i) : '0);
+      end
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) candidate_q <= 1'b0;
+    else         candidate_q <= candidate;
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (candidate) begin
+      value_q <= value;
+      id_q    <= id;
+    end
+  end
+
+  // -------------------------------------------------------------------------- 3: the sorted list
+
+  // Entry 0 is the greatest. Ids come ascending, so an equal value goes behind the one in the list.
+  list_t              values_q, ids_q;
+  logic [MaxTopK-1:0] used_q;
+  logic [MaxTopK-1:0] below;                     // the entries that the candidate goes before
+  logic               clear, shift;
+  logic               inserted_q;
+
+  always_comb begin
+    below = '0;
+    if (candidate_q) begin
+      for (int i = 0; i < int'(MaxTopK); i++) begin
+        below[i] = !used_q[i] || $signed(value_q) > $signed(values_q[i]);
+      end
+    end
+  end
+
+  // x before the entries in `from`, which move on by one
+  function automatic list_t insert(list_t list, logic [MaxTopK-1:0] from, logic [31:0] x);
+    list_t              moved, result;
+    logic [MaxTopK-1:0] behind;
+    moved  = {list[MaxTopK-2:0], x};
+    behind = {from[MaxTopK-2:0], 1'b0};
+    result = '0;
+    for (int i = 0; i < int'(MaxTopK); i++) begin
+      result[i] = behind[i] ? moved[i] : from[i] ? x : list[i];
+    end
+    return result;
+  endfunction
+
+  always_ff @(posedge clk_i) begin
+    if (candidate_q) begin
+      values_q <= insert(values_q, below, value_q);
+      ids_q    <= insert(ids_q, below, id_q);
+    end else if (shift) begin
+      values_q <= values_q >> 32;
+      ids_q    <= ids_q >> 32;
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni || clear) begin
+      used_q     <= '0;
+      full_q     <= 1'b0;
+      inserted_q <= 1'b0;
+    end else begin
+      if (candidate_q) used_q <= {used_q[MaxTopK-2:0], 1'b1};
+      inserted_q <= candidate_q;
+      if (inserted_q) full_q <= used_q[index_t'(sampling_i.top_k - 7'd1)];
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (inserted_q) threshold_q <= values_q[index_t'(sampling_i.top_k - 7'd1)];
+  end
+
+  // ------------------------------------------------------------------------- 4: the exponentials
+
+  // The list leaves entry by entry: the differences through a multiplier (both registers behind it
+  // are its own) and exp2_neg, the ids into a memory.
+  logic [31:0]           max_q;
+  index_t                last_index_q;           // entries less one
+  index_t                out_index_q, in_index_q;
+  logic [3:1]            exp_valid_q;
+  logic [DBits-1:0]      d1_q;
+  logic [TBits-1:0]      t2_q, t3_q;
+  logic                  e_valid;
+  logic [ExpFrac:0]      e;
+  logic [ZBits-1:0]      z_q;
+  logic [ExpFrac:0]      e_mem  [MaxTopK];
+  logic [16:0]           id_mem [MaxTopK];
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) exp_valid_q <= '0;
+    else         exp_valid_q <= {exp_valid_q[2:1], shift};
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (state_q == StFirst) begin
+      max_q       <= values_q[0];
+      out_index_q <= '0;
+      in_index_q  <= '0;
+      z_q         <= '0;
+    end
+    if (shift) begin
+      d1_q                <= DBits'(max_q - values_q[0]);
+      id_mem[out_index_q] <= ids_q[0][16:0];
+      out_index_q         <= out_index_q + 1'b1;
+    end
+    if (exp_valid_q[1]) begin
+      t2_q <= TBits'(((DBits+24)'(d1_q) * (DBits+24)'(sampling_i.inv_t)) >> RowFrac);
+    end
+    if (exp_valid_q[2]) t3_q <= t2_q;
+    if (e_valid) begin
+      e_mem[in_index_q] <= e;
+      in_index_q        <= in_index_q + 1'b1;
+      z_q               <= z_q + ZBits'(e);
+    end
+  end
+
+  exp2_neg #(
+    .Width(1),
+    .TBits(TBits)
+  ) u_exp2_neg (
+    .clk_i,
+    .rst_ni,
+    .in_valid_i  (exp_valid_q[3]),
+    .in_t_i      (t3_q),
+    .out_valid_o (e_valid),
+    .out_e_o     (e)
+  );
+
+  // ------------------------------------------------------------------------ 5: the random target
+
+  function automatic logic [63:0] xorshift64(logic [63:0] x);
+    x = x ^ (x << 13);
+    x = x ^ (x >> 7);
+    return x ^ (x << 17);
+  endfunction
+
+  logic [63:0]         random_q;
+  logic [1:0]          draw_q;                   // StDraw: step, multiply, take
+  logic [ZBits-1:0]    target_q;
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) draw_q <= '0;
+    else         draw_q <= state_q == StDraw ? draw_q + 1'b1 : '0;
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (start_i) random_q <= sampling_i.seed;
+    else if (state_q == StDraw && draw_q == 2'd0) random_q <= xorshift64(random_q);
+    if (state_q == StDraw && draw_q == 2'd1) begin
+      target_q <= ZBits'(((32+ZBits)'(random_q[63:32]) * (32+ZBits)'(z_q)) >> 32);
+    end
+  end
+
+  // -------------------------------------------------------------- 6: down the list to the target
+
+  index_t           scan_index_q;
+  logic             scan_valid_q;
+  logic [ExpFrac:0] scan_e_q;
+  logic [16:0]      scan_id_q;
+  logic [ZBits-1:0] left_q;                      // target less the sum so far
+  logic [ZBits:0]   left;                        // less this one; negative: it is the one
+  logic             hit;
+
+  assign left = {1'b0, left_q} - (ZBits+1)'(scan_e_q);
+  assign hit  = scan_valid_q && left[ZBits];
+
+  always_ff @(posedge clk_i) begin
+    scan_valid_q <= state_q == StScan && !hit;
+    if (state_q == StDraw) begin
+      scan_index_q <= '0;
+      left_q       <= target_q;
+    end
+    if (state_q == StScan) begin
+      scan_e_q     <= e_mem[scan_index_q];
+      scan_id_q    <= id_mem[scan_index_q];
+      scan_index_q <= scan_index_q + 1'b1;
+      if (scan_valid_q) left_q <= left[ZBits-1:0];
+    end
+  end
+
+  // ------------------------------------------------------------------------------------- control
+
+  logic [16:0] choice_id_q;
+
+  always_comb begin
+    state_d = state_q;
+    shift   = 1'b0;
+    clear   = 1'b0;
+    unique case (state_q)
+      StCollect: if (group_done && group_last_q) state_d = StInsert;
+      StInsert:  state_d = StFirst;
+      StFirst: begin
+        clear   = 1'b1;                          // only full_q and used_q: the entries stay
+        state_d = sampling_i.top_k == 7'd1 ? StChoice : StExp;
+      end
+      StExp: begin
+        shift = 1'b1;
+        if (out_index_q == last_index_q) state_d = StSum;
+      end
+      StSum:    if (e_valid && in_index_q == last_index_q) state_d = StDraw;
+      StDraw:   if (draw_q == 2'd2) state_d = StScan;
+      StScan:   if (hit) state_d = StChoice;
+      StChoice: if (choice_ready_i) state_d = StCollect;
+      default:  state_d = StCollect;
+    endcase
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) state_q <= StCollect;
+    else         state_q <= state_d;
+  end
+
+  // Entries that count, less one: top_k, or all there are.
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni || state_q == StChoice) last_index_q <= '1;
+    else if (candidate_q && !used_q[MaxTopK-1] && !used_q[index_t'(sampling_i.top_k - 7'd1)]) begin
+      last_index_q <= last_index_q + 1'b1;
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (state_q == StFirst)       choice_id_q <= ids_q[0][16:0];
+    if (state_q == StScan && hit) choice_id_q <= scan_id_q;
+  end
+
+  assign choice_valid_o = state_q == StChoice;
+  assign choice_id_o    = choice_id_q;
+
+  // ---------------------------------------------------------------------------------- assertions
+
+`ifndef SYNTHESIS
+  assert property (@(posedge clk_i) disable iff (!rst_ni)
+      lg_valid_i |-> sampling_i.top_k >= 7'd1 && sampling_i.top_k <= 7'(MaxTopK))
+    else $error("%m: top_k = %0d must be 1 to %0d", sampling_i.top_k, MaxTopK);
+
+  assert property (@(posedge clk_i) disable iff (!rst_ni) state_q == StDraw |-> random_q != '0)
+    else $error("%m: the generator stands at 0, from where it never moves");
+
+  assert property (@(posedge clk_i) disable iff (!rst_ni)
+      choice_valid_o && !choice_ready_i |=> choice_valid_o && $stable(choice_id_o))
+    else $error("%m: a choice changed before it was taken");
+`endif
+
+endmodule

@@ -1,0 +1,452 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// softmax - exponentials of one head's scores, times the V scales, and the reciprocal of their sum
+//
+//   e[t] = exp(s[t] - max(s)),   p[t] = e[t] * v_scale[t],   inv_z = 1 / sum_t e[t],   0 <= t < len
+//
+// In      s, v_scale   len scores (Q14.16) and V scales, Segments a cycle, t ascending, lanes
+//                      beyond len ignored; rigid. With every group: len; bank, which goes along
+// Out     p            ceil(len/64) blocks of 64, Q2.28, zero beyond len, with tile number and
+//                      bank; valid/ready
+//         inv_z        a scale, with its bank; pulses before the last block is offered
+//         scores_free  a whole head's scores may come
+// Rounds  half up: d * log2(e) to 16 fraction bits, exp2_neg's own, p to 28 fraction bits, 1/z to
+//         12 bits. p saturates to a row's range, counted
+// Timing  9 + ceil(log4 Segments) cycles from the last score to the first exponentials, ExpWidth a
+//         cycle; 5 more to the queue. From memory to queue nothing stalls: a group is read when the
+//         queue has room for it. The next head's scores may come when this one's are read; its
+//         exponentials wait until this one's last block is taken
+// Keeps   MaxCtx scores and scales; ExpWidth sums; a queue of 16 groups; two blocks
+// Golden  golden/softmax.c: softmax() without its block_quant - equal bit for bit
+module softmax
+  import gpt2_pkg::*;
+#(
+  parameter int unsigned Segments = 16,
+  parameter int unsigned MaxCtx   = 1024,
+  parameter int unsigned ExpWidth = Segments       // exponentials a cycle, a power of two
+) (
+  input  logic                      clk_i,
+  input  logic                      rst_ni,
+
+  input  logic                      in_valid_i,
+  input  logic                      in_first_i,
+  input  logic                      in_last_i,
+  input  logic                      in_bank_i,
+  input  logic [10:0]               in_len_i,
+  input  logic [Segments-1:0][31:0] in_scores_i,
+  input  logic [Segments-1:0][15:0] in_scales_i,
+  output logic                      scores_free_o,
+
+  output logic                      blk_valid_o,
+  input  logic                      blk_ready_i,
+  output logic                      blk_bank_o,
+  output logic [3:0]                blk_tile_o,
+  output logic [HeadDim-1:0][31:0]  blk_rows_o,
+
+  output logic                      inv_z_valid_o,
+  output logic                      inv_z_bank_o,
+  output scale_t                    inv_z_o,
+
+  output logic [6:0]                sat_o
+);
+
+  localparam int unsigned LogS     = $clog2(Segments);
+  localparam int unsigned LogE     = $clog2(ExpWidth);
+  localparam int unsigned Words    = MaxCtx / Segments;         // of the score memory
+  localparam int unsigned WordBits = (Words > 1) ? $clog2(Words) : 1;
+  localparam int unsigned StepBits = 10 - LogE;                 // a step: ExpWidth positions
+  localparam int unsigned TileLog  = 6 - LogE;                  // a tile is 2^TileLog steps
+  localparam int unsigned QueueLog = 4;
+
+  localparam logic [31:0] Log2E  = 32'd94548;                   // round(log2(e) * 2^16)
+  localparam logic [31:0] Lowest = 32'h8000_0000;
+  localparam logic [31:0] Gone   = 32'h003f_ffff;               // a t whose exponential is 0
+
+  typedef logic [StepBits-1:0] step_idx_t;
+
+  // The word that holds a step's scores, and its first lane there.
+  function automatic logic [WordBits-1:0] word_of(step_idx_t step);
+    return WordBits'(step >> (LogS - LogE));
+  endfunction
+
+  function automatic int unsigned lane_of(step_idx_t step);
+    return (32'(step) & (Segments / ExpWidth - 1)) << LogE;
+  endfunction
+
+  // ----------------------------------------------------------------------- scores in, lane by lane
+
+  logic [Segments-1:0][31:0] scores_mem [Words];
+  logic [Segments-1:0][15:0] scales_mem [Words];
+
+  logic [WordBits-1:0]       in_word, in_word_q;
+  logic [Segments-1:0][31:0] lane_max_q;           // of lane s so far
+  logic                      in_last_q;
+  logic [10:0]               len_q;
+  logic                      bank_q;
+  step_idx_t                 last_step_q;          // the last one of the last tile
+  logic                      free_q;
+
+  assign in_word = in_first_i ? '0 : in_word_q;
+
+  always_ff @(posedge clk_i) begin
+    if (in_valid_i) begin
+      in_word_q           <= in_word + 1'b1;
+      scores_mem[in_word] <= in_scores_i;
+      scales_mem[in_word] <= in_scales_i;
+      len_q               <= in_len_i;
+      bank_q              <= in_bank_i;
+      last_step_q         <= step_idx_t'(((((32'(in_len_i) - 1) >> 6) + 1) << TileLog) - 1);
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (in_valid_i) begin
+      for (int s = 0; s < int'(Segments); s++) begin
+        if (in_first_i ||
+            (((32'(in_word) << LogS) + 32'(s) < 32'(in_len_i)) &&
+             $signed(in_scores_i[s]) > $signed(lane_max_q[s]))) begin
+          lane_max_q[s] <= (32'(s) < 32'(in_len_i)) ? in_scores_i[s] : Lowest;
+        end
+      end
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) in_last_q <= 1'b0;
+    else         in_last_q <= in_valid_i && in_last_i;
+  end
+
+  // --------------------------------------------------------------------------------- their maximum
+
+  logic        max_valid;
+  logic [31:0] max;                                // holds until the next head's
+
+  max_tree #(.Width(Segments)) u_max_tree (
+    .clk_i, .rst_ni,
+    .in_valid_i(in_last_q), .in_x_i(lane_max_q), .out_valid_o(max_valid), .out_max_o(max)
+  );
+
+  // ------------------------------------------------------- 0: steps enter while the queue has room
+
+  logic                busy_q;                     // from first step to last block's handover
+  logic                waiting_q;                  // scores are complete, the head before is not
+  logic                reading_q;
+  step_idx_t           step, step_q;
+  logic [QueueLog:0]   under_way_q;                // groups between memory and queue, and in it
+  logic [3:0]          run_last_tile_q;            // of the blocks that come out
+  logic                run_bank_q;
+  logic                start, issue, pop, finished;
+
+  assign start = (max_valid || waiting_q) && !busy_q;
+  assign issue = start || (reading_q && !under_way_q[QueueLog]);
+  assign step  = start ? '0 : step_q;
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      busy_q      <= 1'b0;
+      waiting_q   <= 1'b0;
+      reading_q   <= 1'b0;
+      under_way_q <= '0;
+    end else begin
+      busy_q      <= start || (busy_q && !finished);
+      waiting_q   <= (max_valid || waiting_q) && !start;
+      if (issue) reading_q <= step != last_step_q;
+      under_way_q <= under_way_q + (QueueLog+1)'(issue) - (QueueLog+1)'(pop);
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (issue) step_q <= step + 1'b1;
+    if (start) begin
+      run_last_tile_q <= 4'(last_step_q >> TileLog);
+      run_bank_q      <= bank_q;
+    end
+  end
+
+  // ------------------------------------------------------------------------------- 1: scores, read
+
+  logic [7:1]                valid_q;
+  logic [Segments-1:0][31:0] score1_q;
+  step_idx_t                 step1_q;
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) valid_q <= '0;
+    else         valid_q <= {valid_q[6:1], issue};
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (issue) begin
+      score1_q <= scores_mem[word_of(step)];
+      step1_q  <= step;
+    end
+  end
+
+  // -------------------------------------------------------------------- 2: distance to the maximum
+
+  logic [ExpWidth-1:0][31:0] d2_q;
+  logic [ExpWidth-1:0]       within2_q;            // t < len
+
+  always_ff @(posedge clk_i) begin
+    if (valid_q[1]) begin
+      for (int i = 0; i < int'(ExpWidth); i++) begin
+        d2_q[i]      <= max - score1_q[lane_of(step1_q) + i];
+        within2_q[i] <= (32'(step1_q) << LogE) + 32'(i) < 32'(len_q);
+      end
+    end
+  end
+
+  // ------------------------------------------------------------------------------ 3: times log2(e)
+
+  logic [ExpWidth-1:0][63:0] product3_q;           // 38 bits
+  logic [ExpWidth-1:0]       gone3_q;              // beyond len, or d >= 32
+
+  always_ff @(posedge clk_i) begin
+    if (valid_q[2]) begin
+      for (int i = 0; i < int'(ExpWidth); i++) begin
+        product3_q[i] <= 64'(d2_q[i][20:0]) * 64'(Log2E);
+        gone3_q[i]    <= !within2_q[i] || d2_q[i][31:21] != 0;
+      end
+    end
+  end
+
+  // ------------------------------------------------------------------------------------ 4: rounded
+
+  logic [ExpWidth-1:0][31:0] t4_q;                 // 22 bits, 16 of them fraction
+
+  always_ff @(posedge clk_i) begin
+    if (valid_q[3]) begin
+      for (int i = 0; i < int'(ExpWidth); i++) begin
+        t4_q[i] <= gone3_q[i] ? Gone : 32'((product3_q[i] + 64'h8000) >> 16);
+      end
+    end
+  end
+
+  // -------------------------------------------------------- 5 to 8: exponentials, and their scales
+
+  logic                           valid8;
+  logic [ExpWidth-1:0][ExpFrac:0] e8;
+
+  exp2_neg #(.Width(ExpWidth), .TBits(32)) u_exp2_neg (
+    .clk_i, .rst_ni, .in_valid_i(valid_q[4]), .in_t_i(t4_q), .out_valid_o(valid8), .out_e_o(e8)
+  );
+
+  // The scales are read by a counter of their own, just in time.
+  step_idx_t                 scale_step_q, step7_q;
+  logic                      scale_last, last7_q, first8_q, last8_q;
+  logic [Segments-1:0][15:0] scale7_q;
+  logic [ExpWidth-1:0][15:0] scale8_q;
+
+  assign scale_last = valid_q[6] && scale_step_q == last_step_q;
+
+  always_ff @(posedge clk_i) begin
+    if (start) scale_step_q <= '0;
+    else if (valid_q[6]) scale_step_q <= scale_step_q + 1'b1;
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (valid_q[6]) begin
+      scale7_q <= scales_mem[word_of(scale_step_q)];
+      step7_q  <= scale_step_q;
+      last7_q  <= scale_last;
+    end
+    if (valid_q[7]) begin
+      scale8_q <= scale7_q[lane_of(step7_q) +: ExpWidth];
+      first8_q <= step7_q == 0;
+      last8_q  <= last7_q;
+    end
+  end
+
+  // With the last scale the memory is read.
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) free_q <= 1'b1;
+    else         free_q <= (free_q || scale_last) && !in_valid_i;
+  end
+
+  assign scores_free_o = free_q && !in_valid_i;
+
+  // ----------------------------------------------------------------- 9: times the scale's mantissa
+
+  logic                      valid9_q, valid10_q, valid11_q;
+  logic [ExpWidth-1:0][63:0] product9_q;           // 35 bits
+  logic [ExpWidth-1:0][7:0]  shift9_q;
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) {valid9_q, valid10_q, valid11_q} <= '0;
+    else         {valid9_q, valid10_q, valid11_q} <= {valid8, valid9_q, valid10_q};
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (valid8) begin
+      for (int i = 0; i < int'(ExpWidth); i++) begin
+        product9_q[i] <= 64'(e8[i]) * 64'({1'b1, scale8_q[i][10:0]});
+        shift9_q[i]   <= 8'd31 - 8'(scale8_q[i][15:11]);
+      end
+    end
+  end
+
+  // --------------------------------------------- 10: to 28 fraction bits and one more, 11: rounded
+
+  // p = e * 2^-22 * mantissa * 2^(exponent - 35): product * 4 / 2^(31 - exponent)
+  logic [ExpWidth-1:0][63:0] shifted10_q;          // 38 bits
+  logic [ExpWidth-1:0][31:0] row11_q;
+  logic [ExpWidth-1:0]       sat11_q;
+
+  always_ff @(posedge clk_i) begin
+    if (valid9_q) begin
+      for (int i = 0; i < int'(ExpWidth); i++) begin
+        shifted10_q[i] <= (product9_q[i] << 3) >> shift9_q[i][4:0];
+      end
+    end
+    if (valid10_q) begin
+      for (int i = 0; i < int'(ExpWidth); i++) begin
+        // rounded half up, (x + 1) / 2 is above the largest row if x is above twice that
+        sat11_q[i] <= shifted10_q[i] > 64'(RowMax) * 2;
+        row11_q[i] <= (shifted10_q[i] > 64'(RowMax) * 2) ? 32'(RowMax)
+                                                         : 32'((shifted10_q[i] + 64'd1) >> 1);
+      end
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) sat_o <= '0;
+    else         sat_o <= valid11_q ? 7'($countones(sat11_q)) : '0;
+  end
+
+  // ------------------------------------------------------------------- queue of groups, and blocks
+
+  logic [ExpWidth-1:0][31:0] queue_mem [2**QueueLog];
+  logic [QueueLog:0]         push_q, pop_q;        // numbers of the next groups in and out
+  step_idx_t                 out_step_q;
+  logic                      tile_ends, collect_valid, collect_ready;
+  logic [3:0]                blk_spare;
+  logic                      blk_last, z_done_q;
+
+  assign tile_ends = ((32'(out_step_q) + 1) & ((1 << TileLog) - 1)) == 0;
+  assign pop       = push_q != pop_q && !(tile_ends && collect_valid && !collect_ready);
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      push_q <= '0;
+      pop_q  <= '0;
+    end else begin
+      if (valid11_q) push_q <= push_q + 1'b1;
+      if (pop)       pop_q  <= pop_q + 1'b1;
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (valid11_q) queue_mem[push_q[QueueLog-1:0]] <= row11_q;
+    if (start)     out_step_q <= '0;
+    else if (pop)  out_step_q <= out_step_q + 1'b1;
+  end
+
+  row_collect #(.Segments(ExpWidth)) u_row_collect (
+    .clk_i, .rst_ni,
+    .in_valid_i(pop), .in_slot_i(8'(32'(out_step_q) >> TileLog)),
+    .in_rows_i(queue_mem[pop_q[QueueLog-1:0]]),
+    .blk_valid_o(collect_valid), .blk_ready_i(collect_ready),
+    .blk_slot_o({blk_spare, blk_tile_o}), .blk_rows_o
+  );
+
+  // The last block waits for 1/z.
+  assign blk_last      = blk_tile_o == run_last_tile_q;
+  assign blk_valid_o   = collect_valid && (!blk_last || z_done_q);
+  assign collect_ready = blk_ready_i   && (!blk_last || z_done_q);
+  assign blk_bank_o    = run_bank_q;
+  assign finished      = blk_valid_o && blk_ready_i && blk_last;
+
+  logic unused_spare;
+  assign unused_spare = ^blk_spare;
+
+  // --------------------------------------------------------------------- the total of exponentials
+
+  // A sum per lane; behind the last step they are folded in place: pairs, LogE times.
+  // exp(0) is 2^22 - 31, so that 1024 of them stay below 2^32.
+  logic [ExpWidth-1:0][31:0] z_q;
+  logic [3:0]                folds_q;              // folds still to do
+  logic                      z_valid_q;            // z_q[0] is the total
+
+  always_ff @(posedge clk_i) begin
+    if (valid8) begin
+      for (int i = 0; i < int'(ExpWidth); i++) z_q[i] <= (first8_q ? '0 : z_q[i]) + 32'(e8[i]);
+    end else if (folds_q != 0) begin
+      for (int i = 0; i < int'(ExpWidth) / 2; i++) z_q[i] <= z_q[2*i] + z_q[2*i+1];
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      folds_q   <= '0;
+      z_valid_q <= 1'b0;
+    end else begin
+      if (valid8 && last8_q) folds_q <= 4'(LogE);
+      else if (folds_q != 0) folds_q <= folds_q - 1'b1;
+      z_valid_q <= (LogE == 0) ? valid8 && last8_q : folds_q == 4'd1;
+    end
+  end
+
+  // -------------------------------------------------------------------------------- its reciprocal
+
+  // z = m * 2^(length - 16), m in [2^15, 2^16): 1/m = r * 2^-31
+  logic        length_valid_q, m_valid_q, r_valid;
+  logic [5:0]  length_q;
+  logic [15:0] m_q;
+  logic [16:0] r;
+  logic [11:0] r_rounded;                          // 2048 .. 4096; 0 is 4096, which is 2048 * 2
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) {length_valid_q, m_valid_q, inv_z_valid_o, z_done_q} <= '0;
+    else begin
+      length_valid_q <= z_valid_q;
+      m_valid_q      <= length_valid_q;
+      inv_z_valid_o  <= r_valid;
+      z_done_q       <= (z_done_q || inv_z_valid_o) && !start;
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (z_valid_q)      length_q <= 6'(bit_length(64'(z_q[0])));
+    if (length_valid_q) m_q      <= 16'(z_q[0] >> (length_q - 6'd16));
+  end
+
+  reciprocal u_reciprocal (
+    .clk_i, .rst_ni, .in_valid_i(m_valid_q), .in_x_i(m_q), .out_valid_o(r_valid), .out_r_o(r)
+  );
+
+  assign r_rounded = 12'((r + 17'd8) >> 4);
+
+  always_ff @(posedge clk_i) begin
+    if (r_valid) begin
+      inv_z_o <= {5'(6'd46 + 6'(!r_rounded[11]) - length_q), r_rounded[10:0]};
+    end
+  end
+
+  assign inv_z_bank_o = run_bank_q;
+
+  // ------------------------------------------------------------------------------------ assertions
+
+`ifndef SYNTHESIS
+  if (2**LogS != Segments || 2**LogE != ExpWidth || ExpWidth > Segments || Segments > HeadDim)
+  begin : gen_check_width
+    $fatal(1, "%m: ExpWidth = %0d, Segments = %0d must be powers of two, 1 to Segments, 1 to 64",
+           ExpWidth, Segments);
+  end
+  if (MaxCtx % HeadDim != 0 || MaxCtx == 0 || MaxCtx > 1024) begin : gen_check_ctx
+    $fatal(1, "%m: MaxCtx = %0d must be a multiple of 64 up to 1024", MaxCtx);
+  end
+
+  assert property (@(posedge clk_i) disable iff (!rst_ni) in_valid_i && in_first_i |-> free_q)
+    else $error("%m: a score arrived while the last head's scores were still needed");
+  assert property (@(posedge clk_i) disable iff (!rst_ni)
+      in_valid_i |-> in_len_i != 0 && in_len_i <= 11'(MaxCtx))
+    else $error("%m: a head has no scores or more than MaxCtx");
+  assert property (@(posedge clk_i) disable iff (!rst_ni) valid11_q |-> push_q - pop_q != 5'd16)
+    else $error("%m: the queue of groups overflowed");
+  assert property (@(posedge clk_i) disable iff (!rst_ni) folds_q != 0 |-> !valid8)
+    else $error("%m: the next head's exponentials came before this one's total was ready");
+  assert property (@(posedge clk_i) disable iff (!rst_ni)
+      blk_valid_o && !blk_ready_i |=> blk_valid_o && $stable(blk_tile_o) && $stable(blk_rows_o))
+    else $error("%m: a block that was not taken changed");
+`endif
+
+endmodule

@@ -1,0 +1,503 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim.h"
+
+#include <dlfcn.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "gpt2_pkg.h"
+#include "verilated_block.h"
+
+enum {
+  PATIENCE = 1000000,        // cycles without any transfer or event
+  BURSTS = 256,              // requests that may wait; more are not taken
+  WRITES = 64,
+  PREFETCH = 6,              // beats ahead of the one handed over
+};
+
+// gpt2_top's ports where C looks at them: bytes for single bits, words otherwise.
+#define BIT_PORTS(P)                                                                                                   \
+  P(clk_i) P(rst_ni) P(start_i) P(stop_en_i) P(all_heads_i) P(prompt_valid_i) P(prompt_ready_o) P(prompt_last_i)       \
+  P(tok_valid_o) P(tok_ready_i) P(lg_valid_o) P(lg_ready_i) P(lg_last_o) P(step_start_o) P(step_head_o)                \
+  P(step_recomputed_o) P(step_end_o) P(rd_req_valid_o) P(rd_req_ready_i) P(rd_rsp_valid_i) P(rd_rsp_ready_o)           \
+  P(wr_valid_o) P(wr_ready_i) P(wr_ack_i) P(mon_valid_o) P(busy_o) P(done_o) P(error_o) P(rd_req_len_o)
+#define WORD_PORTS(P)                                                                                                  \
+  P(cfg_i) P(sampling_i) P(max_new_i) P(stop_id_i) P(prompt_id_i) P(tok_id_o) P(lg_base_id_o) P(lg_rows_o)             \
+  P(step_id_o) P(step_choice_o) P(rd_req_addr_o) P(rd_rsp_data_i) P(wr_addr_o) P(wr_data_o) P(mon_tag_o) P(mon_rows_o) \
+  P(sat_o)
+#define BIT_MEMBER(name) uint8_t *name;
+#define WORD_MEMBER(name) uint32_t *name;
+struct ports {
+  BIT_PORTS(BIT_MEMBER)
+  WORD_PORTS(WORD_MEMBER)
+  uint16_t *step_position_o;
+  uint8_t *wr_strb_o, *lg_mask_o;
+};
+
+struct burst {
+  const uint8_t *next, *end;
+  uint64_t ready;            // the cycle from which on it is answered
+};
+
+struct write {
+  uint64_t ready;
+  uint32_t addr;
+  uint8_t *data, *strobe;    // lanes bytes, lanes / 8 bytes
+};
+
+struct sim {
+  const struct image *image;
+  const struct image_header *header;
+  uint32_t lanes, segments;
+  void *library;
+  const struct verilated_block *code;
+  void *instance;
+  struct ports p;
+  bool failed;
+
+  struct sim_memory memory;
+  uint64_t rng, stall_below;               // a draw below it is a stall
+  double credit;                           // beats that may be answered now
+  uint8_t *kv;
+  uint64_t kv_beats;
+  struct burst bursts[BURSTS];
+  unsigned burst_first, burst_count;
+  struct write writes[WRITES];
+  unsigned write_first, write_count;
+  uint8_t *write_bytes;
+
+  uint64_t cycle, start;                   // since the beginning; when the run started
+  uint64_t beats_read, beats_written;
+  int32_t hidden[MAX_WIDTH];
+  int32_t *logits;
+};
+
+// ------------------------------------------------------------------------------------------------------------- memory
+
+int sim_memory_parse(struct sim_memory *memory, const char *text, struct err *err) {
+  struct sim_memory m = *memory;
+  for (const char *at = text; *at;) {
+    const size_t n = strcspn(at, ",");
+    char item[64], *end;
+    if (n >= sizeof item) return err_set(err, "memory setting '%s': too long", text);
+    memcpy(item, at, n);
+    item[n] = 0;
+    char *value = strchr(item, '=');
+    if (!value || !value[1]) return err_set(err, "memory setting '%s': expected name=value", item);
+    *value++ = 0;
+    const double x = strtod(value, &end);
+    if (*end) return err_set(err, "memory setting %s=%s: not a number", item, value);
+    if (!strcmp(item, "latency")) {
+      if (!(x >= 1 && x <= 100000 && x == (unsigned)x))
+        return err_set(err, "memory setting latency=%s: 1 to 100000 cycles", value);
+      m.latency = (unsigned)x;
+    } else if (!strcmp(item, "beats")) {
+      if (!(x >= 0.001 && x <= 1)) return err_set(err, "memory setting beats=%s: 0.001 to 1 beats a cycle", value);
+      m.beats = x;
+    } else if (!strcmp(item, "stall")) {
+      if (!(x >= 0 && x <= 0.95)) return err_set(err, "memory setting stall=%s: a probability, 0 to 0.95", value);
+      m.stall = x;
+    } else if (!strcmp(item, "seed")) {
+      m.seed = strtoull(value, &end, 10);
+      if (*end) return err_set(err, "memory setting seed=%s: not a whole number", value);
+    } else {
+      return err_set(err, "memory setting '%s': known are latency, beats, stall and seed", item);
+    }
+    at += n;
+    if (*at) at++;
+  }
+  *memory = m;
+  return 0;
+}
+
+void sim_memory_print(char text[static 96], const struct sim_memory *m) {
+  snprintf(text, 96, "latency=%u,beats=%.6g,stall=%.6g", m->latency, m->beats, m->stall);
+}
+
+static uint64_t next_random(struct sim *s) {
+  s->rng ^= s->rng << 13;
+  s->rng ^= s->rng >> 7;
+  s->rng ^= s->rng << 17;
+  return s->rng;
+}
+
+static inline bool stalls(struct sim *s) { return s->stall_below && next_random(s) < s->stall_below; }
+
+// The bytes of n beats from addr, or NULL if they are not all in the image or all in the KV cache.
+static uint8_t *memory_at(const struct sim *s, uint32_t addr, uint32_t n) {
+  const uint64_t image_beats = s->header->n_beats;
+  if ((uint64_t)addr + n <= image_beats)
+    return (uint8_t *)(uintptr_t)s->image->beats + (size_t)addr * s->lanes;
+  if (addr >= image_beats && addr + (uint64_t)n <= image_beats + s->kv_beats)
+    return s->kv + (size_t)(addr - image_beats) * s->lanes;
+  return NULL;
+}
+
+static void memory_write(struct sim *s, const struct write *w) {
+  uint8_t *to = memory_at(s, w->addr, 1);
+  for (uint32_t i = 0; i < s->lanes; i++)
+    if (w->strobe[i / 8] >> i % 8 & 1) to[i] = w->data[i];
+}
+
+// Before the clock edge: sets what the memory answers in this cycle.
+static inline void memory_drive(struct sim *s) {
+  struct ports *p = &s->p;
+  s->credit += s->memory.beats;
+  if (s->credit > 1.5) s->credit = 1.5;
+  const bool stall = stalls(s);
+  *p->rd_req_ready_i = s->burst_count < BURSTS && !stall;
+  *p->wr_ready_i = s->write_count < WRITES && !stall;
+  *p->wr_ack_i = 0;
+  if (s->write_count && s->writes[s->write_first].ready <= s->cycle && !stall) {
+    memory_write(s, &s->writes[s->write_first]);
+    s->write_first = (s->write_first + 1) % WRITES;
+    s->write_count--;
+    *p->wr_ack_i = 1;
+  }
+  *p->rd_rsp_valid_i = 0;
+  if (s->burst_count == 0 || s->credit < 1) return;
+  struct burst *b = &s->bursts[s->burst_first];
+  if (b->ready > s->cycle || stalls(s)) return;
+  memcpy(p->rd_rsp_data_i, b->next, s->lanes);
+  for (uint32_t i = 0; i < s->lanes; i += 64) __builtin_prefetch(b->next + PREFETCH * s->lanes + i);
+  *p->rd_rsp_valid_i = 1;
+}
+
+// With settled outputs, before the clock edge: takes what the hardware hands over. Returns whether anything moved, or -1.
+static inline int memory_take(struct sim *s, struct err *err) {
+  struct ports *p = &s->p;
+  int moved = 0;
+  if (*p->rd_rsp_valid_i && *p->rd_rsp_ready_o) {
+    struct burst *b = &s->bursts[s->burst_first];
+    s->credit -= 1;
+    s->beats_read++;
+    moved = 1;
+    if ((b->next += s->lanes) == b->end) {
+      s->burst_first = (s->burst_first + 1) % BURSTS;
+      s->burst_count--;
+    }
+  }
+  if (*p->rd_req_valid_o && *p->rd_req_ready_i) {
+    const uint32_t addr = *p->rd_req_addr_o, n = *p->rd_req_len_o;
+    const uint8_t *from = memory_at(s, addr, n);
+    if (!from || n == 0)
+      return err_set(err, "cycle %llu: the hardware reads %u beats from beat %u, outside the image (%llu beats) and the "
+                          "KV cache (%llu behind it)", (unsigned long long)s->cycle, n, addr,
+                     (unsigned long long)s->header->n_beats, (unsigned long long)s->kv_beats);
+    struct burst *b = &s->bursts[(s->burst_first + s->burst_count++) % BURSTS];
+    *b = (struct burst){.next = from, .end = from + (size_t)n * s->lanes, .ready = s->cycle + s->memory.latency};
+    moved = 1;
+  }
+  if (*p->wr_valid_o && *p->wr_ready_i) {
+    const uint32_t addr = *p->wr_addr_o;
+    if (addr < s->header->n_beats || !memory_at(s, addr, 1))
+      return err_set(err, "cycle %llu: the hardware writes to beat %u, which is not in the KV cache (%llu beats from %llu)",
+                     (unsigned long long)s->cycle, addr, (unsigned long long)s->kv_beats,
+                     (unsigned long long)s->header->n_beats);
+    struct write *w = &s->writes[(s->write_first + s->write_count++) % WRITES];
+    w->addr = addr;
+    w->ready = s->cycle + s->memory.latency;
+    if (s->stall_below) w->ready += next_random(s) % (3 * s->memory.latency + 1);
+    memcpy(w->data, p->wr_data_o, s->lanes);
+    memcpy(w->strobe, p->wr_strb_o, s->lanes / 8);
+    s->beats_written++;
+    moved = 1;
+  }
+  return moved;
+}
+
+// -------------------------------------------------------------------------------------------------------------- open
+
+static const char *const build_suffix[] = {"", "_check", "_trace"};
+
+// Finds the folder "build" that the running program is in: it holds sim/, and the Makefile is beside it.
+static int build_folder(char path[static PATH_MAX], struct err *err) {
+  char name[PATH_MAX];
+  const ssize_t n = readlink("/proc/self/exe", path, PATH_MAX - 1);
+  if (n < 0) return err_set(err, "/proc/self/exe cannot be read: where the simulator stands is unknown");
+  path[n] = 0;
+  for (char *slash; (slash = strrchr(path, '/')) && slash != path;) {
+    *slash = 0;
+    if (snprintf(name, sizeof name, "%s/../rtl/gpt2_top.sv", path) < PATH_MAX && !access(name, R_OK)) return 0;
+  }
+  return err_set(err, "the project's folder is not above the running program: run build/gpt2rtl where make put it");
+}
+
+static int library_path(char path[static PATH_MAX], uint32_t lanes, enum sim_build build, struct err *err) {
+  char folder[PATH_MAX], command[3 * PATH_MAX];
+  if (build_folder(folder, err)) return -1;
+  if (snprintf(path, PATH_MAX, "%s/sim/gpt2_top_%u%s.so", folder, lanes, build_suffix[build]) >= PATH_MAX)
+    return err_set(err, "%s: path too long", folder);
+  if (!access(path, R_OK)) return 0;
+  fprintf(stderr, "gpt2rtl: building the simulator for %u lanes%s (once; a minute or two)\n", lanes,
+          build == SIM_TRACE ? " with waveforms" : build == SIM_CHECK ? " with assertions" : "");
+  snprintf(command, sizeof command, "unset MAKEFLAGS MAKELEVEL; make -s -C '%s/..' 'build/sim/gpt2_top_%u%s.so' >&2",
+           folder, lanes, build_suffix[build]);
+  if (system(command)) return err_set(err, "%s could not be built; see above, or run: %s", path, command);
+  return 0;
+}
+
+static int find_ports(struct sim *s, struct err *err) {
+  const struct verilated_port *ports;
+  const unsigned n = s->code->ports(s->instance, &ports);
+  const char *missing = NULL;
+  void *found;
+#define FIND(member)                                                                                                   \
+  found = NULL;                                                                                                        \
+  for (unsigned i = 0; i < n; i++)                                                                                     \
+    if (!strcmp(ports[i].name, #member)) found = ports[i].data;                                                        \
+  if (!found) missing = #member;                                                                                       \
+  s->p.member = found;
+  BIT_PORTS(FIND) WORD_PORTS(FIND) FIND(step_position_o) FIND(wr_strb_o) FIND(lg_mask_o)
+  return missing ? err_set(err, "the simulator for %u lanes has no port %s: run make", s->lanes, missing) : 0;
+}
+
+static int eval(struct sim *s, struct err *err) {
+  if (s->code->eval(s->instance) == 0) return 0;
+  s->failed = true;
+  return err_set(err, "cycle %llu: an assertion of the hardware failed (its message is on standard output)",
+                 (unsigned long long)s->cycle);
+}
+
+// Low half of a cycle: lets outputs follow inputs. High half: the rising edge.
+static inline int settle(struct sim *s, struct err *err) {
+  *s->p.clk_i = 0;
+  return eval(s, err);
+}
+static inline int edge(struct sim *s, struct err *err) {
+  *s->p.clk_i = 1;
+  s->cycle++;
+  return eval(s, err);
+}
+
+static void configure(struct sim *s) {
+  const struct image_header *h = s->header;
+  const struct pkg_config c = {
+    .n_layer = h->n_layer, .n_head = h->n_head, .n_ctx = h->n_ctx, .n_vocab = h->vocab_size, .inv_width = h->inv_width,
+    .eps_term = h->eps_term, .wpe_base = h->wpe_base, .wte_base = h->wte_base, .stream_base = h->stream_base,
+    .head_base = h->head_base, .kv_base = h->kv_base, .kv_stride = h->kv_stride, .kv_v_off = h->kv_v_off,
+  };
+  pkg_config_pack(s->p.cfg_i, &c);
+}
+
+static int open_library(struct sim *s, enum sim_build build, const char *trace, struct err *err) {
+  char path[PATH_MAX];
+  if (library_path(path, s->lanes, build, err)) return -1;
+  s->library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+  if (!s->library) return err_set(err, "%s", dlerror());
+  s->code = dlsym(s->library, "verilated_block");
+  if (!s->code) return err_set(err, "%s is not a simulator: run make", path);
+  s->instance = s->code->create(trace);
+  return find_ports(s, err);
+}
+
+int sim_open(struct sim **out, const struct image *image, const struct sim_memory *memory, enum sim_build build,
+             const char *trace, struct err *err) {
+  const struct image_header *h = &image->header;
+  *out = NULL;
+  if (h->n_head > MAX_HEADS || h->n_ctx > MAX_CTX)
+    return err_set(err, "the model has %u heads and %u positions; the hardware has room for %d and %d", h->n_head,
+                   h->n_ctx, MAX_HEADS, MAX_CTX);
+  if (h->kv_base + (uint64_t)h->n_layer * h->n_head * h->kv_stride > UINT32_MAX)
+    return err_set(err, "the image and its KV cache need more than 2^32 beats of %u bytes: use more lanes", h->lanes);
+  if (trace && build == SIM_TRACE) {
+    FILE *f = fopen(trace, "wb");
+    if (!f || fclose(f)) return err_set(err, "%s: cannot be written", trace);
+  }
+  struct sim *s = calloc(1, sizeof *s);
+  if (!s) return err_memory(err, "the simulator");
+  s->image = image;
+  s->header = h;
+  s->lanes = h->lanes;
+  s->segments = h->lanes / HEAD_DIM;
+  s->memory = *memory;
+  s->rng = sampling_seed(memory->seed);
+  s->stall_below = (uint64_t)(memory->stall * 18446744073709549568.0);
+  s->kv_beats = (uint64_t)h->n_layer * h->n_head * h->kv_stride;
+  s->kv = calloc(s->kv_beats, s->lanes);
+  s->logits = calloc(h->vocab_size + s->segments, sizeof *s->logits);
+  s->write_bytes = calloc(WRITES, s->lanes + s->lanes / 8);
+  if (!s->kv || !s->logits || !s->write_bytes) {
+    sim_close(s);
+    return err_memory(err, "the KV cache");
+  }
+  if (build == SIM_CHECK) memset(s->kv, 0xa5, s->kv_beats * s->lanes);   // what nobody wrote must not matter
+  for (unsigned i = 0; i < WRITES; i++) {
+    s->writes[i].data = s->write_bytes + (size_t)i * (s->lanes + s->lanes / 8);
+    s->writes[i].strobe = s->writes[i].data + s->lanes;
+  }
+  if (open_library(s, build, trace, err)) {
+    sim_close(s);
+    return -1;
+  }
+  configure(s);
+  *s->p.rst_ni = 0;
+  for (int i = 0; i < 4; i++) {
+    if (settle(s, err) || edge(s, err)) {
+      sim_close(s);
+      return -1;
+    }
+  }
+  *s->p.rst_ni = 1;
+  *out = s;
+  return 0;
+}
+
+void sim_close(struct sim *s) {
+  if (!s) return;
+  if (s->instance) s->code->destroy(s->instance);
+  if (s->library) dlclose(s->library);
+  free(s->kv);
+  free(s->logits);
+  free(s->write_bytes);
+  free(s);
+}
+
+uint64_t sim_cycles(const struct sim *s) { return s->cycle - s->start + 1; }
+
+// ---------------------------------------------------------------------------------------------------------------- run
+
+static int ended(struct err *err) {
+  if (err) err->text[0] = 0;
+  return -1;
+}
+
+// Rows of the residual as they are written: complete with the last group behind the embedding and behind each layer.
+static int take_rows(struct sim *s, const struct controller_run *run, struct err *err) {
+  struct pkg_tag tag;
+  pkg_tag_unpack(&tag, s->p.mon_tag_o);
+  if (tag.op == PKG_OP_POS) return 0;
+  const uint32_t from = (uint32_t)tag.group * s->segments;
+  if (from + s->segments > s->header->n_embd) {
+    const uint32_t width = s->header->n_embd;
+    return err_set(err, "cycle %llu: the hardware writes residual rows from %u, the width is %u",
+                   (unsigned long long)s->cycle, from, width);
+  }
+  memcpy(s->hidden + from, s->p.mon_rows_o, 4 * s->segments);
+  if (!tag.last || tag.op == PKG_OP_PROJ) return 0;
+  const int layer = tag.op == PKG_OP_TOKEN ? -1 : (int)tag.layer;
+  return run->hidden(run->ctx, layer, s->hidden) ? ended(err) : 0;
+}
+
+static int take_logits(struct sim *s, const struct controller_run *run, struct err *err) {
+  const uint32_t base = *s->p.lg_base_id_o;
+  uint64_t mask = 0;
+  memcpy(&mask, s->p.lg_mask_o, s->segments <= 8 ? 1 : s->segments / 8);
+  for (uint32_t i = 0; i < s->segments; i++) {
+    if (!(mask >> i & 1)) continue;
+    if (base + i >= s->header->vocab_size)
+      return err_set(err, "cycle %llu: the hardware gives a logit of id %u, the vocabulary has %u",
+                     (unsigned long long)s->cycle, base + i, s->header->vocab_size);
+    s->logits[base + i] = (int32_t)s->p.lg_rows_o[i];
+  }
+  if (!*s->p.lg_last_o) return 0;
+  return run->logits && run->logits(run->ctx, s->logits) ? ended(err) : 0;
+}
+
+static int stuck(const struct sim *s, struct err *err) {
+  const struct ports *p = &s->p;
+  return err_set(err, "the hardware made no progress for %d cycles (cycle %llu of the run; %u reads and %u writes wait; "
+                      "read request %d, write %d, token %d, logits %d)", PATIENCE, (unsigned long long)sim_cycles(s),
+                 s->burst_count, s->write_count, *p->rd_req_valid_o, *p->wr_valid_o, *p->tok_valid_o, *p->lg_valid_o);
+}
+
+static int hardware_error(const struct sim *s, struct err *err) {
+  static const char *const text[] = {"", "empty prompt", "prompt longer than the context", "id outside the vocabulary"};
+  const unsigned code = *s->p.error_o;
+  return err_set(err, "the hardware refuses the run: error %u, %s", code, code < 4 ? text[code] : "unknown");
+}
+
+// The run's events in this cycle, in the order in which the golden model reports them. 1: something happened.
+static int take_events(struct sim *s, const struct controller_run *run, struct controller_step *step, uint64_t *end,
+                       struct err *err) {
+  struct ports *p = &s->p;
+  int moved = 0;
+  if (*p->mon_valid_o && run->hidden && take_rows(s, run, err)) return -1;
+  if (*p->lg_valid_o && *p->lg_ready_i) {
+    moved = 1;
+    if (take_logits(s, run, err)) return -1;
+  }
+  if (*p->step_end_o) {
+    moved = 1;
+    *end = s->cycle + 1;
+    step->choice = step->head ? *p->step_choice_o : 0;
+    if (run->step && run->step(run->ctx, step)) return ended(err);
+  }
+  if (*p->tok_valid_o && *p->tok_ready_i) {
+    moved = 1;
+    if (run->token && run->token(run->ctx, *p->tok_id_o)) return ended(err);
+  }
+  if (*p->step_start_o) {
+    moved = 1;
+    *step = (struct controller_step){
+      .id = *p->step_id_o, .position = *p->step_position_o, .head = *p->step_head_o, .recomputed = *p->step_recomputed_o,
+    };
+  }
+  return moved;
+}
+
+static int run_cycles(struct sim *s, const struct controller_run *run, uint64_t *end, struct err *err) {
+  struct ports *p = &s->p;
+  struct controller_step step = {0};
+  uint64_t progress = s->cycle;
+  size_t fed = 0;
+
+  *p->start_i = 1;
+  for (;;) {
+    *p->prompt_valid_i = fed < run->n_prompt && !*p->start_i;
+    if (*p->prompt_valid_i) {
+      *p->prompt_id_i = run->prompt[fed];
+      *p->prompt_last_i = fed == run->n_prompt - 1;
+    }
+    memory_drive(s);
+    *p->tok_ready_i = !stalls(s);
+    *p->lg_ready_i = !stalls(s);
+    if (settle(s, err)) return -1;
+    const int moved = memory_take(s, err);
+    const int events = moved < 0 ? -1 : take_events(s, run, &step, end, err);
+    if (events < 0) return -1;
+    if (*p->prompt_valid_i && *p->prompt_ready_o) {
+      fed++;
+      progress = s->cycle;
+    }
+    if (moved || events) progress = s->cycle;
+    else if (s->cycle - progress > PATIENCE) return stuck(s, err);
+    if (*p->error_o && !*p->start_i) return hardware_error(s, err);
+    const bool done = *p->done_o;
+    if (edge(s, err)) return -1;
+    *p->start_i = 0;
+    if (done) return 0;
+  }
+}
+
+int sim_run(struct sim *s, const struct controller_run *run, struct sim_result *result, struct err *err) {
+  struct ports *p = &s->p;
+  memset(result, 0, sizeof *result);
+  if (s->failed) return err_set(err, "the simulator has failed before");
+  if (controller_check(run, s->header->n_ctx, s->header->vocab_size, err)) return -1;
+
+  const struct pkg_sampling sampling = {
+    .top_k = run->sampling.top_k, .inv_t = run->sampling.inv_t, .seed = run->sampling.state ? run->sampling.state : 1,
+  };
+  pkg_sampling_pack(p->sampling_i, &sampling);
+  *p->max_new_i = run->max_new;
+  *p->stop_en_i = run->stop_enabled;
+  *p->stop_id_i = run->stop_enabled ? run->stop_id : 0;
+  *p->all_heads_i = run->all_heads;
+
+  s->start = s->cycle;
+  uint64_t end = s->cycle;
+  const uint64_t read = s->beats_read, written = s->beats_written;
+  s->failed = true;
+  if (run_cycles(s, run, &end, err)) return -1;
+  s->failed = false;
+  *result = (struct sim_result){
+    .cycles = end - s->start, .beats_read = s->beats_read - read, .beats_written = s->beats_written - written,
+    .saturations = *p->sat_o,
+  };
+  return 0;
+}

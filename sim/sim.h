@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// sim - the simulation controller: gpt2_top on a memory with a latency, a bandwidth and stalls, behind plain C calls
+//
+// build/sim/gpt2_top_<lanes>.so is the Verilated hardware with room for every GPT-2; it is found beside the running
+// program and built by `make` if it is missing. The memory holds the image and behind it the KV cache:
+//
+//   reads   bursts are answered in order: a beat comes `latency` cycles after its request at the earliest, at most
+//           `beats` beats a cycle on average, and in each cycle with probability `stall` none
+//   writes  one a cycle, stalled alike; in memory, and acknowledged, after `latency` cycles. With stalls up to four times
+//           as many: who reads too early gets old bytes
+//   ids and logits that come out are stalled alike
+//
+// The result of a run does not depend on any of that, only its cycles do. Cycles are counted here, outside the hardware.
+#ifndef GPT2RTL_SIM_H
+#define GPT2RTL_SIM_H
+
+#include "controller.h"
+#include "err.h"
+#include "image.h"
+
+struct sim_memory {
+  unsigned latency;          // 1 .. 100000
+  double beats;              // 0.001 .. 1
+  double stall;              // 0 .. 0.95
+  uint64_t seed;             // of the stalls
+};
+#define SIM_MEMORY_DEFAULT ((struct sim_memory){.latency = 150, .beats = 1.0, .stall = 0.0, .seed = 1})
+
+// "latency=150,beats=1.0,stall=0.0", also "seed=1": what is not named stays as it is. Errors: unknown name, bad range.
+int sim_memory_parse(struct sim_memory *memory, const char *text, struct err *err);
+// The inverse, as --stats shows it.
+void sim_memory_print(char text[static 96], const struct sim_memory *memory);
+
+enum sim_build {
+  SIM_FAST,
+  SIM_CHECK,                 // the assertions of the RTL are on, registers without reset start at random: for tests
+  SIM_TRACE,                 // writes a waveform; four times as slow
+};
+
+struct sim;
+
+// The hardware in reset, with image (of 64, 128, ... lanes; it must outlive the simulator) in its memory. trace: the
+// waveform's file for SIM_TRACE, otherwise NULL. On success *sim is released by sim_close, which takes NULL too.
+// Errors: a model larger than the hardware's maxima; the build fails; out of memory; an unwritable trace.
+int sim_open(struct sim **sim, const struct image *image, const struct sim_memory *memory, enum sim_build build,
+             const char *trace, struct err *err);
+void sim_close(struct sim *sim);
+
+struct sim_result {
+  uint64_t cycles;           // of the run: from start to the end of its last position
+  uint64_t beats_read, beats_written;
+  uint32_t saturations;
+};
+
+// Starts the hardware and runs it until it is done. Reports through run as controller_run does for the golden model:
+// the same calls in the same order. A sim runs any number of runs, one after another.
+// Errors: the run's own (controller_check); the hardware reports an error, reads or writes outside its memory, fails an
+// assertion (SIM_CHECK) or makes no progress for a million cycles. A callback that returns non-zero ends the
+// run with -1 and an empty err. After an error the sim can only be closed.
+int sim_run(struct sim *sim, const struct controller_run *run, struct sim_result *result, struct err *err);
+
+// For use in callbacks: cycles since the start of the run, the present one included.
+uint64_t sim_cycles(const struct sim *sim);
+
+#endif

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Takes every module of rtl/ through Yosys with the slang front end: hierarchy, proc, opt, check.
+
+    build/venv/bin/python syn/synth_check.py [MODULE...]      (make synth-check makes build/venv)
+
+Each module in turn is the top, with the parameters of SMALL where it has them, in a process of its own. Prints as the
+tests do. A module fails on an error or a warning of any of these steps.
+"""
+
+import concurrent.futures
+import glob
+import os
+import re
+import subprocess
+import sys
+
+# Sizes that keep the netlists small; every generate branch that a named configuration takes is still taken by some.
+SMALL = {"Segments": 4, "Lanes": 256, "MaxHeads": 4, "MaxCtx": 256}
+PACKAGES = ["rtl/gpt2_pkg.sv", "build/gen/gpt2_tables_pkg.sv"]
+IGNORED = [
+    r"found and reported 0 problems",
+]
+
+
+def sources(module, seen):
+    """The module's file and those of all modules below it."""
+    if module in seen:
+        return
+    path = f"rtl/{module}.sv"
+    if not os.path.exists(path):
+        return
+    seen.append(module)
+    for name in re.findall(r"^\s*([a-z]\w*)\s*(?:#\s*\(|u_\w+)", open(path).read(), re.M):
+        sources(name, seen)
+
+
+def child(module):
+    from pyosys import libyosys as ys
+    files = []
+    sources(module, files)
+    text = open(f"rtl/{module}.sv").read()
+    parameters = re.findall(r"^\s*parameter\s+int\s+unsigned\s+(\w+)", text, re.M)
+    given = " ".join(f"-G {p}={SMALL[p]}" for p in parameters if p in SMALL)
+    design = ys.Design()
+    for command in (
+        f"read_slang -j 1 -D SYNTHESIS --top {module} {given} " + " ".join(PACKAGES + [f"rtl/{f}.sv" for f in files]),
+        f"hierarchy -check -top {module}", "proc", "opt", "check -assert", "stat",
+    ):
+        ys.run_pass(command, design)
+
+
+def check(module):
+    run = subprocess.run([sys.executable, __file__, "--child", module], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    with open(f"build/synth/{module}.log", "w") as log:
+        log.write(run.stdout)
+    problems = [line for line in run.stdout.splitlines() if re.search(r"\b(warning|error)s?:", line, re.I)]
+    if run.returncode != 0 and not problems:
+        problems = run.stdout.splitlines()[-5:]
+    cells = re.findall(r"^\s+(\d+)(?:\s+[\d.e+-]+)? cells$|Number of cells:\s+(\d+)", run.stdout, re.M)
+    return module, problems, next((a or b for a, b in reversed(cells)), "?")
+
+
+def main():
+    modules = sys.argv[1:] or sorted(os.path.basename(f)[:-3] for f in glob.glob("rtl/*.sv") if not f.endswith("_pkg.sv"))
+    os.makedirs("build/synth", exist_ok=True)
+    failed = 0
+    print(f"[==========] Running {len(modules)} test(s).", flush=True)
+    with concurrent.futures.ThreadPoolExecutor(int(os.environ.get("JOBS", os.cpu_count() or 1))) as pool:
+        for module, problems, cells in pool.map(check, modules):
+            for line in problems[:8]:
+                print("  " + line)
+            print(f"[  FAILED  ] synth.{module}" if problems else f"[       OK ] synth.{module}", f"# {cells} cells" if not problems else "", flush=True)
+            failed += bool(problems)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--child"]:
+        child(sys.argv[2])
+    else:
+        sys.exit(main())

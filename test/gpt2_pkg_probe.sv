@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// gpt2_pkg_probe - where every field of the package's structs stands, and its constants: for test_gpt2_pkg
+//
+// Field number field_i of each struct is all ones, the others zero; constant number field_i is at constant_o.
+module gpt2_pkg_probe
+  import gpt2_pkg::*;
+(
+  input  logic [5:0]  field_i,
+  output config_t     config_o,
+  output sampling_t   sampling_o,
+  output step_t       step_o,
+  output job_t        job_o,
+  output label_t      label_o,
+  output tag_t        tag_o,
+  output operand_t    operand_o,
+  output logic [31:0] constant_o
+);
+
+  always_comb begin
+    config_o = config_t'(0);
+    case (field_i)
+      0: config_o.n_layer = '1;
+      1: config_o.n_head = '1;
+      2: config_o.n_ctx = '1;
+      3: config_o.n_vocab = '1;
+      4: config_o.inv_width = '1;
+      5: config_o.eps_term = '1;
+      6: config_o.wpe_base = '1;
+      7: config_o.wte_base = '1;
+      8: config_o.stream_base = '1;
+      9: config_o.head_base = '1;
+      10: config_o.kv_base = '1;
+      11: config_o.kv_stride = '1;
+      12: config_o.kv_v_off = '1;
+      default: ;
+    endcase
+
+    sampling_o = sampling_t'(0);
+    case (field_i)
+      0: sampling_o.top_k = '1;
+      1: sampling_o.inv_t = '1;
+      2: sampling_o.seed = '1;
+      default: ;
+    endcase
+
+    step_o = step_t'(0);
+    case (field_i)
+      0: step_o.id = '1;
+      1: step_o.position = '1;
+      2: step_o.head = '1;
+      default: ;
+    endcase
+
+    job_o = job_t'(0);
+    case (field_i)
+      0: job_o.op = op_e'('1);
+      1: job_o.layer = '1;
+      2: job_o.head = '1;
+      3: job_o.final_layer = '1;
+      4: job_o.want_head = '1;
+      5: job_o.position = '1;
+      6: job_o.groups = '1;
+      7: job_o.blocks = '1;
+      8: job_o.by_columns = '1;
+      9: job_o.sides = '1;
+      10: job_o.first = '1;
+      11: job_o.last = '1;
+      12: job_o.slot = '1;
+      13: job_o.free = '1;
+      14: job_o.norm = '1;
+      15: job_o.row_in_group = '1;
+      16: job_o.side_index = '1;
+      default: ;
+    endcase
+
+    label_o = label_t'(0);
+    case (field_i)
+      0: label_o.job.op = op_e'('1);
+      1: label_o.job.layer = '1;
+      2: label_o.job.head = '1;
+      3: label_o.job.final_layer = '1;
+      4: label_o.job.want_head = '1;
+      5: label_o.job.position = '1;
+      6: label_o.job.groups = '1;
+      7: label_o.job.blocks = '1;
+      8: label_o.job.by_columns = '1;
+      9: label_o.job.sides = '1;
+      10: label_o.job.first = '1;
+      11: label_o.job.last = '1;
+      12: label_o.job.slot = '1;
+      13: label_o.job.free = '1;
+      14: label_o.job.norm = '1;
+      15: label_o.job.row_in_group = '1;
+      16: label_o.job.side_index = '1;
+      17: label_o.side = '1;
+      18: label_o.group = '1;
+      19: label_o.block = '1;
+      20: label_o.last_block = '1;
+      21: label_o.last_group = '1;
+      default: ;
+    endcase
+
+    tag_o = tag_t'(0);
+    case (field_i)
+      0: tag_o.op = op_e'('1);
+      1: tag_o.layer = '1;
+      2: tag_o.head = '1;
+      3: tag_o.final_layer = '1;
+      4: tag_o.want_head = '1;
+      5: tag_o.position = '1;
+      6: tag_o.group = '1;
+      7: tag_o.last = '1;
+      default: ;
+    endcase
+
+    operand_o = operand_t'(0);
+    case (field_i)
+      0: operand_o.m = '1;
+      1: operand_o.e = '1;
+      default: ;
+    endcase
+
+    case (field_i)
+      0: constant_o = 32'(HeadDim);
+      1: constant_o = 32'(RowFrac);
+      2: constant_o = 32'(RowBits);
+      3: constant_o = 32'(ResFrac);
+      4: constant_o = 32'(ResBits);
+      5: constant_o = 32'(NormFrac);
+      6: constant_o = 32'(NormBits);
+      7: constant_o = 32'(ProbFrac);
+      8: constant_o = 32'(ExpFrac);
+      9: constant_o = 32'(ScaleBias);
+      10: constant_o = 32'(SumBits);
+      11: constant_o = 32'(AccBits);
+      12: constant_o = 32'(SideGroups);
+      13: constant_o = 32'(MaxTopK);
+      14: constant_o = 32'(OpPos);
+      15: constant_o = 32'(OpToken);
+      16: constant_o = 32'(OpNorm);
+      17: constant_o = 32'(OpQkv);
+      18: constant_o = 32'(OpScores);
+      19: constant_o = 32'(OpPv);
+      20: constant_o = 32'(OpProj);
+      21: constant_o = 32'(OpMlp1);
+      22: constant_o = 32'(OpMlp2);
+      23: constant_o = 32'(OpHead);
+      default: constant_o = '1;
+    endcase
+  end
+
+endmodule

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+// test_config - what config_read takes, what it refuses, and with which words
+#include "model_test.h"
+
+#include "config.h"
+
+static const char gpt2_json[] =
+    "{\"model_type\": \"gpt2\", \"activation_function\": \"gelu_new\", \"n_layer\": 12,\n"
+    " \"n_head\": 12, \"n_embd\": 768, \"n_positions\": 1024, \"n_ctx\": 1024, \"n_inner\": null,\n"
+    " \"vocab_size\": 50257, \"layer_norm_epsilon\": 1e-05, \"bos_token_id\": 50256,\n"
+    " \"eos_token_id\": 50256, \"attn_pdrop\": 0.1, \"initializer_range\": 0.02,\n"
+    " \"task_specific_params\": {\"text-generation\": {\"do_sample\": true}}}\n";
+
+static int read_text(void **state, struct gpt2_config *config, const char *text, struct err *err) {
+  char path[FILE_PATH_SIZE];
+  write_string(path, *state, "config.json", text);
+  return config_read(config, path, err);
+}
+
+static void test_gpt2(void **state) {
+  struct gpt2_config c;
+  struct err err;
+  expect_success(read_text(state, &c, gpt2_json, &err), &err);
+  assert_int_equal(c.n_layer, 12);
+  assert_int_equal(c.n_head, 12);
+  assert_int_equal(c.n_embd, 768);
+  assert_int_equal(c.n_inner, 3072);
+  assert_int_equal(c.n_ctx, 1024);
+  assert_int_equal(c.vocab_size, 50257);
+  assert_true(c.layer_norm_epsilon > 0.99e-5 && c.layer_norm_epsilon < 1.01e-5);
+  assert_int_equal(c.bos_token_id, 50256);
+  assert_int_equal(c.eos_token_id, 50256);
+  assert_true(c.tie_word_embeddings);
+  assert_int_equal(config_parameters(&c), 124439808);
+
+  struct gpt2_config named;
+  expect_success(config_named(&named, "gpt2", &err), &err);
+  assert_int_equal(named.n_layer, c.n_layer);
+  assert_int_equal(named.n_embd, c.n_embd);
+  assert_int_equal(named.n_inner, c.n_inner);
+  assert_int_equal(named.eos_token_id, c.eos_token_id);
+}
+
+static void test_named_sizes(void **state) {
+  (void)state;
+  static const struct {
+    const char *name;
+    size_t parameters;
+  } sizes[] = {{"gpt2-medium", 354823168}, {"gpt2-large", 774030080}, {"gpt2-xl", 1557611200}};
+  struct gpt2_config c;
+  struct err err;
+  for (size_t i = 0; i < 3; i++) {
+    expect_success(config_named(&c, sizes[i].name, &err), &err);
+    assert_int_equal(config_parameters(&c), sizes[i].parameters);
+  }
+  expect_failure(config_named(&c, "gpt3", &err), &err, "\"gpt3\", expected nano, gpt2,");
+}
+
+static void test_defaults(void **state) {
+  struct gpt2_config c;
+  struct err err;
+  expect_success(read_text(state, &c,
+                           "{\"n_layer\": 1, \"n_head\": 1, \"n_embd\": 64, \"n_ctx\": 16,"
+                           " \"vocab_size\": 300, \"n_inner\": 256, \"eos_token_id\": null,"
+                           " \"tie_word_embeddings\": false, \"reorder_and_upcast_attn\": true,"
+                           " \"activation_function\": \"gelu_pytorch_tanh\"}",
+                           &err),
+                 &err);
+  assert_int_equal(c.n_ctx, 16);
+  assert_int_equal(c.eos_token_id, CONFIG_NO_TOKEN);
+  assert_int_equal(c.bos_token_id, CONFIG_NO_TOKEN);
+  assert_false(c.tie_word_embeddings);
+}
+
+// gpt2_json with one field replaced or, at the end, added.
+static void test_refusals(void **state) {
+  static const struct {
+    const char *old, *new, *error;
+  } cases[] = {
+      {"\"n_embd\": 768", "\"n_embd\": 770", "n_embd is 770, expected n_head x 64 = 768"},
+      {"\"n_embd\": 768", "\"n_embd\": 1664", "n_embd is 1664, expected a whole number of 1..1600"},
+      {"\"n_layer\": 12", "\"n_layer\": 0", "n_layer is 0, expected a whole number of 1..128"},
+      {"\"n_layer\": 12", "\"n_layer\": 129", "n_layer is 129"},
+      {"\"n_layer\": 12", "\"n_layer\": 1.5", "n_layer is 1.5"},
+      {"\"n_layer\": 12", "\"n_layer\": -1", "n_layer is -1"},
+      {"\"n_layer\": 12", "\"n_layer\": 1e300", "n_layer is 1e+300"},
+      {"\"n_layer\": 12", "\"n_layer\": \"12\"", "n_layer is not a number"},
+      {"\"n_layer\": 12,", "", "n_layer is missing"},
+      {"\"n_head\": 12", "\"n_head\": 26", "n_head is 26, expected a whole number of 1..25"},
+      {"\"n_positions\": 1024", "\"n_positions\": 2048", "n_positions is 2048"},
+      {"\"n_positions\": 1024", "\"n_positions\": 1", "n_positions is 1, expected"},
+      {"\"n_positions\": 1024, \"n_ctx\": 1024,", "", "n_positions is missing"},
+      {"\"vocab_size\": 50257", "\"vocab_size\": 65537", "vocab_size is 65537"},
+      {"\"vocab_size\": 50257", "\"vocab_size\": 50256", "bos_token_id is 50256"},
+      {"\"n_inner\": null", "\"n_inner\": 3000", "n_inner is 3000, expected null or 4 x n_embd"},
+      {"1e-05", "0", "layer_norm_epsilon is 0"},
+      {"1e-05", "\"small\"", "layer_norm_epsilon is not a number"},
+      {"gelu_new", "relu", "activation_function is \"relu\", expected \"gelu_new\" or"},
+      {"gelu_new", "gelu", "activation_function is \"gelu\""},
+      {"\"gpt2\"", "\"gpt_neo\"", "model_type is \"gpt_neo\", expected \"gpt2\""},
+      {"}}}", "}}, \"scale_attn_weights\": false}", "scale_attn_weights is false"},
+      {"}}}", "}}, \"scale_attn_by_inverse_layer_idx\": true}", "inverse_layer_idx is true"},
+      {"}}}", "}}, \"add_cross_attention\": true}", "add_cross_attention is true"},
+      {"}}}", "}}, \"tie_word_embeddings\": 1}", "tie_word_embeddings is neither true nor false"},
+      {"}}}", "}}", "the JSON text ends early"},
+      {"}}}", "}}} x", "line 5, byte 367: something follows"},
+      {"\"n_head\": 12", "\"n_head\" 12", "line 2, byte "},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    char text[1024];
+    const char *at = strstr(gpt2_json, cases[i].old);
+    assert_non_null(at);
+    int prefix = (int)(at - gpt2_json);
+    snprintf(text, sizeof text, "%.*s%s%s", prefix, gpt2_json, cases[i].new,
+             at + strlen(cases[i].old));
+    struct gpt2_config c;
+    struct err err = {{0}};
+    expect_failure(read_text(state, &c, text, &err), &err, cases[i].error);
+    assert_non_null(strstr(err.text, "config.json: "));
+  }
+}
+
+static void test_not_an_object(void **state) {
+  struct gpt2_config c;
+  struct err err;
+  expect_failure(read_text(state, &c, "[1]", &err), &err, "expected a JSON object");
+  expect_failure(read_text(state, &c, "", &err), &err, "byte 0: the JSON text ends early");
+  expect_failure(config_read(&c, "/no/such/config.json", &err), &err,
+                 "/no/such/config.json: cannot open: No such file");
+  expect_failure(config_read(&c, *state, &err), &err, "not a regular file");
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test_setup_teardown(test_gpt2, make_folder, remove_folder),
+      cmocka_unit_test(test_named_sizes),
+      cmocka_unit_test_setup_teardown(test_defaults, make_folder, remove_folder),
+      cmocka_unit_test_setup_teardown(test_refusals, make_folder, remove_folder),
+      cmocka_unit_test_setup_teardown(test_not_an_object, make_folder, remove_folder),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the integer model loses against float32, on text that the model was not trained on: the ends
+// of three books (test/data/held_out.txt).
+#include "golden_test.h"
+
+#include "gpt2_float.h"
+#include "tokenizer.h"
+
+enum { TOKENS = 4000 };  // or a few more
+
+// The model that ships, or the stand-in until it does.
+static void find_model(char dir[static FILE_PATH_SIZE]) {
+  if (file_exists("models/demo/model.safetensors")) {
+    strcpy(dir, "models/demo");
+  } else {
+    need_shared(dir, "models/stories-3.5m");
+  }
+}
+
+struct model {
+  char dir[FILE_PATH_SIZE];
+  struct gpt2_weights weights, quantised;  // as trained; as the image has them
+  struct image image;
+  uint32_t *ids;  // the text's
+  size_t count;
+};
+
+static void load_model(struct model *m, const char *folder) {
+  char path[FILE_PATH_SIZE];
+  struct file_map text;
+  struct tokenizer *tokenizer;
+  struct err err;
+  find_model(m->dir);
+  expect_success(weights_load(&m->weights, m->dir, &err), &err);
+  expect_success(file_join(path, folder, "image", &err), &err);
+  expect_success(image_build(path, &m->weights, 256, 0, &err), &err);
+  expect_success(image_open(&m->image, path, IMAGE_CHECKED, &err), &err);
+  expect_success(image_weights(&m->quantised, &m->image, &err), &err);
+  expect_success(tokenizer_load(&tokenizer, m->dir, m->weights.config.vocab_size, &err), &err);
+  expect_success(file_map_open(&text, "test/data/held_out.txt", &err), &err);
+  expect_success(tokenizer_encode(tokenizer, (const char *)text.data, text.size, &m->ids, &m->count,
+                                  &err), &err);
+  file_map_close(&text);
+  tokenizer_free(tokenizer);
+}
+
+static void free_model(struct model *m) {
+  image_close(&m->image);
+  weights_free(&m->weights);
+  weights_free(&m->quantised);
+  free(m->ids);
+}
+
+static size_t most_likely(const float *logits, size_t n) {
+  size_t best = 0;
+  for (size_t v = 1; v < n; v++) {
+    best = logits[v] > logits[best] ? v : best;
+  }
+  return best;
+}
+
+static void test_perplexity(void **state) {
+  struct model m = {0};
+  struct err err;
+  struct gpt2_float *trained, *quantised;
+  struct gpt2_core core;
+  load_model(&m, *state);
+  expect_success(gpt2_float_create(&trained, &m.weights, &err), &err);
+  expect_success(gpt2_float_create(&quantised, &m.quantised, &err), &err);
+  expect_success(gpt2_core_create(&core, &m.image, &err), &err);
+
+  const size_t vocabulary = m.weights.config.vocab_size, context = m.weights.config.n_ctx;
+  float *logits = calloc(vocabulary, sizeof *logits), *integer = calloc(vocabulary, sizeof *logits);
+  double of_trained = 0, of_quantised = 0, of_golden = 0;
+  size_t n = 0, same = 0;
+  for (size_t first = 0; first + 1 < m.count && n < TOKENS; first += context) {  // one context
+    const size_t rest = m.count - first - 1, length = rest < context ? rest : context;
+    const uint32_t *ids = m.ids + first;
+    for (size_t t = 0; t < length; t++) {
+      expect_success(gpt2_float_step(trained, ids[t], t, logits, &err), &err);
+      of_trained += gpt2_float_loss(logits, vocabulary, ids[t + 1]);
+      expect_success(gpt2_float_step(quantised, ids[t], t, integer, &err), &err);
+      of_quantised += gpt2_float_loss(integer, vocabulary, ids[t + 1]);
+      gpt2_core_step(&core, ids[t], (uint32_t)t, true);
+      for (size_t v = 0; v < vocabulary; v++) {
+        integer[v] = (float)from_row(core.logits[v]);
+      }
+      of_golden += gpt2_float_loss(integer, vocabulary, ids[t + 1]);
+      same += most_likely(integer, vocabulary) == most_likely(logits, vocabulary);
+      n++;
+    }
+  }
+  const double count = (double)n;
+  const double from_weights = expm1((of_quantised - of_trained) / count);
+  const double from_arithmetic = expm1((of_golden - of_quantised) / count);
+  const double in_all = expm1((of_golden - of_trained) / count);
+  print_message("%s, %zu tokens: perplexity %.4f in float, %.4f in integers\n", m.dir, n,
+                exp(of_trained / count), exp(of_golden / count));
+  print_message("%+.3f %%: %+.3f %% from int8 weights, %+.3f %% from the rest\n", 100 * in_all,
+                100 * from_weights, 100 * from_arithmetic);
+  print_message("%.2f %% of the most likely tokens are the same\n", 100 * (double)same / count);
+  assert_true(n >= TOKENS);
+  assert_true(fabs(in_all) < 0.005);
+  assert_true(fabs(from_arithmetic) < 0.002);
+  assert_true((double)same / count > 0.96);
+  assert_int_equal(saturations(&core.sat), 0);
+
+  free(logits);
+  free(integer);
+  gpt2_core_destroy(&core);
+  gpt2_float_free(trained);
+  gpt2_float_free(quantised);
+  free_model(&m);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test_setup_teardown(test_perplexity, make_folder, remove_folder),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+// test_random_model - folders that load, tokenizers that take any bytes, numbers that are not flat
+#include "model_test.h"
+
+#include <math.h>
+#include <sys/stat.h>
+
+#include "naive_gpt2.h"
+#include "random_model.h"
+#include "tokenizer.h"
+#include "weights.h"
+
+static void make_model(char dir[static FILE_PATH_SIZE], void **state, const char *name,
+                       uint64_t seed) {
+  struct err err;
+  assert_int_equal(file_join(dir, *state, name, NULL), 0);
+  expect_success(random_model_write(name, seed, dir, &err), &err);
+}
+
+static void test_nano_loads(void **state) {
+  char dir[FILE_PATH_SIZE];
+  struct err err;
+  struct gpt2_weights weights;
+  make_model(dir, state, "nano", 1);
+  expect_success(weights_load(&weights, dir, &err), &err);
+  assert_int_equal(weights.config.n_layer, 2);
+  assert_int_equal(weights.config.n_embd, 128);
+  assert_int_equal(weights.config.n_ctx, 64);
+  assert_int_equal(weights.config.vocab_size, 301);
+  assert_int_equal(weights.config.eos_token_id, 300);
+  assert_ptr_equal(weights.lm_head, weights.wte);
+  assert_true(weights.wpe[64] > 999 && weights.wpe[64] < 1001);
+  weights_free(&weights);
+}
+
+// Pinned, so that every machine and compiler makes the same model.
+static void test_weights_are_reproducible(void **state) {
+  char dir[FILE_PATH_SIZE];
+  struct err err;
+  struct gpt2_weights one;
+  struct gpt2_weights two;
+  make_model(dir, state, "nano", 7);
+  expect_success(weights_load(&one, dir, &err), &err);
+  remove_tree(dir);
+  make_model(dir, state, "nano", 7);
+  expect_success(weights_load(&two, dir, &err), &err);
+  size_t bytes = config_parameters(&one.config) * sizeof(float);
+  assert_memory_equal(one.storage, two.storage, bytes);
+  weights_free(&two);
+  remove_tree(dir);
+  make_model(dir, state, "nano", 8);
+  expect_success(weights_load(&two, dir, &err), &err);
+  assert_memory_not_equal(one.storage, two.storage, bytes);
+
+  uint64_t hash = 0xCBF29CE484222325u;  // FNV-1a over the bits, all of which are in the top 16
+  for (size_t i = 0; i < config_parameters(&one.config); i++) {
+    uint32_t bits;
+    memcpy(&bits, &one.storage[i], sizeof bits);
+    hash = (hash ^ bits >> 16) * 0x100000001B3u;
+  }
+  assert_int_equal(hash, 0xB38161A1D6DF3079u);
+  weights_free(&one);
+  weights_free(&two);
+}
+
+// Attention between flat and one-hot, logits that tell tokens apart, a residual that stays bounded.
+static void test_numbers_are_not_flat(void **state) {
+  char dir[FILE_PATH_SIZE];
+  struct err err;
+  struct gpt2_weights w;
+  make_model(dir, state, "nano", 3);
+  expect_success(weights_load(&w, dir, &err), &err);
+  enum { N = 64 };
+  size_t V = w.config.vocab_size;
+  uint32_t ids[N];
+  uint64_t random = 5;
+  for (size_t i = 0; i < N; i++) {
+    ids[i] = (uint32_t)random_below(&random, V);
+  }
+  double *logits = calloc(N * V, sizeof *logits);
+  assert_non_null(logits);
+  struct naive_statistics stats;
+  naive_gpt2(logits, &w, ids, N, &stats);
+
+  double mean = 0;
+  double squares = 0;
+  for (size_t i = 0; i < N * V; i++) {
+    mean += logits[i] / (double)(N * V);
+  }
+  for (size_t i = 0; i < N * V; i++) {
+    squares += (logits[i] - mean) * (logits[i] - mean) / (double)(N * V);
+  }
+  double relative = stats.entropy / stats.flat;
+  double scores = sqrt(stats.score_squares / stats.scores);
+  print_message("attention entropy %.2f of flat, scores' deviation %.2f, logits' deviation %.2f, "
+                "largest residual %.0f\n",
+                relative, scores, sqrt(squares), stats.largest);
+  assert_true(relative > 0.3 && relative < 0.85);
+  assert_true(scores > 1 && scores < 4);
+  assert_true(sqrt(squares) > 2 && sqrt(squares) < 8);
+  assert_true(stats.largest > 900 && stats.largest < 3000);
+  free(logits);
+  weights_free(&w);
+}
+
+static void check_round_trip(const struct tokenizer *t, const char *text, size_t length) {
+  struct err err;
+  uint32_t *ids;
+  size_t count;
+  char *back;
+  size_t back_length;
+  expect_success(tokenizer_encode(t, text, length, &ids, &count, &err), &err);
+  expect_success(tokenizer_decode(t, ids, count, &back, &back_length, &err), &err);
+  assert_int_equal(back_length, length);
+  assert_memory_equal(back, text, length);
+  free(ids);
+  free(back);
+}
+
+static void test_tokenizer_takes_any_bytes(void **state) {
+  char dir[FILE_PATH_SIZE];
+  struct err err;
+  struct tokenizer *t;
+  make_model(dir, state, "nano", 1);
+  expect_success(tokenizer_load(&t, dir, 301, &err), &err);
+  assert_int_equal(tokenizer_end_of_text(t), 300);
+  for (uint32_t id = 0; id < 301; id++) {
+    size_t length;
+    assert_non_null(tokenizer_token(t, id, &length));
+    assert_true(length > 0);
+  }
+  uint64_t random = 11;
+  for (int round = 0; round < 200; round++) {
+    char text[300];
+    for (size_t i = 0; i < sizeof text; i++) {
+      text[i] = (char)random_next(&random);
+    }
+    check_round_trip(t, text, random_below(&random, sizeof text));
+  }
+  uint32_t *ids;
+  size_t count;
+  expect_success(tokenizer_encode(t, "the end<|endoftext|>", 20, &ids, &count, &err), &err);
+  assert_true(count < 20);
+  assert_int_equal(ids[count - 1], 300);
+  free(ids);
+  tokenizer_free(t);
+}
+
+static void test_folder_in_use(void **state) {
+  char dir[FILE_PATH_SIZE];
+  char path[FILE_PATH_SIZE];
+  struct err err;
+  make_model(dir, state, "nano", 1);
+  expect_failure(random_model_write("nano", 1, dir, &err), &err, "not empty");
+  expect_failure(random_model_write("pico", 1, dir, &err), &err, "expected nano, gpt2,");
+  write_string(path, *state, "file", "");
+  expect_failure(random_model_write("nano", 1, path, &err), &err, "file");
+  assert_int_equal(file_join(path, *state, "empty/", NULL), 0);
+  assert_int_equal(mkdir(path, 0777), 0);
+  expect_success(random_model_write("nano", 1, path, &err), &err);
+  assert_int_equal(file_join(path, *state, "no/such/parent", NULL), 0);
+  expect_failure(random_model_write("nano", 1, path, &err), &err, "No such file");
+}
+
+// The full vocabulary and the true shape: 250 MB, in about a second.
+static void test_gpt2_shape(void **state) {
+  char dir[FILE_PATH_SIZE];
+  struct err err;
+  struct gpt2_weights w;
+  struct tokenizer *t;
+  make_model(dir, state, "gpt2", 1);
+  expect_success(weights_load(&w, dir, &err), &err);
+  assert_int_equal(config_parameters(&w.config), 124439808);
+  expect_success(tokenizer_load(&t, dir, w.config.vocab_size, &err), &err);
+  check_round_trip(t, "Once upon a time, 42 \xF0\x9F\x9A\x80 \xFF\xC3", 25);
+  tokenizer_free(t);
+  weights_free(&w);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test_setup_teardown(test_nano_loads, make_folder, remove_folder),
+      cmocka_unit_test_setup_teardown(test_weights_are_reproducible, make_folder, remove_folder),
+      cmocka_unit_test_setup_teardown(test_numbers_are_not_flat, make_folder, remove_folder),
+      cmocka_unit_test_setup_teardown(test_tokenizer_takes_any_bytes, make_folder, remove_folder),
+      cmocka_unit_test_setup_teardown(test_folder_in_use, make_folder, remove_folder),
+      cmocka_unit_test_setup_teardown(test_gpt2_shape, make_folder, remove_folder),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

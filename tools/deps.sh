@@ -1,0 +1,32 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# deps.sh - installs what building and testing need, with apt-get: lists it first, does nothing when all is there
+#
+# Debian 12 has everything. clang and Verilator make the simulator; PCRE2, cJSON and xxHash are the C side's libraries, zlib is for
+# waveforms, cmocka for tests, Python with venv only for `make synth-check` (Yosys) and training.
+packages="clang verilator libpcre2-dev libcjson-dev libxxhash-dev libcmocka-dev zlib1g-dev python3 python3-venv"
+if ! command -v dpkg-query apt-get > /dev/null; then
+  command -v clang verilator > /dev/null && exit 0
+  echo "This is no Debian: install these or what your system calls them: $packages" >&2
+  exit 1
+fi
+missing=
+for package in $packages; do
+  case $(dpkg-query -W -f '${Status}' "$package" 2> /dev/null) in
+    *' installed') ;;
+    *) missing+=" $package" ;;
+  esac
+done
+[ -z "$missing" ] && exit 0
+echo "Installing with apt-get:$missing" >&2
+sudo=
+if [ "$(id -u)" != 0 ]; then
+  sudo=sudo
+  if ! command -v sudo > /dev/null; then
+    echo "Neither root nor sudo: run as root: apt-get install$missing" >&2
+    exit 1
+  fi
+fi
+$sudo apt-get update -qq >&2
+$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >&2
