@@ -65,7 +65,11 @@ SEGMENTED := $(patsubst rtl/%.sv,%,$(shell grep -lE 'parameter +int +unsigned +S
 
 # Segments at which a module is tested, and parameters other than the defaults: BLOCK_SEGMENTS_x, BLOCK_PARAMS_x.
 BLOCK_SEGMENTS_qkv_linear  := 1 4 16 64
+BLOCK_SEGMENTS_residual_add := 1 4 16 64
+BLOCK_SEGMENTS_layernorm   := 1 4 16 64
 BLOCK_SEGMENTS_row_collect := 1 4 16 64
+BLOCK_SEGMENTS_matvec      := 1 4 16 64
+BLOCK_PARAMS_onchip_memory := Lanes=256 RomBeats=77 RamBeats=100 RomFile='"build/test/onchip_memory.hex"'
 BLOCK_SEGMENTS = $(or $(BLOCK_SEGMENTS_$(1)),$(if $(filter $(1),$(SEGMENTED)),1 4 16,0))
 block_libs     = $(foreach s,$(call BLOCK_SEGMENTS,$(1)),$(B)/block/$(1)_s$(s)$(if $(TRACE),_trace).so)
 
@@ -75,24 +79,13 @@ $(patsubst %,$(B)/verilated/%.o,$(RUNTIME) verilated_fst_c): $(B)/verilated/%.o:
 	@mkdir -p $(@D)
 	$(CXX) $(CXXFLAGS) -O2 $(VERILATED_INC) -c $(VERILATOR_ROOT)/include/$*.cpp -o $@
 
-# What every Verilated shared object is made with: Verilator into a folder beside it, then one compilation of all that it
-# wrote. $(1): top module and its parameters, Verilator's other options; $(2): options for C++. (Verilator 5.006 forgets to
-# declare __Vilp where it samples a wide signal for $stable.)
-define verilated_so
-	@rm -rf $(basename $@) && mkdir -p $(basename $@)
-	$(VERILATOR) --cc -Wno-lint --prefix Vblock --MMD -Irtl -Itest -Mdir $(basename $@) --top-module $(1)
-	@sed -nE 's/^ *VL_(IN|OUT)[0-9W]*\(&([A-Za-z0-9_]+),([0-9]+),.*/PORT(\2, \3, \1)/p' \
-	  $(basename $@)/Vblock.h > $(basename $@)/ports.inc
-	@sed -E 's|^[^:]*:|$@:|; s|[^ ]*/verilator_bin||g; p; s|^[^:]*: *||; s| +|:\n|g' $(basename $@)/Vblock__ver.d > $(basename $@).d
-	@(echo 'static unsigned __Vilp;'; cd $(basename $@); printf '#include "%s"\n' Vblock*.cpp) > $(basename $@)/all.cpp
-	$(CXX) $(CXXFLAGS) $(2) $(VERILATED_INC) -Isim -I$(basename $@) -shared -o $@ \
-	  sim/verilated_block.cpp $(basename $@)/all.cpp $(filter %.o,$^) -pthread -latomic
-	@rm -rf $(basename $@)
-endef
+# $(1): the top module's options for Verilator; $(2): options of C++
+verilated_so = CXX='$(CXX)' CXXFLAGS='$(CXXFLAGS)' VERILATOR='$(VERILATOR)' LIBS='$(3)' \
+  sim/verilate.sh $@ '$(2)' '$(filter %.o,$^)' --top-module $(1)
 CHECKED  := -O3 --assert --x-assign unique --x-initial unique
 FAST     := -O3 --unroll-count 4 --noassert --x-assign fast --x-initial fast
 TRACED   := --trace-fst --trace-structs
-SO_NEEDS := $(RTL_PKG) sim/verilated_block.cpp sim/verilated_block.h lint/waivers.vlt $(RUNTIME:%=$(B)/verilated/%.o)
+SO_NEEDS := $(RTL_PKG) sim/verilated_block.cpp sim/verilated_block.h sim/verilate.sh $(RUNTIME:%=$(B)/verilated/%.o)
 FST      := $(B)/verilated/verilated_fst_c.o
 
 # $(1): <module>_s<Segments>
@@ -101,14 +94,14 @@ block_top    = $(call block_module,$(1)) $(addprefix -GSegments=,$(filter-out 0,
                $(addprefix -G,$(BLOCK_PARAMS_$(call block_module,$(1)))) \
                $(RTL_PKG) $(firstword $(wildcard $(addsuffix /$(call block_module,$(1)).sv,rtl test)))
 $(B)/block/%_trace.so: $(SO_NEEDS) $(FST)
-	$(call verilated_so,$(call block_top,$*) $(CHECKED) $(TRACED),-O1 -DVM_TRACE=1 -lz)
+	$(call verilated_so,$(call block_top,$*) $(CHECKED) $(TRACED),-O1 -DVM_TRACE=1,-lz)
 $(B)/block/%.so: $(SO_NEEDS)
 	$(call verilated_so,$(call block_top,$*) $(CHECKED),-O1)
 
 # build/sim/gpt2_top_<lanes>.so: the simulator (sim/sim.h): fast; _check with assertions; _trace with waveforms.
 sim_top = gpt2_top -GLanes=$(1) $(RTL_PKG) rtl/gpt2_top.sv
 $(B)/sim/gpt2_top_%_trace.so: $(SO_NEEDS) $(FST)
-	$(call verilated_so,$(call sim_top,$*) $(FAST) $(TRACED),-O1 -DVM_TRACE=1 -lz)
+	$(call verilated_so,$(call sim_top,$*) $(FAST) $(TRACED),-O1 -DVM_TRACE=1,-lz)
 $(B)/sim/gpt2_top_%_check.so: $(SO_NEEDS)
 	$(call verilated_so,$(call sim_top,$*) $(CHECKED),-O2)
 $(B)/sim/gpt2_top_%.so: $(SO_NEEDS)
@@ -119,6 +112,7 @@ $(B)/sim/gpt2_top_%.so: $(SO_NEEDS)
 TEST_LIBS_test_gpt2_pkg := $(B)/block/gpt2_pkg_probe_s0.so
 TEST_LIBS_test_gpt2_top := $(SIMS) $(SIMS:.so=_check.so)
 TEST_LIBS_test_cli      := $(B)/gpt2rtl $(B)/sim/gpt2_top_256.so $(B)/sim/gpt2_top_64.so
+TEST_LIBS_test_layernorm := $(B)/block/layernorm_quarter_s4.so
 TEST_LIBS_test_softmax  := $(B)/block/softmax_quarter_s4.so $(B)/block/softmax_quarter_s16.so
 
 TESTS        := $(patsubst test/%.c,%,$(wildcard test/test_*.c))

@@ -87,13 +87,18 @@ struct residual {
 
 // One int8 row of a table, dequantised to rows: y[C].
 void token_embedding(int32_t *y, const struct matrix *table, uint32_t id);
-// The residual becomes one 16-bit row of the position table (n_ctx rows x 2C columns).
+// One 16-bit row of the position table (n_ctx rows x 2C columns), dequantised to rows: y[C].
+void pos_embedding_rows(int32_t *y, const struct matrix *table, uint32_t position, struct saturation *sat);
+// The residual becomes that row.
 void pos_embedding(struct residual *r, const struct matrix *table, uint32_t position, struct saturation *sat);
 
 // x += row, rounded to Q14.12; sum and sum of squares of the new x, all C of them.
 void residual_add(struct residual *r, const int32_t *row, uint32_t width, struct saturation *sat);
 
-// LayerNorm of the residual with gain and bias words (image.h, 4) from beat `params`: C / 64 operand blocks.
+// LayerNorm of the residual with gain and bias words (image.h, 4) from beat `params`: rows y[C], and as C / 64 operand
+// blocks.
+void layernorm_rows(int32_t *y, const struct residual *r, const struct image *image, uint64_t params,
+                    struct saturation *sat);
 void layernorm(struct operand *out, const struct residual *r, const struct image *image, uint64_t params,
                struct saturation *sat);
 void final_layernorm(struct operand *out, const struct residual *r, const struct image *image, struct saturation *sat);

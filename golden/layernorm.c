@@ -14,8 +14,8 @@ static int bit_length128(uint128 x) {
   return high ? 64 + bit_length(high) : bit_length((uint64_t)x);
 }
 
-void layernorm(struct operand *out, const struct residual *r, const struct image *image, uint64_t params,
-               struct saturation *sat) {
+void layernorm_rows(int32_t *y, const struct residual *r, const struct image *image, uint64_t params,
+                    struct saturation *sat) {
   const struct image_header *h = &image->header;
   const uint32_t width = h->n_embd;
 
@@ -35,16 +35,19 @@ void layernorm(struct operand *out, const struct residual *r, const struct image
   int64_t ratio = (int64_t)(product >> (product_length - 18));
   int ratio_shift = 41 - product_length + shift / 2;                 // behind it n has 18 fraction bits; 1..36
 
-  for (uint32_t c = 0; c < width; c += HEAD_DIM) {
-    int32_t y[HEAD_DIM];
-    for (uint32_t i = 0; i < HEAD_DIM; i++) {
-      uint32_t word = side_word(image, params, c + i);
-      uint16_t gain = (uint16_t)word, bias = (uint16_t)(word >> 16);
-      int64_t d = (int64_t)r->x[c + i] * (1 << (ROW_FRAC - RES_FRAC)) - mean;
-      int64_t n = saturate(round_shift(d * ratio, ratio_shift), (1 << 24) - 1, &sat->norm);
-      int64_t scaled = round_shift(n * half_significand(gain) * 16, 31 - half_exponent(gain));
-      y[i] = (int32_t)saturate(scaled + half_to_row(bias), ROW_MAX, &sat->row);
-    }
-    block_quant(&out[c / HEAD_DIM], y);
+  for (uint32_t c = 0; c < width; c++) {
+    uint32_t word = side_word(image, params, c);
+    uint16_t gain = (uint16_t)word, bias = (uint16_t)(word >> 16);
+    int64_t d = (int64_t)r->x[c] * (1 << (ROW_FRAC - RES_FRAC)) - mean;
+    int64_t n = saturate(round_shift(d * ratio, ratio_shift), (1 << 24) - 1, &sat->norm);
+    int64_t scaled = round_shift(n * half_significand(gain) * 16, 31 - half_exponent(gain));
+    y[c] = (int32_t)saturate(scaled + half_to_row(bias), ROW_MAX, &sat->row);
   }
+}
+
+void layernorm(struct operand *out, const struct residual *r, const struct image *image, uint64_t params,
+               struct saturation *sat) {
+  int32_t y[MAX_WIDTH];
+  layernorm_rows(y, r, image, params, sat);
+  for (uint32_t c = 0; c < image->header.n_embd; c += HEAD_DIM) block_quant(&out[c / HEAD_DIM], y + c);
 }

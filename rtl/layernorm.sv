@@ -232,16 +232,20 @@ module layernorm
   // A row of the memory is a block of 64 words or, from 8 segments on, a beat of several blocks.
   // Where a beat is less than a block there are banks.
 
-  localparam int unsigned RowWords   = (Segments < 4) ? HeadDim : SideGroups * Segments;
-  localparam int unsigned RowBlocks  = RowWords / HeadDim;
-  localparam int unsigned NumBanks   = RowWords / (SideGroups * Segments);
-  localparam int unsigned NumRows    = (MaxHeads + RowBlocks - 1) / RowBlocks;
-  localparam int unsigned ParAddrBits    = (NumRows > 1) ? $clog2(NumRows) : 1;
-  localparam int unsigned BankWidth  = 32 * SideGroups * Segments;
+  localparam int unsigned BankWords   = SideGroups * Segments;
+  localparam int unsigned NumBanks    = (BankWords < HeadDim) ? HeadDim / BankWords : 1;
+  localparam int unsigned RowBlocks   = NumBanks * BankWords / HeadDim;
+  localparam int unsigned NumRows     = (MaxHeads + RowBlocks - 1) / RowBlocks;
+  localparam int unsigned RowAddrBits = (NumRows > 1) ? $clog2(NumRows) : 1;
+  localparam int unsigned BlockBits   = (RowBlocks > 1) ? $clog2(RowBlocks) : 1;
 
-  logic                       par_write, par_read, par_read_last;
-  logic [ParAddrBits-1:0]         par_row;     // to read
-  logic [RowWords-1:0][31:0]  par_row_q;
+  logic                                                    par_write, par_read, par_read_last;
+  logic [RowAddrBits-1:0]                                  par_row;        // to read
+  logic [BlockBits-1:0]                                    par_block;      // of the row read
+  logic [NumBanks-1:0][32*BankWords-1:0]                   par_row_q;
+  logic [RowBlocks-1:0][NumParts-1:0][NormWidth-1:0][31:0] par_words;      // the same
+
+  assign par_words = par_row_q;
 
   assign par_ready_o = !par_full_q;
   assign par_write   = par_valid_i && par_ready_o;
@@ -257,13 +261,13 @@ module layernorm
   end
 
   for (genvar b = 0; b < NumBanks; b++) begin : gen_bank
-    logic [BankWidth-1:0] mem [NumRows];
+    logic [32*BankWords-1:0] mem [NumRows];
 
     always_ff @(posedge clk_i) begin
       if (par_write && 32'(par_label_i.group) % NumBanks == b) begin
-        mem[ParAddrBits'(32'(par_label_i.group) / NumBanks)] <= par_data_i;
+        mem[RowAddrBits'(32'(par_label_i.group) / NumBanks)] <= par_data_i;
       end
-      if (par_read) par_row_q[b*SideGroups*Segments +: SideGroups*Segments] <= mem[par_row];
+      if (par_read) par_row_q[b] <= mem[par_row];
     end
   end
 
@@ -291,9 +295,12 @@ module layernorm
 
   assign par_read      = advance && valid_q[1];
   assign par_read_last = par_read && place_q[1].last;
-  assign par_row       = ParAddrBits'(32'(place_q[1].block) / RowBlocks);
+  assign par_row       = RowAddrBits'(32'(place_q[1].block) / RowBlocks);
 
   // ------------------------------------------------ normalising: 1: x - mean; 2: times R; 3: shift
+
+  logic [NumParts-1:0][NormWidth-1:0][31:0] rd_parts;
+  assign rd_parts = rd_rows_i;
 
   logic [NormWidth-1:0][31:0] centred1_q;  // 16 fraction bits, signed
   logic [NormWidth-1:0][50:0] product2_q;  // signed
@@ -302,7 +309,7 @@ module layernorm
   always_ff @(posedge clk_i) begin
     if (advance && valid_q[0]) begin
       for (int i = 0; i < NormWidth; i++) begin
-        centred1_q[i] <= (rd_rows_i[int'(place_q[0].part) * NormWidth + i] << 4) - mean_q;
+        centred1_q[i] <= (rd_parts[place_q[0].part][i] << 4) - mean_q;
       end
     end
     if (advance && valid_q[1]) begin
@@ -355,13 +362,11 @@ module layernorm
   logic [NormWidth-1:0][42:0] bias4_q;     // 25 fraction bits less one, signed
   logic [NormWidth-1:0][35:0] bias5_q, bias6_q;                    // 16 fraction bits, signed
 
-  logic [31:0] word_from;
-  assign word_from = HeadDim * (32'(place_q[2].block) % RowBlocks)
-                   + NormWidth * 32'(place_q[2].part);
+  assign par_block = BlockBits'(32'(place_q[2].block) % RowBlocks);
 
   always_ff @(posedge clk_i) begin
     if (advance && valid_q[2]) begin
-      for (int i = 0; i < NormWidth; i++) word3_q[i] <= par_row_q[word_from + i];
+      word3_q <= par_words[par_block][place_q[2].part];
     end
     if (advance && valid_q[3]) begin
       for (int i = 0; i < NormWidth; i++) begin
@@ -401,6 +406,7 @@ module layernorm
 
   // ---------------------------------------------------- normalising: 7: plus bias, round, saturate
 
+  logic [NumParts-1:0][NormWidth-1:0][31:0] rows7_q;
   logic [NormWidth-1:0][31:0] row;
   logic [NormWidth-1:0]       row_saturates, row_saturated7_q;
   logic                       fresh7_q;    // counted only once
@@ -425,11 +431,13 @@ module layernorm
       blk_valid_o <= valid_q[6] && place_q[6].last_part;
     end
     if (advance && valid_q[6]) begin
-      blk_rows_o[int'(place_q[6].part) * NormWidth +: NormWidth] <= row;
+      rows7_q[place_q[6].part] <= row;
       blk_slot_o       <= 8'(place_q[6].block);
       row_saturated7_q <= row_saturates;
     end
   end
+
+  assign blk_rows_o = rows7_q;
 
   // ----------------------------------------------------------------------------- busy; saturations
 

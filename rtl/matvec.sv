@@ -221,12 +221,15 @@ module matvec
   // By columns, the first group starts the largest exponent; the others of the first block belong to it.
   wire       e_start  = place3_q.first && (!place3_q.by_columns || place3_q.tag.group == 0);
 
-  assign acc_before = place3_q.by_columns ? accs[acc_addr] : acc4_q;
-  assign e4_d   = (e_start || e3_q > e_before) ? e3_q : e_before;
+  assign e4_d = (e_start || e3_q > e_before) ? e3_q : e_before;
 
   always_comb begin
-    for (int s = 0; s < int'(Segments); s++) begin
-      acc4_d[s] = (place3_q.first ? '0 : acc_before[s]) + shifted3_q[s];
+    acc_before = place3_q.by_columns ? accs[acc_addr] : acc4_q;
+    acc4_d     = acc4_q;
+    if (valid3_q) begin
+      for (int s = 0; s < int'(Segments); s++) begin
+        acc4_d[s] = (place3_q.first ? '0 : acc_before[s]) + shifted3_q[s];
+      end
     end
   end
 

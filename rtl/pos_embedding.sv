@@ -19,25 +19,25 @@ module pos_embedding
 #(
   parameter int unsigned Segments = 16
 ) (
-  input  logic                          clk_i,
-  input  logic                          rst_ni,
+  input  logic                               clk_i,
+  input  logic                               rst_ni,
 
-  input  logic                          in_valid_i,
-  output logic                          in_ready_o,
-  input  label_t                        in_label_i,
-  input  logic [HeadDim*Segments*8-1:0] in_data_i,
+  input  logic                               in_valid_i,
+  output logic                               in_ready_o,
+  input  label_t                             in_label_i,
+  input  logic [Segments-1:0][HeadDim*8-1:0] in_data_i,
 
-  output logic                          out_valid_o,
-  input  logic                          out_ready_i,
-  output tag_t                          out_tag_o,
-  output logic [Segments-1:0][31:0]     out_rows_o,
+  output logic                               out_valid_o,
+  input  logic                               out_ready_i,
+  output tag_t                               out_tag_o,
+  output logic [Segments-1:0][31:0]          out_rows_o,
 
-  output logic [6:0]                    sat_o
+  output logic [6:0]                         sat_o
 );
 
   localparam int unsigned NumSlices   = HeadDim / Segments;
   localparam int unsigned SliceBits   = (NumSlices > 1) ? $clog2(NumSlices) : 1;
-  localparam int unsigned SegmentBits = HeadDim * 8;
+  localparam int unsigned SegmentBits = (Segments > 1) ? $clog2(Segments) : 1;
 
   logic advance;                           // the stages behind the beat move
   assign advance = !out_valid_o || out_ready_i;
@@ -50,11 +50,14 @@ module pos_embedding
   logic                   side_q, high_q;  // the beat holds scales; high bytes; otherwise low bytes
   logic [3:0]             word_q;          // of the side beat's segment
   tag_t                   tag_q;           // tag.group of slice 0
-  logic [SegmentBits-1:0] beat_q, high_bytes_q;
+  logic [NumSlices-1:0][Segments-1:0][7:0] beat_q, high_bytes_q;
   logic [SliceBits-1:0]   slice_q;         // which of the beat's Segments elements come next
   logic                   slice_last;
   scale_t                 scale_q;
   logic [5:0]             segment;
+
+  logic [SideGroups-1:0][31:0] beat_words; // the same, as a side beat's
+  assign beat_words = beat_q;
 
   assign segment    = in_label_i.side ? in_label_i.job.side_index[9:4]
                                       : in_label_i.job.row_in_group;
@@ -72,7 +75,7 @@ module pos_embedding
       side_q            <= in_label_i.side;
       high_q            <= !in_label_i.block[0];
       word_q            <= in_label_i.job.side_index[3:0];
-      beat_q            <= in_data_i[SegmentBits*int'(segment) +: SegmentBits];
+      beat_q            <= in_data_i[SegmentBits'(segment)];
       slice_q           <= '0;
       tag_q.op          <= in_label_i.job.op;
       tag_q.layer       <= in_label_i.job.layer;
@@ -85,7 +88,7 @@ module pos_embedding
     end else if (advance) begin
       slice_q <= slice_q + 1'b1;
     end
-    if (beat_valid_q && side_q)      scale_q      <= beat_q[32*word_q +: 16];
+    if (beat_valid_q && side_q)      scale_q      <= beat_words[word_q][15:0];
     else if (beat_valid_q && high_q) high_bytes_q <= beat_q;
   end
 
@@ -116,8 +119,8 @@ module pos_embedding
   always_ff @(posedge clk_i) begin
     if (advance && beat_valid_q && !side_q && !high_q) begin
       for (int s = 0; s < Segments; s++) begin
-        element1_q[s] <= $signed({high_bytes_q[8*(Segments*int'(slice_q) + s) +: 8], 8'd0})
-                       + 17'($signed(beat_q[8*(Segments*int'(slice_q) + s) +: 8]));
+        element1_q[s] <= $signed({high_bytes_q[slice_q][s], 8'd0})
+                       + 17'($signed(beat_q[slice_q][s]));
       end
       scale1_q     <= scale_q;
       tag1_q       <= tag_q;

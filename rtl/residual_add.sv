@@ -105,9 +105,9 @@ module residual_add
   // A group is read in the cycle in which the one before it is written. If they are the same group,
   // which takes a width of Segments, the old x comes from stage 2 and not from the memory.
 
-  logic [HeadDim-1:0][ResBits-1:0]  read1_q;
-  logic [Segments-1:0][ResBits-1:0] old_x, new_x;
-  block_t                           read_block;
+  logic [NumBanks-1:0][Segments-1:0][ResBits-1:0] read1_q;
+  logic [Segments-1:0][ResBits-1:0]               old_x, new_x;
+  block_t                                         read_block;
 
   assign read_block = rd_en_i ? block_t'(rd_block_i) : block_of(tag.group);
 
@@ -118,13 +118,13 @@ module residual_add
     logic [Segments*ResBits-1:0] mem [MaxHeads];
 
     always_ff @(posedge clk_i) begin
-      if (rd_en_i || valid) read1_q[b*Segments +: Segments] <= mem[read_block];
+      if (rd_en_i || valid) read1_q[b] <= mem[read_block];
       if (valid1_q && bank_of(tag1_q.group) == bank_t'(b)) mem[block_of(tag1_q.group)] <= new_x;
     end
   end
 
   for (genvar i = 0; i < HeadDim; i++) begin : gen_rd_rows
-    assign rd_rows_o[i] = 32'($signed(read1_q[i]));
+    assign rd_rows_o[i] = 32'($signed(read1_q[i/Segments][i%Segments]));
   end
 
   // --------------------------------------------------------------------------- 1: add and saturate
@@ -141,7 +141,7 @@ module residual_add
     if (valid1_q) begin
       if (tag1_q.op == OpPos) old_x = '0;
       else if (forward1_q)    old_x = x2_q;
-      else                    old_x = read1_q[int'(bank_of(tag1_q.group)) * Segments +: Segments];
+      else                    old_x = read1_q[bank_of(tag1_q.group)];
       for (int s = 0; s < Segments; s++) begin
         added[s]     = 32'($signed(old_x[s])) + delta1_q[s];
         saturated[s] = $signed(added[s]) > 32'(ResMax) || $signed(added[s]) < -32'(ResMax);

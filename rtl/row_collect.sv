@@ -35,36 +35,21 @@ module row_collect
 
   // -------------------------------------------------------------------- groups of the block so far
 
-  logic                      in_done;       // this group completes a block
-  logic [HeadDim-1:0][31:0]  whole;         // the gathered groups and this one, valid with in_done
+  localparam int unsigned GatherBits = (Groups > 2) ? $clog2(Groups) : 1;
 
-  if (Groups == 1) begin : gen_whole
-    assign in_done = in_valid_i;
-    assign whole   = in_rows_i;
-  end else begin : gen_gather
-    localparam int unsigned IndexBits = $clog2(Groups);
+  logic [Segments-1:0][31:0] gathered_q [Groups];    // the last one is never written: it goes on
+  logic [GatherBits-1:0]     index_q;
+  logic                      in_done;                // this group completes a block
 
-    logic [IndexBits-1:0]      index_q;
-    logic [Segments-1:0][31:0] gathered_q [Groups-1];
+  assign in_done = in_valid_i && index_q == GatherBits'(Groups - 1);
 
-    assign in_done = in_valid_i && index_q == IndexBits'(Groups - 1);
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni)         index_q <= '0;
+    else if (in_valid_i) index_q <= in_done ? '0 : index_q + 1'b1;
+  end
 
-    always_ff @(posedge clk_i) begin
-      if (!rst_ni)         index_q <= '0;
-      else if (in_valid_i) index_q <= index_q + 1'b1;
-    end
-
-    always_ff @(posedge clk_i) begin
-      if (in_valid_i && !in_done) gathered_q[index_q] <= in_rows_i;
-    end
-
-    always_comb begin
-      whole = '0;
-      if (in_done) begin
-        for (int i = 0; i < int'(Groups) - 1; i++) whole[i*Segments +: Segments] = gathered_q[i];
-        whole[HeadDim-Segments +: Segments] = in_rows_i;
-      end
-    end
+  always_ff @(posedge clk_i) begin
+    if (in_valid_i && !in_done) gathered_q[index_q] <= in_rows_i;
   end
 
   // ---------------------------------------------------------------------------- the finished block
@@ -80,8 +65,11 @@ module row_collect
 
   always_ff @(posedge clk_i) begin
     if (in_done) begin
-      blk_slot_q <= in_slot_i;
+      automatic logic [HeadDim-1:0][31:0] whole;
+      for (int i = 0; i < int'(Groups) - 1; i++) whole[i*Segments +: Segments] = gathered_q[i];
+      whole[HeadDim-Segments +: Segments] = in_rows_i;
       blk_rows_q <= whole;
+      blk_slot_q <= in_slot_i;
     end
   end
 

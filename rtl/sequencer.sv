@@ -176,10 +176,9 @@ module sequencer
   wire [4:0]  tiles     = 5'((positions + 11'(HeadDim - 1)) >> 6);
   wire [16:0] width_groups = 17'(heads) << LogHeadGroups;
 
+  // max(0, ceil(log2(blocks)) - 3)
   function automatic logic [2:0] norm_of(logic [7:0] blocks);
-    logic [6:0] log2_up;
-    log2_up = bit_length(64'(blocks) - 64'd1);
-    return (log2_up > 7'd3) ? 3'(log2_up - 7'd3) : 3'd0;
+    return (blocks > 8'd64) ? 3'd4 : (blocks > 8'd32) ? 3'd3 : (blocks > 8'd16) ? 3'd2 : (blocks > 8'd8) ? 3'd1 : 3'd0;
   endfunction
 
   job_t job;

@@ -138,8 +138,40 @@ static void test_distribution(void **unused) {
     }
   }
   check_draws(&state, 40, 0.8, 2.5, 50000, &near_edges);
-  print_message("%-34s %8d draws, %zu at an edge\n", "sampling", 25 * 4000 + 50000, near_edges);
+  check_draws(&state, 40, 1, 1e-4, 20000, &near_edges);  // many equal logits: by ids
+  print_message("%-34s %8d draws, %zu at an edge\n", "sampling", 25 * 4000 + 50000 + 20000, near_edges);
   assert_true(near_edges < 50);
+}
+
+// The state that xorshift64 turns into x.
+static uint64_t state_before(uint64_t x) {
+  uint64_t y = x;
+  for (int n = 0; n < 4; n++) {
+    y = x ^ y << 17;
+  }
+  x = y;
+  for (int n = 0; n < 10; n++) {
+    y = x ^ y >> 7;
+  }
+  x = y;
+  for (int n = 0; n < 5; n++) {
+    y = x ^ y << 13;
+  }
+  return y;
+}
+
+// A number exactly between two equal tokens chooses the second, the number below it the first.
+static void test_edge(void **unused) {
+  (void)unused;
+  const int32_t logits[2] = {5, 5};
+  struct sampling s = {.top_k = 2, .inv_t = sampling_inv_t(1)};
+  s.state = state_before(UINT64_C(0x8000000000000000));
+  assert_int_equal(sampling_choose(&s, logits, 2), 1);
+  assert_true(s.state == UINT64_C(0x8000000000000000));
+  s.state = state_before(UINT64_C(0x7fffffffffffffff));
+  assert_int_equal(sampling_choose(&s, logits, 2), 0);
+  s.state = state_before(UINT64_MAX);
+  assert_int_equal(sampling_choose(&s, logits, 2), 1);
 }
 
 // ---- settings -----------------------------------------------------------------------------------
@@ -153,6 +185,13 @@ static void test_settings(void **unused) {
   assert_true(sampling_seed(0) == 0xe220a8397b1dcdafull);
   assert_true(sampling_seed(1) != sampling_seed(2));
   assert_true(sampling_seed(-0x9e3779b97f4a7c15ull) == 1);
+  // xorshift64 with shifts of 13, 7, 17: its first two numbers from 1.
+  const int32_t logits[2] = {0, 0};
+  struct sampling s = {.top_k = 2, .inv_t = 1, .state = 1};
+  sampling_choose(&s, logits, 2);
+  assert_true(s.state == 1082269761);
+  sampling_choose(&s, logits, 2);
+  assert_true(s.state == 1152992998833853505);
 }
 
 int main(void) {
@@ -160,6 +199,7 @@ int main(void) {
       cmocka_unit_test(test_argmax),
       cmocka_unit_test(test_ties),
       cmocka_unit_test(test_distribution),
+      cmocka_unit_test(test_edge),
       cmocka_unit_test(test_settings),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

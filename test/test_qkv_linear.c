@@ -97,7 +97,7 @@ static void check(unsigned segments) {
       run.source = block_source(b, "rows_valid_i", NULL, in_fields, 2, in, sizeof *in, n);
       struct block_stream *blk = block_sink(b, "blk_valid_o", "blk_ready_i", blk_fields, 2, got, sizeof *got, VECTORS);
       struct block_stream *kv = block_sink(b, "kv_valid_o", NULL, kv_fields, 6, got_kv, sizeof *got_kv, 2 * VECTORS);
-      blk->max_pause = 64 / segments - 1;
+      blk->max_pause = 192 / segments - 1;
       block_hooks(b, NULL, after, &run);
       block_run(b, 1000, 200);
       block_expect(blk, want, VECTORS);

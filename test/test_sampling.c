@@ -101,6 +101,36 @@ static void test_1(void **state) { (void)state; check(1); }
 static void test_4(void **state) { (void)state; check(4); }
 static void test_16(void **state) { (void)state; check(16); }
 
+// The state whose next one is x.
+static uint64_t state_before(uint64_t x) {
+  x ^= x << 17 ^ x << 34 ^ x << 51;
+  x ^= x >> 7, x ^= x >> 14, x ^= x >> 28, x ^= x >> 56;
+  x ^= x << 13, x ^= x << 26, x ^= x << 52;
+  return x;
+}
+
+// Of two equal logits the random numbers below 2^31 choose the first, the others the second.
+static void test_boundary(void **state) {
+  (void)state;
+  static const uint32_t random[] = {0, 0x7fffffff, 0x80000000, 0xffffffff};
+  struct block *b = block_open("sampling", 4);
+  logits[0] = logits[1] = 12345;
+  for (unsigned i = 0; i < 4; i++) {
+    struct sampling s = {.top_k = 2, .inv_t = sampling_inv_t(1), .state = state_before((uint64_t)random[i] << 32 | 77)};
+    block_reset(b);
+    begin(b, &s);
+    want->id = sampling_choose(&s, logits, 2);
+    assert_int_equal(s.state >> 32, random[i]);
+    assert_int_equal(want->id, i / 2);
+    size_t n = append(in, logits, 2, 4);
+    block_source(b, "lg_valid_i", "lg_ready_o", in_fields, 4, in, sizeof *in, n);
+    struct block_stream *sink = block_sink(b, "choice_valid_o", "choice_ready_i", out_fields, 1, got, sizeof *got, 1);
+    block_run(b, 500, 10);
+    block_expect(sink, want, 1);
+  }
+  block_close(b);
+}
+
 // Cycles from the last group to the choice, of falling logits: nothing of the last group goes into the list.
 static void test_latency(void **state) {
   (void)state;
@@ -144,7 +174,7 @@ static void test_pace(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_1), cmocka_unit_test(test_4), cmocka_unit_test(test_16),
-    cmocka_unit_test(test_latency), cmocka_unit_test(test_pace),
+    cmocka_unit_test(test_boundary), cmocka_unit_test(test_latency), cmocka_unit_test(test_pace),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

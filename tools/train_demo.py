@@ -297,7 +297,9 @@ def gradient_worker(flat, grad, batch, losses, cfg, args, start, done, claimed):
         p[k].requires_grad_().grad = g[k]
     loss_fn = token_loss if args.no_compile else torch.compile(token_loss, dynamic=False)
     while True:
-        start.acquire()
+        while not start.acquire(timeout=10):
+            if not torch.multiprocessing.parent_process().is_alive():
+                return
         grad.zero_()
         while True:
             with claimed.get_lock():
@@ -405,15 +407,16 @@ def save_checkpoint(path, ck):
 
 
 @torch.no_grad()
-def evaluate(p, cfg, ids, batch=16):
-    """Mean nats per token over ids, in windows of the model's context without overlap."""
+def evaluate(p, cfg, ids, every=1, batch=2):
+    """Mean nats per token over ids, in windows of the model's context without overlap (of them one in `every`)."""
     t = cfg["n_positions"]
     n = (len(ids) - 1) // t
     x = torch.from_numpy(ids[:n * t].astype(np.int64)).view(n, t)
     y = torch.from_numpy(ids[1:n * t + 1].astype(np.int64)).view(n, t)
+    x, y = x[::every], y[::every]
     total = sum(len(x[i:i + batch]) * float(token_loss(p, x[i:i + batch], y[i:i + batch], cfg))
-                for i in range(0, n, batch))
-    return total / n
+                for i in range(0, len(x), batch))
+    return total / len(x)
 
 
 def run_eval(args):
@@ -466,6 +469,7 @@ def run_train(args):
     opt = Optimiser(p, cfg, args)
     if "optimiser" in ck:
         opt.restore(ck["optimiser"])
+    torch.set_num_threads(1)                               # for the optimiser, beside the workers
     gradients = Gradients(flat, cfg, args)
     print(f"{len(flat)} parameters, {sum(len(a) for _, a in files)} training tokens, {len(held)} held-out tokens "
           f"({held_bytes} bytes), {len(simple)} simple books", flush=True)
@@ -497,7 +501,8 @@ def run_train(args):
         if ck["seconds"] - last_save > 60 * args.save_minutes:
             last_save = ck["seconds"]
             save()
-            print(f"step {ck['step']} held-out loss {evaluate(p, cfg, held):.4f}", flush=True)
+            print(f"step {ck['step']} held-out loss {evaluate(p, cfg, held, 5):.4f} (of one window in 5)",
+                  flush=True)
     save()
     loss = evaluate(p, cfg, held)
     print(f"held-out loss {loss:.4f} nats per token, {loss * len(held) / held_bytes / math.log(2):.4f} bits per byte")
@@ -537,7 +542,7 @@ def main():
     g.add_argument("--f32", action="store_true", help="matrix products of float32 rather than bfloat16")
     g.add_argument("--no-compile", action="store_true", help="without torch.compile")
     g.add_argument("--log-every", type=int, default=50, help="steps (default %(default)s)")
-    g.add_argument("--save-minutes", type=float, default=10, help="between checkpoints (default %(default)s)")
+    g.add_argument("--save-minutes", type=float, default=5, help="between checkpoints (default %(default)s)")
     g = ap.add_argument_group("sampling")
     g.add_argument("--prompt", default="Once upon a time", help="default %(default)r")
     g.add_argument("--samples", type=int, default=1, help="default %(default)s")

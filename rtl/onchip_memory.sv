@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// onchip_memory - the memory of gpt2_top on the chip: the image in ROM, the KV cache in RAM
+//
+//   beat a = a < RomBeats ? rom[a] : ram[a - RomBeats]
+//
+// For models that fit. With RomBeats = the image's n_beats the RAM begins where the KV cache does,
+// at cfg kv_base; it holds RamBeats = n_layer * n_head * kv_stride beats.
+//
+// In      rd_req  bursts {address of the first beat, 1 to 255 beats}, valid/ready
+//         wr      a beat's bytes where wr_strb_i is set, valid/ready; only to the RAM
+// Out     rd_rsp  the beats of the bursts, in order, valid/ready
+//         wr_ack  a pulse a cycle after each write: what is asked for from then on has it
+// Timing  a beat a cycle, bursts back to back; 2 cycles from rd_req to its first beat. A read
+//         never waits for a write; a write waits while its own beat is being read, so that it
+//         never matters what a block RAM gives then
+// Keeps   RomBeats x Lanes bytes of ROM from RomFile (one beat a line in hex, byte Lanes-1 first),
+//         RamBeats x Lanes bytes of RAM in words of 32 bits with byte enables, at first unwritten
+// Golden  none: model/image.h tells what stands where
+module onchip_memory
+  import gpt2_pkg::*;
+#(
+  parameter int unsigned Lanes    = 64,
+  parameter int unsigned RomBeats = 1024,
+  parameter              RomFile  = "",
+  parameter int unsigned RamBeats = 1024
+) (
+  input  logic                clk_i,
+  input  logic                rst_ni,
+
+  input  logic                rd_req_valid_i,
+  output logic                rd_req_ready_o,
+  input  logic [AddrBits-1:0] rd_req_addr_i,
+  input  logic [7:0]          rd_req_len_i,
+  output logic                rd_rsp_valid_o,
+  input  logic                rd_rsp_ready_i,
+  output logic [8*Lanes-1:0]  rd_rsp_data_o,
+
+  input  logic                wr_valid_i,
+  output logic                wr_ready_o,
+  input  logic [AddrBits-1:0] wr_addr_i,
+  input  logic [8*Lanes-1:0]  wr_data_i,
+  input  logic [Lanes-1:0]    wr_strb_i,
+  output logic                wr_ack_o
+);
+
+  localparam int unsigned RomAddr = (RomBeats > 1) ? $clog2(RomBeats) : 1;
+  localparam int unsigned RamAddr = (RamBeats > 1) ? $clog2(RamBeats) : 1;
+  localparam int unsigned Words   = Lanes / 4;
+
+  // ----------------------------------------------------------------------------------------- bursts
+
+  logic                busy_q;
+  logic [AddrBits-1:0] addr_q;                               // the beat to read next
+  logic [7:0]          left_q;                               // beats still to read
+  logic                read, take_burst;
+
+  assign read           = busy_q && (!rd_rsp_valid_o || rd_rsp_ready_i);
+  assign rd_req_ready_o = !busy_q || (read && left_q == 8'd1);
+  assign take_burst     = rd_req_valid_i && rd_req_ready_o;
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) busy_q <= 1'b0;
+    else if (take_burst) busy_q <= 1'b1;
+    else if (read && left_q == 8'd1) busy_q <= 1'b0;
+
+    if (take_burst) begin
+      addr_q <= rd_req_addr_i;
+      left_q <= rd_req_len_i;
+    end else if (read) begin
+      addr_q <= addr_q + 1'b1;
+      left_q <= left_q - 8'd1;
+    end
+  end
+
+  // --------------------------------------------------------------------------- where a beat is read
+
+  logic               read_ram, from_ram_q, write;
+  logic [RamAddr-1:0] read_ram_addr, write_ram_addr;
+
+  assign read_ram       = addr_q >= AddrBits'(RomBeats);
+  assign read_ram_addr  = RamAddr'(addr_q - AddrBits'(RomBeats));
+  assign write_ram_addr = RamAddr'(wr_addr_i - AddrBits'(RomBeats));
+  assign wr_ready_o     = !(read && read_ram && read_ram_addr == write_ram_addr);
+  assign write          = wr_valid_i && wr_ready_o;
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      rd_rsp_valid_o <= 1'b0;
+      wr_ack_o       <= 1'b0;
+    end else begin
+      if (read) rd_rsp_valid_o <= 1'b1;
+      else if (rd_rsp_ready_i) rd_rsp_valid_o <= 1'b0;
+      wr_ack_o <= write;
+    end
+    if (read) from_ram_q <= read_ram;
+  end
+
+  // --------------------------------------------------------------------------------------- memories
+
+  logic [8*Lanes-1:0] rom [RomBeats];
+  logic [8*Lanes-1:0] rom_q, ram_q;
+
+  initial $readmemh(RomFile, rom);
+
+  always_ff @(posedge clk_i) begin
+    if (read && !read_ram) rom_q <= rom[addr_q[RomAddr-1:0]];
+  end
+
+  for (genvar w = 0; w < int'(Words); w++) begin : gen_ram
+    logic [31:0] ram [RamBeats];
+
+    always_ff @(posedge clk_i) begin
+      if (read && read_ram) ram_q[32*w +: 32] <= ram[read_ram_addr];
+      if (write) begin
+        if (wr_strb_i[4*w])   ram[write_ram_addr][7:0]   <= wr_data_i[32*w      +: 8];
+        if (wr_strb_i[4*w+1]) ram[write_ram_addr][15:8]  <= wr_data_i[32*w + 8  +: 8];
+        if (wr_strb_i[4*w+2]) ram[write_ram_addr][23:16] <= wr_data_i[32*w + 16 +: 8];
+        if (wr_strb_i[4*w+3]) ram[write_ram_addr][31:24] <= wr_data_i[32*w + 24 +: 8];
+      end
+    end
+  end
+
+  assign rd_rsp_data_o = from_ram_q ? ram_q : rom_q;
+
+  // ------------------------------------------------------------------------------------- assertions
+
+`ifndef SYNTHESIS
+  initial begin
+    if (Lanes < 64 || Lanes > 4096 || 2**$clog2(Lanes) != Lanes)
+      $fatal(1, "%m: Lanes must be 64, 128, 256, ... 4096, not %0d", Lanes);
+    if (RomFile == "") $fatal(1, "%m: RomFile must name the image in hex");
+    if (RomBeats == 0 || RamBeats == 0)
+      $fatal(1, "%m: %0d beats of ROM and %0d of RAM, there must be some", RomBeats, RamBeats);
+  end
+  assert property (@(posedge clk_i) disable iff (!rst_ni) rd_req_valid_i |-> rd_req_len_i != 0)
+    else $error("%m: a burst of no beats");
+  assert property (@(posedge clk_i) disable iff (!rst_ni)
+    read |-> addr_q < AddrBits'(RomBeats) + AddrBits'(RamBeats))
+    else $error("%m: beat %0d was read, there are %0d", addr_q, RomBeats + RamBeats);
+  assert property (@(posedge clk_i) disable iff (!rst_ni)
+    wr_valid_i |-> wr_addr_i >= AddrBits'(RomBeats) &&
+                   wr_addr_i < AddrBits'(RomBeats) + AddrBits'(RamBeats))
+    else $error("%m: a write to beat %0d, the RAM is %0d to %0d", wr_addr_i, RomBeats,
+                RomBeats + RamBeats - 1);
+  assert property (@(posedge clk_i) disable iff (!rst_ni)
+    rd_rsp_valid_o && !rd_rsp_ready_i |=> rd_rsp_valid_o && $stable(rd_rsp_data_o))
+    else $error("%m: a beat changed before it was taken");
+`endif
+
+endmodule
