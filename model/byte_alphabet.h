@@ -14,8 +14,8 @@
 // The code point that stands for byte, U+0021..U+0143.
 unsigned byte_alphabet_encode(unsigned char byte);
 
-// Translates characters of the alphabet (UTF-8) to the bytes that they stand for. bytes has room for
-// length and may be text itself. Returns the number of bytes, or -1 if a character is not of the
+// Translates characters of the alphabet (UTF-8) to the bytes that they stand for. bytes has room
+// for length and may be text itself. Returns the number of bytes, or -1 if a character is not of the
 // alphabet.
 long byte_alphabet_decode(unsigned char *bytes, const unsigned char *text, size_t length);
 

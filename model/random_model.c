@@ -72,8 +72,8 @@ static uint64_t mix(uint64_t x) {
   return x ^ x >> 31;
 }
 
-// Element index of a stream, of mean 0 and deviation 1: four 16-bit uniforms summed, which is normal
-// enough, bounded by 3.5, and exact on every machine.
+// Element index of a stream, of mean 0 and deviation 1: four 16-bit uniforms summed, which is
+// normal enough, bounded by 3.5, and exact on every machine.
 static float normal(uint64_t stream, uint64_t index) {
   uint64_t bits = mix(stream + index * 0x9E3779B97F4A7C15u);
   int sum = (int)(bits & 0xFFFF) + (int)(bits >> 16 & 0xFFFF) + (int)(bits >> 32 & 0xFFFF) +

@@ -15,8 +15,8 @@
 //   MLP, first layer           1 / sqrt(C); bias 0.25
 //   MLP, second layer          0.5 / sqrt(C); bias 0.1
 //
-// Vocabulary: ids 0..255 are the bytes in GPT-2's order, the last is <|endoftext|>, and each between
-// is an earlier token and one more character.
+// Vocabulary: ids 0..255 are the bytes in GPT-2's order, the last is <|endoftext|>, and each
+// between is an earlier token and one more character.
 
 #ifndef RANDOM_MODEL_H
 #define RANDOM_MODEL_H

@@ -4,7 +4,8 @@
 // A file, all numbers little-endian:
 //   1. header size N: 8 bytes, unsigned
 //   2. header: N bytes of JSON, {"name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [b, e]}}
-//      with b and e counted from the end of the header; "__metadata__" is no tensor; trailing spaces
+//      with b and e counted from the end of the header; "__metadata__" is no tensor; spaces may
+//      follow
 //   3. data: tensors in row-major order, each byte of the data belonging to exactly one tensor
 // Source: https://github.com/huggingface/safetensors, "Format".
 //

@@ -2,8 +2,8 @@
 // tokenizer - GPT-2's byte-level BPE: text to token ids and back
 //
 // Encoding: `<|endoftext|>` in the text is its own id; what is between is cut into pieces
-// (pretokenizer.h), each piece's bytes become one token each, and neighbours are merged (bpe.h). Any
-// bytes can be encoded, and decoding gives exactly the bytes back.
+// (pretokenizer.h), each piece's bytes become one token each, and neighbours are merged (bpe.h).
+// Any bytes can be encoded, and decoding gives exactly the bytes back.
 //
 // The files are those of the Hugging Face layout, vocab.json (vocabulary.h) and merges.txt
 // (merges.h).
@@ -52,8 +52,8 @@ const char *tokenizer_token(const struct tokenizer *tokenizer, uint32_t id, size
 int tokenizer_encode(const struct tokenizer *tokenizer, const char *text, size_t length,
                      uint32_t **ids, size_t *count, struct err *err);
 
-// Decodes count ids. On success *text holds *length bytes and a terminating zero, to be freed by the
-// caller. The bytes are exact, so they need not be UTF-8. Errors: out of memory, an unknown id.
+// Decodes count ids. On success *text holds *length bytes and a terminating zero, to be freed by
+// the caller. The bytes are exact, so they need not be UTF-8. Errors: out of memory, an unknown id.
 int tokenizer_decode(const struct tokenizer *tokenizer, const uint32_t *ids, size_t count,
                      char **text, size_t *length, struct err *err);
 

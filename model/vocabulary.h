@@ -26,8 +26,8 @@ struct vocabulary {
 };
 
 // Reads path. After success or failure release with vocabulary_free.
-// Errors: no such file, bad JSON, an id that is missing or comes twice, a token that comes twice, is
-// empty or not in the alphabet, more than 65,536 tokens.
+// Errors: no such file, bad JSON, an id that is missing or comes twice, a token that comes twice,
+// is empty or not in the alphabet, more than 65,536 tokens.
 int vocabulary_load(struct vocabulary *vocabulary, const char *path, struct err *err);
 
 // Harmless on a zeroed or freed struct.

@@ -73,7 +73,8 @@ static int find_tensor(const struct safetensors *file, const char *dir, const ch
       used += (size_t)snprintf(found + used, sizeof found - used, "[%zu]", t->shape[d]);
     }
     snprintf(expected, sizeof expected, rank == 2 ? "[%zu][%zu]" : "[%zu]", shape[0], shape[1]);
-    return err_set(err, "%s/model.safetensors: tensor %s has shape %s, expected %s from config.json",
+    return err_set(err,
+                   "%s/model.safetensors: tensor %s has shape %s, expected %s from config.json",
                    dir, name, found, expected);
   }
   return 0;

@@ -2,7 +2,7 @@
 // weights - a GPT-2 model in float32, from a folder in the Hugging Face layout
 //
 // All matrices are row-major with outputs as rows, w[out][in], so that y = W x + b is a dot product
-// a row. Hugging Face stores GPT-2's layers as Conv1D, [in][out]; they are transposed while loading.
+// a row. Hugging Face stores GPT-2's layers as Conv1D, [in][out]; loading transposes them.
 // Dimensions: V vocabulary, T positions, C width, L layers.
 
 #ifndef WEIGHTS_H
@@ -32,8 +32,8 @@ struct gpt2_weights {
 
 // Loads dir/config.json and dir/model.safetensors. Tensor names may have the prefix "transformer.";
 // tensors beyond GPT-2's (attn.bias and attn.masked_bias, which are masks) are ignored. An
-// lm_head.weight that differs from the token embedding is used; without one the head is tied, unless
-// the configuration says that it is not. 64-byte aligned; 4 bytes a parameter; a second for 124M.
+// lm_head.weight that differs from the token embedding is used; without one the head is tied,
+// unless the configuration says that it is not. 64-byte aligned; 4 bytes a parameter; a second for 124M.
 // On success release with weights_free. On failure nothing is held and all pointers are NULL.
 // Errors: those of config_read and safetensors_open; a tensor missing, of another shape or not
 // finite; weights only in another format, with the command that converts them.

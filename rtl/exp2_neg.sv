@@ -36,66 +36,65 @@ module exp2_neg
     else         valid_q <= {valid_q[3:1], in_valid_i};
   end
 
-  // --------------------------------------------------------------- 1: the segment's base and slope
+  for (genvar i = 0; i < int'(Width); i++) begin : gen_lane
 
-  logic [Width-1:0][31:0] base1_q, slope1_q;
-  logic [Width-1:0][15:0] rest1_q;
-  logic [Width-1:0][7:0]  whole1_q;
+    // ---- 1: the segment's base and slope
 
-  always_ff @(posedge clk_i) begin
-    if (in_valid_i) begin
-      for (int i = 0; i < int'(Width); i++) begin
-        base1_q[i]  <= 32'(Exp2Base[in_t_i[i][15:10]]);
-        slope1_q[i] <= 32'(Exp2Slope[in_t_i[i][15:10]]);
-        rest1_q[i]  <= 16'(in_t_i[i][9:0]);
-        whole1_q[i] <= (in_t_i[i][TBits-1:16] >= (TBits-16)'(Vanished)) ? 8'(Vanished)
-                                                                      : 8'(in_t_i[i][20:16]);
+    logic [TBits-1:0] t;
+    logic [22:0]      base1_q;
+    logic [15:0]      slope1_q;
+    logic [9:0]       rest1_q;
+    logic [4:0]       whole1_q;
+
+    assign t = in_t_i[i];
+
+    always_ff @(posedge clk_i) begin
+      if (in_valid_i) begin
+        base1_q  <= 23'(Exp2Base[t[15:10]]);
+        slope1_q <= 16'(Exp2Slope[t[15:10]]);
+        rest1_q  <= t[9:0];
+        whole1_q <= (t[TBits-1:16] >= (TBits-16)'(Vanished)) ? Vanished : t[20:16];
       end
     end
-  end
 
-  // ---------------------------------------------------------------------------- 2: the linear term
+    // ---- 2: the linear term
 
-  logic [Width-1:0][31:0] base2_q, product2_q;            // 26 bits
-  logic [Width-1:0][7:0]  whole2_q;
+    logic [22:0] base2_q;
+    logic [25:0] product2_q;
+    logic [4:0]  whole2_q;
 
-  always_ff @(posedge clk_i) begin
-    if (valid_q[1]) begin
-      for (int i = 0; i < int'(Width); i++) product2_q[i] <= slope1_q[i] * 32'(rest1_q[i]);
-      base2_q  <= base1_q;
-      whole2_q <= whole1_q;
-    end
-  end
-
-  // -------------------------------------------------------------------------------- 3: 2^-fraction
-
-  logic [Width-1:0][31:0] mantissa3_q;
-  logic [Width-1:0][7:0]  whole3_q;
-
-  always_ff @(posedge clk_i) begin
-    if (valid_q[2]) begin
-      for (int i = 0; i < int'(Width); i++) begin
-        mantissa3_q[i] <= base2_q[i] - ((product2_q[i] + 32'd512) >> 10);
-      end
-      whole3_q <= whole2_q;
-    end
-  end
-
-  // ------------------------------------------------------------------------- 4: its place, rounded
-
-  // (m / 2^whole) to nearest: one binary place more, plus 1, halved
-  logic [Width-1:0][ExpFrac:0] e4_q;
-
-  always_ff @(posedge clk_i) begin
-    if (valid_q[3]) begin
-      for (int i = 0; i < int'(Width); i++) begin
-        e4_q[i] <= (ExpFrac+1)'((((mantissa3_q[i] << 1) >> whole3_q[i][4:0]) + 32'd1) >> 1);
+    always_ff @(posedge clk_i) begin
+      if (valid_q[1]) begin
+        product2_q <= 26'(slope1_q) * 26'(rest1_q);
+        base2_q    <= base1_q;
+        whole2_q   <= whole1_q;
       end
     end
+
+    // ---- 3: 2^-fraction
+
+    logic [22:0] mantissa3_q;
+    logic [4:0]  whole3_q;
+
+    always_ff @(posedge clk_i) begin
+      if (valid_q[2]) begin
+        mantissa3_q <= base2_q - 23'((product2_q + 26'd512) >> 10);
+        whole3_q    <= whole2_q;
+      end
+    end
+
+    // ---- 4: moved to its place, with one more bit, and rounded
+
+    logic [22:0] e4_q;
+
+    always_ff @(posedge clk_i) begin
+      if (valid_q[3]) e4_q <= 23'((({mantissa3_q, 1'b0} >> whole3_q) + 24'd1) >> 1);
+    end
+
+    assign out_e_o[i] = e4_q;
   end
 
   assign out_valid_o = valid_q[4];
-  assign out_e_o     = e4_q;
 
   // ------------------------------------------------------------------------------------ assertions
 

@@ -153,120 +153,93 @@ module matvec
     end
   end
 
-  // ------------------------------------------------------------------------------- stage 2: products and sums
+  // -------------------------------------------------------------------------------- stages 2 to 5: the segments
+  //
+  // 2 products and their sum, 3 shifted by the block's exponent, 4 accumulated, 5 out. By columns every group of rows
+  // has its accumulator in a memory; PV's stand behind those of the width.
 
-  logic signed [Segments-1:0][31:0] sum2_q, sum2_d;
-  logic [3:0]                       e2_q;
+  logic               valid5_q;
+  tag_t               tag4_q;
+  logic [2:0]         norm4_q;
+  logic               columns4_q;                            // by columns, but PV
+  logic [3:0]         e2_q, e3_q, e4_d;
+  logic [3:0]         e_rows_q, e_columns_q;                 // PV counts as rows: nothing comes between its beats
+  logic [AccAddr-1:0] acc_addr;
 
-  for (genvar s = 0; s < int'(Segments); s++) begin : gen_dot
-    logic signed [31:0] t;
-    // Four products a step on byte-aligned slices: the shape that Verilator leaves rolled and compilers vectorise.
-    always_comb begin
-      t = 0;
-      for (int i = 0; i < 16; i++) begin
-        t = t + 32'($signed(weights_q[512*s + 32*i +: 8])      * $signed(operand_i[64*i +: 16]))
-              + 32'($signed(weights_q[512*s + 32*i + 8 +: 8])  * $signed(operand_i[64*i + 16 +: 16]))
-              + 32'($signed(weights_q[512*s + 32*i + 16 +: 8]) * $signed(operand_i[64*i + 32 +: 16]))
-              + 32'($signed(weights_q[512*s + 32*i + 24 +: 8]) * $signed(operand_i[64*i + 48 +: 16]));
-      end
-    end
-    assign sum2_d[s] = t;
-  end
-
-  logic [Segments-1:0][31:0] side2_q, side3_q, side4_q, side5_q;
-
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) valid2_q <= 1'b0;
-    else valid2_q <= valid1_q;
-    if (valid1_q) begin
-      sum2_q   <= sum2_d;
-      e2_q     <= operand_i.e;
-      place2_q <= place1_q;
-      if (place1_q.last) begin
-        side2_q <= side_q[32*Segments*int'(place1_q.tag.group[3:0]) +: 32*Segments];
-      end
-    end
-  end
-
-  // -------------------------------------------------------------------------------- stage 3: common exponent
-
-  logic signed [Segments-1:0][AccBits-1:0] shifted3_q;
-  logic [3:0]                              e3_q;
-
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) valid3_q <= 1'b0;
-    else valid3_q <= valid2_q;
-    if (valid2_q) begin
-      for (int s = 0; s < int'(Segments); s++) begin
-        shifted3_q[s] <= AccBits'(64'(signed'(sum2_q[s])) <<< e2_q);
-      end
-      e3_q     <= e2_q;
-      place3_q <= place2_q;
-      if (place2_q.last) side3_q <= side2_q;
-    end
-  end
-
-  // ------------------------------------------------------------------------------------- stage 4: accumulate
-
-  logic signed [Segments-1:0][AccBits-1:0] acc4_q, acc4_d, acc_before;
-  logic [Segments*AccBits-1:0]             accs [AccDepth];
-  tag_t                                    tag4_q;
-  logic [2:0]                              norm4_q;
-  logic                                    columns4_q;       // by columns, but PV
-  logic [3:0]                              e_rows_q, e_columns_q, e4_d;   // PV counts as rows: it is never interrupted
-  wire                                     is_pv = place3_q.tag.op == OpPv;
-  wire [AccAddr-1:0] acc_addr = AccAddr'(place3_q.tag.group) +
-                                (is_pv ? AccAddr'(MaxHeads * HeadGroups) : '0);
+  wire       is_pv    = place3_q.tag.op == OpPv;
   wire [3:0] e_before = (place3_q.by_columns && !is_pv) ? e_columns_q : e_rows_q;
   // By columns, the first group starts the largest exponent; the others of the first block belong to it.
   wire       e_start  = place3_q.first && (!place3_q.by_columns || place3_q.tag.group == 0);
 
-  assign e4_d = (e_start || e3_q > e_before) ? e3_q : e_before;
+  assign acc_addr = AccAddr'(place3_q.tag.group) + (is_pv ? AccAddr'(MaxHeads * HeadGroups) : '0);
+  assign e4_d     = (e_start || e3_q > e_before) ? e3_q : e_before;
 
-  always_comb begin
-    acc_before = place3_q.by_columns ? accs[acc_addr] : acc4_q;
-    acc4_d     = acc4_q;
-    if (valid3_q) begin
-      for (int s = 0; s < int'(Segments); s++) begin
-        acc4_d[s] = (place3_q.first ? '0 : acc_before[s]) + shifted3_q[s];
+  for (genvar s = 0; s < int'(Segments); s++) begin : gen_segment
+    logic signed [31:0]        dot, sum2_q;
+    logic signed [AccBits-1:0] shifted3_q, acc_before, acc4_d, acc4_q, acc5_q;
+    logic signed [AccBits-1:0] accs [AccDepth];
+    logic [31:0]               side2_q, side3_q, side4_q, side5_q;
+
+    // Four products a step on byte-aligned slices: the shape that Verilator leaves rolled and compilers vectorise.
+    always_comb begin
+      dot = 0;
+      for (int i = 0; i < 16; i++) begin
+        dot = dot + 32'($signed(weights_q[512*s + 32*i +: 8])      * $signed(operand_i[64*i +: 16]))
+                  + 32'($signed(weights_q[512*s + 32*i + 8 +: 8])  * $signed(operand_i[64*i + 16 +: 16]))
+                  + 32'($signed(weights_q[512*s + 32*i + 16 +: 8]) * $signed(operand_i[64*i + 32 +: 16]))
+                  + 32'($signed(weights_q[512*s + 32*i + 24 +: 8]) * $signed(operand_i[64*i + 48 +: 16]));
       end
     end
+
+    assign acc_before = place3_q.first ? '0 : place3_q.by_columns ? accs[acc_addr] : acc4_q;
+    assign acc4_d     = acc_before + shifted3_q;
+
+    always_ff @(posedge clk_i) begin
+      if (valid1_q) sum2_q     <= dot;
+      if (valid2_q) shifted3_q <= AccBits'(64'(sum2_q) <<< e2_q);
+      if (valid3_q) acc4_q     <= acc4_d;
+      if (valid4_q) acc5_q     <= acc4_q;
+      if (valid3_q && place3_q.by_columns) accs[acc_addr] <= acc4_d;
+    end
+
+    always_ff @(posedge clk_i) begin
+      if (valid1_q && place1_q.last) begin
+        side2_q <= side_q[32*(int'(Segments)*int'(place1_q.tag.group[3:0]) + s) +: 32];
+      end
+      if (valid2_q && place2_q.last) side3_q <= side2_q;
+      if (valid3_q && place3_q.last) side4_q <= side3_q;
+      if (valid4_q) side5_q <= side4_q;
+    end
+
+    assign out_acc_o[s]  = 64'(acc5_q);
+    assign out_side_o[s] = side5_q;
   end
 
   always_ff @(posedge clk_i) begin
-    if (!rst_ni) valid4_q <= 1'b0;
-    else valid4_q <= valid3_q && place3_q.last;
+    if (!rst_ni) {valid2_q, valid3_q, valid4_q, valid5_q} <= '0;
+    else {valid2_q, valid3_q, valid4_q, valid5_q} <= {valid1_q, valid2_q, valid3_q && place3_q.last, valid4_q};
+    if (valid1_q) begin
+      e2_q     <= operand_i.e;
+      place2_q <= place1_q;
+    end
+    if (valid2_q) begin
+      e3_q     <= e2_q;
+      place3_q <= place2_q;
+    end
     if (valid3_q) begin
-      acc4_q <= acc4_d;
-      if (place3_q.by_columns) accs[acc_addr] <= acc4_d;
       if (place3_q.by_columns && !is_pv) e_columns_q <= e4_d;
       else e_rows_q <= e4_d;
       tag4_q     <= place3_q.tag;
       norm4_q    <= place3_q.norm;
       columns4_q <= place3_q.by_columns && !is_pv;
-      if (place3_q.last) side4_q <= side3_q;
     end
-  end
-
-  // -------------------------------------------------------------------------------------------- stage 5: out
-
-  logic signed [Segments-1:0][AccBits-1:0] acc5_q;
-
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) out_valid_o <= 1'b0;
-    else out_valid_o <= valid4_q;
     if (valid4_q) begin
-      acc5_q      <= acc4_q;
-      side5_q     <= side4_q;
       out_tag_o   <= tag4_q;
       out_norm_o  <= norm4_q;
       out_e_max_o <= columns4_q ? e_columns_q : e_rows_q;
     end
   end
 
-  for (genvar s = 0; s < int'(Segments); s++) begin : gen_out
-    assign out_acc_o[s] = 64'(signed'(acc5_q[s]));
-  end
-  assign out_side_o = side5_q;
+  assign out_valid_o = valid5_q;
 
 endmodule

@@ -58,9 +58,9 @@ module softmax
   localparam int unsigned TileLog  = 6 - LogE;                  // a tile is 2^TileLog steps
   localparam int unsigned QueueLog = 4;
 
-  localparam logic [31:0] Log2E  = 32'd94548;                   // round(log2(e) * 2^16)
+  localparam logic [16:0] Log2E  = 17'd94548;                   // round(log2(e) * 2^16)
   localparam logic [31:0] Lowest = 32'h8000_0000;
-  localparam logic [31:0] Gone   = 32'h003f_ffff;               // a t whose exponential is 0
+  localparam logic [21:0] Gone   = '1;                          // a t whose exponential is 0
 
   typedef logic [StepBits-1:0] step_idx_t;
 
@@ -99,13 +99,14 @@ module softmax
     end
   end
 
-  always_ff @(posedge clk_i) begin
-    if (in_valid_i) begin
-      for (int s = 0; s < int'(Segments); s++) begin
-        if (in_first_i ||
-            (((32'(in_word) << LogS) + 32'(s) < 32'(in_len_i)) &&
-             $signed(in_scores_i[s]) > $signed(lane_max_q[s]))) begin
-          lane_max_q[s] <= (32'(s) < 32'(in_len_i)) ? in_scores_i[s] : Lowest;
+  for (genvar s = 0; s < int'(Segments); s++) begin : gen_max
+    always_ff @(posedge clk_i) begin
+      if (in_valid_i) begin
+        if (in_first_i) begin
+          lane_max_q[s] <= (11'(s) < in_len_i) ? in_scores_i[s] : Lowest;
+        end else if (((32'(in_word) << LogS) + 32'(s) < 32'(in_len_i)) &&
+                     $signed(in_scores_i[s]) > $signed(lane_max_q[s])) begin
+          lane_max_q[s] <= in_scores_i[s];
         end
       end
     end
@@ -181,44 +182,38 @@ module softmax
     end
   end
 
-  // -------------------------------------------------------------------- 2: distance to the maximum
+  // ------------------------------------------------ 2 to 4: distance to the maximum, times log2(e)
 
-  logic [ExpWidth-1:0][31:0] d2_q;
-  logic [ExpWidth-1:0]       within2_q;            // t < len
+  logic [ExpWidth-1:0][31:0] t4;                   // 22 bits, 16 of them fraction
 
-  always_ff @(posedge clk_i) begin
-    if (valid_q[1]) begin
-      for (int i = 0; i < int'(ExpWidth); i++) begin
-        d2_q[i]      <= max - score1_q[lane_of(step1_q) + i];
-        within2_q[i] <= (32'(step1_q) << LogE) + 32'(i) < 32'(len_q);
+  for (genvar i = 0; i < int'(ExpWidth); i++) begin : gen_distance
+    logic [31:0] d2_q;
+    logic        within2_q;                        // t < len
+
+    always_ff @(posedge clk_i) begin
+      if (valid_q[1]) begin
+        d2_q      <= max - score1_q[lane_of(step1_q) + i];
+        within2_q <= (32'(step1_q) << LogE) + 32'(i) < 32'(len_q);
       end
     end
-  end
 
-  // ------------------------------------------------------------------------------ 3: times log2(e)
+    logic [37:0] product3_q;
+    logic        gone3_q;                          // beyond len, or d >= 32
 
-  logic [ExpWidth-1:0][63:0] product3_q;           // 38 bits
-  logic [ExpWidth-1:0]       gone3_q;              // beyond len, or d >= 32
-
-  always_ff @(posedge clk_i) begin
-    if (valid_q[2]) begin
-      for (int i = 0; i < int'(ExpWidth); i++) begin
-        product3_q[i] <= 64'(d2_q[i][20:0]) * 64'(Log2E);
-        gone3_q[i]    <= !within2_q[i] || d2_q[i][31:21] != 0;
+    always_ff @(posedge clk_i) begin
+      if (valid_q[2]) begin
+        product3_q <= 38'(d2_q[20:0]) * 38'(Log2E);
+        gone3_q    <= !within2_q || d2_q[31:21] != 0;
       end
     end
-  end
 
-  // ------------------------------------------------------------------------------------ 4: rounded
+    logic [21:0] t4_q;
 
-  logic [ExpWidth-1:0][31:0] t4_q;                 // 22 bits, 16 of them fraction
-
-  always_ff @(posedge clk_i) begin
-    if (valid_q[3]) begin
-      for (int i = 0; i < int'(ExpWidth); i++) begin
-        t4_q[i] <= gone3_q[i] ? Gone : 32'((product3_q[i] + 64'h8000) >> 16);
-      end
+    always_ff @(posedge clk_i) begin
+      if (valid_q[3]) t4_q <= gone3_q ? Gone : 22'((product3_q + 38'h8000) >> 16);
     end
+
+    assign t4[i] = 32'(t4_q);
   end
 
   // -------------------------------------------------------- 5 to 8: exponentials, and their scales
@@ -227,7 +222,7 @@ module softmax
   logic [ExpWidth-1:0][ExpFrac:0] e8;
 
   exp2_neg #(.Width(ExpWidth), .TBits(32)) u_exp2_neg (
-    .clk_i, .rst_ni, .in_valid_i(valid_q[4]), .in_t_i(t4_q), .out_valid_o(valid8), .out_e_o(e8)
+    .clk_i, .rst_ni, .in_valid_i(valid_q[4]), .in_t_i(t4), .out_valid_o(valid8), .out_e_o(e8)
   );
 
   // The scales are read by a counter of their own, just in time.
@@ -264,45 +259,50 @@ module softmax
 
   assign scores_free_o = free_q && !in_valid_i;
 
-  // ----------------------------------------------------------------- 9: times the scale's mantissa
+  // -------------------------------------------------------------------- 9 to 11: times the V scale
 
   logic                      valid9_q, valid10_q, valid11_q;
-  logic [ExpWidth-1:0][63:0] product9_q;           // 35 bits
-  logic [ExpWidth-1:0][7:0]  shift9_q;
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) {valid9_q, valid10_q, valid11_q} <= '0;
     else         {valid9_q, valid10_q, valid11_q} <= {valid8, valid9_q, valid10_q};
   end
 
-  always_ff @(posedge clk_i) begin
-    if (valid8) begin
-      for (int i = 0; i < int'(ExpWidth); i++) begin
-        product9_q[i] <= 64'(e8[i]) * 64'({1'b1, scale8_q[i][10:0]});
-        shift9_q[i]   <= 8'd31 - 8'(scale8_q[i][15:11]);
-      end
-    end
-  end
-
-  // --------------------------------------------- 10: to 28 fraction bits and one more, 11: rounded
-
   // p = e * 2^-22 * mantissa * 2^(exponent - 35): product * 4 / 2^(31 - exponent)
-  logic [ExpWidth-1:0][63:0] shifted10_q;          // 38 bits
   logic [ExpWidth-1:0][31:0] row11_q;
   logic [ExpWidth-1:0]       sat11_q;
 
-  always_ff @(posedge clk_i) begin
-    if (valid9_q) begin
-      for (int i = 0; i < int'(ExpWidth); i++) begin
-        shifted10_q[i] <= (product9_q[i] << 3) >> shift9_q[i][4:0];
+  for (genvar i = 0; i < int'(ExpWidth); i++) begin : gen_weigh
+
+    // ---- 9: times the mantissa
+
+    logic [33:0] product9_q;
+    logic [4:0]  shift9_q;
+
+    always_ff @(posedge clk_i) begin
+      if (valid8) begin
+        product9_q <= 34'(e8[i]) * 34'({1'b1, scale8_q[i][10:0]});
+        shift9_q   <= 5'd31 - scale8_q[i][15:11];
       end
     end
-    if (valid10_q) begin
-      for (int i = 0; i < int'(ExpWidth); i++) begin
-        // rounded half up, (x + 1) / 2 is above the largest row if x is above twice that
-        sat11_q[i] <= shifted10_q[i] > 64'(RowMax) * 2;
-        row11_q[i] <= (shifted10_q[i] > 64'(RowMax) * 2) ? 32'(RowMax)
-                                                         : 32'((shifted10_q[i] + 64'd1) >> 1);
+
+    // ---- 10: moved to its place, with one more bit
+
+    logic [36:0] shifted10_q;
+
+    always_ff @(posedge clk_i) begin
+      if (valid9_q) shifted10_q <= {product9_q, 3'b000} >> shift9_q;
+    end
+
+    // ---- 11: rounded; half up, (x + 1) / 2 passes the largest row if x is above twice that
+
+    logic over;
+    assign over = shifted10_q > {5'd0, RowMax, 1'b0};
+
+    always_ff @(posedge clk_i) begin
+      if (valid10_q) begin
+        sat11_q[i] <= over;
+        row11_q[i] <= over ? 32'(RowMax) : 32'((shifted10_q + 37'd1) >> 1);
       end
     end
   end
@@ -366,11 +366,17 @@ module softmax
   logic [3:0]                folds_q;              // folds still to do
   logic                      z_valid_q;            // z_q[0] is the total
 
-  always_ff @(posedge clk_i) begin
-    if (valid8) begin
-      for (int i = 0; i < int'(ExpWidth); i++) z_q[i] <= (first8_q ? '0 : z_q[i]) + 32'(e8[i]);
-    end else if (folds_q != 0) begin
-      for (int i = 0; i < int'(ExpWidth) / 2; i++) z_q[i] <= z_q[2*i] + z_q[2*i+1];
+  for (genvar i = 0; i < int'(ExpWidth); i++) begin : gen_sum
+    logic [31:0] fold;
+    if (i < int'(ExpWidth) / 2) begin : gen_pair
+      assign fold = z_q[2*i] + z_q[2*i+1];
+    end else begin : gen_none
+      assign fold = '0;
+    end
+
+    always_ff @(posedge clk_i) begin
+      if (valid8) z_q[i] <= (first8_q ? '0 : z_q[i]) + 32'(e8[i]);
+      else if (folds_q != 0) z_q[i] <= fold;
     end
   end
 

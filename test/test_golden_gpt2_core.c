@@ -150,10 +150,47 @@ static void test_lanes(void **state) {
   }
 }
 
+// ---- any bytes ----------------------------------------------------------------------------------
+
+// An image of random bytes: weights of -128, the largest scales, gains of 1e5. Everything saturates,
+// nothing leaves its format (and nothing is undefined: this runs under UBSan too).
+static void test_any_bytes(void **unused) {
+  (void)unused;
+  for (uint64_t seed = 1; seed <= 8; seed++) {
+    struct image image = {.header = {.lanes = 256, .n_layer = 2, .n_head = 2, .n_ctx = 70,
+                                     .vocab_size = 301, .tied = 1, .layer_norm_epsilon = 1e-5f}};
+    struct gpt2_core core;
+    struct err err;
+    expect_success(image_layout(&image.header, &err), &err);
+    const size_t bytes = image.header.n_beats * image.header.lanes;
+    uint8_t *beats = malloc(bytes);
+    uint64_t random = seed;
+    for (size_t i = 0; i < bytes; i++) {
+      beats[i] = seed < 3 ? (uint8_t)random_next(&random) : (uint8_t)(random_next(&random) >> seed & seed * 16);
+    }
+    image.beats = beats;
+    expect_success(gpt2_core_create(&core, &image, &err), &err);
+    for (uint32_t t = 0; t < 70; t++) {
+      gpt2_core_step(&core, t, t, true);
+      for (size_t v = 0; v < 301; v++) {
+        assert_true(core.logits[v] >= -ROW_MAX && core.logits[v] <= ROW_MAX);
+      }
+      for (size_t c = 0; c < 128; c++) {
+        assert_true(core.residual.x[c] >= -RES_MAX && core.residual.x[c] <= RES_MAX);
+      }
+    }
+    assert_int_equal(core.sat.norm, 0);
+    assert_true(seed > 2 || (core.sat.row > 0 && core.sat.residual > 0 && core.sat.prob > 0));
+    gpt2_core_destroy(&core);
+    free(beats);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(test_against_float, make_folder, remove_folder),
       cmocka_unit_test_setup_teardown(test_lanes, make_folder, remove_folder),
+      cmocka_unit_test(test_any_bytes),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -160,7 +160,7 @@ static void check(unsigned segments) {
       struct block_stream *mon =
         block_sink(b, "mon_valid_o", NULL, mon_fields, 2, t.got, sizeof *t.got, n);
       t.sums = block_sink(b, "sums_valid_o", NULL, sums_fields, 3, t.got_sums, sizeof *t.got_sums, 5 * STEPS);
-      block_run(b, 1000, 40);
+      block_run(b, 1000, 200);
       block_expect(mon, t.want, n);
       block_expect(t.sums, t.want_sums, 5 * STEPS);
       assert_int_equal(t.pass, PASSES);

@@ -133,9 +133,9 @@ static size_t check_round_trip(const struct tokenizer *t, const char *text, size
 
 static void test_random_bytes(void **state) {
   (void)state;
-  static const char *const fragments[] = {" ",    "  ",       "\n",   "the",  "\xC3\xBC", "\xE2\x82",
-                                          "'s",   "\xF0\x9F", "\x9A", "\x80", "123",      "\xFF",
-                                          "<|endoftext|>", "\xE6\x88\x91", "\xC2\xA0", "."};
+  static const char *const fragments[] = {
+      " ",    "  ",   "\n",  "the",  "\xC3\xBC",      "\xE2\x82",     "'s",       "\xF0\x9F",
+      "\x9A", "\x80", "123", "\xFF", "<|endoftext|>", "\xE6\x88\x91", "\xC2\xA0", "."};
   struct tokenizer *t = need_tokenizer();
   uint64_t random = 3;
   char text[400];
@@ -192,7 +192,7 @@ static double seconds(void) {
   return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-// A megabyte that is one word, spaces before a letter, and other patterns that quadratic code fears.
+// A megabyte that is one word, spaces before a letter, and others that quadratic code fears.
 static void test_long_words(void **state) {
   (void)state;
   static const char *const patterns[] = {"a", "ab", " ", "\n", "\x80", "\xE2\x82\xAC", "=", "7"};
