@@ -115,6 +115,7 @@ $(B)/sim/gpt2_top_%.so: $(SO_NEEDS)
 # Others link with everything. TEST_LIBS_x: what else test_x needs built.
 TEST_LIBS_test_gpt2_pkg := $(B)/block/gpt2_pkg_probe_s0.so
 TEST_LIBS_test_gpt2_top := $(SIMS) $(SIMS:.so=_check.so)
+TEST_LIBS_test_gpt2_onchip := $(B)/block/gpt2_onchip_s0.so
 TEST_LIBS_test_cli      := $(B)/gpt2rtl $(B)/sim/gpt2_top_256.so $(B)/sim/gpt2_top_64.so
 TEST_LIBS_test_layernorm := $(B)/block/layernorm_quarter_s4.so
 TEST_LIBS_test_softmax  := $(B)/block/softmax_quarter_s4.so $(B)/block/softmax_quarter_s16.so

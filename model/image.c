@@ -17,10 +17,6 @@ static uint64_t div_up(uint64_t a, uint64_t b) {
 
 // ---- regions ------------------------------------------------------------------------------------
 
-static bool is_norm(enum image_kind kind) {
-  return kind == IMAGE_LN_1 || kind == IMAGE_LN_2 || kind == IMAGE_LN_F;
-}
-
 // Sets kind, layer and part of region index: wpe, wte if it has its own, ln_1, the layers, head.
 static bool region_identity(struct image_region *r, const struct image_header *h, uint32_t index) {
   const uint32_t in_front = h->tied ? 2 : 3, a_layer = h->n_head + 5;
@@ -63,23 +59,24 @@ bool image_next_region(struct image_region *region, const struct image_header *h
     return false;
   }
   const uint32_t rows[] = {
-      [IMAGE_WPE] = h->n_ctx,      [IMAGE_WTE] = h->vocab_size, [IMAGE_LN_1] = 1,
-      [IMAGE_QKV] = 3 * SEGMENT,   [IMAGE_LN_2] = 1,            [IMAGE_ATTN_PROJ] = c,
-      [IMAGE_FC] = 4 * c,          [IMAGE_MLP_PROJ] = c,        [IMAGE_LN_F] = 1,
-      [IMAGE_HEAD] = h->vocab_size,
+      [IMAGE_WPE] = h->n_ctx, [IMAGE_WTE] = h->vocab_size,
+      [IMAGE_LN_1] = 1,       [IMAGE_QKV] = 3 * SEGMENT,
+      [IMAGE_LN_2] = 1,       [IMAGE_ATTN_PROJ] = c,
+      [IMAGE_FC] = 4 * c,     [IMAGE_MLP_PROJ] = c,
+      [IMAGE_LN_F] = 1,       [IMAGE_HEAD] = h->vocab_size,
   };
   r.n_rows = rows[r.kind];
   r.n_cols = r.kind == IMAGE_WPE ? 2 * c : r.kind == IMAGE_MLP_PROJ ? 4 * c : c;
   r.by_columns = r.kind == IMAGE_ATTN_PROJ || r.kind == IMAGE_MLP_PROJ;
   r.base = region->base + region->beats;
-  r.beats = is_norm(r.kind) ? div_up(4 * (uint64_t)c, h->lanes)
-                            : image_matrix_beats(h->lanes, r.n_rows, r.n_cols);
+  r.beats = image_is_norm(r.kind) ? div_up(4 * (uint64_t)c, h->lanes)
+                                  : image_matrix_beats(h->lanes, r.n_rows, r.n_cols);
   *region = r;
   return true;
 }
 
 struct image_beat image_beat_at(const struct image_region *r, uint32_t lanes, uint64_t i) {
-  if (is_norm(r->kind)) {
+  if (image_is_norm(r->kind)) {
     return (struct image_beat){.side = true, .group = (uint32_t)i * GROUPS_PER_SIDE_BEAT};
   }
   const uint64_t groups = div_up(r->n_rows, lanes / SEGMENT), blocks = r->n_cols / SEGMENT;
@@ -102,11 +99,11 @@ struct image_beat image_beat_at(const struct image_region *r, uint32_t lanes, ui
 
 const char *image_kind_name(enum image_kind kind) {
   static const char *const names[] = {
-      [IMAGE_WPE] = "wpe",          [IMAGE_WTE] = "wte",
-      [IMAGE_LN_1] = "ln_1",        [IMAGE_QKV] = "attn.c_attn",
-      [IMAGE_LN_2] = "ln_2",        [IMAGE_ATTN_PROJ] = "attn.c_proj",
-      [IMAGE_FC] = "mlp.c_fc",      [IMAGE_MLP_PROJ] = "mlp.c_proj",
-      [IMAGE_LN_F] = "ln_f",        [IMAGE_HEAD] = "lm_head",
+      [IMAGE_WPE] = "wpe",     [IMAGE_WTE] = "wte",
+      [IMAGE_LN_1] = "ln_1",   [IMAGE_QKV] = "attn.c_attn",
+      [IMAGE_LN_2] = "ln_2",   [IMAGE_ATTN_PROJ] = "attn.c_proj",
+      [IMAGE_FC] = "mlp.c_fc", [IMAGE_MLP_PROJ] = "mlp.c_proj",
+      [IMAGE_LN_F] = "ln_f",   [IMAGE_HEAD] = "lm_head",
   };
   return names[kind];
 }
@@ -219,9 +216,9 @@ static int check_fields(const struct image_header *found, const char *path, stru
     uint64_t found, expected;
   } fields[] = {
 #define FIELD(name) {#name, found->name, expected.name}
-      FIELD(n_embd),    FIELD(inv_width), FIELD(eps_term),    FIELD(n_beats),
-      FIELD(wpe_base),  FIELD(wte_base),  FIELD(stream_base), FIELD(head_base),
-      FIELD(kv_base),   FIELD(kv_v_off),  FIELD(kv_stride),   FIELD(reserved0),
+      FIELD(n_embd),   FIELD(inv_width), FIELD(eps_term),    FIELD(n_beats),
+      FIELD(wpe_base), FIELD(wte_base),  FIELD(stream_base), FIELD(head_base),
+      FIELD(kv_base),  FIELD(kv_v_off),  FIELD(kv_stride),   FIELD(reserved0),
 #undef FIELD
   };
   for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
@@ -237,7 +234,8 @@ static int check_fields(const struct image_header *found, const char *path, stru
                    path, path);
   }
   if (found->eos_id >= found->vocab_size && found->eos_id != CONFIG_NO_TOKEN) {
-    return err_set(err, "%s: the header's eos_id is %" PRIu32 ", expected below %" PRIu32
+    return err_set(err,
+                   "%s: the header's eos_id is %" PRIu32 ", expected below %" PRIu32
                    " or none (%" PRIu32 "); " MAKE_AGAIN,
                    path, found->eos_id, found->vocab_size, CONFIG_NO_TOKEN, path);
   }
@@ -248,10 +246,11 @@ static int check_file(const struct file_map *map, const char *path, enum image_c
                       struct err *err) {
   struct image_header h;
   if (map->size < sizeof h) {
-    return err_set(err,
-                   "%s: %zu bytes, expected at least the %zu of an image's header: not an image, or "
-                   "a cut one; " MAKE_AGAIN,
-                   path, map->size, sizeof h, path);
+    return err_set(
+        err,
+        "%s: %zu bytes, expected at least the %zu of an image's header: not an image, or "
+        "a cut one; " MAKE_AGAIN,
+        path, map->size, sizeof h, path);
   }
   memcpy(&h, map->data, sizeof h);
   if (h.magic != IMAGE_MAGIC) {
@@ -269,8 +268,9 @@ static int check_file(const struct file_map *map, const char *path, enum image_c
   }
   const uint64_t bytes = sizeof h + h.n_beats * h.lanes;
   if (map->size != bytes) {
-    return err_set(err, "%s: %zu bytes, expected %" PRIu64 " from its header: the file was %s; " MAKE_AGAIN,
-                   path, map->size, bytes, map->size < bytes ? "cut" : "appended to", path);
+    return err_set(
+        err, "%s: %zu bytes, expected %" PRIu64 " from its header: the file was %s; " MAKE_AGAIN,
+        path, map->size, bytes, map->size < bytes ? "cut" : "appended to", path);
   }
   if (check == IMAGE_CHECKED) {
     uint64_t sum = checksum(&h, map->data + sizeof h, map->size - sizeof h);
@@ -305,68 +305,4 @@ void image_close(struct image *image) {
   struct file_map map = {.data = image->map, .size = image->map_bytes};
   file_map_close(&map);
   *image = (struct image){0};
-}
-
-// ---- describing ---------------------------------------------------------------------------------
-
-static void print_row(FILE *out, const struct image_header *h, const char *name, uint64_t base,
-                      uint64_t beats) {
-  fprintf(out, "  %-34s %10" PRIu64 " %10" PRIu64 "  0x%09" PRIx64 "\n", name, base, beats,
-          base * h->lanes);
-}
-
-static void print_regions(FILE *out, const struct image_header *h) {
-  uint64_t layer_base = 0;
-  char name[64];
-  for (struct image_region r = {0}; image_next_region(&r, h);) {
-    if (r.kind == IMAGE_QKV && r.part > 0) {
-      continue;  // one row for all heads
-    }
-    if (r.kind == IMAGE_QKV && r.layer == 0) {
-      layer_base = r.base;
-    }
-    if (r.kind == IMAGE_QKV && r.layer == 1) {
-      snprintf(name, sizeof name, "each further layer: %" PRIu32 " of", h->n_layer - 1);
-      print_row(out, h, name, r.base, r.base - layer_base);
-    }
-    const bool in_layer = r.kind != IMAGE_WPE && r.kind != IMAGE_WTE && r.kind != IMAGE_LN_F &&
-                          r.kind != IMAGE_HEAD;
-    // The further layers repeat the first, but for the last one's LayerNorm, which is ln_f.
-    const bool repeats = in_layer && r.layer > 0 && !(r.kind == IMAGE_LN_1 && r.layer == 1);
-    if (repeats || (r.kind == IMAGE_LN_F && h->n_layer > 1)) {
-      continue;
-    }
-    if (r.kind == IMAGE_QKV) {
-      snprintf(name, sizeof name, "h.0.attn.c_attn, %" PRIu32 " heads of", h->n_head);
-    } else if (in_layer) {
-      snprintf(name, sizeof name, "h.%" PRIu32 ".%s", r.layer, image_kind_name(r.kind));
-    } else {
-      snprintf(name, sizeof name, "%s", image_kind_name(r.kind));
-    }
-    print_row(out, h, name, r.base, r.beats);
-  }
-}
-
-void image_describe(FILE *out, const struct image_header *h) {
-  const uint64_t kv_heads = (uint64_t)h->n_layer * h->n_head;
-  fprintf(out, "shape      %" PRIu32 " layers, %" PRIu32 " heads, width %" PRIu32 ", context %" PRIu32
-               ", vocabulary %" PRIu32 ", %s head\n",
-          h->n_layer, h->n_head, h->n_embd, h->n_ctx, h->vocab_size, h->tied ? "tied" : "own");
-  fprintf(out, "lanes      %" PRIu32 ": a beat is %" PRIu32 " bytes, %" PRIu32 " segments of %d\n",
-          h->lanes, h->lanes, h->lanes / SEGMENT, SEGMENT);
-  fprintf(out, "file       %" PRIu64 " bytes: a header of %d, %" PRIu64 " beats\n",
-          IMAGE_HEADER_BYTES + h->n_beats * h->lanes, IMAGE_HEADER_BYTES, h->n_beats);
-  fprintf(out, "memory     %" PRIu64 " bytes with the KV cache\n",
-          (h->n_beats + kv_heads * h->kv_stride) * h->lanes);
-  fprintf(out, "checksum   %016" PRIx64 "   version %" PRIu32 "\n", h->checksum, h->version);
-  fprintf(out, "made from  %016" PRIx64 "   (XXH64 of config.json and model.safetensors)\n",
-          h->source);
-  fprintf(out, "a token    %" PRIu64 " beats of weights, %" PRIu64 " of them the head's\n",
-          h->n_beats - h->stream_base, h->n_beats - h->head_base);
-  fprintf(out, "\n  %-34s %10s %10s  %s\n", "region", "beat", "beats", "byte address");
-  print_regions(out, h);
-  print_row(out, h, "KV cache", h->kv_base, kv_heads * h->kv_stride);
-  fprintf(out, "\n  KV of layer l, head h: beat %" PRIu64 " + (l x %" PRIu32 " + h) x %" PRIu32
-               "; in it keys and scales from 0, values from %" PRIu32 "\n",
-          h->kv_base, h->n_head, h->kv_stride, h->kv_v_off);
 }

@@ -110,6 +110,10 @@ enum image_kind {
   IMAGE_HEAD,
 };
 
+static inline bool image_is_norm(enum image_kind kind) {
+  return kind == IMAGE_LN_1 || kind == IMAGE_LN_2 || kind == IMAGE_LN_F;
+}
+
 // One contiguous piece: a matrix, or the words of a LayerNorm.
 struct image_region {
   uint32_t index;            // of the regions in memory order

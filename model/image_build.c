@@ -10,126 +10,19 @@
 #include <xxhash.h>
 
 #include "file.h"
+#include "image_format.h"
+#include "image_tensor.h"
 
 enum {
   SEGMENT = CONFIG_HEAD_SIZE,
-  GROUPS_PER_SIDE_BEAT = 16,
   STEPS = 127,                 // an int8 weight is -127..127
   POSITION_STEPS = 127 * 257,  // 256 high + low, each -127..127 at the end of the range
 };
 
-// ---- formats ------------------------------------------------------------------------------------
-
-int image_scale(uint16_t *scale, double x) {
-  *scale = 0;
-  if (isnan(x) || x > image_scale_value(UINT16_MAX)) {
-    return -1;
-  }
-  if (x <= image_scale_value(0)) {
-    return 0;
-  }
-  // x = f * 2^e with f in [2048, 4096); a carry into 4096 is the next exponent's 2048
-  const int e = ilogb(x) - 11;
-  const long f = (long)ceil(ldexp(x, -e));
-  *scale = (uint16_t)(((e + 35) << 11) + f - 2048);
-  return 0;
-}
-
-double image_scale_value(uint16_t scale) {
-  return ldexp(2048 + (scale & 2047), (scale >> 11) - 35);
-}
-
-int image_half(uint16_t *half, double x) {
-  *half = 0;
-  if (isnan(x) || fabs(x) > 0x1p18) {
-    return -1;
-  }
-  if (x == 0) {
-    return 0;
-  }
-  // |x| = f * 2^e with f in [1024, 2048), or below where e is at its least; carries as above
-  const int e = ilogb(x) - 10 < -24 ? -24 : ilogb(x) - 10;
-  const long f = lrint(ldexp(fabs(x), -e));
-  const long bits = ((long)(e + 24) << 10) + f;
-  if (bits > INT16_MAX) {
-    return -1;
-  }
-  *half = (uint16_t)(bits | (x < 0 ? 0x8000 : 0));
-  return 0;
-}
-
-double image_half_value(uint16_t half) {
-  const int e = (half >> 10) & 31;
-  const double x = ldexp((half & 1023) + (e > 0 ? 1024 : 0), (e > 0 ? e : 1) - 25);
-  return half & 0x8000 ? -x : x;
-}
-
-// ---- what a region is made from -----------------------------------------------------------------
-
-// A matrix's rows of n_cols weights and their biases, or a LayerNorm's gains (w) and biases.
-struct source {
-  char name[40];  // of the tensors, without .weight and .bias
-  const float *w;
-  const float *bias;     // may be NULL
-  size_t n_cols;         // of the tensor
-  size_t first, stride;  // row r of the region: row first + r / 64 * stride + r % 64 of the tensor
-};
-
-static size_t source_row(const struct source *s, size_t r) {
-  return s->first + r / SEGMENT * s->stride + r % SEGMENT;
-}
-
-static bool is_norm(enum image_kind kind) {
-  return kind == IMAGE_LN_1 || kind == IMAGE_LN_2 || kind == IMAGE_LN_F;
-}
-
-static struct source source_of(const struct gpt2_weights *weights, const struct image_region *r) {
-  const struct gpt2_layer *l = &weights->layers[r->layer];
-  const size_t c = weights->config.n_embd;
-  struct source s = {.n_cols = c, .stride = SEGMENT};
-  bool in_layer = true;
-  switch (r->kind) {
-    case IMAGE_LN_1:
-      s.w = l->ln_1_g, s.bias = l->ln_1_b;
-      break;
-    case IMAGE_QKV:  // a head's 64 rows each of query, key and value
-      s.w = l->attn_w, s.bias = l->attn_b;
-      s.first = r->part * SEGMENT;
-      s.stride = c;
-      break;
-    case IMAGE_LN_2:
-      s.w = l->ln_2_g, s.bias = l->ln_2_b;
-      break;
-    case IMAGE_ATTN_PROJ:
-      s.w = l->attn_proj_w, s.bias = l->attn_proj_b;
-      break;
-    case IMAGE_FC:
-      s.w = l->fc_w, s.bias = l->fc_b;
-      break;
-    case IMAGE_MLP_PROJ:
-      s.w = l->mlp_proj_w, s.bias = l->mlp_proj_b;
-      s.n_cols = 4 * c;
-      break;
-    default:
-      in_layer = false;
-      s.w = r->kind == IMAGE_WPE    ? weights->wpe
-            : r->kind == IMAGE_WTE  ? weights->wte
-            : r->kind == IMAGE_LN_F ? weights->ln_f_g
-                                    : weights->lm_head;
-      s.bias = r->kind == IMAGE_LN_F ? weights->ln_f_b : NULL;
-  }
-  if (in_layer) {
-    snprintf(s.name, sizeof s.name, "h.%u.%s", (unsigned)r->layer, image_kind_name(r->kind));
-  } else {
-    snprintf(s.name, sizeof s.name, "%s", image_kind_name(r->kind));
-  }
-  return s;
-}
-
 // ---- side words ---------------------------------------------------------------------------------
 
-static int put_half(uint16_t *half, const struct source *s, const char *suffix, const float *x,
-                    size_t i, struct err *err) {
+static int put_half(uint16_t *half, const struct image_tensor *s, const char *suffix,
+                    const float *x, size_t i, struct err *err) {
   if (image_half(half, (double)x[i]) != 0) {
     return err_set(err,
                    "%s.%s[%zu] is %g, expected within %g, the largest number of the 16-bit format",
@@ -138,7 +31,7 @@ static int put_half(uint16_t *half, const struct source *s, const char *suffix, 
   return 0;
 }
 
-static int norm_word(uint32_t *word, const struct source *s, size_t i, struct err *err) {
+static int norm_word(uint32_t *word, const struct image_tensor *s, size_t i, struct err *err) {
   uint16_t gain, bias;
   if (put_half(&gain, s, "weight", s->w, i, err) != 0 ||
       put_half(&bias, s, "bias", s->bias, i, err) != 0) {
@@ -149,7 +42,7 @@ static int norm_word(uint32_t *word, const struct source *s, size_t i, struct er
 }
 
 // The scale with which the row's largest weight is at most `steps` steps, and the bias.
-static int row_word(uint32_t *word, const struct source *s, size_t row, int steps,
+static int row_word(uint32_t *word, const struct image_tensor *s, size_t row, int steps,
                     struct err *err) {
   const float *w = s->w + row * s->n_cols;
   float max = 0;
@@ -216,14 +109,15 @@ static void quantise_position(uint8_t *q, const float *w, float steps_per_unit, 
 }
 
 static void put_weight_beat(const struct writer *o, const struct image_region *r,
-                            const struct source *s, const uint32_t *words, struct image_beat at) {
+                            const struct image_tensor *s, const uint32_t *words,
+                            struct image_beat at) {
   memset(o->beat, 0, o->lanes);
   for (uint32_t segment = 0; segment < o->lanes / SEGMENT; segment++) {
     const uint32_t row = at.group * (o->lanes / SEGMENT) + segment;
     if (row >= r->n_rows) {
       break;  // padding
     }
-    const float *w = s->w + source_row(s, row) * s->n_cols;
+    const float *w = s->w + image_tensor_row(s, row) * s->n_cols;
     const float steps_per_unit = (float)(1 / image_scale_value((uint16_t)words[row]));
     uint8_t *q = o->beat + segment * SEGMENT;
     if (r->kind == IMAGE_WPE) {
@@ -237,8 +131,8 @@ static void put_weight_beat(const struct writer *o, const struct image_region *r
 
 static int put_region(const struct writer *o, const struct image_region *r,
                       const struct gpt2_weights *weights, struct err *err) {
-  const struct source s = source_of(weights, r);
-  const size_t n_words = is_norm(r->kind) ? s.n_cols : r->n_rows;
+  const struct image_tensor s = image_tensor_of(weights, r);
+  const size_t n_words = image_is_norm(r->kind) ? s.n_cols : r->n_rows;
   uint32_t *words = malloc(n_words * sizeof *words);
   if (words == NULL) {
     return err_memory(err, s.name);
@@ -246,8 +140,8 @@ static int put_region(const struct writer *o, const struct image_region *r,
   const int steps = r->kind == IMAGE_WPE ? POSITION_STEPS : STEPS;
   int result = 0;
   for (size_t i = 0; i < n_words && result == 0; i++) {
-    result = is_norm(r->kind) ? norm_word(&words[i], &s, i, err)
-                              : row_word(&words[i], &s, source_row(&s, i), steps, err);
+    result = image_is_norm(r->kind) ? norm_word(&words[i], &s, i, err)
+                                    : row_word(&words[i], &s, image_tensor_row(&s, i), steps, err);
   }
   for (uint64_t i = 0; i < r->beats && result == 0; i++) {
     const struct image_beat at = image_beat_at(r, o->lanes, i);
@@ -351,129 +245,5 @@ int image_source(uint64_t *source, const char *dir, struct err *err) {
   }
   *source = XXH64_digest(sum);
   XXH64_freeState(sum);
-  return result;
-}
-
-// ---- reading back -------------------------------------------------------------------------------
-
-// Gives each tensor of weights its part of storage.
-static int allocate(struct gpt2_weights *weights, const struct image_header *h, struct err *err) {
-  const size_t c = h->n_embd;
-  weights->config = (struct gpt2_config){
-      .n_layer = h->n_layer,
-      .n_head = h->n_head,
-      .n_embd = c,
-      .n_inner = 4 * c,
-      .n_ctx = h->n_ctx,
-      .vocab_size = h->vocab_size,
-      .layer_norm_epsilon = (double)h->layer_norm_epsilon,
-      .bos_token_id = h->eos_id,
-      .eos_token_id = h->eos_id,
-      .tie_word_embeddings = h->tied,
-  };
-  float *next = calloc(config_parameters(&weights->config), sizeof *next);
-  weights->storage = next;
-  weights->layers = calloc(h->n_layer, sizeof *weights->layers);
-  if (weights->storage == NULL || weights->layers == NULL) {
-    return err_memory(err, "the weights");
-  }
-#define TAKE(tensor, elements) ((tensor) = next, next += (elements))
-  TAKE(weights->wte, h->vocab_size * c);
-  TAKE(weights->wpe, h->n_ctx * c);
-  for (struct gpt2_layer *l = weights->layers; l < weights->layers + h->n_layer; l++) {
-    TAKE(l->ln_1_g, c), TAKE(l->ln_1_b, c);
-    TAKE(l->attn_w, 3 * c * c), TAKE(l->attn_b, 3 * c);
-    TAKE(l->attn_proj_w, c * c), TAKE(l->attn_proj_b, c);
-    TAKE(l->ln_2_g, c), TAKE(l->ln_2_b, c);
-    TAKE(l->fc_w, 4 * c * c), TAKE(l->fc_b, 4 * c);
-    TAKE(l->mlp_proj_w, 4 * c * c), TAKE(l->mlp_proj_b, c);
-  }
-  TAKE(weights->ln_f_g, c), TAKE(weights->ln_f_b, c);
-  weights->lm_head = weights->wte;
-  if (!h->tied) {
-    TAKE(weights->lm_head, h->vocab_size * c);
-  }
-#undef TAKE
-  return 0;
-}
-
-static void get_side_beat(uint32_t *words, const uint8_t *beat, size_t count) {
-  for (size_t i = 0; i < count; i++) {
-    const uint8_t *p = beat + 4 * i;
-    words[i] = (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-  }
-}
-
-static void get_weights(float *w, const uint8_t *q, double scale) {
-  for (size_t i = 0; i < SEGMENT; i++) {
-    w[i] = (float)((int8_t)q[i] * scale);
-  }
-}
-
-// Block 2k, the high bytes, comes before block 2k + 1.
-static void get_position(float *w, const uint8_t *q, double scale, bool low) {
-  for (size_t i = 0; i < SEGMENT; i++) {
-    w[i] = (float)(low ? (double)w[i] + (int8_t)q[i] * scale : 256 * (int8_t)q[i] * scale);
-  }
-}
-
-static int get_region(struct gpt2_weights *weights, const struct image *image,
-                      const struct image_region *r, struct err *err) {
-  const struct source s = source_of(weights, r);
-  const uint32_t lanes = image->header.lanes, segments = lanes / SEGMENT;
-  const size_t n_words = is_norm(r->kind) ? s.n_cols : r->n_rows;
-  float *w = weights->storage + (s.w - weights->storage);
-  float *bias = s.bias == NULL ? NULL : weights->storage + (s.bias - weights->storage);
-  uint32_t *words = malloc(n_words * sizeof *words);
-  if (words == NULL) {
-    return err_memory(err, s.name);
-  }
-  const uint8_t *const beats = image->beats + r->base * lanes;
-  for (uint64_t i = 0; i < r->beats; i++) {
-    const struct image_beat at = image_beat_at(r, lanes, i);
-    const size_t first = (size_t)at.group * segments;
-    if (at.side) {
-      const size_t rest = n_words - first;
-      get_side_beat(words + first, beats + i * lanes, rest < lanes / 4 ? rest : lanes / 4);
-    }
-  }
-  for (size_t i = 0; i < n_words; i++) {
-    if (is_norm(r->kind)) {
-      w[i] = (float)image_half_value((uint16_t)words[i]);
-    }
-    if (bias != NULL) {
-      bias[source_row(&s, i)] = (float)image_half_value((uint16_t)(words[i] >> 16));
-    }
-  }
-  for (uint64_t i = 0; i < r->beats; i++) {
-    const struct image_beat at = image_beat_at(r, lanes, i);
-    for (size_t segment = 0; segment < segments && !at.side; segment++) {
-      const size_t row = (size_t)at.group * segments + segment;
-      if (row >= r->n_rows) {
-        break;
-      }
-      const uint8_t *q = beats + i * lanes + segment * SEGMENT;
-      const double scale = image_scale_value((uint16_t)words[row]);
-      float *to = w + source_row(&s, row) * s.n_cols;
-      if (r->kind == IMAGE_WPE) {
-        get_position(to + at.block / 2 * SEGMENT, q, scale, at.block % 2 != 0);
-      } else {
-        get_weights(to + at.block * SEGMENT, q, scale);
-      }
-    }
-  }
-  free(words);
-  return 0;
-}
-
-int image_weights(struct gpt2_weights *weights, const struct image *image, struct err *err) {
-  *weights = (struct gpt2_weights){0};
-  int result = allocate(weights, &image->header, err);
-  for (struct image_region r = {0}; result == 0 && image_next_region(&r, &image->header);) {
-    result = get_region(weights, image, &r, err);
-  }
-  if (result != 0) {
-    weights_free(weights);
-  }
   return result;
 }

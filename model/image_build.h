@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// image_build - the weight compiler: float weights in, one memory image out, and back
+// image_build - the weight compiler: float weights in, one memory image out
 //
 // int8 weights with one scale a row (the smallest one of the format with which the row's largest
 // weight is at most 127 steps), biases and LayerNorm parameters as halfs, position rows in 16 bits.
@@ -24,18 +24,5 @@ int image_source(uint64_t *source, const char *dir, struct err *err);
 // Errors: lanes; an epsilon or a value outside its format's range, with tensor and index; I/O.
 int image_build(const char *path, const struct gpt2_weights *weights, uint32_t lanes,
                 uint64_t source, struct err *err);
-
-// The inverse: the weights that the image means, as floats. Release with weights_free.
-int image_weights(struct gpt2_weights *weights, const struct image *image, struct err *err);
-
-// ---- formats ------------------------------------------------------------------------------------
-
-// The smallest scale of at least x. -1 if x is above the largest, 255.94, or not a number.
-int image_scale(uint16_t *scale, double x);
-double image_scale_value(uint16_t scale);
-
-// The nearest half, ties to even. -1 if |x| is above 131,008, the largest, or not a number.
-int image_half(uint16_t *half, double x);
-double image_half_value(uint16_t half);
 
 #endif

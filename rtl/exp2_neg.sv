@@ -36,6 +36,8 @@ module exp2_neg
     else         valid_q <= {valid_q[3:1], in_valid_i};
   end
 
+  logic [Width-1:0][ExpFrac:0] e4_q;
+
   for (genvar i = 0; i < int'(Width); i++) begin : gen_lane
 
     // ---- 1: the segment's base and slope
@@ -85,16 +87,13 @@ module exp2_neg
 
     // ---- 4: moved to its place, with one more bit, and rounded
 
-    logic [22:0] e4_q;
-
     always_ff @(posedge clk_i) begin
-      if (valid_q[3]) e4_q <= 23'((({mantissa3_q, 1'b0} >> whole3_q) + 24'd1) >> 1);
+      if (valid_q[3]) e4_q[i] <= 23'((({mantissa3_q, 1'b0} >> whole3_q) + 24'd1) >> 1);
     end
-
-    assign out_e_o[i] = e4_q;
   end
 
   assign out_valid_o = valid_q[4];
+  assign out_e_o     = e4_q;
 
   // ------------------------------------------------------------------------------------ assertions
 

@@ -129,14 +129,13 @@ module qkv_linear
     if (is_kv) begin
       abs_first_q <= group_first;
       abs_last_q  <= group_last;
-      for (int s = 0; s < int'(Segments); s++) begin
-        abs_q[s] <= rows_i[s][31] ? -rows_i[s] : rows_i[s];
-      end
     end
-    if (abs_valid_q) begin
-      for (int s = 0; s < int'(Segments); s++) begin
-        if (abs_first_q || abs_q[s] > lane_max_q[s]) lane_max_q[s] <= abs_q[s];
-      end
+  end
+
+  for (genvar s = 0; s < int'(Segments); s++) begin : gen_max
+    always_ff @(posedge clk_i) begin
+      if (is_kv) abs_q[s] <= rows_i[s][31] ? -rows_i[s] : rows_i[s];
+      if (abs_valid_q && (abs_first_q || abs_q[s] > lane_max_q[s])) lane_max_q[s] <= abs_q[s];
     end
   end
 
@@ -268,51 +267,60 @@ module qkv_linear
     end
   end
 
-  // ----------------------------------------- 2: in units of 2^(length - 17), 3: of 2^(length - 16)
+  // ------------------------------------------------- 2 to 5: x * 127 / max|x|, rounded and clamped
 
-  logic [Segments-1:0][31:0] x2_q;                 // 19 bits
-  logic [Segments-1:0][31:0] x3_q;                 // 18 bits
+  index_t                               q_index_q;
+  logic [Groups-1:0][Segments-1:0][7:0] q_q;           // groups move down to make room on top
+
+  if (Groups > 1) begin : gen_shift
+    always_ff @(posedge clk_i) begin
+      if (valid_q[4]) q_q[Groups-2:0] <= q_q[Groups-1:1];
+    end
+  end
+
+  for (genvar s = 0; s < int'(Segments); s++) begin : gen_lane
+
+    // ---- 2: in units of 2^(length - 17), 3: rounded to 2^(length - 16)
+
+    logic signed [18:0] x2_q;
+    logic signed [17:0] x3_q;
+
+    always_ff @(posedge clk_i) begin
+      if (valid_q[1]) x2_q <= 19'((64'($signed(rows1_q[s])) <<< 17) >>> factor1_q.length);
+      if (valid_q[2]) x3_q <= 18'((x2_q + 19'sd1) >>> 1);
+    end
+
+    // ---- 4: times 127/m
+
+    logic signed [35:0] product4_q;
+
+    always_ff @(posedge clk_i) begin
+      if (valid_q[3]) product4_q <= 36'(x3_q) * $signed({19'd0, r3_q});
+    end
+
+    // ---- 5: without its 24 fraction bits
+
+    always_ff @(posedge clk_i) begin
+      if (valid_q[4]) begin
+        automatic logic signed [11:0] y;
+        y = 12'((product4_q + 36'sh80_0000) >>> 24);
+        q_q[Groups-1][s] <= (y > 12'sd127) ? 8'sd127 : (y < -12'sd127) ? -8'sd127 : 8'(y);
+      end
+    end
+  end
 
   always_ff @(posedge clk_i) begin
     if (valid_q[1]) begin
-      for (int s = 0; s < int'(Segments); s++) begin
-        x2_q[s] <= 32'((64'($signed(rows1_q[s])) <<< 17) >>> factor1_q.length);
-      end
       r2_q     <= factor1_q.r;
       scale2_q <= factor1_q.scale;
     end
     if (valid_q[2]) begin
-      for (int s = 0; s < int'(Segments); s++) begin
-        x3_q[s] <= 32'($signed(x2_q[s] + 32'd1) >>> 1);
-      end
       r3_q     <= r2_q;
       scale3_q <= scale2_q;
     end
+    if (valid_q[3]) scale4_q   <= scale3_q;
+    if (valid_q[4]) kv_scale_o <= scale4_q;
   end
-
-  // -------------------------------------------------------------------------------- 4: times 127/m
-
-  logic [Segments-1:0][63:0] product4_q;           // 35 bits
-
-  always_ff @(posedge clk_i) begin
-    if (valid_q[3]) begin
-      for (int s = 0; s < int'(Segments); s++) begin
-        product4_q[s] <= 64'($signed(x3_q[s])) * 64'(r3_q);
-      end
-      scale4_q <= scale3_q;
-    end
-  end
-
-  // -------------------------------------------------------------- 5: rounded and clamped to 8 bits
-
-  function automatic logic [7:0] to_int8(logic [63:0] product);
-    logic signed [63:0] y;
-    y = $signed(product + 64'h80_0000) >>> 24;
-    return (y > 64'sd127) ? 8'sd127 : (y < -64'sd127) ? -8'sd127 : 8'(y);
-  endfunction
-
-  index_t                                q_index_q;
-  logic [Groups-1:0][Segments-1:0][7:0]  q_q;
 
   assign done = kv_valid_o;
 
@@ -323,13 +331,6 @@ module qkv_linear
     end else begin
       if (valid_q[4]) q_index_q <= (q_index_q == LastIndex) ? '0 : q_index_q + 1'b1;
       kv_valid_o <= valid_q[4] && q_index_q == LastIndex;
-    end
-  end
-
-  always_ff @(posedge clk_i) begin
-    if (valid_q[4]) begin
-      for (int s = 0; s < int'(Segments); s++) q_q[q_index_q][s] <= to_int8(product4_q[s]);
-      kv_scale_o <= scale4_q;
     end
   end
 

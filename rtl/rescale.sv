@@ -63,7 +63,7 @@ module rescale
 
   logic       valid1_q, valid2_q, valid3_q, valid4_q, valid5_q;
   tag_t       tag1_q, tag2_q, tag3_q, tag4_q, tag5_q;
-  logic [5:0] second1_q, second2_q, second3_q;   // of a scale with exponent 0: 31..62
+  logic [5:0] second1_q, second2_q;              // of a scale with exponent 0: 31..62
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
@@ -83,10 +83,7 @@ module rescale
       tag2_q    <= tag1_q;
       second2_q <= second1_q;
     end
-    if (valid2_q) begin
-      tag3_q    <= tag2_q;
-      second3_q <= second2_q;
-    end
+    if (valid2_q) tag3_q <= tag2_q;
     if (valid3_q) tag4_q <= tag3_q;
     if (valid4_q) tag5_q <= tag4_q;
   end
@@ -94,7 +91,8 @@ module rescale
   // --------------------------------------------------------------------------- 1: shift the sums
 
   // Numbers stand in lanes of 64 bits, the simulator's word, with the sign in all upper bits.
-  // Rounding half up takes two stages: x >>> n with one more bit below the point, then add_half.
+  // Rounding half up takes two stages: x >>> n with one more bit below the point; then that bit is
+  // added to the rest.
 
   function automatic logic signed [63:0] add_half(logic [63:0] x);
     return ($signed(x) >>> 1) + $signed({63'd0, x[0]});
@@ -114,15 +112,15 @@ module rescale
 
   // -------------------------------------------------------- 2: round them, clamp them to 32 bits
 
-  localparam logic signed [63:0] SumMax = 64'sd2147483647;
+  localparam logic [31:0] SumMax = 32'h7fff_ffff;
 
-  function automatic logic sum_overflows(logic signed [63:0] x);
-    return x > SumMax || x < -SumMax;
+  // Beyond the symmetric range: told without the carry chain of a comparison.
+  function automatic logic sum_overflows(logic [63:0] x);
+    return x[63] ? x[62:31] != '1 || x[30:0] == '0 : x[62:31] != '0;
   endfunction
 
-  function automatic logic [31:0] saturate_sum(logic signed [63:0] x);
-    if (x > SumMax) return SumMax[31:0];
-    if (x < -SumMax) return -SumMax[31:0];
+  function automatic logic [31:0] saturate_sum(logic [63:0] x);
+    if (sum_overflows(x)) return x[63] ? -SumMax : SumMax;
     return x[31:0];
   endfunction
 
@@ -140,52 +138,73 @@ module rescale
     end
   end
 
-  // ---------------------------------------------------------- 3: times the mantissas, 2048..4095
+  // -------------------------- 3: times the mantissas, 2048..4095; the biases to 25 fraction bits
+
+  function automatic logic [63:0] half_to_25(half_t h);
+    return 64'(half_significand(h)) << half_exponent(h);
+  endfunction
 
   logic [Segments-1:0][63:0] product3_q;         // 44 bits
+  logic [Segments-1:0][7:0]  second3_q;          // 0..62
+  logic [Segments-1:0][63:0] bias3_q;            // 43 bits
+  logic [Segments-1:0][15:0] aux3_q;
   logic [Segments-1:0]       over3_q;
-  logic [Segments-1:0][20:0] side3_q;            // bias, exponent of the scale
 
   for (genvar i = 0; i < Segments; i++) begin : gen_product
     always_ff @(posedge clk_i) begin
       if (valid2_q) begin
         product3_q[i] <= 64'($signed(sum2_q[i])) * 64'(scale_mantissa(side2_q[i][15:0]));
+        second3_q[i]  <= 8'(second2_q) - 8'(side2_q[i][15:11]);
+        bias3_q[i]    <= tag2_q.op == OpScores ? '0 : half_to_25(side2_q[i][31:16]);
+        aux3_q[i]     <= side2_q[i][31:16];
         over3_q[i]    <= over2_q[i];
-        side3_q[i]    <= side2_q[i][31:11];
       end
     end
   end
 
-  // ----------------------------------- 4: shift the products to 16 fraction bits, and the biases
+  // ------------------------- 4: shift the products to 16 fraction bits, round the biases to them
 
   logic [Segments-1:0][63:0] shifted4_q;         // 60 bits
   logic [Segments-1:0][63:0] bias4_q;            // 35 bits
-  logic [Segments-1:0]       over4_q;
   logic [Segments-1:0][15:0] aux4_q;
+  logic [Segments-1:0]       over4_q;
 
   for (genvar i = 0; i < Segments; i++) begin : gen_point
     always_ff @(posedge clk_i) begin
       if (valid3_q) begin
-        shifted4_q[i] <= $signed({product3_q[i][47:0], 16'd0})
-                         >>> (second3_q - 6'(side3_q[i][4:0]));
-        bias4_q[i]    <= tag3_q.op == OpScores ? '0 : half_to_row(side3_q[i][20:5]);
+        shifted4_q[i] <= $signed({product3_q[i][47:0], 16'd0}) >>> second3_q[i];
+        bias4_q[i]    <= add_half($signed(bias3_q[i]) >>> 8);
+        aux4_q[i]     <= aux3_q[i];
         over4_q[i]    <= over3_q[i];
-        aux4_q[i]     <= side3_q[i][20:5];
       end
     end
   end
 
   // ------------------------------------------- 5: round them, add the biases, clamp them to rows
 
+  // Half and bias by one adder: the bit below the point meets a one, which carries it into the sum.
+  function automatic logic [63:0] add_bias(logic [63:0] x, logic [63:0] bias);
+    return 64'($signed((x | 64'd1) + (bias << 1 | (x & 64'd1))) >>> 1);
+  endfunction
+
+  function automatic logic overflows(logic [63:0] x);
+    return x[63] ? x[62:30] != '1 || x[29:0] == '0 : x[62:30] != '0;
+  endfunction
+
+  function automatic row_t saturate(logic [63:0] x);
+    if (overflows(x)) return x[63] ? -RowMax : RowMax;
+    return x[RowBits-1:0];
+  endfunction
+
   logic [Segments-1:0][31:0] rows5_q;
-  logic [Segments-1:0]       over5_q;
   logic [Segments-1:0][15:0] aux5_q;
+  logic [Segments-1:0]       over5_q;
 
   for (genvar i = 0; i < Segments; i++) begin : gen_row
     always_ff @(posedge clk_i) begin
       if (valid4_q) begin
-        rows5_q[i] <= 32'(saturate_row(add_half(shifted4_q[i]) + bias4_q[i]));
-        over5_q[i] <= row_overflows(add_half(shifted4_q[i]) + bias4_q[i]);
+        rows5_q[i] <= 32'(saturate(add_bias(shifted4_q[i], bias4_q[i])));
+        over5_q[i] <= overflows(add_bias(shifted4_q[i], bias4_q[i]));
         aux5_q[i]  <= aux4_q[i];
       end
     end

@@ -340,7 +340,7 @@ module sampling
   // Entries that count, less one: top_k, or all there are.
   always_ff @(posedge clk_i) begin
     if (!rst_ni || state_q == StChoice) last_index_q <= '1;
-    else if (candidate_q && !used_q[MaxTopK-1] && !used_q[index_t'(sampling_i.top_k - 7'd1)]) begin
+    else if (candidate_q && !used_q[index_t'(sampling_i.top_k - 7'd1)]) begin
       last_index_q <= last_index_q + 1'b1;
     end
   end

@@ -60,7 +60,7 @@ module softmax
 
   localparam logic [16:0] Log2E  = 17'd94548;                   // round(log2(e) * 2^16)
   localparam logic [31:0] Lowest = 32'h8000_0000;
-  localparam logic [21:0] Gone   = '1;                          // a t whose exponential is 0
+  localparam logic [31:0] Gone   = 32'h003f_ffff;               // a t whose exponential is 0
 
   typedef logic [StepBits-1:0] step_idx_t;
 
@@ -184,7 +184,7 @@ module softmax
 
   // ------------------------------------------------ 2 to 4: distance to the maximum, times log2(e)
 
-  logic [ExpWidth-1:0][31:0] t4;                   // 22 bits, 16 of them fraction
+  logic [ExpWidth-1:0][31:0] t4_q;                 // 22 bits, 16 of them fraction
 
   for (genvar i = 0; i < int'(ExpWidth); i++) begin : gen_distance
     logic [31:0] d2_q;
@@ -207,13 +207,9 @@ module softmax
       end
     end
 
-    logic [21:0] t4_q;
-
     always_ff @(posedge clk_i) begin
-      if (valid_q[3]) t4_q <= gone3_q ? Gone : 22'((product3_q + 38'h8000) >> 16);
+      if (valid_q[3]) t4_q[i] <= gone3_q ? Gone : 32'((product3_q + 38'h8000) >> 16);
     end
-
-    assign t4[i] = 32'(t4_q);
   end
 
   // -------------------------------------------------------- 5 to 8: exponentials, and their scales
@@ -222,7 +218,7 @@ module softmax
   logic [ExpWidth-1:0][ExpFrac:0] e8;
 
   exp2_neg #(.Width(ExpWidth), .TBits(32)) u_exp2_neg (
-    .clk_i, .rst_ni, .in_valid_i(valid_q[4]), .in_t_i(t4), .out_valid_o(valid8), .out_e_o(e8)
+    .clk_i, .rst_ni, .in_valid_i(valid_q[4]), .in_t_i(t4_q), .out_valid_o(valid8), .out_e_o(e8)
   );
 
   // The scales are read by a counter of their own, just in time.
@@ -296,11 +292,10 @@ module softmax
 
     // ---- 11: rounded; half up, (x + 1) / 2 passes the largest row if x is above twice that
 
-    logic over;
-    assign over = shifted10_q > {5'd0, RowMax, 1'b0};
-
     always_ff @(posedge clk_i) begin
       if (valid10_q) begin
+        automatic logic over;
+        over = shifted10_q > {5'd0, RowMax, 1'b0};
         sat11_q[i] <= over;
         row11_q[i] <= over ? 32'(RowMax) : 32'((shifted10_q + 37'd1) >> 1);
       end
@@ -367,16 +362,11 @@ module softmax
   logic                      z_valid_q;            // z_q[0] is the total
 
   for (genvar i = 0; i < int'(ExpWidth); i++) begin : gen_sum
-    logic [31:0] fold;
-    if (i < int'(ExpWidth) / 2) begin : gen_pair
-      assign fold = z_q[2*i] + z_q[2*i+1];
-    end else begin : gen_none
-      assign fold = '0;
-    end
-
     always_ff @(posedge clk_i) begin
       if (valid8) z_q[i] <= (first8_q ? '0 : z_q[i]) + 32'(e8[i]);
-      else if (folds_q != 0) z_q[i] <= fold;
+      else if (folds_q != 0 && 2*i < int'(ExpWidth)) begin
+        z_q[i] <= z_q[2*i % ExpWidth] + z_q[(2*i+1) % ExpWidth];
+      end
     end
   end
 

@@ -6,12 +6,13 @@
 #ifndef GOLDEN_TEST_H
 #define GOLDEN_TEST_H
 
-#include "model_test.h"
-
 #include <math.h>
 
 #include "golden.h"
 #include "image_build.h"
+#include "image_format.h"
+#include "image_weights.h"
+#include "model_test.h"
 
 // ---- bounds -------------------------------------------------------------------------------------
 
@@ -110,8 +111,8 @@ static inline double exact_gelu(double x) {
   return 0.5 * x * (1 + tanh(sqrt(2 / acos(-1)) * (x + 0.044715 * x * x * x)));
 }
 
-// What rescale_row may be off by, in rows: half of its first rounding's step, half a row, half a row
-// for the bias.
+// What rescale_row may be off by, in rows: half of its first rounding's step, half a row, half a
+// row for the bias.
 static inline double rescale_bound(int e_max, uint32_t n_blocks, uint16_t scale, int extra) {
   const int over = log2_ceil(n_blocks) - 3;
   const int first = e_max + (over > 0 ? over : 0);
@@ -129,9 +130,9 @@ static inline uint64_t saturations(const struct saturation *sat) {
 struct test_matrix {
   struct image image;
   struct matrix matrix;
-  uint8_t *beats;      // owned
-  double *w, *bias;    // [rows][columns], [rows]: owned
-  double *scale;       // [rows], owned
+  uint8_t *beats;    // owned
+  double *w, *bias;  // [rows][columns], [rows]: owned
+  double *scale;     // [rows], owned
 };
 
 // Places a matrix of rows x 64 blocks by rows or by columns. Row weights are up to largest, biases

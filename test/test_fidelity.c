@@ -2,7 +2,6 @@
 // What the integer model loses against float32, on text that the model was not trained on: the ends
 // of three books (test/data/held_out.txt).
 #include "golden_test.h"
-
 #include "gpt2_float.h"
 #include "tokenizer.h"
 
@@ -38,8 +37,9 @@ static void load_model(struct model *m, const char *folder) {
   expect_success(image_weights(&m->quantised, &m->image, &err), &err);
   expect_success(tokenizer_load(&tokenizer, m->dir, m->weights.config.vocab_size, &err), &err);
   expect_success(file_map_open(&text, "test/data/held_out.txt", &err), &err);
-  expect_success(tokenizer_encode(tokenizer, (const char *)text.data, text.size, &m->ids, &m->count,
-                                  &err), &err);
+  expect_success(
+      tokenizer_encode(tokenizer, (const char *)text.data, text.size, &m->ids, &m->count, &err),
+      &err);
   file_map_close(&text);
   tokenizer_free(tokenizer);
 }

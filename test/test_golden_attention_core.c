@@ -15,8 +15,8 @@ static void fill_cache(struct kv_head *kv, uint64_t *state, uint32_t n, double k
   }
 }
 
-// softmax(q k / 8) v; *absolute is softmax(q k / 8) |v|, *largest the largest p * V scale of a tile,
-// all over 1 / z.
+// softmax(q k / 8) v; *absolute is softmax(q k / 8) |v|, *largest the largest p * V scale of a
+// tile, all over 1 / z.
 static void exact_attention(double *out, double *absolute, double *largest, double *score_bound,
                             const struct operand *q, const struct kv_head *kv, uint32_t n) {
   double score[MAX_CTX], max = -INFINITY, z = 0;

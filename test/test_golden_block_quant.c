@@ -14,7 +14,8 @@ static void check(struct worst *worst, const int32_t row[HEAD_DIM]) {
   bool fits_smaller = true;  // would all numbers, cut off, fit int16 with an exponent less?
   for (size_t i = 0; i < HEAD_DIM; i++) {
     expect_within(worst, "row", ldexp(x.m[i], x.e), row[i], bound(&x, i));
-    fits_smaller &= x.e == 0 || (row[i] >> (x.e - 1) <= INT16_MAX && row[i] >> (x.e - 1) >= INT16_MIN);
+    fits_smaller &=
+        x.e == 0 || (row[i] >> (x.e - 1) <= INT16_MAX && row[i] >> (x.e - 1) >= INT16_MIN);
   }
   assert_true(x.e == 0 || !fits_smaller);
 }
@@ -39,9 +40,9 @@ static void test_random_blocks(void **unused) {
 static void test_ends(void **unused) {
   (void)unused;
   struct worst worst = {0};
-  const int32_t edges[] = {0,     1,      -1,     16383,  16384,  -16384, 32767,
-                           32768, -32768, -32769, 65535,  65536,  -65536, (1 << 29) - 1,
-                           1 << 29,       -(1 << 29),     (1 << 30) - 1,  -(1 << 30)};
+  const int32_t edges[] = {
+      0,      1,     -1,    16383,  16384,         -16384,  32767,      32768,         -32768,
+      -32769, 65535, 65536, -65536, (1 << 29) - 1, 1 << 29, -(1 << 29), (1 << 30) - 1, -(1 << 30)};
   for (size_t n = 0; n < sizeof edges / sizeof edges[0]; n++) {
     for (size_t m = 0; m < sizeof edges / sizeof edges[0]; m++) {
       int32_t row[HEAD_DIM] = {0};

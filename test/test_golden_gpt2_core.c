@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The whole integer model against float32 with the same weights, those of the image: what is left is
-// the arithmetic's error, most of it the int8 cache's. And lanes change nothing.
+// The whole integer model against float32 with the same weights, those of the image: what is left
+// is the arithmetic's error, most of it the int8 cache's. And lanes change nothing.
 #include "golden_test.h"
-
 #include "gpt2_float.h"
 #include "random_model.h"
 
@@ -73,7 +72,8 @@ static void test_against_float(void **state) {
     core.hidden = see_golden;
     core.hidden_ctx = &found;
     const size_t vocabulary = m.weights.config.vocab_size;
-    float *logits = calloc(vocabulary, sizeof *logits), *integer = calloc(vocabulary, sizeof *logits);
+    float *logits = calloc(vocabulary, sizeof *logits),
+          *integer = calloc(vocabulary, sizeof *logits);
     uint64_t random = seed;
     for (uint32_t t = 0; t < m.weights.config.n_ctx; t++) {
       const uint32_t id = (uint32_t)random_below(&random, vocabulary);
@@ -152,13 +152,18 @@ static void test_lanes(void **state) {
 
 // ---- any bytes ----------------------------------------------------------------------------------
 
-// An image of random bytes: weights of -128, the largest scales, gains of 1e5. Everything saturates,
-// nothing leaves its format (and nothing is undefined: this runs under UBSan too).
+// An image of random bytes: weights of -128, the largest scales, gains of 1e5. Everything
+// saturates, nothing leaves its format (and nothing is undefined: this runs under UBSan too).
 static void test_any_bytes(void **unused) {
   (void)unused;
-  for (uint64_t seed = 1; seed <= 8; seed++) {
-    struct image image = {.header = {.lanes = 256, .n_layer = 2, .n_head = 2, .n_ctx = 70,
-                                     .vocab_size = 301, .tied = 1, .layer_norm_epsilon = 1e-5f}};
+  for (uint64_t seed = 1; seed <= 4; seed++) {
+    struct image image = {.header = {.lanes = 256,
+                                     .n_layer = 2,
+                                     .n_head = 2,
+                                     .n_ctx = 70,
+                                     .vocab_size = 301,
+                                     .tied = 1,
+                                     .layer_norm_epsilon = 1e-5f}};
     struct gpt2_core core;
     struct err err;
     expect_success(image_layout(&image.header, &err), &err);
@@ -166,7 +171,7 @@ static void test_any_bytes(void **unused) {
     uint8_t *beats = malloc(bytes);
     uint64_t random = seed;
     for (size_t i = 0; i < bytes; i++) {
-      beats[i] = seed < 3 ? (uint8_t)random_next(&random) : (uint8_t)(random_next(&random) >> seed & seed * 16);
+      beats[i] = (uint8_t)random_next(&random);
     }
     image.beats = beats;
     expect_success(gpt2_core_create(&core, &image, &err), &err);
@@ -180,7 +185,7 @@ static void test_any_bytes(void **unused) {
       }
     }
     assert_int_equal(core.sat.norm, 0);
-    assert_true(seed > 2 || (core.sat.row > 0 && core.sat.residual > 0 && core.sat.prob > 0));
+    assert_true(core.sat.row > 0 && core.sat.residual > 0 && core.sat.prob > 0);
     gpt2_core_destroy(&core);
     free(beats);
   }

@@ -19,7 +19,8 @@ static void check(uint64_t *state, struct worst *worst, struct spread *spread, u
   mlp_ffn(y, &w1, &w2, x, &sat);
   assert_int_equal(saturations(&sat), 0);
 
-  // What is known of each GELU's error: its largest size, and its variance if roundings were random.
+  // What is known of each GELU's error: its largest size, and its variance if roundings were
+  // random.
   double *g = calloc(inner, sizeof *g), *bound = calloc(inner, sizeof *bound);
   double *variance = calloc(inner, sizeof *variance);
   for (uint32_t k = 0; k < 4 * heads; k++) {
@@ -31,8 +32,8 @@ static void check(uint64_t *state, struct worst *worst, struct spread *spread, u
     const double step = fmax(0x1p-16, exp2(ceil(log2(largest)) - 15));
     for (uint32_t i = 64 * k; i < 64 * k + 64; i++) {
       bound[i] = 1.13 * 1.5 * 0x1p-16 + 2.21e-5 + step / 2;
-      variance[i] = 2 * rounding_variance(0x1p-16) + rounding_variance(step) * (step > 0x1p-16) +
-                    1e-5 * 1e-5;
+      variance[i] =
+          2 * rounding_variance(0x1p-16) + rounding_variance(step) * (step > 0x1p-16) + 1e-5 * 1e-5;
     }
   }
   for (uint32_t r = 0; r < width; r++) {

@@ -17,8 +17,7 @@ static void test_rows(void **unused) {
     const uint32_t blocks = 1 + (uint32_t)random_below(&state, 128);
     const int e_max = (int)random_below(&state, 16), extra = extras[n % 3];
     const double largest = ldexp((double)blocks * 64 * 127 * 32767, e_max);
-    const int64_t acc =
-        (int64_t)(largest * random_signed(&state)) >> random_below(&state, 40);
+    const int64_t acc = (int64_t)(largest * random_signed(&state)) >> random_below(&state, 40);
     const uint16_t scale = (uint16_t)random_next(&state), bias = (uint16_t)random_next(&state);
     struct saturation sat = {0};
     const int32_t row = rescale_row(acc, e_max, blocks, scale, bias, extra, &sat);
@@ -71,8 +70,9 @@ static void check_matrix(uint64_t *state, struct worst *worst, struct spread *sp
     expect_within(worst, "row", y[r], exact, bound);
     const double first = 2 * (bound - 1);  // the first rounding's step
     const double bias_step = t.bias[r] == 0 || fabs(t.bias[r]) >= 0x1p-5 ? 0 : 1;
-    spread_add(spread, y[r] - exact,
-               sqrt(rounding_variance(first) + rounding_variance(1) + rounding_variance(bias_step)));
+    spread_add(
+        spread, y[r] - exact,
+        sqrt(rounding_variance(first) + rounding_variance(1) + rounding_variance(bias_step)));
   }
   assert_int_equal(saturations(&sat), 0);
   free(y);

@@ -32,7 +32,8 @@ static void test_add(void **unused) {
 
 static void test_saturation(void **unused) {
   (void)unused;
-  static const int32_t full[MAX_WIDTH] = {[0] = INT32_MAX, [1] = -INT32_MAX, [2] = 16, [3] = 8, [4] = -8};
+  static const int32_t full[MAX_WIDTH] = {
+      [0] = INT32_MAX, [1] = -INT32_MAX, [2] = 16, [3] = 8, [4] = -8};
   struct residual r = {.x = {5, -5, 1, 0, 0}};
   struct saturation sat = {0};
   residual_add(&r, full, 64, &sat);

@@ -139,7 +139,8 @@ static void test_distribution(void **unused) {
   }
   check_draws(&state, 40, 0.8, 2.5, 50000, &near_edges);
   check_draws(&state, 40, 1, 1e-4, 20000, &near_edges);  // many equal logits: by ids
-  print_message("%-34s %8d draws, %zu at an edge\n", "sampling", 25 * 4000 + 50000 + 20000, near_edges);
+  print_message("%-34s %8d draws, %zu at an edge\n", "sampling", 25 * 4000 + 50000 + 20000,
+                near_edges);
   assert_true(near_edges < 50);
 }
 
@@ -196,10 +197,8 @@ static void test_settings(void **unused) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_argmax),
-      cmocka_unit_test(test_ties),
-      cmocka_unit_test(test_distribution),
-      cmocka_unit_test(test_edge),
+      cmocka_unit_test(test_argmax),       cmocka_unit_test(test_ties),
+      cmocka_unit_test(test_distribution), cmocka_unit_test(test_edge),
       cmocka_unit_test(test_settings),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

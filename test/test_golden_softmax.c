@@ -37,7 +37,8 @@ static void test_reciprocal(void **unused) {
 
 // ---- softmax ------------------------------------------------------------------------------------
 
-// Relative error of exp(-d): the table, half of 2^-16 in the exponent of two, and log2(e) to 17 bits.
+// Relative error of exp(-d): the table, half of 2^-16 in the exponent of two, and log2(e) to 17
+// bits.
 static double exp_relative(double d) {
   return EXP_RELATIVE + log(2) * 0x1p-17 + 5e-6 * d;
 }
@@ -50,7 +51,8 @@ static double largest_of(const double *x, size_t n) {
   return largest;
 }
 
-// In steps of a block whose largest number is `largest`: 2^-14 of it or 2^-28, and one more rounding.
+// In steps of a block whose largest number is `largest`: 2^-14 of it or 2^-28, and one more
+// rounding.
 static double block_bound(double largest) {
   return fmax(ldexp(largest, -14), 0x1p-28) + 0x1p-29;
 }

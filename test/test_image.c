@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The memory image: formats, layout, the weight compiler and its inverse, and what is refused.
 #include "golden_test.h"
-
 #include "random_model.h"
 
 // ---- formats ------------------------------------------------------------------------------------
@@ -71,10 +70,6 @@ static struct image_header header_of(const struct shape *shape, uint32_t lanes) 
   return h;
 }
 
-static bool is_norm(const struct image_region *r) {
-  return r->kind == IMAGE_LN_1 || r->kind == IMAGE_LN_2 || r->kind == IMAGE_LN_F;
-}
-
 // A half as the compiler writes it: zero has no sign.
 static uint32_t a_half(uint32_t bits) {
   return bits == 0x8000 ? 0 : bits;
@@ -92,10 +87,10 @@ static uint8_t *random_beats(const struct image_header *h, uint64_t seed) {
       uint8_t *beat = beats + (r.base + i) * h->lanes;
       const uint32_t first = at.group * segments;
       for (uint32_t n = 0; at.side && n < 16 * segments; n++) {
-        if (first + n < (is_norm(&r) ? h->n_embd : r.n_rows)) {
+        if (first + n < (image_is_norm(r.kind) ? h->n_embd : r.n_rows)) {
           const uint32_t word = (uint32_t)random_next(&seed);
           const uint32_t low = r.kind == IMAGE_WPE ? (word & 15) << 11
-                               : is_norm(&r)       ? a_half(word & 0xffff)
+                               : image_is_norm(r.kind) ? a_half(word & 0xffff)
                                                    : word & 0xffff;
           const uint32_t high = biased ? a_half(word >> 16) : 0;
           memcpy(beat + 4 * n, &(uint32_t){high << 16 | low}, 4);
@@ -134,11 +129,11 @@ static void test_regions(void **unused) {
         weight_stream_layer(&w, &h, r.kind == IMAGE_LN_F ? h.n_layer - 1 : r.layer);
         const uint64_t a_head = weight_stream_beats(&h, 192, h.n_embd);
         const uint64_t expected[] = {
-            [IMAGE_WPE] = h.wpe_base,     [IMAGE_WTE] = h.wte_base,
-            [IMAGE_LN_1] = w.ln1,         [IMAGE_QKV] = w.qkv + r.part * a_head,
-            [IMAGE_LN_2] = w.ln2,         [IMAGE_ATTN_PROJ] = w.proj,
-            [IMAGE_FC] = w.mlp1,          [IMAGE_MLP_PROJ] = w.mlp2,
-            [IMAGE_LN_F] = w.ln_next,     [IMAGE_HEAD] = h.head_base,
+            [IMAGE_WPE] = h.wpe_base, [IMAGE_WTE] = h.wte_base,
+            [IMAGE_LN_1] = w.ln1,     [IMAGE_QKV] = w.qkv + r.part * a_head,
+            [IMAGE_LN_2] = w.ln2,     [IMAGE_ATTN_PROJ] = w.proj,
+            [IMAGE_FC] = w.mlp1,      [IMAGE_MLP_PROJ] = w.mlp2,
+            [IMAGE_LN_F] = w.ln_next, [IMAGE_HEAD] = h.head_base,
         };
         assert_int_equal(r.index, count);
         assert_int_equal(r.base, next);
@@ -161,7 +156,8 @@ static void test_beats_of_a_matrix(void **unused) {
   (void)unused;
   for (uint32_t lanes = 64; lanes <= 4096; lanes *= 4) {
     for (int by_columns = 0; by_columns <= 1; by_columns++) {
-      struct image_region r = {.kind = IMAGE_FC, .n_rows = 1601, .n_cols = 320, .by_columns = by_columns};
+      struct image_region r = {
+          .kind = IMAGE_FC, .n_rows = 1601, .n_cols = 320, .by_columns = by_columns};
       const uint32_t groups = (r.n_rows + lanes / 64 - 1) / (lanes / 64);
       r.beats = image_matrix_beats(lanes, r.n_rows, r.n_cols);
       uint8_t *seen = calloc(groups, 6);  // 5 blocks, and the side beat
@@ -216,8 +212,10 @@ static void test_golden_view(void **unused) {
       struct err err;
       expect_success(image_weights(&w, &image, &err), &err);
       const uint32_t c = h.n_embd, heads = h.n_head;
-      check_matrix(w.wte, NULL, &(struct matrix){&image, h.wte_base, h.vocab_size, heads, false}, 0, 64);
-      check_matrix(w.lm_head, NULL, &(struct matrix){&image, h.head_base, h.vocab_size, heads, false}, 0, 64);
+      check_matrix(w.wte, NULL, &(struct matrix){&image, h.wte_base, h.vocab_size, heads, false}, 0,
+                   64);
+      check_matrix(w.lm_head, NULL,
+                   &(struct matrix){&image, h.head_base, h.vocab_size, heads, false}, 0, 64);
       for (uint32_t l = 0; l < h.n_layer; l++) {
         const struct gpt2_layer *layer = &w.layers[l];
         struct weight_stream s;
@@ -226,13 +224,13 @@ static void test_golden_view(void **unused) {
         check_norm(layer->ln_2_g, layer->ln_2_b, &image, s.ln2);
         for (uint32_t head = 0; head < heads; head++) {
           const uint64_t base = s.qkv + head * weight_stream_beats(&h, 192, c);
-          check_matrix(layer->attn_w, layer->attn_b, &(struct matrix){&image, base, 192, heads, false},
-                       64 * head, c);
+          check_matrix(layer->attn_w, layer->attn_b,
+                       &(struct matrix){&image, base, 192, heads, false}, 64 * head, c);
         }
         check_matrix(layer->attn_proj_w, layer->attn_proj_b,
                      &(struct matrix){&image, s.proj, c, heads, true}, 0, 64);
-        check_matrix(layer->fc_w, layer->fc_b, &(struct matrix){&image, s.mlp1, 4 * c, heads, false},
-                     0, 64);
+        check_matrix(layer->fc_w, layer->fc_b,
+                     &(struct matrix){&image, s.mlp1, 4 * c, heads, false}, 0, 64);
         check_matrix(layer->mlp_proj_w, layer->mlp_proj_b,
                      &(struct matrix){&image, s.mlp2, c, 4 * heads, true}, 0, 64);
         if (l + 1 == h.n_layer) {
@@ -417,7 +415,8 @@ static void test_build_refusals(void **state) {
       {w.layers[1].fc_b + 17, 140000, "h.1.mlp.c_fc.bias[17] is 140000, expected within 131008"},
       {w.layers[0].ln_2_g + 3, -1e9f, "h.0.ln_2.weight[3] is -1e+09"},
       {w.ln_f_b + 127, INFINITY, "ln_f.bias[127] is inf"},
-      {w.layers[0].attn_w + 130 * 128 + 5, 33000, "h.0.attn.c_attn.weight: row 130 has 33000 in column 5"},
+      {w.layers[0].attn_w + 130 * 128 + 5, 33000,
+       "h.0.attn.c_attn.weight: row 130 has 33000 in column 5"},
       {w.layers[0].attn_proj_w, -INFINITY, "h.0.attn.c_proj.weight: row 0 has -inf in column 0"},
       {w.layers[1].attn_b + 383, 2e6f, "h.1.attn.c_attn.bias[383] is 2e+06"},
       {w.wte + 300 * 128, -4e4f, "lm_head.weight: row 300 has -40000 in column 0"},
@@ -503,7 +502,8 @@ static void test_cut_files(void **state) {
   }
   expect_failure(open_bytes(state, file.bytes, file.size + 1, IMAGE_CHECKED, &err), &err,
                  "appended to");
-  expect_failure(image_open(&image, "/nowhere", IMAGE_CHECKED, &err), &err, "/nowhere: cannot open");
+  expect_failure(image_open(&image, "/nowhere", IMAGE_CHECKED, &err), &err,
+                 "/nowhere: cannot open");
   assert_int_equal(open_bytes(state, file.bytes, file.size, IMAGE_CHECKED, &err), 0);
   free(file.bytes);
 }
@@ -613,18 +613,12 @@ static void test_describe(void **unused) {
 int main(void) {
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_scales),
-      cmocka_unit_test(test_halfs),
-      cmocka_unit_test(test_regions),
-      cmocka_unit_test(test_beats_of_a_matrix),
-      cmocka_unit_test(test_golden_view),
-      IN_FOLDER(test_round_trip),
-      IN_FOLDER(test_quantisation),
-      IN_FOLDER(test_unusual_rows),
-      IN_FOLDER(test_build_refusals),
-      IN_FOLDER(test_cut_files),
-      IN_FOLDER(test_wrong_header),
-      IN_FOLDER(test_altered_regions),
+      cmocka_unit_test(test_scales),      cmocka_unit_test(test_halfs),
+      cmocka_unit_test(test_regions),     cmocka_unit_test(test_beats_of_a_matrix),
+      cmocka_unit_test(test_golden_view), IN_FOLDER(test_round_trip),
+      IN_FOLDER(test_quantisation),       IN_FOLDER(test_unusual_rows),
+      IN_FOLDER(test_build_refusals),     IN_FOLDER(test_cut_files),
+      IN_FOLDER(test_wrong_header),       IN_FOLDER(test_altered_regions),
       cmocka_unit_test(test_describe),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

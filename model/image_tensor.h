@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// image_tensor - which tensor, and which of its rows, a region of the image is made from
+
+#ifndef IMAGE_TENSOR_H
+#define IMAGE_TENSOR_H
+
+#include <stddef.h>
+
+#include "image.h"
+#include "weights.h"
+
+// A matrix's rows of n_cols weights and their biases, or a LayerNorm's gains (w) and biases.
+struct image_tensor {
+  char name[40];  // of the tensors, without .weight and .bias
+  const float *w;
+  const float *bias;     // may be NULL
+  size_t n_cols;         // of the tensor
+  size_t first, stride;  // row r of the region: row first + r / 64 * stride + r % 64 of the tensor
+};
+
+struct image_tensor image_tensor_of(const struct gpt2_weights *weights,
+                                    const struct image_region *region);
+
+static inline size_t image_tensor_row(const struct image_tensor *tensor, size_t r) {
+  return tensor->first + r / CONFIG_HEAD_SIZE * tensor->stride + r % CONFIG_HEAD_SIZE;
+}
+
+#endif

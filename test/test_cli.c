@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// cli: the gpt2rtl command as a user meets it: output, exit status, messages, files
+#include "model_test.h"
+
+#include <math.h>
+#include <sys/wait.h>
+
+#include <cjson/cJSON.h>
+
+#include "random_model.h"
+#include "trace.h"
+
+enum { OUTPUT = 1 << 16 };
+static char out[OUTPUT], err_text[OUTPUT];   // of the last command
+static size_t out_length;
+
+static void slurp(const char *path, char text[static OUTPUT], size_t *length) {
+  FILE *f = fopen(path, "rb");
+  assert_non_null(f);
+  *length = fread(text, 1, OUTPUT - 1, f);
+  text[*length] = 0;
+  fclose(f);
+}
+
+// Runs "gpt2rtl ARGUMENTS" in the shell; "@" in them is the test's folder. Returns the exit status.
+static int run(const char *folder, const char *format, ...) {
+  char arguments[2048], command[8192], path[256], cwd[1024];
+  size_t length;
+  va_list args;
+  va_start(args, format);
+  vsnprintf(arguments, sizeof arguments, format, args);
+  va_end(args);
+  assert_non_null(getcwd(cwd, sizeof cwd));
+  size_t n = (size_t)snprintf(command, sizeof command, "export XDG_CACHE_HOME=%s/build/models/cache; { build/gpt2rtl ", cwd);
+  for (const char *c = arguments; *c; c++) {
+    if (*c == '@') n += (size_t)snprintf(command + n, sizeof command - n, "%s", folder);
+    else command[n++] = *c;
+  }
+  snprintf(command + n, sizeof command - n, "; } 2> %s/stderr", folder);
+  FILE *pipe = popen(command, "r");
+  assert_non_null(pipe);
+  out_length = fread(out, 1, OUTPUT - 1, pipe);
+  out[out_length] = 0;
+  const int status = pclose(pipe);
+  snprintf(path, sizeof path, "%s/stderr", folder);
+  slurp(path, err_text, &length);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+#define RUN(...) run(*state, __VA_ARGS__)
+#define EXPECT(status, ...)                                                                                            \
+  do {                                                                                                                 \
+    const int found = run(*state, __VA_ARGS__);                                                                        \
+    if (found != (status)) fail_msg("exit status %d, expected %d; %s", found, (status), err_text);                     \
+  } while (0)
+
+static void expect_text(const char *text, const char *fragment) {
+  if (!strstr(text, fragment)) fail_msg("expected \"%s\" in: %s", fragment, text);
+}
+
+static const char *const commands[] = {"generate", "logits", "tokenize", "detokenize", "compile", "info", "random-model"};
+enum { COMMANDS = 7 };
+
+static void help(void **state) {
+  EXPECT(0, "--help");
+  expect_text(out, "example: ");
+  for (int i = 0; i < COMMANDS; i++) {
+    expect_text(out, commands[i]);
+  }
+  for (int i = 0; i < COMMANDS; i++) {
+    EXPECT(0, "%s --help", commands[i]);
+    expect_text(out, "usage: ");
+    expect_text(out, "example: ");
+    assert_string_equal(err_text, "");
+    EXPECT(1, "%s --help > /dev/full", commands[i]);
+  }
+}
+
+static void usage(void **state) {
+  static const char *const wrong[] = {
+    "", "nothing", "generate", "generate --model models/demo", "generate --model", "generate --modell x --prompt y",
+    "generate --model @/nano --prompt x --ids 1", "generate --model @/nano --prompt x --tokens 0",
+    "generate --model @/nano --prompt x --tokens 1x", "generate --model @/nano --prompt x --tokens -1",
+    "generate --model @/nano --prompt x --engine gpu", "generate --model @/nano --prompt x --lanes 128",
+    "generate --model @/nano --prompt x --temperature -1", "generate --model @/nano --prompt x --temperature nan",
+    "generate --model @/nano --prompt x --top-k 65", "generate --model @/nano --prompt x --top-k 0",
+    "generate --model @/nano --prompt x --seed 18446744073709551616", "generate --model @/nano --prompt x --memory speed=9",
+    "generate --model @/nano --prompt x --memory latency=0", "generate --model @/nano --prompt x --memory stall=1",
+    "generate --model @/nano --prompt x --memory beats=", "generate --model @/nano --ids 1,,2", "generate --model @/nano --ids 1,",
+    "generate --model @/nano --ids x", "generate --model @/nano --prompt x extra", "generate --model a --model b --prompt x",
+    "generate --model @/nano --prompt x --ignore-eos=1", "generate --model @/nano --prompt x --engine float --trace t.fst",
+    "logits --model @/nano --ids 1", "logits --model @/nano --output x", "logits --ids 1 --output x", "tokenize", "detokenize",
+    "compile --model @/nano", "compile --model @/nano --lanes 96 --output x", "compile --model @/nano --lanes 8192 --output x",
+    "info", "info a b", "random-model --config nano", "random-model --output x", "random-model --config huge --output x",
+  };
+  for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+    const int status = RUN("%s < /dev/null", wrong[i]);
+    if (status != 2) fail_msg("gpt2rtl %s: exit status %d, expected 2; %s", wrong[i], status, err_text);
+    expect_text(err_text, "--help");
+    assert_string_equal(out, "");
+  }
+}
+
+static void failures(void **state) {
+  EXPECT(1, "generate --model @/absent --prompt x");
+  expect_text(err_text, "absent");
+  EXPECT(1, "info @/absent");
+  EXPECT(1, "tokenize --model @/absent < /dev/null");
+  EXPECT(1, "compile --model @/nano --output @/no/such/folder");
+  EXPECT(1, "random-model --config nano --output @/nano");   // in use
+  EXPECT(1, "generate --model @/nano --ids 301 --engine golden");
+  expect_text(err_text, "0 to 300");
+  EXPECT(1, "generate --model @/nano --engine golden --ids 1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,"
+         "1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1");
+  expect_text(err_text, "holds 64");
+  EXPECT(1, "generate --model @/nano --prompt x --engine golden --stats @/no/such");
+  EXPECT(1, "generate --model @/nano --prompt x --engine golden > /dev/full");
+  expect_text(err_text, "standard output");
+  EXPECT(1, "generate --model @/nano --prompt x --engine golden >&-");
+  EXPECT(1, "logits --model @/nano --ids 1 --engine golden --output /dev/full");
+  EXPECT(1, "generate --model @/nano --prompt x --trace @/no/such.fst");
+  // A broken image is refused, and which field.
+  EXPECT(0, "compile --model @/nano --lanes 64 --output @/image");
+  EXPECT(0, "info @/image");
+  EXPECT(1, "--version; printf x | dd of=@/image bs=1 seek=100000 conv=notrunc; build/gpt2rtl info @/image");
+  expect_text(err_text, "checksum");
+  EXPECT(1, "--version; truncate -s -64 @/image; build/gpt2rtl info @/image");
+}
+
+static void tokens(void **state) {
+  char path[FILE_PATH_SIZE];
+  EXPECT(0, "tokenize --model @/nano < /dev/null");
+  assert_string_equal(out, "\n");
+  EXPECT(0, "tokenize --model @/nano < /bin/true > @/ids; build/gpt2rtl detokenize --model @/nano < @/ids > @/bytes; cmp @/bytes /bin/true");
+  EXPECT(0, "tokenize --model @/nano < /bin/true | tr ' ' '\\n' | build/gpt2rtl detokenize --model @/nano | cmp - /bin/true");
+  EXPECT(0, "detokenize --model @/nano < /dev/null");
+  assert_int_equal(out_length, 0);
+  static const char *const wrong[] = {"1 2 301", "1 -2", "1,2", "99999999999999999999", "x", "0x1"};
+  for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+    write_string(path, *state, "wrong", wrong[i]);
+    EXPECT(1, "detokenize --model @/nano < @/wrong");
+    expect_text(err_text, i == 0 ? "301" : "standard input");
+  }
+}
+
+// The three engines take the same way; rtl and golden give the same, whatever lanes and memory.
+static void engines(void **state) {
+  static char golden[OUTPUT];
+  const char *common = "generate --model @/nano --ids 5,6,7 --tokens 90 --temperature 1 --seed 11 --ignore-eos";
+  EXPECT(0, "%s --engine golden --stats @/golden.json", common);
+  memcpy(golden, out, OUTPUT);
+  const size_t length = out_length;
+  assert_true(length >= 90);
+  static const char *const settings[] = {"", "--lanes 64", "--memory latency=3,stall=0.5", "--lanes 64 --memory beats=0.5"};
+  for (int i = 0; i < 4; i++) {
+    EXPECT(0, "%s %s", common, settings[i]);
+    assert_int_equal(out_length, length);
+    assert_memory_equal(out, golden, length);
+    expect_text(err_text, "90 tokens");
+    expect_text(err_text, "cycles per token");
+  }
+  EXPECT(0, "%s --engine float", common);
+  expect_text(err_text, "90 tokens");
+  EXPECT(0, "generate --model @/nano --prompt '' --tokens 3 --engine golden");   // starts from the end-of-text token
+  EXPECT(0, "generate --model @/nano --ids 300 --tokens 5 --engine golden --temperature 1");
+  expect_text(err_text, "--seed ");
+}
+
+static double number(const cJSON *object, const char *name) {
+  const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
+  if (!cJSON_IsNumber(item)) fail_msg("%s is no number", name);
+  return item->valuedouble;
+}
+
+static void stats(void **state) {
+  static char text[OUTPUT];
+  char path[256];
+  size_t length;
+  EXPECT(0, "generate --model @/nano --ids 5,6,7 --tokens 70 --temperature 1 --seed 11 --ignore-eos --stats @/stats.json");
+  snprintf(path, sizeof path, "%s/stats.json", (char *)*state);
+  slurp(path, text, &length);
+  cJSON *json = cJSON_Parse(text);
+  assert_non_null(json);
+  static const char *const names[] = {
+    "schema", "version", "model", "image_checksum", "engine", "lanes", "memory", "seed", "tokens", "cycles", "seconds",
+    "cycles_per_second", "tokens_per_second",
+  };
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    if (!cJSON_HasObjectItem(json, names[i])) fail_msg("%s is missing", names[i]);
+  // 3 + 61 positions fill the context; then 32 again; 8 more tokens behind these, the last of them is not read in.
+  const cJSON *list = cJSON_GetObjectItemCaseSensitive(json, "tokens"), *entry;
+  double cycles = 0;
+  int n = 0, recomputed = 0, chosen = 0;
+  uint32_t next = 0;
+  cJSON_ArrayForEach(entry, list) {
+    const bool again = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(entry, "recomputed"));
+    const cJSON *choice = cJSON_GetObjectItemCaseSensitive(entry, "next");
+    const uint32_t id = (uint32_t)number(entry, "id");
+    assert_int_equal((int)number(entry, "position"), again ? recomputed : n < 64 ? n : n - 64);
+    if (n > 2 && !again) assert_int_equal(id, next);
+    if (cJSON_IsNumber(choice)) next = (uint32_t)choice->valuedouble;
+    else assert_true(cJSON_IsNull(choice));
+    chosen += cJSON_IsNumber(choice);
+    cycles += number(entry, "cycles");
+    recomputed += again;
+    n++;
+  }
+  assert_int_equal(chosen, 70);
+  assert_int_equal(recomputed, 32);
+  assert_int_equal(n, 64 + 32 + 7);
+  assert_true(cycles == number(json, "cycles"));
+  assert_true(fabs(number(json, "tokens_per_second") * number(json, "seconds") / n - 1) < 1e-3);
+  assert_int_equal((int)number(json, "seed"), 11);
+  assert_int_equal((int)number(json, "lanes"), 256);
+  cJSON_Delete(json);
+  EXPECT(0, "generate --model @/nano --ids 5 --tokens 2 --engine float --stats @/stats.json");
+  slurp(path, text, &length);
+  json = cJSON_Parse(text);
+  assert_true(cJSON_IsNull(cJSON_GetObjectItemCaseSensitive(json, "cycles")));
+  assert_true(cJSON_IsNull(cJSON_GetObjectItemCaseSensitive(json, "cycles_per_second")));
+  cJSON_Delete(json);
+}
+
+static void logits(void **state) {
+  static char golden[OUTPUT], rtl[OUTPUT], real[OUTPUT];
+  char path[256];
+  size_t length;
+  static const char *const names[] = {"golden", "rtl", "float"};
+  char *const to[] = {golden, rtl, real};
+  for (int i = 0; i < 3; i++) {
+    EXPECT(0, "logits --model @/nano --ids 5,6,7,8 --engine %s --output @/%s", names[i], names[i]);
+    snprintf(path, sizeof path, "%s/%s", (char *)*state, names[i]);
+    slurp(path, to[i], &length);
+    assert_int_equal(length, 4 * 301 * sizeof(float));
+  }
+  assert_memory_equal(golden, rtl, 4 * 301 * sizeof(float));
+  for (int i = 0; i < 4 * 301; i++) {
+    float a, b;
+    memcpy(&a, golden + 4 * i, 4);
+    memcpy(&b, real + 4 * i, 4);
+    if (!(fabsf(a - b) < 0.5f)) fail_msg("logit %d: golden %g, float %g", i, (double)a, (double)b);
+  }
+}
+
+// A closed standard output ends the run; what was printed before is whole characters.
+static void closed(void **state) {
+  EXPECT(0, "generate --model @/nano --ids 5 --tokens 5000 --ignore-eos --temperature 1 --seed 1 | head -c 10");
+  assert_int_equal(out_length, 10);
+}
+
+static int setup(void **state) {
+  struct err err;
+  char dir[256];
+  struct image image;
+  open_random(&image, "nano", 1, 64);
+  image_close(&image);
+  if (make_folder(state)) return -1;
+  snprintf(dir, sizeof dir, "%s/nano", (char *)*state);
+  return random_model_write("nano", 1, dir, &err);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+    cmocka_unit_test(help), cmocka_unit_test(usage), cmocka_unit_test(failures), cmocka_unit_test(tokens),
+    cmocka_unit_test(engines), cmocka_unit_test(stats), cmocka_unit_test(logits), cmocka_unit_test(closed),
+  };
+  return cmocka_run_group_tests_name("cli", tests, setup, remove_folder);
+}
