@@ -71,7 +71,7 @@ module gpt2_core
   job_t                job;
   logic [AddrBits-1:0] side_addr, addr, beats;
 
-  sequencer #(.Segments, .MaxHeads, .MaxCtx) u_sequencer (
+  sequencer #(.Segments(Segments), .MaxHeads(MaxHeads), .MaxCtx(MaxCtx)) u_sequencer (
     .clk_i, .rst_ni, .cfg_i,
     .step_valid_i, .step_ready_o, .step_i, .kv_idle_i(kv_idle),
     .job_valid_o(job_valid), .job_ready_i(job_ready), .job_o(job), .split_o(split),
@@ -82,7 +82,7 @@ module gpt2_core
   label_t                  label;
   logic [512*Segments-1:0] data;
 
-  weight_stream #(.Segments) u_weight_stream (
+  weight_stream #(.Segments(Segments)) u_weight_stream (
     .clk_i, .rst_ni,
     .job_valid_i(job_valid), .job_ready_o(job_ready), .job_i(job), .split_i(split),
     .side_addr_i(side_addr), .addr_i(addr), .beats_i(beats),
@@ -106,14 +106,14 @@ module gpt2_core
   logic [Segments-1:0][31:0] pos_rows, token_rows;
   logic [6:0]                sat_pos;
 
-  pos_embedding #(.Segments) u_pos_embedding (
+  pos_embedding #(.Segments(Segments)) u_pos_embedding (
     .clk_i, .rst_ni,
     .in_valid_i(beat_valid && is_pos), .in_ready_o(pos_ready), .in_label_i(label), .in_data_i(data),
     .out_valid_o(pos_valid), .out_ready_i(emb_ready), .out_tag_o(pos_tag), .out_rows_o(pos_rows),
     .sat_o(sat_pos)
   );
 
-  token_embedding #(.Segments) u_token_embedding (
+  token_embedding #(.Segments(Segments)) u_token_embedding (
     .clk_i, .rst_ni,
     .in_valid_i(beat_valid && is_token), .in_ready_o(token_ready), .in_label_i(label), .in_data_i(data),
     .out_valid_o(token_valid), .out_ready_i(emb_ready && !pos_valid), .out_tag_o(token_tag),
@@ -138,13 +138,13 @@ module gpt2_core
   logic [2:0]                acc_norm;
   logic [Segments-1:0][31:0] acc_side;
 
-  operand_buffer #(.MaxHeads, .MaxCtx) u_operand_buffer (
+  operand_buffer #(.MaxHeads(MaxHeads), .MaxCtx(MaxCtx)) u_operand_buffer (
     .clk_i, .rst_ni,
     .wr_valid_i(op_valid), .wr_slot_i(op_slot), .wr_operand_i(op_operand),
     .rd_slot_i(rd_slot), .full_o(full), .rd_en_i(rd_en), .free_i(rd_free), .operand_o(operand)
   );
 
-  matvec #(.Segments, .MaxHeads) u_matvec (
+  matvec #(.Segments(Segments), .MaxHeads(MaxHeads)) u_matvec (
     .clk_i, .rst_ni,
     .in_valid_i(beat_valid && is_matvec), .in_ready_o(matvec_ready), .in_label_i(label),
     .in_data_i(data),
@@ -163,7 +163,7 @@ module gpt2_core
   logic [Segments-1:0][15:0] aux;
   logic [7:0]                sat_rows;
 
-  rescale #(.Segments) u_rescale (
+  rescale #(.Segments(Segments)) u_rescale (
     .clk_i, .rst_ni,
     .in_valid_i(acc_valid), .in_tag_i(acc_tag), .in_acc_i(acc), .in_e_max_i(acc_e_max),
     .in_norm_i(acc_norm), .in_side_i(acc_side), .in_pv_scale_i(pv_scale[acc_tag.head[0]]),
@@ -176,7 +176,11 @@ module gpt2_core
 
   logic [8:0] sat_block;
 
-  transformer_block #(.Segments, .MaxHeads, .MaxCtx, .NormWidth, .ExpWidth) u_transformer_block (
+  transformer_block #(
+
+    .Segments(Segments), .MaxHeads(MaxHeads), .MaxCtx(MaxCtx), .NormWidth(NormWidth), .ExpWidth(ExpWidth)
+
+  ) u_transformer_block (
     .clk_i, .rst_ni, .cfg_i,
     .rows_valid_i(rows_valid), .rows_tag_i(rows_tag), .rows_i(rows), .aux_i(aux),
     .emb_valid_i(pos_valid || token_valid), .emb_ready_o(emb_ready),
@@ -199,7 +203,7 @@ module gpt2_core
   logic [Segments-1:0]       smp_mask;
   logic [Segments-1:0][31:0] smp_rows;
 
-  final_linear #(.Segments) u_final_linear (
+  final_linear #(.Segments(Segments)) u_final_linear (
     .clk_i, .rst_ni, .cfg_i, .stream_logits_i,
     .rows_valid_i(rows_valid), .rows_tag_i(rows_tag), .rows_i(rows), .room_o(head_room),
     .lg_valid_o(smp_valid), .lg_ready_i(smp_ready), .lg_base_id_o(smp_base_id), .lg_mask_o(smp_mask),
@@ -212,7 +216,7 @@ module gpt2_core
   assign lg_rows_o    = smp_rows;
   assign lg_last_o    = smp_last;
 
-  sampling #(.Segments) u_sampling (
+  sampling #(.Segments(Segments)) u_sampling (
     .clk_i, .rst_ni, .start_i, .sampling_i,
     .lg_valid_i(smp_valid), .lg_ready_o(smp_ready), .lg_base_id_i(smp_base_id), .lg_mask_i(smp_mask),
     .lg_rows_i(smp_rows), .lg_last_i(smp_last),

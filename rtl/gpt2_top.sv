@@ -88,7 +88,7 @@ module gpt2_top
   logic [16:0] choice_id;
   logic [9:0]  sat;
 
-  controller #(.MaxCtx) u_controller (
+  controller #(.MaxCtx(MaxCtx)) u_controller (
     .clk_i, .rst_ni, .cfg_i,
     .start_i, .max_new_i, .stop_en_i, .stop_id_i, .all_heads_i, .busy_o, .done_o, .error_o,
     .prompt_valid_i, .prompt_ready_o, .prompt_id_i, .prompt_last_i,
@@ -98,7 +98,11 @@ module gpt2_top
     .choice_valid_i(choice_valid), .choice_ready_o(choice_ready), .choice_id_i(choice_id)
   );
 
-  gpt2_core #(.Segments, .MaxHeads, .MaxCtx, .NormWidth, .ExpWidth) u_core (
+  gpt2_core #(
+
+    .Segments(Segments), .MaxHeads(MaxHeads), .MaxCtx(MaxCtx), .NormWidth(NormWidth), .ExpWidth(ExpWidth)
+
+  ) u_core (
     .clk_i, .rst_ni, .cfg_i, .sampling_i, .start_i, .stream_logits_i(all_heads_i),
     .step_valid_i(step_valid), .step_ready_o(step_ready), .step_i(step), .step_done_o(step_done), .heads_o, .heads_skipped_o,
     .choice_valid_o(choice_valid), .choice_ready_i(choice_ready), .choice_id_o(choice_id),

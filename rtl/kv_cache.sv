@@ -7,7 +7,7 @@
 //
 // In      kv        K, then V of a head: 64 int8 and a scale; heads, then layers ascend; rigid
 //         release   of an entry: PV has taken its last beat
-// Out     wr        beats with byte strobes, laid out as in model/image.h, 6: of each head the scales
+// Out     wr        beats with byte strobes, laid out as in model/image.h, 6: of a head the scales
 //                   (4 bytes of a beat), K (64 bytes of a beat), V (64/Segments beats, in each one
 //                   byte position % 64 of every segment); valid/ready, acknowledged in order
 //         entry_busy, entry_ready   holds something; holds K and V

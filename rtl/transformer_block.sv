@@ -88,7 +88,7 @@ module transformer_block
   logic [63:0][31:0]      norm_rd_rows;
   logic [6:0]             sat_residual;
 
-  residual_add #(.Segments, .MaxHeads) u_residual_add (
+  residual_add #(.Segments(Segments), .MaxHeads(MaxHeads)) u_residual_add (
     .clk_i, .rst_ni,
     .rows_valid_i, .rows_tag_i, .rows_i,
     .emb_valid_i, .emb_ready_o, .emb_tag_i, .emb_rows_i,
@@ -114,7 +114,7 @@ module transformer_block
     .head_ready_o(head_ready), .heads_o, .heads_skipped_o
   );
 
-  layernorm #(.Segments, .MaxHeads, .NormWidth) u_layernorm (
+  layernorm #(.Segments(Segments), .MaxHeads(MaxHeads), .NormWidth(NormWidth)) u_layernorm (
     .clk_i, .rst_ni, .cfg_i,
     .par_valid_i, .par_ready_o, .par_label_i, .par_data_i,
     .start_i(norm_start), .sum_i(sum), .sum_sq_i(sum_sq), .busy_o(norm_busy),
@@ -133,7 +133,7 @@ module transformer_block
   scale_t                  kv_scale;
   logic [6:0]              sat_prob;
 
-  qkv_linear #(.Segments, .MaxHeads) u_qkv_linear (
+  qkv_linear #(.Segments(Segments), .MaxHeads(MaxHeads)) u_qkv_linear (
     .clk_i, .rst_ni,
     .rows_valid_i, .rows_tag_i, .rows_i,
     .blk_valid_o(blk_valid[BlkQ]), .blk_ready_i(blk_ready[BlkQ]), .blk_slot_o(blk_slot[BlkQ]),
@@ -142,7 +142,7 @@ module transformer_block
     .kv_position_o(kv_position), .kv_q_o(kv_q), .kv_scale_o(kv_scale)
   );
 
-  kv_cache #(.Segments, .MaxHeads) u_kv_cache (
+  kv_cache #(.Segments(Segments), .MaxHeads(MaxHeads)) u_kv_cache (
     .clk_i, .rst_ni, .cfg_i,
     .kv_valid_i(kv_valid), .kv_is_v_i(kv_is_v), .kv_head_i(kv_head), .kv_layer_i(kv_layer),
     .kv_position_i(kv_position), .kv_q_i(kv_q), .kv_scale_i(kv_scale),
@@ -152,7 +152,11 @@ module transformer_block
     .v_scale_o(merge_v_scale_o)
   );
 
-  attention_core #(.Segments, .MaxHeads, .MaxCtx, .ExpWidth) u_attention_core (
+  attention_core #(
+
+    .Segments(Segments), .MaxHeads(MaxHeads), .MaxCtx(MaxCtx), .ExpWidth(ExpWidth)
+
+  ) u_attention_core (
     .clk_i, .rst_ni,
     .rows_valid_i, .rows_tag_i, .rows_i, .aux_i,
     .p_blk_valid_o(blk_valid[BlkP]), .p_blk_ready_i(blk_ready[BlkP]), .p_blk_slot_o(blk_slot[BlkP]),
@@ -164,7 +168,7 @@ module transformer_block
 
   // ------------------------------------------------------------------------------------------------------ MLP
 
-  mlp_ffn #(.Segments, .MaxHeads) u_mlp_ffn (
+  mlp_ffn #(.Segments(Segments), .MaxHeads(MaxHeads)) u_mlp_ffn (
     .clk_i, .rst_ni,
     .rows_valid_i, .rows_tag_i, .rows_i,
     .blk_valid_o(blk_valid[BlkG]), .blk_ready_i(blk_ready[BlkG]), .blk_slot_o(blk_slot[BlkG]),

@@ -69,7 +69,7 @@ def main():
         for module, problems, cells in pool.map(check, modules):
             for line in problems[:8]:
                 print("  " + line)
-            print(f"[  FAILED  ] synth.{module}" if problems else f"[       OK ] synth.{module}", f"# {cells} cells" if not problems else "", flush=True)
+            print(f"[  FAILED  ] synth.{module}" if problems else f"[       OK ] synth.{module}  # {cells} cells", flush=True)
             failed += bool(problems)
     return 1 if failed else 0
 

@@ -28,6 +28,11 @@ static int64_t draw_acc(uint64_t *rng, unsigned e_max, unsigned n_blocks) {
   return acc > limit ? limit : acc < -limit ? -limit : acc;
 }
 
+// Next to or at the limits of a clamp.
+static int64_t draw_edge(uint64_t *rng, unsigned bits) {
+  return rng_range(rng, -1, 1) + (rng_chance(rng, 50) ? (int64_t)1 << bits : -((int64_t)1 << bits));
+}
+
 // One group and what becomes of it; returns how many clamps count.
 static uint64_t draw(uint64_t *rng, struct in *in, struct out *out, unsigned segments) {
   static const uint8_t blocks[] = {1, 2, 3, 4, 8, 9, 12, 16, 17, 25, 48, 64, 100, 128};
@@ -58,6 +63,12 @@ static uint64_t draw(uint64_t *rng, struct in *in, struct out *out, unsigned seg
     // scales of all sizes, but half of them such that the row fits
     uint32_t exponent = (uint32_t)rng_range(rng, 0, rng_chance(rng, 50) ? 31 : 20);
     uint32_t side = (uint32_t)rng_range(rng, 0, 0xffff) << 16 | exponent << 11 | (uint32_t)rng_range(rng, 0, 2047);
+    int first = (int)e_max + (int)in->norm, unit = 24 + extra - first;   // unit: the exponent of a scale of 2^first
+    if (rng_chance(rng, 5)) acc = draw_edge(rng, 31) * ((int64_t)1 << first);
+    if (rng_chance(rng, 5) && unit >= 0 && unit < 32) {
+      acc = draw_edge(rng, 30) * ((int64_t)1 << first);
+      side = (uint32_t)unit << 11;
+    }
     bits_put(in->acc, 64 * s, 64, (uint64_t)acc);
     in->side[s] = side;
     uint32_t used = tag.op == PKG_OP_PV ? in->pv_scale : tag.op == PKG_OP_SCORES ? side & 0xffff : side;
