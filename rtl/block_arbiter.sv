@@ -2,7 +2,8 @@
 //
 // block_arbiter - one block of 64 rows at a time from those who make operands to block_quant
 //
-// In      Ports blocks with their slots, valid/ready; the lowest numbered waiting port goes first. Ports fed by rigid
+// In      Ports blocks with their slots, valid/ready; the lowest numbered waiting port goes first.
+//         Ports fed by rigid
 //         pipelines come first: they hold one block while the next is collected.
 // Out     one block a cycle, rigid
 // Timing  one cycle

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// gpt2_core - one matrix engine, one vector path, one sequencer: a token in, its logits and the next id out
+// gpt2_core - one matrix engine, one vector path, one sequencer: a token in, its logits and the
+// next id out
 //
-//   sequencer ▶ weight_stream ▶ matvec ▶ rescale ▶ rows bus ▶ transformer_block, final_linear ▶ sampling
+//   sequencer ▶ weight_stream ▶ matvec ▶ rescale ▶ transformer_block
+//                                                           ▶ final_linear ▶ sampling
 //                             ▶ token_embedding, pos_embedding ▶ residual
 //                             ▶ LayerNorm's parameters
 //
-// In      step    id, position, head wanted (valid/ready). A step must follow its predecessor's end.
+// In      step    id, position, head wanted (valid/ready). A step must follow its predecessor's
+//         end.
 // Out     choice  the sampled id, after a step with head (valid/ready); step_done for one without
 //         logits  every group of logits where stream_logits_i (valid/ready)
 //         memory  read bursts, strobed writes (docs/memory_image.md)
@@ -32,7 +35,7 @@ module gpt2_core
   output logic                      step_ready_o,
   input  step_t                     step_i,
   output logic                      step_done_o,
-  output logic [31:0]               heads_o,                 // positions with and without head since reset
+  output logic [31:0]               heads_o,  // positions with and without head since reset
   output logic [31:0]               heads_skipped_o,
   output logic                      choice_valid_o,
   input  logic                      choice_ready_i,
@@ -65,7 +68,7 @@ module gpt2_core
   output logic [9:0]                sat_o
 );
 
-  // ------------------------------------------------------------------------------------- jobs and their beats
+  // -------------------------------------------------------------------------- jobs and their beats
 
   logic                job_valid, job_ready, split, kv_idle;
   job_t                job;
@@ -97,9 +100,11 @@ module gpt2_core
   wire is_matvec = !is_pos && !is_token && !is_norm;
   logic pos_ready, token_ready, norm_ready, matvec_ready;
 
-  assign beat_ready = is_pos ? pos_ready : is_token ? token_ready : is_norm ? norm_ready : matvec_ready;
+  assign beat_ready = is_pos   ? pos_ready   :
+                      is_token ? token_ready :
+                      is_norm  ? norm_ready  : matvec_ready;
 
-  // ----------------------------------------------------------------------------------------------- embedding
+  // ------------------------------------------------------------------------------------- embedding
 
   logic                      pos_valid, token_valid, emb_ready;
   tag_t                      pos_tag, token_tag;
@@ -115,12 +120,13 @@ module gpt2_core
 
   token_embedding #(.Segments(Segments)) u_token_embedding (
     .clk_i, .rst_ni,
-    .in_valid_i(beat_valid && is_token), .in_ready_o(token_ready), .in_label_i(label), .in_data_i(data),
+    .in_valid_i(beat_valid && is_token), .in_ready_o(token_ready), .in_label_i(label),
+    .in_data_i(data),
     .out_valid_o(token_valid), .out_ready_i(emb_ready && !pos_valid), .out_tag_o(token_tag),
     .out_rows_o(token_rows)
   );
 
-  // -------------------------------------------------------------------------------------------------- engine
+  // ---------------------------------------------------------------------------------------- engine
 
   logic [7:0]                op_slot, rd_slot;
   logic                      op_valid, rd_en, rd_free, full;
@@ -172,14 +178,13 @@ module gpt2_core
 
   assign scores_done = rows_valid && rows_tag.op == OpScores && rows_tag.last;
 
-  // --------------------------------------------------------------------------------------------------- layers
+  // ---------------------------------------------------------------------------------------- layers
 
   logic [8:0] sat_block;
 
   transformer_block #(
-
-    .Segments(Segments), .MaxHeads(MaxHeads), .MaxCtx(MaxCtx), .NormWidth(NormWidth), .ExpWidth(ExpWidth)
-
+    .Segments(Segments), .MaxHeads(MaxHeads), .MaxCtx(MaxCtx),
+    .NormWidth(NormWidth), .ExpWidth(ExpWidth)
   ) u_transformer_block (
     .clk_i, .rst_ni, .cfg_i,
     .rows_valid_i(rows_valid), .rows_tag_i(rows_tag), .rows_i(rows), .aux_i(aux),
@@ -193,10 +198,11 @@ module gpt2_core
     .merge_entry_i(merge_entry), .merge_k_o(merge_k), .merge_v_o(merge_v),
     .merge_k_scale_o(merge_k_scale), .merge_v_scale_o(merge_v_scale),
     .kv_idle_o(kv_idle), .wr_valid_o, .wr_ready_i, .wr_addr_o, .wr_data_o, .wr_strb_o, .wr_ack_i,
-    .step_done_o, .heads_o, .heads_skipped_o, .mon_valid_o, .mon_tag_o, .mon_rows_o, .sat_o(sat_block)
+    .step_done_o, .heads_o, .heads_skipped_o, .mon_valid_o, .mon_tag_o, .mon_rows_o,
+    .sat_o(sat_block)
   );
 
-  // ----------------------------------------------------------------------------------------- head and choice
+  // ------------------------------------------------------------------------------- head and choice
 
   logic                      smp_valid, smp_ready, smp_last;
   logic [16:0]               smp_base_id;
@@ -206,7 +212,8 @@ module gpt2_core
   final_linear #(.Segments(Segments)) u_final_linear (
     .clk_i, .rst_ni, .cfg_i, .stream_logits_i,
     .rows_valid_i(rows_valid), .rows_tag_i(rows_tag), .rows_i(rows), .room_o(head_room),
-    .lg_valid_o(smp_valid), .lg_ready_i(smp_ready), .lg_base_id_o(smp_base_id), .lg_mask_o(smp_mask),
+    .lg_valid_o(smp_valid), .lg_ready_i(smp_ready), .lg_base_id_o(smp_base_id),
+    .lg_mask_o(smp_mask),
     .lg_rows_o(smp_rows), .lg_last_o(smp_last),
     .out_valid_o(lg_valid_o), .out_ready_i(lg_ready_i)
   );
@@ -218,7 +225,8 @@ module gpt2_core
 
   sampling #(.Segments(Segments)) u_sampling (
     .clk_i, .rst_ni, .start_i, .sampling_i,
-    .lg_valid_i(smp_valid), .lg_ready_o(smp_ready), .lg_base_id_i(smp_base_id), .lg_mask_i(smp_mask),
+    .lg_valid_i(smp_valid), .lg_ready_o(smp_ready), .lg_base_id_i(smp_base_id),
+    .lg_mask_i(smp_mask),
     .lg_rows_i(smp_rows), .lg_last_i(smp_last),
     .choice_valid_o, .choice_ready_i, .choice_id_o
   );

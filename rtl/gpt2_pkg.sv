@@ -2,15 +2,19 @@
 //
 // gpt2_pkg - number formats, stream types and the arithmetic that two modules share
 //
-// The C twin is golden/fixed.h: same constants, same functions. docs/numerics.md derives the widths.
+// The C twin is golden/fixed.h: same constants, same functions. docs/numerics.md derives the
+// widths.
 package gpt2_pkg;
 
-  // ---------------------------------------------------------------------------------------------- number formats
+  // -------------------------------------------------------------------------------- number formats
 
-  localparam int unsigned HeadDim   = 64;  // width of a head, an operand block, a segment of the engine
-  localparam int unsigned RowFrac   = 16;  // a row is Q14.16 signed, 31 bits: an exponent of 0..15 covers it with int16
+  // width of a head, an operand block, a segment of the engine
+  localparam int unsigned HeadDim   = 64;
+  // a row is Q14.16 signed, 31 bits: an exponent of 0..15 covers it with int16
+  localparam int unsigned RowFrac   = 16;
   localparam int unsigned RowBits   = 31;
-  localparam int unsigned ResFrac   = 12;  // the residual is Q14.12 signed, 27 bits: 1600 squares of it sum within 64
+  // the residual is Q14.12 signed, 27 bits: 1600 squares of it sum within 64
+  localparam int unsigned ResFrac   = 12;
   localparam int unsigned ResBits   = 27;
   localparam int unsigned NormFrac  = 18;  // normalised x, Q6.18 signed
   localparam int unsigned NormBits  = 25;
@@ -19,7 +23,7 @@ package gpt2_pkg;
   localparam int unsigned ScaleBias = 35;  // value of a scale = (2048 + f) * 2^(e - 35)
   localparam int unsigned SumBits   = 30;  // 64 products of int8 and int16
   localparam int unsigned AccBits   = 52;  // 30, 15 of exponent, 7 for 128 blocks
-  localparam int unsigned SideGroups = 16; // row groups whose scales and biases travel in one side beat
+  localparam int unsigned SideGroups = 16; // groups whose scales and biases travel in a side beat
   localparam int unsigned MaxTopK   = 64;
   localparam int unsigned AddrBits  = 32;  // beat addresses
 
@@ -81,9 +85,10 @@ package gpt2_pkg;
     return n;
   endfunction
 
-  // ------------------------------------------------------------------------------------------------ configuration
+  // --------------------------------------------------------------------------------- configuration
 
-  // One model: the loops' bounds, what follows from the width, and where things stand in memory (model/image.h).
+  // One model: the loops' bounds, what follows from the width, and where things stand in memory
+  // (model/image.h).
   // Held stable from start to the end of a run.
   typedef struct packed {
     logic [7:0]  n_layer;
@@ -110,7 +115,7 @@ package gpt2_pkg;
     logic        head;                     // logits and a choice are wanted
   } step_t;
 
-  // --------------------------------------------------------------------------------------------------------- jobs
+  // ------------------------------------------------------------------------------------------ jobs
 
   typedef enum logic [3:0] {
     OpPos,      // position row to the residual
@@ -125,7 +130,8 @@ package gpt2_pkg;
     OpHead
   } op_e;
 
-  // A job: `groups` x `blocks` beats, contiguous in memory. The engine walks them by rows (for group: for block) or by
+  // A job: `groups` x `blocks` beats, contiguous in memory. The engine walks them by rows (for
+  // group: for block) or by
   // columns (for block: for group), side beats in between (model/image.h, 2 and 3).
   typedef struct packed {
     op_e         op;
@@ -137,7 +143,8 @@ package gpt2_pkg;
     logic [16:0] groups;
     logic [7:0]  blocks;
     logic        by_columns;
-    logic        sides;                    // side beats stand before groups 0, 16, ... (by columns: in the last block)
+    // side beats stand before groups 0, 16, ... (by columns: in the last block)
+    logic        sides;
     logic        first;                    // starts the sums
     logic        last;                     // ends them: rows come out
     logic [7:0]  slot;                     // operand slot of block 0

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// gpt2_top - GPT-2 as hardware: prompt ids in, generated ids out, weights and KV cache in one external memory
+// gpt2_top - GPT-2 as hardware: prompt ids in, generated ids out, weights and KV cache in one
+// external memory
 //
 // In      cfg, sampling, run settings: stable from start_i to done_o
 //         prompt  ids, last on the last one (valid/ready), after start_i
 // Out     tok     chosen ids (valid/ready)
-//         lg      logits of every position where all_heads_i (valid/ready): S a beat, ids base .. base + S - 1, mask of
+//         lg      logits of every position where all_heads_i (valid/ready): S a beat, ids base ..
+//                 base + S - 1, mask of
 //                 those below the vocabulary, rows Q14.16, last on a position's last beat
-//         step    events: start (id read in, position, head wanted, recomputed behind a context crop), end (id chosen)
-//         memory  read bursts {beat address, beats} answered in order; byte-strobed writes, each acknowledged
+//         step    events: start (id read in, position, head wanted, recomputed behind a context
+//                 crop), end (id chosen)
+//         memory  read bursts {beat address, beats} answered in order; byte-strobed writes, each
+//                 acknowledged
 //         mon     the residual as it is written: rows group * S .. of tag.op, Q14.12
 //         sat     saturations since start
 // Reset   synchronous, active low
@@ -19,7 +23,7 @@ module gpt2_top
   parameter int unsigned Lanes     = 256,                    // int8 weights a cycle: 64 S
   parameter int unsigned MaxHeads  = 25,                     // width up to 64 MaxHeads
   parameter int unsigned MaxCtx    = 1024,
-  parameter int unsigned NormWidth = 64,                     // elements LayerNorm normalises a cycle
+  parameter int unsigned NormWidth = 64,  // elements LayerNorm normalises a cycle
   parameter int unsigned ExpWidth  = Lanes / 64,             // exponentials a cycle
   localparam int unsigned Segments = Lanes / 64
 ) (
@@ -32,7 +36,7 @@ module gpt2_top
   input  logic [31:0]               max_new_i,               // ids to generate
   input  logic                      stop_en_i,               // stop behind stop_id_i
   input  logic [16:0]               stop_id_i,
-  input  logic                      all_heads_i,             // the head at every position, logits streamed
+  input  logic                      all_heads_i,  // the head at every position, logits streamed
   output logic                      busy_o,
   output logic                      done_o,
   output logic [3:0]                error_o,
@@ -77,7 +81,7 @@ module gpt2_top
   output logic                      mon_valid_o,
   output tag_t                      mon_tag_o,
   output logic [Segments-1:0][31:0] mon_rows_o,
-  output logic [31:0]               heads_o,                 // positions with and without head since reset
+  output logic [31:0]               heads_o,  // positions with and without head since reset
   output logic [31:0]               heads_skipped_o,
   output logic [31:0]               sat_o
 );
@@ -99,12 +103,12 @@ module gpt2_top
   );
 
   gpt2_core #(
-
-    .Segments(Segments), .MaxHeads(MaxHeads), .MaxCtx(MaxCtx), .NormWidth(NormWidth), .ExpWidth(ExpWidth)
-
+    .Segments(Segments), .MaxHeads(MaxHeads), .MaxCtx(MaxCtx),
+    .NormWidth(NormWidth), .ExpWidth(ExpWidth)
   ) u_core (
     .clk_i, .rst_ni, .cfg_i, .sampling_i, .start_i, .stream_logits_i(all_heads_i),
-    .step_valid_i(step_valid), .step_ready_o(step_ready), .step_i(step), .step_done_o(step_done), .heads_o, .heads_skipped_o,
+    .step_valid_i(step_valid), .step_ready_o(step_ready), .step_i(step), .step_done_o(step_done),
+    .heads_o, .heads_skipped_o,
     .choice_valid_o(choice_valid), .choice_ready_i(choice_ready), .choice_id_o(choice_id),
     .lg_valid_o, .lg_ready_i, .lg_base_id_o, .lg_mask_o, .lg_rows_o, .lg_last_o,
     .rd_req_valid_o, .rd_req_ready_i, .rd_req_addr_o, .rd_req_len_o,

@@ -1,23 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// matvec - the matrix engine: Segments x 64 multiplications a cycle, and the rule by which a beat may enter
+// matvec - the matrix engine: Segments x 64 multiplications a cycle, and the rule by which a beat
+// may enter
 //
-//   acc[s] = sum_k (sum_i w_k[s][i] * x_k[i]) << e_k        s a row, a cached position, or a dimension of a head
+//   acc[s] = sum_k (sum_i w_k[s][i] * x_k[i]) << e_k     s: a row, a cached position, a dimension
 //
-// By rows, one set of accumulators is enough: a group's blocks follow each other. By columns, every group keeps its own
-// in a memory until the last block has come: the projection and the MLP's second layer start on their first operand
-// block and end with S rows a cycle. PV has 64 / S accumulators of its own, since it runs between projections.
+// By rows, one set of accumulators is enough: a group's blocks follow each other. By columns, every
+// group keeps its own in a memory until the last block has come: the projection and the MLP's
+// second layer start on their first operand block and end with S rows a cycle. PV has 64 / S
+// accumulators of its own, since it runs between projections.
 //
 // Issue   a beat enters when
 //           its operand slot is full (side beats need none);
 //           OpQkv: the KV cache's entry for this head is empty;
-//           OpScores: the newest K and V stand in their entry, softmax is free, no other scores are under way;
+//           OpScores: the newest K and V stand in their entry, softmax is free, no other scores are
+//           under way;
 //           OpHead: final_linear has room for what the pipeline holds.
 //         From here on nothing stalls, so whatever takes the rows need not either.
-// Merge   the newest position is not in memory yet: its K, V and scales replace the bytes read there
+// Merge   the newest position is not in memory yet: its K, V and scales replace the bytes read
+//         there
 // In      beats with labels (OpQkv ... OpHead); operands two-stage: slot out, operand a cycle later
 // Out     S sums, 52 bits (sign-extended to 64), the largest exponent, S side words, a tag; rigid
-// Timing  6 cycles from the last block's beat to its sums
+// Timing  5 cycles from taking the last block's beat to its sums, a beat a cycle
 // Golden  golden/matvec.c: matvec_row() - equal bit for bit
 module matvec
   import gpt2_pkg::*;
@@ -42,9 +46,9 @@ module matvec
   // issue rule
   input  logic [3:0]                 entry_busy_i,
   input  logic [3:0]                 entry_ready_i,
-  output logic [3:0]                 release_o,              // PV of the entry's head has taken its last beat
+  output logic [3:0]                 release_o,  // PV of the entry's head has taken its last beat
   input  logic                       scores_free_i,
-  input  logic                       scores_done_i,          // the last score has come out of rescale
+  input  logic                       scores_done_i,  // the last score has come out of rescale
   input  logic                       head_room_i,
 
   // newest position
@@ -64,10 +68,11 @@ module matvec
 
   localparam int unsigned LogS       = $clog2(Segments);
   localparam int unsigned HeadGroups = HeadDim / Segments;
-  localparam int unsigned AccDepth   = (MaxHeads + 1) * HeadGroups;      // all groups of the width, and PV's
+  // all groups of the width, and PV's
+  localparam int unsigned AccDepth   = (MaxHeads + 1) * HeadGroups;
   localparam int unsigned AccAddr    = $clog2(AccDepth);
 
-  // ---------------------------------------------------------------------------------------------------- issue
+  // ----------------------------------------------------------------------------------------- issue
 
   job_t job;
   logic fire, job_start, scores_busy_q;
@@ -82,7 +87,8 @@ module matvec
     unique case (job.op)
       OpQkv:    if (job_start && entry_busy_i[job.head[1:0]]) in_ready_o = 1'b0;
       OpScores: if (!entry_ready_i[job.head[1:0]] ||
-                    (in_label_i.side && job_start && (scores_busy_q || !scores_free_i))) in_ready_o = 1'b0;
+                    (in_label_i.side && job_start &&
+                        (scores_busy_q || !scores_free_i))) in_ready_o = 1'b0;
       OpHead:   if (!in_label_i.side && in_label_i.last_block && !head_room_i) in_ready_o = 1'b0;
       default: ;
     endcase
@@ -94,7 +100,8 @@ module matvec
 
   always_comb begin
     release_o = '0;
-    release_o[job.head[1:0]] = fire && job.op == OpPv && in_label_i.last_group && in_label_i.last_block;
+    release_o[job.head[1:0]] = fire && job.op == OpPv && in_label_i.last_group &&
+        in_label_i.last_block;
   end
 
   always_ff @(posedge clk_i) begin
@@ -103,7 +110,7 @@ module matvec
     else if (scores_done_i) scores_busy_q <= 1'b0;
   end
 
-  // ---------------------------------------------------------------- stage 1: weights with the newest position
+  // ----------------------------------------------------- stage 1: weights with the newest position
 
   typedef struct packed {
     tag_t        tag;
@@ -142,7 +149,8 @@ module matvec
               merge_v_i[6'(int'(in_label_i.group) * int'(Segments) + s)];
           end
         end
-        place1_q.tag <= '{op: job.op, layer: job.layer, head: job.head, final_layer: job.final_layer,
+        place1_q.tag <= '{op: job.op, layer: job.layer, head: job.head,
+            final_layer: job.final_layer,
                           want_head: job.want_head, position: job.position, group: in_label_i.group,
                           last: in_label_i.last_group};
         place1_q.norm       <= job.norm;
@@ -153,22 +161,23 @@ module matvec
     end
   end
 
-  // -------------------------------------------------------------------------------- stages 2 to 5: the segments
+  // ------------------------------------------------------------------- stages 2 to 5: the segments
   //
-  // 2 products and their sum, 3 shifted by the block's exponent, 4 accumulated, 5 out. By columns every group of rows
-  // has its accumulator in a memory; PV's stand behind those of the width.
+  // 2 products and their sum, 3 shifted by the block's exponent, 4 accumulated, 5 out. By columns
+  // every group of rows has its accumulator in a memory; PV's stand behind those of the width.
 
   logic               valid5_q;
   tag_t               tag4_q;
   logic [2:0]         norm4_q;
   logic               columns4_q;                            // by columns, but PV
   logic [3:0]         e2_q, e3_q, e4_d;
-  logic [3:0]         e_rows_q, e_columns_q;                 // PV counts as rows: nothing comes between its beats
+  logic [3:0]         e_rows_q, e_columns_q;  // PV counts as rows: nothing comes between its beats
   logic [AccAddr-1:0] acc_addr;
 
   wire       is_pv    = place3_q.tag.op == OpPv;
   wire [3:0] e_before = (place3_q.by_columns && !is_pv) ? e_columns_q : e_rows_q;
-  // By columns, the first group starts the largest exponent; the others of the first block belong to it.
+  // By columns, the first group starts the largest exponent; the others of the first block belong
+  // to it.
   wire       e_start  = place3_q.first && (!place3_q.by_columns || place3_q.tag.group == 0);
 
   assign acc_addr = AccAddr'(place3_q.tag.group) + (is_pv ? AccAddr'(MaxHeads * HeadGroups) : '0);
@@ -180,14 +189,15 @@ module matvec
     logic signed [AccBits-1:0] accs [AccDepth];
     logic [31:0]               side2_q, side3_q, side4_q, side5_q;
 
-    // Four products a step on byte-aligned slices: the shape that Verilator leaves rolled and compilers vectorise.
+    // Four products a step on byte-aligned slices: the shape that Verilator leaves rolled and
+    // compilers vectorise.
     always_comb begin
       dot = 0;
       for (int i = 0; i < 16; i++) begin
         dot = dot + 32'($signed(weights_q[512*s + 32*i +: 8])      * $signed(operand_i[64*i +: 16]))
-                  + 32'($signed(weights_q[512*s + 32*i + 8 +: 8])  * $signed(operand_i[64*i + 16 +: 16]))
-                  + 32'($signed(weights_q[512*s + 32*i + 16 +: 8]) * $signed(operand_i[64*i + 32 +: 16]))
-                  + 32'($signed(weights_q[512*s + 32*i + 24 +: 8]) * $signed(operand_i[64*i + 48 +: 16]));
+              + 32'($signed(weights_q[512*s + 32*i + 8 +: 8])  * $signed(operand_i[64*i + 16 +: 16]))
+              + 32'($signed(weights_q[512*s + 32*i + 16 +: 8]) * $signed(operand_i[64*i + 32 +: 16]))
+              + 32'($signed(weights_q[512*s + 32*i + 24 +: 8]) * $signed(operand_i[64*i + 48 +: 16]));
       end
     end
 
@@ -217,7 +227,8 @@ module matvec
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) {valid2_q, valid3_q, valid4_q, valid5_q} <= '0;
-    else {valid2_q, valid3_q, valid4_q, valid5_q} <= {valid1_q, valid2_q, valid3_q && place3_q.last, valid4_q};
+    else {valid2_q, valid3_q, valid4_q, valid5_q}
+             <= {valid1_q, valid2_q, valid3_q && place3_q.last, valid4_q};
     if (valid1_q) begin
       e2_q     <= operand_i.e;
       place2_q <= place1_q;

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// operand_buffer - operand blocks between the unit that makes them and the engine that multiplies with them
+// operand_buffer - operand blocks between the unit that makes them and the engine that multiplies
+// with them
 //
-// A slot is empty or full: block_quant fills it, the job that reads it for the last time empties it. The engine's issue
-// waits for a full slot; this is the only order between the blocks and the engine.
+// A slot is empty or full: block_quant fills it, the job that reads it for the last time empties
+// it. The engine's issue waits for a full slot; this is the only order between the blocks and the
+// engine.
 //
 // Slots   X  0 ..              LayerNorm's output, block k           MaxHeads
 //         O  MaxHeads ..       attention's output, head h            MaxHeads
@@ -27,7 +29,7 @@ module operand_buffer
   input  logic [7:0] rd_slot_i,
   output logic       full_o,
   input  logic       rd_en_i,
-  input  logic       free_i,                                 // with rd_en_i: the slot is empty from now on
+  input  logic       free_i,  // with rd_en_i: the slot is empty from now on
   output operand_t   operand_o
 );
 

@@ -1,19 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// sequencer - one token as a list of jobs, in the order in which the engine works and the memory image stands
+// sequencer - one token as a list of jobs, in the order in which the engine works and the memory
+// image stands
 //
 //   ln_1(0), position row, token row; then for each layer
-//     QKV(h), scores(h-1), PV(h-2)          for h = 0 .. H-1: softmax runs under the next head's QKV
+//     QKV(h), scores(h-1), PV(h-2)          for h = 0 .. H-1: softmax runs under the next head's
+//     QKV
 //     ln_2, the remaining scores and PV, with projections of the heads that are done in between
 //     MLP first layer, the next LayerNorm's parameters, MLP second layer
 //   then the head, where it is wanted
 //
-// In      step   id, position, head wanted; taken when idle and every KV write of earlier tokens is acknowledged, so no
+// In      step   id, position, head wanted; taken when idle and every KV write of earlier tokens is
+//         acknowledged, so no
 //                KV beat of this token can be read before it is written
-// Out     job    what the engine does; side_addr/addr/beats: what weight_stream reads for it: `split`: one beat at side_addr,
+// Out     job    what the engine does; side_addr/addr/beats: what weight_stream reads for it:
+//         `split`: one beat at side_addr,
 //                then `beats` at addr; otherwise `beats` at addr, side beats included
 // Timing  a job every 3 cycles at most; weight_stream runs ahead of the engine by its queue
-// Golden  golden/weight_stream.c (where things stand), golden/transformer_block.c (what depends on what)
+// Golden  golden/weight_stream.c (where things stand), golden/transformer_block.c (what depends on
+//         what)
 module sequencer
   import gpt2_pkg::*;
 #(
@@ -47,7 +52,7 @@ module sequencer
   localparam int unsigned MaxTiles = MaxCtx / HeadDim;
   localparam int unsigned LogHeadGroups = 6 - LogS;          // 64 rows are 2^LogHeadGroups groups
 
-  // ------------------------------------------------------------------------------------ which job comes next
+  // -------------------------------------------------------------------------- which job comes next
 
   typedef enum logic [4:0] {
     StIdle, StNorm1, StPos, StToken,
@@ -61,7 +66,7 @@ module sequencer
   logic [7:0]  layer_q, layer_d;
   logic [5:0]  head_q, head_d;                               // of the QKV loop
   logic [5:0]  proj_q, proj_d;                               // next head to project
-  logic        advance;                                      // the state's job went into stage 1, or it has none
+  logic        advance;  // the state's job went into stage 1, or it has none
 
   // The step before is over: stages 1 to 3 are empty.
   wire take_step = step_valid_i && step_ready_o;
@@ -120,7 +125,9 @@ module sequencer
         emit = proj_q < 6'd4 && proj_q + 6'd2 < heads;
         if (emit) proj_d = proj_q + 6'd1; else state_d = StTailV2;
       end
-      StTailV2: begin op = OpPv; op_head = heads - 6'd2; emit = heads >= 6'd2; state_d = StTailPb; end
+      StTailV2: begin
+        op = OpPv; op_head = heads - 6'd2; emit = heads >= 6'd2; state_d = StTailPb;
+      end
       StTailPb: begin
         op = OpProj; op_head = proj_q;
         emit = proj_q + 6'd2 < heads;
@@ -134,7 +141,8 @@ module sequencer
       end
 
       StMlp1:     begin op = OpMlp1; state_d = StNormNext; end
-      StNormNext: begin op = OpNorm; state_d = StMlp2; end  // not sent, but skipped, where no LayerNorm follows
+      // not sent, but skipped, where no LayerNorm follows
+      StNormNext: begin op = OpNorm; state_d = StMlp2; end
       StMlp2: begin
         op = OpMlp2;
         head_d = '0;
@@ -167,7 +175,7 @@ module sequencer
     if (take_step) step_q <= step_i;
   end
 
-  // ---------------------------------------------------------------------------------- stage 1: the job's shape
+  // ---------------------------------------------------------------------- stage 1: the job's shape
 
   logic        valid1_q, drop1_q;                            // drop: the weights are passed over
   job_t        job1_q;
@@ -178,7 +186,8 @@ module sequencer
 
   // max(0, ceil(log2(blocks)) - 3)
   function automatic logic [2:0] norm_of(logic [7:0] blocks);
-    return (blocks > 8'd64) ? 3'd4 : (blocks > 8'd32) ? 3'd3 : (blocks > 8'd16) ? 3'd2 : (blocks > 8'd8) ? 3'd1 : 3'd0;
+    return (blocks > 8'd64) ? 3'd4 : (blocks > 8'd32) ? 3'd3 :
+           (blocks > 8'd16) ? 3'd2 : (blocks > 8'd8)  ? 3'd1 : 3'd0;
   endfunction
 
   job_t job;
@@ -272,13 +281,13 @@ module sequencer
     end
   end
 
-  // --------------------------------------------------------------------- stage 2: products for beats and addresses
+  // ----------------------------------------------------- stage 2: products for beats and addresses
 
   logic                valid2_q, drop2_q;
   job_t                job2_q;
-  logic [AddrBits-1:0] product2_q;                           // groups * blocks, or the row's group * blocks
-  logic [AddrBits-1:0] sides2_q;                             // side beats, or those in front of the row's group
-  logic [AddrBits-1:0] kv2_q;                                // where the head's stretch of the KV cache starts
+  logic [AddrBits-1:0] product2_q;  // groups * blocks, or the row's group * blocks
+  logic [AddrBits-1:0] sides2_q;  // side beats, or those in front of the row's group
+  logic [AddrBits-1:0] kv2_q;  // where the head's stretch of the KV cache starts
   logic [AddrBits-1:0] kv_layer_q;                           // where head 0 of the layer starts
 
   wire is_row = job1_q.op == OpPos || job1_q.op == OpToken;
@@ -306,11 +315,12 @@ module sequencer
     end
   end
 
-  // ------------------------------------------------------------------------------ stage 3: addresses, job out
+  // ------------------------------------------------------------------- stage 3: addresses, job out
 
   logic                valid3_q, split3_q;
   job_t                job3_q;
-  logic [AddrBits-1:0] side_addr3_q, addr3_q, beats3_q, stream_q;   // stream_q: next beat of the stream region
+  // stream_q: next beat of the stream region
+  logic [AddrBits-1:0] side_addr3_q, addr3_q, beats3_q, stream_q;
 
   wire is_row2 = job2_q.op == OpPos || job2_q.op == OpToken;
   wire [AddrBits-1:0] beats    = is_row2 ? AddrBits'(job2_q.blocks) : product2_q + sides2_q;

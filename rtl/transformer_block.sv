@@ -2,14 +2,17 @@
 //
 // transformer_block - one layer's units around the shared engine, reused by every layer
 //
-//   residual ▶ layernorm ▶ [engine] ▶ qkv_linear ▶ kv_cache, [engine] ▶ attention_core ▶ [engine] ▶ residual_add
+//   residual ▶ layernorm ▶ [engine] ▶ qkv_linear ▶ kv_cache, [engine] ▶ attention_core ▶ [engine]
+//            ▶ residual_add
 //            ▶ layernorm ▶ [engine] ▶ mlp_ffn ▶ [engine] ▶ residual_add
 //
-// Each unit takes its rows off the bus behind rescale and gives operand blocks of 64 rows; the engine's issue waits for
-// them. There is no other sequence in here than who needs whose blocks, and LayerNorm's start by final_layernorm.
+// Each unit takes its rows off the bus behind rescale and gives operand blocks of 64 rows; the
+// engine's issue waits for them. There is no other sequence in here than who needs whose blocks,
+// and LayerNorm's start by final_layernorm.
 //
 // In      rows bus; embedding rows; LayerNorm's parameter beats
-// Out     operands for operand_buffer; KV writes; status for matvec's issue rule; step_done (a step without head is over)
+// Out     operands for operand_buffer; KV writes; status for matvec's issue rule; step_done (a step
+//         without head is over)
 // Golden  golden/transformer_block.c
 module transformer_block
   import gpt2_pkg::*;
@@ -67,7 +70,7 @@ module transformer_block
   input  logic                      wr_ack_i,
 
   output logic                      step_done_o,
-  output logic [31:0]               heads_o,                 // positions with and without head since reset
+  output logic [31:0]               heads_o,  // positions with and without head since reset
   output logic [31:0]               heads_skipped_o,
 
   // the residual as it is written, and saturations of this cycle
@@ -77,7 +80,7 @@ module transformer_block
   output logic [8:0]                sat_o
 );
 
-  // ------------------------------------------------------------------------------------------ residual stream
+  // ------------------------------------------------------------------------------- residual stream
 
   logic                   sums_valid;
   tag_t                   sums_tag;
@@ -97,9 +100,10 @@ module transformer_block
     .mon_valid_o, .mon_tag_o, .mon_rows_o, .sat_o(sat_residual)
   );
 
-  // ------------------------------------------------------------------------------------------------ LayerNorm
+  // ------------------------------------------------------------------------------------- LayerNorm
 
-  localparam int unsigned BlkO = 0, BlkQ = 1, BlkG = 2, BlkX = 3, BlkP = 4;  // who makes operands; rigid ones first
+  // who makes operands; rigid ones first
+  localparam int unsigned BlkO = 0, BlkQ = 1, BlkG = 2, BlkX = 3, BlkP = 4;
 
   logic [4:0]        blk_valid, blk_ready;
   logic [4:0][7:0]   blk_slot;
@@ -123,7 +127,7 @@ module transformer_block
     .blk_rows_o(blk_rows[BlkX]), .sat_norm_o(sat_norm), .sat_row_o(sat_norm_row)
   );
 
-  // ------------------------------------------------------------------------------------------------ attention
+  // ------------------------------------------------------------------------------------- attention
 
   logic                    kv_valid, kv_is_v;
   logic [5:0]              kv_head;
@@ -153,9 +157,7 @@ module transformer_block
   );
 
   attention_core #(
-
     .Segments(Segments), .MaxHeads(MaxHeads), .MaxCtx(MaxCtx), .ExpWidth(ExpWidth)
-
   ) u_attention_core (
     .clk_i, .rst_ni,
     .rows_valid_i, .rows_tag_i, .rows_i, .aux_i,
@@ -166,7 +168,7 @@ module transformer_block
     .pv_scale_o, .scores_free_o, .sat_o(sat_prob)
   );
 
-  // ------------------------------------------------------------------------------------------------------ MLP
+  // ------------------------------------------------------------------------------------------- MLP
 
   mlp_ffn #(.Segments(Segments), .MaxHeads(MaxHeads)) u_mlp_ffn (
     .clk_i, .rst_ni,
@@ -175,7 +177,7 @@ module transformer_block
     .blk_rows_o(blk_rows[BlkG])
   );
 
-  // ------------------------------------------------------------------------------------------------- operands
+  // -------------------------------------------------------------------------------------- operands
 
   logic              quant_valid;
   logic [7:0]        quant_slot;

@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// weight_stream - reads each job's beats from memory ahead of the engine and hands them over with their place in the job
+// weight_stream - reads each job's beats from memory ahead of the engine and hands them over with
+// their place in the job
 //
-// In      job     from sequencer, with where its beats stand (contiguous, or one side beat apart from the others)
+// In      job     from sequencer, with where its beats stand (contiguous, or one side beat apart
+//         from the others)
 //         rd_rsp  beats, in the order of the requests, after any time
-// Out     rd_req  bursts {address of the first beat, beats}, at most MaxBurst long, sent only when the queue has room for all
+// Out     rd_req  bursts {address of the first beat, beats}, at most MaxBurst long, sent only when
+//         the queue has room for all
 //                 of what is under way: rd_rsp_ready_o never falls
-//         beat    the data and its label: position in the job, first side beats, then weights (model/image.h, 2 and 3)
-// Timing  one beat a cycle; two cycles from rd_rsp to beat; up to Depth beats and JobDepth jobs ahead of the engine
+//         beat    the data and its label: position in the job, first side beats, then weights
+//                 (model/image.h, 2 and 3)
+// Timing  one beat a cycle; two cycles from rd_rsp to beat; up to Depth beats and JobDepth jobs
+//         ahead of the engine
 // Golden  golden/weight_stream.c: where things stand
 module weight_stream
   import gpt2_pkg::*;
@@ -45,7 +50,7 @@ module weight_stream
   localparam int unsigned DepthBits = $clog2(Depth);
   localparam int unsigned JobBits   = $clog2(JobDepth);
 
-  // ------------------------------------------------------------------------------------------------- requests
+  // -------------------------------------------------------------------------------------- requests
 
   logic                room_for_job;
   logic                busy_q, split_q;                      // a job's beats are being asked for
@@ -80,7 +85,7 @@ module weight_stream
       row_addr_q  <= addr_i;
       row_beats_q <= beats_i;
     end else if (burst) begin
-      if (beats_q == burst_len && split_q) begin             // the side beat is asked for; now the row
+      if (beats_q == burst_len && split_q) begin  // the side beat is asked for; now the row
         split_q <= 1'b0;
         addr_q  <= row_addr_q;
         beats_q <= row_beats_q;
@@ -91,7 +96,7 @@ module weight_stream
     end
   end
 
-  // -------------------------------------------------------------------------------------------- queue of jobs
+  // --------------------------------------------------------------------------------- queue of jobs
 
   job_t               jobs [JobDepth];
   logic [JobBits-1:0] job_write_q, job_read_q;
@@ -120,12 +125,12 @@ module weight_stream
     if (job_push_to_walk) job_q <= jobs[job_read_q];
   end
 
-  // ------------------------------------------------------------------------------------------- queue of beats
+  // -------------------------------------------------------------------------------- queue of beats
 
   logic [512*Segments-1:0] beats [Depth];
   logic [DepthBits-1:0]    write_q, read_q;
   logic [DepthBits:0]      count_q;
-  logic                    load;                             // the queue's first beat goes to the output register
+  logic                    load;  // the queue's first beat goes to the output register
 
   assign rd_rsp_ready_o = 1'b1;
   assign load = count_q != 0 && job_valid_q && (!beat_valid_o || beat_ready_i);
@@ -148,7 +153,7 @@ module weight_stream
     if (load) beat_data_o <= beats[read_q];
   end
 
-  // ------------------------------------------------------------------------------- walk through the job's beats
+  // ------------------------------------------------------------------ walk through the job's beats
 
   logic        start_q;                                      // at the job's first beat
   logic        side_q, side_now;
@@ -158,7 +163,8 @@ module weight_stream
   wire last_block = block_q == job_q.blocks - 8'd1;
   wire last_group = group_q == job_q.groups - 17'd1;
 
-  // A side beat stands before the first beat of every 16th group, by columns only within the last block.
+  // A side beat stands before the first beat of every 16th group, by columns only within the last
+  // block.
   wire [7:0] side_block = job_q.by_columns ? job_q.blocks - 8'd1 : 8'd0;
   assign side_now = start_q ? job_q.sides && side_block == 0 : side_q;
 
@@ -203,11 +209,12 @@ module weight_stream
     end
   end
 
-  // ----------------------------------------------------------------------------------------------- assertions
+  // ------------------------------------------------------------------------------------ assertions
 
 `ifndef SYNTHESIS
   initial begin
-    if (Depth < 2 * MaxBurst) $fatal(1, "%m: a queue of %0d beats is too short for two bursts of %0d", Depth, MaxBurst);
+    if (Depth < 2 * MaxBurst) $fatal(1,
+        "%m: a queue of %0d beats is too short for two bursts of %0d", Depth, MaxBurst);
     if (2**DepthBits != Depth) $fatal(1, "%m: Depth must be a power of two, not %0d", Depth);
     if (2**JobBits != JobDepth) $fatal(1, "%m: JobDepth must be a power of two, not %0d", JobDepth);
     if (2**$clog2(Segments) != Segments || Segments > 64)
@@ -217,7 +224,8 @@ module weight_stream
     rd_rsp_valid_i |-> count_q < (DepthBits+1)'(Depth))
     else $error("%m: a beat came for which no room was reserved");
   assert property (@(posedge clk_i) disable iff (!rst_ni)
-    rd_req_valid_o && !rd_req_ready_i |=> rd_req_valid_o && $stable(rd_req_addr_o) && $stable(rd_req_len_o))
+    rd_req_valid_o && !rd_req_ready_i |=> rd_req_valid_o && $stable(rd_req_addr_o) &&
+        $stable(rd_req_len_o))
     else $error("%m: a request changed before it was taken");
   assert property (@(posedge clk_i) disable iff (!rst_ni)
     beat_valid_o && !beat_ready_i |=> beat_valid_o && $stable(beat_label_o))

@@ -53,7 +53,7 @@ module gpt2_onchip
     .rd_rsp_valid_i(rd_rsp_valid), .rd_rsp_ready_o(rd_rsp_ready), .rd_rsp_data_i(rd_rsp_data),
     .wr_valid_o(wr_valid), .wr_ready_i(wr_ready), .wr_addr_o(wr_addr), .wr_data_o(wr_data), .wr_strb_o(wr_strb),
     .wr_ack_i(wr_ack),
-    .mon_valid_o(), .mon_tag_o(), .mon_rows_o(), .sat_o
+    .mon_valid_o(), .mon_tag_o(), .mon_rows_o(), .sat_o, .heads_o(), .heads_skipped_o()
   );
 
   onchip_memory #(.Lanes(Lanes), .RomBeats(RomBeats), .RomFile(RomFile), .RamBeats(RamBeats)) u_memory (
