@@ -12,6 +12,10 @@ MAKEFLAGS     += --no-builtin-rules
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := all
 
+# One short line a file; the whole command with V=1.
+do = $(if $(V),,@$(if $(SILENT),,printf '%-9s %s\n' $(1) $@;))
+SILENT := $(findstring s,$(firstword $(filter-out --% %=%,$(MAKEFLAGS))))
+
 CFLAGS   := -std=c11 -O3 -march=native -D_GNU_SOURCE -Imodel -Igolden -Isim -I$(B)/gen \
             -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Werror
 LDLIBS   := -lpcre2-8 -lcjson -lxxhash -ldl -lm
@@ -30,28 +34,28 @@ TABLES     := $(B)/gen/tables.h $(B)/gen/gpt2_tables_pkg.sv
 
 $(B)/make_tables: tools/make_tables.c
 	@mkdir -p $(@D)
-	$(CC) -std=c11 -O2 -D_GNU_SOURCE $< -o $@ -lm
+	$(call do,CC) $(CC) -std=c11 -O2 -D_GNU_SOURCE $< -o $@ -lm
 $(B)/gen/tables.h: $(B)/make_tables
 	@mkdir -p $(@D)
-	$< c > $@
+	$(call do,TABLE) $< c > $@
 $(B)/gen/gpt2_tables_pkg.sv: $(B)/make_tables
 	@mkdir -p $(@D)
-	$< sv > $@
+	$(call do,TABLE) $< sv > $@
 
 $(B)/obj/%.o: %.c | $(B)/gen/tables.h
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -MMD -MP -c $< -o $@
+	$(call do,CC) $(CC) $(CFLAGS) -MMD -MP -c $< -o $@
 
 # Everything in C but the commands; and the golden models alone, which is all that a block's test needs.
 SIMS := $(patsubst %,$(B)/sim/gpt2_top_%.so,64 256 1024)
 $(B)/gpt2rtl: $(call obj,$(wildcard cli/*.c)) $(B)/libgpt2rtl.a
-	$(CC) -o $@ $^ $(LDLIBS)
+	$(call do,LINK) $(CC) -o $@ $^ $(LDLIBS)
 $(B)/libgpt2rtl.a: $(call obj,$(C_SRC))
 $(B)/libtest.a: $(call obj,$(filter-out test/test_%,$(wildcard test/*.c)))
 $(B)/libgolden.a: $(call obj,$(GOLDEN_SRC))
 $(B)/%.a:
 	@rm -f $@
-	ar rcs $@ $^
+	$(call do,AR) ar rcs $@ $^
 
 # -------------------------------------------------------------------------------------------------------- Block tests
 #
@@ -81,10 +85,10 @@ block_libs     = $(foreach s,$(call BLOCK_SEGMENTS,$(1)),$(B)/block/$(1)_s$(s)$(
 RUNTIME := verilated verilated_threads
 $(patsubst %,$(B)/verilated/%.o,$(RUNTIME) verilated_fst_c): $(B)/verilated/%.o:
 	@mkdir -p $(@D)
-	$(CXX) $(CXXFLAGS) -O2 $(VERILATED_INC) -c $(VERILATOR_ROOT)/include/$*.cpp -o $@
+	$(call do,CXX) $(CXX) $(CXXFLAGS) -O2 $(VERILATED_INC) -c $(VERILATOR_ROOT)/include/$*.cpp -o $@
 
 # $(1): the top module's options for Verilator; $(2): options of C++
-verilated_so = CXX='$(CXX)' CXXFLAGS='$(CXXFLAGS)' VERILATOR='$(VERILATOR)' LIBS='$(3)' \
+verilated_so = $(call do,VERILATE) CXX='$(CXX)' CXXFLAGS='$(CXXFLAGS)' VERILATOR='$(VERILATOR)' LIBS='$(3)' \
   sim/verilate.sh $@ '$(2)' '$(filter %.o,$^)' --top-module $(1)
 CHECKED  := -O3 --assert --x-assign unique --x-initial unique
 FAST     := -O3 --unroll-count 4 --noassert --x-assign fast --x-initial fast
@@ -126,10 +130,10 @@ MODEL_TESTS  := $(filter-out $(BLOCK_TESTS),$(TESTS))
 
 $(BLOCK_TESTS:%=$(B)/test/%): $(B)/test/%: $(B)/obj/test/%.o $(B)/libtest.a $(B)/libgolden.a
 	@mkdir -p $(@D)
-	$(CC) -o $@ $^ -lcmocka -ldl -lm
+	$(call do,LINK) $(CC) -o $@ $^ -lcmocka -ldl -lm
 $(MODEL_TESTS:%=$(B)/test/%): $(B)/test/%: $(B)/obj/test/%.o $(B)/libtest.a $(B)/libgpt2rtl.a
 	@mkdir -p $(@D)
-	$(CC) -o $@ $^ -lcmocka $(LDLIBS)
+	$(call do,LINK) $(CC) -o $@ $^ -lcmocka $(LDLIBS)
 define block_needs
 $(B)/test/$(1): | $(call block_libs,$(1:test_%=%))
 endef
@@ -143,11 +147,10 @@ PROMPT   ?= Once upon a time
 TOKENS   ?= 200
 SEED     ?= 1
 RUN      := $(B)/gpt2rtl generate --model $(MODEL) --prompt "$(PROMPT)" --tokens $(TOKENS) --temperature 0.8 --seed $(SEED)
-SILENT   := $(findstring s,$(firstword -$(MAKEFLAGS)))
-PARALLEL := $(if $(findstring j,$(firstword -$(MAKEFLAGS)) $(filter -j%,$(MAKEFLAGS))),,-j$(shell nproc))
+PARALLEL := $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 CHECKS   := lint/lint.sh syn/synth_check.sh
 
-.PHONY: all run run-built test test-built lint synth-check deps help clean
+.PHONY: all run test lint synth-check deps help clean
 all: $(TABLES) $(B)/gpt2rtl $(SIMS)
 
 run:
@@ -155,22 +158,23 @@ run:
 	@$(MAKE) --no-print-directory $(PARALLEL) $(B)/gpt2rtl $(B)/sim/gpt2_top_256.so
 	@test -d $(MODEL) || { echo "$(MODEL): no such model folder; name another: make run MODEL=DIR" >&2; exit 1; }
 	@printf '%s' "$(PROMPT)"
-	@$(RUN) $(if $(SILENT),2> $(B)/run.log || { cat $(B)/run.log >&2; exit 1; })
-	@echo
+	@$(RUN) 2> $(B)/run.log; status=$$?; test -t 1 || echo; \
+	  if [ $$status != 0 $(if $(SILENT),,-o 1) ]; then cat $(B)/run.log >&2; fi; exit $$status
 
-# A test that does not build is counted as failed; all others still run.
+# What does not build is counted as failed; all other tests still run.
 test:
 	@tools/deps.sh
-	-@$(MAKE) --no-print-directory -k $(PARALLEL) all $(TESTS:%=$(B)/test/%)
+	@mkdir -p $(B)/test
+	@$(MAKE) --no-print-directory -k $(PARALLEL) all $(TESTS:%=$(B)/test/%) && echo built > $(B)/test/built || rm -f $(B)/test/built
 	@test/run.sh $(TEST_ORDER) $(CHECKS)
 TEST_ORDER = $(filter %_top,$(TESTS:%=$(B)/test/%)) $(filter-out %_top,$(TESTS:%=$(B)/test/%))
 
 lint: $(TABLES)
-	lint/lint.sh
+	@lint/lint.sh
 synth-check: $(TABLES)
-	syn/synth_check.sh
+	@syn/synth_check.sh
 deps:
-	tools/deps.sh
+	@tools/deps.sh
 
 help:
 	@echo 'make              builds $(B)/gpt2rtl and the simulators for 64, 256 and 1024 lanes'

@@ -1,46 +1,62 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// block_arbiter - one block of 64 rows at a time from those who make operands to block_quant
+// block_arbiter - one block of 64 rows at a time from the five who make operands to block_quant
 //
-// In      Ports blocks with their slots, valid/ready; the lowest numbered waiting port goes first.
-//         Ports fed by rigid
-//         pipelines come first: they hold one block while the next is collected.
-// Out     one block a cycle, rigid
+// In      blocks with their slots, valid/ready, by maker: 0 attention's output (o), 1 queries (q),
+//         2 GELU (g), 3 LayerNorm (x), 4 probabilities (p). The lowest that waits goes first: 0 to 2
+//         end rigid pipelines and hold one block while the next is collected, 3 and 4 can wait.
+//         A port of rows for each maker: an array of wide ports would be copied every simulated cycle
+// Out     a block a cycle, rigid
 // Timing  one cycle
-module block_arbiter #(
-  parameter int unsigned Ports = 5
-) (
-  input  logic                       clk_i,
-  input  logic                       rst_ni,
+// Golden  golden/block_quant.c, which takes what comes out
+module block_arbiter (
+  input  logic              clk_i,
+  input  logic              rst_ni,
 
-  input  logic [Ports-1:0]           in_valid_i,
-  output logic [Ports-1:0]           in_ready_o,
-  input  logic [Ports-1:0][7:0]      in_slot_i,
-  input  logic [63:0][31:0]          in_rows_i [Ports],
+  input  logic [4:0]        in_valid_i,
+  output logic [4:0]        in_ready_o,
+  input  logic [4:0][7:0]   in_slot_i,
+  input  logic [63:0][31:0] o_rows_i,
+  input  logic [63:0][31:0] q_rows_i,
+  input  logic [63:0][31:0] g_rows_i,
+  input  logic [63:0][31:0] x_rows_i,
+  input  logic [63:0][31:0] p_rows_i,
 
-  output logic                       out_valid_o,
-  output logic [7:0]                 out_slot_o,
-  output logic [63:0][31:0]          out_rows_o
+  output logic              out_valid_o,
+  output logic [7:0]        out_slot_o,
+  output logic [63:0][31:0] out_rows_o
 );
 
-  always_comb begin
-    logic taken;
-    taken = 1'b0;
-    for (int p = 0; p < int'(Ports); p++) begin
-      in_ready_o[p] = !taken;
-      taken |= in_valid_i[p];
-    end
-  end
+  assign in_ready_o = {in_valid_i[3:0] == 0, in_valid_i[2:0] == 0, in_valid_i[1:0] == 0,
+                       !in_valid_i[0], 1'b1};
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) out_valid_o <= 1'b0;
-    else out_valid_o <= |in_valid_i;
-    for (int p = 0; p < int'(Ports); p++) begin
-      if (in_valid_i[p] && in_ready_o[p]) begin
-        out_slot_o <= in_slot_i[p];
-        out_rows_o <= in_rows_i[p];
-      end
+    else out_valid_o <= in_valid_i != 0;
+    if (in_valid_i[0]) begin
+      out_slot_o <= in_slot_i[0];
+      out_rows_o <= o_rows_i;
+    end else if (in_valid_i[1]) begin
+      out_slot_o <= in_slot_i[1];
+      out_rows_o <= q_rows_i;
+    end else if (in_valid_i[2]) begin
+      out_slot_o <= in_slot_i[2];
+      out_rows_o <= g_rows_i;
+    end else if (in_valid_i[3]) begin
+      out_slot_o <= in_slot_i[3];
+      out_rows_o <= x_rows_i;
+    end else if (in_valid_i[4]) begin
+      out_slot_o <= in_slot_i[4];
+      out_rows_o <= p_rows_i;
     end
   end
+
+`ifndef SYNTHESIS
+  for (genvar p = 0; p < 5; p++) begin : gen_assert
+    assert property (@(posedge clk_i) disable iff (!rst_ni)
+        in_valid_i[p] && !in_ready_o[p] |=> in_valid_i[p] && $stable(in_slot_i[p]))
+      else $error("%m: a block that was not taken changed");
+  end
+`endif
 
 endmodule

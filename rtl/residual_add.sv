@@ -105,9 +105,10 @@ module residual_add
   // A group is read in the cycle in which the one before it is written. If they are the same group,
   // which takes a width of Segments, the old x comes from stage 2 and not from the memory.
 
-  logic [NumBanks-1:0][Segments-1:0][ResBits-1:0] read1_q;
-  logic [Segments-1:0][ResBits-1:0]               old_x, new_x;
-  block_t                                         read_block;
+  // x stands sign-extended everywhere but in the memory: what is read often is extended once.
+  logic [NumBanks-1:0][Segments-1:0][31:0] read1_q;
+  logic [Segments-1:0][31:0]               old_x, new_x;
+  block_t                                  read_block;
 
   assign read_block = rd_en_i ? block_t'(rd_block_i) : block_of(tag.group);
 
@@ -115,38 +116,40 @@ module residual_add
   assign unused_rd_block = ^rd_block_i;    // MaxHeads may need fewer bits
 
   for (genvar b = 0; b < NumBanks; b++) begin : gen_bank
-    logic [Segments*ResBits-1:0] mem [MaxHeads];
+    logic [Segments-1:0][ResBits-1:0] mem [MaxHeads];
 
     always_ff @(posedge clk_i) begin
-      if (rd_en_i || valid) read1_q[b] <= mem[read_block];
-      if (valid1_q && bank_of(tag1_q.group) == bank_t'(b)) mem[block_of(tag1_q.group)] <= new_x;
+      if (rd_en_i || valid) begin
+        for (int s = 0; s < Segments; s++) read1_q[b][s] <= 32'($signed(mem[read_block][s]));
+      end
+      if (valid1_q && bank_of(tag1_q.group) == bank_t'(b)) mem[block_of(tag1_q.group)] <= stored_x;
     end
   end
 
-  for (genvar i = 0; i < HeadDim; i++) begin : gen_rd_rows
-    assign rd_rows_o[i] = 32'($signed(read1_q[i/Segments][i%Segments]));
-  end
+  assign rd_rows_o = read1_q;
 
   // --------------------------------------------------------------------------- 1: add and saturate
 
   logic [Segments-1:0][31:0]        added;
   logic [Segments-1:0]              saturated, saturated2_q;
-  logic [Segments-1:0][ResBits-1:0] x2_q;
+  logic [Segments-1:0][ResBits-1:0] stored_x;
+  logic [Segments-1:0][31:0]        x2_q;
 
   always_comb begin
     old_x     = '0;
     added     = '0;
     saturated = '0;
     new_x     = '0;
+    stored_x  = '0;
     if (valid1_q) begin
       if (tag1_q.op == OpPos) old_x = '0;
       else if (forward1_q)    old_x = x2_q;
       else                    old_x = read1_q[bank_of(tag1_q.group)];
       for (int s = 0; s < Segments; s++) begin
-        added[s]     = 32'($signed(old_x[s])) + delta1_q[s];
+        added[s]     = old_x[s] + delta1_q[s];
         saturated[s] = $signed(added[s]) > 32'(ResMax) || $signed(added[s]) < -32'(ResMax);
-        new_x[s]     = ResBits'(added[s]);
-        if (saturated[s]) new_x[s] = added[s][31] ? -ResMax : ResMax;
+        new_x[s]     = !saturated[s] ? added[s] : added[s][31] ? -32'(ResMax) : 32'(ResMax);
+        stored_x[s]  = ResBits'(new_x[s]);
       end
     end
   end
@@ -166,17 +169,14 @@ module residual_add
 
   assign mon_valid_o = valid2_q;
   assign mon_tag_o   = tag2_q;
-
-  for (genvar s = 0; s < Segments; s++) begin : gen_mon_rows
-    assign mon_rows_o[s] = 32'($signed(x2_q[s]));
-  end
+  assign mon_rows_o  = x2_q;
 
   // --------------------------------------------------------------- 2: squares; 3: sums of up to 16
 
   localparam int unsigned NumParts = (Segments < 4) ? Segments : 4;
   localparam int unsigned PartSize = Segments / NumParts;
 
-  logic [Segments-1:0][ResBits-1:0] x3_q;
+  logic [Segments-1:0][31:0]        x3_q;
   logic [Segments-1:0][51:0]        square3_q;   // |x| < 2^26
   logic [NumParts-1:0][37:0]        sum4_q;      // signed
   logic [NumParts-1:0][62:0]        sum_sq4_q;

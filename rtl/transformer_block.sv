@@ -102,12 +102,12 @@ module transformer_block
 
   // ------------------------------------------------------------------------------------- LayerNorm
 
-  // who makes operands; rigid ones first
+  // block_arbiter's order
   localparam int unsigned BlkO = 0, BlkQ = 1, BlkG = 2, BlkX = 3, BlkP = 4;
 
   logic [4:0]        blk_valid, blk_ready;
   logic [4:0][7:0]   blk_slot;
-  logic [63:0][31:0] blk_rows [5];
+  logic [63:0][31:0] o_rows, q_rows, g_rows, x_rows, p_rows;
   logic              norm_start, norm_busy, head_ready;
   logic [6:0]        sat_norm, sat_norm_row;
 
@@ -124,7 +124,7 @@ module transformer_block
     .start_i(norm_start), .sum_i(sum), .sum_sq_i(sum_sq), .busy_o(norm_busy),
     .rd_en_o(norm_rd_en), .rd_block_o(norm_rd_block), .rd_rows_i(norm_rd_rows),
     .blk_valid_o(blk_valid[BlkX]), .blk_ready_i(blk_ready[BlkX]), .blk_slot_o(blk_slot[BlkX]),
-    .blk_rows_o(blk_rows[BlkX]), .sat_norm_o(sat_norm), .sat_row_o(sat_norm_row)
+    .blk_rows_o(x_rows), .sat_norm_o(sat_norm), .sat_row_o(sat_norm_row)
   );
 
   // ------------------------------------------------------------------------------------- attention
@@ -141,7 +141,7 @@ module transformer_block
     .clk_i, .rst_ni,
     .rows_valid_i, .rows_tag_i, .rows_i,
     .blk_valid_o(blk_valid[BlkQ]), .blk_ready_i(blk_ready[BlkQ]), .blk_slot_o(blk_slot[BlkQ]),
-    .blk_rows_o(blk_rows[BlkQ]),
+    .blk_rows_o(q_rows),
     .kv_valid_o(kv_valid), .kv_is_v_o(kv_is_v), .kv_head_o(kv_head), .kv_layer_o(kv_layer),
     .kv_position_o(kv_position), .kv_q_o(kv_q), .kv_scale_o(kv_scale)
   );
@@ -162,9 +162,9 @@ module transformer_block
     .clk_i, .rst_ni,
     .rows_valid_i, .rows_tag_i, .rows_i, .aux_i,
     .p_blk_valid_o(blk_valid[BlkP]), .p_blk_ready_i(blk_ready[BlkP]), .p_blk_slot_o(blk_slot[BlkP]),
-    .p_blk_rows_o(blk_rows[BlkP]),
+    .p_blk_rows_o(p_rows),
     .o_blk_valid_o(blk_valid[BlkO]), .o_blk_ready_i(blk_ready[BlkO]), .o_blk_slot_o(blk_slot[BlkO]),
-    .o_blk_rows_o(blk_rows[BlkO]),
+    .o_blk_rows_o(o_rows),
     .pv_scale_o, .scores_free_o, .sat_o(sat_prob)
   );
 
@@ -174,7 +174,7 @@ module transformer_block
     .clk_i, .rst_ni,
     .rows_valid_i, .rows_tag_i, .rows_i,
     .blk_valid_o(blk_valid[BlkG]), .blk_ready_i(blk_ready[BlkG]), .blk_slot_o(blk_slot[BlkG]),
-    .blk_rows_o(blk_rows[BlkG])
+    .blk_rows_o(g_rows)
   );
 
   // -------------------------------------------------------------------------------------- operands
@@ -183,9 +183,10 @@ module transformer_block
   logic [7:0]        quant_slot;
   logic [63:0][31:0] quant_rows;
 
-  block_arbiter #(.Ports(5)) u_block_arbiter (
+  block_arbiter u_block_arbiter (
     .clk_i, .rst_ni,
-    .in_valid_i(blk_valid), .in_ready_o(blk_ready), .in_slot_i(blk_slot), .in_rows_i(blk_rows),
+    .in_valid_i(blk_valid), .in_ready_o(blk_ready), .in_slot_i(blk_slot),
+    .o_rows_i(o_rows), .q_rows_i(q_rows), .g_rows_i(g_rows), .x_rows_i(x_rows), .p_rows_i(p_rows),
     .out_valid_o(quant_valid), .out_slot_o(quant_slot), .out_rows_o(quant_rows)
   );
 

@@ -36,7 +36,8 @@ static void make_head(uint64_t *rng, enum kind kind, uint32_t n, int32_t *score,
     switch (kind) {
       case EQUAL:   score[t] = equal; break;
       case FAR:     score[t] = (int32_t)rng_range(rng, -40, 40) * 65536; break;     // to both sides of d = 32
-      case NEAR:    score[t] = (int32_t)rng_range(rng, 0, 70000); break;
+      case NEAR:    score[t] = rng_chance(rng, 50) ? (int32_t)rng_range(rng, 0, 70000)
+                                                   : (int32_t)rng_range(rng, 0, 20) * 8192; break;    // ties of d * log2(e)
       case EXTREME: score[t] = rng_chance(rng, 50) ? (int32_t)ROW_MAX : (int32_t)-ROW_MAX; break;
       default:      score[t] = (int32_t)rng_signed(rng, 20); break;
     }
