@@ -150,12 +150,15 @@ RUN      := $(B)/gpt2rtl generate --model $(MODEL) --prompt "$(PROMPT)" --tokens
 PARALLEL := $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 CHECKS   := lint/lint.sh syn/synth_check.sh
 
-.PHONY: all run test lint synth-check deps help clean
+.PHONY: all for-run for-test run test lint synth-check deps help clean
 all: $(TABLES) $(B)/gpt2rtl $(SIMS)
+for-run: $(B)/gpt2rtl $(B)/sim/gpt2_top_256.so
+for-test: all $(TESTS:%=$(B)/test/%)
+all for-run for-test: ; @:
 
 run:
 	@tools/deps.sh
-	@$(MAKE) --no-print-directory $(PARALLEL) $(B)/gpt2rtl $(B)/sim/gpt2_top_256.so
+	@$(MAKE) --no-print-directory $(PARALLEL) for-run
 	@test -d $(MODEL) || { echo "$(MODEL): no such model folder; name another: make run MODEL=DIR" >&2; exit 1; }
 	@printf '%s' "$(PROMPT)"
 	@$(RUN) 2> $(B)/run.log; status=$$?; test -t 1 || echo; \
@@ -165,7 +168,7 @@ run:
 test:
 	@tools/deps.sh
 	@mkdir -p $(B)/test
-	@$(MAKE) --no-print-directory -k $(PARALLEL) all $(TESTS:%=$(B)/test/%) && echo built > $(B)/test/built || rm -f $(B)/test/built
+	@$(MAKE) --no-print-directory -k $(PARALLEL) for-test && echo built > $(B)/test/built || rm -f $(B)/test/built
 	@test/run.sh $(TEST_ORDER) $(CHECKS)
 TEST_ORDER = $(filter %_top,$(TESTS:%=$(B)/test/%)) $(filter-out %_top,$(TESTS:%=$(B)/test/%))
 

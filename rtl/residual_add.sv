@@ -104,10 +104,12 @@ module residual_add
   //
   // A group is read in the cycle in which the one before it is written. If they are the same group,
   // which takes a width of Segments, the old x comes from stage 2 and not from the memory.
-
+  //
   // x stands sign-extended everywhere but in the memory: what is read often is extended once.
+
   logic [NumBanks-1:0][Segments-1:0][31:0] read1_q;
   logic [Segments-1:0][31:0]               old_x, new_x;
+  logic [Segments-1:0][ResBits-1:0]        stored_x;   // new_x for the memory
   block_t                                  read_block;
 
   assign read_block = rd_en_i ? block_t'(rd_block_i) : block_of(tag.group);
@@ -130,10 +132,9 @@ module residual_add
 
   // --------------------------------------------------------------------------- 1: add and saturate
 
-  logic [Segments-1:0][31:0]        added;
-  logic [Segments-1:0]              saturated, saturated2_q;
-  logic [Segments-1:0][ResBits-1:0] stored_x;
-  logic [Segments-1:0][31:0]        x2_q;
+  logic [Segments-1:0][31:0] added;
+  logic [Segments-1:0]       saturated, saturated2_q;
+  logic [Segments-1:0][31:0] x2_q;
 
   always_comb begin
     old_x     = '0;
@@ -209,7 +210,8 @@ module residual_add
       tag3_q <= tag2_q;
       x3_q   <= x2_q;
       for (int s = 0; s < Segments; s++) begin
-        square3_q[s] <= 52'(52'($signed(x2_q[s])) * 52'($signed(x2_q[s])));
+        square3_q[s] <= 52'(52'($signed(x2_q[s][ResBits-1:0]))
+                           * 52'($signed(x2_q[s][ResBits-1:0])));
       end
     end
     if (valid3_q) begin

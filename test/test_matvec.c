@@ -18,7 +18,7 @@ struct job {
 };
 struct sums { uint32_t tag[PKG_TAG_WORDS], acc[2 * 64], e_max, norm, side[64]; };
 
-enum { MAX_JOBS = 4000, MAX_GROUPS = 40000, MAX_BEATS = 400000, MAX_OPERANDS = 20000 };
+enum { MAX_JOBS = 4000, MAX_GROUPS = 160000, MAX_BEATS = 400000, MAX_OPERANDS = 20000 };
 
 static struct job jobs[MAX_JOBS];
 static struct operand operands[MAX_OPERANDS];
