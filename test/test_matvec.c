@@ -394,7 +394,7 @@ static void check(uint32_t with_segments) {
   begin();
   add_layer(12, 1023, 20, RANDOM, &rng);
   add_layer(25, 511, 4, EXTREME, &rng);
-  add_layer(25, 1022, 6, RANDOM, &rng);
+  add_layer(25, 318, 6, RANDOM, &rng);
   run(b, BLOCK_PLAIN);
   run(b, BLOCK_BOTH);
   block_close(b);

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// operand_buffer: a slot is full from the cycle after its block came until it is read for the last time; what is read is what
+// was written; a write and a read every cycle
+#include <string.h>
+
+#include "block.h"
+#include "golden.h"
+
+enum { SLOTS = 6 * MAX_HEADS + 2 + 2 * (MAX_CTX / HEAD_DIM), CYCLES = 30000 };
+
+struct slot { bool full; uint32_t words[PKG_OPERAND_WORDS]; };
+struct bench {
+  struct block *block;
+  struct slot slots[SLOTS];
+  uint32_t write_percent, read_percent, free_percent;
+  uint64_t rng, reads;
+};
+
+static unsigned any(struct bench *t) { return (unsigned)rng_range(&t->rng, 0, SLOTS - 1); }
+
+static void noise(struct bench *t, uint32_t *words) {
+  for (int i = 0; i < PKG_OPERAND_WORDS; i++) words[i] = (uint32_t)rng_next(&t->rng);
+  words[PKG_OPERAND_WORDS - 1] &= 15;
+}
+
+static bool full(struct bench *t, unsigned slot) {
+  block_set_u64(t->block, "rd_slot_i", slot);
+  block_eval(t->block);
+  return block_get_u64(t->block, "full_o");
+}
+
+// One cycle: perhaps a block for an empty slot, perhaps a read of a full one.
+static void cycle(struct bench *t) {
+  struct block *b = t->block;
+  uint32_t words[PKG_OPERAND_WORDS], found[PKG_OPERAND_WORDS];
+  const unsigned to = any(t), from = any(t);
+  const bool write = !t->slots[to].full && rng_chance(&t->rng, t->write_percent);
+  const bool read = t->slots[from].full && rng_chance(&t->rng, t->read_percent), free = rng_chance(&t->rng, t->free_percent);
+  noise(t, words);
+  block_set_u64(b, "wr_valid_i", write);
+  block_set_u64(b, "wr_slot_i", to);
+  block_set(b, "wr_operand_i", words);
+  block_set_u64(b, "rd_en_i", read);
+  block_set_u64(b, "free_i", free);
+  assert_int_equal(full(t, from), t->slots[from].full);
+  block_clock(b);
+  if (read) {
+    t->reads++;
+    block_get(b, "operand_o", found);
+    if (memcmp(found, t->slots[from].words, sizeof found)) fail_msg("slot %u does not hold what was written", from);
+    t->slots[from].full = !free;
+  }
+  if (write) {
+    t->slots[to].full = true;
+    memcpy(t->slots[to].words, words, sizeof words);
+  }
+}
+
+static void test_slots(void **state) {
+  (void)state;
+  static struct bench t;
+  struct block *b = block_open("operand_buffer", 0);
+  // Mostly empty, half full, mostly full.
+  static const uint32_t percent[][3] = {{30, 100, 90}, {100, 100, 50}, {100, 60, 10}};
+  for (int i = 0; i < 3; i++) {
+    t = (struct bench){.block = b, .rng = 1 + (uint64_t)i, .write_percent = percent[i][0], .read_percent = percent[i][1],
+                       .free_percent = percent[i][2]};
+    block_reset(b);
+    for (unsigned slot = 0; slot < SLOTS; slot++) assert_false(full(&t, slot));
+    for (int c = 0; c < CYCLES; c++) {
+      cycle(&t);
+      if (c % 1000 == 0)
+        for (unsigned slot = 0; slot < SLOTS; slot++) assert_int_equal(full(&t, slot), t.slots[slot].full);
+    }
+    assert_true(t.reads > CYCLES / 20);
+  }
+  block_close(b);
+}
+
+// One slot, filled and read for the last time again and again: full the cycle after the write, empty the cycle after the read.
+static void test_turns(void **state) {
+  (void)state;
+  struct block *b = block_open("operand_buffer", 0);
+  block_reset(b);
+  static struct bench t;
+  t = (struct bench){.block = b, .rng = 5};
+  for (unsigned slot = 0; slot < SLOTS; slot++) {
+    uint32_t words[2][PKG_OPERAND_WORDS], found[PKG_OPERAND_WORDS];
+    for (int turn = 0; turn < 2; turn++) {
+      noise(&t, words[turn]);
+      block_set_u64(b, "wr_valid_i", 1);
+      block_set_u64(b, "wr_slot_i", slot);
+      block_set(b, "wr_operand_i", words[turn]);
+      block_set_u64(b, "rd_en_i", 0);
+      assert_false(full(&t, slot));
+      block_clock(b);
+      block_set_u64(b, "wr_valid_i", 0);
+      for (int reads = 0; reads < 3; reads++) {
+        assert_true(full(&t, slot));
+        block_set_u64(b, "rd_en_i", 1);
+        block_set_u64(b, "free_i", reads == 2);
+        block_clock(b);
+        block_get(b, "operand_o", found);
+        assert_memory_equal(found, words[turn], sizeof found);
+      }
+    }
+  }
+  block_close(b);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_slots), cmocka_unit_test(test_turns)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
