@@ -253,4 +253,22 @@ module matvec
 
   assign out_valid_o = valid5_q;
 
+  // ------------------------------------------------------------------------------------- assertions
+
+`ifndef SYNTHESIS
+  initial begin
+    if (2**$clog2(Segments) != Segments || Segments > 64)
+      $fatal(1, "%m: Segments must be 1, 2, 4, ... 64, not %0d", Segments);
+  end
+  assert property (@(posedge clk_i) disable iff (!rst_ni)
+    fire |-> job.op != OpPos && job.op != OpToken && job.op != OpNorm)
+    else $error("%m: a beat that is not for the engine");
+  assert property (@(posedge clk_i) disable iff (!rst_ni)
+    fire && !in_label_i.side && job.by_columns |-> 32'(in_label_i.group) < MaxHeads * HeadGroups)
+    else $error("%m: group %0d has no accumulators, there are %0d", in_label_i.group,
+                MaxHeads * HeadGroups);
+  assert property (@(posedge clk_i) disable iff (!rst_ni) scores_done_i |-> scores_busy_q)
+    else $error("%m: scores ended that were not under way");
+`endif
+
 endmodule

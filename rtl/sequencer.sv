@@ -364,4 +364,19 @@ module sequencer
   assign addr_o      = addr3_q;
   assign beats_o     = beats3_q;
 
+  // ------------------------------------------------------------------------------------- assertions
+
+`ifndef SYNTHESIS
+  initial begin
+    if (2**$clog2(Segments) != Segments || Segments > 64)
+      $fatal(1, "%m: Segments must be 1, 2, 4, ... 64, not %0d", Segments);
+  end
+  assert property (@(posedge clk_i) disable iff (!rst_ni)
+    take_step |-> !valid1_q && !valid2_q && !valid3_q)
+    else $error("%m: a step was taken before its predecessor's jobs");
+  assert property (@(posedge clk_i) disable iff (!rst_ni)
+    job_valid_o && !job_ready_i |=> job_valid_o && $stable(job_o) && $stable(addr_o))
+    else $error("%m: a job changed before it was taken");
+`endif
+
 endmodule

@@ -160,24 +160,8 @@ static void add_layer(uint32_t heads, uint32_t position, uint32_t most, enum con
       job = add_job(j, make_operands(heads, contents, rng), NULL, contents, rng);
       expect_sums(job, 1);
     }
-    if (step >= 1 && step - 1 < heads) {
-      struct vectors *v = &newest[n_newest + step - 1];
-      for (int i = 0; i < HEAD_DIM; i++) {
-        v->k[i] = (int8_t)rng_next(rng);
-        v->v[i] = (int8_t)rng_next(rng);
-      }
-      v->k_scale = (uint16_t)rng_next(rng);
-      v->v_scale = (uint16_t)rng_next(rng);
-      j = rows;
-      j.op = PKG_OP_SCORES;
-      j.head = step - 1;
-      j.groups = groups_of(position + 1, UINT32_MAX);
-      j.blocks = 1;
-      job = add_job(j, make_operands(1, contents, rng), v, contents, rng);
-      expect_sums(job, 1);
-    }
-    // Projections of heads that are done: some in front of PV, some behind it.
-    for (int place = 0; place < 2; place++) {
+    // Projections of heads that are done: in front of scores, in front of PV, and behind it.
+    for (int place = 0; place < 3; place++) {
       while (proj < pv && step >= heads && (step >= heads + 3 || rng_chance(rng, 60))) {
         j = rows;
         j.op = PKG_OP_PROJ;
@@ -191,7 +175,23 @@ static void add_layer(uint32_t heads, uint32_t position, uint32_t most, enum con
         if (proj++ == 0) first_proj = job;
         if (proj == heads) expect_sums(first_proj, heads);
       }
-      if (place == 0 && step >= 2 && pv < heads) {
+      if (place == 0 && step >= 1 && step - 1 < heads) {
+        struct vectors *v = &newest[n_newest + step - 1];
+        for (int i = 0; i < HEAD_DIM; i++) {
+          v->k[i] = (int8_t)rng_next(rng);
+          v->v[i] = (int8_t)rng_next(rng);
+        }
+        v->k_scale = (uint16_t)rng_next(rng);
+        v->v_scale = (uint16_t)rng_next(rng);
+        j = rows;
+        j.op = PKG_OP_SCORES;
+        j.head = step - 1;
+        j.groups = groups_of(position + 1, UINT32_MAX);
+        j.blocks = 1;
+        job = add_job(j, make_operands(1, contents, rng), v, contents, rng);
+        expect_sums(job, 1);
+      }
+      if (place == 1 && step >= 2 && pv < heads) {
         j = rows;
         j.op = PKG_OP_PV;
         j.head = pv;
