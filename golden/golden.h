@@ -15,6 +15,7 @@
 
 #include "fixed.h"
 #include "image.h"
+#include "tap.h"
 
 enum {
   MAX_CTX = 1024,
@@ -79,6 +80,15 @@ void block_quant(struct operand *out, const int32_t row[HEAD_DIM]);
 
 // ------------------------------------------------------------------------------------------------------------- blocks
 
+// Who looks at intermediate tensors (probe.h). Functions that make one take a probe, or NULL.
+struct probe {
+  // Receives elements first .. first + n - 1 of a tensor: integers with frac fraction bits. Attention's tensors come
+  // head by head. NULL: nobody looks.
+  void (*see)(void *ctx, const struct tap_place *place, uint32_t first, const int32_t *x, uint32_t n, int frac);
+  void *ctx;
+  struct tap_place place;                  // layer and position; the tensor is filled in on the way
+};
+
 struct residual {
   int32_t x[MAX_WIDTH];                    // Q14.12
   int64_t sum;
@@ -114,19 +124,19 @@ void kv_cache_write(struct kv_head *kv, uint32_t t, const int32_t k[HEAD_DIM], c
 
 // One head's query block, and its key and value written at position t.
 void qkv_linear(struct operand *q, struct kv_head *kv, const struct matrix *qkv, const struct operand *x, uint32_t head,
-                uint32_t t, struct saturation *sat);
+                uint32_t t, struct saturation *sat, const struct probe *probe);
 
 // p[i] = exp(s[i] - max s) * v_scale[i] as operand blocks (ceil(n / 64), zero beyond n); returns 1 / sum exp as a scale.
 uint16_t softmax(struct operand *p, const int32_t *score, const uint16_t *v_scale, uint32_t n, struct saturation *sat);
 
-// One head's attention over positions 0 .. n-1: its operand block for the projection.
-void attention_core(struct operand *out, const struct operand *q, const struct kv_head *kv, uint32_t n,
-                    struct saturation *sat);
+// Attention of head `head` (only the probe asks which) over positions 0 .. n-1: its operand block for the projection.
+void attention_core(struct operand *out, const struct operand *q, const struct kv_head *kv, uint32_t head,
+                    uint32_t n, struct saturation *sat, const struct probe *probe);
 
 int32_t gelu(int32_t row);
 // y[C] = W2 gelu(W1 x + b1) + b2.
 void mlp_ffn(int32_t *y, const struct matrix *w1, const struct matrix *w2, const struct operand *x,
-             struct saturation *sat);
+             struct saturation *sat, const struct probe *probe);
 
 // logits[V], rows.
 void final_linear(int32_t *logits, const struct image *image, const struct operand *x, struct saturation *sat);
@@ -151,6 +161,7 @@ struct gpt2_core {
   // Called after the embedding (layer -1) and after each layer with the hidden state x[C], Q14.12; may be NULL.
   void (*hidden)(void *ctx, int layer, const int32_t *x);
   void *hidden_ctx;
+  struct probe probe;                      // all zero, or who looks at every tensor
 };
 int gpt2_core_create(struct gpt2_core *core, const struct image *image, struct err *err);
 void gpt2_core_destroy(struct gpt2_core *core);

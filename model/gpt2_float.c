@@ -10,8 +10,8 @@ enum { HS = CONFIG_HEAD_SIZE };
 struct gpt2_float {
   const struct gpt2_weights *weights;
   size_t count;  // positions computed
-  gpt2_float_hidden *hidden;
-  void *hidden_context;
+  tap_see *see;
+  void *see_ctx;
   float *keys, *values;  // [L][n_ctx][C]
   float *storage;        // what the buffers below point into
   float *x;              // [BATCH][C] the residual
@@ -19,7 +19,7 @@ struct gpt2_float {
   float *qkv;            // [BATCH][3C]
   float *mixed;          // [BATCH][C] the heads' outputs side by side, then what is added to x
   float *inner;          // [BATCH][4C]
-  float *scores;         // [n_ctx] of one head
+  float *scores;         // [NH][positions so far] of one position
 };
 
 // ---- linear layers ------------------------------------------------------------------------------
@@ -133,15 +133,17 @@ static void add(float *x, const float *y, size_t n) {
   }
 }
 
-// One head of one position: out[HS] from query[HS] over n positions, whose keys and values are
-// stride floats apart.
-static void attend(float *out, const float *query, const float *keys, const float *values,
-                   size_t stride, float *scores, size_t n) {
+// One head of one position over n positions, whose keys and values are stride floats apart:
+// scores[n] from query[HS], and out[HS] from the probabilities that the scores become.
+static void score(float *scores, const float *query, const float *keys, size_t stride, size_t n) {
   for (size_t i = 0; i < n; i++) {
     scores[i] = dot(query, keys + i * stride, HS) * 0.125f;  // 1 / sqrt(64)
   }
-  softmax(scores, n);
+}
+
+static void mix(float *out, float *scores, const float *values, size_t stride, size_t n) {
   float sums[HS] = {0};
+  softmax(scores, n);
   for (size_t i = 0; i < n; i++) {
     for (size_t d = 0; d < HS; d++) {
       sums[d] += scores[i] * values[i * stride + d];
@@ -151,6 +153,15 @@ static void attend(float *out, const float *query, const float *keys, const floa
 }
 
 // ---- the model ----------------------------------------------------------------------------------
+
+// Shows T positions of a tensor, x[T][n], to who watches.
+static void show(const struct gpt2_float *s, enum tap_tensor tensor, size_t l, const float *x,
+                 size_t n, size_t T, size_t position) {
+  for (size_t t = 0; s->see != NULL && t < T; t++) {
+    const struct tap_place place = {tensor, l, position + t};
+    s->see(s->see_ctx, &place, x + t * n, n);
+  }
+}
 
 static void attention(struct gpt2_float *s, size_t l, size_t T, size_t position) {
   const struct gpt2_config *config = &s->weights->config;
@@ -165,34 +176,42 @@ static void attention(struct gpt2_float *s, size_t l, size_t T, size_t position)
     memcpy(keys + (position + t) * C, s->qkv + t * 3 * C + C, C * sizeof(float));
     memcpy(values + (position + t) * C, s->qkv + t * 3 * C + 2 * C, C * sizeof(float));
   }
+  show(s, TAP_LN_1, l, s->norm, C, T, position);
+  show(s, TAP_C_ATTN, l, s->qkv, 3 * C, T, position);
+  show(s, TAP_KEY, l, keys + position * C, C, T, position);
+  show(s, TAP_VALUE, l, values + position * C, C, T, position);
   for (size_t t = 0; t < T; t++) {
+    const size_t n = position + t + 1;
     for (size_t h = 0; h < config->n_head; h++) {
-      attend(s->mixed + t * C + h * HS, s->qkv + t * 3 * C + h * HS, keys + h * HS,
-             values + h * HS, C, s->scores, position + t + 1);
+      score(s->scores + h * n, s->qkv + t * 3 * C + h * HS, keys + h * HS, C, n);
+    }
+    show(s, TAP_SCORES, l, s->scores, config->n_head * n, 1, position + t);
+    for (size_t h = 0; h < config->n_head; h++) {
+      mix(s->mixed + t * C + h * HS, s->scores + h * n, values + h * HS, C, n);
     }
   }
+  show(s, TAP_CONTEXT, l, s->mixed, C, T, position);
   linear(s->norm, s->mixed, w->attn_proj_w, w->attn_proj_b, T, C, C);
+  show(s, TAP_ATTN_PROJ, l, s->norm, C, T, position);
   add(s->x, s->norm, T * C);
+  show(s, TAP_RESID_MID, l, s->x, C, T, position);
 }
 
-static void mlp(struct gpt2_float *s, size_t l, size_t T) {
+static void mlp(struct gpt2_float *s, size_t l, size_t T, size_t position) {
   const struct gpt2_config *config = &s->weights->config;
   const struct gpt2_layer *w = &s->weights->layers[l];
   size_t C = config->n_embd;
 
   layernorm(s->norm, s->x, w->ln_2_g, w->ln_2_b, config->layer_norm_epsilon, T, C);
+  show(s, TAP_LN_2, l, s->norm, C, T, position);
   linear(s->inner, s->norm, w->fc_w, w->fc_b, T, C, config->n_inner);
+  show(s, TAP_C_FC, l, s->inner, config->n_inner, T, position);
   gelu(s->inner, T * config->n_inner);
+  show(s, TAP_ACT, l, s->inner, config->n_inner, T, position);
   linear(s->norm, s->inner, w->mlp_proj_w, w->mlp_proj_b, T, config->n_inner, C);
+  show(s, TAP_MLP_PROJ, l, s->norm, C, T, position);
   add(s->x, s->norm, T * C);
-}
-
-static void report_hidden(const struct gpt2_float *s, int layer, const float *x, size_t T) {
-  if (s->hidden != NULL) {
-    for (size_t t = 0; t < T; t++) {
-      s->hidden(s->hidden_context, layer, x + t * s->weights->config.n_embd);
-    }
-  }
+  show(s, TAP_LAYER, l, s->x, C, T, position);
 }
 
 // T <= GPT2_FLOAT_BATCH ids, all in range, from position on; s->norm receives the final LayerNorm.
@@ -201,16 +220,16 @@ static void forward(struct gpt2_float *s, const uint32_t *ids, size_t T, size_t 
   size_t C = w->config.n_embd;
   for (size_t t = 0; t < T; t++) {
     memcpy(s->x + t * C, w->wte + ids[t] * C, C * sizeof(float));
-    add(s->x + t * C, w->wpe + (position + t) * C, C);
   }
-  report_hidden(s, -1, s->x, T);
+  show(s, TAP_WTE, 0, s->x, C, T, position);
+  show(s, TAP_WPE, 0, w->wpe + position * C, C, T, position);
+  add(s->x, w->wpe + position * C, T * C);
+  show(s, TAP_DROP, 0, s->x, C, T, position);
   for (size_t l = 0; l < w->config.n_layer; l++) {
     attention(s, l, T, position);
-    mlp(s, l, T);
-    report_hidden(s, (int)l, s->x, T);
+    mlp(s, l, T, position);
   }
   layernorm(s->norm, s->x, w->ln_f_g, w->ln_f_b, w->config.layer_norm_epsilon, T, C);
-  report_hidden(s, (int)w->config.n_layer, s->norm, T);
   s->count = position + T;
 }
 
@@ -219,6 +238,9 @@ static void head(const struct gpt2_float *s, float *logits, size_t first, size_t
   size_t C = s->weights->config.n_embd;
   linear(logits, s->norm + first * C, s->weights->lm_head, NULL, T, C,
          s->weights->config.vocab_size);
+  const size_t position = s->count - T;
+  show(s, TAP_LN_F, 0, s->norm + first * C, C, T, position);
+  show(s, TAP_LM_HEAD, 0, logits, s->weights->config.vocab_size, T, position);
 }
 
 // ---- sequences ----------------------------------------------------------------------------------
@@ -236,7 +258,7 @@ int gpt2_float_create(struct gpt2_float **state, const struct gpt2_weights *weig
   s->weights = weights;
   s->keys = malloc(cache * sizeof(float));
   s->values = malloc(cache * sizeof(float));
-  s->storage = malloc((GPT2_FLOAT_BATCH * 10 * C + config->n_ctx) * sizeof(float));
+  s->storage = malloc((GPT2_FLOAT_BATCH * 10 * C + config->n_head * config->n_ctx) * sizeof(float));
   if (s->keys == NULL || s->values == NULL || s->storage == NULL) {
     gpt2_float_free(s);
     return err_memory(err, "the float model's keys and values");
@@ -264,9 +286,9 @@ void gpt2_float_reset(struct gpt2_float *state) {
   state->count = 0;
 }
 
-void gpt2_float_watch(struct gpt2_float *state, gpt2_float_hidden *hidden, void *context) {
-  state->hidden = hidden;
-  state->hidden_context = context;
+void gpt2_float_watch(struct gpt2_float *state, tap_see *see, void *ctx) {
+  state->see = see;
+  state->see_ctx = ctx;
 }
 
 static int check_range(const struct gpt2_float *s, const uint32_t *ids, size_t count,

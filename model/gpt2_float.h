@@ -21,14 +21,10 @@
 #include <stdint.h>
 
 #include "err.h"
+#include "tap.h"
 #include "weights.h"
 
 struct gpt2_float;  // one sequence
-
-// Receives the hidden state x[C] of one position: after the embedding (layer -1), after each layer
-// (0..L-1) and after the final LayerNorm (layer L). For several positions in one call: layer by
-// layer, positions ascending. x is valid during the call of the function only.
-typedef void gpt2_float_hidden(void *context, int layer, const float *x);
 
 // An empty sequence. The weights must outlive it. 8 L C n_ctx bytes for keys and values.
 // On success release with gpt2_float_free, which takes NULL too. Errors: out of memory.
@@ -39,8 +35,9 @@ void gpt2_float_free(struct gpt2_float *state);
 // Forgets the sequence.
 void gpt2_float_reset(struct gpt2_float *state);
 
-// Sets the function that watches the hidden states; NULL for none.
-void gpt2_float_watch(struct gpt2_float *state, gpt2_float_hidden *hidden, void *context);
+// Sets the function that sees every tensor (tap.h); NULL for none. Key and value are the 32-bit
+// numbers that are cached.
+void gpt2_float_watch(struct gpt2_float *state, tap_see *see, void *ctx);
 
 // Computes id at position, which is at most the number of positions so far; those from position on
 // are forgotten first, so 0 begins a new sequence. logits[V] are the next token's, or NULL to skip

@@ -135,7 +135,7 @@ static void check(unsigned segments, unsigned n_head) {
           h->n = len;
           h->inv_z = softmax(h->p, s, kv.v_scale, len, &sat);
           h->p_end = n_p += (len + 63) / 64;
-          attention_core(&h->o, &q, &kv, len, &ignored);
+          attention_core(&h->o, &q, &kv, head, len, &ignored, NULL);
           // PV's rows, for the inputs below
           for (unsigned d = 0; d < 64; d++) {
             int8_t column[MAX_CTX] = {0};

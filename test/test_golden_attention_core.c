@@ -62,7 +62,7 @@ static void check(struct results *results, const struct operand *q, const struct
   struct operand out;
   struct saturation sat = {0};
   double exact[HEAD_DIM], absolute[HEAD_DIM], largest, score_bound;
-  attention_core(&out, q, kv, n, &sat);
+  attention_core(&out, q, kv, 0, n, &sat, NULL);
   assert_int_equal(saturations(&sat), 0);
   exact_attention(exact, absolute, &largest, &score_bound, q, kv, n);
   const double factor = 2 * score_bound + 2 * (8e-6 + log(2) * 0x1p-17 + 2e-5) + 0x1p-12 + 8e-5;

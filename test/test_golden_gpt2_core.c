@@ -4,6 +4,7 @@
 #include "golden_test.h"
 #include "gpt2_float.h"
 #include "random_model.h"
+#include "tap_golden.h"
 
 // A random model and its image for some lanes.
 struct model {
@@ -39,19 +40,16 @@ enum { STAGES = 3 };  // behind the embedding and each layer of nano
 
 struct seen {
   double x[STAGES][128];
+  size_t calls;
 };
 
-static void see_float(void *context, int layer, const float *x) {
-  struct seen *seen = context;
-  for (size_t c = 0; c < 128 && layer < STAGES - 1; c++) {
-    seen->x[layer + 1][c] = (double)x[c];
-  }
-}
-
-static void see_golden(void *context, int layer, const int32_t *x) {
-  struct seen *seen = context;
-  for (size_t c = 0; c < 128; c++) {
-    seen->x[layer + 1][c] = ldexp(x[c], -RES_FRAC);
+static void see(void *ctx, const struct tap_place *place, const float *x, size_t n) {
+  struct seen *seen = ctx;
+  seen->calls++;
+  if (place->tensor == TAP_DROP || place->tensor == TAP_LAYER) {
+    for (size_t c = 0; c < n; c++) {
+      seen->x[place->tensor == TAP_DROP ? 0 : place->layer + 1][c] = (double)x[c];
+    }
   }
 }
 
@@ -64,13 +62,13 @@ static void test_against_float(void **state) {
     struct err err;
     struct gpt2_float *reference;
     struct gpt2_core core;
-    struct seen expected, found;
+    struct tap_golden tap;
+    struct seen expected = {.calls = 0}, found = {.calls = 0};
     make_model(&m, *state, seed, 256);
     expect_success(gpt2_float_create(&reference, &m.weights, &err), &err);
     expect_success(gpt2_core_create(&core, &m.image, &err), &err);
-    gpt2_float_watch(reference, see_float, &expected);
-    core.hidden = see_golden;
-    core.hidden_ctx = &found;
+    gpt2_float_watch(reference, see, &expected);
+    expect_success(tap_golden_open(&tap, &core, see, &found, &err), &err);
     const size_t vocabulary = m.weights.config.vocab_size;
     float *logits = calloc(vocabulary, sizeof *logits),
           *integer = calloc(vocabulary, sizeof *logits);
@@ -101,7 +99,9 @@ static void test_against_float(void **state) {
       loss_square += difference * difference;
       positions++;
     }
+    assert_int_equal(found.calls, expected.calls);
     assert_int_equal(saturations(&core.sat), 0);
+    tap_golden_close(&tap);
     free(logits);
     free(integer);
     gpt2_core_destroy(&core);

@@ -16,7 +16,7 @@ static void check(uint64_t *state, struct worst *worst, struct spread *spread, u
   }
   struct saturation sat = {0};
   int32_t y[MAX_WIDTH];
-  mlp_ffn(y, &w1, &w2, x, &sat);
+  mlp_ffn(y, &w1, &w2, x, &sat, NULL);
   assert_int_equal(saturations(&sat), 0);
 
   // What is known of each GELU's error: its largest size, and its variance if roundings were

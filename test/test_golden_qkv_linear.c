@@ -37,7 +37,7 @@ static void test_heads(void **unused) {
     for (size_t k = 0; k < HEADS; k++) {
       x[k] = random_operand(&state, 1);
     }
-    qkv_linear(&q, kv, &qkv, x, 2, 77, &sat);
+    qkv_linear(&q, kv, &qkv, x, 2, 77, &sat, NULL);
     assert_int_equal(saturations(&sat), 0);
 
     double exact[ROWS];

@@ -118,34 +118,79 @@ static void test_ranges(void **state) {
   weights_free(&w);
 }
 
-struct seen {
-  int calls, layers[8];
-  float first[8], last;
+struct final_norm {
+  float x[10];
 };
 
-static void see(void *context, int layer, const float *x) {
-  struct seen *seen = context;
-  seen->layers[seen->calls] = layer;
-  seen->first[seen->calls++] = x[0];
-  seen->last = x[127];
+static void keep_final_norm(void *ctx, const struct tap_place *place, const float *x, size_t n) {
+  struct final_norm *kept = ctx;
+  (void)n;
+  if (place->tensor == TAP_LN_F && place->position == 0) {
+    memcpy(kept->x, x, sizeof kept->x);
+  }
 }
 
-static void test_hidden(void **state) {
+// Every tensor of one position, as the engine shows it.
+struct seen {
+  size_t calls;
+  struct tap_place last;
+  float x[2][TAP_TENSORS][4 * 128];
+};
+
+static void see(void *ctx, const struct tap_place *place, const float *x, size_t n) {
+  struct seen *seen = ctx;
+  assert_true(place->layer < 2 && n <= 4 * 128);
+  assert_int_equal(place->position, 0);
+  assert_true(seen->calls == 0 || place->layer > seen->last.layer || place->tensor > seen->last.tensor);
+  memcpy(seen->x[place->layer][place->tensor], x, n * sizeof *x);
+  seen->last = *place;
+  seen->calls++;
+}
+
+// The tensors are what their names say: sums add up, and functions of one give the other.
+static void test_tap(void **state) {
+  static struct seen seen;
   struct gpt2_weights w;
   struct gpt2_float *s;
   struct err err;
-  struct seen seen = {0};
   float logits[301];
   load_nano(state, &w, 4);
   expect_success(gpt2_float_create(&s, &w, &err), &err);
   gpt2_float_watch(s, see, &seen);
   expect_success(gpt2_float_step(s, 5, 0, logits, &err), &err);
-  assert_int_equal(seen.calls, 4);
-  for (int i = 0; i < 4; i++) {
-    assert_int_equal(seen.layers[i], i - 1);
+  assert_int_equal(seen.calls, 3 + 2 * 13 + 2);
+  const float(*first)[4 * 128] = seen.x[0], (*second)[4 * 128] = seen.x[1];
+  for (size_t i = 0; i < 128; i++) {
+    assert_true(first[TAP_WTE][i] == w.wte[5 * 128 + i] && first[TAP_WPE][i] == w.wpe[i]);
+    assert_true(first[TAP_DROP][i] == first[TAP_WTE][i] + first[TAP_WPE][i]);
+    assert_true(first[TAP_KEY][i] == first[TAP_C_ATTN][128 + i]);
+    assert_true(first[TAP_VALUE][i] == first[TAP_C_ATTN][256 + i]);
+    assert_true(first[TAP_CONTEXT][i] == first[TAP_VALUE][i]);  // one position: all of it
+    assert_true(first[TAP_RESID_MID][i] == first[TAP_DROP][i] + first[TAP_ATTN_PROJ][i]);
+    assert_true(first[TAP_LAYER][i] == first[TAP_RESID_MID][i] + first[TAP_MLP_PROJ][i]);
+    assert_true(second[TAP_RESID_MID][i] == first[TAP_LAYER][i] + second[TAP_ATTN_PROJ][i]);
   }
-  assert_true(seen.first[0] == w.wte[5 * 128] + w.wpe[0]);
-  assert_true(seen.first[1] != seen.first[0] && seen.first[2] != seen.first[1]);
+  double layer[128], normed[128];
+  for (size_t i = 0; i < 128; i++) {
+    layer[i] = (double)second[TAP_LAYER][i];
+  }
+  naive_norm(normed, layer, w.ln_f_g, w.ln_f_b, 128, 1e-5);
+  for (size_t i = 0; i < 128; i++) {
+    assert_true(fabs(normed[i] - (double)first[TAP_LN_F][i]) < 1e-3);
+  }
+  for (size_t h = 0; h < 2; h++) {
+    double score = 0;
+    for (size_t d = 0; d < 64; d++) {
+      score += (double)first[TAP_C_ATTN][64 * h + d] * (double)first[TAP_KEY][64 * h + d] / 8;
+    }
+    assert_true(fabs(score - (double)first[TAP_SCORES][h]) < 1e-4);
+  }
+  for (size_t i = 0; i < 512; i++) {
+    const double u = (double)second[TAP_C_FC][i];
+    const double g = 0.5 * u * (1 + tanh(0.7978845608028654 * (u + 0.044715 * u * u * u)));
+    assert_true(fabs(g - (double)second[TAP_ACT][i]) < 1e-5);
+  }
+  assert_memory_equal(first[TAP_LM_HEAD], logits, sizeof logits);
   gpt2_float_free(s);
   weights_free(&w);
 }
@@ -280,18 +325,6 @@ static size_t read_ids(uint32_t *ids, size_t room, const cJSON *array) {
   return count;
 }
 
-struct final_norm {
-  int layers;
-  float x[10];
-};
-
-static void keep_final_norm(void *context, int layer, const float *x) {
-  struct final_norm *kept = context;
-  if (layer == kept->layers && kept->x[6] == 0) {  // of the first position
-    memcpy(kept->x, x, sizeof kept->x);
-  }
-}
-
 // Logits and hidden states printed by other implementations; the sources are in the README of
 // ../shared/data/reference.
 static void test_published_values(void **state) {
@@ -314,12 +347,11 @@ static void test_published_values(void **state) {
     }
   }
 
-  static const uint32_t hello[] = {15496, 995};
   static const float norm[10] = {-9.0888e-06f, -0.140210f, -0.208451f, -0.028112f, -0.090178f,
                                  -0.198508f,   4.072483f,  -0.248991f, -0.171686f, -0.016896f};
-  struct final_norm kept = {.layers = (int)w.config.n_layer};
+  struct final_norm kept = {{0}};
   gpt2_float_watch(s, keep_final_norm, &kept);
-  expect_success(gpt2_float_prompt(s, hello, 2, 0, NULL, &err), &err);
+  expect_success(gpt2_float_step(s, 15496, 0, logits, &err), &err);
   gpt2_float_watch(s, NULL, NULL);
   for (size_t i = 0; i < 10; i++) {
     assert_true(fabsf(kept.x[i] - norm[i]) < 1e-3f);
@@ -434,7 +466,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_against_double, make_folder, remove_folder),
       cmocka_unit_test_setup_teardown(test_batches, make_folder, remove_folder),
       cmocka_unit_test_setup_teardown(test_ranges, make_folder, remove_folder),
-      cmocka_unit_test_setup_teardown(test_hidden, make_folder, remove_folder),
+      cmocka_unit_test_setup_teardown(test_tap, make_folder, remove_folder),
       cmocka_unit_test(test_stories),
       cmocka_unit_test(test_published_values),
       cmocka_unit_test(test_published_ranks),

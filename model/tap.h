@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+// tap - the intermediate tensors of a step, by Hugging Face's names
+//
+// Every engine can show them; the same name is the same quantity everywhere, so two engines can be
+// compared tensor by tensor. Values are float32, element order is Hugging Face's. Engines of
+// integers convert: exact up to float's 24 bits. In the order of computation, l a layer, C = 64 NH:
+//
+//   name               elements          what it is                          integers: format
+//   wte                C                 the id's row of the token table     row, Q14.16
+//   wpe                C                 the position's row                  residual, Q14.12
+//   drop               C                 their sum: the hidden state that    residual
+//                                        enters layer 0
+//   h.l.ln_1           C                 LayerNorm, as attn.c_attn takes it  operand, 64 x int16
+//   h.l.attn.c_attn    3C                query, key, value of all heads      row
+//   h.l.attn.key       C                 the key as it is cached             int8 x scale a head
+//   h.l.attn.value     C                 the value as it is cached           int8 x scale a head
+//   h.l.attn.scores    NH (position+1)   q k / 8, before the softmax: head   row
+//                                        by head, cached positions ascending
+//   h.l.attn.context   C                 softmax(scores) v of all heads, as  operand
+//                                        attn.c_proj takes it
+//   h.l.attn.c_proj    C                 added to the hidden state           row
+//   h.l.resid_mid      C                 the hidden state behind attention:  residual
+//                                        what ln_2 takes
+//   h.l.ln_2           C                 LayerNorm, as mlp.c_fc takes it     operand
+//   h.l.mlp.c_fc       4C                before GELU                         row
+//   h.l.mlp.act        4C                GELU, as mlp.c_proj takes it        operand
+//   h.l.mlp.c_proj     C                 added to the hidden state           row
+//   h.l                C                 the hidden state behind layer l     residual
+//   ln_f               C                 as the head takes it                operand
+//   lm_head            V                 logits                              row
+//
+// key, value, scores, context and resid_mid are no outputs of Hugging Face's modules and have names
+// of their own. ln_f and lm_head are computed only for positions whose logits are wanted. Formats:
+// docs/numerics.md.
+
+#ifndef TAP_H
+#define TAP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "config.h"
+#include "err.h"
+
+enum tap_tensor {
+  TAP_WTE,
+  TAP_WPE,
+  TAP_DROP,
+  TAP_LN_1,
+  TAP_C_ATTN,
+  TAP_KEY,
+  TAP_VALUE,
+  TAP_SCORES,
+  TAP_CONTEXT,
+  TAP_ATTN_PROJ,
+  TAP_RESID_MID,
+  TAP_LN_2,
+  TAP_C_FC,
+  TAP_ACT,
+  TAP_MLP_PROJ,
+  TAP_LAYER,
+  TAP_LN_F,
+  TAP_LM_HEAD,
+  TAP_TENSORS,
+};
+
+// Which tensor of which step.
+struct tap_place {
+  enum tap_tensor tensor;
+  size_t layer;  // 0 for a tensor outside the layers
+  size_t position;
+};
+
+// Receives a whole tensor of one position, n = tap_elements() numbers, valid during the call. Of a
+// position all tensors come in the order above; an engine that computes several positions at once
+// gives a tensor of all of them, ascending, before the next tensor.
+typedef void tap_see(void *ctx, const struct tap_place *place, const float *x, size_t n);
+
+// Whether the tensor is one of a layer.
+bool tap_in_layer(enum tap_tensor tensor);
+
+// The most elements a tensor of this model has, at any position.
+size_t tap_max_elements(const struct gpt2_config *config);
+size_t tap_elements(const struct gpt2_config *config, enum tap_tensor tensor, size_t position);
+
+// The name above with its layer; layer is not looked at for tensors outside the layers.
+enum { TAP_NAME_SIZE = 32 };
+void tap_name(char name[TAP_NAME_SIZE], enum tap_tensor tensor, size_t layer);
+
+// The tensor of a name; a prefix "transformer." is allowed. Errors: an unknown name, with the known
+// ones; a layer that the model does not have.
+int tap_find(enum tap_tensor *tensor, size_t *layer, const char *name,
+             const struct gpt2_config *config, struct err *err);
+
+#endif

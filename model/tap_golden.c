@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tap_golden.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+struct gpt2_config tap_golden_config(const struct image_header *h) {
+  return (struct gpt2_config){
+      .n_layer = h->n_layer,
+      .n_head = h->n_head,
+      .n_embd = h->n_embd,
+      .n_inner = 4 * (size_t)h->n_embd,
+      .n_ctx = h->n_ctx,
+      .vocab_size = h->vocab_size,
+      .layer_norm_epsilon = (double)h->layer_norm_epsilon,
+      .bos_token_id = CONFIG_NO_TOKEN,
+      .eos_token_id = h->eos_id,
+      .tie_word_embeddings = h->tied != 0,
+  };
+}
+
+static void part(void *ctx, const struct tap_place *place, uint32_t first, const int32_t *x,
+                 uint32_t n, int frac) {
+  struct tap_golden *tap = ctx;
+  float *to = tap->x[place->tensor];
+  const float unit = ldexpf(1, -frac);
+  for (size_t i = 0; i < n; i++) {
+    to[first + i] = (float)x[i] * unit;
+  }
+  size_t *count = &tap->count[place->tensor];
+  *count += n;
+  if (*count == tap_elements(&tap->config, place->tensor, place->position)) {
+    tap->see(tap->ctx, place, to, *count);
+    *count = 0;
+  }
+}
+
+int tap_golden_open(struct tap_golden *tap, struct gpt2_core *core, tap_see *see, void *ctx,
+                    struct err *err) {
+  *tap = (struct tap_golden){
+      .config = tap_golden_config(&core->image->header), .core = core, .see = see, .ctx = ctx};
+  const size_t last = tap->config.n_ctx - 1;
+  size_t first[TAP_TENSORS], all = 0;
+  for (int i = 0; i < TAP_TENSORS; i++) {
+    first[i] = all;
+    all += tap_elements(&tap->config, (enum tap_tensor)i, last);
+  }
+  float *storage = malloc(all * sizeof *storage);
+  if (storage == NULL) {
+    return err_memory(err, "the tensors of a step");
+  }
+  for (int i = 0; i < TAP_TENSORS; i++) {
+    tap->x[i] = storage + first[i];
+  }
+  core->probe = (struct probe){.see = part, .ctx = tap};
+  return 0;
+}
+
+void tap_golden_close(struct tap_golden *tap) {
+  if (tap->core != NULL) {
+    tap->core->probe.see = NULL;
+  }
+  free(tap->x[0]);
+  *tap = (struct tap_golden){0};
+}

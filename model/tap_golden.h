@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// tap_golden - the tensors of the integer model (golden/probe.h), whole and as floats
+
+#ifndef TAP_GOLDEN_H
+#define TAP_GOLDEN_H
+
+#include "golden.h"
+#include "tap.h"
+
+struct tap_golden {
+  struct gpt2_config config;  // the shape
+  struct gpt2_core *core;
+  tap_see *see;
+  void *ctx;
+  float *x[TAP_TENSORS];      // the tensors at hand; x[0] owns
+  size_t count[TAP_TENSORS];  // elements received of each
+};
+
+// From now on `see` receives every tensor of core's steps. Errors: out of memory.
+int tap_golden_open(struct tap_golden *tap, struct gpt2_core *core, tap_see *see, void *ctx,
+                    struct err *err);
+// Takes it off again. Harmless on a zeroed or closed struct.
+void tap_golden_close(struct tap_golden *tap);
+
+// The shape in an image's header, as a configuration.
+struct gpt2_config tap_golden_config(const struct image_header *header);
+
+#endif
