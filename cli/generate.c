@@ -29,7 +29,9 @@ static const char help[] =
   "  --seed S            of the drawing, 0 to 2^64 - 1; default: from the clock, and printed\n"
   "  --lanes L           multipliers of the hardware, 64, 256 or 1024; default 256\n"
   "  --memory SETTINGS   of the simulated memory; default latency=150,beats=1.0,stall=0.0: cycles from request to answer\n"
-  "                      (1 to 100000), beats a cycle (0.001 to 1), probability that none comes in a cycle (0 to 0.95)\n"
+  "                      (1 to 100000), beats a cycle (0.001 to 1), probability that none comes in a cycle (0 to 0.95);\n"
+  "                      or a real one in place of the first two: ideal, ddr4-2400, 4xddr4-2400, hbm2-u50, hbm2-u280\n"
+  "  --clock MHZ         at which such a memory is seen, 1 to 2000; default 250\n"
   "  --stats FILE        write what happened at each position, as JSON\n"
   "  --trace FILE.fst    write a waveform (rtl only; large: a megabyte a thousand cycles)\n"
   "\n"
@@ -89,12 +91,12 @@ static int parse_sampling(struct generate *g, const char *temperature, const cha
 // -1 to go on, or the exit status.
 static int parse(struct generate *g, int argc, char **argv) {
   const char *ids = NULL, *tokens = NULL, *engine = NULL, *temperature = NULL, *top_k = NULL, *seed = NULL, *lanes = NULL;
-  const char *memory = NULL;
+  const char *memory = NULL, *clock = NULL;
   const struct option_spec specs[] = {
     {"--model", &g->dir, NULL}, {"--prompt", &g->prompt, NULL}, {"--ids", &ids, NULL}, {"--tokens", &tokens, NULL},
     {"--engine", &engine, NULL}, {"--temperature", &temperature, NULL}, {"--top-k", &top_k, NULL},
-    {"--seed", &seed, NULL}, {"--lanes", &lanes, NULL}, {"--memory", &memory, NULL}, {"--stats", &g->stats_path, NULL},
-    {"--trace", &g->trace, NULL}, {"--ignore-eos", NULL, &g->ignore_eos},
+    {"--seed", &seed, NULL}, {"--lanes", &lanes, NULL}, {"--memory", &memory, NULL}, {"--clock", &clock, NULL},
+    {"--stats", &g->stats_path, NULL}, {"--trace", &g->trace, NULL}, {"--ignore-eos", NULL, &g->ignore_eos},
   };
   struct err err;
   uint64_t n = 100;
@@ -109,6 +111,8 @@ static int parse(struct generate *g, int argc, char **argv) {
   g->tokens = (uint32_t)n;
   if (lanes && (status = option_lanes(command, lanes, &g->lanes))) return status;
   if (memory && sim_memory_parse(&g->memory, memory, &err)) return cli_usage(command, "--memory: %s", err.text);
+  if (clock && (status = option_double(command, "--clock", clock, 1, 2000, &g->memory.clock))) return status;
+  sim_memory_resolve(&g->memory, g->lanes);
   if ((status = parse_sampling(g, temperature, top_k, seed))) return status;
   if (g->trace && g->kind != ENGINE_RTL) return cli_usage(command, "--trace needs --engine rtl");
   if (ids && (status = option_ids(command, "--ids", ids, &g->ids, &g->n_ids))) return status;
@@ -189,7 +193,7 @@ static int run(struct generate *g, struct err *err) {
 
 static int write_stats(struct generate *g, struct err *err) {
   const bool image = g->kind != ENGINE_FLOAT, cycles = g->kind == ENGINE_RTL;
-  char memory[96];
+  char memory[128];
   sim_memory_print(memory, &g->memory);
   const struct stats_about about = {
     .model = g->dir, .engine = engine_names[g->kind], .checksum = image ? &g->engine.image.header.checksum : NULL,

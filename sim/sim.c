@@ -12,12 +12,7 @@
 #include "gpt2_pkg.h"
 #include "verilated_block.h"
 
-enum {
-  PATIENCE = 1000000,        // cycles without any transfer or event
-  BURSTS = 256,              // requests that may wait; more are not taken
-  WRITES = 64,
-  PREFETCH = 6,              // beats ahead of the one handed over
-};
+enum { PATIENCE = 1000000 };               // cycles without any transfer or event
 
 // gpt2_top's ports where C looks at them: bytes for single bits, words otherwise.
 #define BIT_PORTS(P)                                                                                                   \
@@ -38,17 +33,6 @@ struct ports {
   uint8_t *wr_strb_o, *lg_mask_o;
 };
 
-struct burst {
-  const uint8_t *next, *end;
-  uint64_t ready;            // the cycle from which on it is answered
-};
-
-struct write {
-  uint64_t ready;
-  uint32_t addr;
-  uint8_t *data, *strobe;    // lanes bytes, lanes / 8 bytes
-};
-
 struct sim {
   const struct image *image;
   const struct image_header *header;
@@ -59,156 +43,11 @@ struct sim {
   struct ports p;
   bool failed;
 
-  struct sim_memory memory;
-  uint64_t rng, stall_below;               // a draw below it is a stall
-  double credit;                           // beats that may be answered now
-  uint8_t *kv;
-  uint64_t kv_beats;
-  struct burst bursts[BURSTS];
-  unsigned burst_first, burst_count;
-  struct write writes[WRITES];
-  unsigned write_first, write_count;
-  uint8_t *write_bytes;
-
+  struct memory *memory;
   uint64_t cycle, start;                   // since the beginning; when the run started
-  uint64_t beats_read, beats_written;
   int32_t hidden[MAX_WIDTH];
   int32_t *logits;
 };
-
-// ------------------------------------------------------------------------------------------------------------- memory
-
-int sim_memory_parse(struct sim_memory *memory, const char *text, struct err *err) {
-  struct sim_memory m = *memory;
-  for (const char *at = text; *at;) {
-    const size_t n = strcspn(at, ",");
-    char item[64], *end;
-    if (n >= sizeof item) return err_set(err, "memory setting '%s': too long", text);
-    memcpy(item, at, n);
-    item[n] = 0;
-    char *value = strchr(item, '=');
-    if (!value || !value[1]) return err_set(err, "memory setting '%s': expected name=value", item);
-    *value++ = 0;
-    const double x = strtod(value, &end);
-    if (*end) return err_set(err, "memory setting %s=%s: not a number", item, value);
-    if (!strcmp(item, "latency")) {
-      if (!(x >= 1 && x <= 100000 && x == (unsigned)x))
-        return err_set(err, "memory setting latency=%s: 1 to 100000 cycles", value);
-      m.latency = (unsigned)x;
-    } else if (!strcmp(item, "beats")) {
-      if (!(x >= 0.001 && x <= 1)) return err_set(err, "memory setting beats=%s: 0.001 to 1 beats a cycle", value);
-      m.beats = x;
-    } else if (!strcmp(item, "stall")) {
-      if (!(x >= 0 && x <= 0.95)) return err_set(err, "memory setting stall=%s: a probability, 0 to 0.95", value);
-      m.stall = x;
-    } else if (!strcmp(item, "seed")) {
-      m.seed = strtoull(value, &end, 10);
-      if (*end) return err_set(err, "memory setting seed=%s: not a whole number", value);
-    } else {
-      return err_set(err, "memory setting '%s': known are latency, beats, stall and seed", item);
-    }
-    at += n;
-    if (*at) at++;
-  }
-  *memory = m;
-  return 0;
-}
-
-void sim_memory_print(char text[static 96], const struct sim_memory *m) {
-  snprintf(text, 96, "latency=%u,beats=%.6g,stall=%.6g", m->latency, m->beats, m->stall);
-}
-
-static uint64_t next_random(struct sim *s) {
-  s->rng ^= s->rng << 13;
-  s->rng ^= s->rng >> 7;
-  s->rng ^= s->rng << 17;
-  return s->rng;
-}
-
-static inline bool stalls(struct sim *s) { return s->stall_below && next_random(s) < s->stall_below; }
-
-// The bytes of n beats from addr, or NULL if they are not all in the image or all in the KV cache.
-static uint8_t *memory_at(const struct sim *s, uint32_t addr, uint32_t n) {
-  const uint64_t image_beats = s->header->n_beats;
-  if ((uint64_t)addr + n <= image_beats)
-    return (uint8_t *)(uintptr_t)s->image->beats + (size_t)addr * s->lanes;
-  if (addr >= image_beats && addr + (uint64_t)n <= image_beats + s->kv_beats)
-    return s->kv + (size_t)(addr - image_beats) * s->lanes;
-  return NULL;
-}
-
-static void memory_write(struct sim *s, const struct write *w) {
-  uint8_t *to = memory_at(s, w->addr, 1);
-  for (uint32_t i = 0; i < s->lanes; i++)
-    if (w->strobe[i / 8] >> i % 8 & 1) to[i] = w->data[i];
-}
-
-// Before the clock edge: sets what the memory answers in this cycle.
-static inline void memory_drive(struct sim *s) {
-  struct ports *p = &s->p;
-  s->credit += s->memory.beats;
-  if (s->credit > 1.5) s->credit = 1.5;
-  const bool stall = stalls(s);
-  *p->rd_req_ready_i = s->burst_count < BURSTS && !stall;
-  *p->wr_ready_i = s->write_count < WRITES && !stall;
-  *p->wr_ack_i = 0;
-  if (s->write_count && s->writes[s->write_first].ready <= s->cycle && !stall) {
-    memory_write(s, &s->writes[s->write_first]);
-    s->write_first = (s->write_first + 1) % WRITES;
-    s->write_count--;
-    *p->wr_ack_i = 1;
-  }
-  *p->rd_rsp_valid_i = 0;
-  if (s->burst_count == 0 || s->credit < 1) return;
-  struct burst *b = &s->bursts[s->burst_first];
-  if (b->ready > s->cycle || stalls(s)) return;
-  memcpy(p->rd_rsp_data_i, b->next, s->lanes);
-  for (uint32_t i = 0; i < s->lanes; i += 64) __builtin_prefetch(b->next + PREFETCH * s->lanes + i);
-  *p->rd_rsp_valid_i = 1;
-}
-
-// With settled outputs, before the clock edge: takes what the hardware hands over. Returns whether anything moved, or -1.
-static inline int memory_take(struct sim *s, struct err *err) {
-  struct ports *p = &s->p;
-  int moved = 0;
-  if (*p->rd_rsp_valid_i && *p->rd_rsp_ready_o) {
-    struct burst *b = &s->bursts[s->burst_first];
-    s->credit -= 1;
-    s->beats_read++;
-    moved = 1;
-    if ((b->next += s->lanes) == b->end) {
-      s->burst_first = (s->burst_first + 1) % BURSTS;
-      s->burst_count--;
-    }
-  }
-  if (*p->rd_req_valid_o && *p->rd_req_ready_i) {
-    const uint32_t addr = *p->rd_req_addr_o, n = *p->rd_req_len_o;
-    const uint8_t *from = memory_at(s, addr, n);
-    if (!from || n == 0)
-      return err_set(err, "cycle %llu: the hardware reads %u beats from beat %u, outside the image (%llu beats) and the "
-                          "KV cache (%llu behind it)", (unsigned long long)s->cycle, n, addr,
-                     (unsigned long long)s->header->n_beats, (unsigned long long)s->kv_beats);
-    struct burst *b = &s->bursts[(s->burst_first + s->burst_count++) % BURSTS];
-    *b = (struct burst){.next = from, .end = from + (size_t)n * s->lanes, .ready = s->cycle + s->memory.latency};
-    moved = 1;
-  }
-  if (*p->wr_valid_o && *p->wr_ready_i) {
-    const uint32_t addr = *p->wr_addr_o;
-    if (addr < s->header->n_beats || !memory_at(s, addr, 1))
-      return err_set(err, "cycle %llu: the hardware writes to beat %u, which is not in the KV cache (%llu beats from %llu)",
-                     (unsigned long long)s->cycle, addr, (unsigned long long)s->kv_beats,
-                     (unsigned long long)s->header->n_beats);
-    struct write *w = &s->writes[(s->write_first + s->write_count++) % WRITES];
-    w->addr = addr;
-    w->ready = s->cycle + s->memory.latency;
-    if (s->stall_below) w->ready += next_random(s) % (3 * s->memory.latency + 1);
-    memcpy(w->data, p->wr_data_o, s->lanes);
-    memcpy(w->strobe, p->wr_strb_o, s->lanes / 8);
-    s->beats_written++;
-    moved = 1;
-  }
-  return moved;
-}
 
 // -------------------------------------------------------------------------------------------------------------- open
 
@@ -284,6 +123,17 @@ static void configure(struct sim *s) {
   pkg_config_pack(s->p.cfg_i, &c);
 }
 
+static void connect_memory(struct sim *s) {
+  const struct ports *p = &s->p;
+  const struct memory_port port = {
+    .rd_req_valid = p->rd_req_valid_o, .rd_req_ready = p->rd_req_ready_i, .rd_req_addr = p->rd_req_addr_o,
+    .rd_req_len = p->rd_req_len_o, .rd_rsp_valid = p->rd_rsp_valid_i, .rd_rsp_ready = p->rd_rsp_ready_o,
+    .rd_rsp_data = p->rd_rsp_data_i, .wr_valid = p->wr_valid_o, .wr_ready = p->wr_ready_i, .wr_addr = p->wr_addr_o,
+    .wr_data = p->wr_data_o, .wr_strb = p->wr_strb_o, .wr_ack = p->wr_ack_i,
+  };
+  memory_connect(s->memory, &port);
+}
+
 static int open_library(struct sim *s, enum sim_build build, const char *trace, struct err *err) {
   char path[PATH_MAX];
   if (library_path(path, s->lanes, build, err)) return -1;
@@ -314,26 +164,18 @@ int sim_open(struct sim **out, const struct image *image, const struct sim_memor
   s->header = h;
   s->lanes = h->lanes;
   s->segments = h->lanes / HEAD_DIM;
-  s->memory = *memory;
-  s->rng = sampling_seed(memory->seed);
-  s->stall_below = (uint64_t)(memory->stall * 18446744073709549568.0);
-  s->kv_beats = (uint64_t)h->n_layer * h->n_head * h->kv_stride;
-  s->kv = calloc(s->kv_beats, s->lanes);
   s->logits = calloc(h->vocab_size + s->segments, sizeof *s->logits);
-  s->write_bytes = calloc(WRITES, s->lanes + s->lanes / 8);
-  if (!s->kv || !s->logits || !s->write_bytes) {
+  if (!s->logits) {
     sim_close(s);
-    return err_memory(err, "the KV cache");
+    return err_memory(err, "the logits");
   }
-  if (build == SIM_CHECK) memset(s->kv, 0xa5, s->kv_beats * s->lanes);   // what nobody wrote must not matter
-  for (unsigned i = 0; i < WRITES; i++) {
-    s->writes[i].data = s->write_bytes + (size_t)i * (s->lanes + s->lanes / 8);
-    s->writes[i].strobe = s->writes[i].data + s->lanes;
-  }
-  if (open_library(s, build, trace, err)) {
+  const uint64_t n_kv = (uint64_t)h->n_layer * h->n_head * h->kv_stride;
+  if (memory_create(&s->memory, memory, image->beats, h->n_beats, n_kv, s->lanes, err) || open_library(s, build, trace, err)) {
     sim_close(s);
     return -1;
   }
+  if (build == SIM_CHECK) memset(memory_kv(s->memory), 0xa5, n_kv * s->lanes);   // what nobody wrote must not matter
+  connect_memory(s);
   configure(s);
   *s->p.rst_ni = 0;
   for (int i = 0; i < 4; i++) {
@@ -351,9 +193,8 @@ void sim_close(struct sim *s) {
   if (!s) return;
   if (s->instance) s->code->destroy(s->instance);
   if (s->library) dlclose(s->library);
-  free(s->kv);
+  memory_destroy(s->memory);
   free(s->logits);
-  free(s->write_bytes);
   free(s);
 }
 
@@ -400,9 +241,10 @@ static int take_logits(struct sim *s, const struct controller_run *run, struct e
 
 static int stuck(const struct sim *s, struct err *err) {
   const struct ports *p = &s->p;
+  const struct memory_counts counts = memory_count(s->memory);
   return err_set(err, "the hardware made no progress for %d cycles (cycle %llu of the run; %u reads and %u writes wait; "
                       "read request %d, write %d, token %d, logits %d)", PATIENCE, (unsigned long long)sim_cycles(s),
-                 s->burst_count, s->write_count, *p->rd_req_valid_o, *p->wr_valid_o, *p->tok_valid_o, *p->lg_valid_o);
+                 counts.reads_waiting, counts.writes_waiting, *p->rd_req_valid_o, *p->wr_valid_o, *p->tok_valid_o, *p->lg_valid_o);
 }
 
 static int hardware_error(const struct sim *s, struct err *err) {
@@ -453,11 +295,11 @@ static int run_cycles(struct sim *s, const struct controller_run *run, uint64_t 
       *p->prompt_id_i = run->prompt[fed];
       *p->prompt_last_i = fed == run->n_prompt - 1;
     }
-    memory_drive(s);
-    *p->tok_ready_i = !stalls(s);
-    *p->lg_ready_i = !stalls(s);
+    memory_drive(s->memory);
+    *p->tok_ready_i = !memory_stalls(s->memory);
+    *p->lg_ready_i = !memory_stalls(s->memory);
     if (settle(s, err)) return -1;
-    const int moved = memory_take(s, err);
+    const int moved = memory_take(s->memory, err);
     const int events = moved < 0 ? -1 : take_events(s, run, &step, end, err);
     if (events < 0) return -1;
     if (*p->prompt_valid_i && *p->prompt_ready_o) {
@@ -491,13 +333,14 @@ int sim_run(struct sim *s, const struct controller_run *run, struct sim_result *
 
   s->start = s->cycle;
   uint64_t end = s->cycle;
-  const uint64_t read = s->beats_read, written = s->beats_written;
+  const struct memory_counts before = memory_count(s->memory);
   s->failed = true;
   if (run_cycles(s, run, &end, err)) return -1;
   s->failed = false;
+  const struct memory_counts after = memory_count(s->memory);
   *result = (struct sim_result){
-    .cycles = end - s->start, .beats_read = s->beats_read - read, .beats_written = s->beats_written - written,
-    .saturations = *p->sat_o,
+    .cycles = end - s->start, .beats_read = after.beats_read - before.beats_read,
+    .beats_written = after.beats_written - before.beats_written, .saturations = *p->sat_o,
   };
   return 0;
 }

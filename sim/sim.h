@@ -1,15 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// sim - the simulation controller: gpt2_top on a memory with a latency, a bandwidth and stalls, behind plain C calls
+// sim - the simulation controller: gpt2_top and the memory at its port, behind plain C calls
 //
 // build/sim/gpt2_top_<lanes>.so is the Verilated hardware with room for every GPT-2; it is found beside the running
-// program and built by `make` if it is missing. The memory holds the image and behind it the KV cache:
-//
-//   reads   bursts are answered in order: a beat comes `latency` cycles after its request at the earliest, at most
-//           `beats` beats a cycle on average, and in each cycle with probability `stall` none
-//   writes  one a cycle, stalled alike; in memory, and acknowledged, after `latency` cycles. With stalls up to four times
-//           as many: who reads too early gets old bytes
-//   ids and logits that come out are stalled alike
+// program and built by `make` if it is missing. The memory (memory.h) holds the image and behind it the KV cache; ids and
+// logits that come out are stalled as it is.
 //
 // The result of a run does not depend on any of that, only its cycles do. Cycles are counted here, outside the hardware.
 #ifndef GPT2RTL_SIM_H
@@ -18,19 +13,7 @@
 #include "controller.h"
 #include "err.h"
 #include "image.h"
-
-struct sim_memory {
-  unsigned latency;          // 1 .. 100000
-  double beats;              // 0.001 .. 1
-  double stall;              // 0 .. 0.95
-  uint64_t seed;             // of the stalls
-};
-#define SIM_MEMORY_DEFAULT ((struct sim_memory){.latency = 150, .beats = 1.0, .stall = 0.0, .seed = 1})
-
-// "latency=150,beats=1.0,stall=0.0", also "seed=1": what is not named stays as it is. Errors: unknown name, bad range.
-int sim_memory_parse(struct sim_memory *memory, const char *text, struct err *err);
-// The inverse, as --stats shows it.
-void sim_memory_print(char text[static 96], const struct sim_memory *memory);
+#include "memory.h"
 
 enum sim_build {
   SIM_FAST,

@@ -87,6 +87,8 @@ static void usage(void **state) {
     "generate --model @/nano --prompt x --top-k 65", "generate --model @/nano --prompt x --top-k 0",
     "generate --model @/nano --prompt x --seed 18446744073709551616", "generate --model @/nano --prompt x --memory speed=9",
     "generate --model @/nano --prompt x --memory latency=0", "generate --model @/nano --prompt x --memory stall=1",
+    "generate --model @/nano --prompt x --memory ddr5", "generate --model @/nano --prompt x --memory ideal,beats=0.5",
+    "generate --model @/nano --prompt x --memory ideal --clock 0",
     "generate --model @/nano --prompt x --memory beats=", "generate --model @/nano --ids 1,,2", "generate --model @/nano --ids 1,",
     "generate --model @/nano --ids x", "generate --model @/nano --prompt x extra", "generate --model a --model b --prompt x",
     "generate --model @/nano --prompt x --ignore-eos=1", "generate --model @/nano --prompt x --engine float --trace t.fst",
@@ -152,7 +154,8 @@ static void engines(void **state) {
   memcpy(golden, out, OUTPUT);
   const size_t length = out_length;
   assert_true(length >= 90);
-  static const char *const settings[] = {"", "--lanes 64", "--memory latency=3,stall=0.5", "--lanes 64 --memory beats=0.5"};
+  static const char *const settings[] = {"", "--lanes 64", "--memory latency=3,stall=0.5", "--lanes 64 --memory beats=0.5",
+                                         "--memory ddr4-2400,stall=0.1 --clock 300"};
   for (int i = 0; i < 4; i++) {
     EXPECT(0, "%s %s", common, settings[i]);
     assert_int_equal(out_length, length);
