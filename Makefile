@@ -18,7 +18,7 @@ SILENT := $(findstring s,$(firstword $(filter-out --% %=%,$(MAKEFLAGS))))
 
 CFLAGS   := -std=c11 -O3 -march=native -D_GNU_SOURCE -Imodel -Igolden -Isim -I$(B)/gen \
             -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Werror
-LDLIBS   := -lpcre2-8 -lcjson -lxxhash -ldl -lm
+LDLIBS   := -lpcre2-8 -lcjson -lxxhash -ldl -lm -lpthread
 CXXFLAGS := -std=c++17 -march=native -fPIC -Wno-everything -DVL_USER_STOP -DVL_USER_FATAL -DVL_USER_FINISH \
             -DVL_IGNORE_UNKNOWN_ARCH -DVM_COVERAGE=0 -DVM_SC=0
 VERILATOR      := verilator
@@ -121,6 +121,7 @@ TEST_LIBS_test_gpt2_pkg := $(B)/block/gpt2_pkg_probe_s0.so
 TEST_LIBS_test_gpt2_top := $(SIMS) $(SIMS:.so=_check.so)
 TEST_LIBS_test_gpt2_onchip := $(B)/block/gpt2_onchip_s0.so
 TEST_LIBS_test_cli      := $(B)/gpt2rtl $(B)/sim/gpt2_top_256.so $(B)/sim/gpt2_top_64.so
+TEST_LIBS_test_evaluate := $(B)/gpt2rtl
 TEST_LIBS_test_layernorm := $(B)/block/layernorm_quarter_s4.so
 TEST_LIBS_test_softmax  := $(B)/block/softmax_quarter_s4.so $(B)/block/softmax_quarter_s16.so
 
@@ -130,7 +131,7 @@ MODEL_TESTS  := $(filter-out $(BLOCK_TESTS),$(TESTS))
 
 $(BLOCK_TESTS:%=$(B)/test/%): $(B)/test/%: $(B)/obj/test/%.o $(B)/libtest.a $(B)/libgolden.a
 	@mkdir -p $(@D)
-	$(call do,LINK) $(CC) -o $@ $^ -lcmocka -ldl -lm
+	$(call do,LINK) $(CC) -o $@ $^ -lcmocka -ldl -lm -lpthread
 $(MODEL_TESTS:%=$(B)/test/%): $(B)/test/%: $(B)/obj/test/%.o $(B)/libtest.a $(B)/libgpt2rtl.a
 	@mkdir -p $(@D)
 	$(call do,LINK) $(CC) -o $@ $^ -lcmocka $(LDLIBS)

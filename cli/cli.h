@@ -25,6 +25,8 @@ int detokenize_main(int argc, char **argv);
 int compile_main(int argc, char **argv);
 int info_main(int argc, char **argv);
 int random_model_main(int argc, char **argv);
+int perplexity_main(int argc, char **argv);
+int lambada_main(int argc, char **argv);
 
 // "gpt2rtl: text" on standard error. Returns EXIT_FAILED.
 int cli_fail(const struct err *err);
@@ -69,6 +71,9 @@ void output_discard(struct output *output);                  // after an error; 
 int input_read(char **text, size_t *length, struct err *err);
 // Writes to standard output at once. Fails when it is closed or full.
 int stdout_write(const void *data, size_t length, struct err *err);
+// Prints json and deletes it.
+struct cJSON;
+int stdout_json(struct cJSON *json, struct err *err);
 
 // -------------------------------------------------------------------------------------------------------------- models
 

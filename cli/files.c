@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cjson/cJSON.h>
+
 #include "cli.h"
 #include "file.h"
 
@@ -68,4 +70,13 @@ int input_read(char **text, size_t *length, struct err *err) {
 int stdout_write(const void *data, size_t length, struct err *err) {
   if (fwrite(data, 1, length, stdout) == length && !fflush(stdout)) return 0;
   return err_set(err, "standard output: cannot be written: %s", strerror(errno));
+}
+
+int stdout_json(cJSON *json, struct err *err) {
+  char *text = cJSON_Print(json);
+  cJSON_Delete(json);
+  if (!text) return err_memory(err, "JSON");
+  fputs(text, stdout);
+  free(text);
+  return stdout_write("\n", 1, err);
 }

@@ -11,6 +11,8 @@ static const char help[] =
   "\n"
   "  generate      continue a text\n"
   "  logits        the logits of every position, as float32\n"
+  "  perplexity    how well a model predicts a text\n"
+  "  lambada       how often it completes the last word of a passage\n"
   "  tokenize      text on standard input to token ids\n"
   "  detokenize    token ids on standard input to text\n"
   "  compile       a model folder to a memory image\n"
@@ -29,6 +31,7 @@ static const struct command {
 } commands[] = {
   {"generate", generate_main}, {"logits", logits_main}, {"tokenize", tokenize_main}, {"detokenize", detokenize_main},
   {"compile", compile_main}, {"info", info_main}, {"random-model", random_model_main},
+  {"perplexity", perplexity_main}, {"lambada", lambada_main},
 };
 
 int main(int argc, char **argv) {

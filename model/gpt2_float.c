@@ -344,6 +344,52 @@ double gpt2_float_loss(const float *logits, size_t n, uint32_t target) {
   return log(sum) - ((double)logits[target] - (double)max);
 }
 
+// The logits of T positions of a batch from position on, those from first on.
+static int give(const struct gpt2_float *s, float *logits, size_t T, size_t position, size_t first,
+                gpt2_float_take *take, void *ctx) {
+  const size_t skip = first > position ? first - position : 0;
+  if (skip >= T) {
+    return 0;
+  }
+  head(s, logits, skip, T - skip);
+  int result = 0;
+  for (size_t t = skip; t < T && result == 0; t++) {
+    result = take(ctx, position + t, logits + (t - skip) * s->weights->config.vocab_size);
+  }
+  return result;
+}
+
+int gpt2_float_sequence(struct gpt2_float *state, const uint32_t *ids, size_t count, size_t first,
+                        gpt2_float_take *take, void *ctx, struct err *err) {
+  if (check_range(state, ids, count, 0, err) != 0) {
+    return -1;
+  }
+  float *logits = malloc(GPT2_FLOAT_BATCH * state->weights->config.vocab_size * sizeof *logits);
+  if (logits == NULL) {
+    return err_memory(err, "a batch of logits");
+  }
+  int result = 0;
+  for (size_t i = 0; i < count && result == 0; i += GPT2_FLOAT_BATCH) {
+    size_t T = count - i < GPT2_FLOAT_BATCH ? count - i : GPT2_FLOAT_BATCH;
+    forward(state, ids + i, T, i);
+    result = give(state, logits, T, i, first, take, ctx);
+  }
+  free(logits);
+  return result;
+}
+
+struct nll {
+  const uint32_t *ids;
+  size_t vocab_size;
+  double *nll;
+};
+
+static int take_nll(void *ctx, size_t position, const float *logits) {
+  struct nll *n = ctx;
+  n->nll[position] = gpt2_float_loss(logits, n->vocab_size, n->ids[position + 1]);
+  return 0;
+}
+
 int gpt2_float_nll(struct gpt2_float *state, const uint32_t *ids, size_t count, double *nll,
                    struct err *err) {
   if (count < 2) {
@@ -352,19 +398,6 @@ int gpt2_float_nll(struct gpt2_float *state, const uint32_t *ids, size_t count, 
   if (check_range(state, ids, count, 0, err) != 0) {
     return -1;
   }
-  size_t V = state->weights->config.vocab_size;
-  float *logits = malloc(GPT2_FLOAT_BATCH * V * sizeof *logits);
-  if (logits == NULL) {
-    return err_memory(err, "a batch of logits");
-  }
-  for (size_t i = 0; i + 1 < count; i += GPT2_FLOAT_BATCH) {
-    size_t T = count - 1 - i < GPT2_FLOAT_BATCH ? count - 1 - i : GPT2_FLOAT_BATCH;
-    forward(state, ids + i, T, i);
-    head(state, logits, 0, T);
-    for (size_t t = 0; t < T; t++) {
-      nll[i + t] = gpt2_float_loss(logits + t * V, V, ids[i + t + 1]);
-    }
-  }
-  free(logits);
-  return 0;
+  struct nll n = {ids, state->weights->config.vocab_size, nll};
+  return gpt2_float_sequence(state, ids, count - 1, 0, take_nll, &n, err);
 }

@@ -59,8 +59,9 @@ static void expect_text(const char *text, const char *fragment) {
   if (!strstr(text, fragment)) fail_msg("expected \"%s\" in: %s", fragment, text);
 }
 
-static const char *const commands[] = {"generate", "logits", "tokenize", "detokenize", "compile", "info", "random-model"};
-enum { COMMANDS = 7 };
+static const char *const commands[] = {"generate", "logits", "tokenize", "detokenize", "compile", "info", "random-model",
+                                       "perplexity", "lambada"};
+enum { COMMANDS = sizeof commands / sizeof *commands };
 
 static void help(void **state) {
   EXPECT(0, "--help");

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "progress.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+static double now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+void progress_start(struct progress *p, const char *what, uint64_t total) {
+  *p = (struct progress){.what = what, .total = total, .shown = isatty(STDERR_FILENO) == 1, .begin = now()};
+}
+
+void progress_show(struct progress *p, uint64_t done, const char *note) {
+  enum { WIDTH = 30 };
+  static const char bar[] = "##############################";
+  static_assert(sizeof bar == WIDTH + 1, "the bar is as wide as its frame");
+  if (!p->shown || !p->total) return;
+  const double t = now(), share = (double)done / (double)p->total;
+  if (done < p->total && t - p->drawn < 0.1) return;
+  p->drawn = t;
+  const int filled = (int)(share * WIDTH);
+  fprintf(stderr, "\r%s [%.*s%*s] %3.0f %%", p->what, filled, bar, WIDTH - filled, "", 100 * share);
+  if (done) fprintf(stderr, ", %.0f s left", (t - p->begin) * (1 - share) / share);
+  fprintf(stderr, "%s%s\033[K", note ? ", " : "", note ? note : "");
+  fflush(stderr);
+}
+
+void progress_end(struct progress *p) {
+  if (p->shown) fputs("\r\033[K", stderr);
+}

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// evaluate - the standard measures of a language model: perplexity of a text, LAMBADA
+//
+// Perplexity is exp of the mean loss of a text's tokens, as in Hugging Face's guide "Perplexity of
+// fixed-length models": the text is one sequence of tokens; a window of `context` tokens moves over
+// it by `stride`, and of each window those tokens count that no earlier window held. So every
+// token but the first counts once, with at least context - stride tokens before it where there are
+// as many (where the stride is the context, the first of each window has none and does not count).
+// (The guide's program weights each window's mean by one token less than it has; here each token
+// has the same weight. The difference is below 1e-3.)
+//
+// LAMBADA is the task lambada_openai of lm-evaluation-harness: a passage is cut at its last space;
+// what is before it, without the blanks at its end, is the context, the rest the target; passage and
+// context are encoded, and the tokens by which the passage is longer are the target's. Accuracy: the share of passages whose target tokens are all
+// the likeliest; perplexity: exp of the mean over passages of the target's loss, the sum of its
+// tokens'. What does not fit the model's context is cut at the left.
+
+#ifndef EVALUATE_H
+#define EVALUATE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "err.h"
+#include "scorer.h"
+#include "tokenizer.h"
+
+// ids[begin .. end - 1] are one sequence, of which those from begin + first on count.
+struct window {
+  size_t begin, end, first;
+};
+
+// The windows over count ids, 2 <= stride + 1 and stride <= context; *windows is to be freed.
+// Errors: fewer than 2 ids; out of memory.
+int evaluate_windows(struct window **windows, size_t *n_windows, size_t count, size_t context,
+                     size_t stride, struct err *err);
+
+struct evaluate_sum {
+  double nll;     // in nats
+  size_t tokens;  // that count
+  size_t likely;  // of them, those that are the likeliest
+};
+
+// What a window adds; scores has room for its tokens. Errors: those of scorer_run.
+int evaluate_window(struct evaluate_sum *sum, struct scorer *scorer, const uint32_t *ids,
+                    const struct window *window, struct token_score *scores, struct err *err);
+
+// A passage in ids; the last `target` of them are its last word's.
+struct passage {
+  uint32_t *ids;  // to be freed
+  size_t count, target;
+};
+
+// Encodes a passage and cuts it to n_ctx + 1 ids, the last of which is only predicted. Errors: one
+// word alone; a target that does not fit; out of memory.
+int evaluate_passage(struct passage *passage, const struct tokenizer *tokenizer, const char *text,
+                     size_t n_ctx, struct err *err);
+
+#endif

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// scorer - how well an engine predicts given tokens: the measure under perplexity and LAMBADA
+//
+// A scorer owns an engine's state and reads the model that others share: one a thread.
+
+#ifndef SCORER_H
+#define SCORER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "err.h"
+#include "golden.h"
+#include "gpt2_float.h"
+
+struct scorer {
+  size_t n_ctx, vocab_size;
+  // one of the two engines
+  struct gpt2_float *reference;
+  struct gpt2_core core;
+  float *logits;  // [V] of the integer model, as floats
+};
+
+// An engine for the float weights, or for the image: the other is NULL. Both must outlive it.
+// Release with scorer_close, also after an error. Errors: out of memory.
+int scorer_open(struct scorer *scorer, const struct gpt2_weights *weights,
+                const struct image *image, struct err *err);
+void scorer_close(struct scorer *scorer);
+
+// Saturations of the integer model so far; 0 for float.
+uint64_t scorer_saturations(const struct scorer *scorer);
+
+struct token_score {
+  double nll;   // -ln p of the token given those before it, in nats
+  bool likely;  // no other token is likelier (of equals, the lower id counts as the likelier)
+};
+
+// scores[i - first] of ids[i] given ids[0 .. i - 1], first <= i < n, for a sequence of its own;
+// 1 <= first < n <= n_ctx + 1: the last id is only predicted. Errors: a range; an id.
+int scorer_run(struct scorer *scorer, const uint32_t *ids, size_t n, size_t first,
+               struct token_score *scores, struct err *err);
+
+// -ln softmax(logits[n])[target] and whether target has the largest logit.
+struct token_score scorer_score(const float *logits, size_t n, uint32_t target);
+
+#endif
