@@ -16,7 +16,7 @@ MAKEFLAGS     += --no-builtin-rules
 do = $(if $(V),,@$(if $(SILENT),,printf '%-9s %s\n' $(1) $@;))
 SILENT := $(findstring s,$(firstword $(filter-out --% %=%,$(MAKEFLAGS))))
 
-CFLAGS   := -std=c11 -O3 -march=native -D_GNU_SOURCE -Imodel -Igolden -Isim -I$(B)/gen \
+CFLAGS   := -std=c11 -O3 -march=native -D_GNU_SOURCE -Imodel -Igolden -Ifast -Isim -I$(B)/gen \
             -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Werror
 LDLIBS   := -lpcre2-8 -lcjson -lxxhash -ldl -lm -lpthread
 CXXFLAGS := -std=c++17 -march=native -fPIC -Wno-everything -DVL_USER_STOP -DVL_USER_FATAL -DVL_USER_FINISH \
@@ -27,7 +27,7 @@ VERILATED_INC   = -isystem $(VERILATOR_ROOT)/include -isystem $(VERILATOR_ROOT)/
 
 # ------------------------------------------------------------------------------------------------------------------ C
 
-C_SRC      := $(wildcard model/*.c golden/*.c sim/*.c)
+C_SRC      := $(wildcard model/*.c golden/*.c fast/*.c sim/*.c)
 GOLDEN_SRC := $(wildcard golden/*.c) model/err.c model/history.c
 obj         = $(patsubst %.c,$(B)/obj/%.o,$(1))
 TABLES     := $(B)/gen/tables.h $(B)/gen/gpt2_tables_pkg.sv
@@ -42,6 +42,15 @@ $(B)/gen/gpt2_tables_pkg.sv: $(B)/make_tables
 	@mkdir -p $(@D)
 	$(call do,TABLE) $< sv > $@
 
+# fast/ chooses its vector code at run time: only the file of an instruction set is compiled for it.
+VECTOR_x86_64_avx2       := -mavx2 -mtune=haswell
+VECTOR_x86_64_avx512vnni := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mprefer-vector-width=512 -mtune=skylake-avx512
+vector = $(VECTOR_$(shell uname -m)_$(patsubst fast/fast_kernels_%.c,%,$(1)))
+FAST_CFLAGS = $(filter-out -march=native,$(CFLAGS)) $(call vector,$<)
+
+$(B)/obj/fast/%.o: fast/%.c | $(B)/gen/tables.h
+	@mkdir -p $(@D)
+	$(call do,CC) $(CC) $(FAST_CFLAGS) -MMD -MP -c $< -o $@
 $(B)/obj/%.o: %.c | $(B)/gen/tables.h
 	@mkdir -p $(@D)
 	$(call do,CC) $(CC) $(CFLAGS) -MMD -MP -c $< -o $@

@@ -69,6 +69,7 @@ int64_t matvec_row(int *e_max, const int8_t *const *w, const struct operand *x, 
 // The engine's sum as a row: acc * scale / 2^extra + bias. n_blocks is the number of operand blocks summed (it bounds
 // acc), extra the binary places by which the operand's F and a job's own factor exceed 16 (RESCALE_*).
 enum { RESCALE_LINEAR = 0, RESCALE_SCORES = 3, RESCALE_PV = PROB_FRAC - ROW_FRAC };
+int rescale_first(int e_max, uint32_t n_blocks);   // the shift of the first rounding, 0..19
 int32_t rescale_row(int64_t acc, int e_max, uint32_t n_blocks, uint16_t scale, uint16_t bias, int extra,
                     struct saturation *sat);
 
@@ -105,6 +106,14 @@ void pos_embedding(struct residual *r, const struct matrix *table, uint32_t posi
 // x += row, rounded to Q14.12; sum and sum of squares of the new x, all C of them.
 void residual_add(struct residual *r, const int32_t *row, uint32_t width, struct saturation *sat);
 
+// What LayerNorm needs of a residual: (x - mean) * ratio / 2^ratio_shift has 18 fraction bits.
+struct layernorm_statistics {
+  int64_t mean;                            // 16 fraction bits
+  int64_t ratio;                           // C / sqrt(V'), 18 bits
+  int ratio_shift;                         // 1..36
+};
+struct layernorm_statistics layernorm_statistics(const struct residual *r, const struct image_header *h);
+
 // LayerNorm of the residual with gain and bias words (image.h, 4) from beat `params`: rows y[C], and as C / 64 operand
 // blocks.
 void layernorm_rows(int32_t *y, const struct residual *r, const struct image *image, uint64_t params,
@@ -127,6 +136,7 @@ void qkv_linear(struct operand *q, struct kv_head *kv, const struct matrix *qkv,
                 uint32_t t, struct saturation *sat, const struct probe *probe);
 
 // p[i] = exp(s[i] - max s) * v_scale[i] as operand blocks (ceil(n / 64), zero beyond n); returns 1 / sum exp as a scale.
+uint16_t softmax_inverse(uint64_t z);      // 1 / (z * 2^-22) as a scale
 uint16_t softmax(struct operand *p, const int32_t *score, const uint16_t *v_scale, uint32_t n, struct saturation *sat);
 
 // Attention of head `head` (only the probe asks which) over positions 0 .. n-1: its operand block for the projection.

@@ -7,10 +7,14 @@
 // weights are symmetric), and up to 8 blocks still fit 32 bits unshifted.
 #include "golden.h"
 
+int rescale_first(int e_max, uint32_t n_blocks) {
+  int over = log2_ceil(n_blocks) - 3;
+  return e_max + (over > 0 ? over : 0);                              // 0..19
+}
+
 int32_t rescale_row(int64_t acc, int e_max, uint32_t n_blocks, uint16_t scale, uint16_t bias, int extra,
                     struct saturation *sat) {
-  int over = log2_ceil(n_blocks) - 3;
-  int first = e_max + (over > 0 ? over : 0);                         // 0..19
+  int first = rescale_first(e_max, n_blocks);
   int64_t a = round_shift(acc, first);
   // A weight of -128, which the compiler never writes, could pass 2^31 by a little: saturate as the RTL does.
   a = saturate(a, INT32_MAX, &sat->row);

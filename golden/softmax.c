@@ -22,6 +22,19 @@ uint32_t reciprocal(uint32_t x) {
   return (uint32_t)(reciprocal_base[i] - round_shift((int64_t)reciprocal_slope[i] * rest, 8));
 }
 
+uint16_t softmax_inverse(uint64_t z) {
+  // z = m * 2^(length - 16 - 22), m in [2^15, 2^16); 1/m = r * 2^-31
+  int length = bit_length(z);                                        // 22..32
+  uint32_t r = reciprocal((uint32_t)(z >> (length - 16)));
+  int r_length = bit_length(r);                                      // 16 or 17
+  int64_t mantissa = round_shift(r, r_length - 12);
+  if (mantissa == 4096) {
+    mantissa = 2048;
+    r_length++;
+  }
+  return (uint16_t)((r_length + 30 - length) << 11 | (mantissa - 2048));
+}
+
 uint16_t softmax(struct operand *p, const int32_t *score, const uint16_t *v_scale, uint32_t n, struct saturation *sat) {
   int32_t max = score[0];
   for (uint32_t t = 1; t < n; t++) max = score[t] > max ? score[t] : max;
@@ -39,15 +52,5 @@ uint16_t softmax(struct operand *p, const int32_t *score, const uint16_t *v_scal
     }
     block_quant(&p[t0 / HEAD_DIM], row);
   }
-
-  // 1/z: z = m * 2^(length - 16 - 22), m in [2^15, 2^16); 1/m = r * 2^-31
-  int length = bit_length(z);                                        // 22..32
-  uint32_t r = reciprocal((uint32_t)(z >> (length - 16)));
-  int r_length = bit_length(r);                                      // 16 or 17
-  int64_t mantissa = round_shift(r, r_length - 12);
-  if (mantissa == 4096) {
-    mantissa = 2048;
-    r_length++;
-  }
-  return (uint16_t)((r_length + 30 - length) << 11 | (mantissa - 2048));
+  return softmax_inverse(z);
 }

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// fast_state - what the files of the fast engine share, and nobody else
+#ifndef GPT2RTL_FAST_STATE_H
+#define GPT2RTL_FAST_STATE_H
+
+#include "fast.h"
+#include "fast_weights.h"
+
+// A head's cache: keys as strips of one tile (rows are positions), values as one strip (rows are dimensions).
+struct fast_cache {
+  int8_t *k, *v;
+  uint32_t *k_side;                        // [n_ctx, rounded up to 64] scales as side words
+  uint16_t *v_scale;                       // the same
+};
+
+// A thread's own.
+struct fast_scratch {
+  int64_t acc[FAST_BATCH][HEAD_DIM];
+  struct operand q[FAST_BATCH], p[MAX_CTX / HEAD_DIM];
+  int32_t score[MAX_CTX], probability[MAX_CTX];
+  struct saturation sat;
+} __attribute__((aligned(64)));
+
+struct fast_engine {
+  const struct image *image;
+  const struct fast_kernels *kernels;
+  struct fast_pool *pool;
+  uint32_t n_threads;
+  struct fast_weights weights;
+  struct fast_cache *cache;                // [L][NH]
+  void *cache_memory;
+  size_t cache_bytes;
+  struct fast_scratch *scratch;            // [threads]
+
+  // of the positions of a batch
+  struct residual *residual;               // [FAST_BATCH]
+  int32_t *row;                            // [FAST_BATCH][C]: what is added to the residual next
+  struct operand *x;                       // [FAST_BATCH][NH]: normalised
+  struct operand *attention;               // [FAST_BATCH][NH]
+  struct operand *hidden;                  // [FAST_BATCH][4 NH]: GELU's
+  int32_t *logits;                         // [FAST_BATCH][V]
+  uint32_t newest_logits;                  // of them, the newest position's
+
+  // of sampling
+  int32_t *strip_max, *candidate;          // [V / 64], [V]
+  uint32_t *candidate_id;                  // [V]
+};
+
+// A batch on its way through the layers: fast_pool's context.
+struct fast_batch {
+  struct fast_engine *engine;
+  const uint32_t *ids;
+  uint32_t n, position;                    // n <= FAST_BATCH
+  uint32_t layer;
+  uint32_t first_head, n_heads;            // positions, counted within the batch, whose head runs
+  const uint32_t *norm;                    // parameters of the LayerNorm that follows; NULL: none
+  bool embed;                              // residual_add's rows: embeddings
+};
+
+static inline int fast_largest_exponent(const struct operand *x, uint32_t n_blocks) {
+  int e = 0;
+  for (uint32_t k = 0; k < n_blocks; k++) e = x[k].e > e ? x[k].e : e;
+  return e;
+}
+
+// Strip `strip` of a matrix times n tokens x[n][n_blocks]: the sums are in the thread's acc; and of them, one token's rows.
+void fast_strip(struct fast_batch *b, struct fast_scratch *s, const struct fast_matrix *m, uint32_t strip, const struct operand *x,
+                uint32_t n);
+void fast_strip_rows(int32_t *row, struct fast_batch *b, struct fast_scratch *s, const struct fast_matrix *m, uint32_t strip,
+                     const struct operand *x, uint32_t token);
+
+// Items of fast_pool_run, ctx a struct fast_batch.
+void fast_attention_head(void *ctx, uint32_t head, uint32_t thread);
+
+#endif
