@@ -100,9 +100,9 @@ $(patsubst %,$(B)/verilated/%.o,$(RUNTIME) verilated_fst_c): $(B)/verilated/%.o:
 verilated_so = $(call do,VERILATE) CXX='$(CXX)' CXXFLAGS='$(CXXFLAGS)' VERILATOR='$(VERILATOR)' LIBS='$(3)' \
   sim/verilate.sh $@ '$(2)' '$(filter %.o,$^)' --top-module $(1)
 CHECKED  := -O3 --assert --x-assign unique --x-initial unique
-FAST     := -O3 --unroll-count 4 --noassert --x-assign fast --x-initial fast
+FAST     := -O3 --unroll-count 4 --noassert --x-assign fast --x-initial fast -GClockGating=1
 TRACED   := --trace-fst --trace-structs
-SO_NEEDS := $(RTL_PKG) sim/verilated_block.cpp sim/verilated_block.h sim/verilate.sh $(RUNTIME:%=$(B)/verilated/%.o)
+SO_NEEDS := $(RTL_PKG) sim/verilated_block.cpp sim/verilated_block.h sim/verilated_signs.h sim/verilate.sh $(RUNTIME:%=$(B)/verilated/%.o)
 FST      := $(B)/verilated/verilated_fst_c.o
 
 # $(1): <module>_s<Segments>

@@ -45,6 +45,7 @@ module attention_core
 
   output scale_t [1:0]              pv_scale_o,
   output logic                      scores_free_o,
+  output logic                      busy_o,      // a head's softmax is under way
   output logic [6:0]                sat_o
 );
 
@@ -72,7 +73,7 @@ module attention_core
     .in_scores_i(rows_i), .in_scales_i(aux_i), .scores_free_o,
     .blk_valid_o(p_blk_valid_o), .blk_ready_i(p_blk_ready_i), .blk_bank_o(p_bank),
     .blk_tile_o(p_tile), .blk_rows_o(p_blk_rows_o),
-    .inv_z_valid_o(inv_z_valid), .inv_z_bank_o(inv_z_bank), .inv_z_o(inv_z), .sat_o
+    .inv_z_valid_o(inv_z_valid), .inv_z_bank_o(inv_z_bank), .inv_z_o(inv_z), .busy_o, .sat_o
   );
 
   assign p_blk_slot_o = 8'(SlotP) + (p_bank ? 8'(MaxTiles) : 8'd0) + 8'(p_tile);

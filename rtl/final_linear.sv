@@ -41,7 +41,9 @@ module final_linear
   output logic [Segments-1:0][31:0] lg_rows_o,
   output logic                      lg_last_o,
   output logic                      out_valid_o,
-  input  logic                      out_ready_i
+  input  logic                      out_ready_i,
+
+  output logic                      busy_o         // groups are waiting
 );
 
   localparam int unsigned Depth     = 32;
@@ -66,7 +68,7 @@ module final_linear
       wr_ptr_q <= '0;
       rd_ptr_q <= '0;
       count_q  <= '0;
-      room_q   <= 1'b0;
+      room_q   <= 1'b1;
     end else begin
       if (push) wr_ptr_q <= wr_ptr_q + 1'b1;
       if (pop)  rd_ptr_q <= rd_ptr_q + 1'b1;
@@ -119,6 +121,7 @@ module final_linear
     end
   end
 
+  assign busy_o       = count_q != '0 || valid_q;
   assign lg_base_id_o = base_id_q;
   assign lg_mask_o    = mask_q;
   assign lg_rows_o    = rows_q;

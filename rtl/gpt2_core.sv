@@ -22,7 +22,8 @@ module gpt2_core
   parameter int unsigned MaxHeads  = 25,
   parameter int unsigned MaxCtx    = 1024,
   parameter int unsigned NormWidth = 64,
-  parameter int unsigned ExpWidth  = Segments
+  parameter int unsigned ExpWidth  = Segments,
+  parameter bit          ClockGating = 1'b0
 ) (
   input  logic                      clk_i,
   input  logic                      rst_ni,
@@ -74,8 +75,14 @@ module gpt2_core
   job_t                job;
   logic [AddrBits-1:0] side_addr, addr, beats;
 
+  logic clk_sequencer, sequencer_busy;
+
+  clock_gate #(.Gating(ClockGating), .Linger(1)) u_gate_sequencer (
+    .clk_i, .rst_ni, .wake_i(step_valid_i), .hold_i(sequencer_busy), .clk_o(clk_sequencer)
+  );
+
   sequencer #(.Segments(Segments), .MaxHeads(MaxHeads), .MaxCtx(MaxCtx)) u_sequencer (
-    .clk_i, .rst_ni, .cfg_i,
+    .clk_i(clk_sequencer), .rst_ni, .cfg_i, .busy_o(sequencer_busy),
     .step_valid_i, .step_ready_o, .step_i, .kv_idle_i(kv_idle),
     .job_valid_o(job_valid), .job_ready_i(job_ready), .job_o(job), .split_o(split),
     .side_addr_o(side_addr), .addr_o(addr), .beats_o(beats)
@@ -111,15 +118,22 @@ module gpt2_core
   logic [Segments-1:0][31:0] pos_rows, token_rows;
   logic [6:0]                sat_pos;
 
+  logic clk_embedding;
+
+  clock_gate #(.Gating(ClockGating), .Linger(8 + HeadDim / Segments)) u_gate_embedding (
+    .clk_i, .rst_ni, .wake_i(beat_valid && (is_pos || is_token)),
+    .hold_i(pos_valid || token_valid), .clk_o(clk_embedding)
+  );
+
   pos_embedding #(.Segments(Segments)) u_pos_embedding (
-    .clk_i, .rst_ni,
+    .clk_i(clk_embedding), .rst_ni,
     .in_valid_i(beat_valid && is_pos), .in_ready_o(pos_ready), .in_label_i(label), .in_data_i(data),
     .out_valid_o(pos_valid), .out_ready_i(emb_ready), .out_tag_o(pos_tag), .out_rows_o(pos_rows),
     .sat_o(sat_pos)
   );
 
   token_embedding #(.Segments(Segments)) u_token_embedding (
-    .clk_i, .rst_ni,
+    .clk_i(clk_embedding), .rst_ni,
     .in_valid_i(beat_valid && is_token), .in_ready_o(token_ready), .in_label_i(label),
     .in_data_i(data),
     .out_valid_o(token_valid), .out_ready_i(emb_ready && !pos_valid), .out_tag_o(token_tag),
@@ -169,8 +183,14 @@ module gpt2_core
   logic [Segments-1:0][15:0] aux;
   logic [7:0]                sat_rows;
 
+  logic clk_rescale;
+
+  clock_gate #(.Gating(ClockGating), .Linger(8)) u_gate_rescale (
+    .clk_i, .rst_ni, .wake_i(acc_valid), .hold_i(1'b0), .clk_o(clk_rescale)
+  );
+
   rescale #(.Segments(Segments)) u_rescale (
-    .clk_i, .rst_ni,
+    .clk_i(clk_rescale), .rst_ni,
     .in_valid_i(acc_valid), .in_tag_i(acc_tag), .in_acc_i(acc), .in_e_max_i(acc_e_max),
     .in_norm_i(acc_norm), .in_side_i(acc_side), .in_pv_scale_i(pv_scale[acc_tag.head[0]]),
     .rows_valid_o(rows_valid), .rows_tag_o(rows_tag), .rows_o(rows), .aux_o(aux), .sat_o(sat_rows)
@@ -184,7 +204,7 @@ module gpt2_core
 
   transformer_block #(
     .Segments(Segments), .MaxHeads(MaxHeads), .MaxCtx(MaxCtx),
-    .NormWidth(NormWidth), .ExpWidth(ExpWidth)
+    .NormWidth(NormWidth), .ExpWidth(ExpWidth), .ClockGating(ClockGating)
   ) u_transformer_block (
     .clk_i, .rst_ni, .cfg_i,
     .rows_valid_i(rows_valid), .rows_tag_i(rows_tag), .rows_i(rows), .aux_i(aux),
@@ -209,8 +229,15 @@ module gpt2_core
   logic [Segments-1:0]       smp_mask;
   logic [Segments-1:0][31:0] smp_rows;
 
+  logic clk_head, logits_busy, sampling_busy;
+
+  clock_gate #(.Gating(ClockGating), .Linger(16)) u_gate_head (
+    .clk_i, .rst_ni, .wake_i(start_i || (rows_valid && rows_tag.op == OpHead)),
+    .hold_i(logits_busy || sampling_busy), .clk_o(clk_head)
+  );
+
   final_linear #(.Segments(Segments)) u_final_linear (
-    .clk_i, .rst_ni, .cfg_i, .stream_logits_i,
+    .clk_i(clk_head), .rst_ni, .cfg_i, .busy_o(logits_busy), .stream_logits_i,
     .rows_valid_i(rows_valid), .rows_tag_i(rows_tag), .rows_i(rows), .room_o(head_room),
     .lg_valid_o(smp_valid), .lg_ready_i(smp_ready), .lg_base_id_o(smp_base_id),
     .lg_mask_o(smp_mask),
@@ -224,7 +251,7 @@ module gpt2_core
   assign lg_last_o    = smp_last;
 
   sampling #(.Segments(Segments)) u_sampling (
-    .clk_i, .rst_ni, .start_i, .sampling_i,
+    .clk_i(clk_head), .rst_ni, .busy_o(sampling_busy), .start_i, .sampling_i,
     .lg_valid_i(smp_valid), .lg_ready_o(smp_ready), .lg_base_id_i(smp_base_id),
     .lg_mask_i(smp_mask),
     .lg_rows_i(smp_rows), .lg_last_i(smp_last),

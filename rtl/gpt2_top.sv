@@ -25,6 +25,7 @@ module gpt2_top
   parameter int unsigned MaxCtx    = 1024,
   parameter int unsigned NormWidth = 64,  // elements LayerNorm normalises a cycle
   parameter int unsigned ExpWidth  = Lanes / 64,             // exponentials a cycle
+  parameter bit          ClockGating = 1'b0,  // units at rest get no clock (clock_gate.sv)
   localparam int unsigned Segments = Lanes / 64
 ) (
   input  logic                      clk_i,
@@ -104,7 +105,7 @@ module gpt2_top
 
   gpt2_core #(
     .Segments(Segments), .MaxHeads(MaxHeads), .MaxCtx(MaxCtx),
-    .NormWidth(NormWidth), .ExpWidth(ExpWidth)
+    .NormWidth(NormWidth), .ExpWidth(ExpWidth), .ClockGating(ClockGating)
   ) u_core (
     .clk_i, .rst_ni, .cfg_i, .sampling_i, .start_i, .stream_logits_i(all_heads_i),
     .step_valid_i(step_valid), .step_ready_o(step_ready), .step_i(step), .step_done_o(step_done),

@@ -42,7 +42,9 @@ module sampling
 
   output logic                      choice_valid_o,
   input  logic                      choice_ready_i,
-  output logic [16:0]               choice_id_o
+  output logic [16:0]               choice_id_o,
+
+  output logic                      busy_o         // a group is in work, or a choice
 );
 
   localparam int unsigned IndexBits = $clog2(MaxTopK);
@@ -350,6 +352,7 @@ module sampling
     if (state_q == StScan && hit) choice_id_q <= scan_id_q;
   end
 
+  assign busy_o         = group_valid_q || state_q != StCollect;
   assign choice_valid_o = state_q == StChoice;
   assign choice_id_o    = choice_id_q;
 

@@ -35,6 +35,7 @@ module sequencer
   input  step_t               step_i,
   input  logic                kv_idle_i,
 
+  output logic                busy_o,      // not: idle, or no room for another job
   output logic                job_valid_o,
   input  logic                job_ready_i,
   output job_t                job_o,
@@ -357,6 +358,8 @@ module sequencer
     end
   end
 
+  assign busy_o      = (valid1_q && valid2_q && valid3_q) ? job_ready_i
+                     : state_q != StIdle || valid1_q || valid2_q || valid3_q;
   assign job_valid_o = valid3_q;
   assign job_o       = job3_q;
   assign split_o     = split3_q;

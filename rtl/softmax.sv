@@ -47,6 +47,7 @@ module softmax
   output logic                      inv_z_bank_o,
   output scale_t                    inv_z_o,
 
+  output logic                      busy_o,        // from the first step to the last block
   output logic [6:0]                sat_o
 );
 
@@ -139,6 +140,7 @@ module softmax
   logic                start, issue, pop, finished;
 
   assign start = (max_valid || waiting_q) && !busy_q;
+  assign busy_o = busy_q || waiting_q;
   assign issue = start || (reading_q && !under_way_q[QueueLog]);
   assign step  = start ? '0 : step_q;
 

@@ -21,7 +21,8 @@ module transformer_block
   parameter int unsigned MaxHeads  = 25,
   parameter int unsigned MaxCtx    = 1024,
   parameter int unsigned NormWidth = 64,
-  parameter int unsigned ExpWidth  = Segments
+  parameter int unsigned ExpWidth  = Segments,
+  parameter bit          ClockGating = 1'b0
 ) (
   input  logic                      clk_i,
   input  logic                      rst_ni,
@@ -91,8 +92,17 @@ module transformer_block
   logic [63:0][31:0]      norm_rd_rows;
   logic [6:0]             sat_residual;
 
-  residual_add #(.Segments(Segments), .MaxHeads(MaxHeads)) u_residual_add (
+  logic clk_residual;
+
+  clock_gate #(.Gating(ClockGating), .Linger(8)) u_gate_residual (
     .clk_i, .rst_ni,
+    .wake_i(emb_valid_i || norm_rd_en ||
+            (rows_valid_i && (rows_tag_i.op == OpProj || rows_tag_i.op == OpMlp2))),
+    .hold_i(1'b0), .clk_o(clk_residual)
+  );
+
+  residual_add #(.Segments(Segments), .MaxHeads(MaxHeads)) u_residual_add (
+    .clk_i(clk_residual), .rst_ni,
     .rows_valid_i, .rows_tag_i, .rows_i,
     .emb_valid_i, .emb_ready_o, .emb_tag_i, .emb_rows_i,
     .sums_valid_o(sums_valid), .sums_tag_o(sums_tag), .sum_o(sum), .sum_sq_o(sum_sq),
@@ -118,8 +128,14 @@ module transformer_block
     .head_ready_o(head_ready), .heads_o, .heads_skipped_o
   );
 
+  logic clk_norm;
+
+  clock_gate #(.Gating(ClockGating), .Linger(8)) u_gate_norm (
+    .clk_i, .rst_ni, .wake_i(par_valid_i || norm_start), .hold_i(norm_busy), .clk_o(clk_norm)
+  );
+
   layernorm #(.Segments(Segments), .MaxHeads(MaxHeads), .NormWidth(NormWidth)) u_layernorm (
-    .clk_i, .rst_ni, .cfg_i,
+    .clk_i(clk_norm), .rst_ni, .cfg_i,
     .par_valid_i, .par_ready_o, .par_label_i, .par_data_i,
     .start_i(norm_start), .sum_i(sum), .sum_sq_i(sum_sq), .busy_o(norm_busy),
     .rd_en_o(norm_rd_en), .rd_block_o(norm_rd_block), .rd_rows_i(norm_rd_rows),
@@ -137,8 +153,19 @@ module transformer_block
   scale_t                  kv_scale;
   logic [6:0]              sat_prob;
 
+  logic clk_qkv, clk_kv, kv_busy;
+
+  // The last vector's quantising takes 64 / Segments cycles and a pipeline of less than 24.
+  clock_gate #(.Gating(ClockGating), .Linger(24 + HeadDim / Segments)) u_gate_qkv (
+    .clk_i, .rst_ni, .wake_i(rows_valid_i && rows_tag_i.op == OpQkv), .hold_i(blk_valid[BlkQ]),
+    .clk_o(clk_qkv)
+  );
+  clock_gate #(.Gating(ClockGating), .Linger(4)) u_gate_kv (
+    .clk_i, .rst_ni, .wake_i(kv_valid), .hold_i(kv_busy), .clk_o(clk_kv)
+  );
+
   qkv_linear #(.Segments(Segments), .MaxHeads(MaxHeads)) u_qkv_linear (
-    .clk_i, .rst_ni,
+    .clk_i(clk_qkv), .rst_ni,
     .rows_valid_i, .rows_tag_i, .rows_i,
     .blk_valid_o(blk_valid[BlkQ]), .blk_ready_i(blk_ready[BlkQ]), .blk_slot_o(blk_slot[BlkQ]),
     .blk_rows_o(q_rows),
@@ -146,8 +173,10 @@ module transformer_block
     .kv_position_o(kv_position), .kv_q_o(kv_q), .kv_scale_o(kv_scale)
   );
 
+  assign kv_busy = entry_busy_o != '0 || !kv_idle_o;
+
   kv_cache #(.Segments(Segments), .MaxHeads(MaxHeads)) u_kv_cache (
-    .clk_i, .rst_ni, .cfg_i,
+    .clk_i(clk_kv), .rst_ni, .cfg_i,
     .kv_valid_i(kv_valid), .kv_is_v_i(kv_is_v), .kv_head_i(kv_head), .kv_layer_i(kv_layer),
     .kv_position_i(kv_position), .kv_q_i(kv_q), .kv_scale_i(kv_scale),
     .entry_busy_o, .entry_ready_o, .release_i,
@@ -156,10 +185,18 @@ module transformer_block
     .v_scale_o(merge_v_scale_o)
   );
 
+  logic clk_attention, attention_busy;
+
+  clock_gate #(.Gating(ClockGating), .Linger(32)) u_gate_attention (
+    .clk_i, .rst_ni,
+    .wake_i(rows_valid_i && (rows_tag_i.op == OpScores || rows_tag_i.op == OpPv)),
+    .hold_i(attention_busy || blk_valid[BlkO]), .clk_o(clk_attention)
+  );
+
   attention_core #(
     .Segments(Segments), .MaxHeads(MaxHeads), .MaxCtx(MaxCtx), .ExpWidth(ExpWidth)
   ) u_attention_core (
-    .clk_i, .rst_ni,
+    .clk_i(clk_attention), .rst_ni, .busy_o(attention_busy),
     .rows_valid_i, .rows_tag_i, .rows_i, .aux_i,
     .p_blk_valid_o(blk_valid[BlkP]), .p_blk_ready_i(blk_ready[BlkP]), .p_blk_slot_o(blk_slot[BlkP]),
     .p_blk_rows_o(p_rows),
@@ -170,8 +207,15 @@ module transformer_block
 
   // ------------------------------------------------------------------------------------------- MLP
 
+  logic clk_mlp;
+
+  clock_gate #(.Gating(ClockGating), .Linger(8)) u_gate_mlp (
+    .clk_i, .rst_ni, .wake_i(rows_valid_i && rows_tag_i.op == OpMlp1), .hold_i(blk_valid[BlkG]),
+    .clk_o(clk_mlp)
+  );
+
   mlp_ffn #(.Segments(Segments), .MaxHeads(MaxHeads)) u_mlp_ffn (
-    .clk_i, .rst_ni,
+    .clk_i(clk_mlp), .rst_ni,
     .rows_valid_i, .rows_tag_i, .rows_i,
     .blk_valid_o(blk_valid[BlkG]), .blk_ready_i(blk_ready[BlkG]), .blk_slot_o(blk_slot[BlkG]),
     .blk_rows_o(g_rows)
@@ -183,15 +227,21 @@ module transformer_block
   logic [7:0]        quant_slot;
   logic [63:0][31:0] quant_rows;
 
+  logic clk_quant;
+
+  clock_gate #(.Gating(ClockGating), .Linger(8)) u_gate_quant (
+    .clk_i, .rst_ni, .wake_i(blk_valid != '0), .hold_i(1'b0), .clk_o(clk_quant)
+  );
+
   block_arbiter u_block_arbiter (
-    .clk_i, .rst_ni,
+    .clk_i(clk_quant), .rst_ni,
     .in_valid_i(blk_valid), .in_ready_o(blk_ready), .in_slot_i(blk_slot),
     .o_rows_i(o_rows), .q_rows_i(q_rows), .g_rows_i(g_rows), .x_rows_i(x_rows), .p_rows_i(p_rows),
     .out_valid_o(quant_valid), .out_slot_o(quant_slot), .out_rows_o(quant_rows)
   );
 
   block_quant u_block_quant (
-    .clk_i, .rst_ni,
+    .clk_i(clk_quant), .rst_ni,
     .in_valid_i(quant_valid), .in_slot_i(quant_slot), .in_rows_i(quant_rows),
     .out_valid_o(op_valid_o), .out_slot_o(op_slot_o), .out_operand_o(op_operand_o)
   );

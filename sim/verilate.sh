@@ -15,7 +15,7 @@ $VERILATOR --cc -Wno-lint --prefix Vblock --MMD -Irtl -Itest -Mdir "$work" "$@"
 # ports.inc: PORT(name, most significant bit, IN | OUT)
 sed -nE 's/^ *VL_(IN|OUT)[0-9W]*\(&([A-Za-z0-9_]+),([0-9]+),.*/PORT(\2, \3, \1)/p' "$work/Vblock.h" > "$work/ports.inc"
 # All in one compilation. Verilator 5.006 forgets to declare __Vilp where it samples a wide signal for $stable.
-(echo "static unsigned __Vilp;"; cd "$work"; printf '#include "%s"\n' Vblock*.cpp) > "$work/all.cpp"
+(echo '#include "verilated_signs.h"'; echo "static unsigned __Vilp;"; cd "$work"; printf '#include "%s"\n' Vblock*.cpp) > "$work/all.cpp"
 root=$($VERILATOR --getenv VERILATOR_ROOT)
 $CXX $CXXFLAGS $cxx_options -isystem "$root/include" -isystem "$root/include/vltstd" -Isim -I"$work" -shared -o "$work/out.so" \
   sim/verilated_block.cpp "$work/all.cpp" $objects -pthread -latomic $LIBS

@@ -28,6 +28,7 @@ module softmax_quarter
   output logic                      inv_z_bank_o,
   output scale_t                    inv_z_o,
 
+  output logic                      busy_o,
   output logic [6:0]                sat_o
 );
 

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// clock_gate - stops a unit's clock while the unit is at rest
+//
+// A unit is at rest when nothing comes in, nothing waits in it, and what it held has had time to
+// drain: then none of its registers would change, and its clock need not run. So gating changes no
+// value and no cycle. It saves power on silicon, and simulation time, which is spent on clock edges.
+//
+// In      wake   something comes in this cycle
+//         hold   something waits inside
+// Out     clk    clk_i, without the pulses of cycles in which the unit is at rest
+// Timing  runs in the cycle of wake_i or hold_i, and for Linger cycles behind the last
+// Assumes Linger cycles drain the unit's pipelines; wake_i and hold_i settle while clk_i is low or
+//         high, as any register's input
+//
+// Gating 0: clk_o is clk_i, for FPGAs, whose clock nets are not for logic. Gating 1: a latch and a
+// gate; who has a cell for that puts it here.
+module clock_gate #(
+  parameter bit          Gating = 1'b0,
+  parameter int unsigned Linger = 32
+) (
+  input  logic clk_i,
+  input  logic rst_ni,
+  input  logic wake_i,
+  input  logic hold_i,
+  output logic clk_o
+);
+
+  if (Gating) begin : gen_gate
+    localparam int unsigned CountBits = $clog2(Linger + 1);
+
+    logic                 run, run_q;
+    logic [CountBits-1:0] left_q;                  // cycles that are still to run
+
+    assign run = !rst_ni || wake_i || hold_i || left_q != '0;
+
+    always_ff @(posedge clk_o) begin
+      if (!rst_ni)                 left_q <= '0;
+      else if (wake_i || hold_i)   left_q <= CountBits'(Linger);
+      else                         left_q <= left_q - 1'b1;
+    end
+
+    always_latch begin
+      if (!clk_i) run_q = run;
+    end
+
+    assign clk_o = clk_i && run_q;
+  end else begin : gen_wire
+    logic unused_inputs;
+    assign unused_inputs = ^{rst_ni, wake_i, hold_i};
+    assign clk_o = clk_i;
+  end
+
+endmodule
