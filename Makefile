@@ -37,10 +37,10 @@ $(B)/make_tables: tools/make_tables.c
 	$(call do,CC) $(CC) -std=c11 -O2 -D_GNU_SOURCE $< -o $@ -lm
 $(B)/gen/tables.h: $(B)/make_tables
 	@mkdir -p $(@D)
-	$(call do,TABLE) $< c > $@
+	$(call do,TABLE) $< c > $@.new && mv $@.new $@
 $(B)/gen/gpt2_tables_pkg.sv: $(B)/make_tables
 	@mkdir -p $(@D)
-	$(call do,TABLE) $< sv > $@
+	$(call do,TABLE) $< sv > $@.new && mv $@.new $@
 
 # fast/ chooses its vector code at run time: only the file of an instruction set is compiled for it.
 VECTOR_x86_64_avx2       := -mavx2 -mtune=haswell
@@ -116,12 +116,21 @@ $(B)/block/%.so: $(SO_NEEDS)
 	$(call verilated_so,$(call block_top,$*) $(CHECKED),-O1)
 
 # build/sim/gpt2_top_<lanes>.so: the simulator (sim/sim.h): fast; _check with assertions; _trace with waveforms.
+# They carry the hash of their sources, by which the program knows them (sim/library.h).
 sim_top = gpt2_top -GLanes=$(1) $(RTL_PKG) rtl/gpt2_top.sv
-$(B)/sim/gpt2_top_%_trace.so: $(SO_NEEDS) $(FST)
+SIM_NEEDS := $(SO_NEEDS) $(B)/sim/source.o
+$(B)/sim/source.c: sim/source_hash.sh FORCE
+	@mkdir -p $(@D)
+	@printf '// SPDX-License-Identifier: Apache-2.0\nconst char verilated_source[] = "%s";\n' "$$(sim/source_hash.sh)" > $@.new
+	@if cmp -s $@ $@.new; then rm $@.new; else mv $@.new $@; fi
+$(B)/sim/source.o: $(B)/sim/source.c
+	$(call do,CC) $(CC) -std=c11 -fPIC -c $< -o $@
+FORCE: ;
+$(B)/sim/gpt2_top_%_trace.so: $(SIM_NEEDS) $(FST)
 	$(call verilated_so,$(call sim_top,$*) $(FAST) $(TRACED),-O1 -DVM_TRACE=1,-lz)
-$(B)/sim/gpt2_top_%_check.so: $(SO_NEEDS)
+$(B)/sim/gpt2_top_%_check.so: $(SIM_NEEDS)
 	$(call verilated_so,$(call sim_top,$*) $(CHECKED),-O2)
-$(B)/sim/gpt2_top_%.so: $(SO_NEEDS)
+$(B)/sim/gpt2_top_%.so: $(SIM_NEEDS)
 	$(call verilated_so,$(call sim_top,$*) $(FAST),-O3)
 
 # A test whose name is a module's is that block's test: it links with the golden models only and needs the block.
@@ -131,6 +140,7 @@ TEST_LIBS_test_gpt2_top := $(SIMS) $(SIMS:.so=_check.so)
 TEST_LIBS_test_gpt2_onchip := $(B)/block/gpt2_onchip_s0.so
 TEST_LIBS_test_cli      := $(B)/gpt2rtl $(B)/sim/gpt2_top_256.so $(B)/sim/gpt2_top_64.so
 TEST_LIBS_test_evaluate := $(B)/gpt2rtl
+TEST_LIBS_test_library  := $(B)/gpt2rtl $(B)/sim/gpt2_top_64.so
 TEST_LIBS_test_layernorm := $(B)/block/layernorm_quarter_s4.so
 TEST_LIBS_test_softmax  := $(B)/block/softmax_quarter_s4.so $(B)/block/softmax_quarter_s16.so
 

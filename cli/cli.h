@@ -51,7 +51,7 @@ int option_u64(const char *command, const char *name, const char *text, uint64_t
 int option_double(const char *command, const char *name, const char *text, double low, double high, double *value);
 // "1,2,3": *ids is to be freed.
 int option_ids(const char *command, const char *name, const char *text, uint32_t **ids, size_t *count);
-// 64, 256 or 1024.
+// 64 times a power of two, to 4096.
 int option_lanes(const char *command, const char *text, uint32_t *lanes);
 
 // --------------------------------------------------------------------------------------------------------------- files

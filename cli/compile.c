@@ -27,17 +27,17 @@ static const char compile_help[] =
 int compile_main(int argc, char **argv) {
   const char *dir = NULL, *lanes_text = NULL, *path = NULL;
   const struct option_spec specs[] = {{"--model", &dir, NULL}, {"--lanes", &lanes_text, NULL}, {"--output", &path, NULL}};
-  uint64_t lanes = 256, source;
+  uint32_t lanes = 256;
+  uint64_t source;
   struct gpt2_weights weights;
   struct err err;
   int status = options_parse("compile", compile_help, specs, 3, argc, argv, NULL);
   if (status >= 0) return status;
   if (!dir) return cli_usage("compile", "--model is missing");
   if (!path) return cli_usage("compile", "--output is missing");
-  if (lanes_text && (status = option_u64("compile", "--lanes", lanes_text, 64, 4096, &lanes))) return status;
-  if (lanes & (lanes - 1)) return cli_usage("compile", "--lanes '%s': 64, 128, 256, ... 4096 is expected", lanes_text);
+  if (lanes_text && (status = option_lanes("compile", lanes_text, &lanes))) return status;
   if (image_source(&source, dir, &err) || weights_load(&weights, dir, &err)) return cli_fail(&err);
-  status = image_build(path, &weights, (uint32_t)lanes, source, &err) ? cli_fail(&err) : EXIT_DONE;
+  status = image_build(path, &weights, lanes, source, &err) ? cli_fail(&err) : EXIT_DONE;
   weights_free(&weights);
   return status;
 }

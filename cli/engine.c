@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 const char *const engine_names[3] = {"rtl", "golden", "float"};
 
@@ -15,6 +16,19 @@ int option_engine(const char *command, const char *text, enum engine_kind *kind)
     }
   }
   return cli_usage(command, "--engine '%s': rtl, golden or float is expected", text);
+}
+
+// On a terminal, the seconds while a simulator is being made; elsewhere one line.
+static void show_making(uint32_t lanes, enum sim_build build, double seconds) {
+  static const char *const kind[] = {"", " with assertions", " with waveforms"};
+  static bool said;
+  if (isatty(STDERR_FILENO)) {
+    if (seconds < 0) fputs("\r\033[K", stderr);
+    else fprintf(stderr, "\rgpt2rtl: making the simulator for %u lanes%s (once; a minute or more): %.0f s ", lanes, kind[build], seconds);
+  } else if (!said) {
+    fprintf(stderr, "gpt2rtl: making the simulator for %u lanes%s (once; a minute or more)\n", lanes, kind[build]);
+  }
+  said = seconds >= 0;
 }
 
 int engine_open(struct engine *e, enum engine_kind kind, const char *dir, uint32_t lanes,
@@ -31,6 +45,7 @@ int engine_open(struct engine *e, enum engine_kind kind, const char *dir, uint32
   e->n_ctx = e->image.header.n_ctx;
   e->n_vocab = e->image.header.vocab_size;
   if (kind == ENGINE_GOLDEN) return gpt2_core_create(&e->core, &e->image, err);
+  library_progress = show_making;
   return sim_open(&e->sim, &e->image, memory, trace ? SIM_TRACE : SIM_FAST, trace, err);
 }
 

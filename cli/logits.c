@@ -15,7 +15,7 @@ static const char help[] =
   "  --ids 1,2,3         token ids, 1 to the model's context\n"
   "  --output FILE       float32, little-endian: one row of the vocabulary per position\n"
   "  --engine E          rtl (the default), golden or float\n"
-  "  --lanes L           64, 256 or 1024; default 256\n"
+  "  --lanes L           64, 128, 256, ... 4096; default 256\n"
   "  --memory SETTINGS   default latency=150,beats=1.0,stall=0.0 (gpt2rtl generate --help)\n"
   "\n"
   "example: gpt2rtl logits --model models/demo --ids 12,7,300 --engine golden --output logits.f32\n";

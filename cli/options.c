@@ -105,8 +105,8 @@ int option_ids(const char *command, const char *name, const char *text, uint32_t
 int option_lanes(const char *command, const char *text, uint32_t *lanes) {
   uint64_t value = 0;
   const char *end = parse_u64(text, &value);
-  if (!end || *end || (value != 64 && value != 256 && value != 1024))
-    return cli_usage(command, "--lanes '%s': 64, 256 or 1024 is expected", text);
+  if (!end || *end || value < 64 || value > 4096 || (value & (value - 1)))
+    return cli_usage(command, "--lanes '%s': 64, 128, 256, 512, 1024, 2048 or 4096 is expected", text);
   *lanes = (uint32_t)value;
   return 0;
 }

@@ -1,13 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim.h"
 
-#include <dlfcn.h>
-#include <libgen.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "gpt2_pkg.h"
 #include "verilated_block.h"
@@ -37,7 +33,7 @@ struct sim {
   const struct image *image;
   const struct image_header *header;
   uint32_t lanes, segments;
-  void *library;
+  struct library library;
   const struct verilated_block *code;
   void *instance;
   struct ports p;
@@ -50,35 +46,6 @@ struct sim {
 };
 
 // -------------------------------------------------------------------------------------------------------------- open
-
-static const char *const build_suffix[] = {"", "_check", "_trace"};
-
-// Finds the folder "build" that the running program is in: it holds sim/, and the Makefile is beside it.
-static int build_folder(char path[static PATH_MAX], struct err *err) {
-  char name[PATH_MAX];
-  const ssize_t n = readlink("/proc/self/exe", path, PATH_MAX - 1);
-  if (n < 0) return err_set(err, "/proc/self/exe cannot be read: where the simulator stands is unknown");
-  path[n] = 0;
-  for (char *slash; (slash = strrchr(path, '/')) && slash != path;) {
-    *slash = 0;
-    if (snprintf(name, sizeof name, "%s/../rtl/gpt2_top.sv", path) < PATH_MAX && !access(name, R_OK)) return 0;
-  }
-  return err_set(err, "the project's folder is not above the running program: run build/gpt2rtl where make put it");
-}
-
-static int library_path(char path[static PATH_MAX], uint32_t lanes, enum sim_build build, struct err *err) {
-  char folder[PATH_MAX], command[3 * PATH_MAX];
-  if (build_folder(folder, err)) return -1;
-  if (snprintf(path, PATH_MAX, "%s/sim/gpt2_top_%u%s.so", folder, lanes, build_suffix[build]) >= PATH_MAX)
-    return err_set(err, "%s: path too long", folder);
-  if (!access(path, R_OK)) return 0;
-  fprintf(stderr, "gpt2rtl: building the simulator for %u lanes%s (once; a minute or two)\n", lanes,
-          build == SIM_TRACE ? " with waveforms" : build == SIM_CHECK ? " with assertions" : "");
-  snprintf(command, sizeof command, "unset MAKEFLAGS MAKELEVEL; make -s -C '%s/..' 'build/sim/gpt2_top_%u%s.so' >&2",
-           folder, lanes, build_suffix[build]);
-  if (system(command)) return err_set(err, "%s could not be built; see above, or run: %s", path, command);
-  return 0;
-}
 
 static int find_ports(struct sim *s, struct err *err) {
   const struct verilated_port *ports;
@@ -135,12 +102,8 @@ static void connect_memory(struct sim *s) {
 }
 
 static int open_library(struct sim *s, enum sim_build build, const char *trace, struct err *err) {
-  char path[PATH_MAX];
-  if (library_path(path, s->lanes, build, err)) return -1;
-  s->library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-  if (!s->library) return err_set(err, "%s", dlerror());
-  s->code = dlsym(s->library, "verilated_block");
-  if (!s->code) return err_set(err, "%s is not a simulator: run make", path);
+  if (library_open(&s->library, s->lanes, build, err)) return -1;
+  s->code = s->library.code;
   s->instance = s->code->create(trace);
   return find_ports(s, err);
 }
@@ -192,7 +155,7 @@ int sim_open(struct sim **out, const struct image *image, const struct sim_memor
 void sim_close(struct sim *s) {
   if (!s) return;
   if (s->instance) s->code->destroy(s->instance);
-  if (s->library) dlclose(s->library);
+  library_close(&s->library);
   memory_destroy(s->memory);
   free(s->logits);
   free(s);

@@ -2,8 +2,7 @@
 //
 // sim - the simulation controller: gpt2_top and the memory at its port, behind plain C calls
 //
-// build/sim/gpt2_top_<lanes>.so is the Verilated hardware with room for every GPT-2; it is found beside the running
-// program and built by `make` if it is missing. The memory (memory.h) holds the image and behind it the KV cache; ids and
+// The Verilated hardware (library.h) has room for every GPT-2. The memory (memory.h) holds the image and behind it the KV cache; ids and
 // logits that come out are stalled as it is.
 //
 // The result of a run does not depend on any of that, only its cycles do. Cycles are counted here, outside the hardware.
@@ -13,13 +12,8 @@
 #include "controller.h"
 #include "err.h"
 #include "image.h"
+#include "library.h"
 #include "memory.h"
-
-enum sim_build {
-  SIM_FAST,
-  SIM_CHECK,                 // the assertions of the RTL are on, registers without reset start at random: for tests
-  SIM_TRACE,                 // writes a waveform; four times as slow
-};
 
 struct sim;
 

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include <dirent.h>
+#include <sys/stat.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,8 +49,10 @@ static inline int make_folder(void **state) {
   return folder == NULL || mkdtemp(folder) == NULL ? -1 : 0;
 }
 
+// A link goes, what it leads to stays.
 static inline void remove_tree(const char *path) {
-  DIR *dir = opendir(path);
+  struct stat st;
+  DIR *dir = lstat(path, &st) == 0 && S_ISDIR(st.st_mode) ? opendir(path) : NULL;
   if (dir == NULL) {
     remove(path);
     return;

@@ -83,7 +83,7 @@ static void usage(void **state) {
     "", "nothing", "generate", "generate --model models/demo", "generate --model", "generate --modell x --prompt y",
     "generate --model @/nano --prompt x --ids 1", "generate --model @/nano --prompt x --tokens 0",
     "generate --model @/nano --prompt x --tokens 1x", "generate --model @/nano --prompt x --tokens -1",
-    "generate --model @/nano --prompt x --engine gpu", "generate --model @/nano --prompt x --lanes 128",
+    "generate --model @/nano --prompt x --engine gpu", "generate --model @/nano --prompt x --lanes 96",
     "generate --model @/nano --prompt x --temperature -1", "generate --model @/nano --prompt x --temperature nan",
     "generate --model @/nano --prompt x --top-k 65", "generate --model @/nano --prompt x --top-k 0",
     "generate --model @/nano --prompt x --seed 18446744073709551616", "generate --model @/nano --prompt x --memory speed=9",
@@ -157,7 +157,7 @@ static void engines(void **state) {
   assert_true(length >= 90);
   static const char *const settings[] = {"", "--lanes 64", "--memory latency=3,stall=0.5", "--lanes 64 --memory beats=0.5",
                                          "--memory ddr4-2400,stall=0.1 --clock 300"};
-  for (int i = 0; i < 4; i++) {
+  for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
     EXPECT(0, "%s %s", common, settings[i]);
     assert_int_equal(out_length, length);
     assert_memory_equal(out, golden, length);

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// library - finds the Verilated hardware for a number of lanes, or has it made
+//
+// `make` leaves build/sim/gpt2_top_<lanes>.so for 64, 256 and 1024 lanes, with _check or _trace behind the lanes for the other builds.
+// Each carries the hash of what it was made from (sim/source_hash.sh), and is taken only if that is the sources' present one. All
+// others are made on first use, by the same Makefile, and kept in a folder of that hash's name: build/sim/<hash> in the project's
+// own folder; $XDG_CACHE_HOME/gpt2rtl/<hash> (~/.cache/gpt2rtl) where the program is installed and its sources stand in
+// share/gpt2rtl. One process makes, others wait for it; what is half made never has the final name.
+#ifndef GPT2RTL_LIBRARY_H
+#define GPT2RTL_LIBRARY_H
+
+#include <stdint.h>
+
+#include "err.h"
+#include "verilated_block.h"
+
+enum sim_build {
+  SIM_FAST,
+  SIM_CHECK,                 // the assertions of the RTL are on, registers without reset start at random: for tests
+  SIM_TRACE,                 // writes a waveform; four times as slow
+};
+
+// Told about five times a second how long making a simulator has taken so far, in seconds, and a negative number when that is over.
+// NULL, as it is at first: nobody is.
+extern void (*library_progress)(uint32_t lanes, enum sim_build build, double seconds);
+
+struct library {
+  void *handle;
+  const struct verilated_block *code;
+};
+
+// Opens the hardware of 64, 128, ... 4096 lanes. Release with library_close, which takes a zeroed one too. Errors: the project's
+// folder is not found; the simulator cannot be made (no Verilator, no clang: the error names the log).
+int library_open(struct library *library, uint32_t lanes, enum sim_build build, struct err *err);
+void library_close(struct library *library);
+
+#endif
