@@ -16,7 +16,7 @@ static const char compile_help[] =
   "\n"
   "usage: gpt2rtl compile --model DIR --output FILE [--lanes L]\n"
   "\n"
-  "  --model DIR         the model's folder; vocab.json and merges.txt are not needed\n"
+  "  --model DIR         the model's folder; its tokenizer is not needed\n"
   "  --lanes L           bytes a beat: 64, 128, 256, ... 4096; default 256\n"
   "  --output FILE       the image (docs/memory_image.md)\n"
   "\n"
@@ -79,7 +79,7 @@ static int info_folder(const char *dir, struct err *err) {
   else printf("stop id             %u\n", (unsigned)c.eos_token_id);
   if (end == TOKENIZER_NO_TOKEN) printf("<|endoftext|>       none\n");
   else printf("<|endoftext|>       %u\n", (unsigned)end);
-  printf("checksum            %016llx (config.json and model.safetensors)\n", (unsigned long long)source);
+  printf("checksum            %016llx (config.json and the safetensors)\n", (unsigned long long)source);
   return stdout_write("", 0, err);
 }
 

@@ -20,7 +20,8 @@ static const char help[] =
   "  random-model  a model folder with random weights, for tests\n"
   "\n"
   "gpt2rtl COMMAND --help lists the options with their ranges and defaults.\n"
-  "DIR is a model folder as Hugging Face lays it out: config.json, model.safetensors, vocab.json, merges.txt.\n"
+  "DIR is a model folder as Hugging Face lays it out: config.json; model.safetensors or shards with their index;\n"
+  "vocab.json and merges.txt, or tokenizer.json (docs/models.md).\n"
   "Exit status: 0 done, 1 failed, 2 wrong usage.\n"
   "\n"
   "example: gpt2rtl generate --model models/demo --prompt 'Once upon a time' --tokens 100 --temperature 0.8\n";

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "config.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "json_util.h"
@@ -12,6 +13,16 @@ struct reader {
   const char *path;
   struct err *err;
 };
+
+// A name that comes twice means one thing to one reader and another to the next.
+static int check_unique(const struct reader *r, const char *name) {
+  size_t count = 0;
+  const cJSON *item;
+  cJSON_ArrayForEach(item, r->root) {
+    count += strcmp(item->string, name) == 0;
+  }
+  return count <= 1 ? 0 : err_set(r->err, "%s: %s comes %zu times", r->path, name, count);
+}
 
 // An absent field and a null both mean the default.
 static const cJSON *field(const struct reader *r, const char *name) {
@@ -71,19 +82,30 @@ static int require_bool(const struct reader *r, const char *name, bool required)
   return 0;
 }
 
-static int require_string(const struct reader *r, const char *name, const char *first,
-                          const char *second) {
+// One of the values up to NULL, or absent.
+static int require_string(const struct reader *r, const char *name, const char *const *values) {
   const cJSON *item = field(r, name);
   if (item == NULL) {
     return 0;
   }
   const char *value = cJSON_IsString(item) ? item->valuestring : "(not a string)";
-  if (strcmp(value, first) != 0 && strcmp(value, second) != 0) {
-    bool same = strcmp(first, second) == 0;
-    return err_set(r->err, "%s: %s is \"%.60s\", expected \"%s\"%s%s%s", r->path, name, value,
-                   first, same ? "" : " or \"", same ? "" : second, same ? "" : "\"");
+  for (const char *const *v = values; *v != NULL; v++) {
+    if (strcmp(value, *v) == 0) {
+      return 0;
+    }
   }
-  return 0;
+  return err_set(r->err, "%s: %s is \"%.60s\", expected \"%s\"%s%s%s", r->path, name, value,
+                 values[0], values[1] == NULL ? "" : " or \"", values[1] == NULL ? "" : values[1],
+                 values[1] == NULL ? "" : "\"");
+}
+
+// Absent, null, or without content.
+static int require_empty(const struct reader *r, const char *name, const char *what) {
+  const cJSON *item = field(r, name);
+  if (item == NULL || ((cJSON_IsObject(item) || cJSON_IsArray(item)) && item->child == NULL)) {
+    return 0;
+  }
+  return err_set(r->err, "%s: %s is not empty: %s", r->path, name, what);
 }
 
 // ---- the shape ----------------------------------------------------------------------------------
@@ -118,29 +140,62 @@ static int read_shape(const struct reader *r, struct gpt2_config *c) {
   return 0;
 }
 
-static int read_arithmetic(const struct reader *r, struct gpt2_config *c) {
-  // gelu_new and gelu_pytorch_tanh are two names of the tanh form.
-  if (require_string(r, "model_type", "gpt2", "gpt2") != 0 ||
-      require_string(r, "activation_function", "gelu_new", "gelu_pytorch_tanh") != 0 ||
-      require_bool(r, "scale_attn_weights", true) != 0 ||
-      require_bool(r, "scale_attn_by_inverse_layer_idx", false) != 0 ||
-      require_bool(r, "add_cross_attention", false) != 0 ||
-      read_bool(r, "tie_word_embeddings", true, &c->tie_word_embeddings) != 0) {
-    return -1;
+int config_epsilon_term(double epsilon, size_t width, uint64_t *term, struct err *err) {
+  const double squared = (double)width * (double)width;
+  const double value = rint((double)(float)epsilon * squared * 0x1p24);
+  if (!(value >= 0x1p16 && value < 0x1p48)) {
+    return err_set(err,
+                   "layer_norm_epsilon is %g, expected %.2g..%.2g for width %zu: what the "
+                   "hardware's reciprocal square root takes",
+                   epsilon, 0x1p-8 / squared, 0x1p24 / squared, width);
   }
+  *term = (uint64_t)value;
+  return 0;
+}
+
+static int read_epsilon(const struct reader *r, struct gpt2_config *c) {
   const cJSON *epsilon = field(r, "layer_norm_epsilon");
   if (epsilon != NULL && !cJSON_IsNumber(epsilon)) {
     return err_set(r->err, "%s: layer_norm_epsilon is not a number", r->path);
   }
   c->layer_norm_epsilon = epsilon == NULL ? 1e-5 : epsilon->valuedouble;
-  if (!(c->layer_norm_epsilon > 0 && c->layer_norm_epsilon < 1)) {
-    return err_set(r->err, "%s: layer_norm_epsilon is %g, expected a number above 0 and below 1",
-                   r->path, c->layer_norm_epsilon);
+  uint64_t term;
+  struct err why;
+  return config_epsilon_term(c->layer_norm_epsilon, c->n_embd, &term, &why) == 0
+             ? 0
+             : err_set(r->err, "%s: %s", r->path, why.text);
+}
+
+// Honoured: the epsilon, the scale of the attention scores (by weights_load) and the head. Refused
+// unless GPT-2's: what the hardware has no arithmetic for.
+static int read_arithmetic(const struct reader *r, struct gpt2_config *c) {
+  static const char *const gpt2[] = {"gpt2", NULL};
+  // Four names of the tanh form; "gelu" alone is the exact one.
+  static const char *const tanh_form[] = {"gelu_new", "gelu_pytorch_tanh", "gelu_fast",
+                                          "gelu_accurate", NULL};
+  bool upcast;  // the same arithmetic, in an order that keeps halfs from overflowing: no change here
+  if (require_string(r, "model_type", gpt2) != 0 ||
+      require_string(r, "activation_function", tanh_form) != 0 ||
+      require_bool(r, "add_cross_attention", false) != 0 ||
+      require_empty(r, "pruned_heads", "models with heads taken out are not built") != 0 ||
+      require_empty(r, "quantization_config",
+                    "its weights are already quantised; expected F32, F16 or BF16") != 0 ||
+      read_bool(r, "reorder_and_upcast_attn", false, &upcast) != 0 ||
+      read_bool(r, "scale_attn_weights", true, &c->scale_attn_weights) != 0 ||
+      read_bool(r, "scale_attn_by_inverse_layer_idx", false,
+                &c->scale_attn_by_inverse_layer_idx) != 0 ||
+      read_bool(r, "tie_word_embeddings", true, &c->tie_word_embeddings) != 0) {
+    return -1;
   }
-  return 0;
+  return read_epsilon(r, c);
 }
 
 int config_read(struct gpt2_config *config, const char *path, struct err *err) {
+  static const char *const names[] = {
+      "model_type", "n_layer", "n_head", "n_embd", "n_positions", "n_ctx", "n_inner", "vocab_size",
+      "activation_function", "layer_norm_epsilon", "scale_attn_weights",
+      "scale_attn_by_inverse_layer_idx", "reorder_and_upcast_attn", "tie_word_embeddings",
+      "add_cross_attention", "pruned_heads", "quantization_config", "bos_token_id", "eos_token_id"};
   *config = (struct gpt2_config){0};
   cJSON *root;
   if (json_read(&root, path, err) != 0) {
@@ -148,7 +203,10 @@ int config_read(struct gpt2_config *config, const char *path, struct err *err) {
   }
   struct reader r = {.root = root, .path = path, .err = err};
   int result = 0;
-  if (read_shape(&r, config) != 0 || read_arithmetic(&r, config) != 0 ||
+  for (size_t i = 0; i < sizeof names / sizeof names[0] && result == 0; i++) {
+    result = check_unique(&r, names[i]);
+  }
+  if (result != 0 || read_shape(&r, config) != 0 || read_arithmetic(&r, config) != 0 ||
       read_token(&r, "bos_token_id", config->vocab_size, &config->bos_token_id) != 0 ||
       read_token(&r, "eos_token_id", config->vocab_size, &config->eos_token_id) != 0) {
     result = -1;
@@ -181,6 +239,7 @@ int config_named(struct gpt2_config *config, const char *name, struct err *err) 
           .layer_norm_epsilon = 1e-5,
           .bos_token_id = last,
           .eos_token_id = last,
+          .scale_attn_weights = true,
           .tie_word_embeddings = true,
       };
       return 0;

@@ -10,6 +10,11 @@ int err_set(struct err *err, const char *format, ...) {
     va_start(args, format);
     vsnprintf(err->text, sizeof err->text, format, args);
     va_end(args);
+    for (char *c = err->text; *c != '\0'; c++) {
+      if ((unsigned char)*c < 0x20 || *c == 0x7F) {
+        *c = '?';
+      }
+    }
   }
   return -1;
 }

@@ -27,7 +27,7 @@ int file_map_open(struct file_map *map, const char *path, struct err *err) {
   static const unsigned char empty[1];
   *map = (struct file_map){.data = empty, .size = 0};
 
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a pipe is refused below, not waited for
   if (fd < 0) {
     return err_set(err, "%s: cannot open: %s", path, strerror(errno));
   }

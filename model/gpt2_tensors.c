@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gpt2_tensors.h"
 
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 enum { PER_LAYER = 12 };
 
@@ -67,4 +70,53 @@ struct gpt2_tensor gpt2_tensor_at(const struct gpt2_config *config, size_t index
     return outer_tensor(TENSOR_LN_F_G, "ln_f.weight", 1, width, 1);
   }
   return outer_tensor(TENSOR_LN_F_B, "ln_f.bias", 1, width, 1);
+}
+
+static bool is_one_of(const char *name, const char *const *names, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    if (strcmp(name, names[i]) == 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// rest is what follows "h.": the layer's number, a point, the name in the layer.
+static enum gpt2_name name_in_layer(const struct gpt2_config *config, const char *rest) {
+  char number[16];
+  size_t digits = strspn(rest, "0123456789");
+  size_t layer = digits == 0 || digits > 9 ? SIZE_MAX : (size_t)strtoul(rest, NULL, 10);
+  snprintf(number, sizeof number, "%zu.", layer);
+  if (layer >= config->n_layer || strncmp(rest, number, strlen(number)) != 0) {
+    return GPT2_NAME_STRANGE;
+  }
+  rest += digits + 1;
+  static const char *const masks[] = {"attn.bias", "attn.masked_bias"};
+  if (is_one_of(rest, masks, 2)) {
+    return GPT2_NAME_MASK;
+  }
+  for (size_t i = 0; i < PER_LAYER; i++) {
+    if (strcmp(rest, layer_tensors[i].name) == 0) {
+      return GPT2_NAME_TENSOR;
+    }
+  }
+  return GPT2_NAME_STRANGE;
+}
+
+enum gpt2_name gpt2_name_of(const struct gpt2_config *config, const char *name) {
+  static const char *const outer[] = {"wte.weight", "wpe.weight", "ln_f.weight", "ln_f.bias",
+                                      "lm_head.weight"};
+  static const char *const inside[] = {"wte.", "wpe.", "ln_f.", "lm_head."};
+  if (strncmp(name, "h.", 2) == 0) {
+    return name_in_layer(config, name + 2);
+  }
+  if (is_one_of(name, outer, sizeof outer / sizeof outer[0])) {
+    return GPT2_NAME_TENSOR;
+  }
+  for (size_t i = 0; i < sizeof inside / sizeof inside[0]; i++) {
+    if (strncmp(name, inside[i], strlen(inside[i])) == 0) {
+      return GPT2_NAME_STRANGE;
+    }
+  }
+  return GPT2_NAME_OTHER;
 }

@@ -47,4 +47,13 @@ size_t gpt2_tensor_count(const struct gpt2_config *config);
 // Describes tensor index, 0 <= index < gpt2_tensor_count(config).
 struct gpt2_tensor gpt2_tensor_at(const struct gpt2_config *config, size_t index);
 
+// What a name in a file (without prefix) is to a model of that shape.
+enum gpt2_name {
+  GPT2_NAME_TENSOR,   // of the list, or the head's lm_head.weight
+  GPT2_NAME_MASK,     // h.N.attn.bias or h.N.attn.masked_bias: the causal mask, which everybody knows
+  GPT2_NAME_STRANGE,  // inside the model, and no part of it: more layers, cross-attention, adapters
+  GPT2_NAME_OTHER,    // outside: the head of another task
+};
+enum gpt2_name gpt2_name_of(const struct gpt2_config *config, const char *name);
+
 #endif

@@ -142,18 +142,10 @@ int image_layout(struct image_header *h, struct err *err) {
   h->version = IMAGE_VERSION;
   h->n_embd = h->n_head * SEGMENT;
 
-  // The hardware's reciprocal square root starts at 2^16: a variance of zero must not fall below.
-  const double width = h->n_embd;
-  const double eps_term = rint((double)h->layer_norm_epsilon * width * width * 0x1p24);
-  if (!(eps_term >= 0x1p16 && eps_term < 0x1p48)) {
-    return err_set(err,
-                   "layer_norm_epsilon is %g, expected %.2g..%.2g for width %" PRIu32
-                   ": what the hardware's reciprocal square root takes",
-                   (double)h->layer_norm_epsilon, 0x1p-8 / (width * width),
-                   0x1p24 / (width * width), h->n_embd);
+  if (config_epsilon_term((double)h->layer_norm_epsilon, h->n_embd, &h->eps_term, err) != 0) {
+    return -1;
   }
-  h->eps_term = (uint64_t)eps_term;
-  h->inv_width = (uint32_t)lrint(0x1p30 / width);
+  h->inv_width = (uint32_t)lrint(0x1p30 / h->n_embd);
 
   for (struct image_region r = {0}; image_next_region(&r, h);) {
     switch (r.kind) {

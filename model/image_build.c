@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include "checkpoint.h"
 #include "file.h"
 #include "image_format.h"
 #include "image_tensor.h"
@@ -224,26 +225,25 @@ int image_build(const char *path, const struct gpt2_weights *weights, uint32_t l
 }
 
 int image_source(uint64_t *source, const char *dir, struct err *err) {
-  static const char *const names[] = {"config.json", "model.safetensors"};
+  char path[FILE_PATH_SIZE];
+  struct file_map map;
+  struct checkpoint from;
+  if (file_join(path, dir, "config.json", err) != 0 || file_map_open(&map, path, err) != 0) {
+    return -1;
+  }
   XXH64_state_t *sum = XXH64_createState();
-  if (sum == NULL) {
-    return err_memory(err, "a checksum");
-  }
-  XXH64_reset(sum, 0);
-  int result = 0;
-  for (size_t i = 0; i < sizeof names / sizeof names[0] && result == 0; i++) {
-    char path[FILE_PATH_SIZE];
-    struct file_map map;
-    result = file_join(path, dir, names[i], err);
-    if (result == 0) {
-      result = file_map_open(&map, path, err);
+  int result = sum == NULL ? err_memory(err, "a checksum") : checkpoint_open(&from, dir, err);
+  if (result == 0) {
+    XXH64_reset(sum, 0);
+    XXH64_update(sum, map.data, map.size);
+    for (size_t i = 0; i < from.count; i++) {
+      const struct file_map *file = safetensors_bytes(from.files[i]);
+      XXH64_update(sum, file->data, file->size);
     }
-    if (result == 0) {
-      XXH64_update(sum, map.data, map.size);
-      file_map_close(&map);
-    }
+    *source = XXH64_digest(sum);
+    checkpoint_close(&from);
   }
-  *source = XXH64_digest(sum);
   XXH64_freeState(sum);
+  file_map_close(&map);
   return result;
 }

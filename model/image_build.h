@@ -14,8 +14,8 @@
 #include "image.h"
 #include "weights.h"
 
-// What image_header.source holds: XXH64 of dir/config.json followed by dir/model.safetensors. An
-// image with another source was made from other weights.
+// What image_header.source holds: XXH64 of dir/config.json followed by dir/model.safetensors or its
+// shards. An image with another source was made from other weights. Errors: those of checkpoint_open.
 int image_source(uint64_t *source, const char *dir, struct err *err);
 
 // Writes the image of weights for lanes (64, 128, ... 4096) to path, under a staging name until it

@@ -22,6 +22,7 @@ static int allocate(struct gpt2_weights *weights, const struct image_header *h, 
       .bos_token_id = h->eos_id,
       .eos_token_id = h->eos_id,
       .tie_word_embeddings = h->tied,
+      .scale_attn_weights = true,  // whatever config.json said is in the query's weights
   };
   float *next = calloc(config_parameters(&weights->config), sizeof *next);
   weights->storage = next;

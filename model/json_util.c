@@ -3,6 +3,8 @@
 
 #include <math.h>
 #include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
 
 #include "file.h"
 
@@ -22,8 +24,37 @@ static size_t skip_white(const char *text, size_t length, size_t position) {
   return position;
 }
 
+// Where a zero byte is, as itself or as the escape \u0000; length if there is none.
+static size_t find_zero(const char *text, size_t length) {
+  const char *zero = memchr(text, 0, length);
+  if (zero != NULL) {
+    length = (size_t)(zero - text);
+  }
+  static const char escape[] = "u0000";
+  for (const char *at = text; (at = memmem(at, length - (size_t)(at - text), escape, 5)) != NULL;
+       at++) {
+    size_t backslashes = 0;  // an even number of them stands for half as many and no escape
+    while (backslashes < (size_t)(at - text) && at[-1 - (ptrdiff_t)backslashes] == '\\') {
+      backslashes++;
+    }
+    if (backslashes % 2 == 1) {
+      return (size_t)(at - text) - 1;
+    }
+  }
+  return length;
+}
+
 int json_parse(cJSON **root, const char *text, size_t length, const char *path, size_t offset,
                struct err *err) {
+  *root = NULL;
+  if (length > JSON_MAX_BYTES) {
+    return err_set(err, "%s: %zu bytes of JSON, expected at most %d", path, length, JSON_MAX_BYTES);
+  }
+  size_t zero = find_zero(text, length);
+  if (zero < length) {
+    return err_set(err, "%s: line %zu, byte %zu: a zero byte", path, line_of(text, zero),
+                   offset + zero);
+  }
   const char *end = text;
   *root = cJSON_ParseWithLengthOpts(text, length, &end, 0);
   size_t position = end == NULL ? 0 : (size_t)(end - text);

@@ -7,50 +7,65 @@
 
 #include "byte_alphabet.h"
 #include "file.h"
+#include "json_util.h"
 
 struct reader {
   struct bpe *bpe;
   const struct vocabulary *vocabulary;
   const char *path;
-  size_t line;             // number of the current line, from 1
+  const char *unit;        // "line" or "merge"
+  size_t number;           // of the current one, from 1
   unsigned char *scratch;  // room for any line
   struct err *err;
 };
 
-static int line_failed(const struct reader *r, const char *what, const unsigned char *text,
-                       size_t length) {
-  return err_set(r->err, "%s: line %zu: %s: \"%.*s\"", r->path, r->line, what,
-                 length > 60 ? 60 : (int)length, (const char *)text);
+struct text {
+  const unsigned char *bytes;
+  size_t length;
+};
+
+static int failed(const struct reader *r, const char *what, struct text left, struct text right) {
+  return err_set(r->err, "%s: %s %zu: %s: \"%.*s%s%.*s\"", r->path, r->unit, r->number, what,
+                 left.length > 40 ? 40 : (int)left.length, (const char *)left.bytes,
+                 right.bytes == NULL ? "" : " ", right.length > 40 ? 40 : (int)right.length,
+                 right.bytes == NULL ? "" : (const char *)right.bytes);
+}
+
+static int add_pair(const struct reader *r, struct text left, struct text right) {
+  long left_bytes = byte_alphabet_decode(r->scratch, left.bytes, left.length);
+  long right_bytes =
+      left_bytes < 0 ? -1
+                     : byte_alphabet_decode(r->scratch + left_bytes, right.bytes, right.length);
+  if (right_bytes < 0) {
+    return failed(r, "not in the characters that stand for bytes", left, right);
+  }
+  struct bpe_merge merge = {
+      .left = vocabulary_find(r->vocabulary, r->scratch, (size_t)left_bytes),
+      .right = vocabulary_find(r->vocabulary, r->scratch + left_bytes, (size_t)right_bytes),
+      .result = vocabulary_find(r->vocabulary, r->scratch, (size_t)(left_bytes + right_bytes)),
+  };
+  if (merge.left == VOCABULARY_NO_TOKEN) {
+    return failed(r, "the left part is not in the vocabulary", left, right);
+  }
+  if (merge.right == VOCABULARY_NO_TOKEN) {
+    return failed(r, "the right part is not in the vocabulary", left, right);
+  }
+  if (merge.result == VOCABULARY_NO_TOKEN) {
+    return failed(r, "the merged token is not in the vocabulary", left, right);
+  }
+  return bpe_add(r->bpe, merge) != 0 ? failed(r, "this merge comes twice", left, right) : 0;
 }
 
 // Takes one line, "left right".
-static int add_merge(const struct reader *r, const unsigned char *text, size_t length) {
-  const unsigned char *space = memchr(text, ' ', length);
-  size_t left_text = space == NULL ? 0 : (size_t)(space - text);
-  size_t right_text = space == NULL ? 0 : length - left_text - 1;
-  if (left_text == 0 || right_text == 0 || memchr(space + 1, ' ', right_text) != NULL) {
-    return line_failed(r, "expected two tokens with one space between", text, length);
+static int add_line(const struct reader *r, const unsigned char *line, size_t length) {
+  const unsigned char *space = memchr(line, ' ', length);
+  struct text left = {line, space == NULL ? 0 : (size_t)(space - line)};
+  struct text right = {space == NULL ? line : space + 1, space == NULL ? 0 : length - left.length - 1};
+  if (left.length == 0 || right.length == 0 || memchr(right.bytes, ' ', right.length) != NULL) {
+    return failed(r, "expected two tokens with one space between", (struct text){line, length},
+                  (struct text){NULL, 0});
   }
-  long left = byte_alphabet_decode(r->scratch, text, left_text);
-  long right = left < 0 ? -1 : byte_alphabet_decode(r->scratch + left, space + 1, right_text);
-  if (left < 0 || right < 0) {
-    return line_failed(r, "not in the characters that stand for bytes", text, length);
-  }
-  struct bpe_merge merge = {
-      .left = vocabulary_find(r->vocabulary, r->scratch, (size_t)left),
-      .right = vocabulary_find(r->vocabulary, r->scratch + left, (size_t)right),
-      .result = vocabulary_find(r->vocabulary, r->scratch, (size_t)(left + right)),
-  };
-  if (merge.left == VOCABULARY_NO_TOKEN) {
-    return line_failed(r, "the left part is not in the vocabulary", text, length);
-  }
-  if (merge.right == VOCABULARY_NO_TOKEN) {
-    return line_failed(r, "the right part is not in the vocabulary", text, length);
-  }
-  if (merge.result == VOCABULARY_NO_TOKEN) {
-    return line_failed(r, "the merged token is not in the vocabulary", text, length);
-  }
-  return bpe_add(r->bpe, merge) != 0 ? line_failed(r, "this merge comes twice", text, length) : 0;
+  return add_pair(r, left, right);
 }
 
 static int add_merges(struct reader *r, const unsigned char *text, size_t size) {
@@ -60,13 +75,13 @@ static int add_merges(struct reader *r, const unsigned char *text, size_t size) 
     const unsigned char *newline = memchr(line, '\n', size - begin);
     size_t length = newline == NULL ? size - begin : (size_t)(newline - line);
     begin += length + 1;
-    r->line++;
+    r->number++;
     if (length > 0 && line[length - 1] == '\r') {
       length--;
     }
-    bool heading = r->line == 1 && length >= sizeof version - 1 &&
+    bool heading = r->number == 1 && length >= sizeof version - 1 &&
                    memcmp(line, version, sizeof version - 1) == 0;
-    if (length > 0 && !heading && add_merge(r, line, length) != 0) {
+    if (length > 0 && !heading && add_line(r, line, length) != 0) {
       return -1;
     }
   }
@@ -80,11 +95,15 @@ int merges_load(struct bpe *bpe, const struct vocabulary *vocabulary, const char
   if (file_map_open(&map, path, err) != 0) {
     return -1;
   }
+  if (map.size > JSON_MAX_BYTES) {
+    file_map_close(&map);
+    return err_set(err, "%s: more than %d bytes of merges", path, JSON_MAX_BYTES);
+  }
   size_t lines = 1;
   for (size_t i = 0; i < map.size; i++) {
     lines += map.data[i] == '\n';
   }
-  struct reader r = {.bpe = bpe, .vocabulary = vocabulary, .path = path, .err = err};
+  struct reader r = {.bpe = bpe, .vocabulary = vocabulary, .path = path, .unit = "line", .err = err};
   r.scratch = malloc(map.size + 1);
   int result = r.scratch == NULL ? err_memory(err, path) : bpe_create(bpe, lines, err);
   if (result == 0) {
@@ -92,5 +111,47 @@ int merges_load(struct bpe *bpe, const struct vocabulary *vocabulary, const char
   }
   free(r.scratch);
   file_map_close(&map);
+  return result;
+}
+
+static struct text text_of(const cJSON *item) {
+  struct text text = {(const unsigned char *)"", 0};
+  if (cJSON_IsString(item)) {
+    text = (struct text){(const unsigned char *)item->valuestring, strlen(item->valuestring)};
+  }
+  return text;
+}
+
+// Takes one entry of the list.
+static int add_entry(struct reader *r, const cJSON *entry) {
+  struct text whole = text_of(entry), left = text_of(cJSON_GetArrayItem(entry, 0)),
+              right = text_of(cJSON_GetArrayItem(entry, 1));
+  bool pair = cJSON_IsArray(entry) && cJSON_GetArraySize(entry) == 2 && left.length > 0 &&
+              right.length > 0;
+  if (!pair && !cJSON_IsString(entry)) {
+    return failed(r, "expected \"left right\" or [\"left\", \"right\"]", whole,
+                  (struct text){NULL, 0});
+  }
+  unsigned char *larger = realloc(r->scratch, whole.length + left.length + right.length + 1);
+  if (larger == NULL) {
+    return err_memory(r->err, r->path);
+  }
+  r->scratch = larger;
+  return pair ? add_pair(r, left, right) : add_line(r, whole.bytes, whole.length);
+}
+
+int merges_read(struct bpe *bpe, const struct vocabulary *vocabulary, const cJSON *list,
+                const char *path, struct err *err) {
+  struct reader r = {.bpe = bpe, .vocabulary = vocabulary, .path = path, .unit = "merge", .err = err};
+  *bpe = (struct bpe){0};
+  int result = bpe_create(bpe, (size_t)cJSON_GetArraySize(list), err);
+  const cJSON *entry;
+  cJSON_ArrayForEach(entry, list) {
+    r.number++;
+    if (result != 0 || (result = add_entry(&r, entry)) != 0) {
+      break;
+    }
+  }
+  free(r.scratch);
   return result;
 }

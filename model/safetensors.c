@@ -227,88 +227,18 @@ const struct safetensors_tensor *safetensors_find(const struct safetensors *file
   return bsearch(&key, file->tensors, file->count, sizeof *file->tensors, by_name);
 }
 
-// ---- values -------------------------------------------------------------------------------------
-//
-// Each converter returns whether all count values are finite. Exponents of all ones mark infinity
-// and NaN, so the test is on integers and the loops vectorise.
-
-static float float_of(uint32_t bits) {
-  float value;
-  memcpy(&value, &bits, sizeof value);
-  return value;
+size_t safetensors_count(const struct safetensors *file) {
+  return file->count;
 }
 
-static bool convert_f32(float *values, const unsigned char *source, size_t count) {
-  uint32_t bad = 0;
-  for (size_t i = 0; i < count; i++) {
-    uint32_t bits;
-    memcpy(&bits, source + 4 * i, sizeof bits);
-    bad |= (bits & 0x7F800000u) == 0x7F800000u;
-    values[i] = float_of(bits);
-  }
-  return bad == 0;
+const struct safetensors_tensor *safetensors_at(const struct safetensors *file, size_t index) {
+  return &file->tensors[index];
 }
 
-static bool convert_bf16(float *values, const unsigned char *source, size_t count) {
-  uint32_t bad = 0;
-  for (size_t i = 0; i < count; i++) {
-    uint16_t half;
-    memcpy(&half, source + 2 * i, sizeof half);
-    bad |= (half & 0x7F80u) == 0x7F80u;
-    values[i] = float_of((uint32_t)half << 16);
-  }
-  return bad == 0;
+const char *safetensors_path(const struct safetensors *file) {
+  return file->path;
 }
 
-// A half's exponent and fraction, moved to a float's places, read as value * 2^(15-127) also when
-// subnormal, so one exact multiplication by 2^112 converts both kinds.
-static bool convert_f16(float *values, const unsigned char *source, size_t count) {
-  uint32_t bad = 0;
-  for (size_t i = 0; i < count; i++) {
-    uint16_t half;
-    memcpy(&half, source + 2 * i, sizeof half);
-    bad |= (half & 0x7C00u) == 0x7C00u;
-    uint32_t sign = (uint32_t)(half & 0x8000u) << 16;
-    uint32_t magnitude = (uint32_t)(half & 0x7FFFu) << 13;
-    values[i] = float_of(magnitude | sign) * 0x1p112f;
-  }
-  return bad == 0;
-}
-
-static bool convert(enum safetensors_dtype dtype, float *values, const unsigned char *source,
-                    size_t count) {
-  switch (dtype) {
-    case SAFETENSORS_F32:
-      return convert_f32(values, source, count);
-    case SAFETENSORS_F16:
-      return convert_f16(values, source, count);
-    case SAFETENSORS_BF16:
-      return convert_bf16(values, source, count);
-    case SAFETENSORS_OTHER:
-      break;
-  }
-  return false;
-}
-
-int safetensors_read_f32(const struct safetensors *file, const struct safetensors_tensor *tensor,
-                         size_t first, size_t count, float *values, struct err *err) {
-  if (tensor->dtype == SAFETENSORS_OTHER) {
-    return err_set(err, "%s: tensor %.80s is %.20s, expected F32, F16 or BF16", file->path,
-                   tensor->name, tensor->dtype_name);
-  }
-  if (first > tensor->elements || count > tensor->elements - first) {
-    return err_set(err, "%s: tensor %.80s has %zu elements, %zu from %zu asked for", file->path,
-                   tensor->name, tensor->elements, count, first);
-  }
-  size_t bytes = dtypes[tensor->dtype].bytes;
-  const unsigned char *source = file->map.data + tensor->begin + first * bytes;
-  if (convert(tensor->dtype, values, source, count)) {
-    return 0;
-  }
-  size_t bad = 0;  // look again, one by one, for the error's sake
-  while (bad + 1 < count && convert(tensor->dtype, &values[bad], source + bad * bytes, 1)) {
-    bad++;
-  }
-  return err_set(err, "%s: tensor %.80s: element %zu (byte %zu of the file) is NaN or infinite",
-                 file->path, tensor->name, first + bad, tensor->begin + (first + bad) * bytes);
+const struct file_map *safetensors_bytes(const struct safetensors *file) {
+  return &file->map;
 }

@@ -17,6 +17,7 @@
 #include <stddef.h>
 
 #include "err.h"
+#include "file.h"
 
 enum { SAFETENSORS_MAX_RANK = 8 };
 
@@ -55,6 +56,18 @@ void safetensors_close(struct safetensors *file);
 
 // The tensor of that name, or NULL. It lives as long as the open file.
 const struct safetensors_tensor *safetensors_find(const struct safetensors *file, const char *name);
+
+// All tensors, sorted by name: index 0..count-1.
+size_t safetensors_count(const struct safetensors *file);
+const struct safetensors_tensor *safetensors_at(const struct safetensors *file, size_t index);
+
+// The path as given to safetensors_open, and the whole file's bytes.
+const char *safetensors_path(const struct safetensors *file);
+const struct file_map *safetensors_bytes(const struct safetensors *file);
+
+// Whether safetensors_read_f32 can convert the tensor's dtype. Error: the tensor and its dtype.
+int safetensors_check_f32(const struct safetensors *file, const struct safetensors_tensor *tensor,
+                          struct err *err);
 
 // Converts elements first..first+count-1, counted in row-major order, to float32 at values.
 // F16 and BF16 convert exactly. Alignment of the file's data does not matter.

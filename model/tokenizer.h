@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // tokenizer - GPT-2's byte-level BPE: text to token ids and back
 //
-// Encoding: `<|endoftext|>` in the text is its own id; what is between is cut into pieces
-// (pretokenizer.h), each piece's bytes become one token each, and neighbours are merged (bpe.h).
+// Encoding: added tokens, such as `<|endoftext|>`, in the text are ids of their own, the longest where
+// several begin; what is between is cut into pieces (pretokenizer.h), each piece's bytes become one
+// token each, and neighbours are merged (bpe.h).
 // Any bytes can be encoded, and decoding gives exactly the bytes back.
 //
-// The files are those of the Hugging Face layout, vocab.json (vocabulary.h) and merges.txt
-// (merges.h).
+// The files are those of the Hugging Face layout: tokenizer.json (tokenizer_json.h) or, where there is
+// none, vocab.json (vocabulary.h) and merges.txt (merges.h), which have no added token but
+// <|endoftext|>.
 //
 // A tokenizer is read-only once loaded: threads may share it.
 
@@ -22,7 +24,7 @@
 
 struct tokenizer;
 
-// Loads dir/vocab.json and dir/merges.txt. vocab_size is the model's, or 0 for any.
+// Loads dir/tokenizer.json, or dir/vocab.json and dir/merges.txt. vocab_size is the model's, or 0 for any.
 // On success *tokenizer is released by tokenizer_free, which takes NULL too.
 // Errors: a file is absent or malformed (file, line or token); ids with a gap or twice; a byte
 // without a token; a merge of tokens that the vocabulary lacks; another size than vocab_size.

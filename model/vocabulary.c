@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vocabulary.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,42 +32,118 @@ uint32_t vocabulary_find(const struct vocabulary *vocabulary, const void *bytes,
   return slot == 0 ? VOCABULARY_NO_TOKEN : slot - 1;
 }
 
-// Takes one entry of vocab.json. *used is the part of the blob that is taken.
-static int add_token(struct vocabulary *v, const cJSON *entry, size_t *used, const char *path,
-                     struct err *err) {
-  const char *text = entry->string;
-  unsigned char *bytes = v->blob + *used;
-  size_t id;
-  if (json_integer(entry, 0, v->count - 1, &id) != 0) {
-    return err_set(err, "%s: token \"%.60s\": expected an id of 0..%zu, as there are %zu tokens",
-                   path, text, v->count - 1, v->count);
-  }
-  long length = byte_alphabet_decode(bytes, (const unsigned char *)text, strlen(text));
-  if (length <= 0) {
-    return err_set(err, "%s: token \"%.60s\", id %zu, is %s", path, text, id,
-                   length == 0 ? "empty" : "not in the characters that stand for bytes");
-  }
-  uint32_t *slot = find_slot(v, bytes, (size_t)length);
+// ---- reading ------------------------------------------------------------------------------------
+
+enum { MAX_ADDED = 1024 };
+
+struct reader {
+  struct vocabulary *v;
+  size_t used;            // bytes of the blob that are taken
+  unsigned char *awaits;  // [count] 1: an added token that the object may name once more
+  const char *path;
+  struct err *err;
+};
+
+static int read_id(const struct reader *r, const char *text, const cJSON *item, size_t *id) {
+  return json_integer(item, 0, r->v->count - 1, id) == 0
+             ? 0
+             : err_set(r->err,
+                       "%s: token \"%.60s\": expected an id of 0..%zu, as there are %zu tokens",
+                       r->path, text, r->v->count - 1, r->v->count);
+}
+
+// Gives id the length bytes that stand in the blob behind those taken.
+static int take(struct reader *r, const char *text, size_t id, size_t length) {
+  struct vocabulary *v = r->v;
+  uint32_t *slot = find_slot(v, v->blob + r->used, length);
   if (v->tokens[id].length != 0 || *slot != 0) {
-    return err_set(err, "%s: token \"%.60s\", id %zu: this %s comes twice", path, text, id,
+    return err_set(r->err, "%s: token \"%.60s\", id %zu: this %s comes twice", r->path, text, id,
                    *slot != 0 ? "token" : "id");
   }
-  v->tokens[id] = (struct vocabulary_token){.begin = *used, .length = (size_t)length};
+  v->tokens[id] = (struct vocabulary_token){.begin = r->used, .length = length};
   *slot = (uint32_t)id + 1;
-  *used += (size_t)length;
-  if (v->longest < (size_t)length) {
-    v->longest = (size_t)length;
+  r->used += length;
+  if (v->longest < length) {
+    v->longest = length;
   }
   return 0;
 }
 
-static int add_tokens(struct vocabulary *v, const cJSON *root, const char *path,
-                      struct err *err) {
-  size_t text = 0;
+// Takes one entry of the object.
+static int add_token(struct reader *r, const cJSON *entry) {
+  const char *text = entry->string;
+  const struct vocabulary *v = r->v;
+  size_t id;
+  if (read_id(r, text, entry, &id) != 0) {
+    return -1;
+  }
+  if (r->awaits[id] != 0 && v->tokens[id].length == strlen(text) &&
+      memcmp(v->blob + v->tokens[id].begin, text, v->tokens[id].length) == 0) {
+    r->awaits[id] = 0;
+    return 0;
+  }
+  long length =
+      byte_alphabet_decode(v->blob + r->used, (const unsigned char *)text, strlen(text));
+  if (length <= 0) {
+    return err_set(r->err, "%s: token \"%.60s\", id %zu, is %s", r->path, text, id,
+                   length == 0 ? "empty" : "not in the characters that stand for bytes");
+  }
+  return take(r, text, id, (size_t)length);
+}
+
+static bool is_in(const cJSON *tokens, const char *text) {
+  return cJSON_GetObjectItemCaseSensitive(tokens, text) != NULL;
+}
+
+static const char *content_of(const cJSON *added) {
+  return cJSON_GetObjectItemCaseSensitive(added, "content")->valuestring;
+}
+
+// Takes one entry of the list.
+static int add_added(struct reader *r, const cJSON *entry, bool in_object) {
+  const char *text = content_of(entry);
+  size_t id, length = strlen(text);
+  if (read_id(r, text, cJSON_GetObjectItemCaseSensitive(entry, "id"), &id) != 0) {
+    return -1;
+  }
+  if (length == 0) {
+    return err_set(r->err, "%s: added token of id %zu is empty", r->path, id);
+  }
+  memcpy(r->v->blob + r->used, text, length);
+  r->awaits[id] = in_object;
+  return take(r, text, id, length);
+}
+
+static int add_all(struct reader *r, const cJSON *tokens, const cJSON *added) {
   const cJSON *entry;
-  cJSON_ArrayForEach(entry, root) {
+  cJSON_ArrayForEach(entry, added) {
+    if (add_added(r, entry, is_in(tokens, content_of(entry))) != 0) {
+      return -1;
+    }
+  }
+  cJSON_ArrayForEach(entry, tokens) {
+    if (add_token(r, entry) != 0) {
+      return -1;
+    }
+  }
+  return 0;
+}
+
+int vocabulary_read(struct vocabulary *v, const cJSON *tokens, const cJSON *added, const char *path,
+                    struct err *err) {
+  *v = (struct vocabulary){0};
+  size_t text = 0, n_added = 0;
+  const cJSON *entry;
+  cJSON_ArrayForEach(entry, tokens) {
     text += strlen(entry->string);
     v->count++;
+  }
+  cJSON_ArrayForEach(entry, added) {
+    if (++n_added > MAX_ADDED) {
+      return err_set(err, "%s: more than %d added tokens", path, MAX_ADDED);
+    }
+    text += strlen(content_of(entry));
+    v->count += !is_in(tokens, content_of(entry));
   }
   if (v->count == 0 || v->count > CONFIG_MAX_VOCAB) {
     return err_set(err, "%s: %zu tokens, expected 1..%d", path, v->count, CONFIG_MAX_VOCAB);
@@ -75,20 +152,17 @@ static int add_tokens(struct vocabulary *v, const cJSON *root, const char *path,
   while (slots < 2 * v->count) {
     slots *= 2;
   }
+  struct reader r = {.v = v, .path = path, .err = err};
   v->tokens = calloc(v->count, sizeof *v->tokens);
   v->slots = calloc(slots, sizeof *v->slots);
   v->slot_mask = slots - 1;
   v->blob = malloc(text + 1);
-  if (v->tokens == NULL || v->slots == NULL || v->blob == NULL) {
-    return err_memory(err, "the vocabulary");
-  }
-  size_t used = 0;
-  cJSON_ArrayForEach(entry, root) {
-    if (add_token(v, entry, &used, path, err) != 0) {
-      return -1;
-    }
-  }
-  return 0;
+  r.awaits = calloc(v->count, 1);
+  int result = v->tokens == NULL || v->slots == NULL || v->blob == NULL || r.awaits == NULL
+                   ? err_memory(err, "the vocabulary")
+                   : add_all(&r, tokens, added);
+  free(r.awaits);
+  return result;
 }
 
 int vocabulary_load(struct vocabulary *vocabulary, const char *path, struct err *err) {
@@ -97,7 +171,7 @@ int vocabulary_load(struct vocabulary *vocabulary, const char *path, struct err 
   if (json_read(&root, path, err) != 0) {
     return -1;
   }
-  int result = add_tokens(vocabulary, root, path, err);
+  int result = vocabulary_read(vocabulary, root, NULL, path, err);
   cJSON_Delete(root);
   return result;
 }

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// vocabulary - the tokens of vocab.json: ids to bytes and bytes to ids
+// vocabulary - the tokens of vocab.json or tokenizer.json: ids to bytes and bytes to ids
 //
 // vocab.json is one object, {"token": id, ...}: every id from 0 up exactly once, in any order;
-// tokens are written in the characters of byte_alphabet.h.
+// tokens are written in the characters of byte_alphabet.h. tokenizer.json has the same object, and a
+// list of added tokens, {"content": text, "id": id}, written as they are; these may be in the object
+// too, with the same id.
 
 #ifndef VOCABULARY_H
 #define VOCABULARY_H
 
+#include <cjson/cJSON.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,6 +32,11 @@ struct vocabulary {
 // Errors: no such file, bad JSON, an id that is missing or comes twice, a token that comes twice,
 // is empty or not in the alphabet, more than 65,536 tokens.
 int vocabulary_load(struct vocabulary *vocabulary, const char *path, struct err *err);
+
+// The same from JSON that path was parsed to: the object and, where there is one, the list, of which
+// each entry has a string and a number. Errors also: more than 1,024 added tokens.
+int vocabulary_read(struct vocabulary *vocabulary, const cJSON *tokens, const cJSON *added,
+                    const char *path, struct err *err);
 
 // Harmless on a zeroed or freed struct.
 void vocabulary_free(struct vocabulary *vocabulary);

@@ -1,99 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "weights.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "file.h"
+#include "gpt2_source.h"
 #include "gpt2_tensors.h"
-#include "safetensors.h"
-
-// ---- finding the file ---------------------------------------------------------------------------
-
-static int explain_missing(const char *dir, struct err *err) {
-  static const struct {
-    const char *name, *what;
-  } others[] = {
-      {"pytorch_model.bin", "PyTorch's pickle format"},
-      {"model.safetensors.index.json", "several shards"},
-      {"tf_model.h5", "TensorFlow's format"},
-  };
-  for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
-    char path[FILE_PATH_SIZE];
-    if (file_join(path, dir, others[i].name, NULL) == 0 && file_exists(path)) {
-      return err_set(err,
-                     "%.100s: no model.safetensors; %s is there, %s; convert it: python3 -c \"from "
-                     "transformers import GPT2LMHeadModel as M; M.from_pretrained('%.100s')"
-                     ".save_pretrained('%.100s', max_shard_size='99GB')\"",
-                     dir, others[i].name, others[i].what, dir, dir);
-    }
-  }
-  return err_set(err,
-                 "%s: no model.safetensors; expected a folder with config.json, model.safetensors, "
-                 "vocab.json and merges.txt, as huggingface.co/openai-community/gpt2",
-                 dir);
-}
-
-static int open_tensors(struct safetensors **file, const char *dir, struct err *err) {
-  char path[FILE_PATH_SIZE];
-  if (file_join(path, dir, "model.safetensors", err) != 0) {
-    return -1;
-  }
-  return file_exists(path) ? safetensors_open(file, path, err) : explain_missing(dir, err);
-}
 
 // ---- one tensor ---------------------------------------------------------------------------------
 
-// Finds name with or without the prefix and checks its shape.
-static int find_tensor(const struct safetensors *file, const char *dir, const char *name,
-                       size_t rank, const size_t *shape,
-                       const struct safetensors_tensor **tensor, struct err *err) {
-  char prefixed[80];
-  snprintf(prefixed, sizeof prefixed, "transformer.%s", name);
-  *tensor = safetensors_find(file, name);
-  if (*tensor == NULL) {
-    *tensor = safetensors_find(file, prefixed);
-  }
-  if (*tensor == NULL) {
-    return err_set(err,
-                   "%s/model.safetensors: tensor %s is missing: not a GPT-2 model, or one with "
-                   "fewer layers than its config.json says",
-                   dir, name);
-  }
-  const struct safetensors_tensor *t = *tensor;
-  bool same = t->rank == rank;
-  for (size_t d = 0; same && d < rank; d++) {
-    same = t->shape[d] == shape[d];
-  }
-  if (!same) {
-    char found[SAFETENSORS_MAX_RANK * 24] = "[]";
-    char expected[64];
-    for (size_t d = 0, used = 0; d < t->rank; d++) {
-      used += (size_t)snprintf(found + used, sizeof found - used, "[%zu]", t->shape[d]);
-    }
-    snprintf(expected, sizeof expected, rank == 2 ? "[%zu][%zu]" : "[%zu]", shape[0], shape[1]);
-    return err_set(err,
-                   "%s/model.safetensors: tensor %s has shape %s, expected %s from config.json",
-                   dir, name, found, expected);
-  }
-  return 0;
-}
-
 // Reads a matrix [in][out] of the file to out[out][in], STRIP rows at a time: a strip's columns
 // are then written as whole cache lines.
-static int read_transposed(const struct safetensors *file, const struct safetensors_tensor *tensor,
-                           float *out, struct err *err) {
+static int read_transposed(const struct gpt2_source *s, float *out, struct err *err) {
   enum { STRIP = 16 };
-  size_t inputs = tensor->shape[0];
-  size_t outputs = tensor->shape[1];
+  size_t inputs = s->tensor->shape[0];
+  size_t outputs = s->tensor->shape[1];
   float *strip = malloc(STRIP * outputs * sizeof *strip);
   if (strip == NULL) {
-    return err_memory(err, tensor->name);
+    return err_memory(err, s->tensor->name);
   }
   int result = 0;
   for (size_t i = 0; i < inputs && result == 0; i += STRIP) {  // inputs is a multiple of 64
-    result = safetensors_read_f32(file, tensor, i * outputs, STRIP * outputs, strip, err);
+    result =
+        safetensors_read_f32(s->file, s->tensor, i * outputs, STRIP * outputs, strip, err);
     for (size_t o = 0; o < outputs && result == 0; o++) {
       for (size_t row = 0; row < STRIP; row++) {
         out[o * inputs + i + row] = strip[row * outputs + o];
@@ -145,88 +77,128 @@ static const float **tensor_slot(struct gpt2_weights *w, const struct gpt2_tenso
   return &w->ln_f_b;
 }
 
+// The numbers by which config.json changes GPT-2's attention scores, q k / 8: they multiply the query.
+static float query_factor(const struct gpt2_config *config, size_t layer) {
+  float factor = config->scale_attn_weights ? 1 : 8;
+  return config->scale_attn_by_inverse_layer_idx ? factor / (float)(layer + 1) : factor;
+}
+
+// Multiplies the query's rows of attn_w (inputs of them a row) or attn_b (1).
+static int scale_query(const struct gpt2_source *s, float *w, size_t count, float factor,
+                       struct err *err) {
+  for (size_t i = 0; i < count; i++) {
+    w[i] *= factor;
+    if (!isfinite(w[i])) {
+      return err_set(err, "%s: tensor %.80s overflows float32 when scaled by %g, as config.json asks",
+                     safetensors_path(s->file), s->tensor->name, (double)factor);
+    }
+  }
+  return 0;
+}
+
+static int load_tensor(const struct gpt2_config *config, const struct gpt2_tensor *tensor,
+                       const struct gpt2_source *s, float *to, struct err *err) {
+  if ((tensor->conv1d ? read_transposed(s, to, err)
+                      : safetensors_read_f32(s->file, s->tensor, 0, s->tensor->elements, to, err)) != 0) {
+    return -1;
+  }
+  bool query = tensor->kind == TENSOR_ATTN_W || tensor->kind == TENSOR_ATTN_B;
+  float factor = query_factor(config, tensor->layer);
+  return query && factor != 1 ? scale_query(s, to, s->tensor->elements / 3, factor, err) : 0;
+}
+
 // All tensors one after another in storage. Each is a multiple of C = 64 NH floats, so all are
 // aligned as storage is.
-static int load_tensors(struct gpt2_weights *w, const struct safetensors *file, const char *dir,
-                        struct err *err) {
+static int load_tensors(struct gpt2_weights *w, const struct checkpoint *from, struct err *err) {
   float *next = w->storage;
   for (size_t i = 0; i < gpt2_tensor_count(&w->config); i++) {
     struct gpt2_tensor tensor = gpt2_tensor_at(&w->config, i);
-    const struct safetensors_tensor *source;
-    if (find_tensor(file, dir, tensor.name, tensor.rank, tensor.shape, &source, err) != 0) {
-      return -1;
-    }
-    int result = tensor.conv1d ? read_transposed(file, source, next, err)
-                               : safetensors_read_f32(file, source, 0, source->elements, next, err);
-    if (result != 0) {
+    struct gpt2_source s;
+    if (gpt2_source_find(&s, from, tensor.name, err) != 0 ||
+        load_tensor(&w->config, &tensor, &s, next, err) != 0) {
       return -1;
     }
     *tensor_slot(w, &tensor) = next;
-    next += source->elements;
+    next += s.tensor->elements;
   }
   return 0;
 }
 
-// Hugging Face's own loader ignores a stored head when the configuration ties it. A head that
-// differs was saved for a reason, so here it counts.
-static int load_head(struct gpt2_weights *w, const struct safetensors *file, const char *dir,
-                     struct err *err) {
-  static const char name[] = "lm_head.weight";
+// A stored head that is the token embedding again is not kept.
+static int load_head(struct gpt2_weights *w, const struct checkpoint *from, struct err *err) {
+  struct gpt2_source s;
   w->lm_head = w->wte;
-  if (safetensors_find(file, name) == NULL) {
-    if (!w->config.tie_word_embeddings) {
-      return err_set(err,
-                     "%s/model.safetensors: tensor %s is missing, and config.json says "
-                     "tie_word_embeddings false",
-                     dir, name);
-    }
+  if (gpt2_source_head(&s, &w->config, from, err) != 0) {
+    return -1;
+  }
+  if (s.tensor == NULL) {
     return 0;
   }
-  const size_t shape[2] = {w->config.vocab_size, w->config.n_embd};
-  const struct safetensors_tensor *source;
-  if (find_tensor(file, dir, name, 2, shape, &source, err) != 0) {
-    return -1;
-  }
-  size_t bytes = source->elements * sizeof(float);
+  size_t bytes = s.tensor->elements * sizeof(float);
   w->head_storage = aligned_alloc(64, bytes);
   if (w->head_storage == NULL) {
-    return err_memory(err, name);
+    return err_memory(err, s.tensor->name);
   }
-  if (safetensors_read_f32(file, source, 0, source->elements, w->head_storage, err) != 0) {
+  if (safetensors_read_f32(s.file, s.tensor, 0, s.tensor->elements, w->head_storage, err) != 0) {
     return -1;
   }
-  w->config.tie_word_embeddings = memcmp(w->head_storage, w->wte, bytes) == 0;
-  if (w->config.tie_word_embeddings) {
+  if (memcmp(w->head_storage, w->wte, bytes) == 0) {
     free(w->head_storage);
     w->head_storage = NULL;
-  } else {
-    w->lm_head = w->head_storage;
+    w->config.tie_word_embeddings = true;
+    return 0;
   }
+  if (w->config.tie_word_embeddings) {
+    return err_set(err,
+                   "%s: tensor %s is not the token embedding, and config.json says "
+                   "tie_word_embeddings true (the default): say false there to use this head",
+                   safetensors_path(s.file), s.tensor->name);
+  }
+  w->lm_head = w->head_storage;
   return 0;
 }
 
-static int load(struct gpt2_weights *w, const struct safetensors *file, const char *dir,
-                struct err *err) {
+static int load(struct gpt2_weights *w, const struct checkpoint *from, struct err *err) {
   struct gpt2_config tied = w->config;
   tied.tie_word_embeddings = true;
+  if (gpt2_source_check(&w->config, from, err) != 0) {
+    return -1;
+  }
   w->layers = calloc(w->config.n_layer, sizeof *w->layers);
   w->storage = aligned_alloc(64, config_parameters(&tied) * sizeof *w->storage);
   if (w->layers == NULL || w->storage == NULL) {
     return err_memory(err, "the weights");
   }
-  return load_tensors(w, file, dir, err) != 0 ? -1 : load_head(w, file, dir, err);
+  return load_tensors(w, from, err) != 0 ? -1 : load_head(w, from, err);
+}
+
+static int open_model(struct gpt2_config *config, struct checkpoint *from, const char *dir,
+                      struct err *err) {
+  char path[FILE_PATH_SIZE];
+  return file_join(path, dir, "config.json", err) != 0 || config_read(config, path, err) != 0 ||
+                 checkpoint_open(from, dir, err) != 0
+             ? -1
+             : 0;
+}
+
+int weights_check(struct gpt2_config *config, const char *dir, struct err *err) {
+  struct checkpoint from;
+  if (open_model(config, &from, dir, err) != 0) {
+    return -1;
+  }
+  int result = gpt2_source_check(config, &from, err);
+  checkpoint_close(&from);
+  return result;
 }
 
 int weights_load(struct gpt2_weights *weights, const char *dir, struct err *err) {
   *weights = (struct gpt2_weights){0};
-  char path[FILE_PATH_SIZE];
-  struct safetensors *file;
-  if (file_join(path, dir, "config.json", err) != 0 ||
-      config_read(&weights->config, path, err) != 0 || open_tensors(&file, dir, err) != 0) {
+  struct checkpoint from;
+  if (open_model(&weights->config, &from, dir, err) != 0) {
     return -1;
   }
-  int result = load(weights, file, dir, err);
-  safetensors_close(file);
+  int result = load(weights, &from, err);
+  checkpoint_close(&from);
   if (result != 0) {
     weights_free(weights);
   }

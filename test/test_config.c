@@ -70,6 +70,29 @@ static void test_defaults(void **state) {
   assert_int_equal(c.eos_token_id, CONFIG_NO_TOKEN);
   assert_int_equal(c.bos_token_id, CONFIG_NO_TOKEN);
   assert_false(c.tie_word_embeddings);
+  assert_true(c.scale_attn_weights);
+  assert_false(c.scale_attn_by_inverse_layer_idx);
+}
+
+// Fields that are honoured, and one that has nothing to change.
+static void test_honoured(void **state) {
+  static const char *const forms[] = {"gelu_new", "gelu_pytorch_tanh", "gelu_fast", "gelu_accurate"};
+  for (size_t i = 0; i < 4; i++) {
+    char text[512];
+    struct gpt2_config c;
+    struct err err;
+    snprintf(text, sizeof text,
+             "{\"n_layer\": 1, \"n_head\": 1, \"n_embd\": 64, \"n_positions\": 16, \"n_ctx\": 8,"
+             " \"vocab_size\": 300, \"scale_attn_weights\": false, \"reorder_and_upcast_attn\": %s,"
+             " \"scale_attn_by_inverse_layer_idx\": true, \"layer_norm_epsilon\": 0.125,"
+             " \"pruned_heads\": {}, \"quantization_config\": null, \"activation_function\": \"%s\"}",
+             i % 2 ? "true" : "false", forms[i]);
+    expect_success(read_text(state, &c, text, &err), &err);
+    assert_int_equal(c.n_ctx, 16);  // n_positions counts
+    assert_false(c.scale_attn_weights);
+    assert_true(c.scale_attn_by_inverse_layer_idx);
+    assert_true(c.layer_norm_epsilon == 0.125);
+  }
 }
 
 // gpt2_json with one field replaced or, at the end, added.
@@ -98,8 +121,21 @@ static void test_refusals(void **state) {
       {"gelu_new", "relu", "activation_function is \"relu\", expected \"gelu_new\" or"},
       {"gelu_new", "gelu", "activation_function is \"gelu\""},
       {"\"gpt2\"", "\"gpt_neo\"", "model_type is \"gpt_neo\", expected \"gpt2\""},
-      {"}}}", "}}, \"scale_attn_weights\": false}", "scale_attn_weights is false"},
-      {"}}}", "}}, \"scale_attn_by_inverse_layer_idx\": true}", "inverse_layer_idx is true"},
+      {"1e-05", "1e-10", "layer_norm_epsilon is 1e-10, expected 6.6e-09..28 for width 768"},
+      {"1e-05", "30", "layer_norm_epsilon is 30, expected"},
+      {"1e-05", "-1e-5", "layer_norm_epsilon is -1e-05, expected"},
+      {"gelu_new", "swish", "activation_function is \"swish\", expected \"gelu_new\" or"},
+      {"\"gelu_new\"", "7", "activation_function is \"(not a string)\""},
+      {"}}}", "}}, \"scale_attn_weights\": \"no\"}", "scale_attn_weights is neither true nor false"},
+      {"}}}", "}}, \"scale_attn_by_inverse_layer_idx\": 2}", "inverse_layer_idx is neither"},
+      {"}}}", "}}, \"reorder_and_upcast_attn\": 0}", "reorder_and_upcast_attn is neither"},
+      {"}}}", "}}, \"pruned_heads\": {\"0\": [1]}}", "pruned_heads is not empty"},
+      {"}}}", "}}, \"quantization_config\": {\"bits\": 4}}", "quantization_config is not empty"},
+      {"}}}", "}}, \"n_layer\": 13}", "n_layer comes 2 times"},
+      {"}}}", "}}, \"a\": \"\\u0000\"}", "byte 373: a zero byte"},
+      {"\"n_head\": 12", "\"n_head\": {}", "n_head is not a number"},
+      {"\"n_head\": 12", "\"n_head\": 1e999", "n_head is "},
+      {"50256,\n \"eos", "-1,\n \"eos", "bos_token_id is -1"},
       {"}}}", "}}, \"add_cross_attention\": true}", "add_cross_attention is true"},
       {"}}}", "}}, \"tie_word_embeddings\": 1}", "tie_word_embeddings is neither true nor false"},
       {"}}}", "}}", "the JSON text ends early"},
@@ -135,6 +171,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_gpt2, make_folder, remove_folder),
       cmocka_unit_test(test_named_sizes),
       cmocka_unit_test_setup_teardown(test_defaults, make_folder, remove_folder),
+      cmocka_unit_test_setup_teardown(test_honoured, make_folder, remove_folder),
       cmocka_unit_test_setup_teardown(test_refusals, make_folder, remove_folder),
       cmocka_unit_test_setup_teardown(test_not_an_object, make_folder, remove_folder),
   };

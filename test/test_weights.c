@@ -9,7 +9,7 @@
 enum { C = 64, V = 10, T = 4, MAX_TENSORS = 32 };
 
 static const char config_json[] =
-    "{\"n_layer\": 1, \"n_head\": 1, \"n_embd\": 64, \"n_positions\": 4, \"vocab_size\": 10%s}";
+    "{\"n_layer\": %d, \"n_head\": 1, \"n_embd\": 64, \"n_positions\": 4, \"vocab_size\": 10%s}";
 
 // What to do differently from a good file.
 struct twist {
@@ -17,6 +17,8 @@ struct twist {
   const char *prefix;      // of all names
   const char *missing;     // this tensor is left out
   const char *transposed;  // this one's shape is reversed
+  const char *extra;       // a tensor more, of 4 x 4 floats
+  int layers;              // 0: one
   int head;                // 1: lm_head.weight equal to wte, 2: another
 };
 
@@ -30,10 +32,11 @@ static void write_model(void **state, struct twist twist) {
   char text[512];
   struct err err;
   struct gpt2_config config;
-  snprintf(text, sizeof text, config_json, "");
+  snprintf(text, sizeof text, config_json, twist.layers == 0 ? 1 : twist.layers, "");
   write_string(path, *state, "config.json", text);
   expect_success(config_read(&config, path, &err), &err);
-  snprintf(text, sizeof text, config_json, twist.config == NULL ? "" : twist.config);
+  snprintf(text, sizeof text, config_json, twist.layers == 0 ? 1 : twist.layers,
+           twist.config == NULL ? "" : twist.config);
   write_string(path, *state, "config.json", text);
 
   static char names[MAX_TENSORS][80];
@@ -66,6 +69,12 @@ static void write_model(void **state, struct twist twist) {
   source[count] = 99;
   specs[count++] = (struct safetensors_spec){
       .name = "h.0.attn.bias", .dtype = SAFETENSORS_F32, .rank = 4, .shape = {1, 1, T, T}};
+
+  if (twist.extra != NULL) {
+    source[count] = 98;
+    specs[count++] = (struct safetensors_spec){
+        .name = twist.extra, .dtype = SAFETENSORS_F32, .rank = 2, .shape = {T, T}};
+  }
 
   struct safetensors_writer writer;
   assert_int_equal(file_join(path, *state, "model.safetensors", NULL), 0);
@@ -126,9 +135,13 @@ static void test_layouts(void **state) {
   check_model(state, (struct twist){0});
   check_model(state, (struct twist){.prefix = "transformer."});
   check_model(state, (struct twist){.head = 1});
-  check_model(state, (struct twist){.head = 2});
-  check_model(state, (struct twist){.prefix = "transformer.", .head = 2});
-  check_model(state, (struct twist){.config = ", \"tie_word_embeddings\": false", .head = 2});
+  check_model(state, (struct twist){.extra = "score.weight"});  // the head of another task
+  check_model(state, (struct twist){.extra = "h.0.attn.masked_bias"});
+  check_model(state, (struct twist){.extra = "transformer.h.0.attn.bias"});
+  const char *untied = ", \"tie_word_embeddings\": false";
+  check_model(state, (struct twist){.config = untied, .head = 1});
+  check_model(state, (struct twist){.config = untied, .head = 2});
+  check_model(state, (struct twist){.config = untied, .prefix = "transformer.", .head = 2});
 }
 
 static void expect_refusal(void **state, struct twist twist, const char *fragment) {
@@ -140,7 +153,55 @@ static void expect_refusal(void **state, struct twist twist, const char *fragmen
   assert_null(w.layers);
 }
 
+// What config.json says about the scale of scores is in the query's rows, and nowhere else.
+static void test_score_scale(void **state) {
+  static const struct {
+    const char *config;
+    float factor;  // of layer 0; the second layer's is half of it where the layers count
+  } cases[] = {
+      {", \"scale_attn_weights\": false", 8},
+      {", \"scale_attn_by_inverse_layer_idx\": true", 1},
+      {", \"scale_attn_by_inverse_layer_idx\": true, \"scale_attn_weights\": false", 8},
+      {", \"reorder_and_upcast_attn\": true", 1},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    struct gpt2_weights plain, w;
+    struct err err;
+    write_model(state, (struct twist){.layers = 2});
+    expect_success(weights_load(&plain, *state, &err), &err);
+    write_model(state, (struct twist){.layers = 2, .config = cases[i].config});
+    expect_success(weights_load(&w, *state, &err), &err);
+    for (size_t l = 0; l < 2; l++) {
+      const bool by_layer = strstr(cases[i].config, "inverse") != NULL;
+      const float factor = by_layer ? cases[i].factor / (float)(l + 1) : cases[i].factor;
+      for (size_t row = 0; row < 3 * C; row++) {
+        const float f = row < C ? factor : 1;
+        assert_true(w.layers[l].attn_b[row] == plain.layers[l].attn_b[row] * f);
+        for (size_t c = 0; c < C; c++) {
+          assert_true(w.layers[l].attn_w[row * C + c] == plain.layers[l].attn_w[row * C + c] * f);
+        }
+      }
+      assert_memory_equal(w.layers[l].attn_proj_w, plain.layers[l].attn_proj_w, C * C * 4);
+    }
+    weights_free(&plain);
+    weights_free(&w);
+  }
+}
+
 static void test_refusals(void **state) {
+  expect_refusal(state, (struct twist){.head = 2},
+                 "lm_head.weight is not the token embedding, and config.json says tie_word_embeddings");
+  expect_refusal(state, (struct twist){.extra = "h.1.ln_1.weight"},
+                 "tensor h.1.ln_1.weight is no part of a GPT-2 of 1 layers");
+  expect_refusal(state, (struct twist){.extra = "h.0.crossattention.c_attn.weight"},
+                 "tensor h.0.crossattention.c_attn.weight is no part");
+  expect_refusal(state, (struct twist){.extra = "transformer.h.0.attn.c_attn.lora_A.weight"},
+                 "tensor transformer.h.0.attn.c_attn.lora_A.weight is no part");
+  expect_refusal(state, (struct twist){.extra = "h.00.attn.bias2"}, "h.00.attn.bias2 is no part");
+  expect_refusal(state, (struct twist){.extra = "h.18446744073709551616.attn.bias"}, "is no part");
+  expect_refusal(state, (struct twist){.extra = "lm_head.bias"}, "lm_head.bias is no part");
+  expect_refusal(state, (struct twist){.extra = "transformer.wte.weight"},
+                 "tensor wte.weight is there twice, also as transformer.wte.weight");
   expect_refusal(state, (struct twist){.config = ", \"tie_word_embeddings\": false"},
                  "tensor lm_head.weight is missing, and config.json says tie_word_embeddings");
   expect_refusal(state, (struct twist){.missing = "h.0.mlp.c_fc.bias"},
@@ -155,7 +216,7 @@ static void test_folders(void **state) {
   char path[FILE_PATH_SIZE];
   char text[512];
   expect_failure(weights_load(&w, *state, &err), &err, "config.json: cannot open");
-  snprintf(text, sizeof text, config_json, "");
+  snprintf(text, sizeof text, config_json, 1, "");
   write_string(path, *state, "config.json", text);
   expect_failure(weights_load(&w, *state, &err), &err, "no model.safetensors; expected a folder");
   write_string(path, *state, "pytorch_model.bin", "");
@@ -178,6 +239,7 @@ static void test_missing_layer(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(test_layouts, make_folder, remove_folder),
+      cmocka_unit_test_setup_teardown(test_score_scale, make_folder, remove_folder),
       cmocka_unit_test_setup_teardown(test_refusals, make_folder, remove_folder),
       cmocka_unit_test_setup_teardown(test_folders, make_folder, remove_folder),
       cmocka_unit_test_setup_teardown(test_missing_layer, make_folder, remove_folder),

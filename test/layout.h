@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// layout - model folders as publishers lay them out: names, order, shapes and dtypes; values random
+#ifndef LAYOUT_H
+#define LAYOUT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct layout {
+  const char *name;
+  size_t layers, heads, ctx, vocab;
+  const char *prefix;       // of the tensors inside the model
+  const char *dtype;        // F32, F16 or BF16
+  const char *mask;         // dtype of attn.bias, or NULL: no masks
+  bool masked_bias;         // also the number that masked scores get
+  const char *head;         // lm_head.weight's dtype, the values of wte again; NULL: not stored
+  uint64_t published_bytes; // of the publisher's model.safetensors, where known; 0 elsewhere
+};
+
+// The published ones, ended by one without a name.
+extern const struct layout layouts[];
+
+// Writes folder/config.json and folder/model.safetensors, or with shards > 1 as many shards and their
+// index. Value i of a tensor is a function of the tensor's name without prefix and of i, exact in
+// BF16; with sparse, the data is a hole in the file: all zeros, no blocks on disk.
+void layout_write(const struct layout *layout, const char *folder, size_t shards, bool sparse);
+
+// That value.
+float layout_value(const char *name, size_t i);
+
+#endif
