@@ -141,6 +141,7 @@ TEST_LIBS_test_gpt2_onchip := $(B)/block/gpt2_onchip_s0.so
 TEST_LIBS_test_cli      := $(B)/gpt2rtl $(B)/sim/gpt2_top_256.so $(B)/sim/gpt2_top_64.so
 TEST_LIBS_test_evaluate := $(B)/gpt2rtl
 TEST_LIBS_test_library  := $(B)/gpt2rtl $(B)/sim/gpt2_top_64.so
+TEST_LIBS_test_compare  := $(B)/gpt2rtl
 TEST_LIBS_test_layernorm := $(B)/block/layernorm_quarter_s4.so
 TEST_LIBS_test_softmax  := $(B)/block/softmax_quarter_s4.so $(B)/block/softmax_quarter_s16.so
 

@@ -13,6 +13,7 @@ static const char help[] =
   "  logits        the logits of every position, as float32\n"
   "  perplexity    how well a model predicts a text\n"
   "  lambada       how often it completes the last word of a passage\n"
+  "  compare       what the integers lose against float32, tensor by tensor\n"
   "  tokenize      text on standard input to token ids\n"
   "  detokenize    token ids on standard input to text\n"
   "  compile       a model folder to a memory image\n"
@@ -32,7 +33,7 @@ static const struct command {
 } commands[] = {
   {"generate", generate_main}, {"logits", logits_main}, {"tokenize", tokenize_main}, {"detokenize", detokenize_main},
   {"compile", compile_main}, {"info", info_main}, {"random-model", random_model_main},
-  {"perplexity", perplexity_main}, {"lambada", lambada_main},
+  {"perplexity", perplexity_main}, {"lambada", lambada_main}, {"compare", compare_main},
 };
 
 int main(int argc, char **argv) {

@@ -19,6 +19,7 @@ void attention_core(struct operand *out, const struct operand *q, const struct k
   probe_cached(probe, TAP_VALUE, head, kv->v[n - 1], kv->v_scale[n - 1]);
   probe_rows(probe, TAP_SCORES, head * n, score, n, ROW_FRAC);
   uint16_t inv_z = softmax(p, score, kv->v_scale, n, sat);
+  probe_probs(probe, head, p, kv->v_scale, inv_z, n);
 
   int32_t row[HEAD_DIM];
   uint32_t tiles = (n + HEAD_DIM - 1) / HEAD_DIM;

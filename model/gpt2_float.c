@@ -12,6 +12,8 @@ struct gpt2_float {
   size_t count;  // positions computed
   tap_see *see;
   void *see_ctx;
+  gpt2_float_alter *alter;
+  void *alter_ctx;
   float *keys, *values;  // [L][n_ctx][C]
   float *storage;        // what the buffers below point into
   float *x;              // [BATCH][C] the residual
@@ -134,19 +136,18 @@ static void add(float *x, const float *y, size_t n) {
 }
 
 // One head of one position over n positions, whose keys and values are stride floats apart:
-// scores[n] from query[HS], and out[HS] from the probabilities that the scores become.
+// scores[n] from query[HS], and out[HS] from probabilities.
 static void score(float *scores, const float *query, const float *keys, size_t stride, size_t n) {
   for (size_t i = 0; i < n; i++) {
     scores[i] = dot(query, keys + i * stride, HS) * 0.125f;  // 1 / sqrt(64)
   }
 }
 
-static void mix(float *out, float *scores, const float *values, size_t stride, size_t n) {
+static void mix(float *out, const float *probs, const float *values, size_t stride, size_t n) {
   float sums[HS] = {0};
-  softmax(scores, n);
   for (size_t i = 0; i < n; i++) {
     for (size_t d = 0; d < HS; d++) {
-      sums[d] += scores[i] * values[i * stride + d];
+      sums[d] += probs[i] * values[i * stride + d];
     }
   }
   memcpy(out, sums, sizeof sums);
@@ -154,12 +155,36 @@ static void mix(float *out, float *scores, const float *values, size_t stride, s
 
 // ---- the model ----------------------------------------------------------------------------------
 
-// Shows T positions of a tensor, x[T][n], to who watches.
-static void show(const struct gpt2_float *s, enum tap_tensor tensor, size_t l, const float *x,
-                 size_t n, size_t T, size_t position) {
-  for (size_t t = 0; s->see != NULL && t < T; t++) {
+// T positions of a tensor, x[T][n], are ready: whoever wants to may alter and see them.
+static void ready(const struct gpt2_float *s, enum tap_tensor tensor, size_t l, float *x, size_t n,
+                  size_t T, size_t position) {
+  for (size_t t = 0; t < T; t++) {
     const struct tap_place place = {tensor, l, position + t};
-    s->see(s->see_ctx, &place, x + t * n, n);
+    if (s->alter != NULL && tensor != TAP_WPE) {
+      s->alter(s->alter_ctx, &place, x + t * n, n);
+    }
+    if (s->see != NULL) {
+      s->see(s->see_ctx, &place, x + t * n, n);
+    }
+  }
+}
+
+// s->mixed[t] of position n - 1, the newest.
+static void attend(struct gpt2_float *s, size_t l, size_t t, size_t n) {
+  const struct gpt2_config *config = &s->weights->config;
+  const size_t C = config->n_embd, NH = config->n_head;
+  const float *keys = s->keys + l * config->n_ctx * C;
+  const float *values = s->values + l * config->n_ctx * C;
+  for (size_t h = 0; h < NH; h++) {
+    score(s->scores + h * n, s->qkv + t * 3 * C + h * HS, keys + h * HS, C, n);
+  }
+  ready(s, TAP_SCORES, l, s->scores, NH * n, 1, n - 1);
+  for (size_t h = 0; h < NH; h++) {
+    softmax(s->scores + h * n, n);
+  }
+  ready(s, TAP_PROBS, l, s->scores, NH * n, 1, n - 1);
+  for (size_t h = 0; h < NH; h++) {
+    mix(s->mixed + t * C + h * HS, s->scores + h * n, values + h * HS, C, n);
   }
 }
 
@@ -167,34 +192,27 @@ static void attention(struct gpt2_float *s, size_t l, size_t T, size_t position)
   const struct gpt2_config *config = &s->weights->config;
   const struct gpt2_layer *w = &s->weights->layers[l];
   size_t C = config->n_embd;
-  float *keys = s->keys + l * config->n_ctx * C;
-  float *values = s->values + l * config->n_ctx * C;
+  float *keys = s->keys + (l * config->n_ctx + position) * C;
+  float *values = s->values + (l * config->n_ctx + position) * C;
 
   layernorm(s->norm, s->x, w->ln_1_g, w->ln_1_b, config->layer_norm_epsilon, T, C);
+  ready(s, TAP_LN_1, l, s->norm, C, T, position);
   linear(s->qkv, s->norm, w->attn_w, w->attn_b, T, C, 3 * C);
+  ready(s, TAP_C_ATTN, l, s->qkv, 3 * C, T, position);
   for (size_t t = 0; t < T; t++) {
-    memcpy(keys + (position + t) * C, s->qkv + t * 3 * C + C, C * sizeof(float));
-    memcpy(values + (position + t) * C, s->qkv + t * 3 * C + 2 * C, C * sizeof(float));
+    memcpy(keys + t * C, s->qkv + t * 3 * C + C, C * sizeof(float));
+    memcpy(values + t * C, s->qkv + t * 3 * C + 2 * C, C * sizeof(float));
   }
-  show(s, TAP_LN_1, l, s->norm, C, T, position);
-  show(s, TAP_C_ATTN, l, s->qkv, 3 * C, T, position);
-  show(s, TAP_KEY, l, keys + position * C, C, T, position);
-  show(s, TAP_VALUE, l, values + position * C, C, T, position);
+  ready(s, TAP_KEY, l, keys, C, T, position);
+  ready(s, TAP_VALUE, l, values, C, T, position);
   for (size_t t = 0; t < T; t++) {
-    const size_t n = position + t + 1;
-    for (size_t h = 0; h < config->n_head; h++) {
-      score(s->scores + h * n, s->qkv + t * 3 * C + h * HS, keys + h * HS, C, n);
-    }
-    show(s, TAP_SCORES, l, s->scores, config->n_head * n, 1, position + t);
-    for (size_t h = 0; h < config->n_head; h++) {
-      mix(s->mixed + t * C + h * HS, s->scores + h * n, values + h * HS, C, n);
-    }
+    attend(s, l, t, position + t + 1);
   }
-  show(s, TAP_CONTEXT, l, s->mixed, C, T, position);
+  ready(s, TAP_CONTEXT, l, s->mixed, C, T, position);
   linear(s->norm, s->mixed, w->attn_proj_w, w->attn_proj_b, T, C, C);
-  show(s, TAP_ATTN_PROJ, l, s->norm, C, T, position);
+  ready(s, TAP_ATTN_PROJ, l, s->norm, C, T, position);
   add(s->x, s->norm, T * C);
-  show(s, TAP_RESID_MID, l, s->x, C, T, position);
+  ready(s, TAP_RESID_MID, l, s->x, C, T, position);
 }
 
 static void mlp(struct gpt2_float *s, size_t l, size_t T, size_t position) {
@@ -203,44 +221,43 @@ static void mlp(struct gpt2_float *s, size_t l, size_t T, size_t position) {
   size_t C = config->n_embd;
 
   layernorm(s->norm, s->x, w->ln_2_g, w->ln_2_b, config->layer_norm_epsilon, T, C);
-  show(s, TAP_LN_2, l, s->norm, C, T, position);
+  ready(s, TAP_LN_2, l, s->norm, C, T, position);
   linear(s->inner, s->norm, w->fc_w, w->fc_b, T, C, config->n_inner);
-  show(s, TAP_C_FC, l, s->inner, config->n_inner, T, position);
+  ready(s, TAP_C_FC, l, s->inner, config->n_inner, T, position);
   gelu(s->inner, T * config->n_inner);
-  show(s, TAP_ACT, l, s->inner, config->n_inner, T, position);
+  ready(s, TAP_ACT, l, s->inner, config->n_inner, T, position);
   linear(s->norm, s->inner, w->mlp_proj_w, w->mlp_proj_b, T, config->n_inner, C);
-  show(s, TAP_MLP_PROJ, l, s->norm, C, T, position);
+  ready(s, TAP_MLP_PROJ, l, s->norm, C, T, position);
   add(s->x, s->norm, T * C);
-  show(s, TAP_LAYER, l, s->x, C, T, position);
+  ready(s, TAP_LAYER, l, s->x, C, T, position);
 }
 
-// T <= GPT2_FLOAT_BATCH ids, all in range, from position on; s->norm receives the final LayerNorm.
+// T <= GPT2_FLOAT_BATCH ids, all in range, from position on.
 static void forward(struct gpt2_float *s, const uint32_t *ids, size_t T, size_t position) {
   const struct gpt2_weights *w = s->weights;
   size_t C = w->config.n_embd;
   for (size_t t = 0; t < T; t++) {
     memcpy(s->x + t * C, w->wte + ids[t] * C, C * sizeof(float));
   }
-  show(s, TAP_WTE, 0, s->x, C, T, position);
-  show(s, TAP_WPE, 0, w->wpe + position * C, C, T, position);
+  ready(s, TAP_WTE, 0, s->x, C, T, position);
+  ready(s, TAP_WPE, 0, (float *)(uintptr_t)(w->wpe + position * C), C, T, position);
   add(s->x, w->wpe + position * C, T * C);
-  show(s, TAP_DROP, 0, s->x, C, T, position);
+  ready(s, TAP_DROP, 0, s->x, C, T, position);
   for (size_t l = 0; l < w->config.n_layer; l++) {
     attention(s, l, T, position);
     mlp(s, l, T, position);
   }
-  layernorm(s->norm, s->x, w->ln_f_g, w->ln_f_b, w->config.layer_norm_epsilon, T, C);
   s->count = position + T;
 }
 
-// logits[T][V] of the positions from s->norm[first] on.
+// logits[T][V] of the positions of the last forward from its x[first] on.
 static void head(const struct gpt2_float *s, float *logits, size_t first, size_t T) {
-  size_t C = s->weights->config.n_embd;
-  linear(logits, s->norm + first * C, s->weights->lm_head, NULL, T, C,
-         s->weights->config.vocab_size);
-  const size_t position = s->count - T;
-  show(s, TAP_LN_F, 0, s->norm + first * C, C, T, position);
-  show(s, TAP_LM_HEAD, 0, logits, s->weights->config.vocab_size, T, position);
+  const struct gpt2_weights *w = s->weights;
+  const size_t C = w->config.n_embd, V = w->config.vocab_size, position = s->count - T;
+  layernorm(s->norm, s->x + first * C, w->ln_f_g, w->ln_f_b, w->config.layer_norm_epsilon, T, C);
+  ready(s, TAP_LN_F, 0, s->norm, C, T, position);
+  linear(logits, s->norm, w->lm_head, NULL, T, C, V);
+  ready(s, TAP_LM_HEAD, 0, logits, V, T, position);
 }
 
 // ---- sequences ----------------------------------------------------------------------------------
@@ -323,6 +340,11 @@ int gpt2_float_prompt(struct gpt2_float *state, const uint32_t *ids, size_t coun
     }
   }
   return 0;
+}
+
+void gpt2_float_change(struct gpt2_float *state, gpt2_float_alter *alter, void *ctx) {
+  state->alter = alter;
+  state->alter_ctx = ctx;
 }
 
 int gpt2_float_step(struct gpt2_float *state, uint32_t id, size_t position, float *logits,

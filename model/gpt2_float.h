@@ -39,6 +39,11 @@ void gpt2_float_reset(struct gpt2_float *state);
 // numbers that are cached.
 void gpt2_float_watch(struct gpt2_float *state, tap_see *see, void *ctx);
 
+// Sets a function that may alter each tensor before it is used (and before it is shown); NULL for
+// none: what rounding of one or the other costs. The rows of wpe are not given.
+typedef void gpt2_float_alter(void *ctx, const struct tap_place *place, float *x, size_t n);
+void gpt2_float_change(struct gpt2_float *state, gpt2_float_alter *alter, void *ctx);
+
 // Computes id at position, which is at most the number of positions so far; those from position on
 // are forgotten first, so 0 begins a new sequence. logits[V] are the next token's, or NULL to skip
 // the head. Errors: an id or a position outside its range.

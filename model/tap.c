@@ -15,6 +15,7 @@ static const char *const names[TAP_TENSORS] = {
     [TAP_KEY] = ".attn.key",
     [TAP_VALUE] = ".attn.value",
     [TAP_SCORES] = ".attn.scores",
+    [TAP_PROBS] = ".attn.probs",
     [TAP_CONTEXT] = ".attn.context",
     [TAP_ATTN_PROJ] = ".attn.c_proj",
     [TAP_RESID_MID] = ".resid_mid",
@@ -36,6 +37,7 @@ size_t tap_elements(const struct gpt2_config *config, enum tap_tensor tensor, si
     case TAP_C_ATTN:
       return 3 * config->n_embd;
     case TAP_SCORES:
+    case TAP_PROBS:
       return config->n_head * (position + 1);
     case TAP_C_FC:
     case TAP_ACT:
@@ -65,7 +67,7 @@ void tap_name(char name[TAP_NAME_SIZE], enum tap_tensor tensor, size_t layer) {
 }
 
 static int unknown(const char *name, struct err *err) {
-  char known[256];
+  char known[320];
   size_t used = 0;
   for (int i = 0; i < TAP_TENSORS; i++) {
     used += (size_t)snprintf(known + used, sizeof known - used, "%s%s%s", i == 0 ? "" : ", ",

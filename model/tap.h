@@ -16,6 +16,8 @@
 //   h.l.attn.value     C                 the value as it is cached           int8 x scale a head
 //   h.l.attn.scores    NH (position+1)   q k / 8, before the softmax: head   row
 //                                        by head, cached positions ascending
+//   h.l.attn.probs     NH (position+1)   softmax of the scores               exponential x V scale,
+//                                                                            both divided out
 //   h.l.attn.context   C                 softmax(scores) v of all heads, as  operand
 //                                        attn.c_proj takes it
 //   h.l.attn.c_proj    C                 added to the hidden state           row
@@ -29,9 +31,10 @@
 //   ln_f               C                 as the head takes it                operand
 //   lm_head            V                 logits                              row
 //
-// key, value, scores, context and resid_mid are no outputs of Hugging Face's modules and have names
-// of their own. ln_f and lm_head are computed only for positions whose logits are wanted. Formats:
-// docs/numerics.md.
+// key, value, scores, probs, context and resid_mid are no outputs of Hugging Face's modules and have
+// names of their own. ln_f and lm_head are computed only for positions whose logits are wanted. The
+// hardware divides by the sum of the exponentials behind PV: it has no probabilities,
+// but what its numbers amount to. Formats: docs/numerics.md.
 
 #ifndef TAP_H
 #define TAP_H
@@ -51,6 +54,7 @@ enum tap_tensor {
   TAP_KEY,
   TAP_VALUE,
   TAP_SCORES,
+  TAP_PROBS,
   TAP_CONTEXT,
   TAP_ATTN_PROJ,
   TAP_RESID_MID,

@@ -19,6 +19,17 @@ struct gpt2_config tap_golden_config(const struct image_header *h) {
   };
 }
 
+// All that saturated since the last part did so on the way to this one.
+static void count_saturations(struct tap_golden *tap, enum tap_tensor tensor) {
+  const struct saturation *now = &tap->core->sat;
+  struct saturation *sat = &tap->sat[tensor];
+  sat->row += now->row - tap->before.row;
+  sat->residual += now->residual - tap->before.residual;
+  sat->norm += now->norm - tap->before.norm;
+  sat->prob += now->prob - tap->before.prob;
+  tap->before = *now;
+}
+
 static void part(void *ctx, const struct tap_place *place, uint32_t first, const int32_t *x,
                  uint32_t n, int frac) {
   struct tap_golden *tap = ctx;
@@ -27,18 +38,21 @@ static void part(void *ctx, const struct tap_place *place, uint32_t first, const
   for (size_t i = 0; i < n; i++) {
     to[first + i] = (float)x[i] * unit;
   }
+  count_saturations(tap, place->tensor);
   size_t *count = &tap->count[place->tensor];
   *count += n;
   if (*count == tap_elements(&tap->config, place->tensor, place->position)) {
     tap->see(tap->ctx, place, to, *count);
     *count = 0;
+    tap->sat[place->tensor] = (struct saturation){0};
   }
 }
 
 int tap_golden_open(struct tap_golden *tap, struct gpt2_core *core, tap_see *see, void *ctx,
                     struct err *err) {
   *tap = (struct tap_golden){
-      .config = tap_golden_config(&core->image->header), .core = core, .see = see, .ctx = ctx};
+      .config = tap_golden_config(&core->image->header), .core = core, .see = see, .ctx = ctx,
+      .before = core->sat};
   const size_t last = tap->config.n_ctx - 1;
   size_t first[TAP_TENSORS], all = 0;
   for (int i = 0; i < TAP_TENSORS; i++) {

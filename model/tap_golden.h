@@ -14,6 +14,9 @@ struct tap_golden {
   void *ctx;
   float *x[TAP_TENSORS];      // the tensors at hand; x[0] owns
   size_t count[TAP_TENSORS];  // elements received of each
+  struct saturation before;   // the core's counters when the last part came
+  // What saturated on the way to each tensor at hand. In a call of `see`, for the tensor it gets.
+  struct saturation sat[TAP_TENSORS];
 };
 
 // From now on `see` receives every tensor of core's steps. Errors: out of memory.

@@ -60,7 +60,7 @@ static void expect_text(const char *text, const char *fragment) {
 }
 
 static const char *const commands[] = {"generate", "logits", "tokenize", "detokenize", "compile", "info", "random-model",
-                                       "perplexity", "lambada"};
+                                       "perplexity", "lambada", "compare"};
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
 static void help(void **state) {

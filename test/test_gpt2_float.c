@@ -158,7 +158,7 @@ static void test_tap(void **state) {
   expect_success(gpt2_float_create(&s, &w, &err), &err);
   gpt2_float_watch(s, see, &seen);
   expect_success(gpt2_float_step(s, 5, 0, logits, &err), &err);
-  assert_int_equal(seen.calls, 3 + 2 * 13 + 2);
+  assert_int_equal(seen.calls, 3 + 2 * 14 + 2);
   const float(*first)[4 * 128] = seen.x[0], (*second)[4 * 128] = seen.x[1];
   for (size_t i = 0; i < 128; i++) {
     assert_true(first[TAP_WTE][i] == w.wte[5 * 128 + i] && first[TAP_WPE][i] == w.wpe[i]);

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// compare - an engine against the float reference, tensor by tensor and in what it predicts
+//
+// Both compute the same ids; every tensor of every position (tap.h) is compared as it is made. The
+// measures of a tensor, x being float's elements and y the other's:
+//
+//   signal to noise   10 log10(sum x^2 / sum (x - y)^2) of each position, averaged over positions in
+//                     decibels, so that one position with an outlier does not hide the others
+//   largest error     max |x - y|, with its place
+//   saturations       elements that were cut to their format's range on the way to the tensor
+//
+// Of the next token's distribution p (float) and q (the other): the divergence sum p ln(p / q), in
+// nats, whether both have the same likeliest token, and the loss of the token that follows.
+
+#ifndef COMPARE_H
+#define COMPARE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "err.h"
+#include "gpt2_float.h"
+#include "tap_golden.h"
+
+// What is known of a tensor of a layer.
+struct compare_tensor {
+  double decibels;     // summed over positions; COMPARE_EXACT where there is no error
+  size_t positions;
+  double error;        // the largest |x - y|
+  size_t position, element;
+  float expected, found;
+  double largest;      // the largest |x|
+  struct saturation sat;
+  // Of the saturations, the one whose x is largest.
+  size_t sat_position, sat_element;
+  float sat_value;
+};
+#define COMPARE_EXACT 200.0
+
+// Sums over positions; of several they can be merged.
+struct compare_result {
+  struct compare_tensor *tensors;  // [L][TAP_TENSORS]; those outside the layers in layer 0
+  size_t n_layer;
+  size_t tokens;                   // predicted
+  double divergence, largest_divergence;
+  size_t largest_divergence_position;
+  size_t same;                     // of the likeliest tokens
+  double nll, nll_other;           // summed losses, nats
+};
+int compare_result_create(struct compare_result *result, const struct gpt2_config *config,
+                          struct err *err);
+void compare_result_free(struct compare_result *result);
+void compare_result_merge(struct compare_result *all, const struct compare_result *more);
+double compare_decibels(const struct compare_tensor *tensor);
+
+// The two engines and what float's showed of the last positions; one a thread.
+struct compare {
+  struct gpt2_config config;
+  struct gpt2_float *reference;
+  // the other: the integer model, or a float model that is not the reference (emulate.h)
+  struct gpt2_core core;
+  struct tap_golden tap;
+  struct gpt2_float *other;
+  float *record;  // [GPT2_FLOAT_BATCH][record_size]
+  size_t record_size;
+  size_t *offset;     // [L][TAP_TENSORS] in the record
+  float *logits;      // [V] of the other, for the position at hand
+  const uint32_t *ids;  // of the run, with its result
+  struct compare_result *result;
+};
+
+// reference must outlive it. Either image, which must outlive it too, or other, which it owns from
+// now on (also after an error); the rest is NULL. Release with compare_close, also after an error.
+// Errors: out of memory.
+int compare_open(struct compare *compare, const struct gpt2_weights *reference,
+                 const struct image *image, struct gpt2_float *other, struct err *err);
+void compare_close(struct compare *compare);
+
+// Adds to result what ids[count], a sequence of its own, 2 <= count <= n_ctx + 1, shows; the last id
+// is only predicted. Errors: a count or an id outside its range; out of memory.
+int compare_run(struct compare *compare, const uint32_t *ids, size_t count,
+                struct compare_result *result, struct err *err);
+
+#endif

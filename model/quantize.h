@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+// quantize - a row of float weights as integers and one scale of the image's format
+
+#ifndef QUANTIZE_H
+#define QUANTIZE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+// q[n] and *scale with w[i] = q[i] x scale nearly, |q[i]| <= steps: the smallest scale of the format
+// with which the largest weight is at most `steps` steps, and each weight rounded to nearest. Returns
+// -1 when that scale would be above the largest.
+int quantize_row(int32_t *q, uint16_t *scale, const float *w, size_t n, int steps);
+
+#endif
