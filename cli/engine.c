@@ -60,6 +60,10 @@ void engine_close(struct engine *e) {
 
 uint64_t engine_cycles(const struct engine *e) { return e->sim ? sim_cycles(e->sim) : 0; }
 
+int engine_counters(const struct engine *e, struct sim_counters *counters, struct err *err) {
+  return sim_read_counters(e->sim, counters, err);
+}
+
 // ---------------------------------------------------------------------------------------------------------------- run
 
 struct running {

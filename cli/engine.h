@@ -37,5 +37,7 @@ int engine_run(struct engine *engine, const struct controller_run *run, int (*lo
 
 // In a callback of a run: cycles so far. 0 for engines without cycles.
 uint64_t engine_cycles(const struct engine *engine);
+// The hardware's counters (sim.h), behind a run. Only for ENGINE_RTL.
+int engine_counters(const struct engine *engine, struct sim_counters *counters, struct err *err);
 
 #endif

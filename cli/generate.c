@@ -196,12 +196,14 @@ static int write_stats(struct generate *g, struct err *err) {
   const bool image = g->kind != ENGINE_FLOAT, cycles = g->kind == ENGINE_RTL;
   char memory[128];
   sim_memory_print(memory, &g->memory);
+  struct sim_counters counters;
+  if (cycles && engine_counters(&g->engine, &counters, err)) return -1;
   const struct stats_about about = {
     .model = g->dir, .engine = engine_names[g->kind], .checksum = image ? &g->engine.image.header.checksum : NULL,
     .lanes = image ? g->lanes : 0, .memory = cycles ? memory : NULL, .seed = g->draws ? &g->seed : NULL,
-    .cycles = cycles,
+    .cycles = cycles, .shape = cycles ? &g->engine.image.header : NULL, .counters = cycles ? &counters : NULL,
   };
-  stats_summary(&g->stats, cycles);
+  stats_summary(&g->stats, &about);
   if (!g->stats_path) return 0;
   stats_write(&g->stats, &about, g->stats_file.file);
   return output_close(&g->stats_file, err);

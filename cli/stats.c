@@ -38,12 +38,26 @@ void stats_free(struct stats *s) {
   s->positions = NULL;
 }
 
-void stats_summary(const struct stats *s, bool cycles) {
+// Reading every weight, key and value of the run once.
+static double total_floor(const struct stats *s, const struct image_header *shape) {
+  double sum = 0;
+  for (size_t i = 0; i < s->n; i++) sum += floor_cycles(shape, s->positions[i].step.position, s->positions[i].step.head);
+  return sum;
+}
+
+void stats_summary(const struct stats *s, const struct stats_about *about) {
   const double n = (double)s->n, c = (double)s->cycles;
+  const bool cycles = about->cycles;
   fflush(stdout);
   fprintf(stderr, "gpt2rtl: %zu tokens, %zu positions", s->generated, s->n);
   if (cycles) fprintf(stderr, ", %.0f cycles per token, %.3g million cycles per second", c / n, c / s->seconds / 1e6);
   fprintf(stderr, ", %.4g tokens per second\n", n / s->seconds);
+  if (!about->counters) return;
+  const enum count_what bound = counters_bound(about->counters);
+  const double total = (double)about->counters->cycles;
+  fprintf(stderr, "gpt2rtl: %.1f %% of the memory floor; the engine was idle in %.1f %% of the cycles, most of them for %s (%.1f %%)\n",
+          100 * total_floor(s, about->shape) / c, 100 - 100 * (double)counters_used(about->counters) / total,
+          count_what_name[bound], 100 * (double)counters_of(about->counters, bound) / total);
 }
 
 // A string of JSON; what is no UTF-8 or a control character goes out escaped.
@@ -69,6 +83,30 @@ static void write_number_or_null(FILE *f, const char *name, bool known, uint64_t
   else fprintf(f, "\"%s\": null", name);
 }
 
+// "counters": ...
+static void write_counters(FILE *f, const struct sim_counters *c) {
+  if (!c) {
+    fputs("null", f);
+    return;
+  }
+  const uint64_t kv_reads = counters_of(c, COUNT_KV) + c->at[COUNT_SCORES][COUNT_SCALES];
+  fprintf(f, "{\"cycles\": %" PRIu64 ", \"kv_reads\": %" PRIu64 ", \"kv_writes\": %" PRIu64, c->cycles, kv_reads, c->kv_writes);
+  for (int what = 0; what < COUNT_WHATS; what++)
+    fprintf(f, ", \"%s\": %" PRIu64, count_what_name[what], counters_of(c, (enum count_what)what));
+  fputs(",\n  \"phases\": {", f);
+  for (int phase = 0; phase < COUNT_PHASES; phase++) {
+    const char *comma = "";
+    fprintf(f, "%s\n   \"%s\": {", phase ? "," : "", count_phase_name[phase]);
+    for (int what = 0; what < COUNT_WHATS; what++) {
+      if (!c->at[phase][what]) continue;
+      fprintf(f, "%s\"%s\": %" PRIu64, comma, count_what_name[what], c->at[phase][what]);
+      comma = ", ";
+    }
+    fputs("}", f);
+  }
+  fputs("}}", f);
+}
+
 void stats_write(const struct stats *s, const struct stats_about *about, FILE *f) {
   char checksum[17];
   if (about->checksum) snprintf(checksum, sizeof checksum, "%016" PRIx64, *about->checksum);
@@ -91,8 +129,11 @@ void stats_write(const struct stats *s, const struct stats_about *about, FILE *f
   }
   fputs("],\n ", f);
   write_number_or_null(f, "cycles", about->cycles, s->cycles);
+  if (about->shape) fprintf(f, ",\n \"floor\": %.1f", total_floor(s, about->shape));
   fprintf(f, ",\n \"seconds\": %.6f,\n ", s->seconds);
   if (about->cycles) fprintf(f, "\"cycles_per_second\": %.1f,\n ", (double)s->cycles / s->seconds);
   else fputs("\"cycles_per_second\": null,\n ", f);
-  fprintf(f, "\"tokens_per_second\": %.3f}\n", (double)s->n / s->seconds);
+  fprintf(f, "\"tokens_per_second\": %.3f,\n \"counters\": ", (double)s->n / s->seconds);
+  write_counters(f, about->counters);
+  fputs("}\n", f);
 }

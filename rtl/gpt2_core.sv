@@ -30,6 +30,7 @@ module gpt2_core
   input  config_t                   cfg_i,
   input  sampling_t                 sampling_i,
   input  logic                      start_i,                 // loads the generator's seed
+  input  logic                      busy_i,                  // a run is under way
   input  logic                      stream_logits_i,
 
   input  logic                      step_valid_i,
@@ -66,7 +67,9 @@ module gpt2_core
   output logic                      mon_valid_o,
   output tag_t                      mon_tag_o,
   output logic [Segments-1:0][31:0] mon_rows_o,
-  output logic [9:0]                sat_o
+  output logic [9:0]                sat_o,
+  input  logic [7:0]                count_sel_i,
+  output logic [39:0]               count_o
 );
 
   // -------------------------------------------------------------------------- jobs and their beats
@@ -88,7 +91,7 @@ module gpt2_core
     .side_addr_o(side_addr), .addr_o(addr), .beats_o(beats)
   );
 
-  logic                    beat_valid, beat_ready;
+  logic                    beat_valid, beat_ready, stream_waits;
   label_t                  label;
   logic [512*Segments-1:0] data;
 
@@ -98,7 +101,8 @@ module gpt2_core
     .side_addr_i(side_addr), .addr_i(addr), .beats_i(beats),
     .rd_req_valid_o, .rd_req_ready_i, .rd_req_addr_o, .rd_req_len_o,
     .rd_rsp_valid_i, .rd_rsp_ready_o, .rd_rsp_data_i,
-    .beat_valid_o(beat_valid), .beat_ready_i(beat_ready), .beat_label_o(label), .beat_data_o(data)
+    .beat_valid_o(beat_valid), .beat_ready_i(beat_ready), .beat_label_o(label), .beat_data_o(data),
+    .waits_o(stream_waits)
   );
 
   wire is_pos    = label.job.op == OpPos;
@@ -256,6 +260,17 @@ module gpt2_core
     .lg_mask_i(smp_mask),
     .lg_rows_i(smp_rows), .lg_last_i(smp_last),
     .choice_valid_o, .choice_ready_i, .choice_id_o
+  );
+
+  // --------------------------------------------------------------------------------------- counters
+
+  counters #(.Segments(Segments)) u_counters (
+    .clk_i, .rst_ni, .start_i, .busy_i, .step_i(step_valid_i && step_ready_o),
+    .n_vocab_i(cfg_i.n_vocab),
+    .beat_valid_i(beat_valid), .beat_ready_i(beat_ready), .beat_label_i(label),
+    .operand_full_i(full), .entry_ready_i(entry_ready[label.job.head[1:0]]),
+    .stream_waits_i(stream_waits), .write_i(wr_valid_o && wr_ready_i),
+    .sel_i(count_sel_i), .count_o
   );
 
   always_ff @(posedge clk_i) begin

@@ -163,6 +163,12 @@ package gpt2_pkg;
     logic        last_block, last_group;
   } label_t;
 
+  // What a cycle of the engine is spent on (counters.sv).
+  typedef enum logic [3:0] {
+    WhatWeights, WhatPadding, WhatScales, WhatKv, WhatOther,
+    WhatMemory, WhatNorm, WhatSoftmax, WhatSampling, WhatHandOver
+  } count_what_e;
+
   // What goes with S rows out of rescale.
   typedef struct packed {
     op_e         op;

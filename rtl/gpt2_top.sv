@@ -84,7 +84,10 @@ module gpt2_top
   output logic [Segments-1:0][31:0] mon_rows_o,
   output logic [31:0]               heads_o,  // positions with and without head since reset
   output logic [31:0]               heads_skipped_o,
-  output logic [31:0]               sat_o
+  output logic [31:0]               sat_o,
+
+  input  logic [7:0]                count_sel_i,  // what the cycles went into: counters.sv
+  output logic [39:0]               count_o
 );
 
   logic        step_valid, step_ready, step_done, step_recomputed;
@@ -107,7 +110,7 @@ module gpt2_top
     .Segments(Segments), .MaxHeads(MaxHeads), .MaxCtx(MaxCtx),
     .NormWidth(NormWidth), .ExpWidth(ExpWidth), .ClockGating(ClockGating)
   ) u_core (
-    .clk_i, .rst_ni, .cfg_i, .sampling_i, .start_i, .stream_logits_i(all_heads_i),
+    .clk_i, .rst_ni, .cfg_i, .sampling_i, .start_i, .busy_i(busy_o), .stream_logits_i(all_heads_i),
     .step_valid_i(step_valid), .step_ready_o(step_ready), .step_i(step), .step_done_o(step_done),
     .heads_o, .heads_skipped_o,
     .choice_valid_o(choice_valid), .choice_ready_i(choice_ready), .choice_id_o(choice_id),
@@ -115,7 +118,7 @@ module gpt2_top
     .rd_req_valid_o, .rd_req_ready_i, .rd_req_addr_o, .rd_req_len_o,
     .rd_rsp_valid_i, .rd_rsp_ready_o, .rd_rsp_data_i,
     .wr_valid_o, .wr_ready_i, .wr_addr_o, .wr_data_o, .wr_strb_o, .wr_ack_i,
-    .mon_valid_o, .mon_tag_o, .mon_rows_o, .sat_o(sat)
+    .mon_valid_o, .mon_tag_o, .mon_rows_o, .sat_o(sat), .count_sel_i, .count_o
   );
 
   assign step_start_o      = step_valid && step_ready;

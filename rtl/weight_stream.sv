@@ -44,7 +44,8 @@ module weight_stream
   output logic                    beat_valid_o,
   input  logic                    beat_ready_i,
   output label_t                  beat_label_o,
-  output logic [512*Segments-1:0] beat_data_o
+  output logic [512*Segments-1:0] beat_data_o,
+  output logic                    waits_o  // of the job under way beats are still to come
 );
 
   localparam int unsigned DepthBits = $clog2(Depth);
@@ -135,6 +136,7 @@ module weight_stream
   assign rd_rsp_ready_o = 1'b1;
   assign load = count_q != 0 && job_valid_q && (!beat_valid_o || beat_ready_i);
   assign pop  = load;
+  assign waits_o = job_valid_q;
 
   always_ff @(posedge clk_i) begin
     if (rd_rsp_valid_i) beats[write_q] <= rd_rsp_data_i;

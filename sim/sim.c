@@ -26,7 +26,8 @@ struct ports {
   BIT_PORTS(BIT_MEMBER)
   WORD_PORTS(WORD_MEMBER)
   uint16_t *step_position_o;
-  uint8_t *wr_strb_o, *lg_mask_o;
+  uint8_t *wr_strb_o, *lg_mask_o, *count_sel_i;
+  uint64_t *count_o;
 };
 
 struct sim {
@@ -58,7 +59,8 @@ static int find_ports(struct sim *s, struct err *err) {
     if (!strcmp(ports[i].name, #member)) found = ports[i].data;                                                        \
   if (!found) missing = #member;                                                                                       \
   s->p.member = found;
-  BIT_PORTS(FIND) WORD_PORTS(FIND) FIND(step_position_o) FIND(wr_strb_o) FIND(lg_mask_o)
+  BIT_PORTS(FIND) WORD_PORTS(FIND) FIND(step_position_o) FIND(wr_strb_o) FIND(lg_mask_o) FIND(count_sel_i)
+  FIND(count_o)
   return missing ? err_set(err, "the simulator for %u lanes has no port %s: run make", s->lanes, missing) : 0;
 }
 
@@ -245,7 +247,7 @@ static int take_events(struct sim *s, const struct controller_run *run, struct c
   return moved;
 }
 
-static int run_cycles(struct sim *s, const struct controller_run *run, uint64_t *end, struct err *err) {
+static int run_cycles(struct sim *s, const struct controller_run *run, uint64_t *end, uint64_t *busy, struct err *err) {
   struct ports *p = &s->p;
   struct controller_step step = {0};
   uint64_t progress = s->cycle;
@@ -273,10 +275,25 @@ static int run_cycles(struct sim *s, const struct controller_run *run, uint64_t 
     else if (s->cycle - progress > PATIENCE) return stuck(s, err);
     if (*p->error_o && !*p->start_i) return hardware_error(s, err);
     const bool done = *p->done_o;
+    *busy += *p->busy_o;
     if (edge(s, err)) return -1;
     *p->start_i = 0;
     if (done) return 0;
   }
+}
+
+static int read_counter(struct sim *s, unsigned address, uint64_t *count, struct err *err) {
+  *s->p.count_sel_i = (uint8_t)address;
+  if (settle(s, err)) return -1;
+  *count = *s->p.count_o;
+  return 0;
+}
+
+int sim_read_counters(struct sim *s, struct sim_counters *c, struct err *err) {
+  for (unsigned phase = 0; phase < COUNT_PHASES; phase++)
+    for (unsigned what = 0; what < COUNT_WHATS; what++)
+      if (read_counter(s, phase << 4 | what, &c->at[phase][what], err)) return -1;
+  return read_counter(s, COUNT_KV_WRITES, &c->kv_writes, err) || read_counter(s, COUNT_CYCLES, &c->cycles, err) ? -1 : 0;
 }
 
 int sim_run(struct sim *s, const struct controller_run *run, struct sim_result *result, struct err *err) {
@@ -298,12 +315,14 @@ int sim_run(struct sim *s, const struct controller_run *run, struct sim_result *
   uint64_t end = s->cycle;
   const struct memory_counts before = memory_count(s->memory);
   s->failed = true;
-  if (run_cycles(s, run, &end, err)) return -1;
+  uint64_t busy = 0;
+  if (run_cycles(s, run, &end, &busy, err)) return -1;
+  if (settle(s, err) || edge(s, err)) return -1;       // for the counters, which are a cycle behind
   s->failed = false;
   const struct memory_counts after = memory_count(s->memory);
   *result = (struct sim_result){
     .cycles = end - s->start, .beats_read = after.beats_read - before.beats_read,
-    .beats_written = after.beats_written - before.beats_written, .saturations = *p->sat_o,
+    .beats_written = after.beats_written - before.beats_written, .saturations = *p->sat_o, .busy = busy,
   };
   return 0;
 }

@@ -10,6 +10,7 @@
 #define GPT2RTL_SIM_H
 
 #include "controller.h"
+#include "counters.h"
 #include "err.h"
 #include "image.h"
 #include "library.h"
@@ -28,6 +29,7 @@ struct sim_result {
   uint64_t cycles;           // of the run: from start to the end of its last position
   uint64_t beats_read, beats_written;
   uint32_t saturations;
+  uint64_t busy;             // cycles in which the hardware said that it was busy, counted here
 };
 
 // Starts the hardware and runs it until it is done. Reports through run as controller_run does for the golden model:
@@ -39,5 +41,9 @@ int sim_run(struct sim *sim, const struct controller_run *run, struct sim_result
 
 // For use in callbacks: cycles since the start of the run, the present one included.
 uint64_t sim_cycles(const struct sim *sim);
+
+// The hardware's own counters, since the run's start: behind a run or in callbacks, where the last two cycles are missing.
+// Errors: as an evaluation's (SIM_CHECK).
+int sim_read_counters(struct sim *sim, struct sim_counters *counters, struct err *err);
 
 #endif

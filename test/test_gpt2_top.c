@@ -136,6 +136,65 @@ static void runs(void **state) {
   image_close(&image);
 }
 
+// What a run must have read, from the model's shape alone: a beat of weights for each Segments x 64 of them, in the head the rest of the
+// vocabulary too; keys in groups of Segments, values in tiles of 64.
+struct expected {
+  const struct image_header *shape;
+  uint64_t weights, padding, kv, kv_writes;
+};
+static int expect_step(void *ctx, const struct controller_step *step) {
+  struct expected *e = ctx;
+  const struct image_header *h = e->shape;
+  const uint64_t segments = h->lanes / 64, blocks = h->n_head, length = step->position + 1u;
+  e->weights += h->n_layer * (12 * blocks * blocks * 64 / segments);
+  e->kv += h->n_layer * blocks * ((length + segments - 1) / segments + (length + 63) / 64 * (64 / segments));
+  e->kv_writes += h->n_layer * blocks * (2 + 64 / segments);
+  if (step->head) {
+    e->weights += h->vocab_size / segments * blocks;
+    if (h->vocab_size % segments) e->padding += blocks;
+  }
+  return 0;
+}
+
+// The hardware's counters: every cycle once, every beat at the memory's port once, every weight.
+static void counted(void **state) {
+  (void)state;
+  static const uint32_t prompt[] = {3, 300, 1, 77, 77};
+  for (uint32_t lanes = 64; lanes <= 1024; lanes *= 4) {
+    struct image image;
+    struct err err;
+    struct sim *sim;
+    open_random(&image, "nano", 1, lanes);
+    for (int i = 0; i < MEMORIES; i++) {
+      struct expected e = {.shape = &image.header};
+      struct controller_run run = {.prompt = prompt, .n_prompt = 5, .max_new = 80, .sampling = drawing(5), .ctx = &e, .step = expect_step};
+      struct sim_result result;
+      struct sim_counters c;
+      assert_int_equal(sim_open(&sim, &image, &memories[i], SIM_FAST, NULL, &err), 0);
+      for (int again = 0; again < 2; again++) {            // they start anew with each run
+        e = (struct expected){.shape = &image.header};
+        assert_int_equal(sim_run(sim, &run, &result, &err), 0);
+        assert_int_equal(sim_read_counters(sim, &c, &err), 0);
+        uint64_t idle = 0;
+        for (int what = COUNT_MEMORY; what < COUNT_WHATS; what++) idle += counters_of(&c, (enum count_what)what);
+        assert_int_equal(c.cycles, result.busy);
+        assert_int_equal(counters_used(&c) + idle, c.cycles);
+        assert_int_equal(counters_used(&c), result.beats_read);
+        assert_int_equal(counters_of(&c, COUNT_WEIGHTS), e.weights);
+        assert_int_equal(counters_of(&c, COUNT_PADDING), e.padding);
+        assert_int_equal(counters_of(&c, COUNT_KV), e.kv);
+        assert_int_equal(c.kv_writes, e.kv_writes);
+        assert_int_equal(c.kv_writes, result.beats_written);
+      }
+      print_message("%u lanes, latency %u, %.2g beats a cycle: %llu cycles, %.1f %% used, most idle for %s\n", lanes,
+                    memories[i].latency, memories[i].beats, (unsigned long long)c.cycles,
+                    100 * (double)counters_used(&c) / (double)c.cycles, count_what_name[counters_bound(&c)]);
+      sim_close(sim);
+    }
+    image_close(&image);
+  }
+}
+
 // The demo for 200 tokens, through a crop, at each number of lanes; and these agree with one another.
 static void demo(void **state) {
   (void)state;
@@ -232,7 +291,7 @@ static void altered(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(nano_64), cmocka_unit_test(nano_256), cmocka_unit_test(nano_1024), cmocka_unit_test(ends),
-    cmocka_unit_test(runs), cmocka_unit_test(demo), cmocka_unit_test(altered), cmocka_unit_test(gpt2),
+    cmocka_unit_test(runs), cmocka_unit_test(counted), cmocka_unit_test(demo), cmocka_unit_test(altered), cmocka_unit_test(gpt2),
   };
   return cmocka_run_group_tests_name("gpt2_top", tests, NULL, NULL);
 }

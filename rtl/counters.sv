@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// counters - what each cycle of a run was spent on, by phase
+//
+// Every cycle in which busy_i is high is counted once: by what the engine's input did in it, and by
+// the job it was doing or waiting for. So all counts together are the run's cycles.
+//
+//   what (count_what_e)                          when
+//   WhatWeights   weights, every segment a row   a beat is taken
+//   WhatPadding   weights, but not every segment   (the head's last group)
+//   WhatScales    scales and biases, of keys too   (side beats)
+//   WhatKv        keys or values
+//   WhatOther     embedding rows, LayerNorm's gain and bias
+//   WhatMemory    the next beat has not come     none is taken
+//   WhatNorm      a beat waits for LayerNorm
+//   WhatSoftmax   a beat waits for softmax: for probabilities, or for room for scores
+//   WhatSampling  the head waits for sampling, or all wait for its choice
+//   WhatHandOver  all else: query, attention's output, GELU's, the KV cache; between steps
+//
+// In      beat    label and handshake at the engine's input; what it lacks: operand, entry, room
+//         sel     {phase, what}: phase 0..9 as op_e, 10 from a step's start to its first beat, and
+//                 before the first step; {15, 0}: beats written to the KV cache; {15, 1}: cycles
+// Out     count   40 bits, of this run until now; combinational
+// Timing  a cycle is counted two cycles later; the run's last two are those that end it
+// Keeps   256 x 40 bits, cleared by start
+// Golden  none: test_gpt2_top holds the counts against the image's shape and the clock
+module counters
+  import gpt2_pkg::*;
+#(
+  parameter int unsigned Segments = 16
+) (
+  input  logic        clk_i,
+  input  logic        rst_ni,
+  input  logic        start_i,
+  input  logic        busy_i,
+  input  logic        step_i,                    // a step is taken
+  input  logic [16:0] n_vocab_i,
+
+  input  logic        beat_valid_i,
+  input  logic        beat_ready_i,
+  input  label_t      beat_label_i,
+  input  logic        operand_full_i,
+  input  logic        entry_ready_i,             // of the label's head
+  input  logic        stream_waits_i,            // of the job under way beats are to come
+  input  logic        write_i,                   // a beat goes to the KV cache
+
+  input  logic [7:0]  sel_i,
+  output logic [39:0] count_o
+);
+
+  localparam logic [3:0] PhaseStart = 4'd10;
+
+  // ---------------------------------------------------------------------------- what happens now
+
+  op_e         op;
+  logic        begun_q;                          // the step's first beat has come
+  count_what_e what, what_q;
+  logic [3:0]  phase_q;
+  logic        busy_q;
+
+  assign op = beat_label_i.job.op;
+
+  always_comb begin
+    what = WhatHandOver;
+    if (beat_valid_i && beat_ready_i) begin
+      if (beat_label_i.side) what = WhatScales;
+      else begin
+        unique case (op)
+          OpPos, OpToken, OpNorm: what = WhatOther;
+          OpScores, OpPv:         what = WhatKv;
+          OpHead:  what = (beat_label_i.last_group && n_vocab_i % 17'(Segments) != 0) ? WhatPadding
+                                                                                      : WhatWeights;
+          default: what = WhatWeights;
+        endcase
+      end
+    end else if (beat_valid_i) begin
+      unique case (op)
+        OpNorm:                what = WhatNorm;
+        OpQkv, OpMlp1, OpHead: if (!operand_full_i)    what = WhatNorm;
+                               else if (op == OpHead)  what = WhatSampling;
+        OpScores: if (entry_ready_i && (operand_full_i || beat_label_i.side)) what = WhatSoftmax;
+        OpPv:                  what = WhatSoftmax;
+        default: ;
+      endcase
+    end else if (stream_waits_i) begin
+      what = WhatMemory;
+    end else if (begun_q && op == OpHead) begin
+      what = WhatSampling;
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      begun_q <= 1'b0;
+      busy_q  <= 1'b0;
+    end else begin
+      begun_q <= !step_i && !start_i && (begun_q || beat_valid_i);
+      busy_q  <= busy_i;
+    end
+    what_q  <= what;
+    phase_q <= (begun_q || beat_valid_i) ? op : PhaseStart;
+  end
+
+  // ---------------------------------------------------------------------------------- the counts
+
+  // A count is 0 until it is written for the first time.
+  logic [39:0]  mem [256];
+  logic [255:0] written_q;
+  logic [39:0]  writes_q, cycles_q;
+  logic [7:0]   index;
+
+  assign index = {phase_q, what_q};
+
+  always_ff @(posedge clk_i) begin
+    if (busy_q) mem[index] <= (written_q[index] ? mem[index] : '0) + 1'b1;
+    if (start_i)     written_q        <= '0;
+    else if (busy_q) written_q[index] <= 1'b1;
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (start_i) begin
+      writes_q <= '0;
+      cycles_q <= '0;
+    end else begin
+      writes_q <= writes_q + 40'(write_i);
+      cycles_q <= cycles_q + 40'(busy_q);
+    end
+  end
+
+  always_comb begin
+    if (sel_i == 8'hf0)      count_o = writes_q;
+    else if (sel_i == 8'hf1) count_o = cycles_q;
+    else                     count_o = written_q[sel_i] ? mem[sel_i] : '0;
+  end
+
+endmodule
