@@ -58,7 +58,7 @@ $(B)/obj/%.o: %.c | $(B)/gen/tables.h
 # Everything in C but the commands; and the golden models alone, which is all that a block's test needs.
 SIMS := $(patsubst %,$(B)/sim/gpt2_top_%.so,64 256 1024)
 $(B)/gpt2rtl: $(call obj,$(wildcard cli/*.c)) $(B)/libgpt2rtl.a
-	$(call do,LINK) $(CC) -o $@ $^ $(LDLIBS)
+	$(call do,LINK) $(CC) -o $@ $^ $(LDLIBS) -lcurl -lcrypto
 $(B)/libgpt2rtl.a: $(call obj,$(C_SRC))
 $(B)/libtest.a: $(call obj,$(filter-out test/test_%,$(wildcard test/*.c)))
 $(B)/libgolden.a: $(call obj,$(GOLDEN_SRC))
@@ -142,6 +142,7 @@ TEST_LIBS_test_cli      := $(B)/gpt2rtl $(B)/sim/gpt2_top_256.so $(B)/sim/gpt2_t
 TEST_LIBS_test_evaluate := $(B)/gpt2rtl
 TEST_LIBS_test_library  := $(B)/gpt2rtl $(B)/sim/gpt2_top_64.so
 TEST_LIBS_test_compare  := $(B)/gpt2rtl
+TEST_LIBS_test_fetch    := $(B)/gpt2rtl
 TEST_LIBS_test_layernorm := $(B)/block/layernorm_quarter_s4.so
 TEST_LIBS_test_softmax  := $(B)/block/softmax_quarter_s4.so $(B)/block/softmax_quarter_s16.so
 

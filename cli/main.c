@@ -16,6 +16,7 @@ static const char help[] =
   "  compare       what the integers lose against float32, tensor by tensor\n"
   "  tokenize      text on standard input to token ids\n"
   "  detokenize    token ids on standard input to text\n"
+  "  fetch         a model's weights and tokenizer from their publisher\n"
   "  compile       a model folder to a memory image\n"
   "  info          what is in a model folder or a memory image, and whether it is sound\n"
   "  random-model  a model folder with random weights, for tests\n"
@@ -32,7 +33,7 @@ static const struct command {
   int (*run)(int argc, char **argv);
 } commands[] = {
   {"generate", generate_main}, {"logits", logits_main}, {"tokenize", tokenize_main}, {"detokenize", detokenize_main},
-  {"compile", compile_main}, {"info", info_main}, {"random-model", random_model_main},
+  {"compile", compile_main}, {"info", info_main}, {"random-model", random_model_main}, {"fetch", fetch_main},
   {"perplexity", perplexity_main}, {"lambada", lambada_main}, {"compare", compare_main},
 };
 

@@ -20,13 +20,14 @@ void progress_show(struct progress *p, uint64_t done, const char *note) {
   enum { WIDTH = 30 };
   static const char bar[] = "##############################";
   static_assert(sizeof bar == WIDTH + 1, "the bar is as wide as its frame");
-  if (!p->shown || !p->total) return;
+  if (!p->shown || !p->total || done > p->total) return;
   const double t = now(), share = (double)done / (double)p->total;
   if (done < p->total && t - p->drawn < 0.1) return;
   p->drawn = t;
   const int filled = (int)(share * WIDTH);
   fprintf(stderr, "\r%s [%.*s%*s] %3.0f %%", p->what, filled, bar, WIDTH - filled, "", 100 * share);
-  if (done) fprintf(stderr, ", %.0f s left", (t - p->begin) * (1 - share) / share);
+  if (done > p->first)
+    fprintf(stderr, ", %.0f s left", (t - p->begin) * (double)(p->total - done) / (double)(done - p->first));
   fprintf(stderr, "%s%s\033[K", note ? ", " : "", note ? note : "");
   fflush(stderr);
 }

@@ -10,6 +10,7 @@
 struct progress {
   const char *what;          // in front of the bar: what is done, a few words
   uint64_t total;            // in whatever unit
+  uint64_t first;            // done before the clock was started; 0 unless set behind progress_start
   bool shown;                // standard error is a terminal
   double begin, drawn;       // seconds
 };
