@@ -18,19 +18,23 @@ int scorer_open(struct scorer *s, const struct gpt2_weights *weights, const stru
   if (s->logits == NULL) {
     return err_memory(err, "logits");
   }
-  return gpt2_core_create(&s->core, image, err);
+  const struct fast_options options = {.threads = 1};
+  return fast_engine_create(&s->integers, image, &options, err);
 }
 
 void scorer_close(struct scorer *s) {
   gpt2_float_free(s->reference);
-  gpt2_core_destroy(&s->core);
+  fast_engine_destroy(s->integers);
   free(s->logits);
   memset(s, 0, sizeof *s);
 }
 
 uint64_t scorer_saturations(const struct scorer *s) {
-  const struct saturation *sat = &s->core.sat;
-  return sat->row + sat->residual + sat->norm + sat->prob;
+  if (s->integers == NULL) {
+    return 0;
+  }
+  const struct saturation sat = fast_engine_saturation(s->integers);
+  return sat.row + sat.residual + sat.norm + sat.prob;
 }
 
 struct token_score scorer_score(const float *logits, size_t n, uint32_t target) {
@@ -45,6 +49,7 @@ struct taker {
   const uint32_t *ids;
   size_t vocab_size, first;
   struct token_score *scores;
+  float *logits;  // [V] of the integers
 };
 
 static int take(void *ctx, size_t position, const float *logits) {
@@ -53,23 +58,28 @@ static int take(void *ctx, size_t position, const float *logits) {
   return 0;
 }
 
-static int run_golden(struct scorer *s, const struct taker *t, size_t n, struct err *err) {
+static void take_rows(void *ctx, uint32_t position, const int32_t *rows) {
+  const struct taker *t = ctx;
+  for (size_t v = 0; v < t->vocab_size; v++) {
+    t->logits[v] = (float)rows[v] * (1.0f / (1 << ROW_FRAC));
+  }
+  take(ctx, position, t->logits);
+}
+
+static int run_integers(struct scorer *s, struct taker *t, size_t n, struct err *err) {
   for (size_t i = 0; i < n; i++) {
     if (t->ids[i] >= t->vocab_size) {
       return err_set(err, "id %lu at index %zu, expected ids below %zu", (unsigned long)t->ids[i], i,
                      t->vocab_size);
     }
   }
-  for (size_t i = 0; i + 1 < n; i++) {
-    const bool head = i + 1 >= t->first;
-    gpt2_core_step(&s->core, t->ids[i], (uint32_t)i, head);
-    if (head) {
-      for (size_t v = 0; v < t->vocab_size; v++) {
-        s->logits[v] = (float)s->core.logits[v] * (1.0f / (1 << ROW_FRAC));
-      }
-      take((void *)t, i, s->logits);
-    }
+  const struct fast_report report = {.ctx = t, .logits = take_rows};
+  const uint32_t silent = (uint32_t)t->first - 1;
+  if (silent > 0) {
+    fast_engine_run(s->integers, t->ids, silent, 0, FAST_NO_HEAD, NULL);
   }
+  fast_engine_run(s->integers, t->ids + silent, (uint32_t)(n - 1) - silent, silent, FAST_EVERY_HEAD,
+                  &report);
   return 0;
 }
 
@@ -79,9 +89,9 @@ int scorer_run(struct scorer *s, const uint32_t *ids, size_t n, size_t first,
     return err_set(err, "tokens %zu to %zu of a sequence, expected some from 1 to %zu", first, n,
                    s->n_ctx);
   }
-  struct taker t = {ids, s->vocab_size, first, scores};
+  struct taker t = {ids, s->vocab_size, first, scores, s->logits};
   if (s->reference == NULL) {
-    return run_golden(s, &t, n, err);
+    return run_integers(s, &t, n, err);
   }
   return gpt2_float_sequence(s->reference, ids, n - 1, first - 1, take, &t, err);
 }

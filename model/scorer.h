@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // scorer - how well an engine predicts given tokens: the measure under perplexity and LAMBADA
 //
-// A scorer owns an engine's state and reads the model that others share: one a thread.
+// The integer model runs as fast/, which gives golden/'s numbers bit for bit. A scorer owns an engine's
+// state and reads the model that others share: one a thread.
 
 #ifndef SCORER_H
 #define SCORER_H
@@ -11,15 +12,15 @@
 #include <stdint.h>
 
 #include "err.h"
-#include "golden.h"
+#include "fast.h"
 #include "gpt2_float.h"
 
 struct scorer {
   size_t n_ctx, vocab_size;
   // one of the two engines
   struct gpt2_float *reference;
-  struct gpt2_core core;
-  float *logits;  // [V] of the integer model, as floats
+  struct fast_engine *integers;
+  float *logits;  // [V] of the integers, as floats
 };
 
 // An engine for the float weights, or for the image: the other is NULL. Both must outlive it.
