@@ -107,25 +107,30 @@ int info_main(int argc, char **argv) {
 static const char random_help[] =
   "gpt2rtl random-model - a model folder with random weights: any shape for tests, without a download\n"
   "\n"
-  "usage: gpt2rtl random-model --config NAME --output DIR [--seed S]\n"
+  "usage: gpt2rtl random-model --config NAME --output DIR [--seed S] [--outliers]\n"
   "\n"
   "  --config NAME       nano, gpt2, gpt2-medium, gpt2-large or gpt2-xl\n"
   "  --seed S            0 to 2^64 - 1; default 1. The same seed gives the same files on every machine\n"
+  "  --outliers          with GPT-2's known outliers: the hidden state near 3,000 in one dimension of position 0\n"
   "  --output DIR        a folder that does not exist or is empty\n"
   "\n"
   "example: gpt2rtl random-model --config nano --seed 1 --output /tmp/nano\n";
 
 int random_model_main(int argc, char **argv) {
   const char *name = NULL, *seed_text = NULL, *dir = NULL;
-  const struct option_spec specs[] = {{"--config", &name, NULL}, {"--seed", &seed_text, NULL}, {"--output", &dir, NULL}};
+  bool outliers = false;
+  const struct option_spec specs[] = {
+    {"--config", &name, NULL}, {"--seed", &seed_text, NULL}, {"--output", &dir, NULL}, {"--outliers", NULL, &outliers},
+  };
   uint64_t seed = 1;
   struct gpt2_config config;
   struct err err;
-  int status = options_parse("random-model", random_help, specs, 3, argc, argv, NULL);
+  int status = options_parse("random-model", random_help, specs, 4, argc, argv, NULL);
   if (status >= 0) return status;
   if (!name) return cli_usage("random-model", "--config is missing");
   if (!dir) return cli_usage("random-model", "--output is missing");
   if (config_named(&config, name, &err)) return cli_usage("random-model", "--config: %s", err.text);
   if (seed_text && (status = option_u64("random-model", "--seed", seed_text, 0, UINT64_MAX, &seed))) return status;
-  return random_model_write(name, seed, dir, &err) ? cli_fail(&err) : EXIT_DONE;
+  const int result = outliers ? random_model_write_outliers(name, seed, dir, &err) : random_model_write(name, seed, dir, &err);
+  return result ? cli_fail(&err) : EXIT_DONE;
 }

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -82,8 +83,36 @@ static float normal(uint64_t stream, uint64_t index) {
   return (float)(sum - 2 * 65535) / deviation;
 }
 
+// The neurons that make the outlier: their GELU is 0.62 sqrt(C) or so, their weights 4.
+static size_t outlier_neurons(size_t width) {
+  return (size_t)(3180 / (4 * 0.62 * sqrt((double)width)));
+}
+
+// What outliers change of element `index` of a tensor (as stored: a layer's matrices are
+// [inputs][outputs]) that would have the value x.
+static float with_outlier(float x, const struct gpt2_tensor *tensor, size_t width, size_t index) {
+  const size_t columns = tensor->shape[1], row = index / columns, column = index % columns;
+  const size_t input = tensor->kind == TENSOR_WPE ? column : row;
+  const float sign = mix(input) >> 63 ? 1 : -1;
+  if (tensor->kind == TENSOR_WPE) {
+    return row == 0 ? x + 4 * sign : x;
+  }
+  if (tensor->layer != 0) {
+    return x;
+  }
+  if (tensor->kind == TENSOR_FC_W) {
+    return column < outlier_neurons(width) ? sign / sqrtf((float)width) : x;
+  }
+  if (tensor->kind == TENSOR_FC_B) {
+    return index < outlier_neurons(width) ? -sqrtf((float)width) / 3 : x;
+  }
+  const bool large = tensor->kind == TENSOR_MLP_PROJ_W && row < outlier_neurons(width) &&
+                     column == random_model_outlier(width);
+  return large ? 4 : x;
+}
+
 static int write_tensor(struct safetensors_writer *writer, const struct gpt2_tensor *tensor,
-                        size_t width, uint64_t stream, struct err *err) {
+                        size_t width, uint64_t stream, bool outliers, struct err *err) {
   enum { CHUNK = 1 << 14 };
   uint16_t chunk[CHUNK];
   struct distribution d = distribution_of(tensor->kind, width);
@@ -93,10 +122,8 @@ static int write_tensor(struct safetensors_writer *writer, const struct gpt2_ten
     for (size_t i = 0; i < count; i++) {
       // Two statements, so that no compiler fuses them: the same bits everywhere.
       float offset = d.deviation * normal(stream, begin + i);
-      chunk[i] = safetensors_bf16(d.mean + offset);
-    }
-    if (tensor->kind == TENSOR_WPE && begin == 0) {
-      chunk[width / 2] = safetensors_bf16(1000);
+      const float x = d.mean + offset;
+      chunk[i] = safetensors_bf16(outliers ? with_outlier(x, tensor, width, begin + i) : x);
     }
     if (safetensors_writer_append(writer, chunk, count * sizeof chunk[0], err) != 0) {
       return -1;
@@ -106,11 +133,11 @@ static int write_tensor(struct safetensors_writer *writer, const struct gpt2_ten
 }
 
 static int write_tensors(struct safetensors_writer *writer, const struct gpt2_config *config,
-                         uint64_t seed, struct err *err) {
+                         uint64_t seed, bool outliers, struct err *err) {
   for (size_t i = 0; i < gpt2_tensor_count(config); i++) {
     struct gpt2_tensor tensor = gpt2_tensor_at(config, i);
     uint64_t stream = mix(mix(seed) + i);
-    if (write_tensor(writer, &tensor, config->n_embd, stream, err) != 0) {
+    if (write_tensor(writer, &tensor, config->n_embd, stream, outliers, err) != 0) {
       safetensors_writer_abort(writer);
       return -1;
     }
@@ -119,7 +146,7 @@ static int write_tensors(struct safetensors_writer *writer, const struct gpt2_co
 }
 
 static int write_weights(const char *path, const struct gpt2_config *config, uint64_t seed,
-                         struct err *err) {
+                         bool outliers, struct err *err) {
   size_t count = gpt2_tensor_count(config);
   struct gpt2_tensor *tensors = calloc(count, sizeof *tensors);
   struct safetensors_spec *specs = calloc(count, sizeof *specs);
@@ -138,7 +165,7 @@ static int write_weights(const char *path, const struct gpt2_config *config, uin
       };
     }
     if (safetensors_writer_open(&writer, path, specs, count, err) == 0) {
-      result = write_tensors(&writer, config, seed, err);
+      result = write_tensors(&writer, config, seed, outliers, err);
     }
   }
   free(specs);
@@ -271,7 +298,7 @@ static int write_text(const char *dir, const char *name, const struct gpt2_confi
 }
 
 static int write_files(const char *dir, const struct gpt2_config *config, uint64_t seed,
-                       struct err *err) {
+                       bool outliers, struct err *err) {
   char path[FILE_PATH_SIZE];
   if (file_join(path, dir, "model.safetensors", err) != 0 ||
       write_text(dir, "config.json", config, print_config, err) != 0 ||
@@ -279,7 +306,7 @@ static int write_files(const char *dir, const struct gpt2_config *config, uint64
       write_text(dir, "merges.txt", config, print_merges, err) != 0) {
     return -1;
   }
-  return write_weights(path, config, seed, err);
+  return write_weights(path, config, seed, outliers, err);
 }
 
 static void remove_folder(const char *dir) {
@@ -309,7 +336,8 @@ static int check_free(const char *dir, struct err *err) {
   return 0;
 }
 
-int random_model_write(const char *config_name, uint64_t seed, const char *dir, struct err *err) {
+static int write_folder(const char *config_name, uint64_t seed, bool outliers, const char *dir,
+                        struct err *err) {
   struct gpt2_config config;
   char staging[FILE_PATH_SIZE];
   if (config_named(&config, config_name, err) != 0 || check_free(dir, err) != 0 ||
@@ -319,7 +347,7 @@ int random_model_write(const char *config_name, uint64_t seed, const char *dir, 
   if (mkdir(staging, 0777) != 0) {
     return err_set(err, "%s: cannot make the folder: %s", staging, strerror(errno));
   }
-  int result = write_files(staging, &config, seed, err);
+  int result = write_files(staging, &config, seed, outliers, err);
   if (result == 0 && rename(staging, dir) != 0) {
     result = err_set(err, "%s: cannot rename to %s: %s", staging, dir, strerror(errno));
   }
@@ -327,4 +355,13 @@ int random_model_write(const char *config_name, uint64_t seed, const char *dir, 
     remove_folder(staging);
   }
   return result;
+}
+
+int random_model_write(const char *config_name, uint64_t seed, const char *dir, struct err *err) {
+  return write_folder(config_name, seed, false, dir, err);
+}
+
+int random_model_write_outliers(const char *config_name, uint64_t seed, const char *dir,
+                                struct err *err) {
+  return write_folder(config_name, seed, true, dir, err);
 }

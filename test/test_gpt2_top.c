@@ -234,6 +234,19 @@ static void demo(void **state) {
   for (int i = 0; i < 3; i++) free(tokens[i]);
 }
 
+// The hidden state near 3,000 at position 0, as GPT-2's: large operand exponents, a variance of 24 bits more than elsewhere.
+static void outliers(void **state) {
+  (void)state;
+  static const uint32_t prompt[] = {9, 4, 250, 31};
+  struct image image;
+  open_outliers(&image, "nano", 1, 256);
+  const struct controller_run run = {
+    .prompt = prompt, .n_prompt = 4, .max_new = 70, .all_heads = true, .sampling = drawing(2),
+  };
+  expect_equal(&image, &run, SIM_CHECK, 1, "nano with outliers");
+  image_close(&image);
+}
+
 // The full 124M shape on random weights: 8 tokens, the hidden state behind every layer, all 50,257 logits.
 static void gpt2(void **state) {
   (void)state;
@@ -291,7 +304,7 @@ static void altered(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(nano_64), cmocka_unit_test(nano_256), cmocka_unit_test(nano_1024), cmocka_unit_test(ends),
-    cmocka_unit_test(runs), cmocka_unit_test(counted), cmocka_unit_test(demo), cmocka_unit_test(altered), cmocka_unit_test(gpt2),
+    cmocka_unit_test(runs), cmocka_unit_test(counted), cmocka_unit_test(demo), cmocka_unit_test(altered), cmocka_unit_test(outliers), cmocka_unit_test(gpt2),
   };
   return cmocka_run_group_tests_name("gpt2_top", tests, NULL, NULL);
 }

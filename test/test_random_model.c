@@ -5,6 +5,7 @@
 #include <math.h>
 #include <sys/stat.h>
 
+#include "gpt2_float.h"
 #include "naive_gpt2.h"
 #include "random_model.h"
 #include "tokenizer.h"
@@ -29,7 +30,6 @@ static void test_nano_loads(void **state) {
   assert_int_equal(weights.config.vocab_size, 301);
   assert_int_equal(weights.config.eos_token_id, 300);
   assert_ptr_equal(weights.lm_head, weights.wte);
-  assert_true(weights.wpe[64] > 999 && weights.wpe[64] < 1001);
   weights_free(&weights);
 }
 
@@ -58,7 +58,7 @@ static void test_weights_are_reproducible(void **state) {
     memcpy(&bits, &one.storage[i], sizeof bits);
     hash = (hash ^ bits >> 16) * 0x100000001B3u;
   }
-  assert_int_equal(hash, 0xB38161A1D6DF3079u);
+  assert_int_equal(hash, 0x2F152D5D5FF27ED6u);
   weights_free(&one);
   weights_free(&two);
 }
@@ -98,9 +98,47 @@ static void test_numbers_are_not_flat(void **state) {
   assert_true(relative > 0.3 && relative < 0.85);
   assert_true(scores > 1 && scores < 4);
   assert_true(sqrt(squares) > 2 && sqrt(squares) < 8);
-  assert_true(stats.largest > 900 && stats.largest < 3000);
+  assert_true(stats.largest > 2 && stats.largest < 50);
   free(logits);
   weights_free(&w);
+}
+
+// The hidden state of GPT-2 124M has one: near 3,000 at position 0, one dimension, whatever the token.
+static void see_outlier(void *ctx, const struct tap_place *place, const float *x, size_t n) {
+  double(*largest)[2] = ctx;   // [0]: the outlier at position 0; [1]: anything else of the hidden state
+  for (size_t i = 0; i < n && (place->tensor == TAP_DROP || place->tensor == TAP_LAYER); i++) {
+    const bool outlier = place->position == 0 && i == random_model_outlier(n) && place->tensor == TAP_LAYER;
+    (*largest)[outlier ? 0 : 1] = fmax((*largest)[outlier ? 0 : 1], fabs((double)x[i]));
+  }
+}
+
+static void test_outliers(void **state) {
+  for (uint64_t seed = 1; seed <= 3; seed++) {
+    char dir[FILE_PATH_SIZE], name[32];
+    struct err err;
+    struct gpt2_weights w;
+    struct gpt2_float *s;
+    snprintf(name, sizeof name, "outliers-%u", (unsigned)seed);
+    expect_success(file_join(dir, *state, name, &err), &err);
+    expect_success(random_model_write_outliers("nano", seed, dir, &err), &err);
+    expect_success(weights_load(&w, dir, &err), &err);
+    expect_success(gpt2_float_create(&s, &w, &err), &err);
+    double smallest = INFINITY, largest = 0, others = 0;
+    for (uint32_t id = 0; id < 301; id += 30) {
+      double seen[2] = {0};
+      gpt2_float_watch(s, see_outlier, &seen);
+      for (uint32_t t = 0; t < 8; t++) {
+        expect_success(gpt2_float_step(s, (id + 41 * t) % 301, t, NULL, &err), &err);
+      }
+      smallest = fmin(smallest, seen[0]);
+      largest = fmax(largest, seen[0]);
+      others = fmax(others, seen[1]);
+    }
+    print_message("outlier from %.0f to %.0f, others up to %.0f\n", smallest, largest, others);
+    assert_true(smallest > 2600 && largest < 3400 && others < 150);  // in so narrow a shape the neurons open a little elsewhere
+    gpt2_float_free(s);
+    weights_free(&w);
+  }
 }
 
 static void check_round_trip(const struct tokenizer *t, const char *text, size_t length) {
@@ -182,6 +220,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_nano_loads, make_folder, remove_folder),
       cmocka_unit_test_setup_teardown(test_weights_are_reproducible, make_folder, remove_folder),
       cmocka_unit_test_setup_teardown(test_numbers_are_not_flat, make_folder, remove_folder),
+      cmocka_unit_test_setup_teardown(test_outliers, make_folder, remove_folder),
       cmocka_unit_test_setup_teardown(test_tokenizer_takes_any_bytes, make_folder, remove_folder),
       cmocka_unit_test_setup_teardown(test_folder_in_use, make_folder, remove_folder),
       cmocka_unit_test_setup_teardown(test_gpt2_shape, make_folder, remove_folder),

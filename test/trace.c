@@ -153,15 +153,24 @@ void open_model(struct image *image, const char *dir, uint32_t lanes) {
   if (image_open(image, path, IMAGE_CHECKED, &err)) fail_msg("%s", err.text);
 }
 
-void open_random(struct image *image, const char *config, uint64_t seed, uint32_t lanes) {
+static void open_either(struct image *image, const char *config, uint64_t seed, bool outliers, uint32_t lanes) {
   char dir[64], weights[FILE_PATH_SIZE];
   struct err err;
   mkdir("build/models", 0777);
-  snprintf(dir, sizeof dir, "build/models/%s-%llu", config, (unsigned long long)seed);
+  snprintf(dir, sizeof dir, "build/models/%s-%s%llu", config, outliers ? "outliers-" : "", (unsigned long long)seed);
   snprintf(weights, sizeof weights, "%s/model.safetensors", dir);
   // Two tests may make it at once: who comes second finds it made.
-  if (access(weights, R_OK) && random_model_write(config, seed, dir, &err) && access(weights, R_OK)) fail_msg("%s", err.text);
+  int (*const write)(const char *, uint64_t, const char *, struct err *) = outliers ? random_model_write_outliers : random_model_write;
+  if (access(weights, R_OK) && write(config, seed, dir, &err) && access(weights, R_OK)) fail_msg("%s", err.text);
   open_model(image, dir, lanes);
+}
+
+void open_random(struct image *image, const char *config, uint64_t seed, uint32_t lanes) {
+  open_either(image, config, seed, false, lanes);
+}
+
+void open_outliers(struct image *image, const char *config, uint64_t seed, uint32_t lanes) {
+  open_either(image, config, seed, true, lanes);
 }
 
 const char *demo_model(void) {

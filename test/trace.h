@@ -43,6 +43,7 @@ uint32_t *trace_tokens(const struct trace *trace);
 
 // The image of a random model (kept in build/models) or of a model folder, for lanes. Release with image_close.
 void open_random(struct image *image, const char *config, uint64_t seed, uint32_t lanes);
+void open_outliers(struct image *image, const char *config, uint64_t seed, uint32_t lanes);
 void open_model(struct image *image, const char *dir, uint32_t lanes);
 // The shipped model, or while there is none the stand-in; NULL if that is missing too.
 const char *demo_model(void);
