@@ -140,6 +140,7 @@ TEST_LIBS_test_gpt2_top := $(SIMS) $(SIMS:.so=_check.so)
 TEST_LIBS_test_gpt2_onchip := $(B)/block/gpt2_onchip_s0.so
 TEST_LIBS_test_cli      := $(B)/gpt2rtl $(B)/sim/gpt2_top_256.so $(B)/sim/gpt2_top_64.so
 TEST_LIBS_test_evaluate := $(B)/gpt2rtl
+TEST_LIBS_test_estimate := $(SIMS)
 TEST_LIBS_test_library  := $(B)/gpt2rtl $(B)/sim/gpt2_top_64.so
 TEST_LIBS_test_compare  := $(B)/gpt2rtl
 TEST_LIBS_test_fetch    := $(B)/gpt2rtl

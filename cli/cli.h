@@ -26,6 +26,7 @@ int compile_main(int argc, char **argv);
 int info_main(int argc, char **argv);
 int random_model_main(int argc, char **argv);
 int fetch_main(int argc, char **argv);
+int estimate_main(int argc, char **argv);
 int perplexity_main(int argc, char **argv);
 int lambada_main(int argc, char **argv);
 int compare_main(int argc, char **argv);

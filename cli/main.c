@@ -14,6 +14,7 @@ static const char help[] =
   "  perplexity    how well a model predicts a text\n"
   "  lambada       how often it completes the last word of a passage\n"
   "  compare       what the integers lose against float32, tensor by tensor\n"
+  "  estimate      how fast the hardware would be on a memory and at a clock\n"
   "  tokenize      text on standard input to token ids\n"
   "  detokenize    token ids on standard input to text\n"
   "  fetch         a model's weights and tokenizer from their publisher\n"
@@ -35,6 +36,7 @@ static const struct command {
   {"generate", generate_main}, {"logits", logits_main}, {"tokenize", tokenize_main}, {"detokenize", detokenize_main},
   {"compile", compile_main}, {"info", info_main}, {"random-model", random_model_main}, {"fetch", fetch_main},
   {"perplexity", perplexity_main}, {"lambada", lambada_main}, {"compare", compare_main},
+  {"estimate", estimate_main},
 };
 
 int main(int argc, char **argv) {

@@ -213,7 +213,7 @@ static void write_bytes(const struct memory *m, const struct write *w) {
 
 void memory_drive(struct memory *m) {
   const struct memory_port *p = &m->port;
-  const int64_t most = INT64_C(3) << 31;   // 1.5 beats
+  const int64_t most = INT64_C(2) << 32;   // less, and what a beat in the next cycle leaves over would be lost
   m->credit += m->credit_a_cycle;
   if (m->credit > most) m->credit = most;
   const bool stall = memory_stalls(m);

@@ -60,7 +60,7 @@ static void expect_text(const char *text, const char *fragment) {
 }
 
 static const char *const commands[] = {"generate", "logits", "tokenize", "detokenize", "compile", "info", "random-model",
-                                       "perplexity", "lambada", "compare"};
+                                       "perplexity", "lambada", "compare", "estimate"};
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
 static void help(void **state) {
@@ -89,7 +89,8 @@ static void usage(void **state) {
     "generate --model @/nano --prompt x --seed 18446744073709551616", "generate --model @/nano --prompt x --memory speed=9",
     "generate --model @/nano --prompt x --memory latency=0", "generate --model @/nano --prompt x --memory stall=1",
     "generate --model @/nano --prompt x --memory ddr5", "generate --model @/nano --prompt x --memory ideal,beats=0.5",
-    "generate --model @/nano --prompt x --memory ideal --clock 0",
+    "generate --model @/nano --prompt x --memory ideal --clock 0", "estimate --memory beats=0", "estimate --lanes 65",
+    "estimate --context 1024", "estimate --memory ideal --clock 3000", "estimate --memory stall=0.5",
     "generate --model @/nano --prompt x --memory beats=", "generate --model @/nano --ids 1,,2", "generate --model @/nano --ids 1,",
     "generate --model @/nano --ids x", "generate --model @/nano --prompt x extra", "generate --model a --model b --prompt x",
     "generate --model @/nano --prompt x --ignore-eos=1", "generate --model @/nano --prompt x --engine float --trace t.fst",
@@ -253,6 +254,24 @@ static void closed(void **state) {
   assert_int_equal(out_length, 10);
 }
 
+// Named shapes, folders and files; twice the clock is twice the tokens where nothing but the engine binds.
+static void estimates(void **state) {
+  double rate[2];
+  for (int i = 0; i < 2; i++) {
+    EXPECT(0, "estimate --json --memory ideal --clock %d --config %s --context 0", 100 << i, i ? "@/nano/config.json" : "@/nano");
+    cJSON *json = cJSON_Parse(out);
+    assert_non_null(json);
+    rate[i] = number(cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(json, "estimates"), 0), "tokens_per_second");
+    cJSON_Delete(json);
+  }
+  assert_true(fabs(rate[1] / rate[0] - 2) < 1e-6);
+  EXPECT(0, "estimate --memory ddr4-2400 --lanes 1024");
+  expect_text(out, "12 layers, 12 heads, width 768");
+  expect_text(out, "the memory's bandwidth");
+  EXPECT(1, "estimate --config gpt3");
+  EXPECT(1, "estimate --config @/no/config.json");
+}
+
 static int setup(void **state) {
   struct err err;
   char dir[256];
@@ -268,6 +287,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(help), cmocka_unit_test(usage), cmocka_unit_test(failures), cmocka_unit_test(tokens),
     cmocka_unit_test(engines), cmocka_unit_test(stats), cmocka_unit_test(logits), cmocka_unit_test(closed),
+    cmocka_unit_test(estimates),
   };
   return cmocka_run_group_tests_name("cli", tests, setup, remove_folder);
 }
