@@ -126,8 +126,8 @@ $(B)/sim/source.c: sim/source_hash.sh FORCE
 $(B)/sim/source.o: $(B)/sim/source.c
 	$(call do,CC) $(CC) -std=c11 -fPIC -c $< -o $@
 FORCE: ;
-$(B)/sim/gpt2_top_%_trace.so: $(SIM_NEEDS) $(FST)
-	$(call verilated_so,$(call sim_top,$*) $(FAST) $(TRACED),-O1 -DVM_TRACE=1,-lz)
+$(B)/sim/gpt2_top_%_trace.so: $(SIM_NEEDS) $(FST) sim/inspect.vlt
+	$(call verilated_so,$(call sim_top,$*) sim/inspect.vlt $(FAST) $(TRACED),-O1 -DVM_TRACE=1,-lz)
 $(B)/sim/gpt2_top_%_check.so: $(SIM_NEEDS)
 	$(call verilated_so,$(call sim_top,$*) $(CHECKED),-O2)
 $(B)/sim/gpt2_top_%.so: $(SIM_NEEDS)
@@ -141,6 +141,7 @@ TEST_LIBS_test_gpt2_onchip := $(B)/block/gpt2_onchip_s0.so
 TEST_LIBS_test_cli      := $(B)/gpt2rtl $(B)/sim/gpt2_top_256.so $(B)/sim/gpt2_top_64.so
 TEST_LIBS_test_evaluate := $(B)/gpt2rtl
 TEST_LIBS_test_estimate := $(SIMS)
+TEST_LIBS_test_waveform := $(B)/sim/gpt2_top_256_trace.so
 TEST_LIBS_test_library  := $(B)/gpt2rtl $(B)/sim/gpt2_top_64.so
 TEST_LIBS_test_compare  := $(B)/gpt2rtl
 TEST_LIBS_test_fetch    := $(B)/gpt2rtl

@@ -32,7 +32,7 @@ static void show_making(uint32_t lanes, enum sim_build build, double seconds) {
 }
 
 int engine_open(struct engine *e, enum engine_kind kind, const char *dir, uint32_t lanes,
-                const struct sim_memory *memory, const char *trace, struct err *err) {
+                const struct sim_memory *memory, enum sim_build build, struct err *err) {
   memset(e, 0, sizeof *e);
   e->kind = kind;
   if (kind == ENGINE_FLOAT) {
@@ -46,7 +46,7 @@ int engine_open(struct engine *e, enum engine_kind kind, const char *dir, uint32
   e->n_vocab = e->image.header.vocab_size;
   if (kind == ENGINE_GOLDEN) return gpt2_core_create(&e->core, &e->image, err);
   library_progress = show_making;
-  return sim_open(&e->sim, &e->image, memory, trace ? SIM_TRACE : SIM_FAST, trace, err);
+  return sim_open(&e->sim, &e->image, memory, build, err);
 }
 
 void engine_close(struct engine *e) {

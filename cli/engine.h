@@ -25,9 +25,9 @@ struct engine {
   struct gpt2_float *state;
 };
 
-// Loads the model in dir. lanes: rtl and golden; memory, trace (or NULL): rtl. Release with engine_close, also after an error.
+// Loads the model in dir. lanes: rtl and golden; memory, build: rtl. Release with engine_close, also after an error.
 int engine_open(struct engine *engine, enum engine_kind kind, const char *dir, uint32_t lanes,
-                const struct sim_memory *memory, const char *trace, struct err *err);
+                const struct sim_memory *memory, enum sim_build build, struct err *err);
 void engine_close(struct engine *engine);
 
 // Runs run (its member logits is not looked at). logits[V] come as floats to `logits` (or NULL) where run has all_heads.

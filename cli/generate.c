@@ -9,6 +9,7 @@
 #include "file.h"
 #include "stats.h"
 #include "tokenizer.h"
+#include "trace.h"
 
 static const char command[] = "generate";
 static const char help[] =
@@ -34,7 +35,7 @@ static const char help[] =
   "                      or a real one in place of the first two: ideal, ddr4-2400, 4xddr4-2400, hbm2-u50, hbm2-u280\n"
   "  --clock MHZ         at which such a memory is seen, 1 to 2000; default 250\n"
   "  --stats FILE        write what happened at each position, as JSON\n"
-  "  --trace FILE.fst    write a waveform (rtl only; large: a megabyte a thousand cycles)\n"
+  TRACE_HELP
   "\n"
   "The last line on standard error: tokens, cycles a token, simulated cycles a second, tokens a second. The memory image\n"
   "is made on first use and kept in $XDG_CACHE_HOME/gpt2rtl or ~/.cache/gpt2rtl.\n"
@@ -43,7 +44,8 @@ static const char help[] =
 
 struct generate {
   // as given
-  const char *dir, *prompt, *stats_path, *trace;
+  const char *dir, *prompt, *stats_path;
+  struct trace_options trace;
   bool ignore_eos;
   enum engine_kind kind;
   uint32_t lanes, tokens;
@@ -97,7 +99,7 @@ static int parse(struct generate *g, int argc, char **argv) {
     {"--model", &g->dir, NULL}, {"--prompt", &g->prompt, NULL}, {"--ids", &ids, NULL}, {"--tokens", &tokens, NULL},
     {"--engine", &engine, NULL}, {"--temperature", &temperature, NULL}, {"--top-k", &top_k, NULL},
     {"--seed", &seed, NULL}, {"--lanes", &lanes, NULL}, {"--memory", &memory, NULL}, {"--clock", &clock, NULL},
-    {"--stats", &g->stats_path, NULL}, {"--trace", &g->trace, NULL}, {"--ignore-eos", NULL, &g->ignore_eos},
+    {"--stats", &g->stats_path, NULL}, {"--ignore-eos", NULL, &g->ignore_eos}, TRACE_SPECS(g->trace),
   };
   struct err err;
   uint64_t n = 100;
@@ -115,7 +117,8 @@ static int parse(struct generate *g, int argc, char **argv) {
   if (clock && (status = option_double(command, "--clock", clock, 1, 2000, &g->memory.clock))) return status;
   sim_memory_resolve(&g->memory, g->lanes);
   if ((status = parse_sampling(g, temperature, top_k, seed))) return status;
-  if (g->trace && g->kind != ENGINE_RTL) return cli_usage(command, "--trace needs --engine rtl");
+  if ((status = trace_parse(command, &g->trace))) return status;
+  if (g->trace.path && g->kind != ENGINE_RTL) return cli_usage(command, "--trace needs --engine rtl");
   if (ids && (status = option_ids(command, "--ids", ids, &g->ids, &g->n_ids))) return status;
   return -1;
 }
@@ -147,7 +150,9 @@ static int load(struct generate *g, struct err *err) {
   const struct controller_run run = {.prompt = g->ids, .n_prompt = g->n_ids};
   if (controller_check(&run, (uint32_t)g->config.n_ctx, (uint32_t)g->config.vocab_size, err)) return -1;
   if (g->stats_path && output_open(&g->stats_file, g->stats_path, err)) return -1;
-  return engine_open(&g->engine, g->kind, g->dir, g->lanes, &g->memory, g->trace, err);
+  const bool traces = g->trace.path != NULL;
+  if (engine_open(&g->engine, g->kind, g->dir, g->lanes, &g->memory, traces ? SIM_TRACE : SIM_FAST, err)) return -1;
+  return traces ? trace_start(&g->engine, &g->trace, g->n_ids, g->tokens, err) : 0;
 }
 
 // ----------------------------------------------------------------------------------------------------------------- run

@@ -36,7 +36,7 @@ static int run(const char *dir, const uint32_t *ids, size_t n_ids, enum engine_k
   struct writer writer = {0};
   uint64_t saturations;
   int result = -1;
-  if (!engine_open(&engine, kind, dir, lanes, memory, NULL, err)) {
+  if (!engine_open(&engine, kind, dir, lanes, memory, SIM_FAST, err)) {
     const struct controller_run run = {
       .prompt = ids, .n_prompt = n_ids, .all_heads = true, .ctx = &writer, .sampling = {.top_k = 1, .inv_t = 1, .state = 1},
     };

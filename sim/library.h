@@ -18,7 +18,7 @@
 enum sim_build {
   SIM_FAST,
   SIM_CHECK,                 // the assertions of the RTL are on, registers without reset start at random: for tests
-  SIM_TRACE,                 // writes a waveform; four times as slow
+  SIM_TRACE,                 // can write waveforms (sim.h, sim_trace)
 };
 
 // Told about five times a second how long making a simulator has taken so far, in seconds, and a negative number when that is over.

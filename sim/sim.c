@@ -41,6 +41,8 @@ struct sim {
   bool failed;
 
   struct memory *memory;
+  struct sim_memory settings;              // resolved
+  struct waveform *waveform;               // or NULL
   uint64_t cycle, start;                   // since the beginning; when the run started
   int32_t hidden[MAX_WIDTH];
   int32_t *logits;
@@ -103,15 +105,14 @@ static void connect_memory(struct sim *s) {
   memory_connect(s->memory, &port);
 }
 
-static int open_library(struct sim *s, enum sim_build build, const char *trace, struct err *err) {
+static int open_library(struct sim *s, enum sim_build build, struct err *err) {
   if (library_open(&s->library, s->lanes, build, err)) return -1;
   s->code = s->library.code;
-  s->instance = s->code->create(trace);
+  s->instance = s->code->create(NULL);
   return find_ports(s, err);
 }
 
-int sim_open(struct sim **out, const struct image *image, const struct sim_memory *memory, enum sim_build build,
-             const char *trace, struct err *err) {
+int sim_open(struct sim **out, const struct image *image, const struct sim_memory *memory, enum sim_build build, struct err *err) {
   const struct image_header *h = &image->header;
   *out = NULL;
   if (h->n_head > MAX_HEADS || h->n_ctx > MAX_CTX)
@@ -119,23 +120,21 @@ int sim_open(struct sim **out, const struct image *image, const struct sim_memor
                    h->n_ctx, MAX_HEADS, MAX_CTX);
   if (h->kv_base + (uint64_t)h->n_layer * h->n_head * h->kv_stride > UINT32_MAX)
     return err_set(err, "the image and its KV cache need more than 2^32 beats of %u bytes: use more lanes", h->lanes);
-  if (trace && build == SIM_TRACE) {
-    FILE *f = fopen(trace, "wb");
-    if (!f || fclose(f)) return err_set(err, "%s: cannot be written", trace);
-  }
   struct sim *s = calloc(1, sizeof *s);
   if (!s) return err_memory(err, "the simulator");
   s->image = image;
   s->header = h;
   s->lanes = h->lanes;
   s->segments = h->lanes / HEAD_DIM;
+  s->settings = *memory;
+  sim_memory_resolve(&s->settings, s->lanes);
   s->logits = calloc(h->vocab_size + s->segments, sizeof *s->logits);
   if (!s->logits) {
     sim_close(s);
     return err_memory(err, "the logits");
   }
   const uint64_t n_kv = (uint64_t)h->n_layer * h->n_head * h->kv_stride;
-  if (memory_create(&s->memory, memory, image->beats, h->n_beats, n_kv, s->lanes, err) || open_library(s, build, trace, err)) {
+  if (memory_create(&s->memory, memory, image->beats, h->n_beats, n_kv, s->lanes, err) || open_library(s, build, err)) {
     sim_close(s);
     return -1;
   }
@@ -156,6 +155,7 @@ int sim_open(struct sim **out, const struct image *image, const struct sim_memor
 
 void sim_close(struct sim *s) {
   if (!s) return;
+  waveform_destroy(s->waveform);
   if (s->instance) s->code->destroy(s->instance);
   library_close(&s->library);
   memory_destroy(s->memory);
@@ -265,6 +265,7 @@ static int run_cycles(struct sim *s, const struct controller_run *run, uint64_t 
     *p->lg_ready_i = !memory_stalls(s->memory);
     if (settle(s, err)) return -1;
     const int moved = memory_take(s->memory, err);
+    if (s->waveform && waveform_cycle(s->waveform, *p->step_start_o, *p->step_end_o, err)) return -1;
     const int events = moved < 0 ? -1 : take_events(s, run, &step, end, err);
     if (events < 0) return -1;
     if (*p->prompt_valid_i && *p->prompt_ready_o) {
@@ -316,7 +317,7 @@ int sim_run(struct sim *s, const struct controller_run *run, struct sim_result *
   const struct memory_counts before = memory_count(s->memory);
   s->failed = true;
   uint64_t busy = 0;
-  if (run_cycles(s, run, &end, &busy, err)) return -1;
+  if (run_cycles(s, run, &end, &busy, err) || (s->waveform && waveform_finish(s->waveform, err))) return -1;
   if (settle(s, err) || edge(s, err)) return -1;       // for the counters, which are a cycle behind
   s->failed = false;
   const struct memory_counts after = memory_count(s->memory);
@@ -325,4 +326,42 @@ int sim_run(struct sim *s, const struct controller_run *run, struct sim_result *
     .beats_written = after.beats_written - before.beats_written, .saturations = *p->sat_o, .busy = busy,
   };
   return 0;
+}
+
+// -------------------------------------------------------------------------------------------------------------- trace
+
+enum { TRIAL = 20000 };                    // cycles with the waveform on
+
+// Cycles of position 0 and bytes a cycle, by a simulator that does nothing else.
+static int try_trace(const struct sim *s, const struct sim_trace *trace, double *rate, uint64_t *cycles, struct err *err) {
+  static const uint32_t prompt[] = {0};
+  const struct controller_run run = {
+    .prompt = prompt, .n_prompt = 1, .max_new = 1, .sampling = {.top_k = 1, .inv_t = 1, .state = 1},
+  };
+  struct sim_trace first = *trace;
+  struct sim_result result;
+  struct sim *trial;
+  first.first = first.last = 0;
+  if (sim_open(&trial, s->image, &s->settings, SIM_TRACE, err)) return -1;
+  int status = waveform_create(&trial->waveform, trial->code, trial->instance, &first, TRIAL, err);
+  if (!status) status = sim_run(trial, &run, &result, err);
+  if (!status) {
+    *rate = waveform_rate(trial->waveform);
+    *cycles = result.cycles;
+  }
+  sim_close(trial);
+  return status;
+}
+
+int sim_trace(struct sim *s, const struct sim_trace *trace, uint64_t *bytes, struct err *err) {
+  const struct image_header *h = s->header;
+  double rate, all = 0;
+  uint64_t cycles;
+  if (try_trace(s, trace, &rate, &cycles, err)) return -1;
+  // A later position reads more keys and values, 128 bytes a head and position.
+  const double more = 128.0 * h->n_layer * h->n_head / h->lanes / s->settings.beats / (1 - s->settings.stall);
+  for (uint64_t p = trace->first; p <= trace->last; p++) all += (double)cycles + more * (double)(p < h->n_ctx ? p : h->n_ctx - 1);
+  *bytes = (uint64_t)(rate * all);
+  waveform_destroy(s->waveform);
+  return waveform_create(&s->waveform, s->code, s->instance, trace, 0, err);
 }

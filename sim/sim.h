@@ -15,15 +15,20 @@
 #include "image.h"
 #include "library.h"
 #include "memory.h"
+#include "waveform.h"
 
 struct sim;
 
-// The hardware in reset, with image (of 64, 128, ... lanes; it must outlive the simulator) in its memory. trace: the
-// waveform's file for SIM_TRACE, otherwise NULL. On success *sim is released by sim_close, which takes NULL too.
-// Errors: a model larger than the hardware's maxima; the build fails; out of memory; an unwritable trace.
-int sim_open(struct sim **sim, const struct image *image, const struct sim_memory *memory, enum sim_build build,
-             const char *trace, struct err *err);
+// The hardware in reset, with image (of 64, 128, ... lanes; it must outlive the simulator) in its memory. On success *sim is
+// released by sim_close, which takes NULL too.
+// Errors: a model larger than the hardware's maxima; the build fails; out of memory.
+int sim_open(struct sim **sim, const struct image *image, const struct sim_memory *memory, enum sim_build build, struct err *err);
 void sim_close(struct sim *sim);
+
+// The next run writes the waveform that trace describes (SIM_TRACE only; its strings must outlive the run, itself need not), and *bytes is about how
+// large the file will be: a simulator of its own computes one position, with the waveform on for its first cycles; cycles and bytes of
+// later positions follow from it. Errors: waveform_create's; sim_open's.
+int sim_trace(struct sim *sim, const struct sim_trace *trace, uint64_t *bytes, struct err *err);
 
 struct sim_result {
   uint64_t cycles;           // of the run: from start to the end of its last position
@@ -35,7 +40,7 @@ struct sim_result {
 // Starts the hardware and runs it until it is done. Reports through run as controller_run does for the golden model:
 // the same calls in the same order. A sim runs any number of runs, one after another.
 // Errors: the run's own (controller_check); the hardware reports an error, reads or writes outside its memory, fails an
-// assertion (SIM_CHECK) or makes no progress for a million cycles. A callback that returns non-zero ends the
+// assertion (SIM_CHECK) or makes no progress for a million cycles; sim_trace's file cannot be written. A callback that returns non-zero ends the
 // run with -1 and an empty err. After an error the sim can only be closed.
 int sim_run(struct sim *sim, const struct controller_run *run, struct sim_result *result, struct err *err);
 

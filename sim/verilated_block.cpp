@@ -7,11 +7,17 @@
 #include "verilated_block.h"
 
 #include <verilated.h>
+#include <verilated_sym_props.h>
+#include <verilated_syms.h>
 
+#include <list>
+#include <memory>
+#include <string>
 #include <vector>
 
 #include "Vblock.h"
 #if VM_TRACE
+#include <gtkwave/fstapi.h>
 #include <verilated_fst_c.h>
 #endif
 
@@ -23,57 +29,133 @@ struct Instance {
   VerilatedContext context;
   Vblock top{&context, "block"};
   std::vector<verilated_port> ports;
+  std::list<std::string> names;      // of internal signals
 #if VM_TRACE
-  VerilatedFstC fst;
+  std::unique_ptr<VerilatedFstC> fst;   // one a file: reopened, it would mix up the signals' numbers
+  bool dumping = false;
 #endif
 
-  explicit Instance(const char *trace) {
+  Instance() {
 #define IN 1
 #define OUT 0
 #define PORT(name, msb, input) ports.push_back({#name, msb + 1, sizeof top.name, input, &top.name});
 #include "ports.inc"
 #undef PORT
-#if VM_TRACE
-    if (trace) {
-      context.traceEverOn(true);
-      top.trace(&fst, 99);
-      fst.open(trace);
+    for (const auto &scope : *context.scopeNameMap()) {
+      VerilatedVarNameMap *const vars = scope.second->varsp();
+      if (!vars) continue;
+      for (const auto &var : *vars) {
+        const auto width = static_cast<unsigned>(var.second.packed().elements());
+        names.push_back(std::string{scope.first}.substr(sizeof "block." - 1) + "." + var.first);
+        ports.push_back({names.back().c_str(), width, static_cast<unsigned>(var.second.totalSize()), 0, var.second.datap()});
+      }
     }
-#else
-    (void)trace;
+#if VM_TRACE
+    context.traceEverOn(true);
 #endif
   }
   ~Instance() {
+    Verilated::threadContextp(&context);   // of several instances the one made last would be taken
     top.final();
-#if VM_TRACE
-    fst.close();
-#endif
   }
 };
 
-void *create(const char *trace) {
-  stops = 0;
-  return new Instance(trace);
-}
-void destroy(void *p) { delete static_cast<Instance *>(p); }
+Instance *instance_of(void *p) { return static_cast<Instance *>(p); }
+
+void destroy(void *p) { delete instance_of(p); }
+
 unsigned ports(void *p, const verilated_port **out) {
-  auto *instance = static_cast<Instance *>(p);
-  *out = instance->ports.data();
-  return static_cast<unsigned>(instance->ports.size());
+  *out = instance_of(p)->ports.data();
+  return static_cast<unsigned>(instance_of(p)->ports.size());
 }
+
 int eval(void *p) {
-  auto *instance = static_cast<Instance *>(p);
-  instance->context.timeInc(1);
+  auto *instance = instance_of(p);
+  instance->context.timeInc(500);    // half a cycle: waveforms have a cycle a nanosecond
   instance->top.eval();
 #if VM_TRACE
-  instance->fst.dump(instance->context.time());
+  if (instance->dumping) instance->fst->dump(instance->context.time());
 #endif
   return stops;
 }
 
+#if VM_TRACE
+
+// Verilator marks packed structs behind their names, in some versions.
+void dump_scope(VerilatedFstC &fst, const char *path) {
+  std::string plain, marked;
+  for (const char *c = path; *c; c++) {
+    if (*c != ':') plain += *c;
+    marked += *c == ':' ? '\206' : *c;
+  }
+  fst.dumpvars(1, "block." + plain);
+  if (marked != plain) fst.dumpvars(1, "block." + marked);
+}
+
+void trace_open(void *p, const char *path, const char *const *scopes, unsigned n) {
+  auto *instance = instance_of(p);
+  Verilated::threadContextp(&instance->context);
+  instance->fst = std::make_unique<VerilatedFstC>();
+  instance->top.trace(instance->fst.get(), 99);
+  for (unsigned i = 0; i < n; i++) dump_scope(*instance->fst, scopes[i]);
+  instance->fst->open(path);
+}
+
+void trace_on(void *p, int on) {
+  auto *instance = instance_of(p);
+  if (on && !instance->dumping) instance->fst->dump(instance->context.time());
+  instance->dumping = on != 0;
+}
+
+void trace_close(void *p) {
+  instance_of(p)->dumping = false;
+  instance_of(p)->fst.reset();
+}
+
+int trace_read(const char *path, void (*see)(void *ctx, const char *scope, const char *name, unsigned width), void *ctx) {
+  void *const file = fstReaderOpen(path);
+  if (!file) return -1;
+  std::vector<std::string> scope{""};
+  while (const fstHier *h = fstReaderIterateHier(file)) {
+    if (h->htyp == FST_HT_SCOPE) {
+      const bool packed = h->u.scope.typ == FST_ST_VCD_STRUCT;
+      scope.push_back(scope.back() + (scope.size() > 2 ? "." : "") + (scope.size() > 1 ? h->u.scope.name : "") + (packed ? ":" : ""));
+    } else if (h->htyp == FST_HT_UPSCOPE) {
+      scope.pop_back();
+    } else if (h->htyp == FST_HT_VAR) {
+      see(ctx, scope.back().c_str(), h->u.var.name, h->u.var.length);
+    }
+  }
+  fstReaderClose(file);
+  return 0;
+}
+
+#else
+
+void (*const trace_open)(void *, const char *, const char *const *, unsigned) = nullptr;
+void (*const trace_on)(void *, int) = nullptr;
+void (*const trace_close)(void *) = nullptr;
+int (*const trace_read)(const char *, void (*)(void *, const char *, const char *, unsigned), void *) = nullptr;
+
+#endif
+
+void *create(const char *trace) {
+  stops = 0;
+  auto *instance = new Instance;
+#if VM_TRACE
+  if (trace) {
+    trace_open(instance, trace, nullptr, 0);
+    instance->dumping = true;
+  }
+#else
+  (void)trace;
+#endif
+  return instance;
+}
+
 }  // namespace
 
-const struct verilated_block verilated_block = {create, destroy, ports, eval};
+const struct verilated_block verilated_block = {create, destroy, ports, eval, trace_open, trace_on, trace_close, trace_read};
 
 // Verilator calls these where an assertion fails ($error, $fatal, $stop), after it has printed the message.
 void vl_stop(const char *, int, const char *) VL_MT_UNSAFE {

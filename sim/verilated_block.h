@@ -14,7 +14,7 @@ extern "C" {
 #endif
 
 struct verilated_port {
-  const char *name;
+  const char *name;    // of a signal inside that the build makes public: with its path, "gpt2_top.u_core.rows"
   unsigned width;      // bits
   unsigned bytes;      // 1, 2, 4, 8 or a multiple of 4: the value in memory, unused upper bits zero
   int input;
@@ -26,6 +26,15 @@ struct verilated_block {
   void (*destroy)(void *instance);
   unsigned (*ports)(void *instance, const struct verilated_port **ports);   // their number; freed with the instance
   int (*eval)(void *instance);                              // 0, or the number of assertions that have failed so far
+
+  // Waveforms (FST) at any time after create; all NULL in builds without. A scope is a path, "gpt2_top.u_core"; of a packed struct,
+  // whose fields are signals, with a colon behind its name: "gpt2_top.mon_tag_o:".
+  // open: of the signals directly in n scopes (0: of all); trace_on 1: values from this moment on, at each eval; 0: no more.
+  void (*trace_open)(void *instance, const char *path, const char *const *scopes, unsigned n);
+  void (*trace_on)(void *instance, int on);
+  void (*trace_close)(void *instance);
+  // Calls see for each signal of a closed file, with its name as GTKWave shows it. Returns -1 if it is no FST file.
+  int (*trace_read)(const char *path, void (*see)(void *ctx, const char *scope, const char *name, unsigned width), void *ctx);
 };
 
 extern const struct verilated_block verilated_block;

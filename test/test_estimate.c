@@ -32,7 +32,7 @@ static void expect_close(const struct image *image, const struct gpt2_config *co
   struct err err;
   struct sim *sim;
   char settings[128];
-  if (sim_open(&sim, image, memory, SIM_FAST, NULL, &err)) fail_msg("%s", err.text);
+  if (sim_open(&sim, image, memory, SIM_FAST, &err)) fail_msg("%s", err.text);
   m.sim = sim;
   const struct controller_run run = {
     .prompt = &id, .n_prompt = 1, .max_new = n, .ctx = &m, .step = on_step,

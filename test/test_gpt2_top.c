@@ -114,7 +114,7 @@ static void runs(void **state) {
   struct err err;
   int n = 0;
   open_random(&image, "nano", 1, 64);
-  assert_int_equal(sim_open(&sim, &image, &memories[3], SIM_CHECK, NULL, &err), 0);
+  assert_int_equal(sim_open(&sim, &image, &memories[3], SIM_CHECK, &err), 0);
   struct controller_run run = {.prompt = prompt, .n_prompt = 3, .max_new = 4, .sampling = argmax, .ctx = &n, .token = count};
   for (int i = 0; i < 3; i++) assert_int_equal(sim_run(sim, &run, &result, &err), 0);
   assert_int_equal(n, 12);
@@ -170,7 +170,7 @@ static void counted(void **state) {
       struct controller_run run = {.prompt = prompt, .n_prompt = 5, .max_new = 80, .sampling = drawing(5), .ctx = &e, .step = expect_step};
       struct sim_result result;
       struct sim_counters c;
-      assert_int_equal(sim_open(&sim, &image, &memories[i], SIM_FAST, NULL, &err), 0);
+      assert_int_equal(sim_open(&sim, &image, &memories[i], SIM_FAST, &err), 0);
       for (int again = 0; again < 2; again++) {            // they start anew with each run
         e = (struct expected){.shape = &image.header};
         assert_int_equal(sim_run(sim, &run, &result, &err), 0);

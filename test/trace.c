@@ -113,7 +113,7 @@ void trace_expect_rtl(struct trace *t, const struct image *image, const struct c
   struct sim *sim;
   struct sim_result own;
   struct err err;
-  if (sim_open(&sim, image, memory, build, NULL, &err)) fail_msg("%s", err.text);
+  if (sim_open(&sim, image, memory, build, &err)) fail_msg("%s", err.text);
   const struct controller_run run = watched(t, given);
   t->comparing = true;
   t->at = 0;
