@@ -145,6 +145,16 @@ TEST_LIBS_test_waveform := $(B)/sim/gpt2_top_256_trace.so
 TEST_LIBS_test_library  := $(B)/gpt2rtl $(B)/sim/gpt2_top_64.so
 TEST_LIBS_test_compare  := $(B)/gpt2rtl
 TEST_LIBS_test_fetch    := $(B)/gpt2rtl
+# The fast engine's AArch64 code, where there is a compiler for it. Of model/ it takes what lays out an image; what is not
+# called, and would need libraries, is left out.
+ARM64_CC  := aarch64-linux-gnu-gcc
+ARM64_SRC := $(wildcard fast/*.c golden/*.c) $(patsubst %,model/%.c,config err file history image) \
+             test/fast_check.c test/arm64/fast_neon.c
+TEST_LIBS_test_fast_neon := $(if $(shell command -v $(ARM64_CC)),$(B)/arm64/fast_neon)
+$(B)/arm64/fast_neon: $(ARM64_SRC) $(wildcard fast/*.h golden/*.h model/*.h) test/fast_check.h | $(TABLES)
+	@mkdir -p $(@D)
+	$(call do,CC) $(ARM64_CC) $(filter-out -march=native,$(CFLAGS)) -DXXH_INLINE_ALL -Itest -static -ffunction-sections \
+	  -Wl,--gc-sections $(ARM64_SRC) -o $@ -lpthread -lm
 TEST_LIBS_test_layernorm := $(B)/block/layernorm_quarter_s4.so
 TEST_LIBS_test_softmax  := $(B)/block/softmax_quarter_s4.so $(B)/block/softmax_quarter_s16.so
 
@@ -174,7 +184,7 @@ RUN      := $(B)/gpt2rtl generate --model $(MODEL) --prompt "$(PROMPT)" --tokens
 PARALLEL := $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 CHECKS   := lint/lint.sh syn/synth_check.sh
 
-.PHONY: all for-run for-test run test lint synth-check deps help clean
+.PHONY: all for-run for-test run test lint synth-check bench-golden deps help clean
 all: $(TABLES) $(B)/gpt2rtl $(SIMS)
 for-run: $(B)/gpt2rtl $(B)/sim/gpt2_top_256.so
 for-test: all $(TESTS:%=$(B)/test/%)
@@ -190,11 +200,17 @@ run:
 
 # What does not build is counted as failed; all other tests still run.
 test:
-	@tools/deps.sh
+	@tools/deps.sh test
 	@mkdir -p $(B)/test
 	@$(MAKE) --no-print-directory -k $(PARALLEL) for-test && echo built > $(B)/test/built || rm -f $(B)/test/built
 	@test/run.sh $(TEST_ORDER) $(CHECKS)
 TEST_ORDER = $(filter %_top,$(TESTS:%=$(B)/test/%)) $(filter-out %_top,$(TESTS:%=$(B)/test/%))
+
+# The golden engine's speed on this machine, on the 124M shape with random weights.
+bench-golden: $(B)/gpt2rtl $(B)/models/gpt2/model.safetensors
+	@XDG_CACHE_HOME=$(CURDIR)/$(B)/models/cache $(B)/gpt2rtl bench --model $(B)/models/gpt2 --vector all
+$(B)/models/%/model.safetensors: | $(B)/gpt2rtl
+	$(B)/gpt2rtl random-model --config $* --seed 1 --output $(@D)
 
 lint: $(TABLES)
 	@lint/lint.sh
@@ -211,6 +227,7 @@ help:
 	@echo '                  one alone: make $(B)/test/test_softmax && $(B)/test/test_softmax'
 	@echo 'make lint         Verilator -Wall over every module'
 	@echo 'make synth-check  every module through Yosys with the slang front end'
+	@echo 'make bench-golden the golden engine in C: tokens per second by context, threads and vector code, 124M shape'
 	@echo 'make deps         installs the Debian packages that are missing'
 	@echo 'make clean        removes $(B)/'
 

@@ -30,6 +30,7 @@ int estimate_main(int argc, char **argv);
 int perplexity_main(int argc, char **argv);
 int lambada_main(int argc, char **argv);
 int compare_main(int argc, char **argv);
+int bench_main(int argc, char **argv);
 
 // "gpt2rtl: text" on standard error. Returns EXIT_FAILED.
 int cli_fail(const struct err *err);

@@ -4,18 +4,20 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "parallel.h"
 #include <unistd.h>
 
-const char *const engine_names[3] = {"rtl", "golden", "float"};
+const char *const engine_names[ENGINES] = {"rtl", "golden", "golden-readable", "float"};
 
 int option_engine(const char *command, const char *text, enum engine_kind *kind) {
-  for (int i = 0; i < 3; i++) {
+  for (int i = 0; i < ENGINES; i++) {
     if (!strcmp(text, engine_names[i])) {
       *kind = (enum engine_kind)i;
       return 0;
     }
   }
-  return cli_usage(command, "--engine '%s': rtl, golden or float is expected", text);
+  return cli_usage(command, "--engine '%s': rtl, golden, golden-readable or float is expected", text);
 }
 
 // On a terminal, the seconds while a simulator is being made; elsewhere one line.
@@ -31,8 +33,19 @@ static void show_making(uint32_t lanes, enum sim_build build, double seconds) {
   said = seconds >= 0;
 }
 
-int engine_open(struct engine *e, enum engine_kind kind, const char *dir, uint32_t lanes,
-                const struct sim_memory *memory, enum sim_build build, struct err *err) {
+int option_fast(const char *command, enum engine_kind kind, const char *threads, const char *vector, struct fast_options *fast) {
+  const size_t processors = parallel_processors();
+  uint64_t n = processors < 8 ? processors : 8;
+  struct err err;
+  int status;
+  if ((threads || vector) && kind != ENGINE_GOLDEN)
+    return cli_usage(command, "%s needs --engine golden", threads ? "--threads" : "--vector");
+  if (threads && (status = option_u64(command, "--threads", threads, 1, FAST_MAX_THREADS, &n))) return status;
+  *fast = (struct fast_options){.threads = (uint32_t)n, .kernels = fast_kernels_named(vector ? vector : "auto", &err)};
+  return fast->kernels ? 0 : cli_usage(command, "--vector: %s", err.text);
+}
+
+int engine_open(struct engine *e, enum engine_kind kind, const char *dir, const struct engine_options *o, struct err *err) {
   memset(e, 0, sizeof *e);
   e->kind = kind;
   if (kind == ENGINE_FLOAT) {
@@ -41,16 +54,18 @@ int engine_open(struct engine *e, enum engine_kind kind, const char *dir, uint32
     e->n_vocab = (uint32_t)e->weights.config.vocab_size;
     return 0;
   }
-  if (model_image(&e->image, dir, lanes, err)) return -1;
+  if (model_image(&e->image, dir, o->lanes, err)) return -1;
   e->n_ctx = e->image.header.n_ctx;
   e->n_vocab = e->image.header.vocab_size;
-  if (kind == ENGINE_GOLDEN) return gpt2_core_create(&e->core, &e->image, err);
+  if (kind == ENGINE_GOLDEN) return fast_engine_create(&e->fast, &e->image, &o->fast, err);
+  if (kind == ENGINE_READABLE) return gpt2_core_create(&e->core, &e->image, err);
   library_progress = show_making;
-  return sim_open(&e->sim, &e->image, memory, build, err);
+  return sim_open(&e->sim, &e->image, o->memory, o->build, err);
 }
 
 void engine_close(struct engine *e) {
   sim_close(e->sim);
+  fast_engine_destroy(e->fast);
   gpt2_core_destroy(&e->core);
   image_close(&e->image);
   gpt2_float_free(e->state);
@@ -106,6 +121,8 @@ static int float_step(void *self, uint32_t id, uint32_t position, bool head, uin
   return -1;
 }
 
+static uint64_t all_of(struct saturation s) { return s.row + s.residual + s.norm + s.prob; }
+
 int engine_run(struct engine *e, const struct controller_run *given, int (*logits)(void *ctx, const float *logits),
                uint64_t *saturations, struct err *err) {
   struct running r = {.run = given, .engine = e, .logits = logits, .sampling = given->sampling};
@@ -126,8 +143,11 @@ int engine_run(struct engine *e, const struct controller_run *given, int (*logit
     result = sim_run(e->sim, &run, &done, err);
     *saturations = done.saturations;
   } else if (e->kind == ENGINE_GOLDEN) {
+    result = controller_run_fast(&run, e->fast, err);
+    *saturations = all_of(fast_engine_saturation(e->fast));
+  } else if (e->kind == ENGINE_READABLE) {
     result = controller_run_golden(&run, &e->core, err);
-    *saturations = e->core.sat.row + e->core.sat.residual + e->core.sat.norm + e->core.sat.prob;
+    *saturations = all_of(e->core.sat);
   } else {
     const struct controller_model model = {.self = &r, .n_ctx = e->n_ctx, .n_vocab = e->n_vocab, .step = float_step};
     result = controller_run(&run, &model, err);

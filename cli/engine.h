@@ -1,33 +1,51 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// engine - one model on one of three engines: the simulated hardware, the integer model, the float model
+// engine - one model on one of four engines: the simulated hardware, the integer model, fast or readable, the float model
 #ifndef GPT2RTL_ENGINE_H
 #define GPT2RTL_ENGINE_H
 
 #include "cli.h"
 #include "controller.h"
+#include "fast.h"
 #include "gpt2_float.h"
 #include "sim.h"
 #include "weights.h"
 
-enum engine_kind { ENGINE_RTL, ENGINE_GOLDEN, ENGINE_FLOAT };
-extern const char *const engine_names[3];
-// "rtl", "golden" or "float". Returns 0, or EXIT_USAGE with a message.
+enum engine_kind { ENGINE_RTL, ENGINE_GOLDEN, ENGINE_READABLE, ENGINE_FLOAT };
+enum { ENGINES = 4 };
+extern const char *const engine_names[ENGINES];
+// "rtl", "golden" (fast/), "golden-readable" (golden/) or "float". Returns 0, or EXIT_USAGE with a message.
 int option_engine(const char *command, const char *text, enum engine_kind *kind);
 
 struct engine {
   enum engine_kind kind;
   uint32_t n_ctx, n_vocab;
-  struct image image;        // rtl and golden
+  struct image image;        // all but float
   struct sim *sim;           // rtl
-  struct gpt2_core core;     // golden
+  struct fast_engine *fast;  // golden
+  struct gpt2_core core;     // golden-readable
   struct gpt2_weights weights;   // float
   struct gpt2_float *state;
 };
 
-// Loads the model in dir. lanes: rtl and golden; memory, build: rtl. Release with engine_close, also after an error.
-int engine_open(struct engine *engine, enum engine_kind kind, const char *dir, uint32_t lanes,
-                const struct sim_memory *memory, enum sim_build build, struct err *err);
+struct engine_options {
+  uint32_t lanes;                          // all but float
+  const struct sim_memory *memory;         // rtl
+  enum sim_build build;                    // rtl
+  struct fast_options fast;                // golden
+};
+
+// --threads and --vector as given, or NULL: what they mean for the golden engine. Without --threads: the processors there
+// are, at most 8. Returns 0, or EXIT_USAGE with a message; so too when one is given for another engine.
+int option_fast(const char *command, enum engine_kind kind, const char *threads, const char *vector, struct fast_options *fast);
+#define OPTION_FAST_HELP                                                                                                   \
+  "  --threads N         of the golden engine, 1 to 256; default: the processors there are, at most 8. Any number gives\n"  \
+  "                      the same result\n"                                                                                 \
+  "  --vector V          of the golden engine: portable, avx2, avx512vnni, neon, or auto, the fastest that this machine\n"  \
+  "                      runs, the default. Each gives the same result\n"
+
+// Loads the model in dir. Release with engine_close, also after an error.
+int engine_open(struct engine *engine, enum engine_kind kind, const char *dir, const struct engine_options *options, struct err *err);
 void engine_close(struct engine *engine);
 
 // Runs run (its member logits is not looked at). logits[V] come as floats to `logits` (or NULL) where run has all_heads.

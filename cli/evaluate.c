@@ -105,7 +105,7 @@ static int parse(struct run *r, const char *help, const char *input, int argc, c
 }
 
 static int load(struct run *r, struct err *err) {
-  const bool golden = r->kind == ENGINE_GOLDEN;
+  const bool golden = r->kind != ENGINE_FLOAT;
   size_t vocab_size;
   if (file_map_open(&r->file, r->path, err)) return -1;
   if (golden ? model_image(&r->image, r->dir, 256, err) : weights_load(&r->weights, r->dir, err)) return -1;
@@ -135,7 +135,7 @@ static void finished(void *ctx, size_t item) {
 // All items on all threads: r->sums.
 static int evaluate(struct run *r, struct err *err) {
   const struct parallel parallel = {r->windows ? work_window : work_passage, finished, r};
-  const bool golden = r->kind == ENGINE_GOLDEN;
+  const bool golden = r->kind != ENGINE_FLOAT;
   if (r->threads > r->n_items) r->threads = r->n_items;
   r->scorers = calloc(r->threads, sizeof *r->scorers);
   r->scores = calloc(r->threads * r->n_ctx, sizeof *r->scores);

@@ -23,13 +23,15 @@ static const char help[] =
   "  --tokens N          how many tokens to generate, 1 to 1000000; default 100. When the context is full, its newest\n"
   "                      half is computed again\n"
   "  --ignore-eos        go on behind the end-of-text token (config.json's eos_token_id)\n"
-  "  --engine E          rtl: the simulated hardware, the default; golden: the integer model in C, the same tokens;\n"
+  "  --engine E          rtl: the simulated hardware, the default; golden: the same integers in C, the same tokens;\n"
+  "                      golden-readable: the same again, by the code that the hardware is compared with, slower;\n"
   "                      float: the reference in float32\n"
   "  --temperature T     0 takes the likeliest token each time; 0.01 to 100 draws. Default 0, or 1 with --top-k or --seed\n"
   "  --top-k K           draw among the K likeliest, 1 to 64; default 40\n"
   "  --seed S            of the drawing, 0 to 2^64 - 1; default: from the clock, and printed\n"
   "  --lanes L           multipliers of the hardware: 64, 128, 256, ... 4096; default 256. Others than 64, 256 and 1024\n"
   "                      are made on first use: a minute or more\n"
+  OPTION_FAST_HELP
   "  --memory SETTINGS   of the simulated memory; default latency=150,beats=1.0,stall=0.0: cycles from request to answer\n"
   "                      (1 to 100000), beats a cycle (0.001 to 1), probability that none comes in a cycle (0 to 0.95);\n"
   "                      or a real one in place of the first two: ideal, ddr4-2400, 4xddr4-2400, hbm2-u50, hbm2-u280\n"
@@ -52,6 +54,7 @@ struct generate {
   uint64_t seed;
   bool draws, seed_given;
   struct sim_memory memory;
+  struct fast_options fast;
   // made from it
   struct gpt2_config config;
   struct tokenizer *tokenizer;
@@ -94,12 +97,13 @@ static int parse_sampling(struct generate *g, const char *temperature, const cha
 // -1 to go on, or the exit status.
 static int parse(struct generate *g, int argc, char **argv) {
   const char *ids = NULL, *tokens = NULL, *engine = NULL, *temperature = NULL, *top_k = NULL, *seed = NULL, *lanes = NULL;
-  const char *memory = NULL, *clock = NULL;
+  const char *memory = NULL, *clock = NULL, *threads = NULL, *vector = NULL;
   const struct option_spec specs[] = {
     {"--model", &g->dir, NULL}, {"--prompt", &g->prompt, NULL}, {"--ids", &ids, NULL}, {"--tokens", &tokens, NULL},
     {"--engine", &engine, NULL}, {"--temperature", &temperature, NULL}, {"--top-k", &top_k, NULL},
     {"--seed", &seed, NULL}, {"--lanes", &lanes, NULL}, {"--memory", &memory, NULL}, {"--clock", &clock, NULL},
     {"--stats", &g->stats_path, NULL}, {"--ignore-eos", NULL, &g->ignore_eos}, TRACE_SPECS(g->trace),
+    {"--threads", &threads, NULL}, {"--vector", &vector, NULL},
   };
   struct err err;
   uint64_t n = 100;
@@ -117,6 +121,7 @@ static int parse(struct generate *g, int argc, char **argv) {
   if (clock && (status = option_double(command, "--clock", clock, 1, 2000, &g->memory.clock))) return status;
   sim_memory_resolve(&g->memory, g->lanes);
   if ((status = parse_sampling(g, temperature, top_k, seed))) return status;
+  if ((status = option_fast(command, g->kind, threads, vector, &g->fast))) return status;
   if ((status = trace_parse(command, &g->trace))) return status;
   if (g->trace.path && g->kind != ENGINE_RTL) return cli_usage(command, "--trace needs --engine rtl");
   if (ids && (status = option_ids(command, "--ids", ids, &g->ids, &g->n_ids))) return status;
@@ -151,7 +156,10 @@ static int load(struct generate *g, struct err *err) {
   if (controller_check(&run, (uint32_t)g->config.n_ctx, (uint32_t)g->config.vocab_size, err)) return -1;
   if (g->stats_path && output_open(&g->stats_file, g->stats_path, err)) return -1;
   const bool traces = g->trace.path != NULL;
-  if (engine_open(&g->engine, g->kind, g->dir, g->lanes, &g->memory, traces ? SIM_TRACE : SIM_FAST, err)) return -1;
+  const struct engine_options options = {
+    .lanes = g->lanes, .memory = &g->memory, .build = traces ? SIM_TRACE : SIM_FAST, .fast = g->fast,
+  };
+  if (engine_open(&g->engine, g->kind, g->dir, &options, err)) return -1;
   return traces ? trace_start(&g->engine, &g->trace, g->n_ids, g->tokens, err) : 0;
 }
 

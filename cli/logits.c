@@ -14,8 +14,9 @@ static const char help[] =
   "  --model DIR         the model's folder\n"
   "  --ids 1,2,3         token ids, 1 to the model's context\n"
   "  --output FILE       float32, little-endian: one row of the vocabulary per position\n"
-  "  --engine E          rtl (the default), golden or float\n"
+  "  --engine E          rtl (the default), golden, golden-readable or float (gpt2rtl generate --help)\n"
   "  --lanes L           64, 128, 256, ... 4096; default 256\n"
+  OPTION_FAST_HELP
   "  --memory SETTINGS   default latency=150,beats=1.0,stall=0.0 (gpt2rtl generate --help)\n"
   "\n"
   "example: gpt2rtl logits --model models/demo --ids 12,7,300 --engine golden --output logits.f32\n";
@@ -30,13 +31,13 @@ static int on_logits(void *ctx, const float *logits) {
   return fwrite(logits, sizeof *logits, w->n_vocab, w->output.file) != w->n_vocab;
 }
 
-static int run(const char *dir, const uint32_t *ids, size_t n_ids, enum engine_kind kind, uint32_t lanes,
-               const struct sim_memory *memory, const char *path, struct err *err) {
+static int run(const char *dir, const uint32_t *ids, size_t n_ids, enum engine_kind kind, const struct engine_options *options,
+               const char *path, struct err *err) {
   struct engine engine;
   struct writer writer = {0};
   uint64_t saturations;
   int result = -1;
-  if (!engine_open(&engine, kind, dir, lanes, memory, SIM_FAST, err)) {
+  if (!engine_open(&engine, kind, dir, options, err)) {
     const struct controller_run run = {
       .prompt = ids, .n_prompt = n_ids, .all_heads = true, .ctx = &writer, .sampling = {.top_k = 1, .inv_t = 1, .state = 1},
     };
@@ -54,14 +55,16 @@ static int run(const char *dir, const uint32_t *ids, size_t n_ids, enum engine_k
 
 int logits_main(int argc, char **argv) {
   const char *dir = NULL, *ids_text = NULL, *engine = NULL, *lanes_text = NULL, *memory_text = NULL, *path = NULL;
+  const char *threads = NULL, *vector = NULL;
   const struct option_spec specs[] = {
     {"--model", &dir, NULL}, {"--ids", &ids_text, NULL}, {"--engine", &engine, NULL}, {"--lanes", &lanes_text, NULL},
-    {"--memory", &memory_text, NULL}, {"--output", &path, NULL},
+    {"--memory", &memory_text, NULL}, {"--output", &path, NULL}, {"--threads", &threads, NULL}, {"--vector", &vector, NULL},
   };
   enum engine_kind kind = ENGINE_RTL;
-  uint32_t lanes = 256, *ids = NULL;
+  uint32_t *ids = NULL;
   size_t n_ids;
   struct sim_memory memory = SIM_MEMORY_DEFAULT;
+  struct engine_options options = {.lanes = 256, .memory = &memory, .build = SIM_FAST};
   struct err err = {""};
   int status = options_parse(command, help, specs, sizeof specs / sizeof *specs, argc, argv, NULL);
   if (status >= 0) return status;
@@ -69,10 +72,11 @@ int logits_main(int argc, char **argv) {
   if (!ids_text) return cli_usage(command, "--ids is missing");
   if (!path) return cli_usage(command, "--output is missing");
   if (engine && (status = option_engine(command, engine, &kind))) return status;
-  if (lanes_text && (status = option_lanes(command, lanes_text, &lanes))) return status;
+  if (lanes_text && (status = option_lanes(command, lanes_text, &options.lanes))) return status;
   if (memory_text && sim_memory_parse(&memory, memory_text, &err)) return cli_usage(command, "--memory: %s", err.text);
+  if ((status = option_fast(command, kind, threads, vector, &options.fast))) return status;
   if ((status = option_ids(command, "--ids", ids_text, &ids, &n_ids))) return status;
-  status = run(dir, ids, n_ids, kind, lanes, &memory, path, &err) ? cli_fail(&err) : EXIT_DONE;
+  status = run(dir, ids, n_ids, kind, &options, path, &err) ? cli_fail(&err) : EXIT_DONE;
   free(ids);
   return status;
 }

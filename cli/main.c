@@ -14,6 +14,7 @@ static const char help[] =
   "  perplexity    how well a model predicts a text\n"
   "  lambada       how often it completes the last word of a passage\n"
   "  compare       what the integers lose against float32, tensor by tensor\n"
+  "  bench         how fast this machine runs the golden engine\n"
   "  estimate      how fast the hardware would be on a memory and at a clock\n"
   "  tokenize      text on standard input to token ids\n"
   "  detokenize    token ids on standard input to text\n"
@@ -36,6 +37,7 @@ static const struct command {
   {"generate", generate_main}, {"logits", logits_main}, {"tokenize", tokenize_main}, {"detokenize", detokenize_main},
   {"compile", compile_main}, {"info", info_main}, {"random-model", random_model_main}, {"fetch", fetch_main},
   {"perplexity", perplexity_main}, {"lambada", lambada_main}, {"compare", compare_main},
+  {"bench", bench_main},
   {"estimate", estimate_main},
 };
 

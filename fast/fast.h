@@ -18,6 +18,9 @@ struct fast_engine;
 struct fast_options {
   uint32_t threads;                        // 1 .. FAST_MAX_THREADS; 0 is 1
   const struct fast_kernels *kernels;      // fast_kernels_named; NULL is the fastest that this machine runs
+  // NULL, or an engine for the same image, which must outlive this one: its weights serve both, and may serve at the same
+  // time. So several threads run an engine each and need the memory of one.
+  const struct fast_engine *share;
 };
 
 // An engine for image, which must outlive it. On success *engine is released by fast_engine_destroy, which takes NULL too.

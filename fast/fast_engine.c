@@ -205,7 +205,9 @@ int fast_engine_create(struct fast_engine **engine, const struct image *image, c
   e->image = image;
   e->n_threads = options->threads ? options->threads : 1;
   e->kernels = options->kernels ? options->kernels : fast_kernels_named("auto", err);
-  int failed = fast_weights_load(&e->weights, image, err);
+  e->shares = options->share != NULL;
+  if (e->shares) e->weights = options->share->weights;
+  int failed = e->shares ? 0 : fast_weights_load(&e->weights, image, err);
   if (!failed && (make_cache(e) || make_buffers(e))) failed = err_memory(err, "the KV cache and the positions of a batch");
   if (!failed) failed = fast_pool_create(&e->pool, e->n_threads, err);
   if (!failed) return 0;
@@ -217,7 +219,7 @@ int fast_engine_create(struct fast_engine **engine, const struct image *image, c
 void fast_engine_destroy(struct fast_engine *e) {
   if (!e) return;
   fast_pool_destroy(e->pool);
-  fast_weights_free(&e->weights);
+  if (!e->shares) fast_weights_free(&e->weights);
   fast_memory_unmap(e->cache_memory, e->cache_bytes);
   free(e->cache);
   free(e->scratch);

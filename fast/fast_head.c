@@ -68,9 +68,19 @@ static int step(void *self, uint32_t id, uint32_t position, bool head, uint32_t 
   return -1;
 }
 
+static int prefill(void *self, const uint32_t *ids, uint32_t n, uint32_t position, struct err *err) {
+  struct running *r = self;
+  (void)err;
+  fast_engine_run(r->engine, ids, n, position, FAST_NO_HEAD, NULL);
+  return 0;
+}
+
 int controller_run_fast(const struct controller_run *run, struct fast_engine *engine, struct err *err) {
   const struct image_header *h = &engine->image->header;
   struct running r = {.run = run, .engine = engine, .sampling = run->sampling};
-  const struct controller_model model = {.self = &r, .n_ctx = h->n_ctx, .n_vocab = h->vocab_size, .step = step};
+  const struct controller_model model = {
+    .self = &r, .n_ctx = h->n_ctx, .n_vocab = h->vocab_size, .step = step,
+    .prefill = run->hidden ? NULL : prefill,           // whose hidden states come in the order of the positions
+  };
   return controller_run(run, &model, err);
 }

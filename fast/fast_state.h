@@ -28,6 +28,7 @@ struct fast_engine {
   struct fast_pool *pool;
   uint32_t n_threads;
   struct fast_weights weights;
+  bool shares;                             // the weights are another's
   struct fast_cache *cache;                // [L][NH]
   void *cache_memory;
   size_t cache_bytes;

@@ -23,12 +23,12 @@ static int ended(struct err *err) {
 // Computes positions from .. to - 1 of the history; the head where wanted; *choice is the last head's.
 static int compute(const struct controller_run *run, const struct controller_model *model, const struct history *history,
                    size_t from, size_t to, bool last_head, bool recomputed, uint32_t *choice, struct err *err) {
+  const size_t headless = run->all_heads || from == to ? from : to - last_head;
+  const bool at_once = model->prefill && from < headless;
+  if (at_once && model->prefill(model->self, history->ids + from, (uint32_t)(headless - from), (uint32_t)from, err)) return -1;
   for (size_t p = from; p < to; p++) {
-    struct controller_step s = {
-      .id = history->ids[p], .position = (uint32_t)p, .head = run->all_heads || (last_head && p == to - 1),
-      .recomputed = recomputed,
-    };
-    if (model->step(model->self, s.id, s.position, s.head, &s.choice, err)) return -1;
+    struct controller_step s = {.id = history->ids[p], .position = (uint32_t)p, .head = p >= headless, .recomputed = recomputed};
+    if (!(at_once && p < headless) && model->step(model->self, s.id, s.position, s.head, &s.choice, err)) return -1;
     if (run->step && run->step(run->ctx, &s)) return ended(err);
     *choice = s.choice;
   }

@@ -55,6 +55,8 @@ struct controller_model {
   void *self;
   uint32_t n_ctx, n_vocab;
   int (*step)(void *self, uint32_t id, uint32_t position, bool head, uint32_t *choice, struct err *err);
+  // NULL, or the same as step for n positions from `position` on, none with a head: for models that do many at once faster.
+  int (*prefill)(void *self, const uint32_t *ids, uint32_t n, uint32_t position, struct err *err);
 };
 
 // Runs the loop over model. Errors: controller_check's, the model's, out of memory; when a callback ended it, -1 with an empty err.

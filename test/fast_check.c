@@ -367,13 +367,12 @@ static int check_cache(const struct fast_engine *engine, const struct fast_expec
   return 0;
 }
 
-int fast_check_engine(const struct fast_expected *g, const struct fast_kernels *kernels, uint32_t threads, uint32_t batch,
-                      struct err *err) {
+int fast_check_engine(const struct fast_expected *g, const struct fast_options *options, uint32_t batch, struct err *err) {
   const uint32_t n_layer = g->core.image->header.n_layer;
   struct checking c = {.expected = g, .err = err};
   const struct fast_report report = {.ctx = &c, .logits = on_logits, .hidden = on_hidden};
   struct fast_engine *engine;
-  if (fast_engine_create(&engine, g->core.image, &(struct fast_options){threads, kernels}, err)) return -1;
+  if (fast_engine_create(&engine, g->core.image, options, err)) return -1;
   for (uint32_t t = 0; t < g->n && !c.result; t += batch) {
     const uint32_t n = g->n - t < batch ? g->n - t : batch, last = t + n - 1;
     fast_engine_run(engine, g->ids + t, n, t, FAST_EVERY_HEAD, &report);
@@ -430,7 +429,7 @@ int fast_check_loop(const struct image *image, const struct fast_kernels *kernel
   struct fast_engine *engine = NULL;
   int result = -1;
   if (gpt2_core_create(&core, image, err) || controller_run_golden(&run, &core, err)) goto end;
-  if (fast_engine_create(&engine, image, &(struct fast_options){threads, kernels}, err)) goto end;
+  if (fast_engine_create(&engine, image, &(struct fast_options){.threads = threads, .kernels = kernels}, err)) goto end;
   run.ctx = &fast;
   if (controller_run_fast(&run, engine, err)) goto end;
   if (golden.steps != fast.steps || golden.recomputed != fast.recomputed || golden.hash != fast.hash)

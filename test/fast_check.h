@@ -40,8 +40,7 @@ void fast_expected_free(struct fast_expected *expected);
 
 // The same from the fast engine, in runs of batch positions (1 .. n), must be equal: hidden states behind every layer, logits,
 // choices, cache, saturations. Returns 0, or -1 with the first difference.
-int fast_check_engine(const struct fast_expected *expected, const struct fast_kernels *kernels, uint32_t threads, uint32_t batch,
-                      struct err *err);
+int fast_check_engine(const struct fast_expected *expected, const struct fast_options *options, uint32_t batch, struct err *err);
 
 // The whole token loop, prompt, generation and context crops, by both; ids, positions, hidden states, logits.
 int fast_check_loop(const struct image *image, const struct fast_kernels *kernels, uint32_t threads, uint32_t n_prompt, uint32_t max_new,

@@ -60,7 +60,7 @@ static void expect_text(const char *text, const char *fragment) {
 }
 
 static const char *const commands[] = {"generate", "logits", "tokenize", "detokenize", "compile", "info", "random-model",
-                                       "perplexity", "lambada", "compare", "estimate"};
+                                       "perplexity", "lambada", "compare", "estimate", "bench"};
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
 static void help(void **state) {
@@ -97,6 +97,9 @@ static void usage(void **state) {
     "logits --model @/nano --ids 1", "logits --model @/nano --output x", "logits --ids 1 --output x", "tokenize", "detokenize",
     "compile --model @/nano", "compile --model @/nano --lanes 96 --output x", "compile --model @/nano --lanes 8192 --output x",
     "info", "info a b", "random-model --config nano", "random-model --output x", "random-model --config huge --output x",
+    "generate --model @/nano --prompt x --threads 2", "generate --model @/nano --prompt x --engine golden-readable --vector auto",
+    "generate --model @/nano --prompt x --engine golden --threads 0", "generate --model @/nano --prompt x --engine golden --vector sse",
+    "bench", "bench --model @/nano --threads 1,0", "bench --model @/nano --threads 1,257", "bench --model @/nano --vector mmx",
   };
   for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
     const int status = RUN("%s < /dev/null", wrong[i]);
@@ -164,6 +167,13 @@ static void engines(void **state) {
     assert_memory_equal(out, golden, length);
     expect_text(err_text, "90 tokens");
     expect_text(err_text, "cycles per token");
+  }
+  static const char *const fast[] = {"golden-readable", "golden --threads 3", "golden --vector portable --threads 1",
+                                     "golden --vector=auto"};
+  for (size_t i = 0; i < sizeof fast / sizeof *fast; i++) {
+    EXPECT(0, "%s --engine %s", common, fast[i]);
+    assert_int_equal(out_length, length);
+    assert_memory_equal(out, golden, length);
   }
   EXPECT(0, "%s --engine float", common);
   expect_text(err_text, "90 tokens");
@@ -248,6 +258,24 @@ static void logits(void **state) {
   }
 }
 
+// The golden engine's speed: each vector code and number of threads has its figures, none of them nothing.
+static void bench(void **state) {
+  EXPECT(0, "bench --model @/nano --threads 1,2 --vector all --json");
+  cJSON *json = cJSON_Parse(out);
+  const cJSON *results = cJSON_GetObjectItemCaseSensitive(json, "results"), *r, *at;
+  assert_true(cJSON_GetArraySize(results) >= 2 && cJSON_GetArraySize(results) % 2 == 0);
+  cJSON_ArrayForEach(r, results) {
+    assert_true(number(r, "read_bytes_per_second") > 0);
+    assert_true(number(cJSON_GetObjectItemCaseSensitive(r, "prefill"), "tokens_per_second") > 0);
+    const cJSON *decode = cJSON_GetObjectItemCaseSensitive(r, "decode");
+    assert_int_equal(cJSON_GetArraySize(decode), 3);
+    cJSON_ArrayForEach(at, decode) assert_true(number(at, "tokens_per_second") > 0 && number(at, "share_of_read") > 0);
+  }
+  cJSON_Delete(json);
+  EXPECT(0, "bench --model @/nano --threads 1");
+  expect_text(out, "| 1 |");
+}
+
 // A closed standard output ends the run; what was printed before is whole characters.
 static void closed(void **state) {
   EXPECT(0, "generate --model @/nano --ids 5 --tokens 5000 --ignore-eos --temperature 1 --seed 1 | head -c 10");
@@ -286,7 +314,7 @@ static int setup(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(help), cmocka_unit_test(usage), cmocka_unit_test(failures), cmocka_unit_test(tokens),
-    cmocka_unit_test(engines), cmocka_unit_test(stats), cmocka_unit_test(logits), cmocka_unit_test(closed),
+    cmocka_unit_test(engines), cmocka_unit_test(stats), cmocka_unit_test(logits), cmocka_unit_test(bench), cmocka_unit_test(closed),
     cmocka_unit_test(estimates),
   };
   return cmocka_run_group_tests_name("cli", tests, setup, remove_folder);

@@ -25,10 +25,16 @@ static struct image open_shape(const struct shape *s, uint8_t **beats) {
   return image;
 }
 
-static void check(const struct fast_expected *g, const char *name, const struct fast_kernels *k, uint32_t threads, uint32_t batch) {
+static void check_shared(const struct fast_expected *g, const char *name, const struct fast_kernels *k, uint32_t threads,
+                         uint32_t batch, const struct fast_engine *share) {
+  const struct fast_options options = {.threads = threads, .kernels = k, .share = share};
   struct err err;
-  if (fast_check_engine(g, k, threads, batch, &err))
+  if (fast_check_engine(g, &options, batch, &err))
     fail_msg("%s, %s, %u threads, %u positions at once: %s", name, k->name, threads, batch, err.text);
+}
+
+static void check(const struct fast_expected *g, const char *name, const struct fast_kernels *k, uint32_t threads, uint32_t batch) {
+  check_shared(g, name, k, threads, batch, NULL);
 }
 
 // Small: everything with everything.
@@ -100,8 +106,11 @@ static void named(const char *name, uint32_t n) {
   };
   const struct image image = open_shape(&s, &beats);
   const struct fast_kernels *k;
+  struct fast_engine *owner;               // of the weights, for all
+  expect_success(fast_engine_create(&owner, &image, &(struct fast_options){0}, &err), &err);
   expect_success(fast_expect(&g, &image, n, 5, &err), &err);
-  for (size_t v = 0; (k = fast_kernels_at(v)); v++) check(&g, name, k, 1 + (uint32_t)v, v % 2 ? n : 1);
+  for (size_t v = 0; (k = fast_kernels_at(v)); v++) check_shared(&g, name, k, 1 + (uint32_t)v, v % 2 ? n : 1, owner);
+  fast_engine_destroy(owner);
   fast_expected_free(&g);
   free(beats);
 }

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// bench: how fast this machine runs the golden engine, and how fast it can read its memory
+//
+// Machines are rarely quiet: each figure is the fastest of several, and the memory's reading is measured between the others, so
+// that both have had the same chances.
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <cjson/cJSON.h>
+
+#include "engine.h"
+#include "fast_weights.h"
+#include "parallel.h"
+#include "progress.h"
+
+static const char command[] = "bench";
+static const char help[] =
+  "gpt2rtl bench - how fast this machine runs the golden engine: the hardware's integers, in C\n"
+  "\n"
+  "usage: gpt2rtl bench --model DIR [OPTION...]\n"
+  "\n"
+  "  --model DIR         the model's folder; random weights are as fast as others (gpt2rtl random-model)\n"
+  "  --threads N,N,...   1 to 256 each; default: 1, and the processors there are\n"
+  "  --vector V          portable, avx2, avx512vnni or neon; auto: the fastest, the default; all: one after another\n"
+  "  --json              the result as JSON\n"
+  "\n"
+  "Decoding: tokens per second from one chosen token to the next, embedding, attention, head and sampling (top-k 40) included,\n"
+  "behind so many positions. GB/s: the weights and cached vectors that a token takes, times tokens per second; behind it\n"
+  "their share of what a plain loop reads from a buffer as large as the model. Prefill: a prompt, without its heads but the\n"
+  "last. Each is the fastest of several measurements.\n"
+  "\n"
+  "example: gpt2rtl bench --model build/models/gpt2 --threads 1,2 --vector all\n";
+
+enum { MAX_RUNS = 8, CONTEXTS = 3, PROMPT = 512, DECODED = 62, REPEATS = 3, PATIENCE = 10 /* seconds; then once is enough */ };
+
+struct result {
+  const struct fast_kernels *kernels;
+  uint32_t threads;
+  double read;                             // bytes per second
+  double decode[CONTEXTS];                 // tokens per second
+  double prefill;                          // the same
+};
+
+struct bench {
+  const char *dir;
+  bool json;
+  uint32_t *threads;                       // [n_threads]
+  size_t n_threads;
+  const struct fast_kernels *kernels[MAX_RUNS];
+  size_t n_kernels;
+  struct image image;
+  struct tokens { uint32_t ids[CONFIG_MAX_CTX]; } tokens;
+  uint32_t context[CONTEXTS];              // positions cached when decoding begins
+  uint32_t prompt;                         // positions of the prefill
+  struct result *results;                  // [n_threads * n_kernels]
+  size_t n_results;
+  uint8_t *buffer;                         // what the memory is read from
+  size_t bytes;
+  struct progress progress;
+  uint64_t done;
+};
+
+static double now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+// ------------------------------------------------------------------------------------------------------------- options
+
+static int parse(struct bench *b, int argc, char **argv) {
+  const char *threads = NULL, *vector = NULL;
+  const struct option_spec specs[] = {
+    {"--model", &b->dir, NULL}, {"--threads", &threads, NULL}, {"--vector", &vector, NULL}, {"--json", NULL, &b->json},
+  };
+  char standard[32];
+  struct err err;
+  int status = options_parse(command, help, specs, sizeof specs / sizeof *specs, argc, argv, NULL);
+  if (status >= 0) return status;
+  if (!b->dir) return cli_usage(command, "--model is missing");
+  snprintf(standard, sizeof standard, parallel_processors() > 1 ? "1,%zu" : "1", parallel_processors());
+  if ((status = option_ids(command, "--threads", threads ? threads : standard, &b->threads, &b->n_threads))) return status;
+  if (b->n_threads == 0) return cli_usage(command, "--threads: at least one number is expected");
+  for (size_t i = 0; i < b->n_threads; i++)
+    if (b->threads[i] < 1 || b->threads[i] > FAST_MAX_THREADS)
+      return cli_usage(command, "--threads '%s': numbers from 1 to %d are expected", threads, FAST_MAX_THREADS);
+  if (vector && !strcmp(vector, "all")) {
+    while (b->n_kernels < MAX_RUNS && (b->kernels[b->n_kernels] = fast_kernels_at(b->n_kernels))) b->n_kernels++;
+    return -1;
+  }
+  b->kernels[b->n_kernels++] = fast_kernels_named(vector ? vector : "auto", &err);
+  return b->kernels[0] ? -1 : cli_usage(command, "--vector: %s, all", err.text);
+}
+
+// ----------------------------------------------------------------------------------------------------------- measuring
+
+enum { PIECE = 1 << 18 };
+
+static void read_piece(void *ctx, uint32_t item, uint32_t thread) {
+  const struct bench *b = ctx;
+  const uint64_t *p = (const uint64_t *)(const void *)(b->buffer + (size_t)item * PIECE);
+  uint64_t sum[32] = {0};
+  (void)thread;
+  for (size_t i = 0; i < PIECE / sizeof *p; i += 32) {
+    for (size_t j = 0; j < 32; j += 8) __builtin_prefetch(p + i + 1024 + j);
+    for (size_t j = 0; j < 32; j++) sum[j] ^= p[i + j];
+  }
+  for (size_t j = 1; j < 32; j++) sum[0] ^= sum[j];
+  *(volatile uint64_t *)&sum[0] = sum[0];  // the reading is not to be optimised away
+}
+
+// One reading of the whole buffer by all threads: r->read.
+static void read_memory(struct bench *b, struct result *r, struct fast_pool *pool) {
+  const double begin = now();
+  fast_pool_run(pool, (uint32_t)(b->bytes / PIECE), read_piece, b);
+  const double rate = (double)b->bytes / (now() - begin);
+  if (rate > r->read) r->read = rate;
+}
+
+static void faster(double *best, double n, double begin) {
+  const double rate = n / (now() - begin);
+  if (rate > *best) *best = rate;
+}
+
+static void measure_decode(struct bench *b, struct result *r, struct fast_engine *engine, struct fast_pool *pool, int c) {
+  struct sampling sampling = {.top_k = 40, .inv_t = sampling_inv_t(1), .state = 1};
+  uint32_t n = b->image.header.n_ctx - b->context[c];
+  n = n < DECODED ? n : DECODED;
+  read_memory(b, r, pool);
+  const double begin = now();
+  for (uint32_t i = 0, id = b->tokens.ids[b->context[c]]; i < n; i++) {
+    fast_engine_run(engine, &id, 1, b->context[c] + i, FAST_LAST_HEAD, NULL);
+    id = fast_engine_choose(engine, &sampling);
+  }
+  faster(&r->decode[c], n, begin);
+}
+
+// A run through the contexts fills the cache up to each.
+static void measure(struct bench *b, struct result *r, struct fast_engine *engine, struct fast_pool *pool) {
+  const double start = now();
+  for (int repeat = 0; repeat < REPEATS && (repeat == 0 || now() - start < PATIENCE); repeat++) {
+    uint32_t filled = 0;
+    for (int c = 0; c < CONTEXTS; c++) {
+      const double begin = now();
+      if (b->context[c] > filled)
+        fast_engine_run(engine, b->tokens.ids + filled, b->context[c] - filled, filled, FAST_LAST_HEAD, NULL);
+      if (filled == 0 && b->context[c] == b->prompt) faster(&r->prefill, b->prompt, begin);
+      filled = b->context[c];
+      for (int i = 0; i < REPEATS && (i == 0 || now() - start < PATIENCE); i++) measure_decode(b, r, engine, pool, c);
+      progress_show(&b->progress, ++b->done, NULL);
+    }
+  }
+}
+
+static int run(struct bench *b, struct err *err) {
+  if (model_image(&b->image, b->dir, 256, err)) return -1;
+  const struct image_header *h = &b->image.header;
+  const uint32_t contexts[CONTEXTS] = {0, PROMPT, 960};
+  for (int c = 0; c < CONTEXTS; c++) {     // of a smaller model: its context in the same parts
+    b->context[c] = h->n_ctx > 960 ? contexts[c] : contexts[c] * h->n_ctx / 1024;
+  }
+  b->prompt = b->context[1];
+  for (uint32_t i = 0; i < h->n_ctx; i++) b->tokens.ids[i] = i * 7919 % h->vocab_size;
+  b->results = calloc(b->n_threads * b->n_kernels, sizeof *b->results);
+  b->bytes = h->n_beats * h->lanes / PIECE * PIECE + PIECE;
+  b->buffer = fast_memory_map(b->bytes);
+  if (!b->results || !b->buffer) return err_memory(err, "what the memory's speed is measured with");
+  memset(b->buffer, 1, b->bytes);
+  progress_start(&b->progress, command, (uint64_t)b->n_threads * b->n_kernels * REPEATS * CONTEXTS);
+  int failed = 0;
+  for (size_t t = 0; t < b->n_threads && !failed; t++) {
+    struct fast_pool *pool = NULL;
+    failed = fast_pool_create(&pool, b->threads[t], err);
+    for (size_t k = 0; k < b->n_kernels && !failed; k++) {
+      struct result *r = &b->results[b->n_results++];
+      struct fast_engine *engine = NULL;
+      *r = (struct result){.kernels = b->kernels[k], .threads = b->threads[t]};
+      failed = fast_engine_create(&engine, &b->image, &(struct fast_options){.threads = r->threads, .kernels = r->kernels}, err);
+      if (!failed) measure(b, r, engine, pool);
+      fast_engine_destroy(engine);
+    }
+    fast_pool_destroy(pool);
+  }
+  progress_end(&b->progress);
+  return failed;
+}
+
+// -------------------------------------------------------------------------------------------------------------- output
+
+static double weight_bytes(const struct image_header *h) {
+  const double c = h->n_embd;
+  return h->n_layer * 12 * c * c + h->vocab_size * c;
+}
+
+// Weights and cached vectors that a token takes behind `context` positions, on average over those measured.
+static double token_bytes(const struct image_header *h, uint32_t context) {
+  const uint32_t left = h->n_ctx - context, n = left < DECODED ? left : DECODED;
+  return weight_bytes(h) + 2.0 * h->n_layer * h->n_embd * (context + (n + 1) / 2.0);
+}
+
+static int print_json(const struct bench *b, struct err *err) {
+  cJSON *json = cJSON_CreateObject(), *results = cJSON_AddArrayToObject(json, "results");
+  cJSON_AddStringToObject(json, "model", b->dir);
+  for (size_t i = 0; i < b->n_results; i++) {
+    const struct result *r = &b->results[i];
+    cJSON *run = cJSON_CreateObject(), *decode = cJSON_AddArrayToObject(run, "decode");
+    cJSON_AddStringToObject(run, "vector", r->kernels->name);
+    cJSON_AddNumberToObject(run, "threads", r->threads);
+    cJSON_AddNumberToObject(run, "read_bytes_per_second", r->read);
+    for (int c = 0; c < CONTEXTS; c++) {
+      const double bytes = r->decode[c] * token_bytes(&b->image.header, b->context[c]);
+      cJSON *at = cJSON_CreateObject();
+      cJSON_AddNumberToObject(at, "context", b->context[c]);
+      cJSON_AddNumberToObject(at, "tokens_per_second", r->decode[c]);
+      cJSON_AddNumberToObject(at, "bytes_per_second", bytes);
+      cJSON_AddNumberToObject(at, "share_of_read", bytes / r->read);
+      cJSON_AddItemToArray(decode, at);
+    }
+    cJSON *prefill = cJSON_AddObjectToObject(run, "prefill");
+    cJSON_AddNumberToObject(prefill, "tokens", b->prompt);
+    cJSON_AddNumberToObject(prefill, "tokens_per_second", r->prefill);
+    cJSON_AddItemToArray(results, run);
+  }
+  return stdout_json(json, err);
+}
+
+static int print_table(const struct bench *b, struct err *err) {
+  const struct image_header *h = &b->image.header;
+  printf("%s: %u layers, width %u, %u ids: %.1f MB of weights a token\n\n", b->dir, h->n_layer, h->n_embd, h->vocab_size, weight_bytes(h) / 1e6);
+  printf("| vector code | threads | memory reads |");
+  for (int c = 0; c < CONTEXTS; c++) printf(" decode behind %u |", b->context[c]);
+  printf(" prefill of %u |\n| --- | --- | --- |", b->prompt);
+  for (int c = 0; c < CONTEXTS + 1; c++) printf(" --- |");
+  putchar('\n');
+  for (size_t i = 0; i < b->n_results; i++) {
+    const struct result *r = &b->results[i];
+    printf("| %s | %u | %.1f GB/s |", r->kernels->name, r->threads, r->read / 1e9);
+    for (int c = 0; c < CONTEXTS; c++) {
+      const double bytes = r->decode[c] * token_bytes(h, b->context[c]);
+      printf(" %.1f tokens/s, %.1f GB/s, %.0f %% |", r->decode[c], bytes / 1e9, 100 * bytes / r->read);
+    }
+    printf(" %.1f tokens/s |\n", r->prefill);
+  }
+  return stdout_write("", 0, err);
+}
+
+int bench_main(int argc, char **argv) {
+  struct bench b = {0};
+  struct err err;
+  int status = parse(&b, argc, argv);
+  if (status < 0) status = run(&b, &err) || (b.json ? print_json : print_table)(&b, &err) ? cli_fail(&err) : EXIT_DONE;
+  fast_memory_unmap(b.buffer, b.bytes);
+  image_close(&b.image);
+  free(b.results);
+  free(b.threads);
+  return status;
+}
