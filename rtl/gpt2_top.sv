@@ -3,7 +3,7 @@
 // gpt2_top - GPT-2 as hardware: prompt ids in, generated ids out, weights and KV cache in one
 // external memory
 //
-// In      cfg, sampling, run settings: stable from start_i to done_o
+// In      cfg, sampling, run settings: taken with start_i
 //         prompt  ids, last on the last one (valid/ready), after start_i
 // Out     tok     chosen ids (valid/ready)
 //         lg      logits of every position where all_heads_i (valid/ready): S a beat, ids base ..
@@ -96,9 +96,36 @@ module gpt2_top
   logic [16:0] choice_id;
   logic [9:0]  sat;
 
+  // Settings of the run. Their clock runs once a run: what depends on them and on a unit at rest rests
+  // too.
+  config_t     cfg_q;
+  sampling_t   sampling_q;
+  logic        stop_en_q, all_heads_q, start_q, clk_settings;
+  logic [16:0] stop_id_q;
+
+  clock_gate #(.Gating(ClockGating), .Linger(1)) u_gate_settings (
+    .clk_i, .rst_ni, .wake_i(start_i), .hold_i(1'b0), .clk_o(clk_settings)
+  );
+
+  always_ff @(posedge clk_settings) begin
+    if (start_i) begin
+      cfg_q       <= cfg_i;
+      sampling_q  <= sampling_i;
+      stop_en_q   <= stop_en_i;
+      stop_id_q   <= stop_id_i;
+      all_heads_q <= all_heads_i;
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) start_q <= 1'b0;
+    else         start_q <= start_i;
+  end
+
   controller #(.MaxCtx(MaxCtx)) u_controller (
-    .clk_i, .rst_ni, .cfg_i,
-    .start_i, .max_new_i, .stop_en_i, .stop_id_i, .all_heads_i, .busy_o, .done_o, .error_o,
+    .clk_i, .rst_ni, .cfg_i(cfg_q), .start_i, .max_new_i,
+    .stop_en_i(stop_en_q), .stop_id_i(stop_id_q), .all_heads_i(all_heads_q),
+    .busy_o, .done_o, .error_o,
     .prompt_valid_i, .prompt_ready_o, .prompt_id_i, .prompt_last_i,
     .tok_valid_o, .tok_ready_i, .tok_id_o,
     .step_valid_o(step_valid), .step_ready_i(step_ready), .step_o(step),
@@ -110,7 +137,8 @@ module gpt2_top
     .Segments(Segments), .MaxHeads(MaxHeads), .MaxCtx(MaxCtx),
     .NormWidth(NormWidth), .ExpWidth(ExpWidth), .ClockGating(ClockGating)
   ) u_core (
-    .clk_i, .rst_ni, .cfg_i, .sampling_i, .start_i, .busy_i(busy_o), .stream_logits_i(all_heads_i),
+    .clk_i, .rst_ni, .cfg_i(cfg_q), .sampling_i(sampling_q), .start_i(start_q), .busy_i(busy_o),
+    .stream_logits_i(all_heads_q),
     .step_valid_i(step_valid), .step_ready_o(step_ready), .step_i(step), .step_done_o(step_done),
     .heads_o, .heads_skipped_o,
     .choice_valid_o(choice_valid), .choice_ready_i(choice_ready), .choice_id_o(choice_id),

@@ -109,13 +109,15 @@ module kv_cache
     ready_d    = ready_q;
     written_d  = written_q;
     released_d = released_q | release_i;
-    if (written) written_d[out_entry_q] = 1'b1;
-    for (int e = 0; e < 4; e++) begin
-      if (written_d[e] && released_d[e]) begin
-        busy_d[e]     = 1'b0;
-        ready_d[e]    = 1'b0;
-        written_d[e]  = 1'b0;
-        released_d[e] = 1'b0;
+    if (written || release_i != '0) begin
+      if (written) written_d[out_entry_q] = 1'b1;
+      for (int e = 0; e < 4; e++) begin
+        if (written_d[e] && released_d[e]) begin
+          busy_d[e]     = 1'b0;
+          ready_d[e]    = 1'b0;
+          written_d[e]  = 1'b0;
+          released_d[e] = 1'b0;
+        end
       end
     end
     if (kv_valid_i) begin
@@ -261,29 +263,34 @@ module kv_cache
       out_entry_q <= entry_q;
       out_last_q  <= state_q == StV && v_beat_q == LastBeat;
       unique case (state_q)
-        StScales: begin
-          out_addr_q <= scales_addr_q;
-          out_data_q <= {(16*Segments){v_scale_mem[entry_q], k_scale_mem[entry_q]}};
-          for (int s = 0; s < int'(Segments); s++) begin
+        StScales: out_addr_q <= scales_addr_q;
+        StK:      out_addr_q <= k_addr_q;
+        default:  out_addr_q <= v_addr_q;          // StV
+      endcase
+    end
+  end
+
+  for (genvar s = 0; s < int'(Segments); s++) begin : gen_segment
+    wire [7:0] v_byte = v_mem[entry_q][32'(v_beat_q) * Segments + 32'(s)];
+
+    always_ff @(posedge clk_i) begin
+      if (make) begin
+        unique case (state_q)
+          StScales: begin
+            out_data_q[s] <= {16{v_scale_mem[entry_q], k_scale_mem[entry_q]}};
             out_strb_q[s] <= ((position_q >> 4) & 10'(Segments - 1)) == 10'(s)
                              ? 64'hf << {position_q[3:0], 2'b00} : '0;
           end
-        end
-        StK: begin
-          out_addr_q <= k_addr_q;
-          out_data_q <= {Segments{k_mem[entry_q]}};
-          for (int s = 0; s < int'(Segments); s++) begin
+          StK: begin
+            out_data_q[s] <= k_mem[entry_q];
             out_strb_q[s] <= (position_q & 10'(Segments - 1)) == 10'(s) ? '1 : '0;
           end
-        end
-        default: begin                             // StV
-          out_addr_q <= v_addr_q;
-          for (int s = 0; s < int'(Segments); s++) begin
-            out_data_q[s] <= {64{v_mem[entry_q][32'(v_beat_q) * Segments + 32'(s)]}};
+          default: begin
+            out_data_q[s] <= {16{v_byte, v_byte, v_byte, v_byte}};
             out_strb_q[s] <= 64'd1 << position_q[5:0];
           end
-        end
-      endcase
+        endcase
+      end
     end
   end
 
