@@ -182,9 +182,9 @@ TOKENS   ?= 200
 SEED     ?= 1
 RUN      := $(B)/gpt2rtl generate --model $(MODEL) --prompt "$(PROMPT)" --tokens $(TOKENS) --temperature 0.8 --seed $(SEED)
 PARALLEL := $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
-CHECKS   := lint/lint.sh syn/synth_check.sh
+CHECKS   := test/testbench.sh lint/lint.sh syn/synth_check.sh
 
-.PHONY: all for-run for-test run test lint synth-check bench-golden deps help clean
+.PHONY: all for-run for-test run test lint synth-check verilog bench-golden deps help clean
 all: $(TABLES) $(B)/gpt2rtl $(SIMS)
 for-run: $(B)/gpt2rtl $(B)/sim/gpt2_top_256.so
 for-test: all $(TESTS:%=$(B)/test/%)
@@ -216,6 +216,19 @@ lint: $(TABLES)
 	@lint/lint.sh
 synth-check: $(TABLES)
 	@syn/synth_check.sh
+# One plain Verilog file, for tools that do not read SystemVerilog. EXP_WIDTH: lanes / 64 unless given.
+LANES      ?= 64
+MAX_HEADS  ?= 12
+MAX_CTX    ?= 1024
+NORM_WIDTH ?= 64
+VERILOG_PARAMETERS = Lanes=$(LANES) MaxHeads=$(MAX_HEADS) MaxCtx=$(MAX_CTX) NormWidth=$(NORM_WIDTH) $(addprefix ExpWidth=,$(EXP_WIDTH))
+verilog: $(TABLES)
+	@syn/venv.sh || { echo "Yosys could not be fetched from PyPI: $(B)/venv.log" >&2; exit 1; }
+	@mkdir -p $(B)/verilog
+	@$(B)/venv/bin/python syn/verilog.py $(B)/verilog/gpt2_top.v $(VERILOG_PARAMETERS) > $(B)/verilog/yosys.log 2>&1 || \
+	  { grep -i error $(B)/verilog/yosys.log >&2 || tail -n 5 $(B)/verilog/yosys.log >&2; exit 1; }
+	@echo "$(B)/verilog/gpt2_top.v: gpt2_top $(VERILOG_PARAMETERS)"
+
 deps:
 	@tools/deps.sh
 
@@ -228,6 +241,8 @@ help:
 	@echo 'make lint         Verilator -Wall over every module'
 	@echo 'make synth-check  every module through Yosys with the slang front end'
 	@echo 'make bench-golden the golden engine in C: tokens per second by context, threads and vector code, 124M shape'
+	@echo 'make verilog      gpt2_top as one plain Verilog file, $(B)/verilog/gpt2_top.v'
+	@echo '                  (LANES=$(LANES) MAX_HEADS=$(MAX_HEADS) MAX_CTX=$(MAX_CTX) NORM_WIDTH=$(NORM_WIDTH) EXP_WIDTH=lanes / 64)'
 	@echo 'make deps         installs the Debian packages that are missing'
 	@echo 'make clean        removes $(B)/'
 

@@ -85,4 +85,8 @@ int stdout_json(struct cJSON *json, struct err *err);
 // (~/.cache/gpt2rtl) under its weights' checksum. Release with image_close.
 int model_image(struct image *image, const char *dir, uint32_t lanes, struct err *err);
 
+// Writes image as text: to path its beats for $readmemh, a line each; to path with .vh in place of .hex (or behind another
+// name) sizes and configuration as Verilog parameters. Errors: either file cannot be written.
+int compile_hex(const char *path, const struct image *image, struct err *err);
+
 #endif

@@ -14,32 +14,49 @@
 static const char compile_help[] =
   "gpt2rtl compile - a model folder to one memory image, in the order in which the hardware reads it\n"
   "\n"
-  "usage: gpt2rtl compile --model DIR --output FILE [--lanes L]\n"
+  "usage: gpt2rtl compile --model DIR --output FILE [--lanes L] [--hex]\n"
   "\n"
   "  --model DIR         the model's folder; its tokenizer is not needed\n"
   "  --lanes L           bytes a beat: 64, 128, 256, ... 4096; default 256\n"
   "  --output FILE       the image (docs/memory_image.md)\n"
+  "  --hex               FILE is text for $readmemh instead, a beat a line; the same name with .vh gets the sizes and the\n"
+  "                      configuration as Verilog (examples/testbench)\n"
   "\n"
   "generate and logits make and keep their own; this is for looking at one, or for real hardware.\n"
   "\n"
-  "example: gpt2rtl compile --model models/demo --lanes 64 --output demo.image\n";
+  "example: gpt2rtl compile --model models/demo --lanes 64 --hex --output demo.hex\n";
+
+static int compile(const char *dir, uint32_t lanes, const char *path, bool hex, struct err *err) {
+  struct gpt2_weights weights;
+  struct image image;
+  uint64_t source;
+  int status;
+  if (hex) {
+    if (model_image(&image, dir, lanes, err)) return -1;
+    status = compile_hex(path, &image, err);
+    image_close(&image);
+    return status;
+  }
+  if (image_source(&source, dir, err) || weights_load(&weights, dir, err)) return -1;
+  status = image_build(path, &weights, lanes, source, err);
+  weights_free(&weights);
+  return status;
+}
 
 int compile_main(int argc, char **argv) {
   const char *dir = NULL, *lanes_text = NULL, *path = NULL;
-  const struct option_spec specs[] = {{"--model", &dir, NULL}, {"--lanes", &lanes_text, NULL}, {"--output", &path, NULL}};
+  bool hex = false;
+  const struct option_spec specs[] = {
+    {"--model", &dir, NULL}, {"--lanes", &lanes_text, NULL}, {"--output", &path, NULL}, {"--hex", NULL, &hex},
+  };
   uint32_t lanes = 256;
-  uint64_t source;
-  struct gpt2_weights weights;
   struct err err;
-  int status = options_parse("compile", compile_help, specs, 3, argc, argv, NULL);
+  int status = options_parse("compile", compile_help, specs, sizeof specs / sizeof *specs, argc, argv, NULL);
   if (status >= 0) return status;
   if (!dir) return cli_usage("compile", "--model is missing");
   if (!path) return cli_usage("compile", "--output is missing");
   if (lanes_text && (status = option_lanes("compile", lanes_text, &lanes))) return status;
-  if (image_source(&source, dir, &err) || weights_load(&weights, dir, &err)) return cli_fail(&err);
-  status = image_build(path, &weights, lanes, source, &err) ? cli_fail(&err) : EXIT_DONE;
-  weights_free(&weights);
-  return status;
+  return compile(dir, lanes, path, hex, &err) ? cli_fail(&err) : EXIT_DONE;
 }
 
 // ---------------------------------------------------------------------------------------------------------------- info

@@ -35,29 +35,34 @@ module operand_buffer
 
   localparam int unsigned Slots = 6 * MaxHeads + 2 + 2 * (MaxCtx / HeadDim);
 
-  operand_t         slots [Slots];
-  logic [Slots-1:0] full_q;
+  localparam int unsigned SlotBits = $clog2(Slots);
 
-  assign full_o = full_q[rd_slot_i];
+  operand_t            slots [Slots];
+  logic [Slots-1:0]    full_q;
+  logic [SlotBits-1:0] wr_slot, rd_slot;
+
+  assign wr_slot = SlotBits'(wr_slot_i);
+  assign rd_slot = SlotBits'(rd_slot_i);
+  assign full_o  = full_q[rd_slot];
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       full_q <= '0;
     end else begin
-      if (wr_valid_i) full_q[wr_slot_i] <= 1'b1;
-      if (rd_en_i && free_i) full_q[rd_slot_i] <= 1'b0;
+      if (wr_valid_i) full_q[wr_slot] <= 1'b1;
+      if (rd_en_i && free_i) full_q[rd_slot] <= 1'b0;
     end
-    if (wr_valid_i) slots[wr_slot_i] <= wr_operand_i;
-    if (rd_en_i) operand_o <= slots[rd_slot_i];
+    if (wr_valid_i) slots[wr_slot] <= wr_operand_i;
+    if (rd_en_i) operand_o <= slots[rd_slot];
   end
 
 `ifndef SYNTHESIS
   initial begin
     if (Slots > 256) $fatal(1, "%m: %0d operand slots, a slot number has 8 bits", Slots);
   end
-  assert property (@(posedge clk_i) disable iff (!rst_ni) wr_valid_i |-> !full_q[wr_slot_i])
+  assert property (@(posedge clk_i) disable iff (!rst_ni) wr_valid_i |-> !full_q[wr_slot])
     else $error("%m: slot %0d was written while it was full", wr_slot_i);
-  assert property (@(posedge clk_i) disable iff (!rst_ni) rd_en_i |-> full_q[rd_slot_i])
+  assert property (@(posedge clk_i) disable iff (!rst_ni) rd_en_i |-> full_q[rd_slot])
     else $error("%m: slot %0d was read while it was empty", rd_slot_i);
 `endif
 

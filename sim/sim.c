@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gpt2_pkg.h"
 #include "verilated_block.h"
 
 enum { PATIENCE = 1000000 };               // cycles without any transfer or event
@@ -84,14 +83,18 @@ static inline int edge(struct sim *s, struct err *err) {
   return eval(s, err);
 }
 
-static void configure(struct sim *s) {
-  const struct image_header *h = s->header;
-  const struct pkg_config c = {
+void sim_config(struct pkg_config *config, const struct image_header *h) {
+  *config = (struct pkg_config){
     .n_layer = h->n_layer, .n_head = h->n_head, .n_ctx = h->n_ctx, .n_vocab = h->vocab_size, .inv_width = h->inv_width,
     .eps_term = h->eps_term, .wpe_base = h->wpe_base, .wte_base = h->wte_base, .stream_base = h->stream_base,
     .head_base = h->head_base, .kv_base = h->kv_base, .kv_stride = h->kv_stride, .kv_v_off = h->kv_v_off,
   };
-  pkg_config_pack(s->p.cfg_i, &c);
+}
+
+static void configure(struct sim *s) {
+  struct pkg_config config;
+  sim_config(&config, s->header);
+  pkg_config_pack(s->p.cfg_i, &config);
 }
 
 static void connect_memory(struct sim *s) {

@@ -12,10 +12,14 @@
 #include "controller.h"
 #include "counters.h"
 #include "err.h"
+#include "gpt2_pkg.h"
 #include "image.h"
 #include "library.h"
 #include "memory.h"
 #include "waveform.h"
+
+// The hardware's configuration port for an image.
+void sim_config(struct pkg_config *config, const struct image_header *header);
 
 struct sim;
 

@@ -22,11 +22,9 @@ static void write_rom(const struct image *image) {
 
 static void configure(struct block *b, const struct image_header *h, const struct sampling *s) {
   uint32_t words[16];
-  pkg_config_pack(words, &(struct pkg_config){
-    .n_layer = h->n_layer, .n_head = h->n_head, .n_ctx = h->n_ctx, .n_vocab = h->vocab_size, .inv_width = h->inv_width,
-    .eps_term = h->eps_term, .wpe_base = h->wpe_base, .wte_base = h->wte_base, .stream_base = h->stream_base,
-    .head_base = h->head_base, .kv_base = h->kv_base, .kv_stride = h->kv_stride, .kv_v_off = h->kv_v_off,
-  });
+  struct pkg_config config;
+  sim_config(&config, h);
+  pkg_config_pack(words, &config);
   block_set(b, "cfg_i", words);
   pkg_sampling_pack(words, &(struct pkg_sampling){.top_k = s->top_k, .inv_t = s->inv_t, .seed = s->state});
   block_set(b, "sampling_i", words);

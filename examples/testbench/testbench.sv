@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// testbench - gpt2_top on a behavioural memory: reads a prompt's ids, prints the ids that follow
+//
+//   +image=FILE    the model's beats, from gpt2rtl compile --hex, which writes model.vh beside them
+//   +prompt=FILE   token ids in decimal, as gpt2rtl tokenize prints them
+//   +tokens=N      ids to generate
+//   +seed=N        draws them as generate --temperature 1 --top-k 40 --seed N does; without it, the likeliest
+//   +latency=N     cycles from a read's request to its first beat
+//
+// In the Verilog that Icarus 11 reads, too: it runs this on the netlist (NETLIST defined).
+module testbench;
+  `include "model.vh"        // Lanes, MaxHeads, MaxCtx, ImageBeats, KvBeats, Config, StopEnable, StopId
+
+  // ---------------------------------------------------------------------------------------- hardware
+
+  integer cycle = 0, tokens = 20, seed = -1, n_ids = 0, fed = 0;
+  reg         clk = 0;
+  wire        rst_n = cycle >= 4, start = cycle == 5;
+  reg  [16:0] ids [0:MaxCtx-1];
+  wire        done, prompt_ready, tok_valid;
+  wire        prompt_valid = cycle > 5 && fed < n_ids;
+  wire [3:0]  error;
+  wire [16:0] tok_id;
+  wire [31:0] saturations;
+  reg  [94:0] sampling = {7'd1, 24'd94548, 64'd1};           // sampling_t: top_k, log2(e) / temperature, state
+
+  wire               rd_req_valid, rd_req_ready, rd_rsp_ready, wr_valid;
+  wire [31:0]        rd_req_addr, wr_addr;
+  wire [7:0]         rd_req_len;
+  wire [8*Lanes-1:0] wr_data;
+  wire [Lanes-1:0]   wr_strb;
+  reg                rd_rsp_valid = 0, wr_ack = 0;
+  reg  [8*Lanes-1:0] rd_rsp_data;
+
+  gpt2_top
+`ifndef NETLIST
+  #(.Lanes(Lanes), .MaxHeads(MaxHeads), .MaxCtx(MaxCtx))
+`endif
+  u_gpt2_top (
+    .clk_i(clk), .rst_ni(rst_n), .cfg_i(Config), .sampling_i(sampling), .start_i(start), .max_new_i(tokens),
+    .stop_en_i(StopEnable), .stop_id_i(StopId), .all_heads_i(1'b0), .busy_o(), .done_o(done), .error_o(error),
+    .prompt_valid_i(prompt_valid), .prompt_ready_o(prompt_ready), .prompt_id_i(ids[fed]), .prompt_last_i(fed == n_ids - 1),
+    .tok_valid_o(tok_valid), .tok_ready_i(1'b1), .tok_id_o(tok_id),
+    .lg_valid_o(), .lg_ready_i(1'b1), .lg_base_id_o(), .lg_mask_o(), .lg_rows_o(), .lg_last_o(),
+    .step_start_o(), .step_id_o(), .step_position_o(), .step_head_o(), .step_recomputed_o(), .step_end_o(), .step_choice_o(),
+    .rd_req_valid_o(rd_req_valid), .rd_req_ready_i(rd_req_ready), .rd_req_addr_o(rd_req_addr), .rd_req_len_o(rd_req_len),
+    .rd_rsp_valid_i(rd_rsp_valid), .rd_rsp_ready_o(rd_rsp_ready), .rd_rsp_data_i(rd_rsp_data),
+    .wr_valid_o(wr_valid), .wr_ready_i(1'b1), .wr_addr_o(wr_addr), .wr_data_o(wr_data), .wr_strb_o(wr_strb), .wr_ack_i(wr_ack),
+    .mon_valid_o(), .mon_tag_o(), .mon_rows_o(), .heads_o(), .heads_skipped_o(), .sat_o(saturations), .count_sel_i(8'd0), .count_o()
+  );
+
+  // ------------------------------------------------------------------------------------------ memory
+
+  reg [8*Lanes-1:0] memory [0:ImageBeats+KvBeats-1], word;
+
+  // Bursts are answered in their order, `latency` cycles behind the request or later.
+  localparam Bursts = 16;
+  integer latency = 20, asked = 0, answered = 0, beat = 0;
+  integer due [0:Bursts-1], addr [0:Bursts-1], len [0:Bursts-1];
+  assign  rd_req_ready = asked - answered < Bursts;
+  wire    answer       = asked != answered && cycle >= due[answered % Bursts];
+  wire    last_beat    = beat + 1 == len[answered % Bursts];
+
+  always @(posedge clk) if (rst_n) begin
+    if (rd_req_valid && rd_req_ready) begin
+      due[asked % Bursts]  <= cycle + latency;
+      addr[asked % Bursts] <= rd_req_addr;
+      len[asked % Bursts]  <= {24'd0, rd_req_len};
+      asked                <= asked + 1;
+    end
+    if (!rd_rsp_valid || rd_rsp_ready) begin
+      rd_rsp_valid <= answer;
+      if (answer) begin
+        rd_rsp_data <= memory[addr[answered % Bursts] + beat];
+        beat        <= last_beat ? 0 : beat + 1;
+        if (last_beat) answered <= answered + 1;
+      end
+    end
+  end
+
+  // A write is in memory at once, byte by byte, and acknowledged in the next cycle.
+  always @(posedge clk) begin
+    wr_ack <= rst_n && wr_valid;
+    if (rst_n && wr_valid) begin
+      word = memory[wr_addr];
+      for (integer i = 0; i < Lanes; i = i + 1) if (wr_strb[i]) word[8*i +: 8] = wr_data[8*i +: 8];
+      memory[wr_addr] = word;
+    end
+  end
+
+  // --------------------------------------------------------------------------------------------- run
+
+  string  image, prompt;
+  integer file;
+
+  // The generator's state of a seed: sampling_seed() in golden/sampling.c.
+  function [63:0] state_of(input [63:0] n);
+    begin
+      state_of = n + 64'h9e3779b97f4a7c15;
+      state_of = (state_of ^ (state_of >> 30)) * 64'hbf58476d1ce4e5b9;
+      state_of = (state_of ^ (state_of >> 27)) * 64'h94d049bb133111eb;
+      state_of = state_of ^ (state_of >> 31);
+    end
+  endfunction
+
+  initial begin
+    if (!$value$plusargs("image=%s", image)) image = "model.hex";
+    if (!$value$plusargs("prompt=%s", prompt)) prompt = "prompt.ids";
+    if ($value$plusargs("tokens=%d", tokens)) ;
+    if ($value$plusargs("latency=%d", latency)) ;
+    if ($value$plusargs("seed=%d", seed)) sampling = {7'd40, 24'd94548, state_of({32'd0, seed})};
+    $readmemh(image, memory, 0, ImageBeats - 1);
+    for (integer i = 0; i < KvBeats; i = i + 1) memory[ImageBeats + i] = {Lanes{8'ha5}};   // any garbage will do
+    file = $fopen(prompt, "r");
+    while (file != 0 && n_ids < MaxCtx && $fscanf(file, "%d", ids[n_ids]) == 1) n_ids = n_ids + 1;
+    if (n_ids == 0) $display("%0s: no ids", prompt);
+  end
+
+  always #5 clk = !clk;
+
+  always @(posedge clk) begin
+    cycle <= cycle + 1;
+    if (prompt_valid && prompt_ready) fed <= fed + 1;
+    if (rst_n && tok_valid) $display("token %0d", tok_id);
+    if (n_ids == 0 || (rst_n && (done || error != 0))) begin
+      $display("%0d cycles, error %0d, %0d saturations", cycle, error, saturations);
+      $finish;
+    end
+  end
+
+endmodule

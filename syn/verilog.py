@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writes gpt2_top as one plain Verilog-2005 file, for tools that do not read SystemVerilog.
+
+    build/venv/bin/python syn/verilog.py OUTPUT NAME=VALUE...      (make verilog; NAME: a parameter of gpt2_top)
+
+Yosys reads rtl/ with the slang front end, lowers processes and keeps memories, multipliers and adders as they are; structs
+become vectors, most significant field first. What is done behind it is for simulators that work event by event: nets are
+cut where their drivers end, and sums of many terms become one balanced expression.
+"""
+
+import collections
+import glob
+import os
+import re
+import sys
+
+SIGNAL = r"(_\d+_|\\\S+ )"
+
+
+def netlist(path, parameters):
+    from pyosys import libyosys as ys
+    files = ["rtl/gpt2_pkg.sv", "build/gen/gpt2_tables_pkg.sv"]
+    files += sorted(f for f in glob.glob("rtl/*.sv") if not f.endswith("_pkg.sv"))
+    given = " ".join(f"-G {p}" for p in parameters)
+    design = ys.Design()
+    for command in (
+        f"read_slang -j 1 -D SYNTHESIS --top gpt2_top {given} " + " ".join(files),
+        "hierarchy -check -top gpt2_top", "proc", "opt", "memory_collect", "bwmuxmap", "demuxmap", "techmap -map syn/bmux.v",
+        "setundef -zero", "opt_clean",
+        # the sign of terms as wide as their sum means nothing
+        "setparam -set A_SIGNED 0 -set B_SIGNED 0 t:$add r:A_WIDTH=32 %i r:B_WIDTH=32 %i r:Y_WIDTH=32 %i", "splitnets -driver", "opt_clean -purge", "check -assert", f"write_verilog -noattr {path}",
+    ):
+        ys.run_pass(command, design)
+
+
+def balance(text):
+    """Chains of two-term sums, whose terms nobody else reads, as one sum with brackets: log n levels in place of n."""
+    add = re.compile(rf"^  assign {SIGNAL} = {SIGNAL} \+ {SIGNAL};\n", re.M)
+    terms = {m[1].strip(): (m[2].strip(), m[3].strip()) for m in add.finditer(text)}
+    uses = collections.Counter(re.findall(r"_\d+_|\\\S+", text))
+    inner = {x for pair in terms.values() for x in pair if x in terms and uses[x] == 3}     # declared, assigned, read
+
+    def leaves(name):
+        found, stack = [], [name]
+        while stack:
+            x = stack.pop()
+            if x == name or x in inner:
+                stack += reversed(terms[x])
+            else:
+                found.append(x)
+        return found
+
+    def tree(names):
+        half = len(names) // 2
+        return names[0] + " " if len(names) == 1 else f"({tree(names[:half])}+ {tree(names[half:])})"
+
+    def rewrite(m):
+        name = m[1].strip()
+        if name in inner:
+            return ""
+        return f"  assign {m[1]} = {tree(leaves(name))};\n"
+
+    text = add.sub(rewrite, text)
+    declared = re.compile(rf"^  wire (?:\[\d+:0\] )?{SIGNAL};\n", re.M)
+    return declared.sub(lambda m: "" if m[1].strip() in inner else m[0], text)
+
+
+def garbage(text):
+    """Memories start with garbage where FOUR_STATE is defined: garbage times zero is zero, X times zero is X."""
+    lines = ["`ifdef FOUR_STATE", "  integer garbage;", "  initial begin"]
+    for width, name, last in re.findall(r"^  reg (?:\[(\d+):0\] )?(\S+) +\[(\d+):0\];$", text, re.M):
+        words = int(width or 0) // 32 + 1
+        if f"    {name} [0] = " not in text and f"    {name}[0] = " not in text:
+            lines.append(f"    for (garbage = 0; garbage <= {last}; garbage = garbage + 1) "
+                         f"{name} [garbage] = {{{words}{{32'hdeadbeef}}}};")
+    end = text.rindex("endmodule")
+    return text[:end] + "\n".join(lines + ["  end", "`endif", ""]) + text[end:]
+
+
+def main():
+    path, parameters = sys.argv[1], sys.argv[2:]
+    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    netlist(path + ".raw", parameters)
+    with open(path + ".raw") as raw:
+        text = garbage(balance(raw.read()))
+    with open(path + ".new", "w") as out:
+        out.write(f"// gpt2_top, {' '.join(parameters)}: written by `make verilog` of gpt2rtl from rtl/*.sv, Apache-2.0\n" + text)
+    os.remove(path + ".raw")
+    os.rename(path + ".new", path)
+
+
+if __name__ == "__main__":
+    main()
