@@ -21,8 +21,11 @@ struct gpt2_config tap_golden_config(const struct image_header *h) {
 
 // All that saturated since the last part did so on the way to this one.
 static void count_saturations(struct tap_golden *tap, enum tap_tensor tensor) {
-  const struct saturation *now = &tap->core->sat;
+  const struct saturation *now = tap->now;
   struct saturation *sat = &tap->sat[tensor];
+  if (now == NULL) {
+    return;
+  }
   sat->row += now->row - tap->before.row;
   sat->residual += now->residual - tap->before.residual;
   sat->norm += now->norm - tap->before.norm;
@@ -50,9 +53,18 @@ static void part(void *ctx, const struct tap_place *place, uint32_t first, const
 
 int tap_golden_open(struct tap_golden *tap, struct gpt2_core *core, tap_see *see, void *ctx,
                     struct err *err) {
+  if (tap_probe_open(tap, &core->image->header, &core->probe, see, ctx, err) != 0) {
+    return -1;
+  }
+  tap->now = &core->sat;
+  tap->before = core->sat;
+  return 0;
+}
+
+int tap_probe_open(struct tap_golden *tap, const struct image_header *header, struct probe *probe,
+                   tap_see *see, void *ctx, struct err *err) {
   *tap = (struct tap_golden){
-      .config = tap_golden_config(&core->image->header), .core = core, .see = see, .ctx = ctx,
-      .before = core->sat};
+      .config = tap_golden_config(header), .probe = probe, .see = see, .ctx = ctx};
   const size_t last = tap->config.n_ctx - 1;
   size_t first[TAP_TENSORS], all = 0;
   for (int i = 0; i < TAP_TENSORS; i++) {
@@ -66,13 +78,13 @@ int tap_golden_open(struct tap_golden *tap, struct gpt2_core *core, tap_see *see
   for (int i = 0; i < TAP_TENSORS; i++) {
     tap->x[i] = storage + first[i];
   }
-  core->probe = (struct probe){.see = part, .ctx = tap};
+  *probe = (struct probe){.see = part, .ctx = tap};
   return 0;
 }
 
 void tap_golden_close(struct tap_golden *tap) {
-  if (tap->core != NULL) {
-    tap->core->probe.see = NULL;
+  if (tap->probe != NULL) {
+    tap->probe->see = NULL;
   }
   free(tap->x[0]);
   *tap = (struct tap_golden){0};

@@ -42,6 +42,7 @@ struct sim {
   struct memory *memory;
   struct sim_memory settings;              // resolved
   struct waveform *waveform;               // or NULL
+  struct inspect *inspect;                 // or NULL
   uint64_t cycle, start;                   // since the beginning; when the run started
   int32_t hidden[MAX_WIDTH];
   int32_t *logits;
@@ -159,6 +160,7 @@ int sim_open(struct sim **out, const struct image *image, const struct sim_memor
 void sim_close(struct sim *s) {
   if (!s) return;
   waveform_destroy(s->waveform);
+  inspect_destroy(s->inspect);
   if (s->instance) s->code->destroy(s->instance);
   library_close(&s->library);
   memory_destroy(s->memory);
@@ -268,6 +270,7 @@ static int run_cycles(struct sim *s, const struct controller_run *run, uint64_t 
     *p->lg_ready_i = !memory_stalls(s->memory);
     if (settle(s, err)) return -1;
     const int moved = memory_take(s->memory, err);
+    if (s->inspect) inspect_cycle(s->inspect);
     if (s->waveform && waveform_cycle(s->waveform, *p->step_start_o, *p->step_end_o, err)) return -1;
     const int events = moved < 0 ? -1 : take_events(s, run, &step, end, err);
     if (events < 0) return -1;
@@ -367,4 +370,9 @@ int sim_trace(struct sim *s, const struct sim_trace *trace, uint64_t *bytes, str
   *bytes = (uint64_t)(rate * all);
   waveform_destroy(s->waveform);
   return waveform_create(&s->waveform, s->code, s->instance, trace, 0, err);
+}
+
+int sim_probe(struct sim *s, const struct probe *probe, struct err *err) {
+  inspect_destroy(s->inspect);
+  return inspect_create(&s->inspect, s->code, s->instance, s->header, probe, err);
 }

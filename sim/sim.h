@@ -14,6 +14,7 @@
 #include "err.h"
 #include "gpt2_pkg.h"
 #include "image.h"
+#include "inspect.h"
 #include "library.h"
 #include "memory.h"
 #include "waveform.h"
@@ -33,6 +34,10 @@ void sim_close(struct sim *sim);
 // large the file will be: a simulator of its own computes one position, with the waveform on for its first cycles; cycles and bytes of
 // later positions follow from it. Errors: waveform_create's; sim_open's.
 int sim_trace(struct sim *sim, const struct sim_trace *trace, uint64_t *bytes, struct err *err);
+
+// From now on runs show every intermediate tensor to probe's function, as golden/ does, the parts in the order in which the hardware
+// makes them (SIM_TRACE only). Errors: inspect_create's.
+int sim_probe(struct sim *sim, const struct probe *probe, struct err *err);
 
 struct sim_result {
   uint64_t cycles;           // of the run: from start to the end of its last position
