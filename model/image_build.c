@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <xxhash.h>
 
@@ -196,6 +197,10 @@ int image_build(const char *path, const struct gpt2_weights *weights, uint32_t l
                 uint64_t source, struct err *err) {
   struct image_header header;
   char staging[FILE_PATH_SIZE];
+  struct stat st;
+  if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {  // a rename would put a file in place of it
+    return err_set(err, "%s: cannot write an image there: it is not a regular file", path);
+  }
   if (header_of(&header, weights, lanes, source, err) != 0 ||
       file_staging_name(staging, path, err) != 0) {
     return -1;
