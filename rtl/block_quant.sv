@@ -60,16 +60,13 @@ module block_quant
 
   // ----------------------------------------------------------------------------- 2: the exponent
 
-  logic [3:0]               e, e2_q;
+  logic [3:0]               e2_q;
   logic [HeadDim-1:0][31:0] rows2_q;
-
-  always_comb begin
-    e = '0;
-    for (int i = 0; i < 15; i++) if (used1_q[15 + i]) e = 4'(i + 1);
-  end
 
   always_ff @(posedge clk_i) begin
     if (valid1_q) begin
+      automatic logic [3:0] e = '0;
+      for (int i = 0; i < 15; i++) if (used1_q[15 + i]) e = 4'(i + 1);
       slot2_q <= slot1_q;
       e2_q    <= e;
       rows2_q <= rows1_q;

@@ -37,6 +37,7 @@ module controller
   input  logic [16:0] stop_id_i,
   input  logic        all_heads_i,
   output logic        busy_o,
+  output logic        waits_o,  // nothing to do until a choice or the end of a step
   output logic        done_o,
   output logic [3:0]  error_o,
 
@@ -81,29 +82,22 @@ module controller
     ErrBadId   = 4'd3
   } error_e;
 
-  state_e      state_q, state_d;
-  error_e      error_q, error_d;
-  addr_t       base_q, base_d;                   // where position 0 is
-  count_t      count_q, count_d;                 // ids in the history
-  count_t      position_q, position_d;
-  logic        recomputed_q, recomputed_d;
-  logic [31:0] left_q, left_d;                   // tokens to come
-  logic [16:0] choice_q, choice_d;
+  state_e      state_q;
+  error_e      error_q;
+  addr_t       base_q;                           // where position 0 is
+  count_t      count_q;                          // ids in the history
+  count_t      position_q;
+  logic        recomputed_q;
+  logic [31:0] left_q;                           // tokens to come
+  logic [16:0] choice_q;
 
-  // --------------------------------------------------------------------------------- the history
-
-  logic        write;
-  logic [16:0] write_id, id_q;
+  // The history: ids from base_q on, in a ring.
   logic [16:0] history_mem [2**AddrWidth];
-
-  always_ff @(posedge clk_i) begin
-    if (write) history_mem[base_q + addr_t'(count_q)] <= write_id;
-    if (state_q == StRead) id_q <= history_mem[base_q + addr_t'(position_q)];
-  end
+  logic [16:0] id_q;
 
   // ------------------------------------------------------------------------------------ the loop
 
-  logic   full, last, head, step_over;
+  logic   full, last, head, step_over, stops, bad_id;
   count_t keep;
 
   assign full      = count_q == cfg_i.n_ctx;
@@ -111,94 +105,72 @@ module controller
   assign last      = position_q == count_q - 1'b1;
   assign head      = all_heads_i || (last && left_q != '0);
   assign step_over = head ? choice_valid_i : step_done_i;
-
-  always_comb begin
-    state_d      = state_q;
-    error_d      = error_q;
-    base_d       = base_q;
-    count_d      = count_q;
-    position_d   = position_q;
-    recomputed_d = recomputed_q;
-    left_d       = left_q;
-    choice_d     = choice_q;
-    write        = 1'b0;
-    write_id     = prompt_id_i;
-
-    unique case (state_q)
-      StIdle: if (start_i) begin
-        state_d      = StPrompt;
-        error_d      = ErrNone;
-        base_d       = '0;
-        count_d      = '0;
-        position_d   = '0;
-        recomputed_d = 1'b0;
-        left_d       = max_new_i;
-      end
-
-      StPrompt: if (prompt_valid_i) begin
-        if (full) begin
-          error_d = ErrTooLong;
-        end else begin
-          if (prompt_id_i >= cfg_i.n_vocab) error_d = ErrBadId;
-          write   = 1'b1;
-          count_d = count_q + 1'b1;
-        end
-        if (prompt_last_i) state_d = error_d == ErrNone ? StRead : StDone;
-      end
-
-      StRead: state_d = StStep;
-      StStep: if (step_ready_i) state_d = StWait;
-
-      StWait: if (step_over) begin
-        choice_d = choice_id_i;
-        if (!last) begin
-          position_d = position_q + 1'b1;
-          state_d    = StRead;
-        end else begin
-          state_d = left_q != '0 ? StToken : StDone;
-        end
-      end
-
-      StToken: if (tok_ready_i) begin
-        left_d  = left_q - 1'b1;
-        state_d = StRead;
-        if (left_q == 32'd1 || (stop_en_i && choice_q == stop_id_i)) begin
-          state_d = StDone;
-        end else begin
-          write        = 1'b1;
-          write_id     = choice_q;
-          recomputed_d = full;
-          count_d      = full ? keep : count_q + 1'b1;
-          position_d   = full ? '0 : count_q;
-          if (full) base_d = base_q + addr_t'(cfg_i.n_ctx + 1'b1 - keep);
-        end
-      end
-
-      StDone:  state_d = StIdle;
-      default: state_d = StIdle;
-    endcase
-  end
+  assign stops     = left_q == 32'd1 || (stop_en_i && choice_q == stop_id_i);
+  assign bad_id    = prompt_id_i >= cfg_i.n_vocab;
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       state_q <= StIdle;
       error_q <= ErrNone;
     end else begin
-      state_q <= state_d;
-      error_q <= error_d;
+      unique case (state_q)
+        StIdle: if (start_i) begin
+          state_q      <= StPrompt;
+          error_q      <= ErrNone;
+          base_q       <= '0;
+          count_q      <= '0;
+          position_q   <= '0;
+          recomputed_q <= 1'b0;
+          left_q       <= max_new_i;
+        end
+
+        StPrompt: if (prompt_valid_i) begin
+          if (full) begin
+            error_q <= ErrTooLong;
+          end else begin
+            if (bad_id) error_q <= ErrBadId;
+            history_mem[base_q + addr_t'(count_q)] <= prompt_id_i;
+            count_q <= count_q + 1'b1;
+          end
+          if (prompt_last_i) state_q <= (error_q == ErrNone && !full && !bad_id) ? StRead : StDone;
+        end
+
+        StRead: begin
+          id_q    <= history_mem[base_q + addr_t'(position_q)];
+          state_q <= StStep;
+        end
+
+        StStep: if (step_ready_i) state_q <= StWait;
+
+        StWait: if (step_over) begin
+          choice_q <= choice_id_i;
+          if (!last) begin
+            position_q <= position_q + 1'b1;
+            state_q    <= StRead;
+          end else begin
+            state_q <= left_q != '0 ? StToken : StDone;
+          end
+        end
+
+        StToken: if (tok_ready_i) begin
+          left_q  <= left_q - 1'b1;
+          state_q <= stops ? StDone : StRead;
+          if (!stops) begin
+            history_mem[base_q + addr_t'(count_q)] <= choice_q;
+            recomputed_q <= full;
+            count_q      <= full ? keep : count_q + 1'b1;
+            position_q   <= full ? '0 : count_q;
+            if (full) base_q <= base_q + addr_t'(cfg_i.n_ctx + 1'b1 - keep);
+          end
+        end
+
+        default: state_q <= StIdle;              // StDone
+      endcase
     end
   end
 
-  always_ff @(posedge clk_i) begin
-    base_q       <= base_d;
-    count_q      <= count_d;
-    position_q   <= position_d;
-    recomputed_q <= recomputed_d;
-    left_q       <= left_d;
-    choice_q     <= choice_d;
-  end
-
   assign busy_o            = state_q != StIdle;
+  assign waits_o           = state_q == StWait;
   assign done_o            = state_q == StDone;
   assign error_o           = error_q;
   assign prompt_ready_o    = state_q == StPrompt;

@@ -89,23 +89,13 @@ module final_linear
   // ------------------------------------------------------------------- the group that is offered
 
   logic                      valid_q;
-  logic [16:0]               base_id, base_id_q;
-  logic [16:0]               ids;                // of the vocabulary, from base_id on
-  logic [Segments-1:0]       mask, mask_q;
+  logic [16:0]               base_id_q;
+  logic [Segments-1:0]       mask_q;
   logic [Segments-1:0][31:0] rows_q;
-  logic                      last, last_q;
+  logic                      last_q;
   logic                      taken;              // by all its readers
 
   assign pop = count_q != '0 && (!valid_q || taken);
-
-  always_comb begin
-    {base_id, last} = tag_mem[rd_ptr_q];
-    ids  = cfg_i.n_vocab - base_id;
-    mask = '1;
-    if (pop && ids < 17'(Segments)) begin
-      for (int i = 0; i < int'(Segments); i++) mask[i] = 17'(i) < ids;
-    end
-  end
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) valid_q <= 1'b0;
@@ -114,10 +104,16 @@ module final_linear
 
   always_ff @(posedge clk_i) begin
     if (pop) begin
+      automatic logic [16:0]         base_id = tag_mem[rd_ptr_q][17:1];
+      automatic logic [16:0]         ids     = cfg_i.n_vocab - base_id;   // from base_id on
+      automatic logic [Segments-1:0] mask    = '1;
+      if (ids < 17'(Segments)) begin
+        for (int i = 0; i < int'(Segments); i++) mask[i] = 17'(i) < ids;
+      end
       base_id_q <= base_id;
       mask_q    <= mask;
       rows_q    <= rows_mem[rd_ptr_q];
-      last_q    <= last;
+      last_q    <= tag_mem[rd_ptr_q][0];
     end
   end
 

@@ -78,14 +78,16 @@ module gpt2_core
   job_t                job;
   logic [AddrBits-1:0] side_addr, addr, beats;
 
-  logic clk_sequencer, sequencer_busy;
+  // At a token's beginning: jobs, and the rows of the embedding.
+  logic clk_begin, sequencer_busy, embedding_wake, embedding_busy;
 
-  clock_gate #(.Gating(ClockGating), .Linger(1)) u_gate_sequencer (
-    .clk_i, .rst_ni, .wake_i(step_valid_i), .hold_i(sequencer_busy), .clk_o(clk_sequencer)
+  clock_gate #(.Gating(ClockGating), .Linger(8 + HeadDim / Segments)) u_gate_begin (
+    .clk_i, .rst_ni, .wake_i(step_valid_i || embedding_wake),
+    .hold_i(sequencer_busy || embedding_busy), .clk_o(clk_begin)
   );
 
   sequencer #(.Segments(Segments), .MaxHeads(MaxHeads), .MaxCtx(MaxCtx)) u_sequencer (
-    .clk_i(clk_sequencer), .rst_ni, .cfg_i, .busy_o(sequencer_busy),
+    .clk_i(clk_begin), .rst_ni, .cfg_i, .busy_o(sequencer_busy),
     .step_valid_i, .step_ready_o, .step_i, .kv_idle_i(kv_idle),
     .job_valid_o(job_valid), .job_ready_i(job_ready), .job_o(job), .split_o(split),
     .side_addr_o(side_addr), .addr_o(addr), .beats_o(beats)
@@ -122,22 +124,18 @@ module gpt2_core
   logic [Segments-1:0][31:0] pos_rows, token_rows;
   logic [6:0]                sat_pos;
 
-  logic clk_embedding;
-
-  clock_gate #(.Gating(ClockGating), .Linger(8 + HeadDim / Segments)) u_gate_embedding (
-    .clk_i, .rst_ni, .wake_i(beat_valid && (is_pos || is_token)),
-    .hold_i(pos_valid || token_valid), .clk_o(clk_embedding)
-  );
+  assign embedding_wake = beat_valid && (is_pos || is_token);
+  assign embedding_busy = pos_valid || token_valid;
 
   pos_embedding #(.Segments(Segments)) u_pos_embedding (
-    .clk_i(clk_embedding), .rst_ni,
+    .clk_i(clk_begin), .rst_ni,
     .in_valid_i(beat_valid && is_pos), .in_ready_o(pos_ready), .in_label_i(label), .in_data_i(data),
     .out_valid_o(pos_valid), .out_ready_i(emb_ready), .out_tag_o(pos_tag), .out_rows_o(pos_rows),
     .sat_o(sat_pos)
   );
 
   token_embedding #(.Segments(Segments)) u_token_embedding (
-    .clk_i(clk_embedding), .rst_ni,
+    .clk_i(clk_begin), .rst_ni,
     .in_valid_i(beat_valid && is_token), .in_ready_o(token_ready), .in_label_i(label),
     .in_data_i(data),
     .out_valid_o(token_valid), .out_ready_i(emb_ready && !pos_valid), .out_tag_o(token_tag),
@@ -187,14 +185,16 @@ module gpt2_core
   logic [Segments-1:0][15:0] aux;
   logic [7:0]                sat_rows;
 
-  logic clk_rescale;
+  // Rows on their way: rescale, and behind it pipelines of a few cycles.
+  logic clk_rows, rows_wake;
 
-  clock_gate #(.Gating(ClockGating), .Linger(8)) u_gate_rescale (
-    .clk_i, .rst_ni, .wake_i(acc_valid), .hold_i(1'b0), .clk_o(clk_rescale)
+  clock_gate #(.Gating(ClockGating), .Linger(16)) u_gate_rows (
+    .clk_i, .rst_ni, .wake_i(acc_valid || rows_valid || rows_wake), .hold_i(1'b0),
+    .clk_o(clk_rows)
   );
 
   rescale #(.Segments(Segments)) u_rescale (
-    .clk_i(clk_rescale), .rst_ni,
+    .clk_i(clk_rows), .rst_ni,
     .in_valid_i(acc_valid), .in_tag_i(acc_tag), .in_acc_i(acc), .in_e_max_i(acc_e_max),
     .in_norm_i(acc_norm), .in_side_i(acc_side), .in_pv_scale_i(pv_scale[acc_tag.head[0]]),
     .rows_valid_o(rows_valid), .rows_tag_o(rows_tag), .rows_o(rows), .aux_o(aux), .sat_o(sat_rows)
@@ -210,7 +210,7 @@ module gpt2_core
     .Segments(Segments), .MaxHeads(MaxHeads), .MaxCtx(MaxCtx),
     .NormWidth(NormWidth), .ExpWidth(ExpWidth), .ClockGating(ClockGating)
   ) u_transformer_block (
-    .clk_i, .rst_ni, .cfg_i,
+    .clk_i, .rst_ni, .clk_rows_i(clk_rows), .rows_wake_o(rows_wake), .cfg_i,
     .rows_valid_i(rows_valid), .rows_tag_i(rows_tag), .rows_i(rows), .aux_i(aux),
     .emb_valid_i(pos_valid || token_valid), .emb_ready_o(emb_ready),
     .emb_tag_i(pos_valid ? pos_tag : token_tag), .emb_rows_i(pos_valid ? pos_rows : token_rows),

@@ -96,18 +96,19 @@ module gpt2_top
   logic [16:0] choice_id;
   logic [9:0]  sat;
 
-  // Settings of the run. Their clock runs once a run: what depends on them and on a unit at rest rests
-  // too.
+  // Settings of the run, and the token loop: a few cycles a token. What depends on them and on a unit
+  // at rest rests too.
   config_t     cfg_q;
   sampling_t   sampling_q;
-  logic        stop_en_q, all_heads_q, start_q, clk_settings;
+  logic        stop_en_q, all_heads_q, start_q, clk_control, waits;
   logic [16:0] stop_id_q;
 
-  clock_gate #(.Gating(ClockGating), .Linger(1)) u_gate_settings (
-    .clk_i, .rst_ni, .wake_i(start_i), .hold_i(1'b0), .clk_o(clk_settings)
+  clock_gate #(.Gating(ClockGating), .Linger(1)) u_gate_control (
+    .clk_i, .rst_ni, .wake_i(start_i || choice_valid || step_done), .hold_i(busy_o && !waits),
+    .clk_o(clk_control)
   );
 
-  always_ff @(posedge clk_settings) begin
+  always_ff @(posedge clk_control) begin
     if (start_i) begin
       cfg_q       <= cfg_i;
       sampling_q  <= sampling_i;
@@ -123,7 +124,7 @@ module gpt2_top
   end
 
   controller #(.MaxCtx(MaxCtx)) u_controller (
-    .clk_i, .rst_ni, .cfg_i(cfg_q), .start_i, .max_new_i,
+    .clk_i(clk_control), .rst_ni, .cfg_i(cfg_q), .start_i, .max_new_i, .waits_o(waits),
     .stop_en_i(stop_en_q), .stop_id_i(stop_id_q), .all_heads_i(all_heads_q),
     .busy_o, .done_o, .error_o,
     .prompt_valid_i, .prompt_ready_o, .prompt_id_i, .prompt_last_i,

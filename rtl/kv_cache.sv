@@ -100,31 +100,8 @@ module kv_cache
   //    1     1      1       0      handed to the memory     \ with the second of these it is empty
   //    1     1      0       1      PV has taken its beats   / again
   logic [3:0] busy_q, ready_q, written_q, released_q;
-  logic [3:0] busy_d, ready_d, written_d, released_d;
   logic       written;                             // write_entry_q's last beat is handed over
   logic [1:0] out_entry_q;
-
-  always_comb begin
-    busy_d     = busy_q;
-    ready_d    = ready_q;
-    written_d  = written_q;
-    released_d = released_q | release_i;
-    if (written || release_i != '0) begin
-      if (written) written_d[out_entry_q] = 1'b1;
-      for (int e = 0; e < 4; e++) begin
-        if (written_d[e] && released_d[e]) begin
-          busy_d[e]     = 1'b0;
-          ready_d[e]    = 1'b0;
-          written_d[e]  = 1'b0;
-          released_d[e] = 1'b0;
-        end
-      end
-    end
-    if (kv_valid_i) begin
-      busy_d[kv_entry]  = 1'b1;
-      ready_d[kv_entry] = kv_is_v_i;
-    end
-  end
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
@@ -133,10 +110,20 @@ module kv_cache
       written_q  <= '0;
       released_q <= '0;
     end else begin
-      busy_q     <= busy_d;
-      ready_q    <= ready_d;
-      written_q  <= written_d;
-      released_q <= released_d;
+      for (int e = 0; e < 4; e++) begin
+        automatic logic written_now  = written_q[e]  || (written && out_entry_q == 2'(e));
+        automatic logic released_now = released_q[e] || release_i[e];
+        automatic logic empties      = written_now && released_now;
+        written_q[e]  <= written_now && !empties;
+        released_q[e] <= released_now && !empties;
+        if (kv_valid_i && kv_entry == 2'(e)) begin
+          busy_q[e]  <= 1'b1;
+          ready_q[e] <= kv_is_v_i;
+        end else if (empties) begin
+          busy_q[e]  <= 1'b0;
+          ready_q[e] <= 1'b0;
+        end
+      end
     end
   end
 
@@ -271,13 +258,13 @@ module kv_cache
   end
 
   for (genvar s = 0; s < int'(Segments); s++) begin : gen_segment
-    wire [7:0] v_byte = v_mem[entry_q][32'(v_beat_q) * Segments + 32'(s)];
-
     always_ff @(posedge clk_i) begin
       if (make) begin
         unique case (state_q)
           StScales: begin
-            out_data_q[s] <= {16{v_scale_mem[entry_q], k_scale_mem[entry_q]}};
+            automatic logic [31:0] word;
+            word = {v_scale_mem[entry_q], k_scale_mem[entry_q]};
+            out_data_q[s] <= {16{word}};
             out_strb_q[s] <= ((position_q >> 4) & 10'(Segments - 1)) == 10'(s)
                              ? 64'hf << {position_q[3:0], 2'b00} : '0;
           end
@@ -286,7 +273,9 @@ module kv_cache
             out_strb_q[s] <= (position_q & 10'(Segments - 1)) == 10'(s) ? '1 : '0;
           end
           default: begin
-            out_data_q[s] <= {16{v_byte, v_byte, v_byte, v_byte}};
+            automatic logic [31:0] word;
+            word = {4{v_mem[entry_q][32'(v_beat_q) * Segments + 32'(s)]}};
+            out_data_q[s] <= {16{word}};
             out_strb_q[s] <= 64'd1 << position_q[5:0];
           end
         endcase

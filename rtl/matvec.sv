@@ -185,9 +185,9 @@ module matvec
 
   for (genvar s = 0; s < int'(Segments); s++) begin : gen_segment
     logic signed [31:0]        dot, sum2_q;
-    logic signed [AccBits-1:0] shifted3_q, acc_before, acc4_d, acc4_q, acc5_q;
-    logic signed [AccBits-1:0] accs [AccDepth];
-    logic [31:0]               side2_q, side3_q, side4_q, side5_q;
+    logic signed [AccBits-1:0] shifted3_q, acc4_q;
+    logic signed [AccBits-1:0] accs [2**AccAddr];
+    logic [31:0]               side2_q, side3_q, side4_q;
 
     // Four products a step on byte-aligned slices: the shape that Verilator leaves rolled and
     // compilers vectorise.
@@ -201,15 +201,17 @@ module matvec
       end
     end
 
-    assign acc_before = place3_q.first ? '0 : place3_q.by_columns ? accs[acc_addr] : acc4_q;
-    assign acc4_d     = acc_before + shifted3_q;
-
     always_ff @(posedge clk_i) begin
       if (valid1_q) sum2_q     <= dot;
       if (valid2_q) shifted3_q <= AccBits'(64'(sum2_q) <<< e2_q);
-      if (valid3_q) acc4_q     <= acc4_d;
-      if (valid4_q) acc5_q     <= acc4_q;
-      if (valid3_q && place3_q.by_columns) accs[acc_addr] <= acc4_d;
+      if (valid3_q) begin
+        automatic logic signed [AccBits-1:0] acc;
+        acc = shifted3_q;
+        if (!place3_q.first) acc = acc + (place3_q.by_columns ? accs[acc_addr] : acc4_q);
+        acc4_q <= acc;
+        if (place3_q.by_columns) accs[acc_addr] <= acc;
+      end
+      if (valid4_q) out_acc_o[s] <= 64'(acc4_q);
     end
 
     always_ff @(posedge clk_i) begin
@@ -218,11 +220,8 @@ module matvec
       end
       if (valid2_q && place2_q.last) side3_q <= side2_q;
       if (valid3_q && place3_q.last) side4_q <= side3_q;
-      if (valid4_q) side5_q <= side4_q;
+      if (valid4_q) out_side_o[s] <= side4_q;
     end
-
-    assign out_acc_o[s]  = 64'(acc5_q);
-    assign out_side_o[s] = side5_q;
   end
 
   always_ff @(posedge clk_i) begin

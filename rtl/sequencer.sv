@@ -203,73 +203,71 @@ module sequencer
     job.first       = 1'b1;
     job.last        = 1'b1;
     job.free        = 1'b1;
-    if (stage1_ready && emit) begin
-      unique case (op)
-        OpNorm: begin
-          job.groups = (17'(heads) * 17'd4 + 17'(Segments - 1)) >> LogS;   // 64 heads / (16 S) beats
-          job.blocks = 8'd1;
-        end
-        OpPos: begin
-          job.groups = 17'd1;
-          job.blocks = 8'(heads) << 1;
-          job.sides  = 1'b1;
-          job.row_in_group = 6'(step_q.position) & 6'(Segments - 1);
-          job.side_index   = step_q.position & 10'(SideGroups * Segments - 1);
-        end
-        OpToken: begin
-          job.groups = 17'd1;
-          job.blocks = 8'(heads);
-          job.sides  = 1'b1;
-          job.row_in_group = 6'(step_q.id) & 6'(Segments - 1);
-          job.side_index   = 10'(step_q.id) & 10'(SideGroups * Segments - 1);
-        end
-        OpQkv: begin
-          job.groups = 17'd3 << LogHeadGroups;
-          job.blocks = 8'(heads);
-          job.sides  = 1'b1;
-          job.free   = op_head == heads - 6'd1;
-        end
-        OpScores: begin
-          job.groups = (17'(positions) + 17'(Segments - 1)) >> LogS;
-          job.blocks = 8'd1;
-          job.sides  = 1'b1;
-          job.slot   = 8'(SlotQ) + 8'(op_head[0]);
-        end
-        OpPv: begin
-          job.groups     = 17'd1 << LogHeadGroups;
-          job.blocks     = 8'(tiles);
-          job.by_columns = 1'b1;
-          job.slot       = 8'(SlotP) + (op_head[0] ? 8'(MaxTiles) : 8'd0);
-        end
-        OpProj: begin
-          job.groups     = width_groups;
-          job.blocks     = 8'd1;
-          job.by_columns = 1'b1;
-          job.sides      = op_head == heads - 6'd1;
-          job.first      = op_head == 0;
-          job.last       = op_head == heads - 6'd1;
-          job.slot       = 8'(SlotO) + 8'(op_head);
-        end
-        OpMlp1: begin
-          job.groups = width_groups << 2;
-          job.blocks = 8'(heads);
-          job.sides  = 1'b1;
-        end
-        OpMlp2: begin
-          job.groups     = width_groups;
-          job.blocks     = 8'(heads) << 2;
-          job.by_columns = 1'b1;
-          job.sides      = 1'b1;
-          job.slot       = 8'(SlotG);
-        end
-        default: begin                                         // OpHead
-          job.groups = (cfg_i.n_vocab + 17'(Segments - 1)) >> LogS;
-          job.blocks = 8'(heads);
-          job.sides  = 1'b1;
-        end
-      endcase
-      job.norm = norm_of((op == OpProj) ? 8'(heads) : job.blocks);
-    end
+    unique case (op)
+      OpNorm: begin
+        job.groups = (17'(heads) * 17'd4 + 17'(Segments - 1)) >> LogS;   // 64 heads / (16 S) beats
+        job.blocks = 8'd1;
+      end
+      OpPos: begin
+        job.groups = 17'd1;
+        job.blocks = 8'(heads) << 1;
+        job.sides  = 1'b1;
+        job.row_in_group = 6'(step_q.position) & 6'(Segments - 1);
+        job.side_index   = step_q.position & 10'(SideGroups * Segments - 1);
+      end
+      OpToken: begin
+        job.groups = 17'd1;
+        job.blocks = 8'(heads);
+        job.sides  = 1'b1;
+        job.row_in_group = 6'(step_q.id) & 6'(Segments - 1);
+        job.side_index   = 10'(step_q.id) & 10'(SideGroups * Segments - 1);
+      end
+      OpQkv: begin
+        job.groups = 17'd3 << LogHeadGroups;
+        job.blocks = 8'(heads);
+        job.sides  = 1'b1;
+        job.free   = op_head == heads - 6'd1;
+      end
+      OpScores: begin
+        job.groups = (17'(positions) + 17'(Segments - 1)) >> LogS;
+        job.blocks = 8'd1;
+        job.sides  = 1'b1;
+        job.slot   = 8'(SlotQ) + 8'(op_head[0]);
+      end
+      OpPv: begin
+        job.groups     = 17'd1 << LogHeadGroups;
+        job.blocks     = 8'(tiles);
+        job.by_columns = 1'b1;
+        job.slot       = 8'(SlotP) + (op_head[0] ? 8'(MaxTiles) : 8'd0);
+      end
+      OpProj: begin
+        job.groups     = width_groups;
+        job.blocks     = 8'd1;
+        job.by_columns = 1'b1;
+        job.sides      = op_head == heads - 6'd1;
+        job.first      = op_head == 0;
+        job.last       = op_head == heads - 6'd1;
+        job.slot       = 8'(SlotO) + 8'(op_head);
+      end
+      OpMlp1: begin
+        job.groups = width_groups << 2;
+        job.blocks = 8'(heads);
+        job.sides  = 1'b1;
+      end
+      OpMlp2: begin
+        job.groups     = width_groups;
+        job.blocks     = 8'(heads) << 2;
+        job.by_columns = 1'b1;
+        job.sides      = 1'b1;
+        job.slot       = 8'(SlotG);
+      end
+      default: begin                                         // OpHead
+        job.groups = (cfg_i.n_vocab + 17'(Segments - 1)) >> LogS;
+        job.blocks = 8'(heads);
+        job.sides  = 1'b1;
+      end
+    endcase
+    job.norm = norm_of((op == OpProj) ? 8'(heads) : job.blocks);
   end
 
   logic stage2_ready;

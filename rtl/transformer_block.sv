@@ -26,6 +26,8 @@ module transformer_block
 ) (
   input  logic                      clk_i,
   input  logic                      rst_ni,
+  input  logic                      clk_rows_i,  // of what takes and gives rows: clk_i, gated
+  output logic                      rows_wake_o,
   input  config_t                   cfg_i,
 
   // rows from rescale (rigid) and from the embeddings
@@ -81,6 +83,17 @@ module transformer_block
   output logic [8:0]                sat_o
 );
 
+  // ------------------------------------------------------- blocks of operands, by who makes them
+
+  // block_arbiter's order
+  localparam int unsigned BlkO = 0, BlkQ = 1, BlkG = 2, BlkX = 3, BlkP = 4;
+
+  logic [4:0]        blk_valid, blk_ready;
+  logic [4:0][7:0]   blk_slot;
+  logic [63:0][31:0] o_rows, q_rows, g_rows, x_rows, p_rows;
+  logic              norm_start, norm_busy, head_ready;
+  logic [6:0]        sat_norm, sat_norm_row;
+
   // ------------------------------------------------------------------------------- residual stream
 
   logic                   sums_valid;
@@ -92,17 +105,10 @@ module transformer_block
   logic [63:0][31:0]      norm_rd_rows;
   logic [6:0]             sat_residual;
 
-  logic clk_residual;
-
-  clock_gate #(.Gating(ClockGating), .Linger(8)) u_gate_residual (
-    .clk_i, .rst_ni,
-    .wake_i(emb_valid_i || norm_rd_en ||
-            (rows_valid_i && (rows_tag_i.op == OpProj || rows_tag_i.op == OpMlp2))),
-    .hold_i(1'b0), .clk_o(clk_residual)
-  );
+  assign rows_wake_o = emb_valid_i || norm_rd_en || blk_valid != '0;
 
   residual_add #(.Segments(Segments), .MaxHeads(MaxHeads)) u_residual_add (
-    .clk_i(clk_residual), .rst_ni,
+    .clk_i(clk_rows_i), .rst_ni,
     .rows_valid_i, .rows_tag_i, .rows_i,
     .emb_valid_i, .emb_ready_o, .emb_tag_i, .emb_rows_i,
     .sums_valid_o(sums_valid), .sums_tag_o(sums_tag), .sum_o(sum), .sum_sq_o(sum_sq),
@@ -111,15 +117,6 @@ module transformer_block
   );
 
   // ------------------------------------------------------------------------------------- LayerNorm
-
-  // block_arbiter's order
-  localparam int unsigned BlkO = 0, BlkQ = 1, BlkG = 2, BlkX = 3, BlkP = 4;
-
-  logic [4:0]        blk_valid, blk_ready;
-  logic [4:0][7:0]   blk_slot;
-  logic [63:0][31:0] o_rows, q_rows, g_rows, x_rows, p_rows;
-  logic              norm_start, norm_busy, head_ready;
-  logic [6:0]        sat_norm, sat_norm_row;
 
   final_layernorm u_final_layernorm (
     .clk_i, .rst_ni, .cfg_i,
@@ -153,15 +150,12 @@ module transformer_block
   scale_t                  kv_scale;
   logic [6:0]              sat_prob;
 
-  logic clk_qkv, clk_kv, kv_busy;
+  logic clk_qkv;
 
   // The last vector's quantising takes 64 / Segments cycles and a pipeline of less than 24.
   clock_gate #(.Gating(ClockGating), .Linger(24 + HeadDim / Segments)) u_gate_qkv (
-    .clk_i, .rst_ni, .wake_i(rows_valid_i && rows_tag_i.op == OpQkv), .hold_i(blk_valid[BlkQ]),
-    .clk_o(clk_qkv)
-  );
-  clock_gate #(.Gating(ClockGating), .Linger(4)) u_gate_kv (
-    .clk_i, .rst_ni, .wake_i(kv_valid), .hold_i(kv_busy), .clk_o(clk_kv)
+    .clk_i, .rst_ni, .wake_i(rows_valid_i && rows_tag_i.op == OpQkv),
+    .hold_i(blk_valid[BlkQ] || entry_busy_o != '0 || !kv_idle_o), .clk_o(clk_qkv)
   );
 
   qkv_linear #(.Segments(Segments), .MaxHeads(MaxHeads)) u_qkv_linear (
@@ -173,10 +167,8 @@ module transformer_block
     .kv_position_o(kv_position), .kv_q_o(kv_q), .kv_scale_o(kv_scale)
   );
 
-  assign kv_busy = entry_busy_o != '0 || !kv_idle_o;
-
   kv_cache #(.Segments(Segments), .MaxHeads(MaxHeads)) u_kv_cache (
-    .clk_i(clk_kv), .rst_ni, .cfg_i,
+    .clk_i(clk_qkv), .rst_ni, .cfg_i,
     .kv_valid_i(kv_valid), .kv_is_v_i(kv_is_v), .kv_head_i(kv_head), .kv_layer_i(kv_layer),
     .kv_position_i(kv_position), .kv_q_i(kv_q), .kv_scale_i(kv_scale),
     .entry_busy_o, .entry_ready_o, .release_i,
@@ -207,15 +199,8 @@ module transformer_block
 
   // ------------------------------------------------------------------------------------------- MLP
 
-  logic clk_mlp;
-
-  clock_gate #(.Gating(ClockGating), .Linger(8)) u_gate_mlp (
-    .clk_i, .rst_ni, .wake_i(rows_valid_i && rows_tag_i.op == OpMlp1), .hold_i(blk_valid[BlkG]),
-    .clk_o(clk_mlp)
-  );
-
   mlp_ffn #(.Segments(Segments), .MaxHeads(MaxHeads)) u_mlp_ffn (
-    .clk_i(clk_mlp), .rst_ni,
+    .clk_i(clk_rows_i), .rst_ni,
     .rows_valid_i, .rows_tag_i, .rows_i,
     .blk_valid_o(blk_valid[BlkG]), .blk_ready_i(blk_ready[BlkG]), .blk_slot_o(blk_slot[BlkG]),
     .blk_rows_o(g_rows)
@@ -227,21 +212,15 @@ module transformer_block
   logic [7:0]        quant_slot;
   logic [63:0][31:0] quant_rows;
 
-  logic clk_quant;
-
-  clock_gate #(.Gating(ClockGating), .Linger(8)) u_gate_quant (
-    .clk_i, .rst_ni, .wake_i(blk_valid != '0), .hold_i(1'b0), .clk_o(clk_quant)
-  );
-
   block_arbiter u_block_arbiter (
-    .clk_i(clk_quant), .rst_ni,
+    .clk_i(clk_rows_i), .rst_ni,
     .in_valid_i(blk_valid), .in_ready_o(blk_ready), .in_slot_i(blk_slot),
     .o_rows_i(o_rows), .q_rows_i(q_rows), .g_rows_i(g_rows), .x_rows_i(x_rows), .p_rows_i(p_rows),
     .out_valid_o(quant_valid), .out_slot_o(quant_slot), .out_rows_o(quant_rows)
   );
 
   block_quant u_block_quant (
-    .clk_i(clk_quant), .rst_ni,
+    .clk_i(clk_rows_i), .rst_ni,
     .in_valid_i(quant_valid), .in_slot_i(quant_slot), .in_rows_i(quant_rows),
     .out_valid_o(op_valid_o), .out_slot_o(op_slot_o), .out_operand_o(op_operand_o)
   );
