@@ -133,6 +133,11 @@ $(B)/sim/gpt2_top_%_check.so: $(SIM_NEEDS)
 $(B)/sim/gpt2_top_%.so: $(SIM_NEEDS)
 	$(call verilated_so,$(call sim_top,$*) $(FAST),-O3)
 
+# build/bench/bare_engine.so: the engine alone, with the simulator's options, which `make bench` compares it with.
+$(B)/bench/bare_engine.so: bench/bare_engine.sv $(SO_NEEDS)
+	@mkdir -p $(@D)
+	$(call verilated_so,bare_engine $< $(filter-out -G%,$(FAST)),-O3)
+
 # A test whose name is a module's is that block's test: it links with the golden models only and needs the block.
 # Others link with everything. TEST_LIBS_x: what else test_x needs built.
 TEST_LIBS_test_gpt2_pkg := $(B)/block/gpt2_pkg_probe_s0.so
