@@ -117,7 +117,8 @@ $(B)/block/%.so: $(SO_NEEDS)
 
 # build/sim/gpt2_top_<lanes>.so: the simulator (sim/sim.h): fast; _check with assertions; _trace with waveforms.
 # They carry the hash of their sources, by which the program knows them (sim/library.h).
-sim_top = gpt2_top -GLanes=$(1) $(RTL_PKG) rtl/gpt2_top.sv
+# <lanes> may have parameters behind it: gpt2_top_256-NormWidth.16-ExpWidth.1.so.
+sim_top = gpt2_top -GLanes=$(subst .,=,$(subst -, -G,$(1))) $(RTL_PKG) rtl/gpt2_top.sv
 SIM_NEEDS := $(SO_NEEDS) $(B)/sim/source.o
 $(B)/sim/source.c: sim/source_hash.sh FORCE
 	@mkdir -p $(@D)
@@ -165,14 +166,16 @@ TEST_LIBS_test_cli_bad_input := $(B)/gpt2rtl $(B)/sim/gpt2_top_256.so
 TEST_LIBS_test_layernorm := $(B)/block/layernorm_quarter_s4.so
 TEST_LIBS_test_softmax  := $(B)/block/softmax_quarter_s4.so $(B)/block/softmax_quarter_s16.so
 
-TESTS        := $(patsubst test/%.c,%,$(wildcard test/test_*.c))
+# Not among those that make test runs.
+LONG_TESTS   := test_long
+TESTS        := $(filter-out $(LONG_TESTS),$(patsubst test/%.c,%,$(wildcard test/test_*.c)))
 BLOCK_TESTS  := $(filter-out test_gpt2_top,$(filter $(MODULES:%=test_%),$(TESTS)))
 MODEL_TESTS  := $(filter-out $(BLOCK_TESTS),$(TESTS))
 
 $(BLOCK_TESTS:%=$(B)/test/%): $(B)/test/%: $(B)/obj/test/%.o $(B)/libtest.a $(B)/libgolden.a
 	@mkdir -p $(@D)
 	$(call do,LINK) $(CC) -o $@ $^ -lcmocka -ldl -lm -lpthread
-$(MODEL_TESTS:%=$(B)/test/%): $(B)/test/%: $(B)/obj/test/%.o $(B)/libtest.a $(B)/libgpt2rtl.a
+$(patsubst %,$(B)/test/%,$(MODEL_TESTS) $(LONG_TESTS)): $(B)/test/%: $(B)/obj/test/%.o $(B)/libtest.a $(B)/libgpt2rtl.a
 	@mkdir -p $(@D)
 	$(call do,LINK) $(CC) -o $@ $^ -lcmocka $(LDLIBS)
 define block_needs
@@ -189,9 +192,9 @@ TOKENS   ?= 200
 SEED     ?= 1
 RUN      := $(B)/gpt2rtl generate --model $(MODEL) --prompt "$(PROMPT)" --tokens $(TOKENS) --temperature 0.8 --seed $(SEED)
 PARALLEL := $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
-CHECKS   := test/testbench.sh lint/lint.sh syn/synth_check.sh
+CHECKS   := test/testbench.sh lint/lint.sh syn/synth_check.sh sim/vector_check.sh
 
-.PHONY: all for-run for-test run test lint synth-check verilog bench-golden deps help clean
+.PHONY: all for-run for-test run test test-long lint synth-check synth verilog bench bench-golden deps help clean
 all: $(TABLES) $(B)/gpt2rtl $(SIMS)
 for-run: $(B)/gpt2rtl $(B)/sim/gpt2_top_256.so
 for-test: all $(TESTS:%=$(B)/test/%)
@@ -213,6 +216,18 @@ test:
 	@test/run.sh $(TEST_ORDER) $(CHECKS)
 TEST_ORDER = $(filter %_top,$(TESTS:%=$(B)/test/%)) $(filter-out %_top,$(TESTS:%=$(B)/test/%))
 
+test-long: $(B)/test/test_long $(B)/sim/gpt2_top_1024.so
+	@CMOCKA_MESSAGE_OUTPUT=STDOUT $<
+
+# LANES[:POSITIONS]: 64 lanes go through 130 positions only, since a cycle takes as long as at 256.
+BENCH ?= 1024 256 64:130
+$(B)/bench/bench: $(call obj,$(wildcard bench/*.c) cli/model_image.c cli/files.c cli/options.c) $(B)/libgpt2rtl.a
+	@mkdir -p $(@D)
+	$(call do,LINK) $(CC) -o $@ $^ $(LDLIBS)
+$(B)/obj/bench/%.o: CFLAGS += -Icli
+bench: $(B)/bench/bench $(B)/bench/bare_engine.so $(SIMS) $(B)/models/gpt2/model.safetensors
+	@XDG_CACHE_HOME=$(CURDIR)/$(B)/models/cache $< $(B)/models/gpt2 $(B)/bench/bare_engine.so docs/bench.csv docs/bench.svg $(BENCH)
+	@$(MAKE) --no-print-directory bench-golden
 # The golden engine's speed on this machine, on the 124M shape with random weights.
 bench-golden: $(B)/gpt2rtl $(B)/models/gpt2/model.safetensors
 	@XDG_CACHE_HOME=$(CURDIR)/$(B)/models/cache $(B)/gpt2rtl bench --model $(B)/models/gpt2 --vector all
@@ -236,6 +251,10 @@ verilog: $(TABLES)
 	  { grep -i error $(B)/verilog/yosys.log >&2 || tail -n 5 $(B)/verilog/yosys.log >&2; exit 1; }
 	@echo "$(B)/verilog/gpt2_top.v: gpt2_top $(VERILOG_PARAMETERS)"
 
+# Its area by module, into docs/area.md where that has these parameters.
+synth: $(TABLES)
+	@syn/venv.sh || { echo "Yosys could not be fetched from PyPI: $(B)/venv.log" >&2; exit 1; }
+	@$(B)/venv/bin/python syn/area.py $(VERILOG_PARAMETERS)
 deps:
 	@tools/deps.sh
 
@@ -245,11 +264,15 @@ help:
 	@echo '                  (MODEL=$(MODEL) PROMPT="$(PROMPT)" TOKENS=$(TOKENS) SEED=$(SEED))'
 	@echo 'make test         all tests, lint and the Yosys check; the last line counts them'
 	@echo '                  one alone: make $(B)/test/test_softmax && $(B)/test/test_softmax'
+	@echo 'make test-long    124M shape, random weights: 1,040 tokens, past the context crop, RTL against golden at each position'
 	@echo 'make lint         Verilator -Wall over every module'
 	@echo 'make synth-check  every module through Yosys with the slang front end'
+	@echo 'make bench        the hardware at the 124M shape: cycles and share of the floor by lanes, context and memory, simulated'
+	@echo '                  cycles a second; docs/bench.csv and .svg; then bench-golden (BENCH="$(BENCH)": lanes:positions)'
 	@echo 'make bench-golden the golden engine in C: tokens per second by context, threads and vector code, 124M shape'
 	@echo 'make verilog      gpt2_top as one plain Verilog file, $(B)/verilog/gpt2_top.v'
 	@echo '                  (LANES=$(LANES) MAX_HEADS=$(MAX_HEADS) MAX_CTX=$(MAX_CTX) NORM_WIDTH=$(NORM_WIDTH) EXP_WIDTH=lanes / 64)'
+	@echo 'make synth        its area by module for ECP5 and UltraScale+, the same parameters; ten minutes or more'
 	@echo 'make deps         installs the Debian packages that are missing'
 	@echo 'make clean        removes $(B)/'
 

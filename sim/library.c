@@ -19,6 +19,8 @@ enum { HASH_SIZE = 17 };
 
 void (*library_progress)(uint32_t lanes, enum sim_build build, double seconds);
 
+const char *library_parameters = "";
+
 static const char *const suffix[] = {"", "_check", "_trace"};
 
 // ------------------------------------------------------------------------------------------------------------ folders
@@ -142,9 +144,9 @@ static int open_made(struct library *l, const char *path, const char *hash, stru
 
 int library_open(struct library *l, uint32_t lanes, enum sim_build build, struct err *err) {
   struct place place;
-  char name[64], path[FILE_PATH_SIZE], folder[FILE_PATH_SIZE];
+  char name[128], path[FILE_PATH_SIZE], folder[FILE_PATH_SIZE];
   memset(l, 0, sizeof *l);
-  snprintf(name, sizeof name, "gpt2_top_%u%s.so", lanes, suffix[build]);
+  snprintf(name, sizeof name, "gpt2_top_%u%s%s.so", lanes, library_parameters, suffix[build]);
   if (find_place(&place, err) || file_join(path, place.built, name, err)) return -1;
   int result = open_made(l, path, place.hash, err);
   if (result <= 0) return result;

@@ -25,6 +25,9 @@ enum sim_build {
 // NULL, as it is at first: nobody is.
 extern void (*library_progress)(uint32_t lanes, enum sim_build build, double seconds);
 
+// Parameters of gpt2_top other than its defaults, as the Makefile's targets name them: "-NormWidth.16-ExpWidth.1". At first "".
+extern const char *library_parameters;
+
 struct library {
   void *handle;
   const struct verilated_block *code;

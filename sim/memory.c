@@ -138,18 +138,24 @@ void sim_memory_print(char text[static 128], const struct sim_memory *m) {
 
 // ------------------------------------------------------------------------------------------------------------- memory
 
+void memory_set(struct memory *m, const struct sim_memory *settings) {
+  struct sim_memory s = *settings;
+  sim_memory_resolve(&s, m->lanes);
+  m->latency = s.latency;
+  m->stall_below = (uint64_t)(s.stall * 18446744073709549568.0);
+  m->credit_a_cycle = llround(s.beats * 4294967296.0);
+  m->write_cost = s.preset && s.beats < 1 ? INT64_C(1) << 32 : 0;
+}
+
 int memory_create(struct memory **out, const struct sim_memory *settings, const uint8_t *image, uint64_t n_image,
                   uint64_t n_kv, uint32_t lanes, struct err *err) {
-  struct sim_memory s = *settings;
-  sim_memory_resolve(&s, lanes);
   *out = NULL;
   struct memory *m = calloc(1, sizeof *m);
   if (!m) return err_memory(err, "the simulated memory");
   *m = (struct memory){
-    .image = image, .n_image = n_image, .n_kv = n_kv, .lanes = lanes, .latency = s.latency, .rng = sampling_seed(s.seed),
-    .stall_below = (uint64_t)(s.stall * 18446744073709549568.0), .credit_a_cycle = llround(s.beats * 4294967296.0),
-    .write_cost = s.preset && s.beats < 1 ? INT64_C(1) << 32 : 0,
+    .image = image, .n_image = n_image, .n_kv = n_kv, .lanes = lanes, .rng = sampling_seed(settings->seed),
   };
+  memory_set(m, settings);
   const size_t room = lanes + lanes / 8;   // of a write
   m->kv = calloc(n_kv, lanes);
   m->write_bytes = aligned_alloc(64, WRITES * room);

@@ -63,6 +63,8 @@ struct memory;
 int memory_create(struct memory **memory, const struct sim_memory *settings, const uint8_t *image, uint64_t n_image,
                   uint64_t n_kv, uint32_t lanes, struct err *err);
 void memory_destroy(struct memory *memory);
+// Other settings from the next cycle on, but for the seed; what is under way comes as it would have.
+void memory_set(struct memory *memory, const struct sim_memory *settings);
 void memory_connect(struct memory *memory, const struct memory_port *port);
 // The KV cache, n_kv beats.
 uint8_t *memory_kv(struct memory *memory);

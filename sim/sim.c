@@ -168,6 +168,8 @@ void sim_close(struct sim *s) {
   free(s);
 }
 
+void sim_set_memory(struct sim *s, const struct sim_memory *memory) { memory_set(s->memory, memory); }
+
 uint64_t sim_cycles(const struct sim *s) { return s->cycle - s->start + 1; }
 
 // ---------------------------------------------------------------------------------------------------------------- run

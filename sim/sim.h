@@ -53,6 +53,9 @@ struct sim_result {
 // run with -1 and an empty err. After an error the sim can only be closed.
 int sim_run(struct sim *sim, const struct controller_run *run, struct sim_result *result, struct err *err);
 
+// Another memory (but for its seed) from here on: in callbacks too, where the next position then runs on it.
+void sim_set_memory(struct sim *sim, const struct sim_memory *memory);
+
 // For use in callbacks: cycles since the start of the run, the present one included.
 uint64_t sim_cycles(const struct sim *sim);
 
