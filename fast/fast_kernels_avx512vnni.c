@@ -63,6 +63,7 @@ static void multiply(int64_t (*acc)[HEAD_DIM], const int8_t *strip, uint32_t n_b
   for (uint32_t k = 0; k < n_blocks; k++, strip += TILE_BYTES) {
     const struct operand *in = x + k;
     uint32_t t = 0;
+    if (TOKENS <= n) tile(acc, strip, in, stride, TOKENS, AHEAD), t = TOKENS, in += TOKENS * stride;
     for (; t + TOKENS <= n; t += TOKENS, in += TOKENS * stride) tile(acc + t, strip, in, stride, TOKENS, 0);
     switch (n - t) {
       case 1: tile(acc + t, strip, in, stride, 1, AHEAD); break;
