@@ -95,8 +95,8 @@ static int parse(struct run *r, const char *help, const char *input, int argc, c
   if (!r->dir) return cli_usage(r->command, "--model is missing");
   if (!r->path) return cli_usage(r->command, "%s is missing", input);
   if (engine && (status = option_engine(r->command, engine, &r->kind))) return status;
-  if (r->kind == ENGINE_RTL)
-    return cli_usage(r->command, "--engine rtl: golden gives the same numbers, bit for bit, in less time");
+  if (r->kind == ENGINE_RTL || r->kind == ENGINE_READABLE)
+    return cli_usage(r->command, "--engine %s: golden gives the same numbers, bit for bit, in less time", engine);
   if (context && (status = option_u64(r->command, "--context", context, 2, CONFIG_MAX_CTX, &r->context))) return status;
   if (stride && (status = option_u64(r->command, "--stride", stride, 1, CONFIG_MAX_CTX, &r->stride))) return status;
   if (limit && (status = option_u64(r->command, "--limit", limit, 1, UINT32_MAX, &r->limit))) return status;
@@ -105,7 +105,7 @@ static int parse(struct run *r, const char *help, const char *input, int argc, c
 }
 
 static int load(struct run *r, struct err *err) {
-  const bool golden = r->kind != ENGINE_FLOAT;
+  const bool golden = r->kind == ENGINE_GOLDEN;
   size_t vocab_size;
   if (file_map_open(&r->file, r->path, err)) return -1;
   if (golden ? model_image(&r->image, r->dir, 256, err) : weights_load(&r->weights, r->dir, err)) return -1;
@@ -135,14 +135,14 @@ static void finished(void *ctx, size_t item) {
 // All items on all threads: r->sums.
 static int evaluate(struct run *r, struct err *err) {
   const struct parallel parallel = {r->windows ? work_window : work_passage, finished, r};
-  const bool golden = r->kind != ENGINE_FLOAT;
+  const bool golden = r->kind == ENGINE_GOLDEN;
   if (r->threads > r->n_items) r->threads = r->n_items;
   r->scorers = calloc(r->threads, sizeof *r->scorers);
   r->scores = calloc(r->threads * r->n_ctx, sizeof *r->scores);
   r->sums = calloc(r->n_items, sizeof *r->sums);
   if (!r->scorers || !r->scores || !r->sums) return err_memory(err, "the scores");
   for (size_t i = 0; i < r->threads; i++)
-    if (scorer_open(&r->scorers[i], golden ? NULL : &r->weights, golden ? &r->image : NULL, err)) return -1;
+    if (scorer_open(&r->scorers[i], golden ? NULL : &r->weights, golden ? &r->image : NULL, i ? &r->scorers[0] : NULL, err)) return -1;
   progress_start(&r->progress, r->command, r->n_items);
   const int result = parallel_run(&parallel, r->n_items, r->threads, err);
   progress_end(&r->progress);
@@ -156,7 +156,7 @@ static uint64_t saturations(const struct run *r) {
 }
 
 static void release(struct run *r) {
-  for (size_t i = 0; r->scorers && i < r->threads; i++) scorer_close(&r->scorers[i]);
+  for (size_t i = r->threads; r->scorers && i-- > 0;) scorer_close(&r->scorers[i]);   // the first lends to the others
   for (size_t i = 0; r->passages && i < r->n_items; i++) free(r->passages[i].ids);
   free(r->scorers);
   free(r->scores);

@@ -5,7 +5,7 @@
 #include <string.h>
 
 int scorer_open(struct scorer *s, const struct gpt2_weights *weights, const struct image *image,
-                struct err *err) {
+                const struct scorer *share, struct err *err) {
   memset(s, 0, sizeof *s);
   if (weights != NULL) {
     s->n_ctx = weights->config.n_ctx;
@@ -18,7 +18,7 @@ int scorer_open(struct scorer *s, const struct gpt2_weights *weights, const stru
   if (s->logits == NULL) {
     return err_memory(err, "logits");
   }
-  const struct fast_options options = {.threads = 1};
+  const struct fast_options options = {.threads = 1, .share = share == NULL ? NULL : share->integers};
   return fast_engine_create(&s->integers, image, &options, err);
 }
 

@@ -23,10 +23,11 @@ struct scorer {
   float *logits;  // [V] of the integers, as floats
 };
 
-// An engine for the float weights, or for the image: the other is NULL. Both must outlive it.
+// An engine for the float weights, or for the image: the other is NULL. Both must outlive it. share:
+// NULL, or a scorer of the same model, which must outlive this one and lends it what can be shared.
 // Release with scorer_close, also after an error. Errors: out of memory.
 int scorer_open(struct scorer *scorer, const struct gpt2_weights *weights,
-                const struct image *image, struct err *err);
+                const struct image *image, const struct scorer *share, struct err *err);
 void scorer_close(struct scorer *scorer);
 
 // Saturations of the integer model so far; 0 for float.
