@@ -20,6 +20,7 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 // Each command gets argv behind its own name and returns an exit status.
 int generate_main(int argc, char **argv);
 int logits_main(int argc, char **argv);
+int dump_main(int argc, char **argv);
 int tokenize_main(int argc, char **argv);
 int detokenize_main(int argc, char **argv);
 int compile_main(int argc, char **argv);

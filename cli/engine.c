@@ -54,7 +54,7 @@ int engine_open(struct engine *e, enum engine_kind kind, const char *dir, const 
     e->n_vocab = (uint32_t)e->weights.config.vocab_size;
     return 0;
   }
-  if (model_image(&e->image, dir, o->lanes, err)) return -1;
+  if (o->image ? image_open(&e->image, o->image, IMAGE_CHECKED, err) : model_image(&e->image, dir, o->lanes, err)) return -1;
   e->n_ctx = e->image.header.n_ctx;
   e->n_vocab = e->image.header.vocab_size;
   if (kind == ENGINE_GOLDEN) return fast_engine_create(&e->fast, &e->image, &o->fast, err);

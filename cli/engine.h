@@ -30,6 +30,7 @@ struct engine {
 
 struct engine_options {
   uint32_t lanes;                          // all but float
+  const char *image;                       // all but float: a memory image, in place of the model's folder and of lanes; or NULL
   const struct sim_memory *memory;         // rtl
   enum sim_build build;                    // rtl
   struct fast_options fast;                // golden
@@ -44,7 +45,7 @@ int option_fast(const char *command, enum engine_kind kind, const char *threads,
   "  --vector V          of the golden engine: portable, avx2, avx512vnni, neon, or auto, the fastest that this machine\n"  \
   "                      runs, the default. Each gives the same result\n"
 
-// Loads the model in dir. Release with engine_close, also after an error.
+// Loads the model in dir (NULL with options->image). Release with engine_close, also after an error.
 int engine_open(struct engine *engine, enum engine_kind kind, const char *dir, const struct engine_options *options, struct err *err);
 void engine_close(struct engine *engine);
 

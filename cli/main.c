@@ -16,6 +16,7 @@ static const char help[] =
   "  compare       what the integers lose against float32, tensor by tensor\n"
   "  bench         how fast this machine runs the golden engine\n"
   "  estimate      how fast the hardware would be on a memory and at a clock\n"
+  "  dump          an intermediate tensor, as a NumPy file\n"
   "  tokenize      text on standard input to token ids\n"
   "  detokenize    token ids on standard input to text\n"
   "  fetch         a model's weights and tokenizer from their publisher\n"
@@ -34,7 +35,7 @@ static const struct command {
   const char *name;
   int (*run)(int argc, char **argv);
 } commands[] = {
-  {"generate", generate_main}, {"logits", logits_main}, {"tokenize", tokenize_main}, {"detokenize", detokenize_main},
+  {"generate", generate_main}, {"logits", logits_main}, {"dump", dump_main}, {"tokenize", tokenize_main}, {"detokenize", detokenize_main},
   {"compile", compile_main}, {"info", info_main}, {"random-model", random_model_main}, {"fetch", fetch_main},
   {"perplexity", perplexity_main}, {"lambada", lambada_main}, {"compare", compare_main},
   {"bench", bench_main},

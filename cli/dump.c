@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cjson/cJSON.h>
+
+#include "engine.h"
+#include "file.h"
+#include "npy.h"
+#include "tap_golden.h"
+
+static const char command[] = "dump";
+static const char help[] =
+  "gpt2rtl dump - an intermediate tensor, from the hardware, the integer model or the float reference, as a NumPy file\n"
+  "\n"
+  "usage: gpt2rtl dump --model DIR --ids 1,2,3 --tensor NAME --output FILE.npy [OPTION...]\n"
+  "       gpt2rtl dump --model DIR --list\n"
+  "\n"
+  "  --model DIR         the model's folder\n"
+  "  --image FILE        in its place a memory image (gpt2rtl compile), which has its lanes; not for --engine float\n"
+  "  --ids 1,2,3         token ids, 1 to the model's context: T of them\n"
+  "  --tensor NAME       Hugging Face's name, h.3.attn.c_attn; \"transformer.\" may stand before it\n"
+  "  --output FILE       float32, T rows; of attention's scores and probs [heads][T][T], with -inf and 0 where a position\n"
+  "                      does not see another\n"
+  "  --engine E          rtl: read off the wires of the simulated hardware, the default; golden: the integer model in C,\n"
+  "                      the same bits; float: the reference\n"
+  "  --lanes L           64, 128, 256, ... 4096; default 256. The simulator that shows its wires is made on first use\n"
+  "  --memory SETTINGS   default latency=150,beats=1.0,stall=0.0 (gpt2rtl generate --help)\n"
+  "  --list              the names and shapes of all tensors (T from --ids, otherwise the context)\n"
+  "  --json              say on standard output what was written, or list, as JSON\n"
+  "\n"
+  "Rows, residuals and cached vectors are the integers times their unit, without loss up to float32's 24 bits; what the\n"
+  "formats are: docs/inspect.md. All engines mean the same by a name.\n"
+  "\n"
+  "example: gpt2rtl dump --model models/demo --ids 12,7,300 --tensor h.3.attn.c_attn --engine golden --output qkv.npy\n";
+
+struct dump {
+  const char *dir, *image, *name, *path;
+  bool list, json;
+  enum engine_kind kind;
+  uint32_t lanes, *ids;
+  size_t n_ids;
+  struct sim_memory memory;
+  // made from it
+  struct gpt2_config config;
+  enum tap_tensor tensor;
+  size_t layer, shape[3], rank;
+  float *x;
+  size_t positions;                        // seen
+};
+
+// ------------------------------------------------------------------------------------------------------------- options
+
+static int parse(struct dump *d, int argc, char **argv) {
+  const char *ids = NULL, *engine = NULL, *lanes = NULL, *memory = NULL;
+  const struct option_spec specs[] = {
+    {"--model", &d->dir, NULL}, {"--image", &d->image, NULL}, {"--ids", &ids, NULL}, {"--tensor", &d->name, NULL},
+    {"--output", &d->path, NULL}, {"--engine", &engine, NULL}, {"--lanes", &lanes, NULL}, {"--memory", &memory, NULL},
+    {"--list", NULL, &d->list}, {"--json", NULL, &d->json},
+  };
+  struct err err;
+  int status = options_parse(command, help, specs, sizeof specs / sizeof *specs, argc, argv, NULL);
+  if (status >= 0) return status;
+  d->lanes = 256;
+  d->memory = SIM_MEMORY_DEFAULT;
+  if (!d->dir == !d->image) return cli_usage(command, "one of --model and --image is needed");
+  if (d->list && (d->name || d->path)) return cli_usage(command, "--list takes no --tensor and no --output");
+  if (!d->list && !ids) return cli_usage(command, "--ids is missing");
+  if (!d->list && !d->name) return cli_usage(command, "--tensor is missing; --list shows their names");
+  if (!d->list && !d->path) return cli_usage(command, "--output is missing");
+  if (engine && (status = option_engine(command, engine, &d->kind))) return status;
+  if (d->kind == ENGINE_GOLDEN) d->kind = ENGINE_READABLE;   // the fast one has no tensors to show
+  if (d->image && d->kind == ENGINE_FLOAT) return cli_usage(command, "--engine float needs --model: an image holds integers");
+  if (d->image && lanes) return cli_usage(command, "--lanes goes with --model: an image has its own");
+  if (lanes && (status = option_lanes(command, lanes, &d->lanes))) return status;
+  if (memory && sim_memory_parse(&d->memory, memory, &err)) return cli_usage(command, "--memory: %s", err.text);
+  if (ids && (status = option_ids(command, "--ids", ids, &d->ids, &d->n_ids))) return status;
+  return -1;
+}
+
+// -------------------------------------------------------------------------------------------------------------- shapes
+
+static bool is_square(enum tap_tensor tensor) { return tensor == TAP_SCORES || tensor == TAP_PROBS; }
+
+// T rows, or a square a head. Returns the number of elements.
+static size_t find_shape(const struct gpt2_config *config, enum tap_tensor tensor, size_t T, size_t shape[3], size_t *rank) {
+  *rank = is_square(tensor) ? 3 : 2;
+  shape[0] = is_square(tensor) ? config->n_head : T;
+  shape[1] = is_square(tensor) ? T : tap_elements(config, tensor, 0);
+  shape[2] = is_square(tensor) ? T : 1;
+  return shape[0] * shape[1] * shape[2];
+}
+
+static cJSON *shape_json(const size_t shape[3], size_t rank) {
+  cJSON *json = cJSON_CreateArray();
+  for (size_t i = 0; i < rank; i++) cJSON_AddItemToArray(json, cJSON_CreateNumber((double)shape[i]));
+  return json;
+}
+
+static int list(const struct dump *d, struct err *err) {
+  cJSON *json = cJSON_CreateArray();
+  for (size_t layer = 0; layer < d->config.n_layer; layer++) {
+    for (int i = 0; i < TAP_TENSORS; i++) {
+      const enum tap_tensor tensor = (enum tap_tensor)i;
+      if (tap_in_layer(tensor) ? false : layer != (tensor < TAP_LN_1 ? 0 : d->config.n_layer - 1)) continue;
+      char name[TAP_NAME_SIZE];
+      size_t shape[3], rank;
+      tap_name(name, tensor, layer);
+      find_shape(&d->config, tensor, d->n_ids ? d->n_ids : d->config.n_ctx, shape, &rank);
+      cJSON *entry = cJSON_CreateObject();
+      cJSON_AddStringToObject(entry, "tensor", name);
+      cJSON_AddItemToObject(entry, "shape", shape_json(shape, rank));
+      cJSON_AddItemToArray(json, entry);
+      if (d->json) continue;
+      if (rank == 3) printf("%-20s [%zu, %zu, %zu]\n", name, shape[0], shape[1], shape[2]);
+      else printf("%-20s [%zu, %zu]\n", name, shape[0], shape[1]);
+    }
+  }
+  if (d->json) return stdout_json(json, err);
+  cJSON_Delete(json);
+  return stdout_write("", 0, err);
+}
+
+// ----------------------------------------------------------------------------------------------------------------- run
+
+static void see(void *ctx, const struct tap_place *place, const float *x, size_t n) {
+  struct dump *d = ctx;
+  if (place->tensor != d->tensor || place->layer != d->layer || place->position >= d->n_ids) return;
+  d->positions++;
+  const size_t t = place->position, T = d->n_ids;
+  if (!is_square(d->tensor)) {
+    memcpy(d->x + t * n, x, n * sizeof *x);
+    return;
+  }
+  for (size_t h = 0; h < d->shape[0]; h++) memcpy(d->x + (h * T + t) * T, x + h * (t + 1), (t + 1) * sizeof *x);
+}
+
+// Has the engine show its tensors to see.
+static int watch(struct dump *d, struct engine *engine, struct tap_golden *tap, struct probe *probe, struct err *err) {
+  if (d->kind == ENGINE_FLOAT) {
+    gpt2_float_watch(engine->state, see, d);
+    return 0;
+  }
+  if (d->kind == ENGINE_READABLE) return tap_golden_open(tap, &engine->core, see, d, err);
+  if (tap_probe_open(tap, &engine->image.header, probe, see, d, err)) return -1;
+  return sim_probe(engine->sim, probe, err);
+}
+
+static int fill(struct dump *d, struct engine *engine, struct err *err) {
+  const struct controller_run run = {
+    .prompt = d->ids, .n_prompt = d->n_ids, .all_heads = d->tensor == TAP_LN_F || d->tensor == TAP_LM_HEAD,
+    .sampling = {.top_k = 1, .inv_t = 1, .state = 1},
+  };
+  struct tap_golden tap = {0};
+  struct probe probe = {0};
+  uint64_t saturations;
+  if (controller_check(&run, engine->n_ctx, engine->n_vocab, err)) return -1;
+  const size_t count = find_shape(&d->config, d->tensor, d->n_ids, d->shape, &d->rank);
+  d->x = malloc(count * sizeof *d->x);
+  if (!d->x) return err_memory(err, "the tensor");
+  for (size_t i = 0; i < count; i++) d->x[i] = d->tensor == TAP_SCORES ? -INFINITY : 0;
+  int result = watch(d, engine, &tap, &probe, err);
+  if (!result) result = engine_run(engine, &run, NULL, &saturations, err);
+  tap_golden_close(&tap);
+  if (!result && d->positions != d->n_ids) return err_set(err, "%s: %zu of %zu positions were shown", d->name, d->positions, d->n_ids);
+  return result;
+}
+
+static int report(const struct dump *d, struct err *err) {
+  char name[TAP_NAME_SIZE];
+  tap_name(name, d->tensor, d->layer);
+  if (!d->json) {
+    fprintf(stderr, "gpt2rtl: %s: %s [%zu, %zu", d->path, name, d->shape[0], d->shape[1]);
+    fprintf(stderr, d->rank == 3 ? ", %zu], float32\n" : "], float32\n", d->shape[2]);
+    return 0;
+  }
+  cJSON *json = cJSON_CreateObject();
+  cJSON_AddStringToObject(json, "tensor", name);
+  cJSON_AddStringToObject(json, "dtype", "float32");
+  cJSON_AddItemToObject(json, "shape", shape_json(d->shape, d->rank));
+  cJSON_AddStringToObject(json, "engine", d->kind == ENGINE_READABLE ? "golden" : engine_names[d->kind]);
+  cJSON_AddStringToObject(json, d->dir ? "model" : "image", d->dir ? d->dir : d->image);
+  cJSON_AddStringToObject(json, "output", d->path);
+  return stdout_json(json, err);
+}
+
+static int run(struct dump *d, struct err *err) {
+  char path[FILE_PATH_SIZE];
+  struct engine engine = {0};
+  struct output output = {0};
+  if (d->dir && (file_join(path, d->dir, "config.json", err) || config_read(&d->config, path, err))) return -1;
+  if (d->image) {
+    if (image_open(&engine.image, d->image, IMAGE_CHECKED, err)) return -1;
+    d->config = tap_golden_config(&engine.image.header);
+    image_close(&engine.image);
+  }
+  if (d->list) return list(d, err);
+  if (tap_find(&d->tensor, &d->layer, d->name, &d->config, err)) return -1;
+  const struct engine_options options = {.lanes = d->lanes, .image = d->image, .memory = &d->memory, .build = SIM_TRACE};
+  int result = engine_open(&engine, d->kind, d->dir, &options, err);
+  if (!result) result = fill(d, &engine, err);
+  engine_close(&engine);
+  if (!result) result = output_open(&output, d->path, err);
+  if (!result && npy_write(output.file, d->x, d->shape, d->rank))
+    result = err_set(err, "%s: cannot be written: %s", d->path, strerror(errno));
+  if (!result) result = output_close(&output, err);
+  output_discard(&output);
+  return result ? -1 : report(d, err);
+}
+
+int dump_main(int argc, char **argv) {
+  struct dump d = {0};
+  struct err err = {""};
+  int status = parse(&d, argc, argv);
+  if (status < 0) status = run(&d, &err) ? cli_fail(&err) : EXIT_DONE;
+  free(d.ids);
+  free(d.x);
+  return status;
+}
