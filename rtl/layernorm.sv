@@ -297,129 +297,92 @@ module layernorm
   assign par_read_last = par_read && place_q[1].last;
   assign par_row       = RowAddrBits'(32'(place_q[1].block) / RowBlocks);
 
-  // ------------------------------------------------ normalising: 1: x - mean; 2: times R; 3: shift
+  // ---------------------------------------------------- normalising: NormWidth elements side by side
 
-  logic [NumParts-1:0][NormWidth-1:0][31:0] rd_parts;
-  assign rd_parts = rd_rows_i;
+  logic [NumParts-1:0][NormWidth-1:0][31:0] rd_parts, rows7_q;
+  logic [NormWidth-1:0]                     norm_saturated4_q, row_saturated7_q;
+  logic                                     fresh7_q;      // counted only once
 
-  logic [NormWidth-1:0][31:0] centred1_q;  // 16 fraction bits, signed
-  logic [NormWidth-1:0][50:0] product2_q;  // signed
-  logic [NormWidth-1:0][50:0] shifted3_q;  // 19 fraction bits, signed
-
-  always_ff @(posedge clk_i) begin
-    if (advance && valid_q[0]) begin
-      for (int i = 0; i < NormWidth; i++) begin
-        centred1_q[i] <= (rd_parts[place_q[0].part][i] << 4) - mean_q;
-      end
-    end
-    if (advance && valid_q[1]) begin
-      for (int i = 0; i < NormWidth; i++) begin
-        product2_q[i] <= 51'($signed(centred1_q[i])) * 51'($signed({1'b0, ratio_q}));
-      end
-    end
-    if (advance && valid_q[2]) begin
-      for (int i = 0; i < NormWidth; i++) begin
-        shifted3_q[i] <= 51'($signed(product2_q[i]) >>> ratio_shift_q);
-      end
-    end
-  end
-
-  // ------------------------------------------------------ normalising: 4: round to Q6.18, saturate
+  assign rd_parts  = rd_rows_i;
+  assign par_block = BlockBits'(32'(place_q[2].block) % RowBlocks);
 
   localparam logic signed [50:0] NormMax = 51'sd16777215;          // 2^24 - 1
 
-  logic [NormWidth-1:0][50:0]         rounded;
-  logic [NormWidth-1:0][NormBits-1:0] norm, norm4_q;
-  logic [NormWidth-1:0]               norm_saturates, norm_saturated4_q;
+  for (genvar i = 0; i < int'(NormWidth); i++) begin : gen_element
 
-  always_comb begin
-    rounded        = '0;
-    norm           = '0;
-    norm_saturates = '0;
-    if (valid_q[3]) begin
-      for (int i = 0; i < NormWidth; i++) begin
-        rounded[i]        = 51'(($signed(shifted3_q[i]) + 51'sd1) >>> 1);
-        norm_saturates[i] = $signed(rounded[i]) > NormMax || $signed(rounded[i]) < -NormMax;
-        norm[i]           = NormBits'(rounded[i]);
-        if (norm_saturates[i]) norm[i] = rounded[i][50] ? NormBits'(-NormMax) : NormBits'(NormMax);
+    // ---- 1: x - mean; 2: times R; 3: shift
+
+    logic signed [31:0] centred1_q;        // 16 fraction bits
+    logic signed [50:0] product2_q;
+    logic signed [50:0] shifted3_q;        // 19 fraction bits
+
+    always_ff @(posedge clk_i) begin
+      if (advance && valid_q[0]) centred1_q <= (rd_parts[place_q[0].part][i] << 4) - mean_q;
+      if (advance && valid_q[1]) product2_q <= 51'(centred1_q) * 51'($signed({1'b0, ratio_q}));
+      if (advance && valid_q[2]) shifted3_q <= 51'(product2_q >>> ratio_shift_q);
+    end
+
+    // ---- 4: round to Q6.18, saturate
+
+    logic signed [NormBits-1:0] norm4_q;
+
+    always_ff @(posedge clk_i) begin
+      if (advance && valid_q[3]) begin
+        automatic logic signed [50:0] rounded;
+        automatic logic               saturates;
+        rounded              = 51'((shifted3_q + 51'sd1) >>> 1);
+        saturates            = rounded > NormMax || rounded < -NormMax;
+        norm_saturated4_q[i] <= saturates;
+        norm4_q              <= !saturates  ? NormBits'(rounded)
+                              : rounded[50] ? NormBits'(-NormMax) : NormBits'(NormMax);
       end
     end
-  end
 
-  always_ff @(posedge clk_i) begin
-    if (advance && valid_q[3]) begin
-      norm4_q           <= norm;
-      norm_saturated4_q <= norm_saturates;
+    // ---- gain and bias: 3: this part's words; 4, 5: bias as a row
+    //
+    // bias = significand * 2^exponent / 2^9 with 16 fraction bits, rounded
+
+    logic        [31:0] word3_q;
+    logic        [15:0] gain4_q;
+    logic signed [42:0] bias4_q;           // 25 fraction bits less one
+    logic signed [35:0] bias5_q, bias6_q;  // 16 fraction bits
+
+    always_ff @(posedge clk_i) begin
+      if (advance && valid_q[2]) word3_q <= par_words[par_block][place_q[2].part][i];
+      if (advance && valid_q[3]) begin
+        gain4_q <= word3_q[15:0];
+        bias4_q <= 43'(half_significand(word3_q[31:16])) <<< half_exponent(word3_q[31:16]);
+      end
+      if (advance && valid_q[4]) bias5_q <= 36'((bias4_q + 43'sd256) >>> 9);
+      if (advance && valid_q[5]) bias6_q <= bias5_q;
     end
-  end
 
-  // ----------------------------- gain and bias: 2: read; 3: this part's words; 4, 5: bias as a row
-  //
-  // bias = significand * 2^exponent / 2^9 with 16 fraction bits, rounded
+    // ---- 5: times gain; 6: shift
+    //
+    // scaled = n * significand * 2^4 / 2^(31 - exponent), here with one fraction bit more
 
-  logic [NormWidth-1:0][31:0] word3_q;
-  logic [NormWidth-1:0][15:0] gain4_q;
-  logic [NormWidth-1:0][42:0] bias4_q;     // 25 fraction bits less one, signed
-  logic [NormWidth-1:0][35:0] bias5_q, bias6_q;                    // 16 fraction bits, signed
+    logic signed [36:0] scaled5_q;
+    logic        [4:0]  exponent5_q;
+    logic signed [41:0] scaled6_q;         // 17 fraction bits
 
-  assign par_block = BlockBits'(32'(place_q[2].block) % RowBlocks);
-
-  always_ff @(posedge clk_i) begin
-    if (advance && valid_q[2]) begin
-      word3_q <= par_words[par_block][place_q[2].part];
-    end
-    if (advance && valid_q[3]) begin
-      for (int i = 0; i < NormWidth; i++) begin
-        gain4_q[i] <= word3_q[i][15:0];
-        bias4_q[i] <= 43'(half_significand(word3_q[i][31:16])) <<< half_exponent(word3_q[i][31:16]);
+    always_ff @(posedge clk_i) begin
+      if (advance && valid_q[4]) begin
+        scaled5_q   <= 37'(norm4_q) * 37'(half_significand(gain4_q));
+        exponent5_q <= half_exponent(gain4_q);
+      end
+      if (advance && valid_q[5]) begin
+        scaled6_q <= 42'($signed({scaled5_q, 5'd0}) >>> (5'd31 - exponent5_q));
       end
     end
-    if (advance && valid_q[4]) begin
-      for (int i = 0; i < NormWidth; i++) begin
-        bias5_q[i] <= 36'(($signed(bias4_q[i]) + 43'sd256) >>> 9);
-      end
-    end
-    if (advance && valid_q[5]) bias6_q <= bias5_q;
-  end
 
-  // ---------------------------------------------------------- normalising: 5: times gain; 6: shift
-  //
-  // scaled = n * significand * 2^4 / 2^(31 - exponent), here with one fraction bit more
+    // ---- 7: plus bias, round, saturate
 
-  logic [NormWidth-1:0][36:0] scaled5_q;   // signed
-  logic [NormWidth-1:0][4:0]  exponent5_q;
-  logic [NormWidth-1:0][41:0] scaled6_q;   // 17 fraction bits, signed
-
-  always_ff @(posedge clk_i) begin
-    if (advance && valid_q[4]) begin
-      for (int i = 0; i < NormWidth; i++) begin
-        scaled5_q[i]   <= 37'($signed(norm4_q[i])) * 37'(half_significand(gain4_q[i]));
-        exponent5_q[i] <= half_exponent(gain4_q[i]);
-      end
-    end
-    if (advance && valid_q[5]) begin
-      for (int i = 0; i < NormWidth; i++) begin
-        scaled6_q[i] <= 42'($signed({scaled5_q[i], 5'd0}) >>> (5'd31 - exponent5_q[i]));
-      end
-    end
-  end
-
-  // ---------------------------------------------------- normalising: 7: plus bias, round, saturate
-
-  logic [NumParts-1:0][NormWidth-1:0][31:0] rows7_q;
-  logic [NormWidth-1:0][31:0] row;
-  logic [NormWidth-1:0]       row_saturates, row_saturated7_q;
-  logic                       fresh7_q;    // counted only once
-
-  always_comb begin
-    row           = '0;
-    row_saturates = '0;
-    if (valid_q[6]) begin
-      for (int i = 0; i < NormWidth; i++) begin
-        row_saturates[i] =
-          row_overflows((64'($signed(scaled6_q[i])) + 64'($signed({bias6_q[i], 1'b1}))) >>> 1);
-        row[i] = 32'(saturate_row(
-          (64'($signed(scaled6_q[i])) + 64'($signed({bias6_q[i], 1'b1}))) >>> 1));
+    always_ff @(posedge clk_i) begin
+      if (advance && valid_q[6]) begin
+        automatic logic signed [63:0] sum;
+        sum = (64'(scaled6_q) + 64'($signed({bias6_q, 1'b1}))) >>> 1;
+        row_saturated7_q[i]         <= row_overflows(sum);
+        rows7_q[place_q[6].part][i] <= 32'(saturate_row(sum));
       end
     end
   end
@@ -430,11 +393,7 @@ module layernorm
     end else if (advance) begin
       blk_valid_o <= valid_q[6] && place_q[6].last_part;
     end
-    if (advance && valid_q[6]) begin
-      rows7_q[place_q[6].part] <= row;
-      blk_slot_o       <= 8'(place_q[6].block);
-      row_saturated7_q <= row_saturates;
-    end
+    if (advance && valid_q[6]) blk_slot_o <= 8'(place_q[6].block);
   end
 
   assign blk_rows_o = rows7_q;

@@ -178,7 +178,7 @@ module residual_add
   localparam int unsigned PartSize = Segments / NumParts;
 
   logic [Segments-1:0][31:0]        x3_q;
-  logic [Segments-1:0][51:0]        square3_q;   // |x| < 2^26
+  logic [Segments-1:0][63:0]        square3_q;   // 52 bits: |x| < 2^26
   logic [NumParts-1:0][37:0]        sum4_q;      // signed
   logic [NumParts-1:0][62:0]        sum_sq4_q;
 
@@ -209,15 +209,20 @@ module residual_add
     if (valid2_q) begin
       tag3_q <= tag2_q;
       x3_q   <= x2_q;
-      for (int s = 0; s < Segments; s++) begin
-        square3_q[s] <= 52'(52'($signed(x2_q[s][ResBits-1:0]))
-                           * 52'($signed(x2_q[s][ResBits-1:0])));
-      end
     end
     if (valid3_q) begin
       tag4_q    <= tag3_q;
       sum4_q    <= part_sum;
       sum_sq4_q <= part_sum_sq;
+    end
+  end
+
+  for (genvar s = 0; s < int'(Segments); s++) begin : gen_square
+    always_ff @(posedge clk_i) begin
+      if (valid2_q) begin
+        square3_q[s] <= 64'(52'($signed(x2_q[s][ResBits-1:0]))
+                            * 52'($signed(x2_q[s][ResBits-1:0])));
+      end
     end
   end
 
