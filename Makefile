@@ -153,6 +153,7 @@ TEST_LIBS_test_dump     := $(B)/gpt2rtl $(B)/sim/gpt2_top_256_trace.so
 TEST_LIBS_test_library  := $(B)/gpt2rtl $(B)/sim/gpt2_top_64.so
 TEST_LIBS_test_compare  := $(B)/gpt2rtl
 TEST_LIBS_test_fetch    := $(B)/gpt2rtl
+TEST_LIBS_test_cli_bad_input := $(B)/gpt2rtl $(B)/sim/gpt2_top_256.so
 # The fast engine's AArch64 code, where there is a compiler for it. Of model/ it takes what lays out an image; what is not
 # called, and would need libraries, is left out.
 ARM64_CC  := aarch64-linux-gnu-gcc
@@ -163,7 +164,6 @@ $(B)/arm64/fast_neon: $(ARM64_SRC) $(wildcard fast/*.h golden/*.h model/*.h) tes
 	@mkdir -p $(@D)
 	$(call do,CC) $(ARM64_CC) $(filter-out -march=native,$(CFLAGS)) -DXXH_INLINE_ALL -Itest -static -ffunction-sections \
 	  -Wl,--gc-sections $(ARM64_SRC) -o $@ -lpthread -lm
-TEST_LIBS_test_cli_bad_input := $(B)/gpt2rtl $(B)/sim/gpt2_top_256.so
 TEST_LIBS_test_layernorm := $(B)/block/layernorm_quarter_s4.so
 TEST_LIBS_test_softmax  := $(B)/block/softmax_quarter_s4.so $(B)/block/softmax_quarter_s16.so
 

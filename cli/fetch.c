@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <ctype.h>
 #include <curl/curl.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "cache.h"
 #include "cli.h"
 #include "download.h"
 #include "file.h"
@@ -96,21 +95,6 @@ struct fetch {
   uint64_t timeout, retries;
 };
 
-// Makes a folder and those above it.
-static int make_folders(const char *path, struct err *err) {
-  char part[FILE_PATH_SIZE];
-  struct stat st;
-  if (!*path || strlen(path) >= sizeof part) return err_set(err, "'%.100s': no folder can be made of that name", path);
-  for (size_t i = 1;; i++) {
-    if (path[i] != '/' && path[i]) continue;
-    memcpy(part, path, i);
-    part[i] = 0;
-    if (mkdir(part, 0777) && (errno != EEXIST || stat(part, &st) || !S_ISDIR(st.st_mode)))
-      return err_set(err, "%s: no folder can be made there: %s", part, strerror(errno));
-    if (!path[i]) return 0;
-  }
-}
-
 static int fetch_file(const struct fetch *f, size_t i, struct err *err) {
   const struct expected *expected = &f->model.files[i];
   char url[2048], path[FILE_PATH_SIZE];
@@ -143,7 +127,7 @@ static int check_folder(const char *dir, struct err *err) {
 
 static int run(const struct fetch *f, struct err *err) {
   const bool there = file_exists(f->dir);
-  int result = make_folders(f->dir, err);
+  int result = folder_make(f->dir, err);
   for (size_t i = 0; i < FILES && !result; i++) result = fetch_file(f, i, err);
   if (result && !there) rmdir(f->dir);     // unless something is in it
   return result ? -1 : check_folder(f->dir, err);
@@ -164,6 +148,7 @@ int fetch_main(int argc, char **argv) {
     if (!strcmp(name, models[i].name)) f.model = models[i];
   if (!f.model.name && parse_model(&f.model, parts, name))
     return cli_usage(command, "'%s': gpt2, gpt2-medium, gpt2-large, gpt2-xl, distilgpt2 or OWNER/MODEL[@REVISION] is expected", name);
+  if (dir && !*dir) return cli_usage(command, "--output '': the name of a folder is expected");
   if (timeout && (status = option_u64(command, "--timeout", timeout, 1, 3600, &f.timeout))) return status;
   if (retries && (status = option_u64(command, "--retries", retries, 0, 100, &f.retries))) return status;
   const char *endpoint = getenv("HF_ENDPOINT");

@@ -9,14 +9,14 @@
 // Names, shapes and dtypes of the files at huggingface.co/openai-community, /distilbert and /microsoft. Where a size
 // is given, the file written here has it to the byte, header included.
 const struct layout layouts[] = {
-    {"gpt2", 12, 12, 1024, 50257, "", "F32", "F32", false, NULL, 0},
-    {"gpt2-medium", 24, 16, 1024, 50257, "", "F32", "F32", false, NULL, 1519984962},
-    {"gpt2-large", 36, 20, 1024, 50257, "", "F32", "F32", false, NULL, 3247159078},
-    {"gpt2-xl", 48, 25, 1024, 50257, "", "F32", "F32", false, NULL, 0},
-    {"distilgpt2", 6, 12, 1024, 50257, "transformer.", "F32", "F32", false, NULL, 352824413},
-    {"DialoGPT-small", 12, 12, 1024, 50257, "transformer.", "F16", "F16", true, "F16", 0},
-    {"DialoGPT-medium", 24, 16, 1024, 50257, "transformer.", "F16", "F16", true, "F16", 0},
-    {"DialoGPT-large", 36, 20, 1024, 50257, "transformer.", "F16", "F16", true, "F16", 0},
+    {"gpt2", 12, 12, 1024, 50257, "", "F32", "F32", false, NULL, false, 0},
+    {"gpt2-medium", 24, 16, 1024, 50257, "", "F32", "F32", false, NULL, false, 1519984962},
+    {"gpt2-large", 36, 20, 1024, 50257, "", "F32", "F32", false, NULL, false, 3247159078},
+    {"gpt2-xl", 48, 25, 1024, 50257, "", "F32", "F32", false, NULL, false, 0},
+    {"distilgpt2", 6, 12, 1024, 50257, "transformer.", "F32", "F32", false, NULL, false, 352824413},
+    {"DialoGPT-small", 12, 12, 1024, 50257, "transformer.", "F16", "F16", true, "F16", false, 0},
+    {"DialoGPT-medium", 24, 16, 1024, 50257, "transformer.", "F16", "F16", true, "F16", false, 0},
+    {"DialoGPT-large", 36, 20, 1024, 50257, "transformer.", "F16", "F16", true, "F16", false, 0},
     {0},
 };
 
@@ -114,15 +114,16 @@ static void put_value(FILE *file, const char *dtype, float value) {
   fwrite(&half, 2, 1, file);
 }
 
-static void put_data(FILE *file, const struct entry *e, const char *prefix) {
+static void put_data(FILE *file, const struct entry *e, const struct layout *l) {
   if (e->kind == 1) {                      // garbage: 0xFF is NaN where it can be
     for (size_t i = 0; i < e->bytes; i++) {
       fputc(0xFF, file);
     }
     return;
   }
-  const char *name = strncmp(e->name, prefix, strlen(prefix)) == 0 ? e->name + strlen(prefix) : e->name;
-  if (strcmp(name, "lm_head.weight") == 0) {
+  const size_t prefix = strlen(l->prefix);
+  const char *name = strncmp(e->name, l->prefix, prefix) == 0 ? e->name + prefix : e->name;
+  if (!l->own_head && strcmp(name, "lm_head.weight") == 0) {
     name = "wte.weight";
   }
   for (size_t i = 0; i < e->elements; i++) {
@@ -167,8 +168,9 @@ static void write_config(const struct layout *l, const char *folder) {
            "  \"resid_pdrop\": 0.1,\n  \"summary_activation\": null,\n  \"summary_first_dropout\": 0.1,\n"
            "  \"summary_proj_to_labels\": true,\n  \"summary_type\": \"cls_index\",\n  \"summary_use_proj\": true,\n"
            "  \"task_specific_params\": {\n    \"text-generation\": {\n      \"do_sample\": true,\n"
-           "      \"max_length\": 50\n    }\n  },\n  \"vocab_size\": %zu\n}\n",
-           l->vocab - 1, l->vocab - 1, l->ctx, 64 * l->heads, l->heads, l->layers, l->ctx, l->vocab);
+           "      \"max_length\": 50\n    }\n  },\n%s  \"vocab_size\": %zu\n}\n",
+           l->vocab - 1, l->vocab - 1, l->ctx, 64 * l->heads, l->heads, l->layers, l->ctx,
+           l->own_head ? "  \"tie_word_embeddings\": false,\n" : "", l->vocab);
   write_string(path, folder, "config.json", text);
 }
 
@@ -193,7 +195,7 @@ void layout_write(const struct layout *l, const char *folder, size_t shards, boo
     assert_non_null(file);
     put_header(file, list, count, shard, &data);
     for (size_t i = 0; i < count && !sparse; i++) {
-      if (list[i].shard == shard) put_data(file, &list[i], l->prefix);
+      if (list[i].shard == shard) put_data(file, &list[i], l);
     }
     assert_int_equal(fflush(file), 0);
     if (sparse) assert_int_equal(ftruncate(fileno(file), ftell(file) + (long)data), 0);

@@ -14,7 +14,8 @@ struct layout {
   const char *dtype;        // F32, F16 or BF16
   const char *mask;         // dtype of attn.bias, or NULL: no masks
   bool masked_bias;         // also the number that masked scores get
-  const char *head;         // lm_head.weight's dtype, the values of wte again; NULL: not stored
+  const char *head;         // lm_head.weight's dtype; NULL: not stored
+  bool own_head;            // it has its own values, and config.json says so; otherwise those of wte again
   uint64_t published_bytes; // of the publisher's model.safetensors, where known; 0 elsewhere
 };
 

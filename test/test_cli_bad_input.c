@@ -4,9 +4,11 @@
 // and place, nothing on standard output, nothing half-written; and folders that are merely laid out otherwise
 #include "model_test.h"
 
+#include <math.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "layout.h"
 #include "random_model.h"
 
 enum { OUTPUT = 1 << 16 };
@@ -198,6 +200,71 @@ static void other_layouts(void **state) {
   shell(state, "gpt2rtl tokenize --model @/nano < @/nano/config.json > @/a; gpt2rtl tokenize --model @/model < @/nano/config.json | cmp - @/a");
 }
 
+// ------------------------------------------------------------------------------------------------------ arithmetic
+
+enum { LOGITS = 4 * 301 };
+
+static void read_logits(void **state, const char *engine, float logits[static LOGITS]) {
+  char line[256];
+  snprintf(line, sizeof line, "gpt2rtl logits --model @/model --ids 5,6,7,8 --engine %s --output @/%s", engine, engine);
+  shell(state, line);
+  char path[FILE_PATH_SIZE];
+  assert_int_equal(file_join(path, *state, engine, NULL), 0);
+  FILE *f = fopen(path, "rb");
+  assert_non_null(f);
+  assert_int_equal(fread(logits, sizeof *logits, LOGITS, f), LOGITS);
+  fclose(f);
+}
+
+// The largest difference of any two logits.
+static float distance(const float a[static LOGITS], const float b[static LOGITS]) {
+  float largest = 0;
+  for (int i = 0; i < LOGITS; i++) largest = fmaxf(largest, fabsf(a[i] - b[i]));
+  return largest;
+}
+
+// Fields of config.json that are honoured change what every engine computes, and all of them alike.
+static void honoured(void **state) {
+  static const struct {
+    const char *field;
+    bool changes, own_head;
+  } cases[] = {
+    {"\"reorder_and_upcast_attn\": true", false, false},
+    {"\"activation_function\": \"gelu_pytorch_tanh\"", false, false},
+    {"\"scale_attn_weights\": false", true, false},
+    {"\"scale_attn_by_inverse_layer_idx\": true", true, false},
+    {"\"layer_norm_epsilon\": 0.5", true, false},
+    {"\"n_inner\": 512", false, false},
+    {"\"tie_word_embeddings\": false", true, true},
+  };
+  static float plain[LOGITS], real[LOGITS], golden[LOGITS], rtl[LOGITS];
+  const struct layout layout = {.layers = 2, .heads = 2, .ctx = 64, .vocab = 301, .prefix = "", .dtype = "F32", .head = "F32",
+                                .own_head = true};
+  shell(state, "rm -rf @/model && cp -r @/nano @/model");
+  read_logits(state, "float", plain);
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    char line[1024], dir[FILE_PATH_SIZE];
+    shell(state, "rm -rf @/model && cp -r @/nano @/model");
+    // Without the field as it was, and with it as it is here.
+    snprintf(line, sizeof line, "sed -i '/\"%.*s\"/d; s/^{/{%s,/' @/model/config.json", (int)(strchr(cases[i].field + 1, '"') - cases[i].field - 1),
+             cases[i].field + 1, cases[i].field);
+    shell(state, line);
+    if (cases[i].own_head) {
+      assert_int_equal(file_join(dir, *state, "model", NULL), 0);
+      layout_write(&layout, dir, 1, false);
+    }
+    read_logits(state, "float", real);
+    read_logits(state, "golden", golden);
+    read_logits(state, "rtl", rtl);
+    assert_memory_equal(golden, rtl, sizeof golden);
+    print_message("%-42s golden from float %.3f, float from the plain model's %.3f\n", cases[i].field, (double)distance(golden, real),
+                  (double)distance(real, plain));
+    assert_true(distance(golden, real) < 1);
+    // The integers stay near the float that honours the field, not near the one that does not.
+    assert_true(cases[i].changes ? distance(real, plain) > 3 * distance(golden, real) : distance(real, plain) == 0);
+  }
+}
+
 static int setup(void **state) {
   struct err err;
   char dir[FILE_PATH_SIZE];
@@ -209,7 +276,7 @@ static int setup(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(bad_weights), cmocka_unit_test(bad_tokenizers), cmocka_unit_test(bad_arguments), cmocka_unit_test(damaged_cache),
-    cmocka_unit_test(other_layouts),
+    cmocka_unit_test(other_layouts), cmocka_unit_test(honoured),
   };
   return cmocka_run_group_tests_name("cli_bad_input", tests, setup, remove_folder);
 }

@@ -371,7 +371,7 @@ static void usage(void **state) {
   static const char *const wrong[] = {
       "", "gpt3", "a b", "/gpt2", "openai-community/", "a/b/c", "a/../b", "a/b@", "a/b@x/y", "../x", "a/b?c", "gpt2 --timeout 0", "gpt2 --timeout 4000",
       "gpt2 --retries -1", "gpt2 --retries 101", "gpt2 --base-url ftp://x", "gpt2 --base-url huggingface.co", "gpt2 --base-url 'http://a b'",
-      "gpt2 --output", "gpt2 --mirror x",
+      "gpt2 --output", "gpt2 --output ''", "gpt2 --mirror x",
   };
   char shell[FILE_PATH_SIZE];
   for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
