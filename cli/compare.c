@@ -25,6 +25,7 @@ static const char help[] =
   "\n"
   "  --model DIR         the model's folder\n"
   "  --text FILE         the text; its tokens are cut into windows, each a sequence of its own\n"
+  "  --image FILE        an image of this model from gpt2rtl compile, instead of the one that generate would make\n"
   "  --context N         tokens a window, 2 to the model's context, which is the default\n"
   "  --limit N           only the first N tokens of the text\n"
   "  --threads N         1 to 256; default: the processors there are. The result is the same with any number\n"
@@ -40,6 +41,8 @@ static const char help[] =
   "\n"
   "  --weight-bits N     2 to 16 (the hardware: 8)\n"
   "  --weight-group N    weights that share a scale: 16 to 4096 columns of a row, 0: the row (the hardware), or \"tensor\"\n"
+  "  --weight-scale S    max: the smallest that cuts no weight (the hardware's image); least: of the least squared error;\n"
+  "                      compensated: as max, rounded so that errors cancel (gpt2rtl compile --rounding compensated)\n"
   "  --activation-bits N 4 to 16: elements of operands (16)\n"
   "  --activation-block N  elements that share an exponent: 1 to 65536, a power of two (64)\n"
   "  --kv-bits N         2 to 16: cached keys and values (8)\n"
@@ -53,7 +56,7 @@ static const char help[] =
   "         gpt2rtl compare --model models/demo --text story.txt --weight-bits 6 --kv-bits float\n";
 
 struct run {
-  const char *dir, *path;
+  const char *dir, *path, *image_path;
   uint64_t context, limit, threads;
   bool json, emulated;
   struct emulation emulation;
@@ -88,14 +91,14 @@ static int option_width(struct run *r, const char *name, const char *text, uint6
 }
 
 static int parse(struct run *r, int argc, char **argv) {
-  const char *context = NULL, *limit = NULL, *threads = NULL, *group = NULL, *block = NULL;
+  const char *context = NULL, *limit = NULL, *threads = NULL, *group = NULL, *block = NULL, *scale = NULL;
   const char *weight = NULL, *activation = NULL, *kv = NULL, *residual = NULL, *exp = NULL, *gelu = NULL;
   const struct option_spec specs[] = {
     {"--model", &r->dir, NULL}, {"--text", &r->path, NULL}, {"--context", &context, NULL}, {"--limit", &limit, NULL},
     {"--threads", &threads, NULL}, {"--json", NULL, &r->json}, {"--weight-bits", &weight, NULL},
     {"--weight-group", &group, NULL}, {"--activation-bits", &activation, NULL}, {"--activation-block", &block, NULL},
     {"--kv-bits", &kv, NULL}, {"--residual-bits", &residual, NULL}, {"--exp-segments", &exp, NULL},
-    {"--gelu-segments", &gelu, NULL},
+    {"--gelu-segments", &gelu, NULL}, {"--weight-scale", &scale, NULL}, {"--image", &r->image_path, NULL},
   };
   int status = options_parse(command, help, specs, sizeof specs / sizeof *specs, argc, argv, NULL);
   if (status >= 0) return status;
@@ -111,6 +114,13 @@ static int parse(struct run *r, int argc, char **argv) {
     e->weight_tensor = r->emulated = true;
     group = NULL;
   }
+  if (scale) {
+    r->emulated = true;
+    e->weight_least = !strcmp(scale, "least");
+    e->weight_compensated = !strcmp(scale, "compensated");
+    if (!e->weight_least && !e->weight_compensated && strcmp(scale, "max"))
+      return cli_usage(command, "--weight-scale '%s': max, least or compensated is expected", scale);
+  }
   if ((status = option_width(r, "--weight-bits", weight, 2, 16, &e->weight_bits)) ||
       (status = option_width(r, "--weight-group", group, 0, 4096, &e->weight_group)) ||
       (status = option_width(r, "--activation-bits", activation, 4, 16, &e->activation_bits)) ||
@@ -120,6 +130,9 @@ static int parse(struct run *r, int argc, char **argv) {
       (status = option_width(r, "--exp-segments", exp, 1, 65536, &e->exp_segments)) ||
       (status = option_width(r, "--gelu-segments", gelu, 1, 65536, &e->gelu_segments)))
     return status;
+  if (r->image_path && r->emulated) return cli_usage(command, "--image: an emulation has no image");
+  if (e->weight_compensated && (e->weight_bits != 8 || e->weight_group || e->weight_tensor))
+    return cli_usage(command, "--weight-scale compensated: it is for 8 bits and a scale a row");
   return -1;
 }
 
@@ -162,14 +175,22 @@ static int compare(struct run *r, struct err *err) {
   return 0;
 }
 
+static int open_image(struct run *r, struct err *err) {
+  const struct gpt2_config *c = &r->weights.config;
+  const struct image_header *h = &r->image.header;
+  if (!r->image_path) return model_image(&r->image, r->dir, 256, err);
+  if (image_open(&r->image, r->image_path, IMAGE_CHECKED, err)) return -1;
+  if (h->n_layer == c->n_layer && h->n_embd == c->n_embd && h->n_ctx == c->n_ctx && h->vocab_size == c->vocab_size) return 0;
+  return err_set(err, "%s: an image of another shape than %s", r->image_path, r->dir);
+}
+
 static int run(struct run *r, struct err *err) {
   if (file_map_open(&r->file, r->path, err) || weights_load(&r->weights, r->dir, err)) return -1;
   const struct gpt2_config *config = &r->weights.config;
   if (!r->context) r->context = config->n_ctx;
   if (r->context > config->n_ctx)
     return err_set(err, "--context %" PRIu64 ": the model's context is %zu", r->context, config->n_ctx);
-  if (r->emulated ? emulate_weights(&r->rounded, &r->weights, &r->emulation, err) : model_image(&r->image, r->dir, 256, err))
-    return -1;
+  if (r->emulated ? emulate_weights(&r->rounded, &r->weights, &r->emulation, err) : open_image(r, err)) return -1;
   if (tokenizer_load(&r->tokenizer, r->dir, config->vocab_size, err) ||
       tokenizer_encode(r->tokenizer, (const char *)r->file.data, r->file.size, &r->ids, &r->n_ids, err))
     return -1;

@@ -111,6 +111,8 @@ static void print_emulation(const struct emulation *e) {
   else printf("float");
   if (e->weight_tensor) printf(" a scale a tensor");
   else if (e->weight_group) printf(" a scale each %d", e->weight_group);
+  if (e->weight_least) printf(" of least error");
+  if (e->weight_compensated) printf(" compensated");
   print_width("activations", e->activation_bits);
   if (e->activation_block) printf(" an exponent each %d", e->activation_block);
   print_width("keys and values", e->kv_bits);
@@ -151,6 +153,7 @@ static void add_emulation(cJSON *json, const struct emulation *e) {
   cJSON_AddStringToObject(object, "note", "not the hardware's arithmetic; 0 bits or segments: float; weight_group 0: a row");
   for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) cJSON_AddNumberToObject(object, fields[i].name, fields[i].value);
   cJSON_AddBoolToObject(object, "weight_tensor", e->weight_tensor);
+  cJSON_AddStringToObject(object, "weight_scale", e->weight_least ? "least" : e->weight_compensated ? "compensated" : "max");
 }
 
 static void add_tensor(cJSON *array, const struct compare_tensor *t, enum tap_tensor tensor, size_t layer) {

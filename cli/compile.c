@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include "cli.h"
+#include "compensate.h"
 #include "file.h"
 #include "image_build.h"
 #include "random_model.h"
@@ -14,10 +15,12 @@
 static const char compile_help[] =
   "gpt2rtl compile - a model folder to one memory image, in the order in which the hardware reads it\n"
   "\n"
-  "usage: gpt2rtl compile --model DIR --output FILE [--lanes L] [--hex]\n"
+  "usage: gpt2rtl compile --model DIR --output FILE [--lanes L] [--rounding R] [--hex]\n"
   "\n"
   "  --model DIR         the model's folder; its tokenizer is not needed\n"
   "  --lanes L           bytes a beat: 64, 128, 256, ... 4096; default 256\n"
+  "  --rounding R        nearest, the default; compensated: errors of a row made to cancel in what it computes, by the\n"
+  "                      model's own activations; closer to float32 (docs/fidelity.md), seconds to minutes\n"
   "  --output FILE       the image (docs/memory_image.md)\n"
   "  --hex               FILE is text for $readmemh instead, a beat a line; the same name with .vh gets the sizes and the\n"
   "                      configuration as Verilog (examples/testbench)\n"
@@ -26,7 +29,7 @@ static const char compile_help[] =
   "\n"
   "example: gpt2rtl compile --model models/demo --lanes 64 --hex --output demo.hex\n";
 
-static int compile(const char *dir, uint32_t lanes, const char *path, bool hex, struct err *err) {
+static int compile(const char *dir, uint32_t lanes, const char *path, bool hex, bool compensated, struct err *err) {
   struct gpt2_weights weights;
   struct image image;
   uint64_t source;
@@ -38,16 +41,18 @@ static int compile(const char *dir, uint32_t lanes, const char *path, bool hex, 
     return status;
   }
   if (image_source(&source, dir, err) || weights_load(&weights, dir, err)) return -1;
-  status = image_build(path, &weights, lanes, source, err);
+  status = compensated ? compensate_weights(&weights, err) : 0;
+  if (!status) status = image_build(path, &weights, lanes, source, err);
   weights_free(&weights);
   return status;
 }
 
 int compile_main(int argc, char **argv) {
-  const char *dir = NULL, *lanes_text = NULL, *path = NULL;
+  const char *dir = NULL, *lanes_text = NULL, *path = NULL, *rounding = NULL;
   bool hex = false;
   const struct option_spec specs[] = {
     {"--model", &dir, NULL}, {"--lanes", &lanes_text, NULL}, {"--output", &path, NULL}, {"--hex", NULL, &hex},
+    {"--rounding", &rounding, NULL},
   };
   uint32_t lanes = 256;
   struct err err;
@@ -56,7 +61,11 @@ int compile_main(int argc, char **argv) {
   if (!dir) return cli_usage("compile", "--model is missing");
   if (!path) return cli_usage("compile", "--output is missing");
   if (lanes_text && (status = option_lanes("compile", lanes_text, &lanes))) return status;
-  return compile(dir, lanes, path, hex, &err) ? cli_fail(&err) : EXIT_DONE;
+  const bool compensated = rounding && !strcmp(rounding, "compensated");
+  if (rounding && !compensated && strcmp(rounding, "nearest"))
+    return cli_usage("compile", "--rounding '%s': nearest or compensated is expected", rounding);
+  if (compensated && hex) return cli_usage("compile", "--hex is for images of nearest rounding");
+  return compile(dir, lanes, path, hex, compensated, &err) ? cli_fail(&err) : EXIT_DONE;
 }
 
 // ---------------------------------------------------------------------------------------------------------------- info

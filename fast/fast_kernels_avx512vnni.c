@@ -38,9 +38,7 @@ static inline __attribute__((always_inline)) void tile(int64_t (*acc)[HEAD_DIM],
   __m512i sum[TOKENS][VECTORS];
   for (int t = 0; t < tokens; t++)
     for (int v = 0; v < VECTORS; v++) sum[t][v] = _mm512_setzero_si512();
-#ifdef __clang__
 #pragma clang loop unroll_count(2)
-#endif
   for (int pair = 0; pair < HEAD_DIM / 2; pair++, w += 2 * HEAD_DIM) {
     if (ahead) {
       _mm_prefetch((const char *)w + ahead, _MM_HINT_T0);

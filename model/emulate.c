@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "compensate.h"
 #include "golden.h"
 #include "image_format.h"
 #include "quantize.h"
@@ -63,7 +64,7 @@ static int round_matrix(const float *matrix, size_t rows, size_t columns, const 
     const size_t left = columns - i % columns;  // in the row
     uint16_t scale;
     n = e->weight_tensor ? all : group > 0 && group < left ? group : left;
-    if (quantize_row(q, &scale, w + i, n, steps) != 0) {
+    if ((e->weight_least ? quantize_row_least : quantize_row)(q, &scale, w + i, n, steps) != 0) {
       result = err_set(err, "%s: row %zu has a weight that no scale fits", name, i / columns);
     }
     for (size_t j = 0; j < n && result == 0; j++) {
@@ -81,6 +82,10 @@ int emulate_weights(struct gpt2_weights *rounded, const struct gpt2_weights *wei
   }
   if (e->weight_bits == 0) {
     return 0;
+  }
+  if (e->weight_compensated && compensate_weights(rounded, err) != 0) {
+    weights_free(rounded);
+    return -1;
   }
   const size_t C = weights->config.n_embd, I = weights->config.n_inner;
   const size_t V = weights->config.vocab_size;

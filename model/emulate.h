@@ -18,6 +18,8 @@ struct emulation {
   int weight_bits;       // 2..16: integers of every matrix and of the token table
   int weight_group;      // columns that share a scale; 0: the row (the hardware)
   bool weight_tensor;    // one scale for the whole matrix
+  bool weight_compensated;  // 8 bits, rounded by compensate.h
+  bool weight_least;     // scales of least squared error, instead of those that cut nothing
   int activation_bits;   // 4..16: elements of operands, all that a matrix or a cached vector meets
   int activation_block;  // elements that share an exponent, a power of two; 0: 64 (the hardware)
   int kv_bits;           // 2..16: cached keys and values, a scale a head and position
