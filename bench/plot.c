@@ -17,7 +17,7 @@ static const struct published {
   {"Li et al.", "DATE 2025, LLaMA2-7B on KV260", 84, 86},
   {"Hummingbird", "arXiv 2507.03308, LLaMA3-8B on KV260", 93, 94},
 };
-enum { PUBLISHED = sizeof published / sizeof *published, LEFT = 330, WIDTH = 520, STEP = 30, TOP = 50 };
+enum { PUBLISHED = sizeof published / sizeof *published, LEFT = 410, WIDTH = 470, STEP = 30, TOP = 50 };
 
 static double bar(FILE *f, double y, const char *label, double low, double high, const char *colour) {
   char value[32];
