@@ -20,7 +20,13 @@ PAGE = "docs/area.md"
 
 
 def child(family, given, path):
+    import pyosys
     from pyosys import libyosys as ys
+    # Yosys 0.70 gives single-port LUT memory of UltraScale+ 16 address bits where its own map, like the device, has 9.
+    lutrams = os.path.join(os.path.dirname(pyosys.__file__), "share/xilinx/lutrams_xcu.txt")
+    text = open(lutrams).read()
+    if "abits 16;" in text:
+        open(lutrams, "w").write(text.replace('"ABITS" 16', '"ABITS" 9').replace("abits 16;", "abits 9;"))
     files = ["rtl/gpt2_pkg.sv", "build/gen/gpt2_tables_pkg.sv"] + [f for f in sorted(glob.glob("rtl/*.sv")) if not f.endswith("_pkg.sv")]
     design = ys.Design()
     for command in (f"read_slang --keep-hierarchy -j 1 -D SYNTHESIS --top gpt2_top {given} " + " ".join(files), FAMILIES[family],
@@ -60,6 +66,23 @@ def modules(family, path):
     return table
 
 
+def render(tables):
+    """Lines of Markdown: a row a module, the largest first, and the total."""
+    lines = ["| module | " + " | ".join(f"{f}: LUT | FF | BRAM | DSP | LUT as memory" for f in tables) + " |",
+             "| --- |" + " ---: |" * (5 * len(tables))]
+    first = next(iter(tables.values()))
+    for module in sorted(first, key=lambda m: -first[m][0]):
+        row = [n for table in tables.values() for n in table.get(module, [0] * 5)]
+        if any(row):
+            lines.append(f"| {module} | " + " | ".join(map(cell, row)) + " |")
+    total = [sum(column) for table in tables.values() for column in zip(*table.values())]
+    return lines + ["| **total** | " + " | ".join(map(cell, total)) + " |"]
+
+
+def cell(number):
+    return f"{number:,.1f}".removesuffix(".0")
+
+
 def main():
     given = " ".join("-G " + setting for setting in sys.argv[1:])
     name = "_".join(setting.split("=")[1] for setting in sys.argv[1:])
@@ -74,15 +97,7 @@ def main():
         if process.wait() != 0:
             sys.exit(f"synthesis for {family} failed: see {path}.log")
         tables[family] = modules(family, path + ".json")
-    lines = ["| module | " + " | ".join(f"{f}: LUT | FF | BRAM | DSP | LUT as memory" for f in FAMILIES) + " |", "| --- |" + " ---: |" * 10]
-    order = sorted(tables["ECP5"], key=lambda m: -tables["ECP5"][m][0])
-    cell = lambda n: f"{n:,.1f}".removesuffix(".0")
-    for module in order:
-        row = [n for f in FAMILIES for n in tables[f].get(module, [0] * 5)]
-        if any(row):
-            lines.append(f"| {module} | " + " | ".join(map(cell, row)) + " |")
-    total = [sum(t) for f in FAMILIES for t in zip(*tables[f].values())]
-    lines.append("| **total** | " + " | ".join(map(cell, total)) + " |")
+    lines = render(tables)
     print("\n".join(lines))
     print(f"{given.replace('-G ', '')}: {time.time() - begin:.0f} s", file=sys.stderr)
     marks = f"<!-- make synth {' '.join(sys.argv[1:])} -->", "<!-- end -->"
