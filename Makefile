@@ -150,6 +150,7 @@ TEST_LIBS_test_estimate := $(SIMS)
 TEST_LIBS_test_waveform := $(B)/sim/gpt2_top_256_trace.so
 TEST_LIBS_test_inspect  := $(B)/sim/gpt2_top_256_trace.so $(B)/sim/gpt2_top_256.so
 TEST_LIBS_test_dump     := $(B)/gpt2rtl $(B)/sim/gpt2_top_256_trace.so
+TEST_LIBS_test_json     := $(B)/gpt2rtl $(B)/sim/gpt2_top_256.so $(B)/sim/gpt2_top_64.so
 TEST_LIBS_test_library  := $(B)/gpt2rtl $(B)/sim/gpt2_top_64.so
 TEST_LIBS_test_compare  := $(B)/gpt2rtl
 TEST_LIBS_test_fetch    := $(B)/gpt2rtl

@@ -2,6 +2,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include <cjson/cJSON.h>
+
 #include "cli.h"
 #include "compensate.h"
 #include "file.h"
@@ -15,7 +17,7 @@
 static const char compile_help[] =
   "gpt2rtl compile - a model folder to one memory image, in the order in which the hardware reads it\n"
   "\n"
-  "usage: gpt2rtl compile --model DIR --output FILE [--lanes L] [--rounding R] [--hex]\n"
+  "usage: gpt2rtl compile --model DIR --output FILE [--lanes L] [--rounding R] [--hex] [--json]\n"
   "\n"
   "  --model DIR         the model's folder; its tokenizer is not needed\n"
   "  --lanes L           bytes a beat: 64, 128, 256, ... 4096; default 256\n"
@@ -24,6 +26,7 @@ static const char compile_help[] =
   "  --output FILE       the image (docs/memory_image.md)\n"
   "  --hex               FILE is text for $readmemh instead, a beat a line; the same name with .vh gets the sizes and the\n"
   "                      configuration as Verilog (examples/testbench)\n"
+  "  --json              what was written, as JSON on standard output\n"
   "\n"
   "generate and logits make and keep their own; this is for looking at one, or for real hardware.\n"
   "\n"
@@ -47,12 +50,53 @@ static int compile(const char *dir, uint32_t lanes, const char *path, bool hex, 
   return status;
 }
 
+static char *hex64(char text[static 17], uint64_t x) {
+  snprintf(text, 17, "%016llx", (unsigned long long)x);
+  return text;
+}
+
+// What an image holds.
+static cJSON *image_json(const struct image_header *h) {
+  char text[17];
+  cJSON *json = cJSON_CreateObject();
+  cJSON_AddNumberToObject(json, "lanes", h->lanes);
+  cJSON_AddNumberToObject(json, "version", h->version);
+  cJSON_AddNumberToObject(json, "beats", (double)h->n_beats);
+  cJSON_AddNumberToObject(json, "bytes", (double)(IMAGE_HEADER_BYTES + h->n_beats * h->lanes));
+  cJSON_AddNumberToObject(json, "bytes_with_kv", (double)(h->n_beats + (uint64_t)h->n_layer * h->n_head * h->kv_stride) * h->lanes);
+  cJSON_AddNumberToObject(json, "layers", h->n_layer);
+  cJSON_AddNumberToObject(json, "heads", h->n_head);
+  cJSON_AddNumberToObject(json, "width", h->n_embd);
+  cJSON_AddNumberToObject(json, "context", h->n_ctx);
+  cJSON_AddNumberToObject(json, "vocabulary", h->vocab_size);
+  cJSON_AddBoolToObject(json, "tied", h->tied != 0);
+  cJSON_AddStringToObject(json, "checksum", hex64(text, h->checksum));
+  cJSON_AddStringToObject(json, "source", hex64(text, h->source));
+  return json;
+}
+
+// The image at path with what is in it; of text for $readmemh the name alone.
+static int compile_report(const char *path, uint32_t lanes, bool hex, struct err *err) {
+  struct image image;
+  cJSON *json;
+  if (hex) {
+    json = cJSON_CreateObject();
+    cJSON_AddNumberToObject(json, "lanes", lanes);
+  } else {
+    if (image_open(&image, path, IMAGE_CHECKED, err)) return -1;
+    json = image_json(&image.header);
+    image_close(&image);
+  }
+  cJSON_AddStringToObject(json, "output", path);
+  return stdout_json(json, err);
+}
+
 int compile_main(int argc, char **argv) {
   const char *dir = NULL, *lanes_text = NULL, *path = NULL, *rounding = NULL;
-  bool hex = false;
+  bool hex = false, json = false;
   const struct option_spec specs[] = {
     {"--model", &dir, NULL}, {"--lanes", &lanes_text, NULL}, {"--output", &path, NULL}, {"--hex", NULL, &hex},
-    {"--rounding", &rounding, NULL},
+    {"--rounding", &rounding, NULL}, {"--json", NULL, &json},
   };
   uint32_t lanes = 256;
   struct err err;
@@ -65,7 +109,8 @@ int compile_main(int argc, char **argv) {
   if (rounding && !compensated && strcmp(rounding, "nearest"))
     return cli_usage("compile", "--rounding '%s': nearest or compensated is expected", rounding);
   if (compensated && hex) return cli_usage("compile", "--hex is for images of nearest rounding");
-  return compile(dir, lanes, path, hex, compensated, &err) ? cli_fail(&err) : EXIT_DONE;
+  if (compile(dir, lanes, path, hex, compensated, &err) || (json && compile_report(path, lanes, hex, &err))) return cli_fail(&err);
+  return EXIT_DONE;
 }
 
 // ---------------------------------------------------------------------------------------------------------------- info
@@ -73,13 +118,33 @@ int compile_main(int argc, char **argv) {
 static const char info_help[] =
   "gpt2rtl info - what is in a model folder or a memory image; all of it is read and checked\n"
   "\n"
-  "usage: gpt2rtl info DIR|FILE\n"
+  "usage: gpt2rtl info DIR|FILE [--json]\n"
   "\n"
   "Of a folder: shape, parameters, tokenizer, the checksum of its weights. Of an image: sizes, layout, checksum.\n"
   "\n"
   "example: gpt2rtl info models/demo\n";
 
-static int info_folder(const char *dir, struct err *err) {
+static cJSON *id_json(uint32_t id) { return id == CONFIG_NO_TOKEN ? cJSON_CreateNull() : cJSON_CreateNumber(id); }
+
+static int info_folder_json(const char *dir, const struct gpt2_config *c, uint32_t end, uint64_t source, struct err *err) {
+  char text[17];
+  cJSON *json = cJSON_CreateObject();
+  cJSON_AddStringToObject(json, "model", dir);
+  cJSON_AddNumberToObject(json, "layers", (double)c->n_layer);
+  cJSON_AddNumberToObject(json, "heads", (double)c->n_head);
+  cJSON_AddNumberToObject(json, "width", (double)c->n_embd);
+  cJSON_AddNumberToObject(json, "context", (double)c->n_ctx);
+  cJSON_AddNumberToObject(json, "vocabulary", (double)c->vocab_size);
+  cJSON_AddBoolToObject(json, "tied", c->tie_word_embeddings);
+  cJSON_AddNumberToObject(json, "parameters", (double)config_parameters(c));
+  cJSON_AddNumberToObject(json, "layer_norm_epsilon", c->layer_norm_epsilon);
+  cJSON_AddItemToObject(json, "stop_id", id_json(c->eos_token_id));
+  cJSON_AddItemToObject(json, "endoftext_id", end == TOKENIZER_NO_TOKEN ? cJSON_CreateNull() : cJSON_CreateNumber(end));
+  cJSON_AddStringToObject(json, "source", hex64(text, source));
+  return stdout_json(json, err);
+}
+
+static int info_folder(const char *dir, bool json, struct err *err) {
   struct gpt2_weights weights;
   struct tokenizer *tokenizer;
   uint64_t source;
@@ -90,6 +155,7 @@ static int info_folder(const char *dir, struct err *err) {
   const uint32_t end = tokenizer_end_of_text(tokenizer);
   tokenizer_free(tokenizer);
   if (image_source(&source, dir, err)) return -1;
+  if (json) return info_folder_json(dir, &c, end, source, err);
   printf("model folder        %s\n"
          "layers              %zu\n"
          "heads               %zu of %d\n"
@@ -109,11 +175,16 @@ static int info_folder(const char *dir, struct err *err) {
   return stdout_write("", 0, err);
 }
 
-static int info_file(const char *path, struct err *err) {
+static int info_file(const char *path, bool json, struct err *err) {
   struct image image;
   if (image_open(&image, path, IMAGE_CHECKED, err)) return -1;
-  image_describe(stdout, &image.header);
+  if (!json) image_describe(stdout, &image.header);
+  cJSON *description = json ? image_json(&image.header) : NULL;
   image_close(&image);
+  if (json) {
+    cJSON_AddStringToObject(description, "image", path);
+    return stdout_json(description, err);
+  }
   return stdout_write("", 0, err);
 }
 
@@ -121,11 +192,13 @@ int info_main(int argc, char **argv) {
   const char *path = NULL;
   struct stat st;
   struct err err;
-  const int status = options_parse("info", info_help, NULL, 0, argc, argv, &path);
+  bool json = false;
+  const struct option_spec specs[] = {{"--json", NULL, &json}};
+  const int status = options_parse("info", info_help, specs, 1, argc, argv, &path);
   if (status >= 0) return status;
   if (!path) return cli_usage("info", "a model folder or an image is needed");
   const bool folder = !stat(path, &st) && S_ISDIR(st.st_mode);
-  return (folder ? info_folder(path, &err) : info_file(path, &err)) ? cli_fail(&err) : EXIT_DONE;
+  return (folder ? info_folder(path, json, &err) : info_file(path, json, &err)) ? cli_fail(&err) : EXIT_DONE;
 }
 
 // -------------------------------------------------------------------------------------------------------- random-model

@@ -66,11 +66,18 @@ int engine_open(struct engine *e, enum engine_kind kind, const char *dir, const 
 void engine_close(struct engine *e) {
   sim_close(e->sim);
   fast_engine_destroy(e->fast);
+  fast_engine_destroy(e->shadow);
   gpt2_core_destroy(&e->core);
   image_close(&e->image);
   gpt2_float_free(e->state);
   weights_free(&e->weights);
   memset(e, 0, sizeof *e);
+}
+
+int engine_show_choices(struct engine *e, const struct fast_options *fast,
+                        int (*chosen)(void *ctx, const struct controller_step *step, const float *logits), struct err *err) {
+  e->chosen = chosen;
+  return e->kind == ENGINE_RTL ? fast_engine_create(&e->shadow, &e->image, fast, err) : 0;
 }
 
 uint64_t engine_cycles(const struct engine *e) { return e->sim ? sim_cycles(e->sim) : 0; }
@@ -88,6 +95,7 @@ struct running {
   float *row;                              // [V]
   int32_t *rounded;                        // [V]: float logits as the sampler takes them
   struct sampling sampling;
+  struct err different;                    // the hardware's choice and the shadow's
 };
 
 static int from_rows(void *ctx, const int32_t *logits) {
@@ -101,8 +109,28 @@ static int on_token(void *ctx, uint32_t id) {
   struct running *r = ctx;
   return r->run->token ? r->run->token(r->run->ctx, id) : 0;
 }
+static int show_choice(struct running *r, const struct controller_step *step) {
+  struct engine *e = r->engine;
+  const int32_t *rows = NULL;
+  if (e->shadow) {
+    fast_engine_run(e->shadow, &step->id, 1, step->position, step->head ? FAST_LAST_HEAD : FAST_NO_HEAD, NULL);
+    if (step->head) {
+      const uint32_t choice = fast_engine_choose(e->shadow, &r->sampling);
+      if (choice != step->choice)
+        return err_set(&r->different, "position %u: the hardware chose id %u, the golden engine %u: please report this",
+                       (unsigned)step->position, (unsigned)step->choice, (unsigned)choice);
+      rows = fast_engine_logits(e->shadow);
+    }
+  }
+  if (!step->head) return 0;
+  if (e->fast) rows = fast_engine_logits(e->fast);
+  if (e->kind == ENGINE_READABLE) rows = e->core.logits;
+  for (uint32_t i = 0; rows && i < e->n_vocab; i++) r->row[i] = (float)rows[i] / 65536.0f;
+  return e->chosen(r->run->ctx, step, r->row);
+}
 static int on_step(void *ctx, const struct controller_step *step) {
   struct running *r = ctx;
+  if (r->engine->chosen && show_choice(r, step)) return -1;
   return r->run->step ? r->run->step(r->run->ctx, step) : 0;
 }
 
@@ -152,6 +180,7 @@ int engine_run(struct engine *e, const struct controller_run *given, int (*logit
     const struct controller_model model = {.self = &r, .n_ctx = e->n_ctx, .n_vocab = e->n_vocab, .step = float_step};
     result = controller_run(&run, &model, err);
   }
+  if (result && !err->text[0] && r.different.text[0]) *err = r.different;
   free(r.row);
   free(r.rounded);
   return result;

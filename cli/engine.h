@@ -26,6 +26,8 @@ struct engine {
   struct gpt2_core core;     // golden-readable
   struct gpt2_weights weights;   // float
   struct gpt2_float *state;
+  int (*chosen)(void *ctx, const struct controller_step *step, const float *logits);
+  struct fast_engine *shadow;    // rtl with chosen: computes along
 };
 
 struct engine_options {
@@ -53,6 +55,12 @@ void engine_close(struct engine *engine);
 // *saturations counts where an integer format overflowed; 0 for float.
 int engine_run(struct engine *engine, const struct controller_run *run, int (*logits)(void *ctx, const float *logits),
                uint64_t *saturations, struct err *err);
+
+// From now on `chosen` is called with a run's ctx behind each position whose head ran, before the run's step: logits[V] that the id
+// was chosen from. The hardware keeps them to itself unless all of them are asked for, which would change what is drawn; so the
+// golden engine computes along: its logits are the hardware's, and a run in which their choices differ fails.
+int engine_show_choices(struct engine *engine, const struct fast_options *fast,
+                        int (*chosen)(void *ctx, const struct controller_step *step, const float *logits), struct err *err);
 
 // In a callback of a run: cycles so far. 0 for engines without cycles.
 uint64_t engine_cycles(const struct engine *engine);

@@ -8,7 +8,9 @@
 #include "engine.h"
 #include "file.h"
 #include "stats.h"
+#include "tap_golden.h"
 #include "tokenizer.h"
+#include "top.h"
 #include "trace.h"
 
 static const char command[] = "generate";
@@ -16,8 +18,11 @@ static const char help[] =
   "gpt2rtl generate - continues a text; what is generated, and nothing else, goes to standard output as it is made\n"
   "\n"
   "usage: gpt2rtl generate --model DIR (--prompt TEXT | --ids 1,2,3) [OPTION...]\n"
+  "       gpt2rtl generate --image FILE (--ids 1,2,3 | --model DIR --prompt TEXT) [OPTION...]\n"
   "\n"
   "  --model DIR         the model's folder\n"
+  "  --image FILE        run from this memory image (gpt2rtl compile); --model then gives the tokenizer, without it ids\n"
+  "                      go in and come out\n"
   "  --prompt TEXT       what to continue; an empty text starts from the end-of-text token\n"
   "  --ids 1,2,3         the same as token ids\n"
   "  --tokens N          how many tokens to generate, 1 to 1000000; default 100. When the context is full, its newest\n"
@@ -36,6 +41,9 @@ static const char help[] =
   "                      (1 to 100000), beats a cycle (0.001 to 1), probability that none comes in a cycle (0 to 0.95);\n"
   "                      or a real one in place of the first two: ideal, ddr4-2400, 4xddr4-2400, hbm2-u50, hbm2-u280\n"
   "  --clock MHZ         at which such a memory is seen, 1 to 2000; default 250\n"
+  "  --top N             at each step the N likeliest tokens, 1 to 100: probability among all tokens at the temperature (1 if\n"
+  "                      nothing is drawn), probability of being drawn, id, text; a star at the choice. The text comes last\n"
+  "  --json              one JSON object instead of the text, at the end; with --top the candidates are in it\n"
   "  --stats FILE        write what happened at each position, as JSON\n"
   TRACE_HELP
   "\n"
@@ -46,9 +54,11 @@ static const char help[] =
 
 struct generate {
   // as given
-  const char *dir, *prompt, *stats_path;
+  const char *dir, *image, *prompt, *stats_path;
   struct trace_options trace;
-  bool ignore_eos;
+  bool ignore_eos, json;
+  size_t top;                              // candidates, 0: none
+  double temperature;
   enum engine_kind kind;
   uint32_t lanes, tokens;
   uint64_t seed;
@@ -66,6 +76,9 @@ struct generate {
   struct engine engine;
   struct output stats_file;
   struct stats stats;
+  char *held;                              // text that is shown at the end
+  size_t n_held, held_room;
+  cJSON *new_ids, *steps;                  // for --json
   struct err *err;
 };
 
@@ -83,13 +96,14 @@ static int parse_sampling(struct generate *g, const char *temperature, const cha
   if (seed && (status = option_u64(command, "--seed", seed, 0, UINT64_MAX, &g->seed))) return status;
   g->seed_given = seed != NULL;
   g->draws = t > 0 && k > 1;
+  g->temperature = g->draws ? t : 1;
   if (!g->seed_given) {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     g->seed = (sampling_seed((uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec) ^ (uint64_t)getpid()) % 1000000000u;
   }
   g->sampling.top_k = g->draws ? (uint32_t)k : 1;
-  g->sampling.inv_t = sampling_inv_t(g->draws ? t : 1);
+  g->sampling.inv_t = sampling_inv_t(g->temperature);
   g->sampling.state = sampling_seed(g->seed);
   return 0;
 }
@@ -97,30 +111,36 @@ static int parse_sampling(struct generate *g, const char *temperature, const cha
 // -1 to go on, or the exit status.
 static int parse(struct generate *g, int argc, char **argv) {
   const char *ids = NULL, *tokens = NULL, *engine = NULL, *temperature = NULL, *top_k = NULL, *seed = NULL, *lanes = NULL;
-  const char *memory = NULL, *clock = NULL, *threads = NULL, *vector = NULL;
+  const char *memory = NULL, *clock = NULL, *threads = NULL, *vector = NULL, *top = NULL;
   const struct option_spec specs[] = {
     {"--model", &g->dir, NULL}, {"--prompt", &g->prompt, NULL}, {"--ids", &ids, NULL}, {"--tokens", &tokens, NULL},
     {"--engine", &engine, NULL}, {"--temperature", &temperature, NULL}, {"--top-k", &top_k, NULL},
     {"--seed", &seed, NULL}, {"--lanes", &lanes, NULL}, {"--memory", &memory, NULL}, {"--clock", &clock, NULL},
     {"--stats", &g->stats_path, NULL}, {"--ignore-eos", NULL, &g->ignore_eos}, TRACE_SPECS(g->trace),
-    {"--threads", &threads, NULL}, {"--vector", &vector, NULL},
+    {"--threads", &threads, NULL}, {"--vector", &vector, NULL}, {"--image", &g->image, NULL}, {"--top", &top, NULL},
+    {"--json", NULL, &g->json},
   };
   struct err err;
-  uint64_t n = 100;
+  uint64_t n = 100, n_top = 0;
   int status = options_parse(command, help, specs, sizeof specs / sizeof *specs, argc, argv, NULL);
   if (status >= 0) return status;
   g->lanes = 256;
   g->memory = SIM_MEMORY_DEFAULT;
-  if (!g->dir) return cli_usage(command, "--model is missing");
+  if (!g->dir && !g->image) return cli_usage(command, "--model is missing");
+  if (!g->dir && g->prompt) return cli_usage(command, "--prompt needs --model for its tokenizer; --ids does without");
+  if (g->image && lanes) return cli_usage(command, "--lanes goes with --model: an image has its own");
   if (!g->prompt == !ids) return cli_usage(command, "one of --prompt and --ids is needed");
   if (engine && (status = option_engine(command, engine, &g->kind))) return status;
   if (tokens && (status = option_u64(command, "--tokens", tokens, 1, 1000000, &n))) return status;
   g->tokens = (uint32_t)n;
+  if (top && (status = option_u64(command, "--top", top, 1, TOP_MAX, &n_top))) return status;
+  g->top = n_top;
   if (lanes && (status = option_lanes(command, lanes, &g->lanes))) return status;
   if (memory && sim_memory_parse(&g->memory, memory, &err)) return cli_usage(command, "--memory: %s", err.text);
   if (clock && (status = option_double(command, "--clock", clock, 1, 2000, &g->memory.clock))) return status;
   sim_memory_resolve(&g->memory, g->lanes);
   if ((status = parse_sampling(g, temperature, top_k, seed))) return status;
+  if (g->image && g->kind == ENGINE_FLOAT) return cli_usage(command, "--engine float needs --model: an image holds integers");
   if ((status = option_fast(command, g->kind, threads, vector, &g->fast))) return status;
   if ((status = trace_parse(command, &g->trace))) return status;
   if (g->trace.path && g->kind != ENGINE_RTL) return cli_usage(command, "--trace needs --engine rtl");
@@ -133,8 +153,8 @@ static int parse(struct generate *g, int argc, char **argv) {
 // An empty prompt is the end-of-text token.
 static int start_from_eos(struct generate *g, struct err *err) {
   uint32_t eos = g->config.eos_token_id;
-  if (eos == CONFIG_NO_TOKEN) eos = tokenizer_end_of_text(g->tokenizer);
-  if (eos == TOKENIZER_NO_TOKEN) return err_set(err, "%s: the model has no end-of-text token to start from: give a prompt", g->dir);
+  if (eos == CONFIG_NO_TOKEN && g->tokenizer) eos = tokenizer_end_of_text(g->tokenizer);
+  if (eos == TOKENIZER_NO_TOKEN) return err_set(err, "%s: the model has no end-of-text token to start from: give a prompt", g->dir ? g->dir : g->image);
   free(g->ids);
   g->ids = calloc(1, sizeof *g->ids);
   if (!g->ids) return err_memory(err, "the prompt");
@@ -143,23 +163,39 @@ static int start_from_eos(struct generate *g, struct err *err) {
   return 0;
 }
 
-static int load(struct generate *g, struct err *err) {
+// The shape, and the tokenizer where there is a folder.
+static int load_config(struct generate *g, struct err *err) {
   char path[FILE_PATH_SIZE];
-  if (file_join(path, g->dir, "config.json", err) || config_read(&g->config, path, err) ||
-      tokenizer_load(&g->tokenizer, g->dir, g->config.vocab_size, err))
+  if (g->image) {
+    struct image image;
+    if (image_open(&image, g->image, IMAGE_CHECKED, err)) return -1;
+    g->config = tap_golden_config(&image.header);
+    g->lanes = image.header.lanes;
+    image_close(&image);
+    sim_memory_resolve(&g->memory, g->lanes);
+  } else if (file_join(path, g->dir, "config.json", err) || config_read(&g->config, path, err)) {
     return -1;
+  }
+  return g->dir ? tokenizer_load(&g->tokenizer, g->dir, g->config.vocab_size, err) : 0;
+}
+
+static int on_chosen(void *ctx, const struct controller_step *step, const float *logits);
+
+static int load(struct generate *g, struct err *err) {
+  if (load_config(g, err)) return -1;
   if (g->prompt && tokenizer_encode(g->tokenizer, g->prompt, strlen(g->prompt), &g->ids, &g->n_ids, err)) return -1;
   if (g->n_ids == 0 && start_from_eos(g, err)) return -1;
-  g->text = malloc(tokenizer_push_room(g->tokenizer));
+  g->text = malloc(g->tokenizer ? tokenizer_push_room(g->tokenizer) : 16);
   if (!g->text) return err_memory(err, "a token's text");
   const struct controller_run run = {.prompt = g->ids, .n_prompt = g->n_ids};
   if (controller_check(&run, (uint32_t)g->config.n_ctx, (uint32_t)g->config.vocab_size, err)) return -1;
   if (g->stats_path && output_open(&g->stats_file, g->stats_path, err)) return -1;
   const bool traces = g->trace.path != NULL;
   const struct engine_options options = {
-    .lanes = g->lanes, .memory = &g->memory, .build = traces ? SIM_TRACE : SIM_FAST, .fast = g->fast,
+    .lanes = g->lanes, .image = g->image, .memory = &g->memory, .build = traces ? SIM_TRACE : SIM_FAST, .fast = g->fast,
   };
   if (engine_open(&g->engine, g->kind, g->dir, &options, err)) return -1;
+  if (g->top && engine_show_choices(&g->engine, &g->fast, on_chosen, err)) return -1;
   return traces ? trace_start(&g->engine, &g->trace, g->n_ids, g->tokens, err) : 0;
 }
 
@@ -167,12 +203,72 @@ static int load(struct generate *g, struct err *err) {
 
 static bool stops(const struct generate *g, uint32_t id) { return !g->ignore_eos && id == g->config.eos_token_id; }
 
+// Shows text, now or at the end.
+static int emit(struct generate *g, const char *text, size_t n, struct err *err) {
+  if (!n) return 0;
+  if (!g->top && !g->json) return stdout_write(text, n, err);
+  if (g->n_held + n > g->held_room) {
+    const size_t room = 2 * (g->n_held + n) + 1024;
+    char *more = realloc(g->held, room);
+    if (!more) return err_memory(err, "the text");
+    g->held = more;
+    g->held_room = room;
+  }
+  memcpy(g->held + g->n_held, text, n);
+  g->n_held += n;
+  return 0;
+}
+
 static int on_token(void *ctx, uint32_t id) {
   struct generate *g = ctx;
   g->stats.generated++;
+  if (g->json) cJSON_AddItemToArray(g->new_ids, cJSON_CreateNumber(id));
   if (stops(g, id)) return 0;              // the end of the text is no part of it
-  const size_t n = tokenizer_push(g->tokenizer, &g->decoder, id, g->text);
-  return n && stdout_write(g->text, n, g->err);
+  const size_t n = g->tokenizer ? tokenizer_push(g->tokenizer, &g->decoder, id, g->text)
+                                : (size_t)sprintf(g->text, g->stats.generated > 1 ? " %u" : "%u", (unsigned)id);
+  return emit(g, g->text, n, g->err);
+}
+
+static int on_chosen(void *ctx, const struct controller_step *step, const float *logits) {
+  struct generate *g = ctx;
+  struct top_candidate list[TOP_MAX + 1];
+  const size_t n = top_find(list, g->top, logits, (uint32_t)g->config.vocab_size, g->temperature, g->sampling.top_k, step->choice);
+  if (!g->json) {
+    printf("position %u\n", (unsigned)step->position);
+    return top_print(list, n, step->choice, g->tokenizer, g->err);
+  }
+  cJSON *entry = cJSON_CreateObject();
+  cJSON_AddNumberToObject(entry, "position", step->position);
+  cJSON_AddNumberToObject(entry, "id", step->id);
+  cJSON_AddNumberToObject(entry, "choice", step->choice);
+  cJSON_AddItemToObject(entry, "candidates", top_json(list, n, g->tokenizer));
+  cJSON_AddItemToArray(g->steps, entry);
+  return 0;
+}
+
+// What --json prints: the run as it was asked for, and what came out.
+static int print_json(struct generate *g, struct err *err) {
+  const bool stopped = cJSON_GetArraySize(g->new_ids) && stops(g, (uint32_t)cJSON_GetArrayItem(g->new_ids, cJSON_GetArraySize(g->new_ids) - 1)->valuedouble);
+  cJSON *json = cJSON_CreateObject(), *prompt = cJSON_AddArrayToObject(json, "prompt_ids");
+  for (size_t i = 0; i < g->n_ids; i++) cJSON_AddItemToArray(prompt, cJSON_CreateNumber(g->ids[i]));
+  cJSON_AddItemToObject(json, "ids", g->new_ids);
+  cJSON_AddItemToObject(json, "text", g->tokenizer ? text_json(g->held ? g->held : "", g->n_held) : cJSON_CreateNull());
+  cJSON_AddStringToObject(json, "stop", stopped ? "eos" : "length");
+  if (g->image) cJSON_AddStringToObject(json, "image", g->image);
+  else cJSON_AddStringToObject(json, "model", g->dir);
+  cJSON_AddStringToObject(json, "engine", engine_names[g->kind]);
+  cJSON_AddNumberToObject(json, "temperature", g->draws ? g->temperature : 0);
+  cJSON_AddNumberToObject(json, "top_k", g->sampling.top_k);
+  char seed[24];                           // 64 bits: more than a number of JSON is sure to keep
+  snprintf(seed, sizeof seed, "%llu", (unsigned long long)g->seed);
+  cJSON_AddItemToObject(json, "seed", g->draws ? cJSON_CreateString(seed) : cJSON_CreateNull());
+  cJSON_AddNumberToObject(json, "positions", (double)g->stats.n);
+  cJSON_AddItemToObject(json, "cycles", g->kind == ENGINE_RTL ? cJSON_CreateNumber((double)g->stats.cycles) : cJSON_CreateNull());
+  cJSON_AddNumberToObject(json, "seconds", g->stats.seconds);
+  if (g->top) cJSON_AddItemToObject(json, "steps", g->steps);
+  else cJSON_Delete(g->steps);
+  g->new_ids = g->steps = NULL;
+  return stdout_json(json, err);
 }
 
 static int on_step(void *ctx, const struct controller_step *step) {
@@ -190,15 +286,19 @@ static int run(struct generate *g, struct err *err) {
     .stop_enabled = !g->ignore_eos && g->config.eos_token_id != CONFIG_NO_TOKEN, .stop_id = g->config.eos_token_id,
     .sampling = g->sampling, .ctx = g, .token = on_token, .step = on_step,
   };
+  if (g->json) {
+    g->new_ids = cJSON_CreateArray();
+    g->steps = cJSON_CreateArray();
+  }
   if (g->draws && !g->seed_given) fprintf(stderr, "gpt2rtl: --seed %llu\n", (unsigned long long)g->seed);
   stats_start(&g->stats);
   if (engine_run(&g->engine, &run, NULL, &saturations, err)) {
     if (!err->text[0]) *err = stopped;     // a callback ended it
     return -1;
   }
-  const size_t n = tokenizer_flush(&g->decoder, rest);
-  if (stdout_write(rest, n, err)) return -1;
-  if (isatty(STDOUT_FILENO)) stdout_write("\n", 1, err);
+  if (emit(g, rest, tokenizer_flush(&g->decoder, rest), err)) return -1;
+  if (g->json ? print_json(g, err) : g->top && (putchar('\n'), stdout_write(g->held ? g->held : "", g->n_held, err))) return -1;
+  if (!g->json && (isatty(STDOUT_FILENO) || g->top || !g->tokenizer)) stdout_write("\n", 1, err);
   if (saturations)
     fprintf(stderr, "gpt2rtl: %llu numbers were too large for their format and were cut: the result is not exact\n",
             (unsigned long long)saturations);
@@ -212,7 +312,7 @@ static int write_stats(struct generate *g, struct err *err) {
   struct sim_counters counters;
   if (cycles && engine_counters(&g->engine, &counters, err)) return -1;
   const struct stats_about about = {
-    .model = g->dir, .engine = engine_names[g->kind], .checksum = image ? &g->engine.image.header.checksum : NULL,
+    .model = g->image ? g->image : g->dir, .engine = engine_names[g->kind], .checksum = image ? &g->engine.image.header.checksum : NULL,
     .lanes = image ? g->lanes : 0, .memory = cycles ? memory : NULL, .seed = g->draws ? &g->seed : NULL,
     .cycles = cycles, .shape = cycles ? &g->engine.image.header : NULL, .counters = cycles ? &counters : NULL,
   };
@@ -231,6 +331,9 @@ int generate_main(int argc, char **argv) {
   engine_close(&g.engine);
   stats_free(&g.stats);
   tokenizer_free(g.tokenizer);
+  cJSON_Delete(g.new_ids);
+  cJSON_Delete(g.steps);
+  free(g.held);
   free(g.text);
   free(g.ids);
   return status;

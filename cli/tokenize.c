@@ -5,13 +5,15 @@
 
 #include "cli.h"
 #include "tokenizer.h"
+#include "top.h"
 
 static const char tokenize_help[] =
   "gpt2rtl tokenize - text on standard input to token ids on standard output: decimal numbers, spaces between\n"
   "\n"
-  "usage: gpt2rtl tokenize --model DIR < TEXT\n"
+  "usage: gpt2rtl tokenize --model DIR [--json] < TEXT\n"
   "\n"
   "  --model DIR         a folder with vocab.json and merges.txt, or tokenizer.json; weights are not needed\n"
+  "  --json              {\"ids\": [...]}\n"
   "\n"
   "Any bytes can be encoded; <|endoftext|> in the text is its own token.\n"
   "\n"
@@ -20,9 +22,10 @@ static const char tokenize_help[] =
 static const char detokenize_help[] =
   "gpt2rtl detokenize - token ids on standard input to their bytes on standard output, and nothing else\n"
   "\n"
-  "usage: gpt2rtl detokenize --model DIR < IDS\n"
+  "usage: gpt2rtl detokenize --model DIR [--json] < IDS\n"
   "\n"
   "  --model DIR         a folder with vocab.json and merges.txt, or tokenizer.json; weights are not needed\n"
+  "  --json              {\"text\": \"...\"}; what is no UTF-8, and a zero, becomes U+FFFD\n"
   "\n"
   "Ids are decimal numbers with blanks or line ends between.\n"
   "\n"
@@ -30,11 +33,11 @@ static const char detokenize_help[] =
 
 // The tokenizer of --model and all of standard input. Returns -1 to go on, or the exit status.
 static int open_input(const char *command, const char *help, int argc, char **argv, struct tokenizer **tokenizer,
-                      char **text, size_t *length) {
+                      char **text, size_t *length, bool *json) {
   const char *dir = NULL;
-  const struct option_spec specs[] = {{"--model", &dir, NULL}};
+  const struct option_spec specs[] = {{"--model", &dir, NULL}, {"--json", NULL, json}};
   struct err err;
-  const int status = options_parse(command, help, specs, 1, argc, argv, NULL);
+  const int status = options_parse(command, help, specs, 2, argc, argv, NULL);
   if (status >= 0) return status;
   if (!dir) return cli_usage(command, "--model is missing");
   if (tokenizer_load(tokenizer, dir, 0, &err)) return cli_fail(&err);
@@ -43,7 +46,12 @@ static int open_input(const char *command, const char *help, int argc, char **ar
   return cli_fail(&err);
 }
 
-static int print_ids(const uint32_t *ids, size_t count, struct err *err) {
+static int print_ids(const uint32_t *ids, size_t count, bool json, struct err *err) {
+  if (json) {
+    cJSON *object = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(object, "ids");
+    for (size_t i = 0; i < count; i++) cJSON_AddItemToArray(list, cJSON_CreateNumber(ids[i]));
+    return stdout_json(object, err);
+  }
   for (size_t i = 0; i < count; i++)
     if (printf(i ? " %u" : "%u", (unsigned)ids[i]) < 0) break;
   return stdout_write("\n", 1, err);
@@ -55,17 +63,18 @@ int tokenize_main(int argc, char **argv) {
   size_t length, count;
   uint32_t *ids = NULL;
   struct err err;
-  const int status = open_input("tokenize", tokenize_help, argc, argv, &tokenizer, &text, &length);
+  bool json = false;
+  const int status = open_input("tokenize", tokenize_help, argc, argv, &tokenizer, &text, &length, &json);
   if (status >= 0) return status;
-  const bool failed = tokenizer_encode(tokenizer, text, length, &ids, &count, &err) || print_ids(ids, count, &err);
+  const bool failed = tokenizer_encode(tokenizer, text, length, &ids, &count, &err) || print_ids(ids, count, json, &err);
   free(ids);
   free(text);
   tokenizer_free(tokenizer);
   return failed ? cli_fail(&err) : EXIT_DONE;
 }
 
-// Writes the bytes of one id after another. Errors: what is no number, or no id of the vocabulary.
-static int print_tokens(const struct tokenizer *tokenizer, const char *text, size_t length, struct err *err) {
+// Writes the bytes of one id after another to out. Errors: what is no number, or no id of the vocabulary.
+static int print_tokens(const struct tokenizer *tokenizer, const char *text, size_t length, FILE *out, struct err *err) {
   static const char blanks[] = " \t\r\n\v\f";
   for (const char *at = text + strspn(text, blanks); at < text + length; at += strspn(at, blanks)) {
     char *end;
@@ -78,10 +87,25 @@ static int print_tokens(const struct tokenizer *tokenizer, const char *text, siz
     if (!token)
       return err_set(err, "standard input, byte %zu: id %.*s is not in the vocabulary of %zu tokens", (size_t)(at - text),
                      (int)(end - at), at, tokenizer_vocab_size(tokenizer));
-    if (fwrite(token, 1, bytes, stdout) != bytes) break;
+    if (fwrite(token, 1, bytes, out) != bytes) break;
     at = end;
   }
-  return stdout_write("", 0, err);
+  return out == stdout ? stdout_write("", 0, err) : 0;
+}
+
+static int print_json(const struct tokenizer *tokenizer, const char *text, size_t length, struct err *err) {
+  char *bytes = NULL;
+  size_t n;
+  FILE *f = open_memstream(&bytes, &n);
+  int result = f ? print_tokens(tokenizer, text, length, f, err) : err_memory(err, "the text");
+  if (f && fclose(f) && !result) result = err_memory(err, "the text");
+  if (!result) {
+    cJSON *json = cJSON_CreateObject();
+    cJSON_AddItemToObject(json, "text", text_json(bytes, n));
+    result = stdout_json(json, err);
+  }
+  free(bytes);
+  return result;
 }
 
 int detokenize_main(int argc, char **argv) {
@@ -89,9 +113,10 @@ int detokenize_main(int argc, char **argv) {
   char *text;
   size_t length;
   struct err err;
-  const int status = open_input("detokenize", detokenize_help, argc, argv, &tokenizer, &text, &length);
+  bool json = false;
+  const int status = open_input("detokenize", detokenize_help, argc, argv, &tokenizer, &text, &length, &json);
   if (status >= 0) return status;
-  const int result = print_tokens(tokenizer, text, length, &err);
+  const int result = json ? print_json(tokenizer, text, length, &err) : print_tokens(tokenizer, text, length, stdout, &err);
   free(text);
   tokenizer_free(tokenizer);
   return result ? cli_fail(&err) : EXIT_DONE;
