@@ -95,6 +95,12 @@ static int run_rows(struct bare *b, size_t rows, struct err *err) {
     }
     b->at += BLOCKS * LANES;
   }
+  *b->first = 0;                           // the last beat stands in the input registers
+  memset(b->weights, 0, LANES);
+  *b->clk = 0;
+  b->code->eval(b->instance);
+  *b->clk = 1;
+  b->code->eval(b->instance);
   for (int s = 0; s < SEGMENTS; s++) {
     int64_t sum = 0;
     for (int i = 0; i < BLOCKS; i++)

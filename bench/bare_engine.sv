@@ -3,7 +3,8 @@
 // bare_engine - matvec's multiplications alone: what simulating the whole machine is compared with
 //
 // A beat of Segments x 64 int8 weights meets 64 x int16 each cycle; a segment's sum of products is added to what it had, or
-// starts anew where first_i. No queue, no exponents, nothing that waits.
+// starts anew where first_q. No queue, no exponents, nothing that waits. Inputs are registered, as the machine's engine has
+// its weights: a simulator then works out the products once a cycle and not whenever it looks at the ports.
 module bare_engine #(
   parameter int unsigned Segments = 16
 ) (
@@ -14,18 +15,28 @@ module bare_engine #(
   output logic [Segments-1:0][31:0] sums_o
 );
 
+  logic                    first_q;
+  logic [512*Segments-1:0] weights_q;
+  logic [1023:0]           operand_q;
+
+  always_ff @(posedge clk_i) begin
+    first_q   <= first_i;
+    weights_q <= weights_i;
+    operand_q <= operand_i;
+  end
+
   for (genvar s = 0; s < int'(Segments); s++) begin : gen_segment
     logic signed [31:0] sum_d, sum_q;
 
     // The shape that compilers vectorise: see rtl/matvec.sv.
     always_comb begin
-      sum_d = first_i ? 0 : sum_q;
+      sum_d = first_q ? 0 : sum_q;
       for (int i = 0; i < 16; i++) begin
         sum_d = sum_d
-            + 32'($signed(weights_i[512*s + 32*i +: 8])      * $signed(operand_i[64*i +: 16]))
-            + 32'($signed(weights_i[512*s + 32*i + 8 +: 8])  * $signed(operand_i[64*i + 16 +: 16]))
-            + 32'($signed(weights_i[512*s + 32*i + 16 +: 8]) * $signed(operand_i[64*i + 32 +: 16]))
-            + 32'($signed(weights_i[512*s + 32*i + 24 +: 8]) * $signed(operand_i[64*i + 48 +: 16]));
+            + 32'($signed(weights_q[512*s + 32*i +: 8])      * $signed(operand_q[64*i +: 16]))
+            + 32'($signed(weights_q[512*s + 32*i + 8 +: 8])  * $signed(operand_q[64*i + 16 +: 16]))
+            + 32'($signed(weights_q[512*s + 32*i + 16 +: 8]) * $signed(operand_q[64*i + 32 +: 16]))
+            + 32'($signed(weights_q[512*s + 32*i + 24 +: 8]) * $signed(operand_q[64*i + 48 +: 16]));
       end
     end
 
