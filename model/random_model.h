@@ -16,7 +16,7 @@
 // With outliers it has what makes number formats hard in GPT-2 124M, made as it is there, by the MLP of
 // an early layer at the first position: the residual's dimension 447 (447 mod C in narrower shapes)
 // is near 3,000 at position 0 behind layer 0 and stays so; for C = 768 the mean square that LayerNorm
-// sees is about 12,700 there, 1 to 10 elsewhere. A pattern of signs s, in the position embedding of
+// sees is about 12,500 there, 1 to 10 elsewhere. A pattern of signs s, in the position embedding of
 // position 0 and in K rows of the MLP's first layer, opens these K neurons there and nowhere else;
 // their columns of the second layer have a large weight in that dimension:
 //
