@@ -15,7 +15,6 @@
 enum {
   VECTORS = 4,               // of 8 rows: half a tile at once
   TOKENS = 2,                // at once: 2 x 4 sums, 4 vectors of weights, 2 broadcasts and a product are 15 of 16 registers
-  AHEAD = 2 * TILE_BYTES,
 };
 
 static inline __m256i weights(const int8_t *w) { return _mm256_cvtepi8_epi16(_mm_loadu_si128((const void *)w)); }
@@ -36,7 +35,6 @@ static inline __attribute__((always_inline)) void half(int64_t (*acc)[HEAD_DIM],
   for (int t = 0; t < tokens; t++)
     for (int v = 0; v < VECTORS; v++) sum[t][v] = _mm256_setzero_si256();
   for (int pair = 0; pair < HEAD_DIM / 2; pair++, w += 2 * HEAD_DIM) {
-    _mm_prefetch((const char *)w + AHEAD, _MM_HINT_T0);
     for (int v = 0; v < VECTORS; v++) {
       const __m256i two = weights(w + 16 * v);
       for (int t = 0; t < tokens; t++)
