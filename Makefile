@@ -86,6 +86,7 @@ BLOCK_SEGMENTS_row_collect := 1 4 16 64
 BLOCK_SEGMENTS_matvec      := 1 4 16 64
 BLOCK_SEGMENTS_sequencer   := 1 4 16 64
 BLOCK_SEGMENTS_weight_stream := 1 4 16 64
+BLOCK_PARAMS_clock_gate := Gating=1 Linger=5
 BLOCK_PARAMS_onchip_memory := Lanes=256 RomBeats=77 RamBeats=100 RomFile='"build/test/onchip_memory.hex"'
 BLOCK_SEGMENTS = $(or $(BLOCK_SEGMENTS_$(1)),$(if $(filter $(1),$(SEGMENTED)),1 4 16,0))
 block_libs     = $(foreach s,$(call BLOCK_SEGMENTS,$(1)),$(B)/block/$(1)_s$(s)$(if $(TRACE),_trace).so)
