@@ -222,14 +222,16 @@ TEST_ORDER = $(filter %_top,$(TESTS:%=$(B)/test/%)) $(filter-out %_top,$(TESTS:%
 test-long: $(B)/test/test_long $(B)/sim/gpt2_top_1024.so
 	@CMOCKA_MESSAGE_OUTPUT=STDOUT $<
 
-# LANES[:POSITIONS]: 64 lanes go through 130 positions only, since a cycle takes as long as at 256.
-BENCH ?= 1024 256 64:130
+# LANES[:POSITIONS][-PARAMETER.VALUE...]: 64 lanes go through 130 positions only, since a cycle takes as long as at 256.
+BENCH := 1024 256 64:130
+SHAPE := gpt2
+BENCHED = $(if $(filter filefile,$(origin BENCH)$(origin SHAPE)),docs,$(B)/bench)/bench
 $(B)/bench/bench: $(call obj,$(wildcard bench/*.c) cli/model_image.c cli/files.c cli/options.c) $(B)/libgpt2rtl.a
 	@mkdir -p $(@D)
 	$(call do,LINK) $(CC) -o $@ $^ $(LDLIBS)
 $(B)/obj/bench/%.o: CFLAGS += -Icli
-bench: $(B)/bench/bench $(B)/bench/bare_engine.so $(SIMS) $(B)/models/gpt2/model.safetensors
-	@XDG_CACHE_HOME=$(CURDIR)/$(B)/models/cache $< $(B)/models/gpt2 $(B)/bench/bare_engine.so docs/bench.csv docs/bench.svg $(BENCH)
+bench: $(B)/bench/bench $(B)/bench/bare_engine.so $(SIMS) $(B)/models/$(SHAPE)/model.safetensors
+	@XDG_CACHE_HOME=$(CURDIR)/$(B)/models/cache $< $(B)/models/$(SHAPE) $(B)/bench/bare_engine.so $(BENCHED).csv $(BENCHED).svg $(BENCH)
 	@$(MAKE) --no-print-directory bench-golden
 # The golden engine's speed on this machine, on the 124M shape with random weights.
 bench-golden: $(B)/gpt2rtl $(B)/models/gpt2/model.safetensors
@@ -271,7 +273,8 @@ help:
 	@echo 'make lint         Verilator -Wall over every module'
 	@echo 'make synth-check  every module through Yosys with the slang front end'
 	@echo 'make bench        the hardware at the 124M shape: cycles and share of the floor by lanes, context and memory, simulated'
-	@echo '                  cycles a second; docs/bench.csv and .svg; then bench-golden (BENCH="$(BENCH)": lanes:positions)'
+	@echo '                  cycles a second; docs/bench.csv and .svg; then bench-golden. BENCH="$(BENCH)" are lanes:positions;'
+	@echo '                  other ones, and SHAPE=gpt2-medium, -large or -xl, go to $(B)/bench/'
 	@echo 'make bench-golden the golden engine in C: tokens per second by context, threads and vector code, 124M shape'
 	@echo 'make verilog      gpt2_top as one plain Verilog file, $(B)/verilog/gpt2_top.v'
 	@echo '                  (LANES=$(LANES) MAX_HEADS=$(MAX_HEADS) MAX_CTX=$(MAX_CTX) NORM_WIDTH=$(NORM_WIDTH) EXP_WIDTH=lanes / 64)'
