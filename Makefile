@@ -185,7 +185,9 @@ define block_needs
 $(B)/test/$(1): | $(call block_libs,$(1:test_%=%))
 endef
 $(foreach t,$(BLOCK_TESTS),$(eval $(call block_needs,$(t))))
-$(foreach t,$(TESTS),$(eval $(B)/test/$(t): | $(TEST_LIBS_$(t))))
+# With TRACE=1 a block's test needs all its modules with waveforms.
+traced_libs = $(if $(and $(TRACE),$(filter $(1),$(BLOCK_TESTS))),$(TEST_LIBS_$(1):.so=_trace.so),$(TEST_LIBS_$(1)))
+$(foreach t,$(TESTS),$(eval $(B)/test/$(t): | $(call traced_libs,$(t))))
 
 # --------------------------------------------------------------------------------------------------------------- Targets
 

@@ -426,11 +426,11 @@ module softmax
 `ifndef SYNTHESIS
   if (2**LogS != Segments || 2**LogE != ExpWidth || ExpWidth > Segments || Segments > HeadDim)
   begin : gen_check_width
-    $fatal(1, "%m: ExpWidth = %0d, Segments = %0d must be powers of two, 1 to Segments, 1 to 64",
+    $fatal(1, "softmax: ExpWidth %0d and Segments %0d must be powers of two, up to Segments and 64",
            ExpWidth, Segments);
   end
   if (MaxCtx % HeadDim != 0 || MaxCtx == 0 || MaxCtx > 1024) begin : gen_check_ctx
-    $fatal(1, "%m: MaxCtx = %0d must be a multiple of 64 up to 1024", MaxCtx);
+    $fatal(1, "softmax: MaxCtx = %0d must be a multiple of 64 up to 1024", MaxCtx);
   end
 
   assert property (@(posedge clk_i) disable iff (!rst_ni) in_valid_i && in_first_i |-> free_q)

@@ -10,6 +10,7 @@
 #include <verilated_sym_props.h>
 #include <verilated_syms.h>
 
+#include <cstdlib>
 #include <list>
 #include <memory>
 #include <string>
@@ -45,7 +46,7 @@ struct Instance {
       VerilatedVarNameMap *const vars = scope.second->varsp();
       if (!vars) continue;
       for (const auto &var : *vars) {
-        const auto width = static_cast<unsigned>(var.second.packed().elements());
+        const auto width = static_cast<unsigned>(std::abs(var.second.left(0) - var.second.right(0)) + 1);   // 0: packed
         names.push_back(std::string{scope.first}.substr(sizeof "block." - 1) + "." + var.first);
         ports.push_back({names.back().c_str(), width, static_cast<unsigned>(var.second.totalSize()), 0, var.second.datap()});
       }
