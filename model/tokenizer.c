@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tokenizer.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,9 +29,12 @@ struct tokenizer {
 
 // What vocabulary and merges have to be for any text. path is the vocabulary's.
 static int check(struct tokenizer *t, const char *path, size_t vocab_size, struct err *err) {
-  if (vocab_size != 0 && t->vocabulary.count != vocab_size) {
+  // Trainers round the vocabulary up to 64 or 128, 50,257 to 50,304: the ids behind have no text.
+  const size_t count = t->vocabulary.count;
+  const bool padded = vocab_size > count && vocab_size - count < 128 && vocab_size % 64 == 0;
+  if (vocab_size != 0 && count != vocab_size && !padded) {
     return err_set(err, "%s: %zu tokens, but the model has %zu: take both from the same folder", path,
-                   t->vocabulary.count, vocab_size);
+                   count, vocab_size);
   }
   for (unsigned byte = 0; byte < 256; byte++) {
     unsigned char bytes[1] = {(unsigned char)byte};

@@ -24,7 +24,8 @@
 
 struct tokenizer;
 
-// Loads dir/tokenizer.json, or dir/vocab.json and dir/merges.txt. vocab_size is the model's, or 0 for any.
+// Loads dir/tokenizer.json, or dir/vocab.json and dir/merges.txt. vocab_size is the model's, or 0 for any;
+// the model may have up to 127 ids more than there are tokens, if it is a multiple of 64.
 // On success *tokenizer is released by tokenizer_free, which takes NULL too.
 // Errors: a file is absent or malformed (file, line or token); ids with a gap or twice; a byte
 // without a token; a merge of tokens that the vocabulary lacks; another size than vocab_size.

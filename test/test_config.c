@@ -124,6 +124,7 @@ static void test_refusals(void **state) {
       {"1e-05", "1e-10", "layer_norm_epsilon is 1e-10, expected 6.6e-09..28 for width 768"},
       {"1e-05", "30", "layer_norm_epsilon is 30, expected"},
       {"1e-05", "-1e-5", "layer_norm_epsilon is -1e-05, expected"},
+      {"gelu_new", "\\u001b[2J\\n", "activation_function is \"?[2J?\""},  // nothing for a terminal
       {"gelu_new", "swish", "activation_function is \"swish\", expected \"gelu_new\" or"},
       {"\"gelu_new\"", "7", "activation_function is \"(not a string)\""},
       {"}}}", "}}, \"scale_attn_weights\": \"no\"}", "scale_attn_weights is neither true nor false"},
@@ -159,6 +160,10 @@ static void test_refusals(void **state) {
 static void test_not_an_object(void **state) {
   struct gpt2_config c;
   struct err err;
+  char path[FILE_PATH_SIZE];
+  write_string(path, *state, "config.json", "{");
+  assert_int_equal(truncate(path, (33 << 20)), 0);
+  expect_failure(config_read(&c, path, &err), &err, "34603008 bytes of JSON, expected at most 33554432");
   expect_failure(read_text(state, &c, "[1]", &err), &err, "expected a JSON object");
   expect_failure(read_text(state, &c, "", &err), &err, "byte 0: the JSON text ends early");
   expect_failure(config_read(&c, "/no/such/config.json", &err), &err,

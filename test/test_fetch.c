@@ -402,7 +402,7 @@ static void certificates(void **state) {
   snprintf(shell, sizeof shell,
            "cd %s && openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=127.0.0.1 -days 1 -keyout key -out cert 2> req && "
            "{ openssl s_server -accept %d -naccept 1 -key key -cert cert -WWW > log 2>&1 & } && "
-           "for i in 1 2 3 4 5 6 7 8 9 10; do grep -q ACCEPT log && exit 0; sleep 0.2; done; exit 1", (char *)*state, tls);
+           "for i in 1 2 3 4 5 6 7 8 9 10; do grep -qs ACCEPT log && exit 0; sleep 0.2; done; exit 1", (char *)*state, tls);
   assert_int_equal(WEXITSTATUS(system(shell)), 0);
   snprintf(shell, sizeof shell, "build/gpt2rtl fetch a/b --retries 0 --base-url https://127.0.0.1:%d --output %s/copy > /dev/null 2> %s/err", tls,
            (char *)*state, (char *)*state);

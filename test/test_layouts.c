@@ -120,6 +120,8 @@ static void broken_shards(void **state) {
   } cases[] = {
       {"{\"wte.weight\": \"../model-00001-of-00002.safetensors\"}", "weight_map names \"../model-00001"},
       {"{\"wte.weight\": \"/etc/passwd\"}", "expected *.safetensors in the same folder"},
+      {"{\"wte.weight\": \"sub/model.safetensors\"}", "weight_map names \"sub/model.safetensors\""},
+      {"{\"wte.weight\": \"/tmp/model.safetensors\"}", "weight_map names \"/tmp/model.safetensors\""},
       {"{\"wte.weight\": \".safetensors\"}", "expected *.safetensors"},
       {"{\"wte.weight\": \"pytorch_model.bin\"}", "weight_map names \"pytorch_model.bin\""},
       {"{\"wte.weight\": 5}", "weight_map gives tensor wte.weight no file name"},

@@ -317,6 +317,17 @@ static void test_small_vocabulary(void **state) {
   expect_ids(t, "", 0, NULL, 0);
   check_round_trip(t, "a\0b", 3);
   tokenizer_free(t);
+
+  // A model whose vocabulary is padded: the ids behind the tokens have no text.
+  expect_success(load_pair(state, extra, "t h\n", 384, &t, &err), &err);
+  size_t length;
+  char *room = malloc(tokenizer_push_room(t));
+  struct tokenizer_decoder decoder = {0};
+  assert_int_equal(tokenizer_vocab_size(t), 259);
+  assert_null(tokenizer_token(t, 300, &length));
+  assert_int_equal(tokenizer_push(t, &decoder, 300, room), 0);
+  free(room);
+  tokenizer_free(t);
 }
 
 static void test_bad_files(void **state) {
@@ -326,6 +337,9 @@ static void test_bad_files(void **state) {
     const char *error;
   } cases[] = {
       {"", "", 257, "vocab.json: 256 tokens, but the model has 257"},
+      {"", "", 384, "vocab.json: 256 tokens, but the model has 384"},
+      {"", "", 255, "vocab.json: 256 tokens, but the model has 255"},
+      {"", "", 192, "vocab.json: 256 tokens, but the model has 192"},
       {", \"th\": 257", "", 0, "token \"th\": expected an id of 0..256, as there are 257"},
       {", \"th\": -1", "", 0, "token \"th\": expected an id"},
       {", \"th\": \"x\"", "", 0, "token \"th\": expected an id"},
