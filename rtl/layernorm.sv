@@ -299,7 +299,7 @@ module layernorm
 
   // ---------------------------------------------------- normalising: NormWidth elements side by side
 
-  logic [NumParts-1:0][NormWidth-1:0][31:0] rd_parts, rows7_q;
+  logic [NumParts-1:0][NormWidth-1:0][31:0] rd_parts;
   logic [NormWidth-1:0]                     norm_saturated4_q, row_saturated7_q;
   logic                                     fresh7_q;      // counted only once
 
@@ -375,14 +375,20 @@ module layernorm
       end
     end
 
-    // ---- 7: plus bias, round, saturate
+    // ---- 7: plus bias, round, saturate; a row of each part
+
+    logic [NumParts-1:0][31:0] rows7_q;
+
+    for (genvar p = 0; p < int'(NumParts); p++) begin : gen_row
+      assign blk_rows_o[p*NormWidth + i] = rows7_q[p];
+    end
 
     always_ff @(posedge clk_i) begin
       if (advance && valid_q[6]) begin
         automatic logic signed [63:0] sum;
         sum = (64'(scaled6_q) + 64'($signed({bias6_q, 1'b1}))) >>> 1;
-        row_saturated7_q[i]         <= row_overflows(sum);
-        rows7_q[place_q[6].part][i] <= 32'(saturate_row(sum));
+        row_saturated7_q[i]      <= row_overflows(sum);
+        rows7_q[place_q[6].part] <= 32'(saturate_row(sum));
       end
     end
   end
@@ -395,8 +401,6 @@ module layernorm
     end
     if (advance && valid_q[6]) blk_slot_o <= 8'(place_q[6].block);
   end
-
-  assign blk_rows_o = rows7_q;
 
   // ----------------------------------------------------------------------------- busy; saturations
 
