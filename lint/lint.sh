@@ -15,4 +15,12 @@ for file in $modules; do
     status=1
   fi
 done
+# gpt2rtl.core lists what is in rtl/.
+if diff <(grep -oE 'rtl/[a-z0-9_]+\.sv' gpt2rtl.core | sort) <(ls rtl/*.sv | LC_ALL=C sort) > /dev/null; then
+  echo "[       OK ] lint.gpt2rtl.core"
+else
+  echo "[  FAILED  ] lint.gpt2rtl.core"
+  echo "gpt2rtl.core does not list the files of rtl/"
+  status=1
+fi
 exit $status

@@ -83,7 +83,7 @@ static bool is_one_of(const char *name, const char *const *names, size_t count) 
 
 // rest is what follows "h.": the layer's number, a point, the name in the layer.
 static enum gpt2_name name_in_layer(const struct gpt2_config *config, const char *rest) {
-  char number[16];
+  char number[24];
   size_t digits = strspn(rest, "0123456789");
   size_t layer = digits == 0 || digits > 9 ? SIZE_MAX : (size_t)strtoul(rest, NULL, 10);
   snprintf(number, sizeof number, "%zu.", layer);

@@ -90,6 +90,18 @@ module gpt2_top
   output logic [39:0]               count_o
 );
 
+  // An illegal parameter is told at the end of this file, and nowhere else: what stands inside gets
+  // a legal one.
+  function automatic bit power_of_two(int unsigned x, int unsigned low, int unsigned high);
+    return x >= low && x <= high && (x & (x - 1)) == 0;
+  endfunction
+
+  localparam bit LanesLegal = power_of_two(Lanes, 64, 4096);
+  localparam bit HeadsLegal = MaxHeads >= 1 && MaxHeads <= 25;
+  localparam bit CtxLegal   = MaxCtx >= 64 && MaxCtx <= 1024 && MaxCtx % 64 == 0;
+  localparam bit NormLegal  = power_of_two(NormWidth, 1, 64);
+  localparam bit ExpLegal   = power_of_two(ExpWidth, 1, Segments);
+
   logic        step_valid, step_ready, step_done, step_recomputed;
   step_t       step;
   logic        choice_valid, choice_ready;
@@ -123,7 +135,7 @@ module gpt2_top
     else         start_q <= start_i;
   end
 
-  controller #(.MaxCtx(MaxCtx)) u_controller (
+  controller #(.MaxCtx(CtxLegal ? MaxCtx : 64)) u_controller (
     .clk_i(clk_control), .rst_ni, .cfg_i(cfg_q), .start_i, .max_new_i, .waits_o(waits),
     .stop_en_i(stop_en_q), .stop_id_i(stop_id_q), .all_heads_i(all_heads_q),
     .busy_o, .done_o, .error_o,
@@ -135,8 +147,9 @@ module gpt2_top
   );
 
   gpt2_core #(
-    .Segments(Segments), .MaxHeads(MaxHeads), .MaxCtx(MaxCtx),
-    .NormWidth(NormWidth), .ExpWidth(ExpWidth), .ClockGating(ClockGating)
+    .Segments(LanesLegal ? Segments : 1), .MaxHeads(HeadsLegal ? MaxHeads : 1),
+    .MaxCtx(CtxLegal ? MaxCtx : 64), .NormWidth(NormLegal ? NormWidth : 64),
+    .ExpWidth(ExpLegal && LanesLegal ? ExpWidth : 1), .ClockGating(ClockGating)
   ) u_core (
     .clk_i, .rst_ni, .cfg_i(cfg_q), .sampling_i(sampling_q), .start_i(start_q), .busy_i(busy_o),
     .stream_logits_i(all_heads_q),
@@ -163,14 +176,23 @@ module gpt2_top
     else sat_o <= sat_o + 32'(sat);
   end
 
-`ifndef SYNTHESIS
-  initial begin
-    if (Lanes != 64 * Segments || 2**$clog2(Lanes) != Lanes || Lanes > 4096)
-      $fatal(1, "%m: Lanes must be 64, 128, 256, ... 4096, not %0d", Lanes);
-    if (MaxHeads < 1 || MaxHeads > 25) $fatal(1, "%m: MaxHeads must be 1 to 25, not %0d", MaxHeads);
-    if (MaxCtx < 64 || MaxCtx > 1024 || MaxCtx % 64 != 0)
-      $fatal(1, "%m: MaxCtx must be a multiple of 64 from 64 to 1024, not %0d", MaxCtx);
+  // ----------------------------------------------------------------- parameters: docs/parameters.md
+
+  if (!LanesLegal) begin : gen_lanes
+    $fatal(1, "gpt2_top: Lanes must be 64, 128, 256, ... 4096, not %0d", Lanes);
   end
-`endif
+  if (!HeadsLegal) begin : gen_heads
+    $fatal(1, "gpt2_top: MaxHeads must be 1 to 25, not %0d", MaxHeads);
+  end
+  if (!CtxLegal) begin : gen_ctx
+    $fatal(1, "gpt2_top: MaxCtx must be a multiple of 64 from 64 to 1024, not %0d", MaxCtx);
+  end
+  if (!NormLegal) begin : gen_norm
+    $fatal(1, "gpt2_top: NormWidth must be 1, 2, 4, ... 64, not %0d", NormWidth);
+  end
+  if (!ExpLegal) begin : gen_exp
+    $fatal(1, "gpt2_top: ExpWidth must be 1, 2, 4, ... Lanes / 64 = %0d, not %0d", Segments,
+           ExpWidth);
+  end
 
 endmodule

@@ -147,6 +147,12 @@ int library_open(struct library *l, uint32_t lanes, enum sim_build build, struct
   char name[128], path[FILE_PATH_SIZE], folder[FILE_PATH_SIZE];
   memset(l, 0, sizeof *l);
   snprintf(name, sizeof name, "gpt2_top_%u%s%s.so", lanes, library_parameters, suffix[build]);
+  const char *own = getenv("GPT2RTL_SIMULATOR");
+  if (own) {
+    if (find_place(&place, err)) return -1;
+    const int found = open_made(l, own, place.hash, err);
+    return found <= 0 ? found : err_set(err, "%s: GPT2RTL_SIMULATOR names no simulator made from the sources in %s", own, place.root);
+  }
   if (find_place(&place, err) || file_join(path, place.built, name, err)) return -1;
   int result = open_made(l, path, place.hash, err);
   if (result <= 0) return result;

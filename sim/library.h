@@ -7,6 +7,8 @@
 // others are made on first use, by the same Makefile, and kept in a folder of that hash's name: build/sim/<hash> in the project's
 // own folder; $XDG_CACHE_HOME/gpt2rtl/<hash> (~/.cache/gpt2rtl) where the program is installed and its sources stand in
 // share/gpt2rtl. One process makes, others wait for it; what is half made never has the final name.
+//
+// GPT2RTL_SIMULATOR in the environment names a simulator to take instead, of hardware with other parameters (docs/parameters.md).
 #ifndef GPT2RTL_LIBRARY_H
 #define GPT2RTL_LIBRARY_H
 

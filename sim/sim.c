@@ -363,8 +363,8 @@ static int try_trace(const struct sim *s, const struct sim_trace *trace, double 
 
 int sim_trace(struct sim *s, const struct sim_trace *trace, uint64_t *bytes, struct err *err) {
   const struct image_header *h = s->header;
-  double rate, all = 0;
-  uint64_t cycles;
+  double rate = 0, all = 0;
+  uint64_t cycles = 0;
   if (try_trace(s, trace, &rate, &cycles, err)) return -1;
   // A later position reads more keys and values, 128 bytes a head and position.
   const double more = 128.0 * h->n_layer * h->n_head / h->lanes / s->settings.beats / (1 - s->settings.stall);

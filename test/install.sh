@@ -1,0 +1,47 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# install.sh - make install into a folder of its own; the program there, its simulator, its manual page and its completion work
+dir=$(mktemp -d) status=0
+trap 'rm -rf "$dir"' EXIT
+export XDG_CACHE_HOME=$dir/cache
+program=$dir/usr/bin/gpt2rtl
+passed() { echo "[       OK ] install.$1"; }
+failed() { echo "[  FAILED  ] install.$1"; status=1; }
+echo "[==========] Running 4 test(s)."
+
+if make -s --no-print-directory install DESTDIR="$dir" PREFIX=/usr; then passed files; else failed files; exit 1; fi
+
+# In another folder, with nothing of the project's in sight but what was installed.
+generate() { (cd / && "$program" generate --model "$dir/nano" --ids 3,77,1 --tokens 20 --temperature 1 --seed 5 "$@"); }
+if "$program" random-model --config nano --seed 1 --output "$dir/nano" && generate --engine golden > "$dir/golden" 2> "$dir/log" &&
+   generate --engine rtl > "$dir/rtl" 2> "$dir/log" && [ -s "$dir/rtl" ] && cmp "$dir/rtl" "$dir/golden" &&
+   ! ls "$dir"/cache/gpt2rtl/*/sim 2> /dev/null; then
+  passed generate
+else
+  tail -n 5 "$dir/log"
+  failed generate
+fi
+
+page=$dir/usr/share/man/man1/gpt2rtl.1
+if ! command -v man > /dev/null; then
+  echo "[  SKIPPED ] install.man: man is not here to look for mistakes in the page"
+elif said=$(LC_ALL=C.UTF-8 MANWIDTH=160 man --warnings -l "$page" 2>&1 > "$dir/page") && [ -z "$said" ] &&
+     grep -q 'gpt2rtl compile --model' "$dir/page"; then
+  passed man
+else
+  echo "$said" | head -n 5
+  failed man
+fi
+
+complete() {                                                  # WORD...: what completes the last of them
+  bash -c 'source "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _gpt2rtl; echo "${COMPREPLY[*]}"' \
+    "$dir/usr/share/bash-completion/completions/gpt2rtl" "$program" "$@"
+}
+if [ "$(complete gen) / $(complete compile --he) / $(complete generate --engine g)" = 'generate / --hex --help / golden' ]; then
+  passed completion
+else
+  echo "$(complete gen) / $(complete compile --he) / $(complete generate --engine g)"
+  failed completion
+fi
+exit $status
