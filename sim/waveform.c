@@ -85,7 +85,7 @@ static bool is_called(const char *path, size_t n, const char *name, size_t m) {
 
 // Whether scope lies at most levels deep in a module called name; levels 0: at any depth.
 static bool is_inside(const char *scope, const char *name, size_t m, unsigned long levels) {
-  if (strstr(scope, "unnamedblk")) return false;
+  if (!*scope || strstr(scope, "unnamedblk")) return false;   // without a scope: the copies of gpt2_top's ports
   for (const char *end = scope + strcspn(scope, ".");; end += 1 + strcspn(end + 1, ".")) {
     if (end[-1] != ':' && is_called(scope, (size_t)(end - scope), name, m)) {
       unsigned long depth = 1;
