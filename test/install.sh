@@ -38,10 +38,10 @@ complete() {                                                  # WORD...: what co
   bash -c 'source "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _gpt2rtl; echo "${COMPREPLY[*]}"' \
     "$dir/usr/share/bash-completion/completions/gpt2rtl" "$program" "$@"
 }
-if [ "$(complete gen) / $(complete compile --he) / $(complete generate --engine g)" = 'generate / --hex --help / golden' ]; then
+if [ "$(complete gen) / $(complete compile --he) / $(complete generate --engine f)" = 'generate / --hex --help / float' ]; then
   passed completion
 else
-  echo "$(complete gen) / $(complete compile --he) / $(complete generate --engine g)"
+  echo "$(complete gen) / $(complete compile --he) / $(complete generate --engine f)"
   failed completion
 fi
 exit $status
