@@ -146,7 +146,7 @@ module matvec
         if (merge_value) begin
           for (int s = 0; s < int'(Segments); s++) begin
             weights_q[512*s + 8*int'(newest_byte) +: 8] <=
-              merge_v_i[6'(int'(in_label_i.group) * int'(Segments) + s)];
+              merge_v_i[6'(32'(in_label_i.group) * Segments + 32'(s))];
           end
         end
         place1_q.tag <= '{op: job.op, layer: job.layer, head: job.head,
