@@ -4,7 +4,8 @@
 //
 // A unit is at rest when nothing comes in, nothing waits in it, and what it held has had time to
 // drain: then none of its registers would change, and its clock need not run. So gating changes no
-// value and no cycle. It saves power on silicon, and simulation time, which is spent on clock edges.
+// value and no cycle. It saves power on silicon, and simulation time, which is spent on clock
+// edges.
 //
 // In      wake   something comes in this cycle
 //         hold   something waits inside

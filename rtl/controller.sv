@@ -5,7 +5,7 @@
 //   the prompt's ids are computed at positions 0, 1, ..; what the head chooses behind the last is a
 //   token, computed at the next position, and so on for max_new tokens or to the stop id
 //
-// An id that would need position n_ctx makes the history its newest n_ctx / 2 ids, that id included,
+// An id that would need position n_ctx makes the history its newest n_ctx / 2, that id included,
 // and they are computed again from position 0. The history is a ring: only its base moves.
 //
 // In      start   a pulse: a run begins; its settings are held until done
@@ -15,9 +15,9 @@
 // Out     step    id, position, head (at a history's last position if a token is wanted, or at
 //                 all of them); recomputed: the history was just cropped; valid/ready
 //         tok     the tokens, the stop id included; valid/ready
-//         done    a pulse: the run is over. error: 0, or why it has done nothing: 2, a prompt longer
-//                 than n_ctx; 3, an id beyond the vocabulary (1, no id at all, cannot be sent); held
-//                 to the next start
+//         done    a pulse: the run is over. error: 0, or why it has done nothing: 2, a prompt
+//                 longer than n_ctx; 3, an id beyond the vocabulary (1, no id at all, cannot be
+//                 sent); held to the next start
 // Timing  3 cycles from a choice to the next step
 // Keeps   MaxCtx ids
 // Assumes 2 <= n_ctx <= MaxCtx

@@ -262,7 +262,7 @@ module gpt2_core
     .choice_valid_o, .choice_ready_i, .choice_id_o
   );
 
-  // --------------------------------------------------------------------------------------- counters
+  // -------------------------------------------------------------------------------------- counters
 
   counters #(.Segments(Segments)) u_counters (
     .clk_i, .rst_ni, .start_i, .busy_i, .step_i(step_valid_i && step_ready_o),

@@ -108,8 +108,8 @@ module gpt2_top
   logic [16:0] choice_id;
   logic [9:0]  sat;
 
-  // Settings of the run, and the token loop: a few cycles a token. What depends on them and on a unit
-  // at rest rests too.
+  // Settings of the run, and the token loop: a few cycles a token. What depends on them and on a
+  // unit at rest rests too.
   config_t     cfg_q;
   sampling_t   sampling_q;
   logic        stop_en_q, all_heads_q, start_q, clk_control, waits;
@@ -176,7 +176,7 @@ module gpt2_top
     else sat_o <= sat_o + 32'(sat);
   end
 
-  // ----------------------------------------------------------------- parameters: docs/parameters.md
+  // ---------------------------------------------------------------- parameters: docs/parameters.md
 
   if (!LanesLegal) begin : gen_lanes
     $fatal(1, "gpt2_top: Lanes must be 64, 128, 256, ... 4096, not %0d", Lanes);

@@ -297,7 +297,7 @@ module layernorm
   assign par_read_last = par_read && place_q[1].last;
   assign par_row       = RowAddrBits'(32'(place_q[1].block) / RowBlocks);
 
-  // ---------------------------------------------------- normalising: NormWidth elements side by side
+  // -------------------------------------------------- normalising: NormWidth elements side by side
 
   logic [NumParts-1:0][NormWidth-1:0][31:0] rd_parts;
   logic [NormWidth-1:0]                     norm_saturated4_q, row_saturated7_q;

@@ -194,10 +194,10 @@ module matvec
     always_comb begin
       dot = 0;
       for (int i = 0; i < 16; i++) begin
-        dot = dot + 32'($signed(weights_q[512*s + 32*i +: 8])      * $signed(operand_i[64*i +: 16]))
-              + 32'($signed(weights_q[512*s + 32*i + 8 +: 8])  * $signed(operand_i[64*i + 16 +: 16]))
-              + 32'($signed(weights_q[512*s + 32*i + 16 +: 8]) * $signed(operand_i[64*i + 32 +: 16]))
-              + 32'($signed(weights_q[512*s + 32*i + 24 +: 8]) * $signed(operand_i[64*i + 48 +: 16]));
+        dot = dot + 32'($signed(weights_q[512*s + 32*i +: 8])    * $signed(operand_i[64*i +: 16]))
+            + 32'($signed(weights_q[512*s + 32*i + 8 +: 8])  * $signed(operand_i[64*i + 16 +: 16]))
+            + 32'($signed(weights_q[512*s + 32*i + 16 +: 8]) * $signed(operand_i[64*i + 32 +: 16]))
+            + 32'($signed(weights_q[512*s + 32*i + 24 +: 8]) * $signed(operand_i[64*i + 48 +: 16]));
       end
     end
 
@@ -252,7 +252,7 @@ module matvec
 
   assign out_valid_o = valid5_q;
 
-  // ------------------------------------------------------------------------------------- assertions
+  // ------------------------------------------------------------------------------------ assertions
 
 `ifndef SYNTHESIS
   initial begin

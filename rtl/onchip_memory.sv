@@ -48,7 +48,7 @@ module onchip_memory
   localparam int unsigned RamAddr = (RamBeats > 1) ? $clog2(RamBeats) : 1;
   localparam int unsigned Words   = Lanes / 4;
 
-  // ----------------------------------------------------------------------------------------- bursts
+  // ---------------------------------------------------------------------------------------- bursts
 
   logic                busy_q;
   logic [AddrBits-1:0] addr_q;                               // the beat to read next
@@ -73,7 +73,7 @@ module onchip_memory
     end
   end
 
-  // --------------------------------------------------------------------------- where a beat is read
+  // -------------------------------------------------------------------------- where a beat is read
 
   logic               read_ram, from_ram_q, write;
   logic [RamAddr-1:0] read_ram_addr, write_ram_addr;
@@ -96,7 +96,7 @@ module onchip_memory
     if (read) from_ram_q <= read_ram;
   end
 
-  // --------------------------------------------------------------------------------------- memories
+  // -------------------------------------------------------------------------------------- memories
 
   logic [8*Lanes-1:0] rom [RomBeats];
   logic [8*Lanes-1:0] rom_q, ram_q;
@@ -123,7 +123,7 @@ module onchip_memory
 
   assign rd_rsp_data_o = from_ram_q ? ram_q : rom_q;
 
-  // ------------------------------------------------------------------------------------- assertions
+  // ------------------------------------------------------------------------------------ assertions
 
 `ifndef SYNTHESIS
   initial begin

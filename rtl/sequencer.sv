@@ -365,7 +365,7 @@ module sequencer
   assign addr_o      = addr3_q;
   assign beats_o     = beats3_q;
 
-  // ------------------------------------------------------------------------------------- assertions
+  // ------------------------------------------------------------------------------------ assertions
 
 `ifndef SYNTHESIS
   initial begin
