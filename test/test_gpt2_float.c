@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // test_gpt2_float - against double precision, against published outputs, and against itself
-#include "model_test.h"
+#include "reference.h"
 
 #include <math.h>
 #include <time.h>
 
 #include "gpt2_float.h"
-#include "json_util.h"
 #include "naive_gpt2.h"
 #include "random_model.h"
 #include "tokenizer.h"
@@ -301,28 +300,6 @@ static void load_gpt2(struct gpt2_weights *w, struct gpt2_float **s) {
   expect_success(weights_load(w, dir, &err), &err);
   assert_int_equal(config_parameters(&w->config), 124439808);
   expect_success(gpt2_float_create(s, w, &err), &err);
-}
-
-static cJSON *need_json(const char *name) {
-  char path[FILE_PATH_SIZE];
-  struct file_map map;
-  struct err err;
-  cJSON *root;
-  need_shared(path, name);
-  expect_success(file_map_open(&map, path, &err), &err);
-  expect_success(json_parse(&root, (const char *)map.data, map.size, path, 0, &err), &err);
-  file_map_close(&map);
-  return root;
-}
-
-static size_t read_ids(uint32_t *ids, size_t room, const cJSON *array) {
-  size_t count = 0;
-  const cJSON *item;
-  cJSON_ArrayForEach(item, array) {
-    assert_true(count < room);
-    ids[count++] = (uint32_t)item->valueint;
-  }
-  return count;
 }
 
 // Logits and hidden states printed by other implementations; the sources are in the README of

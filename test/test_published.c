@@ -4,7 +4,7 @@
 #include "golden_test.h"
 
 #include "evaluate.h"
-#include "json_util.h"
+#include "reference.h"
 #include "tokenizer.h"
 
 static struct gpt2_weights weights;
@@ -44,28 +44,6 @@ static int teardown(void **unused) {
     remove_tree(folder);
   }
   return 0;
-}
-
-static cJSON *need_json(const char *name) {
-  char path[FILE_PATH_SIZE];
-  struct file_map map;
-  struct err err;
-  cJSON *root;
-  need_shared(path, name);
-  expect_success(file_map_open(&map, path, &err), &err);
-  expect_success(json_parse(&root, (const char *)map.data, map.size, path, 0, &err), &err);
-  file_map_close(&map);
-  return root;
-}
-
-static size_t read_ids(uint32_t *ids, size_t room, const cJSON *array) {
-  size_t count = 0;
-  const cJSON *item;
-  cJSON_ArrayForEach(item, array) {
-    assert_true(count < room);
-    ids[count++] = (uint32_t)item->valueint;
-  }
-  return count;
 }
 
 // Mean cross-entropy of 4 x 64 targets; llm.c gets 5.270007 in float32. Half a percent of perplexity
