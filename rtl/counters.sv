@@ -17,7 +17,7 @@
 //   WhatSampling  the head waits for sampling, or all wait for its choice
 //   WhatHandOver  all else: query, attention's output, GELU's, the KV cache; between steps
 //
-// In      beat    label and handshake at the engine's input; what it lacks: operand, entry, room
+// In      beat    label and handshake at the engine's input; what it lacks: operand, entry
 //         sel     {phase, what}: phase 0..9 as op_e, 10 from a step's start to its first beat, and
 //                 before the first step; {15, 0}: beats written to the KV cache; {15, 1}: cycles
 // Out     count   40 bits, of this run until now; combinational

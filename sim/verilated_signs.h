@@ -3,7 +3,7 @@
 // verilated_signs - sign extension and arithmetic shift in a form that compilers know
 //
 // Verilator extends a sign by -(x & sign bit) | x. Compilers do not see what that is, and so not that a product's factors have 8 and
-// 16 bits. Shifting up and down again says it: the engine's loop then takes half the instructions. Same values; included
+// 16 bits. Shifting up and down again says it: the engine's loop then needs no more than shifts for it. Same values; included
 // in front of what Verilator wrote, behind verilated.h (sim/verilate.sh).
 #ifndef GPT2RTL_VERILATED_SIGNS_H
 #define GPT2RTL_VERILATED_SIGNS_H
