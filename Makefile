@@ -247,6 +247,7 @@ bench: $(B)/bench/bench $(B)/bench/bare_engine.so $(SIMS) $(B)/models/$(SHAPE)/m
 bench-golden: $(B)/gpt2rtl $(B)/models/gpt2/model.safetensors
 	@XDG_CACHE_HOME=$(CURDIR)/$(B)/models/cache $(B)/gpt2rtl bench --model $(B)/models/gpt2 --vector all
 $(B)/models/%/model.safetensors: | $(B)/gpt2rtl
+	@mkdir -p $(B)/models
 	$(B)/gpt2rtl random-model --config $* --seed 1 --output $(@D)
 
 lint: $(TABLES)
