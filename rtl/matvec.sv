@@ -18,10 +18,17 @@
 //           OpHead: final_linear has room for what the pipeline holds.
 //         From here on nothing stalls, so whatever takes the rows need not either.
 // Merge   the newest position is not in memory yet: its K, V and scales replace the bytes read
-//         there
+//         there, in the cycle behind the beat
 // In      beats with labels (OpQkv ... OpHead); operands two-stage: slot out, operand a cycle later
 // Out     S sums, 52 bits (sign-extended to 64), the largest exponent, S side words, a tag; rigid
-// Timing  5 cycles from taking the last block's beat to its sums, a beat a cycle
+// Timing  12 cycles from taking the last block's beat to its sums, a beat a cycle
+//           1 taken                         7 sums of 64
+//           2 newest position merged        8 shifted by 0..3
+//           3 products                      9 shifted by 0, 4, 8, 12; accumulator read
+//           4 sums of 4                    10 accumulated
+//           5 sums of 16                   11 the last block's on their way
+//           6 sums of 32                   12 out, with tag and side words
+//         Between two registers stands one multiplication, or two additions, or one of 52 bits.
 // Golden  golden/matvec.c: matvec_row() - equal bit for bit
 module matvec
   import gpt2_pkg::*;
@@ -80,7 +87,6 @@ module matvec
   assign job           = in_label_i.job;
   assign job_start     = in_label_i.group == 0 && in_label_i.block == 0;
   assign rd_slot_o     = job.slot + in_label_i.block;
-  assign merge_entry_o = job.head[1:0];
 
   always_comb begin
     in_ready_o = in_label_i.side || full_i;
@@ -110,147 +116,234 @@ module matvec
     else if (scores_done_i) scores_busy_q <= 1'b0;
   end
 
-  // ----------------------------------------------------- stage 1: weights with the newest position
+  // -------------------------------------------------------- what goes with a beat through the stages
 
   typedef struct packed {
-    tag_t        tag;
-    logic [2:0]  norm;
-    logic        by_columns;
-    logic        first;                    // starts its sums
-    logic        last;                     // ends them
+    logic               by_columns;         // has an accumulator in the memory
+    logic               is_pv;
+    logic               first;              // starts its sums
+    logic               last;               // ends them
+    logic               start_e;            // starts the largest exponent
+    logic [AccAddr-1:0] addr;
+    logic [3:0]         e;                  // of its operand, from stage 2 on
   } place_t;
 
-  logic                    valid1_q, valid2_q, valid3_q, valid4_q;
-  place_t                  place1_q, place2_q, place3_q;
-  logic [512*Segments-1:0] weights_q, side_q;
+  // What a group's last beat leaves behind for its sums; at most 11 groups are between. Memory is
+  // smaller than eleven stages of registers.
+  typedef struct packed {
+    tag_t       tag;
+    logic [2:0] norm;
+  } kept_t;
 
-  wire [16:0] newest_group = 17'(job.position) >> LogS;
-  wire        merge_scales = job.op == OpScores && in_label_i.side &&
-                             in_label_i.group == (newest_group & ~17'(SideGroups - 1));
-  wire        merge_key    = job.op == OpScores && in_label_i.group == newest_group;
-  wire        merge_value  = job.op == OpPv && in_label_i.last_block;
-  wire [9:0]  newest_word  = job.position & 10'(SideGroups * Segments - 1);
-  wire [9:0]  newest_row   = job.position & 10'(Segments - 1);
-  wire [5:0]  newest_byte  = job.position[5:0];
+  localparam int unsigned KeptBits = 4;
+
+  logic [12:1]             valid_q;          // of each stage; from 11 on, of a last block
+  place_t                  place1_d, place1_q, place2_q, place3_q, place4_q, place5_q, place6_q,
+                           place7_q, place8_q, place9_q, place10_q;
+  kept_t                   kept1_q;
+  kept_t                   kept [2**KeptBits];
+  logic [32*Segments-1:0]  kept_side [2**KeptBits];
+  logic [KeptBits-1:0]     kept_write_q, kept_read_q;
+  logic                    forward9_q;
+
+  always_comb begin
+    place1_d.by_columns = job.by_columns;
+    place1_d.is_pv      = job.op == OpPv;
+    place1_d.first      = job.first && in_label_i.block == 0;
+    place1_d.last       = job.last && in_label_i.last_block;
+    // By columns, the first group starts the largest exponent; the others of the first block belong
+    // to it.
+    place1_d.start_e    = place1_d.first && (!job.by_columns || in_label_i.group == 0);
+    // PV's accumulators stand behind those of the width.
+    place1_d.addr       = AccAddr'(in_label_i.group)
+                        + (job.op == OpPv ? AccAddr'(MaxHeads * HeadGroups) : '0);
+    place1_d.e          = '0;
+  end
 
   always_ff @(posedge clk_i) begin
-    if (!rst_ni) valid1_q <= 1'b0;
-    else valid1_q <= fire && !in_label_i.side;
+    if (!rst_ni) begin
+      valid_q      <= '0;
+      kept_write_q <= '0;
+      kept_read_q  <= '0;
+    end else begin
+      valid_q <= {valid_q[11], valid_q[10] && place10_q.last, valid_q[9:1],
+                  fire && !in_label_i.side};
+      if (valid_q[1] && place1_q.last) kept_write_q <= kept_write_q + 1'b1;
+      if (valid_q[11]) kept_read_q <= kept_read_q + 1'b1;
+    end
     if (fire) begin
-      if (in_label_i.side) begin
-        side_q <= in_data_i;
-        if (merge_scales) side_q[32*newest_word +: 32] <= {merge_v_scale_i, merge_k_scale_i};
-      end else begin
-        weights_q <= in_data_i;
-        if (merge_key) weights_q[512*newest_row +: 512] <= merge_k_i;
-        if (merge_value) begin
-          for (int s = 0; s < int'(Segments); s++) begin
-            weights_q[512*s + 8*int'(newest_byte) +: 8] <=
-              merge_v_i[6'(32'(in_label_i.group) * Segments + 32'(s))];
-          end
-        end
-        place1_q.tag <= '{op: job.op, layer: job.layer, head: job.head,
-            final_layer: job.final_layer,
-                          want_head: job.want_head, position: job.position, group: in_label_i.group,
-                          last: in_label_i.last_group};
-        place1_q.norm       <= job.norm;
-        place1_q.by_columns <= job.by_columns;
-        place1_q.first      <= job.first && in_label_i.block == 0;
-        place1_q.last       <= job.last && in_label_i.last_block;
-      end
+      place1_q <= place1_d;
+      kept1_q  <= '{tag: '{op: job.op, layer: job.layer, head: job.head,
+                           final_layer: job.final_layer, want_head: job.want_head,
+                           position: job.position, group: in_label_i.group,
+                           last: in_label_i.last_group},
+                    norm: job.norm};
+    end
+    place2_q   <= place1_q;
+    place2_q.e <= operand_i.e;
+    place3_q   <= place2_q;
+    place4_q   <= place3_q;
+    place5_q   <= place4_q;
+    place6_q   <= place5_q;
+    place7_q   <= place6_q;
+    place8_q   <= place7_q;
+    place9_q   <= place8_q;
+    place10_q  <= place9_q;
+    // Its accumulator is not in the memory yet: by rows never, by columns when the beat before has
+    // the same.
+    forward9_q <= !place8_q.by_columns ||
+                  (valid_q[9] && place9_q.by_columns && place9_q.addr == place8_q.addr);
+    if (valid_q[1] && place1_q.last) kept[kept_write_q] <= kept1_q;
+  end
+
+  // The largest exponent. PV counts as rows: nothing comes between its beats.
+  logic [3:0] e_rows_q, e_columns_q;
+  wire        columns9  = place9_q.by_columns && !place9_q.is_pv;
+  wire [3:0]  e9_before = columns9 ? e_columns_q : e_rows_q;
+  wire [3:0]  e10_d     = (place9_q.start_e || place9_q.e > e9_before) ? place9_q.e : e9_before;
+  logic [3:0] e_max11_q;
+
+  always_ff @(posedge clk_i) begin
+    if (valid_q[9] && columns9)  e_columns_q <= e10_d;
+    if (valid_q[9] && !columns9) e_rows_q    <= e10_d;
+    e_max11_q <= (place10_q.by_columns && !place10_q.is_pv) ? e_columns_q : e_rows_q;
+    if (valid_q[11]) begin
+      out_tag_o   <= kept[kept_read_q].tag;
+      out_norm_o  <= kept[kept_read_q].norm;
+      out_e_max_o <= e_max11_q;
     end
   end
 
-  // ------------------------------------------------------------------- stages 2 to 5: the segments
+  assign out_valid_o = valid_q[12];
+
+  // --------------------------------------------------------- the newest position, scales and biases
+
+  logic       merge_scales_q, merge_key_q, merge_value_q;
+  logic [1:0] merge_entry_q;
+  logic [9:0] newest_q;
+  logic [5:0] group_q;                       // within PV
+  wire [16:0] newest_group = 17'(job.position) >> LogS;
+
+  always_ff @(posedge clk_i) begin
+    merge_scales_q <= fire && job.op == OpScores && in_label_i.side &&
+                      in_label_i.group == (newest_group & ~17'(SideGroups - 1));
+    merge_key_q    <= fire && job.op == OpScores && !in_label_i.side &&
+                      in_label_i.group == newest_group;
+    merge_value_q  <= fire && job.op == OpPv && in_label_i.last_block;
+    merge_entry_q  <= job.head[1:0];
+    newest_q       <= job.position;
+    group_q        <= in_label_i.group[5:0];
+  end
+
+  assign merge_entry_o = merge_entry_q;
+
+  wire [9:0] newest_word = newest_q & 10'(SideGroups * Segments - 1);
+  wire [9:0] newest_row  = newest_q & 10'(Segments - 1);
+  wire [5:0] newest_byte = newest_q[5:0];
+
+  // Registers that one process alone reads are its variables here and below: it goes from the last
+  // stage to the first, so that each reads what the stage before held, and simulators copy none.
+  logic [512*Segments-1:0] side;
+
+  always_ff @(posedge clk_i) begin
+    if (valid_q[11]) out_side_o <= kept_side[kept_read_q];
+    if (valid_q[1] && place1_q.last) begin
+      kept_side[kept_write_q] <= side[32*Segments*int'(kept1_q.tag.group[3:0]) +: 32*Segments];
+    end
+    if (merge_scales_q) side[32*newest_word +: 32] = {merge_v_scale_i, merge_k_scale_i};
+    if (fire && in_label_i.side) side = in_data_i;
+  end
+
+  // ----------------------------------------------------------------------------------- the segments
   //
-  // 2 products and their sum, 3 shifted by the block's exponent, 4 accumulated, 5 out. By columns
-  // every group of rows has its accumulator in a memory; PV's stand behind those of the width.
+  // Column 4 i + b of a segment is lane i of plane b: byte b of word i of its weights. In lanes of
+  // 32 bits, whose upper bits are the sign, and loops over i, a simulator's compiler makes vector
+  // code of it.
 
-  logic               valid5_q;
-  tag_t               tag4_q;
-  logic [2:0]         norm4_q;
-  logic               columns4_q;                            // by columns, but PV
-  logic [3:0]         e2_q, e3_q, e4_d;
-  logic [3:0]         e_rows_q, e_columns_q;  // PV counts as rows: nothing comes between its beats
-  logic [AccAddr-1:0] acc_addr;
+  logic [31:0]               weights1 [Segments][16], weights2 [Segments][16];
+  logic signed [31:0]        x0 [16], x1 [16], x2 [16], x3 [16];
+  logic signed [31:0]        product0 [Segments][16], product1 [Segments][16];
+  logic signed [31:0]        product2 [Segments][16], product3 [Segments][16];
+  logic signed [31:0]        sum4 [Segments][16], sum16 [Segments][4], sum32 [Segments][2];
+  logic [Segments-1:0][31:0] sum64_q;
 
-  wire       is_pv    = place3_q.tag.op == OpPv;
-  wire [3:0] e_before = (place3_q.by_columns && !is_pv) ? e_columns_q : e_rows_q;
-  // By columns, the first group starts the largest exponent; the others of the first block belong
-  // to it.
-  wire       e_start  = place3_q.first && (!place3_q.by_columns || place3_q.tag.group == 0);
-
-  assign acc_addr = AccAddr'(place3_q.tag.group) + (is_pv ? AccAddr'(MaxHeads * HeadGroups) : '0);
-  assign e4_d     = (e_start || e3_q > e_before) ? e3_q : e_before;
+  always_ff @(posedge clk_i) begin
+    // 7
+    for (int s = 0; s < int'(Segments); s++) sum64_q[s] <= sum32[s][0] + sum32[s][1];
+    // 6
+    for (int s = 0; s < int'(Segments); s++) begin
+      sum32[s][0] = sum16[s][0] + sum16[s][1];
+      sum32[s][1] = sum16[s][2] + sum16[s][3];
+    end
+    // 5
+    for (int s = 0; s < int'(Segments); s++) begin
+      for (int j = 0; j < 4; j++) begin
+        sum16[s][j] = (sum4[s][j] + sum4[s][j+4]) + (sum4[s][j+8] + sum4[s][j+12]);
+      end
+    end
+    // 4
+    for (int s = 0; s < int'(Segments); s++) begin
+      for (int i = 0; i < 16; i++) begin
+        sum4[s][i] = (product0[s][i] + product1[s][i]) + (product2[s][i] + product3[s][i]);
+      end
+    end
+    // 3
+    for (int s = 0; s < int'(Segments); s++) begin
+      for (int i = 0; i < 16; i++) begin
+        product0[s][i] = 32'($signed(weights2[s][i][7:0]) * x0[i]);
+        product1[s][i] = 32'($signed(weights2[s][i][15:8]) * x1[i]);
+        product2[s][i] = 32'($signed(weights2[s][i][23:16]) * x2[i]);
+        product3[s][i] = 32'($signed(weights2[s][i][31:24]) * x3[i]);
+      end
+    end
+    // 2
+    weights2 = weights1;
+    if (merge_key_q) begin
+      for (int i = 0; i < 16; i++) weights2[newest_row][i] = merge_k_i[4*i +: 4];
+    end
+    if (merge_value_q) begin
+      for (int s = 0; s < int'(Segments); s++) begin
+        weights2[s][newest_byte[5:2]][8*newest_byte[1:0] +: 8] =
+          merge_v_i[6'(32'(group_q) * Segments + 32'(s))];
+      end
+    end
+    for (int i = 0; i < 16; i++) begin
+      x0[i] = 32'($signed(operand_i.m[4*i]));
+      x1[i] = 32'($signed(operand_i.m[4*i+1]));
+      x2[i] = 32'($signed(operand_i.m[4*i+2]));
+      x3[i] = 32'($signed(operand_i.m[4*i+3]));
+    end
+    // 1
+    if (fire && !in_label_i.side) begin
+      for (int s = 0; s < int'(Segments); s++) begin
+        for (int i = 0; i < 16; i++) weights1[s][i] = in_data_i[512*s + 32*i +: 32];
+      end
+    end
+  end
 
   for (genvar s = 0; s < int'(Segments); s++) begin : gen_segment
-    logic signed [31:0]        dot, sum2_q;
-    logic signed [AccBits-1:0] shifted3_q, acc4_q;
+    logic signed [63:0]        shifted8, shifted9;            // 33, 45 bits
+    logic signed [AccBits-1:0] read9, acc10, acc11;
     logic signed [AccBits-1:0] accs [2**AccAddr];
-    logic [31:0]               side2_q, side3_q, side4_q;
-
-    // Four products a step on byte-aligned slices: the shape that Verilator leaves rolled and
-    // compilers vectorise.
-    always_comb begin
-      dot = 0;
-      for (int i = 0; i < 16; i++) begin
-        dot = dot + 32'($signed(weights_q[512*s + 32*i +: 8])    * $signed(operand_i[64*i +: 16]))
-            + 32'($signed(weights_q[512*s + 32*i + 8 +: 8])  * $signed(operand_i[64*i + 16 +: 16]))
-            + 32'($signed(weights_q[512*s + 32*i + 16 +: 8]) * $signed(operand_i[64*i + 32 +: 16]))
-            + 32'($signed(weights_q[512*s + 32*i + 24 +: 8]) * $signed(operand_i[64*i + 48 +: 16]));
-      end
-    end
 
     always_ff @(posedge clk_i) begin
-      if (valid1_q) sum2_q     <= dot;
-      if (valid2_q) shifted3_q <= AccBits'(64'(sum2_q) <<< e2_q);
-      if (valid3_q) begin
-        automatic logic signed [AccBits-1:0] acc;
-        acc = shifted3_q;
-        if (!place3_q.first) acc = acc + (place3_q.by_columns ? accs[acc_addr] : acc4_q);
-        acc4_q <= acc;
-        if (place3_q.by_columns) accs[acc_addr] <= acc;
+      // 12
+      if (valid_q[11]) out_acc_o[s] <= 64'(acc11);
+      // 11
+      if (valid_q[10]) acc11 = acc10;
+      // 10
+      if (valid_q[9]) begin
+        acc10 = AccBits'(shifted9)
+              + (place9_q.first ? '0 : forward9_q ? acc10 : read9);
+        if (place9_q.by_columns) accs[place9_q.addr] <= acc10;
       end
-      if (valid4_q) out_acc_o[s] <= 64'(acc4_q);
-    end
-
-    always_ff @(posedge clk_i) begin
-      if (valid1_q && place1_q.last) begin
-        side2_q <= side_q[32*(int'(Segments)*int'(place1_q.tag.group[3:0]) + s) +: 32];
-      end
-      if (valid2_q && place2_q.last) side3_q <= side2_q;
-      if (valid3_q && place3_q.last) side4_q <= side3_q;
-      if (valid4_q) out_side_o[s] <= side4_q;
+      // 9
+      read9    = accs[place8_q.addr];
+      shifted9 = shifted8 <<< {place8_q.e[3:2], 2'b00};
+      // 8
+      shifted8 = 64'($signed(sum64_q[s])) <<< place7_q.e[1:0];
     end
   end
-
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) {valid2_q, valid3_q, valid4_q, valid5_q} <= '0;
-    else {valid2_q, valid3_q, valid4_q, valid5_q}
-             <= {valid1_q, valid2_q, valid3_q && place3_q.last, valid4_q};
-    if (valid1_q) begin
-      e2_q     <= operand_i.e;
-      place2_q <= place1_q;
-    end
-    if (valid2_q) begin
-      e3_q     <= e2_q;
-      place3_q <= place2_q;
-    end
-    if (valid3_q) begin
-      if (place3_q.by_columns && !is_pv) e_columns_q <= e4_d;
-      else e_rows_q <= e4_d;
-      tag4_q     <= place3_q.tag;
-      norm4_q    <= place3_q.norm;
-      columns4_q <= place3_q.by_columns && !is_pv;
-    end
-    if (valid4_q) begin
-      out_tag_o   <= tag4_q;
-      out_norm_o  <= norm4_q;
-      out_e_max_o <= columns4_q ? e_columns_q : e_rows_q;
-    end
-  end
-
-  assign out_valid_o = valid5_q;
 
   // ------------------------------------------------------------------------------------ assertions
 

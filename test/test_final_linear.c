@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // final_linear: OpHead's rows reach sampling, and the second reader where wanted, once each and in order, with ids and a
-// mask that ends at the vocabulary (301, 4096 and 50257 ids); room_o keeps 16 groups under way from overflowing it
+// mask that ends at the vocabulary (301, 4096 and 50257 ids); room_o keeps 18 groups under way from overflowing it
 #include "block.h"
 #include "golden.h"
 
@@ -11,7 +11,7 @@ static const struct block_field out_fields[] = {
   BLOCK_FIELD(struct out, base_id, "lg_base_id_o"), BLOCK_FIELD(struct out, mask, "lg_mask_o"),
   BLOCK_FIELD(struct out, last, "lg_last_o"), BLOCK_FIELD(struct out, rows, "lg_rows_o"),
 };
-enum { IN_FLIGHT = 16, LATENCY = 2, MAX_OUT = 60000 };
+enum { IN_FLIGHT = 18, LATENCY = 2, MAX_OUT = 60000 };
 
 // matvec's part: a group is issued while room_o is high and comes as rows `delay` cycles later.
 struct issuer {
@@ -67,7 +67,7 @@ static void run(struct block *b, unsigned segments, uint32_t n_vocab, unsigned p
   block_set_u64(b, "stream_logits_i", stream);
   // At full pace and with IN_FLIGHT groups under way, or as a model of 12 heads
   struct issuer m = {.b = b, .in = in, .n = n, .every = stall == BLOCK_BOTH ? 12 : 1, .rng = 3, .idle = stall == BLOCK_IDLE};
-  m.delay = stall == BLOCK_PLAIN ? 1 : IN_FLIGHT - 1;   // the one issued is the 16th
+  m.delay = stall == BLOCK_PLAIN ? 1 : IN_FLIGHT - 1;   // the one issued is the 18th
   block_hooks(b, issuer_before, issuer_after, &m);
   struct block_stream *sampling = block_sink(b, "lg_valid_o", "lg_ready_i", out_fields, 4, sampled, sizeof *sampled, n);
   struct block_stream *reader = NULL;
