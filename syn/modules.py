@@ -106,6 +106,22 @@ def child(script, *arguments, log):
     return usage.ru_utime + usage.ru_stime
 
 
+def into_page(page, command, lines):
+    """Puts a table where the page has `<!-- COMMAND -->`, or `<!-- COMMAND: ROW, ROW -->` for these rows of it, up to `<!-- end -->`."""
+    def chosen(mark):
+        rows = mark[1].split(", ") if mark[1] else []
+        return [line for i, line in enumerate(lines) if i < 2 or not rows or line.split("|")[1].strip(" *") in rows]
+
+    with open(page) as old:
+        text = old.read()
+    new = re.sub(rf"<!-- {re.escape(command)}(?:: ([^\n]*?))? -->\n.*?<!-- end -->",
+                 lambda mark: "\n".join([mark[0].split("\n")[0], *chosen(mark), "<!-- end -->"]), text, flags=re.S)
+    if new != text:
+        with open(page + ".new", "w") as out:
+            out.write(new)
+        os.replace(page + ".new", page)
+
+
 def in_parallel(function, jobs, weight):
     """function(job) for all, the heaviest first, JOBS of them (or one a core) at a time."""
     with concurrent.futures.ThreadPoolExecutor(int(os.environ.get("JOBS", os.cpu_count() or 1))) as pool:
