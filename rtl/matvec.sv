@@ -329,7 +329,7 @@ module matvec
   for (genvar s = 0; s < int'(Segments); s++) begin : gen_segment
     logic signed [63:0]        shifted8;                      // 33 bits
     logic signed [AccBits-1:0] shifted9, read9, acc10, acc11;
-    logic signed [AccBits-1:0] accs [2**AccAddr];
+    logic signed [AccBits-1:0] accs [AccDepth];
 
     always_ff @(posedge clk_i) begin
       // 12
