@@ -145,8 +145,9 @@ module kv_cache
   addr_t base;
   assign base = first_head ? cfg_i.kv_base : base_q + cfg_i.kv_stride;
 
-  // 16 groups of Segments keys and their side beat: 17 beats
-  wire [10:0] side = (11'(kv_position_i) >> (LogS + 4)) * 11'd17;
+  // 16 groups of Segments keys and their side beat: 17 beats, by an addition
+  wire [10:0] sixteens = 11'(kv_position_i) >> (LogS + 4);
+  wire [10:0] side     = (sixteens << 4) + sixteens;
 
   always_ff @(posedge clk_i) begin
     if (kv_valid_i && kv_is_v_i) begin

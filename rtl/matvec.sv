@@ -74,6 +74,7 @@ module matvec
 );
 
   localparam int unsigned LogS       = $clog2(Segments);
+  localparam int unsigned RowIdx     = (LogS > 0) ? LogS : 1;
   localparam int unsigned HeadGroups = HeadDim / Segments;
   // all groups of the width, and PV's
   localparam int unsigned AccDepth   = (MaxHeads + 1) * HeadGroups;
@@ -139,12 +140,16 @@ module matvec
 
   logic [12:1]             valid_q;          // of each stage; from 11 on, of a last block
   place_t                  place1_d, place1_q, place2_q, place3_q, place4_q, place5_q, place6_q,
-                           place7_q, place8_q, place9_q, place10_q;
+                           place7_q, place8_q, place9_q;
+  logic                    last10_q, columns10_q;
   kept_t                   kept1_q;
   kept_t                   kept [2**KeptBits];
   logic [32*Segments-1:0]  kept_side [2**KeptBits];
   logic [KeptBits-1:0]     kept_write_q, kept_read_q;
   logic                    forward9_q;
+
+  // PV counts as rows where exponents are concerned: nothing comes between its beats.
+  wire columns9 = place9_q.by_columns && !place9_q.is_pv;
 
   always_comb begin
     place1_d.by_columns = job.by_columns;
@@ -166,7 +171,7 @@ module matvec
       kept_write_q <= '0;
       kept_read_q  <= '0;
     end else begin
-      valid_q <= {valid_q[11], valid_q[10] && place10_q.last, valid_q[9:1],
+      valid_q <= {valid_q[11], valid_q[10] && last10_q, valid_q[9:1],
                   fire && !in_label_i.side};
       if (valid_q[1] && place1_q.last) kept_write_q <= kept_write_q + 1'b1;
       if (valid_q[11]) kept_read_q <= kept_read_q + 1'b1;
@@ -188,7 +193,8 @@ module matvec
     place7_q   <= place6_q;
     place8_q   <= place7_q;
     place9_q   <= place8_q;
-    place10_q  <= place9_q;
+    last10_q    <= place9_q.last;
+    columns10_q <= columns9;
     // Its accumulator is not in the memory yet: by rows never, by columns when the beat before has
     // the same.
     forward9_q <= !place8_q.by_columns ||
@@ -196,9 +202,8 @@ module matvec
     if (valid_q[1] && place1_q.last) kept[kept_write_q] <= kept1_q;
   end
 
-  // The largest exponent. PV counts as rows: nothing comes between its beats.
+  // The largest exponent.
   logic [3:0] e_rows_q, e_columns_q;
-  wire        columns9  = place9_q.by_columns && !place9_q.is_pv;
   wire [3:0]  e9_before = columns9 ? e_columns_q : e_rows_q;
   wire [3:0]  e10_d     = (place9_q.start_e || place9_q.e > e9_before) ? place9_q.e : e9_before;
   logic [3:0] e_max11_q;
@@ -206,7 +211,7 @@ module matvec
   always_ff @(posedge clk_i) begin
     if (valid_q[9] && columns9)  e_columns_q <= e10_d;
     if (valid_q[9] && !columns9) e_rows_q    <= e10_d;
-    e_max11_q <= (place10_q.by_columns && !place10_q.is_pv) ? e_columns_q : e_rows_q;
+    e_max11_q <= columns10_q ? e_columns_q : e_rows_q;
     if (valid_q[11]) begin
       out_tag_o   <= kept[kept_read_q].tag;
       out_norm_o  <= kept[kept_read_q].norm;
@@ -238,7 +243,7 @@ module matvec
   assign merge_entry_o = merge_entry_q;
 
   wire [9:0] newest_word = newest_q & 10'(SideGroups * Segments - 1);
-  wire [9:0] newest_row  = newest_q & 10'(Segments - 1);
+  wire [RowIdx-1:0] newest_row = RowIdx'(newest_q & 10'(Segments - 1));
   wire [5:0] newest_byte = newest_q[5:0];
 
   // Registers that one process alone reads are its variables here and below: it goes from the last
@@ -322,9 +327,9 @@ module matvec
   end
 
   for (genvar s = 0; s < int'(Segments); s++) begin : gen_segment
-    logic signed [63:0]        shifted8, shifted9;            // 33, 45 bits
-    logic signed [AccBits-1:0] read9, acc10, acc11;
-    logic signed [AccBits-1:0] accs [2**AccAddr];
+    logic signed [63:0]        shifted8;                      // 33 bits
+    logic signed [AccBits-1:0] shifted9, read9, acc10, acc11;
+    logic signed [AccBits-1:0] accs [AccDepth];
 
     always_ff @(posedge clk_i) begin
       // 12
@@ -333,13 +338,12 @@ module matvec
       if (valid_q[10]) acc11 = acc10;
       // 10
       if (valid_q[9]) begin
-        acc10 = AccBits'(shifted9)
-              + (place9_q.first ? '0 : forward9_q ? acc10 : read9);
+        acc10 = shifted9 + (place9_q.first ? '0 : forward9_q ? acc10 : read9);
         if (place9_q.by_columns) accs[place9_q.addr] <= acc10;
       end
       // 9
       read9    = accs[place8_q.addr];
-      shifted9 = shifted8 <<< {place8_q.e[3:2], 2'b00};
+      shifted9 = AccBits'(shifted8 <<< {place8_q.e[3:2], 2'b00});
       // 8
       shifted8 = 64'($signed(sum64_q[s])) <<< place7_q.e[1:0];
     end

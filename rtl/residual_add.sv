@@ -67,8 +67,8 @@ module residual_add
     return block_t'(group / 17'(NumBanks));
   endfunction
 
-  // Registers named k_q stand k cycles behind the input: 1 has read the old x, 2 has the new x,
-  // 3 squares, 4 sums of up to 16. The sums of all stand 5 behind.
+  // Registers named k_q stand k cycles behind the input: 1 has read the old x, 2 has the new x and
+  // writes it, 3 squares, 4 sums of up to 16. The sums of all stand 5 behind.
   logic valid1_q, valid2_q, valid3_q, valid4_q;
   tag_t tag1_q, tag2_q, tag3_q, tag4_q;
 
@@ -83,7 +83,7 @@ module residual_add
   assign tag         = from_rows ? rows_tag_i : emb_tag_i;
 
   logic [Segments-1:0][31:0] delta1_q;     // Q14.12, signed; a token's may be wider than a row_t
-  logic                      forward1_q;   // the row before was of the same group
+  logic                      last1_q, last2_q;   // the group of the cycle before, of two before
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
@@ -92,24 +92,24 @@ module residual_add
       valid1_q <= valid;
     end
     if (valid) begin
-      tag1_q     <= tag;
-      forward1_q <= valid1_q && tag1_q.group == tag.group;
+      tag1_q  <= tag;
+      last1_q <= valid1_q && tag1_q.group == tag.group;
+      last2_q <= valid2_q && tag2_q.group == tag.group;
       for (int s = 0; s < Segments; s++) begin
         delta1_q[s] <= 32'((33'($signed(from_rows ? rows_i[s] : emb_rows_i[s])) + 33'sd8) >>> 4);
       end
     end
   end
 
-  // ------------------------------------------------------------ 0, 1: the memory, read and written
+  // ------------------------------------------------------------ 0, 2: the memory, read and written
   //
-  // A group is read in the cycle in which the one before it is written. If they are the same group,
-  // which takes a width of Segments, the old x comes from stage 2 and not from the memory.
+  // What was added in the two cycles before is not in the memory yet: in widths of one or two
+  // groups the old x comes from stage 2 or 3.
   //
   // x stands sign-extended everywhere but in the memory: what is read often is extended once.
 
-  logic [NumBanks-1:0][Segments-1:0][31:0] read1_q;
-  logic [Segments-1:0][31:0]               old_x, new_x;
-  logic [Segments-1:0][ResBits-1:0]        stored_x;   // new_x for the memory
+  logic [NumBanks-1:0][Segments-1:0][31:0] words, read_q;
+  logic [Segments-1:0][31:0]               read1_q, x2_q, x3_q;
   block_t                                  read_block;
 
   assign read_block = rd_en_i ? block_t'(rd_block_i) : block_of(tag.group);
@@ -119,38 +119,49 @@ module residual_add
 
   for (genvar b = 0; b < NumBanks; b++) begin : gen_bank
     logic [Segments-1:0][ResBits-1:0] mem [MaxHeads];
+    logic [Segments-1:0][ResBits-1:0] stored;
+
+    for (genvar s = 0; s < int'(Segments); s++) begin : gen_number
+      assign words[b][s] = 32'($signed(mem[read_block][s]));
+      assign stored[s]   = x2_q[s][ResBits-1:0];
+    end
 
     always_ff @(posedge clk_i) begin
-      if (rd_en_i || valid) begin
-        for (int s = 0; s < Segments; s++) read1_q[b][s] <= 32'($signed(mem[read_block][s]));
-      end
-      if (valid1_q && bank_of(tag1_q.group) == bank_t'(b)) mem[block_of(tag1_q.group)] <= stored_x;
+      if (valid2_q && bank_of(tag2_q.group) == bank_t'(b)) mem[block_of(tag2_q.group)] <= stored;
     end
   end
 
-  assign rd_rows_o = read1_q;
+  always_ff @(posedge clk_i) begin
+    if (rd_en_i) read_q  <= words;
+    if (valid)   read1_q <= words[bank_of(tag.group)];
+  end
+
+  assign rd_rows_o = read_q;
 
   // --------------------------------------------------------------------------- 1: add and saturate
 
-  logic [Segments-1:0][31:0] added;
+  // Beyond the symmetric range: told without the carry chain of a comparison.
+  function automatic logic overflows(logic [31:0] x);
+    return x[31] ? x[30:ResBits-1] != '1 || x[ResBits-2:0] == '0 : x[30:ResBits-1] != '0;
+  endfunction
+
+  logic [Segments-1:0][31:0] old_x, added, new_x;
   logic [Segments-1:0]       saturated, saturated2_q;
-  logic [Segments-1:0][31:0] x2_q;
 
   always_comb begin
     old_x     = '0;
     added     = '0;
     saturated = '0;
     new_x     = '0;
-    stored_x  = '0;
     if (valid1_q) begin
       if (tag1_q.op == OpPos) old_x = '0;
-      else if (forward1_q)    old_x = x2_q;
-      else                    old_x = read1_q[bank_of(tag1_q.group)];
+      else if (last1_q)       old_x = x2_q;
+      else if (last2_q)       old_x = x3_q;
+      else                    old_x = read1_q;
       for (int s = 0; s < Segments; s++) begin
         added[s]     = old_x[s] + delta1_q[s];
-        saturated[s] = $signed(added[s]) > 32'(ResMax) || $signed(added[s]) < -32'(ResMax);
+        saturated[s] = overflows(added[s]);
         new_x[s]     = !saturated[s] ? added[s] : added[s][31] ? -32'(ResMax) : 32'(ResMax);
-        stored_x[s]  = ResBits'(new_x[s]);
       end
     end
   end
@@ -177,7 +188,6 @@ module residual_add
   localparam int unsigned NumParts = (Segments < 4) ? Segments : 4;
   localparam int unsigned PartSize = Segments / NumParts;
 
-  logic [Segments-1:0][31:0]        x3_q;
   logic [Segments-1:0][63:0]        square3_q;   // 52 bits: |x| < 2^26
   logic [NumParts-1:0][37:0]        sum4_q;      // signed
   logic [NumParts-1:0][62:0]        sum_sq4_q;

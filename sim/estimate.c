@@ -10,13 +10,13 @@
 enum {
   QUEUE = 256,               // weight_stream: Depth,
   BURST = 32,                //   MaxBurst
-  NORM = 38,                 // residual's last rows -> LayerNorm's first block
+  NORM = 45,                 // residual's last rows -> LayerNorm's first block
   EMBEDDED = 33,             // the token's last beat -> the same, + R
-  KV_QUANTISED = 21,         // QKV -> its head's scores, + R
-  PROBABILITIES = 34,        // scores -> PV's first tile, + R; each further tile R behind
-  SOFTMAX_FREE = 16,         // scores -> the next head's scores, + R for each 64 positions
-  ATTENDED = 15,             // PV -> projection
-  CHOSEN = 25,               // the head's last beat -> the next token's first request, by argmax
+  KV_QUANTISED = 28,         // QKV -> its head's scores, + R
+  PROBABILITIES = 41,        // scores -> PV's first tile, + R; each further tile R behind
+  SOFTMAX_FREE = 23,         // scores -> the next head's scores, + R for each 64 positions
+  ATTENDED = 22,             // PV -> projection
+  CHOSEN = 32,               // the head's last beat -> the next token's first request, by argmax
   DRAWN = 63,                // as much more by drawing, on average
 };
 
