@@ -108,8 +108,10 @@ module residual_add
   //
   // x stands sign-extended everywhere but in the memory: what is read often is extended once.
 
-  logic [NumBanks-1:0][Segments-1:0][31:0] words, read_q;
+  logic [Segments-1:0][ResBits-1:0]        words [NumBanks];   // of a block
+  logic [NumBanks-1:0][Segments-1:0][31:0] read_q;
   logic [Segments-1:0][31:0]               read1_q, x2_q, x3_q;
+  logic [Segments-1:0][ResBits-1:0]        stored2_q;          // x2_q for the memory
   block_t                                  read_block;
 
   assign read_block = rd_en_i ? block_t'(rd_block_i) : block_of(tag.group);
@@ -119,21 +121,21 @@ module residual_add
 
   for (genvar b = 0; b < NumBanks; b++) begin : gen_bank
     logic [Segments-1:0][ResBits-1:0] mem [MaxHeads];
-    logic [Segments-1:0][ResBits-1:0] stored;
 
-    for (genvar s = 0; s < int'(Segments); s++) begin : gen_number
-      assign words[b][s] = 32'($signed(mem[read_block][s]));
-      assign stored[s]   = x2_q[s][ResBits-1:0];
-    end
+    assign words[b] = mem[read_block];
 
     always_ff @(posedge clk_i) begin
-      if (valid2_q && bank_of(tag2_q.group) == bank_t'(b)) mem[block_of(tag2_q.group)] <= stored;
+      if (valid2_q && bank_of(tag2_q.group) == bank_t'(b)) mem[block_of(tag2_q.group)] <= stored2_q;
     end
   end
 
   always_ff @(posedge clk_i) begin
-    if (rd_en_i) read_q  <= words;
-    if (valid)   read1_q <= words[bank_of(tag.group)];
+    for (int s = 0; s < Segments; s++) begin
+      for (int b = 0; b < NumBanks; b++) begin
+        if (rd_en_i) read_q[b][s] <= 32'($signed(words[b][s]));
+      end
+      if (valid) read1_q[s] <= 32'($signed(words[bank_of(tag.group)][s]));
+    end
   end
 
   assign rd_rows_o = read_q;
@@ -175,6 +177,7 @@ module residual_add
     if (valid1_q) begin
       tag2_q       <= tag1_q;
       x2_q         <= new_x;
+      for (int s = 0; s < Segments; s++) stored2_q[s] <= new_x[s][ResBits-1:0];
       saturated2_q <= saturated;
     end
   end
