@@ -23,12 +23,14 @@
 // Out     S sums, 52 bits (sign-extended to 64), the largest exponent, S side words, a tag; rigid
 // Timing  12 cycles from taking the last block's beat to its sums, a beat a cycle
 //           1 taken                         7 sums of 64
-//           2 newest position merged        8 shifted by 0..3
-//           3 products                      9 shifted by 0, 4, 8, 12; accumulator read
+//           2 newest position merged        8 shifted by 0..3; accumulator read
+//           3 products                      9 shifted by 0, 4, 8, 12; accumulator chosen
 //           4 sums of 4                    10 accumulated
 //           5 sums of 16                   11 the last block's on their way
 //           6 sums of 32                   12 out, with tag and side words
-//         Between two registers stands one multiplication, or two additions, or one of 52 bits.
+//         Between two registers stands one multiplication, or two additions, or one of 52 bits;
+//         what is read from the accumulators' memory, which may be block RAM, is not added to
+//         in the same cycle.
 // Golden  golden/matvec.c: matvec_row() - equal bit for bit
 module matvec
   import gpt2_pkg::*;
@@ -117,7 +119,7 @@ module matvec
     else if (scores_done_i) scores_busy_q <= 1'b0;
   end
 
-  // -------------------------------------------------------- what goes with a beat through the stages
+  // ------------------------------------------------------ what goes with a beat through the stages
 
   typedef struct packed {
     logic               by_columns;         // has an accumulator in the memory
@@ -146,7 +148,7 @@ module matvec
   kept_t                   kept [2**KeptBits];
   logic [32*Segments-1:0]  kept_side [2**KeptBits];
   logic [KeptBits-1:0]     kept_write_q, kept_read_q;
-  logic                    forward9_q;
+  logic                    forward8_q, forward9_q;
 
   // PV counts as rows where exponents are concerned: nothing comes between its beats.
   wire columns9 = place9_q.by_columns && !place9_q.is_pv;
@@ -195,8 +197,9 @@ module matvec
     place9_q   <= place8_q;
     last10_q    <= place9_q.last;
     columns10_q <= columns9;
-    // Its accumulator is not in the memory yet: by rows never, by columns when the beat before has
-    // the same.
+    // Its accumulator is not in the memory yet when it is read: by rows never, by columns when the
+    // beat before has the same, or (8) the one before that.
+    forward8_q <= valid_q[9] && place9_q.by_columns && place9_q.addr == place7_q.addr;
     forward9_q <= !place8_q.by_columns ||
                   (valid_q[9] && place9_q.by_columns && place9_q.addr == place8_q.addr);
     if (valid_q[1] && place1_q.last) kept[kept_write_q] <= kept1_q;
@@ -221,7 +224,7 @@ module matvec
 
   assign out_valid_o = valid_q[12];
 
-  // --------------------------------------------------------- the newest position, scales and biases
+  // -------------------------------------------------------- the newest position, scales and biases
 
   logic       merge_scales_q, merge_key_q, merge_value_q;
   logic [1:0] merge_entry_q;
@@ -259,7 +262,7 @@ module matvec
     if (fire && in_label_i.side) side = in_data_i;
   end
 
-  // ----------------------------------------------------------------------------------- the segments
+  // ---------------------------------------------------------------------------------- the segments
   //
   // Column 4 i + b of a segment is lane i of plane b: byte b of word i of its weights. In lanes of
   // 32 bits, whose upper bits are the sign, and loops over i, a simulator's compiler makes vector
@@ -328,23 +331,26 @@ module matvec
 
   for (genvar s = 0; s < int'(Segments); s++) begin : gen_segment
     logic signed [63:0]        shifted8;                      // 33 bits
-    logic signed [AccBits-1:0] shifted9, read9, acc10, acc11;
+    logic signed [AccBits-1:0] shifted9, read8, read9, acc10, acc11;
     logic signed [AccBits-1:0] accs [AccDepth];
 
     always_ff @(posedge clk_i) begin
+      automatic logic signed [AccBits-1:0] earlier;         // what acc10 has been
       // 12
       if (valid_q[11]) out_acc_o[s] <= 64'(acc11);
       // 11
       if (valid_q[10]) acc11 = acc10;
       // 10
+      earlier = acc10;
       if (valid_q[9]) begin
         acc10 = shifted9 + (place9_q.first ? '0 : forward9_q ? acc10 : read9);
         if (place9_q.by_columns) accs[place9_q.addr] <= acc10;
       end
       // 9
-      read9    = accs[place8_q.addr];
+      read9    = forward8_q ? earlier : read8;
       shifted9 = AccBits'(shifted8 <<< {place8_q.e[3:2], 2'b00});
       // 8
+      read8    = accs[place7_q.addr];
       shifted8 = 64'($signed(sum64_q[s])) <<< place7_q.e[1:0];
     end
   end

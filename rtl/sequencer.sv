@@ -288,8 +288,11 @@ module sequencer
   job_t                job2_q;
   logic [AddrBits-1:0] product2_q;  // groups * blocks, or the row's group * blocks
   logic [AddrBits-1:0] sides2_q;  // side beats, or those in front of the row's group
-  logic [AddrBits-1:0] kv2_q;  // where the head's stretch of the KV cache starts
+  logic [AddrBits-1:0] sixteens2_q;  // the row's whole sixteens of groups * blocks
+  // where the head's stretch of the KV cache starts; 1: counted from the layer's
+  logic [AddrBits-1:0] kv1_q, kv2_q;
   logic [AddrBits-1:0] kv_layer_q;                           // where head 0 of the layer starts
+  logic [AddrBits-1:0] kv_heads_q;                           // a layer's stretches, of a run
 
   wire is_row = job1_q.op == OpPos || job1_q.op == OpToken;
   wire [16:0] row       = (job1_q.op == OpPos) ? 17'(step_q.position) : step_q.id;
@@ -308,11 +311,14 @@ module sequencer
       product2_q <= AddrBits'(factor) * AddrBits'(job1_q.blocks);
       sides2_q   <= is_row       ? AddrBits'(row_group[16:4])
                   : job1_q.sides ? (AddrBits'(job1_q.groups) + AddrBits'(15)) >> 4 : '0;
-      kv2_q      <= kv_layer_q + AddrBits'(job1_q.head) * cfg_i.kv_stride;
+      sixteens2_q <= AddrBits'(row_group[16:4]) * AddrBits'(job1_q.blocks);
+      kv2_q      <= kv_layer_q + kv1_q;
     end
+    if (stage1_ready && emit) kv1_q <= AddrBits'(op_head) * cfg_i.kv_stride;
+    kv_heads_q <= AddrBits'(heads) * cfg_i.kv_stride;
     if (take_step) kv_layer_q <= cfg_i.kv_base;
     else if (stage2_ready && valid1_q && job1_q.op == OpMlp2) begin
-      kv_layer_q <= kv_layer_q + AddrBits'(heads) * cfg_i.kv_stride;
+      kv_layer_q <= kv_layer_q + kv_heads_q;
     end
   end
 
@@ -327,7 +333,7 @@ module sequencer
   wire [AddrBits-1:0] beats    = is_row2 ? AddrBits'(job2_q.blocks) : product2_q + sides2_q;
   wire [AddrBits-1:0] row_base = (job2_q.op == OpPos) ? cfg_i.wpe_base : cfg_i.wte_base;
   // Whole sixteens of groups in front of the row, each with its side beat.
-  wire [AddrBits-1:0] group_of_16 = sides2_q * ((AddrBits'(job2_q.blocks) << 4) + 1);
+  wire [AddrBits-1:0] group_of_16 = (sixteens2_q << 4) + sides2_q;
 
   assign stage3_ready = !valid3_q || job_ready_i;
 
