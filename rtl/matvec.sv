@@ -332,6 +332,8 @@ module matvec
   for (genvar s = 0; s < int'(Segments); s++) begin : gen_segment
     logic signed [63:0]        shifted8;                      // 33 bits
     logic signed [AccBits-1:0] shifted9, read8, read9, acc10, acc11;
+    // What is read while it is written is not taken, forward8_q says: block RAM needs no bypass.
+    (* no_rw_check *)
     logic signed [AccBits-1:0] accs [AccDepth];
 
     always_ff @(posedge clk_i) begin

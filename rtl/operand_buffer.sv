@@ -37,6 +37,8 @@ module operand_buffer
 
   localparam int unsigned SlotBits = $clog2(Slots);
 
+  // A slot that is written is empty, one that is read is full: block RAM needs no bypass.
+  (* no_rw_check *)
   operand_t            slots [Slots];
   logic [Slots-1:0]    full_q;
   logic [SlotBits-1:0] wr_slot, rd_slot;

@@ -82,6 +82,8 @@ module qkv_linear
 
   // ------------------------------------------------------ K and V wait in a ring for their maximum
 
+  // Never read and written at one address in one cycle: block RAM needs no bypass.
+  (* no_rw_check *)
   logic [Segments-1:0][31:0] ring_mem [2**RingLog];
   place_t                    place_mem [16];       // a place per vector
   logic [RingLog-1:0]        ring_in_q, ring_out_q;
@@ -352,6 +354,8 @@ module qkv_linear
   assert property (@(posedge clk_i) disable iff (!rst_ni)
       is_kv && ring_in_q + 1'b1 == ring_out_q |-> read)
     else $error("%m: the ring of rows overflowed");
+  assert property (@(posedge clk_i) disable iff (!rst_ni) is_kv && read |-> ring_in_q != ring_out_q)
+    else $error("%m: a row was read while it was written");
 `endif
 
 endmodule

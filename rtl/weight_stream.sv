@@ -128,6 +128,8 @@ module weight_stream
 
   // -------------------------------------------------------------------------------- queue of beats
 
+  // Never read and written at one address in one cycle: block RAM needs no bypass.
+  (* no_rw_check *)
   logic [512*Segments-1:0] beats [Depth];
   logic [DepthBits-1:0]    write_q, read_q;
   logic [DepthBits:0]      count_q;
@@ -222,6 +224,9 @@ module weight_stream
     if (2**$clog2(Segments) != Segments || Segments > 64)
       $fatal(1, "%m: Segments must be 1, 2, 4, ... 64, not %0d", Segments);
   end
+  assert property (@(posedge clk_i) disable iff (!rst_ni)
+    rd_rsp_valid_i && load |-> write_q != read_q)
+    else $error("%m: a beat was read while it was written");
   assert property (@(posedge clk_i) disable iff (!rst_ni)
     rd_rsp_valid_i |-> count_q < (DepthBits+1)'(Depth))
     else $error("%m: a beat came for which no room was reserved");
