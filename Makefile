@@ -279,7 +279,8 @@ synth: $(TABLES)
 PREFIX  ?= /usr/local
 SHARE    = $(DESTDIR)$(PREFIX)/share
 install: all $(B)/gpt2rtl.1
-	@install -d $(SHARE)/gpt2rtl/{rtl,sim,tools,build/sim} $(SHARE)/man/man1 $(SHARE)/bash-completion/completions $(DESTDIR)$(PREFIX)/bin
+	@install -d $(SHARE)/gpt2rtl/{rtl,sim,tools,build/sim} $(SHARE)/man/man1 $(SHARE)/{bash-completion/completions,zsh/site-functions} \
+	  $(DESTDIR)$(PREFIX)/bin
 	@install -m 755 $(B)/gpt2rtl $(DESTDIR)$(PREFIX)/bin/
 	@install -m 755 $(SIMS) $(SHARE)/gpt2rtl/build/sim/
 	@install -m 644 Makefile LICENSE $(SHARE)/gpt2rtl/
@@ -287,7 +288,8 @@ install: all $(B)/gpt2rtl.1
 	@install -m 644 tools/make_tables.c $(SHARE)/gpt2rtl/tools/
 	@cp -p $(wildcard sim/*) $(SHARE)/gpt2rtl/sim/
 	@install -m 644 $(B)/gpt2rtl.1 $(SHARE)/man/man1/
-	@install -m 644 tools/completion.bash $(SHARE)/bash-completion/completions/gpt2rtl
+	@install -m 644 tools/completion.sh $(SHARE)/bash-completion/completions/gpt2rtl
+	@install -m 644 tools/completion.sh $(SHARE)/zsh/site-functions/_gpt2rtl
 	@echo "installed in $(DESTDIR)$(PREFIX): bin/gpt2rtl, share/gpt2rtl, its manual page and completion"
 $(B)/gpt2rtl.1: tools/man.sh $(B)/gpt2rtl
 	$(call do,MAN) $^ > $@
