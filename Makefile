@@ -143,6 +143,11 @@ $(B)/sim/gpt2_top_%_check.so: $(SIM_NEEDS)
 $(B)/sim/gpt2_top_%.so: $(SIM_NEEDS)
 	$(call verilated_so,$(call sim_top,$*) $(FAST),-O3)
 
+# build/config/<lanes>-<parameters>.so, for test/configs.sh: as _check, but made in half the time, since it runs for a second.
+$(B)/config/%.so: $(SIM_NEEDS)
+	@mkdir -p $(@D)
+	$(call verilated_so,$(call sim_top,$*) $(CHECKED) --unroll-count 4 --expand-limit 2,-O1)
+
 # build/bench/bare_engine.so: the engine alone, with the simulator's options, which `make bench` compares it with.
 $(B)/bench/bare_engine.so: bench/bare_engine.sv $(SO_NEEDS)
 	@mkdir -p $(@D)
@@ -254,7 +259,7 @@ lint: $(TABLES)
 	@lint/lint.sh
 synth-check: $(TABLES)
 	@syn/synth_check.sh
-# Every legal combination of gpt2_top's parameters (docs/parameters.md); `make test` takes a part of them.
+# gpt2_top's parameters (docs/parameters.md); `make test` takes a part of them. A second run goes on where the first was stopped.
 test-configs: $(TABLES) $(B)/gpt2rtl
 	@test/configs.sh all
 
@@ -310,7 +315,7 @@ help:
 	@echo '                  cycles a second; docs/bench.csv and .svg; then bench-golden. BENCH="$(BENCH)" are lanes:positions;'
 	@echo '                  other ones, and SHAPE=gpt2-medium, -large or -xl, go to $(B)/bench/'
 	@echo 'make bench-golden the golden engine in C: tokens per second by context, threads and vector code, 124M shape'
-	@echo 'make test-configs every legal combination of parameters: lint, and nano RTL = golden (hours)'
+	@echo 'make test-configs every legal combination of lanes and widths: lint, and RTL = golden; goes on where it was stopped'
 	@echo 'make verilog      gpt2_top as one plain Verilog file, $(B)/verilog/gpt2_top.v'
 	@echo '                  (LANES=$(LANES) MAX_HEADS=$(MAX_HEADS) MAX_CTX=$(MAX_CTX) NORM_WIDTH=$(NORM_WIDTH) EXP_WIDTH=lanes / 64)'
 	@echo 'make synth        its area by module for ECP5 and UltraScale+, the same parameters; ten minutes or more'
