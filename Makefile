@@ -143,6 +143,11 @@ $(B)/sim/gpt2_top_%_check.so: $(SIM_NEEDS)
 $(B)/sim/gpt2_top_%.so: $(SIM_NEEDS)
 	$(call verilated_so,$(call sim_top,$*) $(FAST),-O3)
 
+# build/config/<lanes>-<parameters>.so, for test/configs.sh: as _check, but made in half the time, since it runs for a second.
+$(B)/config/%.so: $(SIM_NEEDS)
+	@mkdir -p $(@D)
+	$(call verilated_so,$(call sim_top,$*) $(CHECKED) --unroll-count 4 --expand-limit 2,-O1)
+
 # build/bench/bare_engine.so: the engine alone, with the simulator's options, which `make bench` compares it with.
 $(B)/bench/bare_engine.so: bench/bare_engine.sv $(SO_NEEDS)
 	@mkdir -p $(@D)
@@ -254,7 +259,7 @@ lint: $(TABLES)
 	@lint/lint.sh
 synth-check: $(TABLES)
 	@syn/synth_check.sh
-# Every legal combination of gpt2_top's parameters (docs/parameters.md); `make test` takes a part of them.
+# gpt2_top's parameters (docs/parameters.md); `make test` takes a part of them. A second run goes on where the first was stopped.
 test-configs: $(TABLES) $(B)/gpt2rtl
 	@test/configs.sh all
 
@@ -285,7 +290,8 @@ fmax: $(TABLES)
 PREFIX  ?= /usr/local
 SHARE    = $(DESTDIR)$(PREFIX)/share
 install: all $(B)/gpt2rtl.1
-	@install -d $(SHARE)/gpt2rtl/{rtl,sim,tools,build/sim} $(SHARE)/man/man1 $(SHARE)/bash-completion/completions $(DESTDIR)$(PREFIX)/bin
+	@install -d $(SHARE)/gpt2rtl/{rtl,sim,tools,build/sim} $(SHARE)/man/man1 $(SHARE)/{bash-completion/completions,zsh/site-functions} \
+	  $(DESTDIR)$(PREFIX)/bin
 	@install -m 755 $(B)/gpt2rtl $(DESTDIR)$(PREFIX)/bin/
 	@install -m 755 $(SIMS) $(SHARE)/gpt2rtl/build/sim/
 	@install -m 644 Makefile LICENSE $(SHARE)/gpt2rtl/
@@ -293,7 +299,8 @@ install: all $(B)/gpt2rtl.1
 	@install -m 644 tools/make_tables.c $(SHARE)/gpt2rtl/tools/
 	@cp -p $(wildcard sim/*) $(SHARE)/gpt2rtl/sim/
 	@install -m 644 $(B)/gpt2rtl.1 $(SHARE)/man/man1/
-	@install -m 644 tools/completion.bash $(SHARE)/bash-completion/completions/gpt2rtl
+	@install -m 644 tools/completion.sh $(SHARE)/bash-completion/completions/gpt2rtl
+	@install -m 644 tools/completion.sh $(SHARE)/zsh/site-functions/_gpt2rtl
 	@echo "installed in $(DESTDIR)$(PREFIX): bin/gpt2rtl, share/gpt2rtl, its manual page and completion"
 $(B)/gpt2rtl.1: tools/man.sh $(B)/gpt2rtl
 	$(call do,MAN) $^ > $@
@@ -314,7 +321,7 @@ help:
 	@echo '                  cycles a second; docs/bench.csv and .svg; then bench-golden. BENCH="$(BENCH)" are lanes:positions;'
 	@echo '                  other ones, and SHAPE=gpt2-medium, -large or -xl, go to $(B)/bench/'
 	@echo 'make bench-golden the golden engine in C: tokens per second by context, threads and vector code, 124M shape'
-	@echo 'make test-configs every legal combination of parameters: lint, and nano RTL = golden (hours)'
+	@echo 'make test-configs every legal combination of lanes and widths: lint, and RTL = golden; goes on where it was stopped'
 	@echo 'make verilog      gpt2_top as one plain Verilog file, $(B)/verilog/gpt2_top.v'
 	@echo '                  (LANES=$(LANES) MAX_HEADS=$(MAX_HEADS) MAX_CTX=$(MAX_CTX) NORM_WIDTH=$(NORM_WIDTH) EXP_WIDTH=lanes / 64)'
 	@echo 'make synth        its area by module for ECP5 and UltraScale+, the same parameters; ten minutes or more, then what changed'

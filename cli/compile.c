@@ -208,7 +208,8 @@ static const char random_help[] =
   "\n"
   "usage: gpt2rtl random-model --config NAME --output DIR [--seed S] [--outliers]\n"
   "\n"
-  "  --config NAME       nano, gpt2, gpt2-medium, gpt2-large or gpt2-xl\n"
+  "  --config NAME       nano, gpt2, gpt2-medium, gpt2-large or gpt2-xl; or a config.json: its layers, heads, context and\n"
+  "                      vocabulary, of 257 tokens or more\n"
   "  --seed S            0 to 2^64 - 1; default 1. The same seed gives the same files on every machine\n"
   "  --outliers          with GPT-2's known outliers: the hidden state near 3,000 in one dimension of position 0\n"
   "  --output DIR        a folder that does not exist or is empty\n"
@@ -223,12 +224,13 @@ int random_model_main(int argc, char **argv) {
   };
   uint64_t seed = 1;
   struct gpt2_config config;
+  struct stat st;
   struct err err;
   int status = options_parse("random-model", random_help, specs, 4, argc, argv, NULL);
   if (status >= 0) return status;
   if (!name) return cli_usage("random-model", "--config is missing");
   if (!dir) return cli_usage("random-model", "--output is missing");
-  if (config_named(&config, name, &err)) return cli_usage("random-model", "--config: %s", err.text);
+  if (stat(name, &st) && config_named(&config, name, &err)) return cli_usage("random-model", "--config: %s", err.text);
   if (seed_text && (status = option_u64("random-model", "--seed", seed_text, 0, UINT64_MAX, &seed))) return status;
   const int result = outliers ? random_model_write_outliers(name, seed, dir, &err) : random_model_write(name, seed, dir, &err);
   return result ? cli_fail(&err) : EXIT_DONE;

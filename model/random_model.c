@@ -336,11 +336,30 @@ static int check_free(const char *dir, struct err *err) {
   return 0;
 }
 
+// A shape's name, or a config.json, of which the shape counts.
+static int shape_of(struct gpt2_config *config, const char *name, struct err *err) {
+  const size_t length = strlen(name);
+  if (length < 5 || strcmp(name + length - 5, ".json") != 0) {
+    return config_named(config, name, err);
+  }
+  if (config_read(config, name, err) != 0) {
+    return -1;
+  }
+  if (config->vocab_size <= N_BYTES) {
+    return err_set(err, "%s: vocab_size is %zu, expected %d or more: each byte is a token", name,
+                   config->vocab_size, N_BYTES + 1);
+  }
+  config->bos_token_id = config->eos_token_id = (uint32_t)config->vocab_size - 1;
+  config->scale_attn_weights = config->tie_word_embeddings = true;
+  config->scale_attn_by_inverse_layer_idx = false;
+  return 0;
+}
+
 static int write_folder(const char *config_name, uint64_t seed, bool outliers, const char *dir,
                         struct err *err) {
   struct gpt2_config config;
   char staging[FILE_PATH_SIZE];
-  if (config_named(&config, config_name, err) != 0 || check_free(dir, err) != 0 ||
+  if (shape_of(&config, config_name, err) != 0 || check_free(dir, err) != 0 ||
       file_staging_name(staging, dir, err) != 0) {
     return -1;
   }

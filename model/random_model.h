@@ -35,10 +35,11 @@
 
 #include "err.h"
 
-// Writes config.json, model.safetensors, vocab.json and merges.txt for a shape of config_named to
-// the folder dir, which must not exist or be empty. The folder is built as "dir.tmp-PID" and then
+// Writes config.json, model.safetensors, vocab.json and merges.txt to the folder dir, which must not
+// exist or be empty. config_name: a shape of config_named, or the path of a config.json, "x.json",
+// whose shape is taken: at least 257 tokens. The folder is built as "dir.tmp-PID" and then
 // renamed; after an error nothing is left. 2 bytes a parameter.
-// Errors: an unknown name, dir in use, a failed write.
+// Errors: an unknown name, what config_read refuses, dir in use, a failed write.
 int random_model_write(const char *config_name, uint64_t seed, const char *dir, struct err *err);
 
 // The same with outliers.

@@ -289,8 +289,8 @@ module sequencer
   logic [AddrBits-1:0] product2_q;  // groups * blocks, or the row's group * blocks
   logic [AddrBits-1:0] sides2_q;  // side beats, or those in front of the row's group
   logic [AddrBits-1:0] sixteens2_q;  // the row's whole sixteens of groups * blocks
-  // where the head's stretch of the KV cache starts; 1: counted from the layer's
-  logic [AddrBits-1:0] kv1_q, kv2_q;
+  // where the layer's part of the KV cache starts, or its first V; the head's stretch behind it
+  logic [AddrBits-1:0] kv_from2_q, kv_head2_q;
   logic [AddrBits-1:0] kv_layer_q;                           // where head 0 of the layer starts
   logic [AddrBits-1:0] kv_heads_q;                           // a layer's stretches, of a run
 
@@ -312,9 +312,9 @@ module sequencer
       sides2_q   <= is_row       ? AddrBits'(row_group[16:4])
                   : job1_q.sides ? (AddrBits'(job1_q.groups) + AddrBits'(15)) >> 4 : '0;
       sixteens2_q <= AddrBits'(row_group[16:4]) * AddrBits'(job1_q.blocks);
-      kv2_q      <= kv_layer_q + kv1_q;
+      kv_from2_q <= kv_layer_q + (job1_q.op == OpPv ? cfg_i.kv_v_off : '0);
+      kv_head2_q <= AddrBits'(job1_q.head) * cfg_i.kv_stride;
     end
-    if (stage1_ready && emit) kv1_q <= AddrBits'(op_head) * cfg_i.kv_stride;
     kv_heads_q <= AddrBits'(heads) * cfg_i.kv_stride;
     if (take_step) kv_layer_q <= cfg_i.kv_base;
     else if (stage2_ready && valid1_q && job1_q.op == OpMlp2) begin
@@ -354,8 +354,7 @@ module sequencer
       side_addr3_q <= row_base + group_of_16;
       unique case (job2_q.op)
         OpPos, OpToken: addr3_q <= row_base + sides2_q + 1 + product2_q;
-        OpScores:       addr3_q <= kv2_q;
-        OpPv:           addr3_q <= kv2_q + cfg_i.kv_v_off;
+        OpScores, OpPv: addr3_q <= kv_from2_q + kv_head2_q;
         OpHead:         addr3_q <= cfg_i.head_base;
         default:        addr3_q <= stream_q;
       endcase

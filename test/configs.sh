@@ -1,107 +1,171 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# configs.sh [all] - gpt2_top's parameters (docs/parameters.md): legal combinations lint and run nano as the golden model does, illegal
-# ones are refused with their sentence
+# configs.sh [all] - gpt2_top's parameters (docs/parameters.md): legal combinations lint, and write what the golden model writes;
+# illegal ones are refused with their sentence
 #
-# all: every combination of the grid (make test-configs). Otherwise (make test): a part of it in which each value of a parameter
-# meets each value of every other is linted, and four are run: those lanes that test_gpt2_top has not, and every other value.
+# all (make test-configs): each of the 196 combinations of Lanes, NormWidth and ExpWidth that there are. It runs with one of the seven
+# pairs of maxima below, so that each pair of maxima runs with each pair of Lanes and ExpWidth, and with each NormWidth; it is
+# elaborated and linted with that one, the least and the largest. What passed is in build/config/passed, with a hash of all that it
+# depends on, and is not done again: stopped, it goes on where it was. 75 to 90 minutes of processor time (an estimate from some).
+#
+# Otherwise (make test): 70 combinations, in which each value of a parameter meets each value of every other that it can stand with,
+# are elaborated and linted, all of one Lanes at once; four run, those Lanes that test_gpt2_top has not.
+#
+# A run is nano past its context of 64, or, where MaxHeads is 1, a model of one head; the RTL's assertions are on. JOBS: how many
+# combinations at a time, as many as there are processors unless given; one takes up to 1.5 GB.
+maxima=(1,64 2,64 3,192 7,320 12,1024 25,64 25,1024)          # MaxHeads,MaxCtx: the least, nano, odd ones, gpt2, gpt2-xl
+few='128_1_64_16_1 512_25_1024_1_4 2048_3_192_8_8 4096_12_1024_64_64'
 files="rtl/gpt2_pkg.sv build/gen/gpt2_tables_pkg.sv rtl/gpt2_top.sv"
-nano=build/config/nano ids=3,77,1 tokens=66                   # past the context of 64
-mkdir -p build/config
-status=0
-passed() { echo "[       OK ] configs.$1"; }
-failed() { echo "[  FAILED  ] configs.$1"; status=1; }
+work=build/config
+export VERILATOR=${VERILATOR:-verilator} files work
 
-# Prints one combination a line: Lanes MaxHeads MaxCtx NormWidth ExpWidth. maxima: nano, gpt2, gpt2-xl.
-grid() {
-  local i=0 j n e lanes maxima norm divisor
-  for lanes in 64 128 256 512 1024 2048 4096; do
-    j=0
-    for maxima in '2 64' '12 1024' '25 1024'; do
-      n=0
-      for norm in 64 32 16; do
-        e=0
-        for divisor in 1 2 4; do
-          if [ $((lanes / 64 / divisor)) -gt 0 ] && { [ "$1" = all ] || { [ $(((i + j) % 3)) = $n ] && [ $(((i + 2 * j) % 3)) = $e ]; }; }; then
-            echo "$lanes $maxima $norm $((lanes / 64 / divisor))"
-          fi
-          ((e++))
-        done
-        ((n++))
-      done
-      ((j++))
-    done
-    ((i++))
-  done
+# A combination is LANES_MAXHEADS_MAXCTX_NORMWIDTH_EXPWIDTH. Those of the i-th number of lanes, 64 2^i:
+norms=(1 2 4 8 16 32 64)
+part() {                                                      # I
+  local n e
+  for n in {0..6}; do combination "$1" $n "$1" $((n + $1)); done
+  for ((e = 0; e < $1; e++)); do combination "$1" $((($1 + e) % 7)) $e $((2 * $1 + e)); done
 }
-few='128 2 64 16 1
-512 25 1024 32 4
-2048 25 1024 16 8
-4096 12 1024 64 64'
-
-lint() {                                                      # Lanes MaxHeads MaxCtx NormWidth ExpWidth
-  verilator --lint-only -Wall -Irtl --top-module gpt2_top -GLanes="$1" -GMaxHeads="$2" -GMaxCtx="$3" -GNormWidth="$4" -GExpWidth="$5" \
-    lint/waivers.vlt $files 2>&1
+every() {                                                     # I
+  local n e
+  for n in {0..6}; do for ((e = 0; e <= $1; e++)); do combination "$1" $n $e $((n + $1 + 3 * e)); done; done
 }
+combination() { local m=${maxima[$4 % 7]}; echo "$((64 << $1))_${m/,/_}_${norms[$2]}_$((1 << $3))"; }
 
-chosen() { sed -nE 's/.*"next": *([0-9]+).*/\1/p' "$1"; }
-generate() {                                                  # OUT.json OPTION...
-  local out=$1
+# Elaborates gpt2_top with each of the combinations, in a module around them; nothing is connected there.
+elaborate() {                                                 # NAME OPTION... -- COMBINATION...
+  local name=$1 options=() i=0 c l h x n e
+  while shift && [ "$1" != -- ]; do options+=("$1"); done
   shift
-  build/gpt2rtl generate --model $nano --ids $ids --tokens $tokens --temperature 1 --seed 5 --ignore-eos --stats "$out" "$@" 2>&1 > /dev/null
+  {
+    echo "module configs_$name; /* verilator lint_off PINMISSING */"
+    for c in "$@"; do
+      IFS=_ read -r l h x n e <<< "$c"
+      echo "  gpt2_top #(.Lanes($l), .MaxHeads($h), .MaxCtx($x), .NormWidth($n), .ExpWidth($e)) u_$((i++)) ();"
+    done
+    echo endmodule
+  } > "$work/configs_$name.sv"
+  $VERILATOR --lint-only "${options[@]}" -Irtl --top-module "configs_$name" $files "$work/configs_$name.sv" 2>&1
 }
-run() {
-  local name=$1-MaxHeads.$2-MaxCtx.$3-NormWidth.$4-ExpWidth.$5
-  make -s --no-print-directory "build/sim/gpt2_top_${name}_check.so" > build/config/$name.log 2>&1 || { tail -n 5 build/config/$name.log; return 1; }
-  GPT2RTL_SIMULATOR=build/sim/gpt2_top_${name}_check.so generate build/config/$name.json --engine rtl --lanes "$1" > build/config/$name.log ||
-    { tail -n 5 build/config/$name.log; return 1; }
-  diff <(chosen build/config/$name.json) <(chosen build/config/golden.json) > build/config/$name.log ||
-    { echo "the ids differ (<: RTL, >: golden):"; head -n 5 build/config/$name.log; return 1; }
-}
+lint() { local name=$1; shift; elaborate "$name" -Wall lint/waivers.vlt -- "$@"; }   # NAME COMBINATION...
 
-# The sentence that each illegal value is refused with.
-refused() {                                                   # PARAMETER VALUE SENTENCE
-  local said
-  if said=$(verilator --lint-only -Irtl --top-module gpt2_top -G"$1=$2" $files 2>&1); then
-    echo "$1 = $2 is not refused"
-  elif ! grep -qF "$3, not $2" <<< "$said"; then
-    echo "$1 = $2 is refused without \"$3, not $2\":"; grep -m 3 Error <<< "$said"
+# The ids of a run of MODEL, one a line; if it fails what it said.
+ids() {                                                       # MODEL OPTION...
+  local stats=$work/ids-$BASHPID said
+  if said=$(build/gpt2rtl generate --model "$work/$1" --ids 3,77,1 --tokens 66 --temperature 1 --seed 5 --ignore-eos \
+      --stats "$stats" "${@:2}" 2>&1 > /dev/null); then
+    sed -nE 's/.*"next": *([0-9]+).*/\1/p' "$stats"
   else
-    return 0
+    echo "$said"
   fi
-  return 1
+  rm -f "$stats"
+}
+run() {                                                       # COMBINATION
+  local l h x n e model=nano so
+  IFS=_ read -r l h x n e <<< "$1"
+  [ "$h" = 1 ] && model=one_head                             # nano has two
+  so=$work/$l-MaxHeads.$h-MaxCtx.$x-NormWidth.$n-ExpWidth.$e.so
+  rm -f "$so"
+  make -s --no-print-directory -o build/sim/source.c -o build/sim/source.o "$so" || return 1
+  GPT2RTL_SIMULATOR=$so ids $model --engine rtl --lanes "$l" > "$work/$1.ids"
+  if cmp -s "$work/$1.ids" "$work/$model.golden"; then
+    rm -f "${so%.so}".* "$work/$1.ids"
+  else
+    echo "the ids differ (<: RTL, >: golden):"; diff "$work/$1.ids" "$work/$model.golden" | head -n 5; return 1
+  fi
 }
 
-if [ "$1" = all ]; then combinations=$(grid all); runs=$combinations; else combinations=$(grid); runs=$few; fi
-[ -e $nano/config.json ] || { rm -rf $nano; build/gpt2rtl random-model --config nano --seed 1 --output $nano || exit 1; }
-generate build/config/golden.json --engine golden || exit 1
-echo "[==========] Running $(wc -l <<< "$combinations") test(s) of lint, $(wc -l <<< "$runs") of runs."
+# Does one thing and says how it ended: lint of several, run of one, or one whole combination.
+one() {                                                       # lint NAME COMBINATION... | run COMBINATION | all COMBINATION
+  local what=$1 name=$2 start=$SECONDS log=$work/$1.$2.log ok=1 times
+  case $what in
+    lint) lint "$name" "${@:3}" > "$log" || ok=0 ;;
+    run) run "$name" > "$log" 2>&1 || ok=0 ;;
+    all)
+      IFS=_ read -r l h x n e <<< "$name"
+      { lint "$name" $(printf '%s\n' "$name" "${l}_1_64_${n}_$e" "${l}_25_1024_${n}_$e" | sort -u) && run "$name"; } > "$log" 2>&1 || ok=0
+      [ $ok = 1 ] && echo "$hash $name" >> $work/passed ;;
+  esac
+  echo "$ok" >> $work/done
+  times="$(wc -l < $work/done) of $total, $((SECONDS - start)) s"
+  if [ $ok = 1 ]; then
+    rm -f "$log" "$work/configs_$name.sv"
+    echo "[       OK ] configs.$what.$name ($times)"
+  else
+    printf '%s\n[  FAILED  ] configs.%s.%s\n' "$(head -n 8 "$log")" "$what" "$name"
+  fi
+}
 
-if while read -r parameter value sentence; do
-     refused "$parameter" "$value" "$sentence" || bad=1
-   done && [ -z "$bad" ]; then passed illegal; else failed illegal; fi << 'END'
-Lanes 0 Lanes must be 64, 128, 256, ... 4096
-Lanes 32 Lanes must be 64, 128, 256, ... 4096
-Lanes 96 Lanes must be 64, 128, 256, ... 4096
-Lanes 8192 Lanes must be 64, 128, 256, ... 4096
-MaxHeads 0 MaxHeads must be 1 to 25
-MaxHeads 26 MaxHeads must be 1 to 25
-MaxCtx 0 MaxCtx must be a multiple of 64 from 64 to 1024
-MaxCtx 100 MaxCtx must be a multiple of 64 from 64 to 1024
-MaxCtx 1088 MaxCtx must be a multiple of 64 from 64 to 1024
-NormWidth 0 NormWidth must be 1, 2, 4, ... 64
-NormWidth 3 NormWidth must be 1, 2, 4, ... 64
-NormWidth 128 NormWidth must be 1, 2, 4, ... 64
-ExpWidth 0 ExpWidth must be 1, 2, 4, ... Lanes / 64 = 4
-ExpWidth 3 ExpWidth must be 1, 2, 4, ... Lanes / 64 = 4
-ExpWidth 8 ExpWidth must be 1, 2, 4, ... Lanes / 64 = 4
+# What each illegal value is refused with: all at once, and the exit status with one of them.
+refusals='0,2,64,64,1 Lanes must be 64, 128, 256, ... 4096, not 0
+32,2,64,64,1 Lanes must be 64, 128, 256, ... 4096, not 32
+96,2,64,64,1 Lanes must be 64, 128, 256, ... 4096, not 96
+8192,2,64,64,1 Lanes must be 64, 128, 256, ... 4096, not 8192
+256,0,64,64,4 MaxHeads must be 1 to 25, not 0
+256,26,64,64,4 MaxHeads must be 1 to 25, not 26
+256,2,0,64,4 MaxCtx must be a multiple of 64 from 64 to 1024, not 0
+256,2,100,64,4 MaxCtx must be a multiple of 64 from 64 to 1024, not 100
+256,2,1088,64,4 MaxCtx must be a multiple of 64 from 64 to 1024, not 1088
+256,2,64,0,4 NormWidth must be 1, 2, 4, ... 64, not 0
+256,2,64,3,4 NormWidth must be 1, 2, 4, ... 64, not 3
+256,2,64,128,4 NormWidth must be 1, 2, 4, ... 64, not 128
+256,2,64,64,0 ExpWidth must be 1, 2, 4, ... Lanes / 64 = 4, not 0
+256,2,64,64,3 ExpWidth must be 1, 2, 4, ... Lanes / 64 = 4, not 3
+64,2,64,64,2 ExpWidth must be 1, 2, 4, ... Lanes / 64 = 1, not 2
+4096,2,64,64,128 ExpWidth must be 1, 2, 4, ... Lanes / 64 = 64, not 128'
+refuse() {
+  local said combination sentence bad=0
+  elaborate one -- 256_2_64_64_8 > /dev/null && { echo "ExpWidth = 8 at 256 lanes is not refused"; bad=1; }
+  said=$(elaborate illegal -- $(cut -d' ' -f1 <<< "$refusals" | tr , _))
+  while read -r combination sentence; do
+    grep -qE "gpt2_top: ${sentence//./[.]}\$" <<< "$said" && continue
+    echo "$combination is not refused with \"$sentence\""
+    bad=1
+  done <<< "$refusals"
+  return $bad
+}
+
+cd "$(dirname "$0")/.." || exit 1
+mkdir -p $work
+rm -f $work/done; touch $work/done
+# What all runs need: the tables, the program, the models and their ids.
+make -s --no-print-directory build/gen/gpt2_tables_pkg.sv build/gpt2rtl build/sim/source.o build/verilated/{verilated,verilated_threads}.o || exit 1
+cat > $work/one_head.json << 'END'
+{"model_type": "gpt2", "n_layer": 2, "n_head": 1, "n_embd": 64, "n_positions": 64, "vocab_size": 301}
 END
+for model in nano one_head; do
+  shape=$model
+  [ $model = one_head ] && shape=$work/$model.json
+  rm -rf "${work:?}/$model"
+  build/gpt2rtl random-model --config $shape --seed 1 --output $work/$model || exit 1
+  ids $model --engine golden > $work/$model.golden
+  [ "$(wc -l < $work/$model.golden)" = 66 ] || { cat $work/$model.golden; exit 1; }
+done
+hash=$({ sim/source_hash.sh; $VERILATOR --version; declare -f elaborate lint ids run one; cat lint/waivers.vlt build/gpt2rtl; } | sha256sum | cut -c1-16)
+export hash total
+export -f elaborate lint ids run one
 
-while read -r combination; do
-  if lint $combination; then passed "lint.${combination// /-}"; else failed "lint.${combination// /-}"; fi
-done <<< "$combinations"
-while read -r combination; do
-  if run $combination; then passed "run.${combination// /-}"; else failed "run.${combination// /-}"; fi
-done <<< "$runs"
-exit $status
+# One thing a line.
+if [ "$1" = all ]; then
+  combinations=$(for i in {0..6}; do every "$i"; done)
+  touch $work/passed
+  todo=$(grep -vxFf <(sed -n "s/^$hash //p" $work/passed) <<< "$combinations")
+  things=$(sed 's/^/all /' <<< "$todo")
+  [ -z "$todo" ] && things=
+  echo "$(wc -l <<< "$combinations") combinations, $(grep -c . <<< "$todo") of them not passed before"
+else
+  things=$(for i in {6..0}; do echo "lint $((64 << i))_lanes" $(part "$i"); done; printf 'run %s\n' $few)
+fi
+total=$(grep -c . <<< "$things")
+echo "[==========] Running $((total + 1)) test(s)."
+start=$SECONDS
+illegal=0
+refuse && echo "[       OK ] configs.illegal" || { echo "[  FAILED  ] configs.illegal"; illegal=1; }
+grep . <<< "$things" | xargs -r -P "${JOBS:-$(nproc)}" -L 1 bash -c 'one "$@"' one
+failed=$((illegal + total - $(grep -c 1 $work/done)))           # what did not come to an end, too
+if [ "$1" = all ]; then
+  echo "$(grep -cxFf <(sed -n "s/^$hash //p" $work/passed) <<< "$combinations") of $(wc -l <<< "$combinations") combinations passed," \
+    "$failed failed; $(((SECONDS - start) / 60)) minutes, $(times | awk 'END {print $1}') of processor time"
+fi
+[ "$failed" = 0 ]

@@ -8,7 +8,7 @@ export XDG_CACHE_HOME=$dir/cache
 program=$dir/usr/bin/gpt2rtl
 passed() { echo "[       OK ] install.$1"; }
 failed() { echo "[  FAILED  ] install.$1"; status=1; }
-echo "[==========] Running 4 test(s)."
+echo "[==========] Running 5 test(s)."
 
 if make -s --no-print-directory install DESTDIR="$dir" PREFIX=/usr; then passed files; else failed files; exit 1; fi
 
@@ -34,14 +34,25 @@ else
   failed man
 fi
 
-complete() {                                                  # WORD...: what completes the last of them
-  bash -c 'source "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _gpt2rtl; echo "${COMPREPLY[*]}"' \
+words='generate / --hex --help / float / files'              # what completes these; the last are files
+completions() { echo "$($1 gen) / $($1 compile --he) / $($1 generate --engine f) / $($1 generate --model no/such)"; }
+said_bash() {                                                 # WORD...: what completes the last of them
+  bash -c 'source "$0"; compopt() { echo files; }; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _gpt2rtl; echo ${COMPREPLY[*]}' \
     "$dir/usr/share/bash-completion/completions/gpt2rtl" "$program" "$@"
 }
-if [ "$(complete gen) / $(complete compile --he) / $(complete generate --engine f)" = 'generate / --hex --help / float' ]; then
-  passed completion
-else
-  echo "$(complete gen) / $(complete compile --he) / $(complete generate --engine f)"
-  failed completion
-fi
+said_zsh() {                                                  # in place of what only works in a line editor, functions that print
+  zsh -fc 'fpath=($0 $fpath) && autoload -Uz compinit && compinit -D && words=("$@") CURRENT=$# PREFIX=${@[-1]}
+    compadd() { shift; print -r -- ${(M)@:#$PREFIX*}; }; _files() { print files; }; $_comps[gpt2rtl]' \
+    "$dir/usr/share/zsh/site-functions" "$program" "$@"
+}
+for shell in bash zsh; do
+  if ! command -v $shell > /dev/null; then
+    echo "[  SKIPPED ] install.completion_$shell: $shell is not here"
+  elif said=$(completions said_$shell) && [ "$said" = "$words" ]; then
+    passed completion_$shell
+  else
+    echo "$said, expected $words"
+    failed completion_$shell
+  fi
+done
 exit $status

@@ -97,6 +97,7 @@ static void usage(void **state) {
     "logits --model @/nano --ids 1", "logits --model @/nano --output x", "logits --ids 1 --output x", "tokenize", "detokenize",
     "compile --model @/nano", "compile --model @/nano --lanes 96 --output x", "compile --model @/nano --lanes 8192 --output x",
     "info", "info a b", "random-model --config nano", "random-model --output x", "random-model --config huge --output x",
+    "random-model --config huge.json --output x",
     "generate --model @/nano --prompt x --threads 2", "generate --model @/nano --prompt x --engine golden-readable --vector auto",
     "generate --model @/nano --prompt x --engine golden --threads 0", "generate --model @/nano --prompt x --engine golden --vector sse",
     "bench", "bench --model @/nano --threads 1,0", "bench --model @/nano --threads 1,257", "bench --model @/nano --vector mmx",

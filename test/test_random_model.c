@@ -33,6 +33,31 @@ static void test_nano_loads(void **state) {
   weights_free(&weights);
 }
 
+// Of a config.json the shape is taken, here the smallest of heads and vocabulary; no other field.
+static void test_shape_of_a_file(void **state) {
+  char dir[FILE_PATH_SIZE], path[FILE_PATH_SIZE];
+  struct err err;
+  struct gpt2_weights weights;
+  write_string(path, *state, "shape.json",
+               "{\"n_layer\": 3, \"n_head\": 1, \"n_embd\": 64, \"n_positions\": 5,"
+               " \"vocab_size\": 257, \"tie_word_embeddings\": false, \"eos_token_id\": 7}");
+  assert_int_equal(file_join(dir, *state, "model", NULL), 0);
+  expect_success(random_model_write(path, 1, dir, &err), &err);
+  expect_success(weights_load(&weights, dir, &err), &err);
+  assert_int_equal(weights.config.n_layer, 3);
+  assert_int_equal(weights.config.n_head, 1);
+  assert_int_equal(weights.config.n_ctx, 5);
+  assert_int_equal(weights.config.vocab_size, 257);
+  assert_int_equal(weights.config.eos_token_id, 256);
+  assert_ptr_equal(weights.lm_head, weights.wte);
+  weights_free(&weights);
+  write_string(path, *state, "small.json",
+               "{\"n_layer\": 1, \"n_head\": 1, \"n_embd\": 64, \"n_positions\": 5, \"vocab_size\": 256}");
+  expect_failure(random_model_write(path, 1, dir, &err), &err, "vocab_size is 256, expected 257");
+  assert_int_equal(file_join(path, *state, "absent.json", NULL), 0);
+  expect_failure(random_model_write(path, 1, dir, &err), &err, "absent.json");
+}
+
 // Pinned, so that every machine and compiler makes the same model.
 static void test_weights_are_reproducible(void **state) {
   char dir[FILE_PATH_SIZE];
@@ -218,6 +243,7 @@ static void test_gpt2_shape(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(test_nano_loads, make_folder, remove_folder),
+      cmocka_unit_test_setup_teardown(test_shape_of_a_file, make_folder, remove_folder),
       cmocka_unit_test_setup_teardown(test_weights_are_reproducible, make_folder, remove_folder),
       cmocka_unit_test_setup_teardown(test_numbers_are_not_flat, make_folder, remove_folder),
       cmocka_unit_test_setup_teardown(test_outliers, make_folder, remove_folder),

@@ -4,7 +4,7 @@
 # deps.sh [test] - installs what building, or building and testing, need, with apt-get: lists it first, does nothing when all is
 # there
 #
-# Debian 12 has everything. clang and Verilator make the simulator; PCRE2, cJSON and xxHash are the C side's libraries; libcurl,
+# Debian 12 and Ubuntu 24.04 have everything. clang and Verilator make the simulator; PCRE2, cJSON and xxHash are the C side's libraries; libcurl,
 # OpenSSL's libcrypto and the certificates are for `gpt2rtl fetch`; zlib is for waveforms, cmocka for tests, Python with venv only
 # for `make synth-check` (Yosys) and training.
 # Only for tests: Icarus, and g++ for `verilator --binary` (examples/testbench); on x86-64 a cross compiler and an emulator, which run
