@@ -25,7 +25,7 @@ VERILATOR      := verilator
 VERILATOR_ROOT  = $(shell $(VERILATOR) --getenv VERILATOR_ROOT)
 VERILATED_INC   = -isystem $(VERILATOR_ROOT)/include -isystem $(VERILATOR_ROOT)/include/vltstd
 
-# gcc builds everything, and says what it costs (demo model, 256 lanes: 14.9 tokens a second against 38.8).
+# gcc builds everything, and says what it costs (docs/building.md has figures).
 COMPILER := $(shell $(CXX) --version 2> /dev/null)
 ifeq ($(findstring clang,$(COMPILER)),)
   ifneq ($(COMPILER),)
