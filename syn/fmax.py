@@ -76,8 +76,9 @@ def critical(report):
 
 def place(machine, name):
     """A module's Fmax and size: as they are kept, or placed now."""
-    text, bits = ring(machine.tree(name)[0])
-    kept = f"{modules.KEPT}/fmax_{modules.digest(text, SYNTHESIS, PLACE, modules.VERSION)}"
+    tree, key = machine.tree(name)
+    text, bits = ring(tree)
+    kept = f"{modules.KEPT}/fmax_{modules.digest(key, SYNTHESIS, PLACE, modules.VERSION)}"
     if os.path.exists(kept + ".json"):
         found = json.load(open(kept + ".json"))
         if "mhz" in found or found["limit"] >= LIMIT:

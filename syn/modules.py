@@ -7,7 +7,9 @@ beginning. Two instances with equal text are one module here, and what a tool ma
 under a hash of that text, the tool's version and its settings: after an edit only what it changed is done again.
 """
 
+import collections
 import concurrent.futures
+import functools
 import glob
 import hashlib
 import importlib.metadata
@@ -18,6 +20,9 @@ import sys
 
 VERSION = " ".join(f"{package} {importlib.metadata.version(package)}" for package in ("pyosys",))
 KEPT = "build/synth/kept"
+
+
+GENERATED = re.compile(r"(\$(?:procmux|auto\$[^\s$]+(?:\$[^\s$\d]+)*)\$)(\d+)")
 
 
 def digest(*parts):
@@ -44,19 +49,19 @@ class Machine:
         self.instances = list(self.text)
 
     def alone(self, name):
-        """A module's RTLIL with the modules in it as black boxes: text and its hash."""
+        """A module's RTLIL with the modules in it as black boxes: text and a key, equal for equal modules."""
         parts = {}
-        text = self.own(name, lambda child: self.put(parts, child, self.ports(child), "attribute \\blackbox 1\n"))
-        return self.whole(name, parts, text)
+        return self.whole(name, parts, self.own(name, lambda child: self.put(parts, child, self.ports(child), "attribute \\blackbox 1\n")))
 
     def tree(self, name):
-        """A module's RTLIL with the modules in it: text and its hash."""
+        """A module's RTLIL with the modules in it: text and a key, equal for equal trees."""
         parts = {}
         return self.whole(name, parts, self.own(name, lambda child: self.descend(parts, child)))
 
-    def whole(self, name, parts, text):
-        text = "".join(parts.values()) + f"module \\{base(name)}\n" + text
-        return text, digest(text)
+    @staticmethod
+    def whole(name, parts, text):
+        head = f"module \\{base(name)}\n"
+        return "".join(parts.values()) + head + text, digest(head, canonical(text))
 
     def descend(self, parts, name):
         return self.put(parts, name, self.own(name, lambda child: self.descend(parts, child)))
@@ -64,7 +69,7 @@ class Machine:
     @staticmethod
     def put(parts, name, text, attribute=""):
         """Adds a module's text to parts, under a name by which equal ones are equal; that name."""
-        unique = f"\\{base(name)}.{digest(text)}"
+        unique = f"\\{base(name)}.{digest(canonical(text))}"
         parts[unique] = f"{attribute}module {unique}\n{text}"
         return unique
 
@@ -73,11 +78,31 @@ class Machine:
 
     def own(self, name, rename):
         """What is between a module's name and the next module, with its children's names changed."""
-        numbers = {}
-        text = re.sub(r"(\$(?:procmux|auto\$\S+)\$)(\d+)", lambda m: m[1] + str(numbers.setdefault(m[2], len(numbers))), self.text[name])
+        text = self.text[name]
         for child in dict.fromkeys(self.children[name]):
             text = text.replace(f"  cell {child} ", f"  cell {rename(child)} ")
         return text
+
+
+@functools.cache
+def canonical(text):
+    """A module's text with neither the order of its objects nor the numbers in generated names, for comparison only.
+
+    Yosys counts through all modules, and what is changed in one renames and reorders objects of others. Here a number becomes
+    a hash of where it occurs, with the hashes of the numbers beside it, a few times over.
+    """
+    objects = re.findall(r"(?:  attribute .*\n)*  (?:cell .*\n(?:    .*\n)*  end|(?:wire|memory|connect) .*)\n", text)
+    labels = {}
+    for _ in range(5):
+        places, masked = collections.defaultdict(list), []
+        for text in objects:
+            found = []
+            masked.append(GENERATED.sub(lambda m: m[1] + labels.get(found.append(m[2]) or m[2], ""), text))
+            own = digest(masked[-1]) if found else ""
+            for at, n in enumerate(found):
+                places[n].append(f"{own} {at}")
+        labels = {n: digest(*sorted(where)) for n, where in places.items()}
+    return "".join(sorted(masked))
 
 
 def base(name):
