@@ -246,6 +246,7 @@ module qkv_linear
   logic [Segments-1:0][31:0] rows1_q;
   factor_t                   factor1_q;
   logic [16:0]               r2_q, r3_q;
+  logic [2:0]                rest2_q;              // length % 8
   scale_t                    scale2_q, scale3_q, scale4_q;
 
   assign read       = factor_valid_q || reading_q;
@@ -282,14 +283,17 @@ module qkv_linear
 
   for (genvar s = 0; s < int'(Segments); s++) begin : gen_lane
 
-    // ---- 2: in units of 2^(length - 17), 3: rounded to 2^(length - 16)
+    // ---- 2: shifted by 8 x (length / 8), behind the ring's memory; 3: by the rest, to units of
+    //         2^(length - 17), and rounded to 2^(length - 16)
 
-    logic signed [18:0] x2_q;
+    logic signed [25:0] x2_q;
     logic signed [17:0] x3_q;
 
     always_ff @(posedge clk_i) begin
-      if (valid_q[1]) x2_q <= 19'((64'($signed(rows1_q[s])) <<< 17) >>> factor1_q.length);
-      if (valid_q[2]) x3_q <= 18'((x2_q + 19'sd1) >>> 1);
+      if (valid_q[1]) begin
+        x2_q <= 26'((64'($signed(rows1_q[s])) <<< 17) >>> {factor1_q.length[4:3], 3'd0});
+      end
+      if (valid_q[2]) x3_q <= 18'(($signed(19'(x2_q >>> rest2_q)) + 19'sd1) >>> 1);
     end
 
     // ---- 4: times 127/m
@@ -313,6 +317,7 @@ module qkv_linear
 
   always_ff @(posedge clk_i) begin
     if (valid_q[1]) begin
+      rest2_q  <= factor1_q.length[2:0];
       r2_q     <= factor1_q.r;
       scale2_q <= factor1_q.scale;
     end

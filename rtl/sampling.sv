@@ -7,8 +7,8 @@
 //   the id of the least i with e[0] + .. + e[i] > target
 //
 // A group of logits is compared with the list's last value at once; what passes is picked one a
-// cycle and put into its place in the sorted list. The value compared with may be older than the
-// list: that only lets more through, and the insertion itself is exact.
+// cycle, compared with the sorted list, and put into its place there. The last value may be older
+// than the list: that only lets more through, and the insertion itself is exact.
 //
 // In      lg      Segments logits, Q14.16, of the ids base_id + s that have their bit in mask, ids
 //                 ascending, last on a position's last group; valid/ready
@@ -19,7 +19,7 @@
 // Timing  a group a cycle, or as many as it has logits beyond the list's last value: 64 to fill the
 //         list, then few (about top_k / n for the n-th logit of a random order);
 //         4 cycles from the last group to the choice with top_k = 1, top_k + i + 16 for id[i], and
-//         one for each further logit of that group that goes into the list
+//         one for each logit of that group that passes
 // Keeps   one group, 64 list entries, 64 exponentials
 // Assumes sampling_i held during a run, top_k 1..64, seed not 0
 // Golden  golden/sampling.c: sampling_choose() - equal bit for bit
@@ -57,7 +57,7 @@ module sampling
 
   typedef enum logic [2:0] {
     StCollect,                                   // logits into the list
-    StInsert,                                    // the last one's way into it
+    StInsert,                                    // the last ones' way into it
     StFirst,                                     // the list is complete
     StExp,                                       // its entries leave for the exponentials
     StSum,                                       // the last exponentials arrive
@@ -142,21 +142,49 @@ module sampling
     end
   end
 
-  // -------------------------------------------------------------------------- 3: the sorted list
+  // --------------------------------------------------------- 3: compared with the list; 4: put in
 
   // Entry 0 is the greatest. Ids come ascending, so an equal value goes behind the one in the list.
   list_t              values_q, ids_q;
   logic [MaxTopK-1:0] used_q;
-  logic [MaxTopK-1:0] below;                     // the entries that the candidate goes before
+  logic [MaxTopK-1:0] below;                     // entries of the list that the candidate goes before
+  logic [MaxTopK-1:0] below_q;                   // the same a cycle later, when it goes in
+  logic               insert_q;
+  logic [31:0]        insert_value_q, insert_id_q;
   logic               clear, shift;
   logic               inserted_q;
 
+  // The list that counts is the one behind this cycle's insertion. What is greater than the value
+  // that goes in goes before it and all behind it; otherwise those entries stand one further on.
   always_comb begin
-    below = '0;
+    automatic logic [MaxTopK-1:0] less;         // entries less than the candidate, or empty
+    automatic logic               less_insert;  // what goes in is
+    less        = '0;
+    less_insert = 1'b0;
     if (candidate_q) begin
+      less_insert = $signed(value_q) > $signed(insert_value_q);
       for (int i = 0; i < int'(MaxTopK); i++) begin
-        below[i] = !used_q[i] || $signed(value_q) > $signed(values_q[i]);
+        less[i] = !used_q[i] || $signed(value_q) > $signed(values_q[i]);
       end
+    end
+    below = (less & ~below_q)
+          | (({less[MaxTopK-2:0], 1'b0} | {MaxTopK{less_insert}}) & below_q);
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      insert_q <= 1'b0;
+      below_q  <= '0;
+    end else begin
+      insert_q <= candidate_q;
+      below_q  <= below;                         // none without a candidate
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (candidate_q) begin
+      insert_value_q <= value_q;
+      insert_id_q    <= id_q;
     end
   end
 
@@ -174,9 +202,9 @@ module sampling
   endfunction
 
   always_ff @(posedge clk_i) begin
-    if (candidate_q) begin
-      values_q <= insert(values_q, below, value_q);
-      ids_q    <= insert(ids_q, below, id_q);
+    if (insert_q) begin
+      values_q <= insert(values_q, below_q, insert_value_q);
+      ids_q    <= insert(ids_q, below_q, insert_id_q);
     end else if (shift) begin
       values_q <= values_q >> 32;
       ids_q    <= ids_q >> 32;
@@ -189,8 +217,8 @@ module sampling
       full_q     <= 1'b0;
       inserted_q <= 1'b0;
     end else begin
-      if (candidate_q) used_q <= {used_q[MaxTopK-2:0], 1'b1};
-      inserted_q <= candidate_q;
+      if (insert_q) used_q <= {used_q[MaxTopK-2:0], 1'b1};
+      inserted_q <= insert_q;
       if (inserted_q) full_q <= used_q[index_t'(sampling_i.top_k - 7'd1)];
     end
   end
@@ -317,7 +345,7 @@ module sampling
     clear   = 1'b0;
     unique case (state_q)
       StCollect: if (group_done && group_last_q) state_d = StInsert;
-      StInsert:  state_d = StFirst;
+      StInsert: if (!candidate_q) state_d = StFirst;
       StFirst: begin
         clear   = 1'b1;                          // only full_q and used_q: the entries stay
         state_d = sampling_i.top_k == 7'd1 ? StChoice : StExp;
@@ -342,7 +370,7 @@ module sampling
   // Entries that count, less one: top_k, or all there are.
   always_ff @(posedge clk_i) begin
     if (!rst_ni || state_q == StChoice) last_index_q <= '1;
-    else if (candidate_q && !used_q[index_t'(sampling_i.top_k - 7'd1)]) begin
+    else if (insert_q && !used_q[index_t'(sampling_i.top_k - 7'd1)]) begin
       last_index_q <= last_index_q + 1'b1;
     end
   end

@@ -103,11 +103,19 @@ module weight_stream
   logic [JobBits-1:0] job_write_q, job_read_q;
   logic [JobBits:0]   job_count_q;
   logic               job_pop, job_push_to_walk;
-  job_t               job_q;                                 // the job whose beats come out
+  job_t               next_job, job_q;                       // job_q's beats come out
+  logic [7:0]         last_block_q, side_block_q;
+  logic [16:0]        last_group_q;
+  logic               side_first_q;                          // its first beat is a side beat
   logic               job_valid_q;
+
+  // A side beat stands before the first beat of every 16th group, by columns only within the last
+  // block.
+  wire [7:0] side_block = next_job.by_columns ? next_job.blocks - 8'd1 : 8'd0;
 
   assign room_for_job     = job_count_q < (JobBits+1)'(JobDepth);
   assign job_push_to_walk = job_count_q != 0 && (!job_valid_q || job_pop);
+  assign next_job         = jobs[job_read_q];
 
   always_ff @(posedge clk_i) begin
     if (take_job) jobs[job_write_q] <= job_i;
@@ -123,7 +131,13 @@ module weight_stream
       if (job_push_to_walk) job_valid_q <= 1'b1;
       else if (job_pop) job_valid_q <= 1'b0;
     end
-    if (job_push_to_walk) job_q <= jobs[job_read_q];
+    if (job_push_to_walk) begin
+      job_q        <= next_job;
+      last_block_q <= next_job.blocks - 8'd1;
+      last_group_q <= next_job.groups - 17'd1;
+      side_block_q <= side_block;
+      side_first_q <= next_job.sides && side_block == 0;
+    end
   end
 
   // -------------------------------------------------------------------------------- queue of beats
@@ -164,13 +178,10 @@ module weight_stream
   logic [16:0] group_q, group_next;
   logic [7:0]  block_q, block_next;
 
-  wire last_block = block_q == job_q.blocks - 8'd1;
-  wire last_group = group_q == job_q.groups - 17'd1;
+  wire last_block = block_q == last_block_q;
+  wire last_group = group_q == last_group_q;
 
-  // A side beat stands before the first beat of every 16th group, by columns only within the last
-  // block.
-  wire [7:0] side_block = job_q.by_columns ? job_q.blocks - 8'd1 : 8'd0;
-  assign side_now = start_q ? job_q.sides && side_block == 0 : side_q;
+  assign side_now = start_q ? side_first_q : side_q;
 
   always_comb begin
     group_next = group_q;
@@ -202,7 +213,7 @@ module weight_stream
         block_q <= '0;
       end else begin
         start_q <= 1'b0;
-        side_q  <= job_q.sides && group_next[3:0] == 0 && block_next == side_block;
+        side_q  <= job_q.sides && group_next[3:0] == 0 && block_next == side_block_q;
         group_q <= group_next;
         block_q <= block_next;
       end
