@@ -58,14 +58,14 @@ module residual_add
   typedef logic [BankBits-1:0]  bank_t;
   typedef logic [BlockBits-1:0] block_t;
 
-  // A group of Segments numbers stands in one bank, at the address of its block of 64.
-  function automatic bank_t bank_of(logic [16:0] group);
-    return bank_t'(group % 17'(NumBanks));
-  endfunction
+  localparam bank_t LastBank = bank_t'(NumBanks - 1);
 
-  function automatic block_t block_of(logic [16:0] group);
-    return block_t'(group / 17'(NumBanks));
-  endfunction
+  // A group of Segments numbers stands in one bank, at the address of its block of 64. Groups come
+  // in order, so the place of the next one is known before it comes, whose tag would come late.
+  typedef struct packed {
+    block_t block;
+    bank_t  bank;
+  } place_t;
 
   // Registers named k_q stand k cycles behind the input: 1 has read the old x, 2 has the new x and
   // writes it, 3 squares, 4 sums of up to 16. The sums of all stand 5 behind.
@@ -84,17 +84,25 @@ module residual_add
 
   logic [Segments-1:0][31:0] delta1_q;     // Q14.12, signed; a token's may be wider than a row_t
   logic                      last1_q, last2_q;   // the group of the cycle before, of two before
+  place_t                    place_q, place1_q, place2_q;   // place_q: of the next group
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       valid1_q <= 1'b0;
+      place_q  <= '0;
     end else begin
       valid1_q <= valid;
+      if (valid) begin
+        place_q.bank <= (tag.last || place_q.bank == LastBank) ? '0 : place_q.bank + 1'b1;
+        if (tag.last)                      place_q.block <= '0;
+        else if (place_q.bank == LastBank) place_q.block <= place_q.block + 1'b1;
+      end
     end
     if (valid) begin
-      tag1_q  <= tag;
-      last1_q <= valid1_q && tag1_q.group == tag.group;
-      last2_q <= valid2_q && tag2_q.group == tag.group;
+      tag1_q   <= tag;
+      place1_q <= place_q;
+      last1_q  <= valid1_q && place1_q == place_q;
+      last2_q  <= valid2_q && place2_q == place_q;
       for (int s = 0; s < Segments; s++) begin
         delta1_q[s] <= 32'((33'($signed(from_rows ? rows_i[s] : emb_rows_i[s])) + 33'sd8) >>> 4);
       end
@@ -114,7 +122,7 @@ module residual_add
   logic [Segments-1:0][ResBits-1:0]        stored2_q;          // x2_q for the memory
   block_t                                  read_block;
 
-  assign read_block = rd_en_i ? block_t'(rd_block_i) : block_of(tag.group);
+  assign read_block = rd_en_i ? block_t'(rd_block_i) : place_q.block;
 
   logic unused_rd_block;
   assign unused_rd_block = ^rd_block_i;    // MaxHeads may need fewer bits
@@ -125,7 +133,7 @@ module residual_add
     assign words[b] = mem[read_block];
 
     always_ff @(posedge clk_i) begin
-      if (valid2_q && bank_of(tag2_q.group) == bank_t'(b)) mem[block_of(tag2_q.group)] <= stored2_q;
+      if (valid2_q && place2_q.bank == bank_t'(b)) mem[place2_q.block] <= stored2_q;
     end
   end
 
@@ -134,7 +142,7 @@ module residual_add
       for (int b = 0; b < NumBanks; b++) begin
         if (rd_en_i) read_q[b][s] <= 32'($signed(words[b][s]));
       end
-      if (valid) read1_q[s] <= 32'($signed(words[bank_of(tag.group)][s]));
+      if (valid) read1_q[s] <= 32'($signed(words[place_q.bank][s]));
     end
   end
 
@@ -176,6 +184,7 @@ module residual_add
     end
     if (valid1_q) begin
       tag2_q       <= tag1_q;
+      place2_q     <= place1_q;
       x2_q         <= new_x;
       for (int s = 0; s < Segments; s++) stored2_q[s] <= new_x[s][ResBits-1:0];
       saturated2_q <= saturated;
@@ -294,6 +303,9 @@ module residual_add
   assert property (@(posedge clk_i) disable iff (!rst_ni)
                    valid |-> 32'(tag.group) < NumBanks * MaxHeads)
     else $error("residual_add: a row beyond MaxHeads x 64");
+  assert property (@(posedge clk_i) disable iff (!rst_ni)
+                   valid |-> 32'(tag.group) == 32'(place_q.block) * NumBanks + 32'(place_q.bank))
+    else $error("residual_add: group %0d is not the next one", tag.group);
   assert property (@(posedge clk_i) disable iff (!rst_ni)
                    emb_valid_i |-> emb_tag_i.op == OpPos || emb_tag_i.op == OpToken)
     else $error("residual_add: an embedding row's job is neither OpPos nor OpToken");
