@@ -196,11 +196,18 @@ module residual_add
   assign mon_rows_o  = x2_q;
 
   // --------------------------------------------------------------- 2: squares; 3: sums of up to 16
+  //
+  // x = high 2^13 + low, so x^2 = {high^2, low^2} + high low 2^14: three small multiplications, and
+  // one addition behind their registers.
 
   localparam int unsigned NumParts = (Segments < 4) ? Segments : 4;
   localparam int unsigned PartSize = Segments / NumParts;
 
-  logic [Segments-1:0][63:0]        square3_q;   // 52 bits: |x| < 2^26
+  localparam int unsigned LowBits  = 13;
+  localparam int unsigned HighBits = ResBits - LowBits;
+
+  logic [Segments-1:0][63:0]        squares3_q;  // {high^2, low^2}
+  logic [Segments-1:0][63:0]        mixed3_q;    // high low, signed
   logic [NumParts-1:0][37:0]        sum4_q;      // signed
   logic [NumParts-1:0][62:0]        sum_sq4_q;
 
@@ -213,7 +220,8 @@ module residual_add
     if (valid3_q) begin
       for (int s = 0; s < Segments; s++) begin
         part_sum[s/PartSize]    = part_sum[s/PartSize] + 38'($signed(x3_q[s]));
-        part_sum_sq[s/PartSize] = part_sum_sq[s/PartSize] + 63'(square3_q[s]);
+        part_sum_sq[s/PartSize] = part_sum_sq[s/PartSize] + 63'(squares3_q[s])
+                                + 63'(mixed3_q[s] << (LowBits + 1));
       end
     end
   end
@@ -240,10 +248,17 @@ module residual_add
   end
 
   for (genvar s = 0; s < int'(Segments); s++) begin : gen_square
+    logic signed [HighBits-1:0] high;
+    logic signed [LowBits:0]    low;
+
+    assign high = x2_q[s][ResBits-1:LowBits];
+    assign low  = {1'b0, x2_q[s][LowBits-1:0]};
+
     always_ff @(posedge clk_i) begin
       if (valid2_q) begin
-        square3_q[s] <= 64'(52'($signed(x2_q[s][ResBits-1:0]))
-                            * 52'($signed(x2_q[s][ResBits-1:0])));
+        squares3_q[s] <= 64'({(2*HighBits)'(high) * (2*HighBits)'(high),
+                              (2*LowBits)'(low) * (2*LowBits)'(low)});
+        mixed3_q[s]   <= 64'((HighBits+LowBits+1)'(high) * (HighBits+LowBits+1)'(low));
       end
     end
   end
