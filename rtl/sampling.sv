@@ -7,8 +7,10 @@
 //   the id of the least i with e[0] + .. + e[i] > target
 //
 // A group of logits is compared with the list's last value at once; what passes is picked one a
-// cycle, compared with the sorted list, and put into its place there. The last value may be older
-// than the list: that only lets more through, and the insertion itself is exact.
+// cycle and walks down the sorted list, an entry a cycle, one behind the other: it passes entries
+// that are not less, takes the place of the first that is, and from there each entry moves on by
+// one. So a comparison drives one entry. The last value may be older than the list: that only lets
+// more through.
 //
 // In      lg      Segments logits, Q14.16, of the ids base_id + s that have their bit in mask, ids
 //                 ascending, last on a position's last group; valid/ready
@@ -19,8 +21,9 @@
 // Timing  a group a cycle, or as many as it has logits beyond the list's last value: 64 to fill the
 //         list, then few (about top_k / n for the n-th logit of a random order);
 //         4 cycles from the last group to the choice with top_k = 1, top_k + i + 16 for id[i], and
-//         one for each logit of that group that passes
-// Keeps   one group, 64 list entries, 64 exponentials
+//         one for each further logit of that group that passes. The list is read from its head
+//         while the last logit still walks down, one entry in front
+// Keeps   one group, 64 list entries and as many on their way, 64 exponentials
 // Assumes sampling_i held during a run, top_k 1..64, seed not 0
 // Golden  golden/sampling.c: sampling_choose() - equal bit for bit
 module sampling
@@ -53,12 +56,11 @@ module sampling
   localparam int unsigned TBits     = DBits + 24 - RowFrac;           // times inv_t
 
   typedef logic [IndexBits-1:0] index_t;
-  typedef logic [MaxTopK-1:0][31:0] list_t;      // values or ids
 
   typedef enum logic [2:0] {
     StCollect,                                   // logits into the list
-    StInsert,                                    // the last ones' way into it
-    StFirst,                                     // the list is complete
+    StInsert,                                    // the last one is compared with its head
+    StFirst,                                     // the list's head is complete
     StExp,                                       // its entries leave for the exponentials
     StSum,                                       // the last exponentials arrive
     StDraw,                                      // a random target
@@ -77,7 +79,7 @@ module sampling
   logic [Segments-1:0]       pick, waiting;      // the lowest of them; the others
   logic                      accept, group_done;
   logic                      full_q;             // the list holds top_k
-  logic [31:0]               threshold_q;        // its last value
+  logic [31:0]               entry_value_q;      // meanwhile its last value
 
   assign pick       = waiting_q & (~waiting_q + 1'b1);
   assign waiting    = waiting_q & ~pick;
@@ -89,7 +91,7 @@ module sampling
     passed = '0;
     if (accept) begin
       for (int i = 0; i < int'(Segments); i++) begin
-        passed[i] = lg_mask_i[i] && (!full_q || $signed(lg_rows_i[i]) > $signed(threshold_q));
+        passed[i] = lg_mask_i[i] && (!full_q || $signed(lg_rows_i[i]) > $signed(entry_value_q));
       end
     end
   end
@@ -114,8 +116,8 @@ module sampling
 
   // ------------------------------------------------------------------------- 2: one logit picked
 
-  logic        candidate, candidate_q;
-  logic [31:0] value, value_q, id, id_q;
+  logic        candidate;
+  logic [31:0] value, id;
 
   assign candidate = waiting_q != '0;
 
@@ -130,113 +132,85 @@ module sampling
     end
   end
 
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) candidate_q <= 1'b0;
-    else         candidate_q <= candidate;
-  end
-
-  always_ff @(posedge clk_i) begin
-    if (candidate) begin
-      value_q <= value;
-      id_q    <= id;
-    end
-  end
-
-  // --------------------------------------------------------- 3: compared with the list; 4: put in
+  // -------------------------------------------------------------------------- 3: the sorted list
 
   // Entry 0 is the greatest. Ids come ascending, so an equal value goes behind the one in the list.
-  list_t              values_q, ids_q;
-  logic [MaxTopK-1:0] used_q;
-  logic [MaxTopK-1:0] below;                     // entries of the list that the candidate goes before
-  logic [MaxTopK-1:0] below_q;                   // the same a cycle later, when it goes in
-  logic               insert_q;
-  logic [31:0]        insert_value_q, insert_id_q;
-  logic               clear, shift;
-  logic               inserted_q;
+  // What walks stands in front of entry i; it goes into it, or on to entry i + 1.
+  logic [MaxTopK-1:0][31:0] entry_value, entry_id, walk_value, walk_id;
+  logic [MaxTopK-1:0]       used;                // entries that hold something
+  logic [MaxTopK-1:0]       walks;               // something stands in front of this one,
+  logic [MaxTopK-1:0]       moved;               // and has been an entry: before all that follow
+  index_t                   last_entry;          // of top_k
+  index_t                   read_index_q;
+  logic [16:0]              entry_id_q;
+  logic [31:0]              max_q;
+  logic [16:0]              first_id_q;
+  logic                     clear;
 
-  // The list that counts is the one behind this cycle's insertion. What is greater than the value
-  // that goes in goes before it and all behind it; otherwise those entries stand one further on.
-  always_comb begin
-    automatic logic [MaxTopK-1:0] less;         // entries less than the candidate, or empty
-    automatic logic               less_insert;  // what goes in is
-    less        = '0;
-    less_insert = 1'b0;
-    if (candidate_q) begin
-      less_insert = $signed(value_q) > $signed(insert_value_q);
-      for (int i = 0; i < int'(MaxTopK); i++) begin
-        less[i] = !used_q[i] || $signed(value_q) > $signed(values_q[i]);
+  assign last_entry = index_t'(sampling_i.top_k - 7'd1);
+
+  // These are variables of one process, which goes from the last entry to the first, so that each
+  // sees what stood in front of it.
+  always_ff @(posedge clk_i) begin
+    entry_value_q <= entry_value[read_index_q];
+    entry_id_q    <= entry_id[read_index_q][16:0];
+    full_q        <= used[last_entry];
+    if (state_q == StFirst) begin
+      max_q      <= entry_value[0];
+      first_id_q <= entry_id[0][16:0];
+    end
+    if (walks != '0) begin
+      for (int i = int'(MaxTopK) - 1; i >= 0; i--) begin
+        automatic logic enters, leaves;
+        enters = walks[i]
+              && (!used[i] || moved[i] || $signed(walk_value[i]) > $signed(entry_value[i]));
+        leaves = walks[i] && !(enters && !used[i]) && last_entry != index_t'(i);
+        if (i + 1 < int'(MaxTopK)) begin
+          walks[i+1] = leaves;
+          if (leaves) begin
+            moved[i+1]      = enters;
+            walk_value[i+1] = enters ? entry_value[i] : walk_value[i];
+            walk_id[i+1]    = enters ? entry_id[i] : walk_id[i];
+          end
+        end
+        if (enters) begin
+          used[i]        = 1'b1;
+          entry_value[i] = walk_value[i];
+          entry_id[i]    = walk_id[i];
+        end
       end
     end
-    below = (less & ~below_q)
-          | (({less[MaxTopK-2:0], 1'b0} | {MaxTopK{less_insert}}) & below_q);
-  end
-
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) begin
-      insert_q <= 1'b0;
-      below_q  <= '0;
-    end else begin
-      insert_q <= candidate_q;
-      below_q  <= below;                         // none without a candidate
+    walks[0] = candidate;
+    moved[0] = 1'b0;
+    if (candidate) begin
+      walk_value[0] = value;
+      walk_id[0]    = id;
     end
-  end
-
-  always_ff @(posedge clk_i) begin
-    if (candidate_q) begin
-      insert_value_q <= value_q;
-      insert_id_q    <= id_q;
-    end
-  end
-
-  // x before the entries in `from`, which move on by one
-  function automatic list_t insert(list_t list, logic [MaxTopK-1:0] from, logic [31:0] x);
-    list_t              moved, result;
-    logic [MaxTopK-1:0] behind;
-    moved  = {list[MaxTopK-2:0], x};
-    behind = {from[MaxTopK-2:0], 1'b0};
-    result = '0;
-    for (int i = 0; i < int'(MaxTopK); i++) begin
-      result[i] = behind[i] ? moved[i] : from[i] ? x : list[i];
-    end
-    return result;
-  endfunction
-
-  always_ff @(posedge clk_i) begin
-    if (insert_q) begin
-      values_q <= insert(values_q, below_q, insert_value_q);
-      ids_q    <= insert(ids_q, below_q, insert_id_q);
-    end else if (shift) begin
-      values_q <= values_q >> 32;
-      ids_q    <= ids_q >> 32;
-    end
-  end
-
-  always_ff @(posedge clk_i) begin
+    if (!rst_ni) walks = '0;
     if (!rst_ni || clear) begin
-      used_q     <= '0;
-      full_q     <= 1'b0;
-      inserted_q <= 1'b0;
-    end else begin
-      if (insert_q) used_q <= {used_q[MaxTopK-2:0], 1'b1};
-      inserted_q <= insert_q;
-      if (inserted_q) full_q <= used_q[index_t'(sampling_i.top_k - 7'd1)];
+      used   = '0;
+      full_q <= 1'b0;
     end
   end
 
+  // Read: the last entry while logits come in, then one after the other.
   always_ff @(posedge clk_i) begin
-    if (inserted_q) threshold_q <= values_q[index_t'(sampling_i.top_k - 7'd1)];
+    if (state_d == StCollect)    read_index_q <= last_entry;
+    else if (state_d == StFirst) read_index_q <= '0;
+    else                         read_index_q <= read_index_q + 1'b1;
   end
 
   // ------------------------------------------------------------------------- 4: the exponentials
 
-  // The list leaves entry by entry: the differences through a multiplier (both registers behind it
-  // are its own) and exp2_neg, the ids into a memory.
-  logic [31:0]           max_q;
-  index_t                last_index_q;           // entries less one
+  // The list's entries, one after the other: the differences through a multiplier and exp2_neg, the
+  // ids into a memory.
+  logic                  shift;                  // an entry has been read
+  logic [6:0]            entries_q;              // those that count: top_k, or all there are
+  index_t                last_index_q;           // of them
   index_t                out_index_q, in_index_q;
   logic [3:1]            exp_valid_q;
   logic [DBits-1:0]      d1_q;
-  logic [TBits-1:0]      t2_q, t3_q;
+  logic [DBits+24-1:0]   scaled3_q;
   logic                  e_valid;
   logic [ExpFrac:0]      e;
   logic [ZBits-1:0]      z_q;
@@ -250,26 +224,33 @@ module sampling
 
   always_ff @(posedge clk_i) begin
     if (state_q == StFirst) begin
-      max_q       <= values_q[0];
-      out_index_q <= '0;
-      in_index_q  <= '0;
-      z_q         <= '0;
+      last_index_q <= index_t'(entries_q - 7'd1);
+      out_index_q  <= '0;
+      in_index_q   <= '0;
+      z_q          <= '0;
     end
     if (shift) begin
-      d1_q                <= DBits'(max_q - values_q[0]);
-      id_mem[out_index_q] <= ids_q[0][16:0];
+      d1_q                <= DBits'(max_q - entry_value_q);
+      id_mem[out_index_q] <= entry_id_q;
       out_index_q         <= out_index_q + 1'b1;
     end
-    if (exp_valid_q[1]) begin
-      t2_q <= TBits'(((DBits+24)'(d1_q) * (DBits+24)'(sampling_i.inv_t)) >> RowFrac);
-    end
-    if (exp_valid_q[2]) t3_q <= t2_q;
     if (e_valid) begin
       e_mem[in_index_q] <= e;
       in_index_q        <= in_index_q + 1'b1;
       z_q               <= z_q + ZBits'(e);
     end
   end
+
+  wide_product #(
+    .ABits(DBits),
+    .BBits(24)
+  ) u_scaled (
+    .clk_i,
+    .in_valid_i (exp_valid_q[1]),
+    .in_a_i     (d1_q),
+    .in_b_i     (sampling_i.inv_t),
+    .out_p_o    (scaled3_q)
+  );
 
   exp2_neg #(
     .Width(1),
@@ -278,7 +259,7 @@ module sampling
     .clk_i,
     .rst_ni,
     .in_valid_i  (exp_valid_q[3]),
-    .in_t_i      (t3_q),
+    .in_t_i      (TBits'(scaled3_q >> RowFrac)),
     .out_valid_o (e_valid),
     .out_e_o     (e)
   );
@@ -292,8 +273,8 @@ module sampling
   endfunction
 
   logic [63:0]         random_q;
-  logic [1:0]          draw_q;                   // StDraw: step, multiply, take
-  logic [ZBits-1:0]    target_q;
+  logic [1:0]          draw_q;                   // StDraw: multiply, add, take
+  logic [32+ZBits-1:0] target_q;                 // times 2^32
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) draw_q <= '0;
@@ -302,11 +283,19 @@ module sampling
 
   always_ff @(posedge clk_i) begin
     if (start_i) random_q <= sampling_i.seed;
-    else if (state_q == StDraw && draw_q == 2'd0) random_q <= xorshift64(random_q);
-    if (state_q == StDraw && draw_q == 2'd1) begin
-      target_q <= ZBits'(((32+ZBits)'(random_q[63:32]) * (32+ZBits)'(z_q)) >> 32);
-    end
+    else if (state_q == StFirst && state_d == StExp) random_q <= xorshift64(random_q);
   end
+
+  wide_product #(
+    .ABits(32),
+    .BBits(ZBits)
+  ) u_target (
+    .clk_i,
+    .in_valid_i (state_q == StDraw && draw_q == 2'd0),
+    .in_a_i     (random_q[63:32]),
+    .in_b_i     (z_q),
+    .out_p_o    (target_q)
+  );
 
   // -------------------------------------------------------------- 6: down the list to the target
 
@@ -325,7 +314,7 @@ module sampling
     scan_valid_q <= state_q == StScan && !hit;
     if (state_q == StDraw) begin
       scan_index_q <= '0;
-      left_q       <= target_q;
+      left_q       <= ZBits'(target_q >> 32);
     end
     if (state_q == StScan) begin
       scan_e_q     <= e_mem[scan_index_q];
@@ -342,14 +331,10 @@ module sampling
   always_comb begin
     state_d = state_q;
     shift   = 1'b0;
-    clear   = 1'b0;
     unique case (state_q)
       StCollect: if (group_done && group_last_q) state_d = StInsert;
-      StInsert: if (!candidate_q) state_d = StFirst;
-      StFirst: begin
-        clear   = 1'b1;                          // only full_q and used_q: the entries stay
-        state_d = sampling_i.top_k == 7'd1 ? StChoice : StExp;
-      end
+      StInsert:  state_d = StFirst;
+      StFirst:   state_d = sampling_i.top_k == 7'd1 ? StChoice : StExp;
       StExp: begin
         shift = 1'b1;
         if (out_index_q == last_index_q) state_d = StSum;
@@ -367,22 +352,20 @@ module sampling
     else         state_q <= state_d;
   end
 
-  // Entries that count, less one: top_k, or all there are.
+  assign clear = state_q == StChoice;
+
   always_ff @(posedge clk_i) begin
-    if (!rst_ni || state_q == StChoice) last_index_q <= '1;
-    else if (insert_q && !used_q[index_t'(sampling_i.top_k - 7'd1)]) begin
-      last_index_q <= last_index_q + 1'b1;
-    end
+    if (!rst_ni || clear)                                entries_q <= '0;
+    else if (candidate && entries_q != sampling_i.top_k) entries_q <= entries_q + 1'b1;
   end
 
   always_ff @(posedge clk_i) begin
-    if (state_q == StFirst)       choice_id_q <= ids_q[0][16:0];
     if (state_q == StScan && hit) choice_id_q <= scan_id_q;
   end
 
   assign busy_o         = group_valid_q || state_q != StCollect;
   assign choice_valid_o = state_q == StChoice;
-  assign choice_id_o    = choice_id_q;
+  assign choice_id_o    = sampling_i.top_k == 7'd1 ? first_id_q : choice_id_q;
 
   // ---------------------------------------------------------------------------------- assertions
 
