@@ -94,36 +94,29 @@ module layernorm
     end
   end
 
-  // ------------------------------------------------------------------------------ statistics: mean
+  // ---------------------------------------- statistics: 1: products; 2: mean, and V, which is exact
   //
-  // Wide products are made of halves: sum = 2^19 high + low. Mean is ready when the first block has
-  // been read.
+  // Wide products are made of parts that one multiplier of an FPGA takes: sum = a 2^26 + b 2^13 + c,
+  // inv_width = u 2^13 + w; sum_sq's are words of 16 bits. Products that do not overlap are one number.
+  // Mean is ready when the first block has been read.
 
-  logic               stats1_q, stats2_q, stats3_q;                // valid; stage 4 feeds rsqrt
-  logic signed [18:0] sum_high;
-  logic [18:0]        sum_low;
+  logic stats1_q, stats2_q, stats3_q;                              // valid; stage 4 feeds rsqrt
 
-  assign {sum_high, sum_low} = sum_i;
+  logic signed [11:0] sum_a;
+  logic signed [13:0] sum_b, sum_c, inv_u, inv_w;                  // positive
+  logic [3:0][15:0]   sq_words;
 
-  logic signed [44:0] mean_high_q, mean_low_q;                     // 42 fraction bits; high: 23
+  assign sum_a    = sum_i[37:26];
+  assign sum_b    = {1'b0, sum_i[25:13]};
+  assign sum_c    = {1'b0, sum_i[12:0]};
+  assign inv_u    = 14'(cfg_i.inv_width[24:13]);
+  assign inv_w    = {1'b0, cfg_i.inv_width[12:0]};
+  assign sq_words = 64'(sum_sq_i);
+
+  logic signed [25:0] au_q, bu_q, cu_q, aw_q, bw_q, cw_q;          // all but those of a: positive
+  logic signed [25:0] aa_q, ab_q, ac_q, bb_q, bc_q, cc_q;
+  logic [3:0][21:0]   sq_q;                                        // n_head sum_sq
   logic signed [31:0] mean_q;                                      // 16 fraction bits
-
-  always_ff @(posedge clk_i) begin
-    if (start_i) begin
-      mean_high_q <= 45'(sum_high) * 45'($signed({1'b0, cfg_i.inv_width}));
-      mean_low_q  <= 45'($signed({1'b0, sum_low})) * 45'($signed({1'b0, cfg_i.inv_width}));
-    end
-    if (stats1_q) begin
-      mean_q <= 32'(round_shift((64'(mean_high_q) <<< 19) + 64'(mean_low_q), 6'd26));
-    end
-  end
-
-  // ---------------------------------------------------------- statistics: 1: products; 2: V, exact
-
-  logic [68:0]        scaled_sq_q;                                 // n_head sum_sq
-  logic [35:0]        high_high_q;
-  logic signed [37:0] high_low_q;
-  logic [37:0]        low_low_q;
   logic [75:0]        v_q;
 
   always_ff @(posedge clk_i) begin
@@ -137,14 +130,26 @@ module layernorm
       stats3_q <= stats2_q;
     end
     if (start_i) begin
-      scaled_sq_q <= 69'(sum_sq_i) * 69'(cfg_i.n_head);
-      high_high_q <= 36'(36'(sum_high) * 36'(sum_high));
-      high_low_q  <= 38'(sum_high) * 38'($signed({1'b0, sum_low}));
-      low_low_q   <= 38'(sum_low) * 38'(sum_low);
+      au_q <= 26'(sum_a) * 26'(inv_u);
+      bu_q <= 26'(sum_b) * 26'(inv_u);
+      cu_q <= 26'(sum_c) * 26'(inv_u);
+      aw_q <= 26'(sum_a) * 26'(inv_w);
+      bw_q <= 26'(sum_b) * 26'(inv_w);
+      cw_q <= 26'(sum_c) * 26'(inv_w);
+      aa_q <= 26'(sum_a) * 26'(sum_a);
+      ab_q <= 26'(sum_a) * 26'(sum_b);
+      ac_q <= 26'(sum_a) * 26'(sum_c);
+      bb_q <= 26'(sum_b) * 26'(sum_b);
+      bc_q <= 26'(sum_b) * 26'(sum_c);
+      cc_q <= 26'(sum_c) * 26'(sum_c);
+      for (int i = 0; i < 4; i++) sq_q[i] <= 22'(sq_words[i]) * 22'(cfg_i.n_head);
     end
     if (stats1_q) begin
-      v_q <= {1'b0, scaled_sq_q, 6'd0} + 76'(cfg_i.eps_term)
-           - {2'b0, high_high_q, low_low_q} - 76'(76'(high_low_q) <<< 20);
+      mean_q <= 32'(round_shift(64'({bu_q, cw_q}) + (64'($signed({au_q, cu_q})) <<< 13)
+                                + (64'({1'b0, bw_q}) <<< 13) + (64'(aw_q) <<< 26), 6'd26));
+      v_q    <= 76'({sq_q[2], 10'd0, sq_q[0], 6'd0}) + 76'({sq_q[3], 10'd0, sq_q[1], 22'd0})
+              + 76'(cfg_i.eps_term) - 76'({aa_q, bb_q, cc_q})
+              - (76'($signed({ab_q, bc_q})) <<< 14) - (76'(ac_q) <<< 27);
     end
   end
 
@@ -194,7 +199,7 @@ module layernorm
 
   logic        product_valid_q;
   logic [28:0] product_q;                  // n_head y: 21 bits or more
-  logic [17:0] ratio_d, ratio_q;
+  logic [16:0] ratio_d, ratio_q;           // R less 2^17, its highest bit
   logic [4:0]  length;
   logic [5:0]  ratio_shift_q;              // one place less: it is needed for rounding
 
@@ -204,7 +209,7 @@ module layernorm
     if (product_valid_q) begin
       for (int i = 17; i < 29; i++) begin
         if (product_q[i]) begin
-          ratio_d = product_q[i -: 18];
+            ratio_d = product_q[i-1 -: 17];
           length  = 5'(i) + 5'd1;
         end
       end
@@ -310,16 +315,23 @@ module layernorm
 
   for (genvar i = 0; i < int'(NormWidth); i++) begin : gen_element
 
-    // ---- 1: x - mean; 2: times R; 3: shift
+    // ---- 1: x - mean; 2: halves of it times R less its highest bit; 3: their sum, shifted
 
-    logic signed [31:0] centred1_q;        // 16 fraction bits
-    logic signed [50:0] product2_q;
-    logic signed [50:0] shifted3_q;        // 19 fraction bits
+    logic signed [31:0] centred1_q, centred2_q;   // 16 fraction bits
+    logic signed [34:0] high2_q, low2_q;
+    logic signed [50:0] shifted3_q;               // 19 fraction bits
 
     always_ff @(posedge clk_i) begin
       if (advance && valid_q[0]) centred1_q <= (rd_parts[place_q[0].part][i] << 4) - mean_q;
-      if (advance && valid_q[1]) product2_q <= 51'(centred1_q) * 51'($signed({1'b0, ratio_q}));
-      if (advance && valid_q[2]) shifted3_q <= 51'(product2_q >>> ratio_shift_q);
+      if (advance && valid_q[1]) begin
+        centred2_q <= centred1_q;
+        high2_q    <= 35'($signed(centred1_q[31:16])) * 35'($signed({1'b0, ratio_q}));
+        low2_q     <= 35'($signed({1'b0, centred1_q[15:0]})) * 35'($signed({1'b0, ratio_q}));
+      end
+      if (advance && valid_q[2]) begin
+        shifted3_q <= 51'(((51'(centred2_q) <<< 17) + (51'(high2_q) <<< 16) + 51'(low2_q))
+                          >>> ratio_shift_q);
+      end
     end
 
     // ---- 4: round to Q6.18, saturate
@@ -343,35 +355,40 @@ module layernorm
     // bias = significand * 2^exponent / 2^9 with 16 fraction bits, rounded
 
     logic        [31:0] word3_q;
-    logic        [15:0] gain4_q;
+    logic signed [11:0] gain4_q;           // its significand
+    logic        [4:0]  exponent4_q;
     logic signed [42:0] bias4_q;           // 25 fraction bits less one
     logic signed [35:0] bias5_q, bias6_q;  // 16 fraction bits
 
     always_ff @(posedge clk_i) begin
       if (advance && valid_q[2]) word3_q <= par_words[par_block][place_q[2].part][i];
       if (advance && valid_q[3]) begin
-        gain4_q <= word3_q[15:0];
-        bias4_q <= 43'(half_significand(word3_q[31:16])) <<< half_exponent(word3_q[31:16]);
+        gain4_q     <= half_significand(word3_q[15:0]);
+        exponent4_q <= half_exponent(word3_q[15:0]);
+        bias4_q     <= 43'(half_significand(word3_q[31:16])) <<< half_exponent(word3_q[31:16]);
       end
       if (advance && valid_q[4]) bias5_q <= 36'((bias4_q + 43'sd256) >>> 9);
       if (advance && valid_q[5]) bias6_q <= bias5_q;
     end
 
-    // ---- 5: times gain; 6: shift
+    // ---- 5: halves of it times gain; 6: their sum, shifted
     //
     // scaled = n * significand * 2^4 / 2^(31 - exponent), here with one fraction bit more
 
-    logic signed [36:0] scaled5_q;
-    logic        [4:0]  exponent5_q;
+    logic signed [25:0] high5_q, low5_q;
+    logic        [4:0]  shift5_q;
     logic signed [41:0] scaled6_q;         // 17 fraction bits
 
     always_ff @(posedge clk_i) begin
       if (advance && valid_q[4]) begin
-        scaled5_q   <= 37'(norm4_q) * 37'(half_significand(gain4_q));
-        exponent5_q <= half_exponent(gain4_q);
+        high5_q  <= 26'($signed(norm4_q[NormBits-1:12])) * 26'(gain4_q);
+        low5_q   <= 26'($signed({1'b0, norm4_q[11:0]})) * 26'(gain4_q);
+        shift5_q <= 5'd31 - exponent4_q;
       end
       if (advance && valid_q[5]) begin
-        scaled6_q <= 42'($signed({scaled5_q, 5'd0}) >>> (5'd31 - exponent5_q));
+        automatic logic signed [36:0] scaled;
+        scaled = (37'(high5_q) <<< 12) + 37'(low5_q);
+        scaled6_q <= 42'($signed({scaled, 5'd0}) >>> shift5_q);
       end
     end
 

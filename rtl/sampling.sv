@@ -161,19 +161,17 @@ module sampling
     end
     if (walks != '0) begin
       for (int i = int'(MaxTopK) - 1; i >= 0; i--) begin
-        automatic logic enters, leaves;
-        enters = walks[i]
-              && (!used[i] || moved[i] || $signed(walk_value[i]) > $signed(entry_value[i]));
-        leaves = walks[i] && !(enters && !used[i]) && last_entry != index_t'(i);
+        automatic logic enters;
+        enters = !used[i] || moved[i] || $signed(walk_value[i]) > $signed(entry_value[i]);
         if (i + 1 < int'(MaxTopK)) begin
-          walks[i+1] = leaves;
-          if (leaves) begin
-            moved[i+1]      = enters;
+          if (walks[i]) begin
             walk_value[i+1] = enters ? entry_value[i] : walk_value[i];
             walk_id[i+1]    = enters ? entry_id[i] : walk_id[i];
+            moved[i+1]      = enters;
           end
+          walks[i+1] = walks[i] && used[i] && last_entry != index_t'(i);
         end
-        if (enters) begin
+        if (walks[i] && enters) begin
           used[i]        = 1'b1;
           entry_value[i] = walk_value[i];
           entry_id[i]    = walk_id[i];
