@@ -21,7 +21,7 @@
 //         sel     {phase, what}: phase 0..9 as op_e, 10 from a step's start to its first beat, and
 //                 before the first step; {15, 0}: beats written to the KV cache; {15, 1}: cycles
 // Out     count   40 bits, of this run until now; combinational
-// Timing  a cycle is counted two cycles later; the run's last two are those that end it
+// Timing  a cycle is counted three cycles later; the run's last three are those that end it
 // Keeps   256 x 40 bits, cleared by start
 // Golden  none: test_gpt2_top holds the counts against the image's shape and the clock
 module counters
@@ -103,18 +103,28 @@ module counters
 
   // ---------------------------------------------------------------------------------- the counts
 
-  // A count is 0 until it is written for the first time.
+  // A count is read, and written with one more in the next cycle. It is 0 until it is written for
+  // the first time.
   logic [39:0]  mem [256];
   logic [255:0] written_q;
   logic [39:0]  writes_q, cycles_q;
-  logic [7:0]   index;
+  logic [7:0]   index, index1_q;
+  logic         busy1_q;
+  logic [39:0]  count1_q, count1_more;
 
-  assign index = {phase_q, what_q};
+  assign index       = {phase_q, what_q};
+  assign count1_more = count1_q + 1'b1;
 
   always_ff @(posedge clk_i) begin
-    if (busy_q) mem[index] <= (written_q[index] ? mem[index] : '0) + 1'b1;
-    if (start_i)     written_q        <= '0;
-    else if (busy_q) written_q[index] <= 1'b1;
+    busy1_q <= rst_ni && !start_i && busy_q;
+    if (busy_q) begin
+      index1_q <= index;
+      count1_q <= (busy1_q && index == index1_q) ? count1_more
+                : written_q[index]               ? mem[index] : '0;
+    end
+    if (busy1_q) mem[index1_q] <= count1_more;
+    if (start_i)      written_q           <= '0;
+    else if (busy1_q) written_q[index1_q] <= 1'b1;
   end
 
   always_ff @(posedge clk_i) begin
@@ -123,7 +133,7 @@ module counters
       cycles_q <= '0;
     end else begin
       writes_q <= writes_q + 40'(write_i);
-      cycles_q <= cycles_q + 40'(busy_q);
+      cycles_q <= cycles_q + 40'(busy1_q);
     end
   end
 

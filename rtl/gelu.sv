@@ -78,17 +78,19 @@ module gelu
     end
   end
 
-  // ---------------------------------------------- 3: slope * rest, and all that it is taken from
+  // ----------------- 3: slope * rest; base waits, as the table may be block RAM, which is slow; the
+  //                     number that both are taken from
 
   logic [Width-1:0][31:0] product3_q;            // 26 bits
+  logic [Width-1:0][31:0] base3_q;
   logic [Width-1:0][63:0] from3_q;               // 46 bits
 
   for (genvar i = 0; i < Width; i++) begin : gen_product
     always_ff @(posedge clk_i) begin
       if (valid2_q) begin
         product3_q[i] <= near2_q[i] ? 32'($signed(slope2_q[i])) * 32'(rest2_q[i]) : '0;
-        from3_q[i]    <= (64'(relu2_q[i]) << Shift)
-                       + (near2_q[i] ? Rounding - (64'($signed(base2_q[i])) << 10) : '0);
+        base3_q[i]    <= near2_q[i] ? base2_q[i] : '0;
+        from3_q[i]    <= (64'(relu2_q[i]) << Shift) + (near2_q[i] ? Rounding : '0);
       end
     end
   end
@@ -100,7 +102,8 @@ module gelu
   for (genvar i = 0; i < Width; i++) begin : gen_row
     always_ff @(posedge clk_i) begin
       if (valid3_q) begin
-        rows4_q[i] <= 32'($signed(from3_q[i] - 64'($signed(product3_q[i]))) >>> Shift);
+        rows4_q[i] <= 32'($signed(from3_q[i] - (64'($signed(base3_q[i])) << 10)
+                                  - 64'($signed(product3_q[i]))) >>> Shift);
       end
     end
   end

@@ -70,6 +70,7 @@ module residual_add
   // Registers named k_q stand k cycles behind the input: 1 has read the old x, 2 has the new x and
   // writes it, 3 squares, 4 sums of up to 16. The sums of all stand 5 behind.
   logic valid1_q, valid2_q, valid3_q, valid4_q;
+  logic first4_q;                          // a pass's first group
   tag_t tag1_q, tag2_q, tag3_q, tag4_q;
 
   // ------------------------------------------------------------- 0: one of the two inputs, rounded
@@ -242,6 +243,7 @@ module residual_add
     end
     if (valid3_q) begin
       tag4_q    <= tag3_q;
+      first4_q  <= tag3_q.group == 0;
       sum4_q    <= part_sum;
       sum_sq4_q <= part_sum_sq;
     end
@@ -275,7 +277,7 @@ module residual_add
     sum_d    = sum_q;
     sum_sq_d = sum_sq_q;
     if (valid4_q) begin
-      if (tag4_q.group == 0) begin
+      if (first4_q) begin
         sum_d    = '0;
         sum_sq_d = '0;
       end

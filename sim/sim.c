@@ -326,7 +326,8 @@ int sim_run(struct sim *s, const struct controller_run *run, struct sim_result *
   s->failed = true;
   uint64_t busy = 0;
   if (run_cycles(s, run, &end, &busy, err) || (s->waveform && waveform_finish(s->waveform, err))) return -1;
-  if (settle(s, err) || edge(s, err)) return -1;       // for the counters, which are a cycle behind
+  for (int i = 0; i < 2; i++)
+    if (settle(s, err) || edge(s, err)) return -1;     // for the counters, which are two cycles behind
   s->failed = false;
   const struct memory_counts after = memory_count(s->memory);
   *result = (struct sim_result){

@@ -174,7 +174,8 @@ refuse && echo "[       OK ] configs.illegal" || { echo "[  FAILED  ] configs.il
 grep . <<< "$things" | xargs -r -P "${JOBS:-$(nproc)}" -L 1 bash -c 'one "$@"' one
 failed=$((illegal + total - $(grep -c 1 $work/done)))           # what did not come to an end, too
 if [ "$1" = all ]; then
+  times > $work/times                                           # in a pipe it would be that subshell's
   echo "$(grep -cxFf <(sed -n "s/^$hash //p" $work/passed) <<< "$combinations") of $(wc -l <<< "$combinations") combinations passed," \
-    "$failed failed; $(((SECONDS - start) / 60)) minutes, $(times | awk 'END {print $1}') of processor time"
+    "$failed failed; $(((SECONDS - start) / 60)) minutes, $(awk 'END {print $1}' $work/times) of processor time"
 fi
 [ "$failed" = 0 ]
