@@ -78,8 +78,9 @@ module gelu
     end
   end
 
-  // ----------------- 3: slope * rest; base waits, as the table may be block RAM, which is slow; the
-  //                     number that both are taken from
+  // ---------------------------------------- 3: slope * rest, and the number that it is taken from
+  //
+  // Base is taken from it a cycle later: the table may be block RAM, which is slow.
 
   logic [Width-1:0][31:0] product3_q;            // 26 bits
   logic [Width-1:0][31:0] base3_q;

@@ -94,11 +94,11 @@ module layernorm
     end
   end
 
-  // ---------------------------------------- statistics: 1: products; 2: mean, and V, which is exact
+  // ------------------------------------- statistics: 1: products; 2: mean, and V, which is exact
   //
-  // Wide products are made of parts that one multiplier of an FPGA takes: sum = a 2^26 + b 2^13 + c,
-  // inv_width = u 2^13 + w; sum_sq's are words of 16 bits. Products that do not overlap are one number.
-  // Mean is ready when the first block has been read.
+  // Wide products are made of parts that one multiplier of an FPGA takes: of sum = a 2^26 + b 2^13 +
+  // c, inv_width = u 2^13 + w, and sum_sq's words of 16 bits. Products that do not overlap are one
+  // number. Mean is ready when the first block has been read.
 
   logic stats1_q, stats2_q, stats3_q;                              // valid; stage 4 feeds rsqrt
 

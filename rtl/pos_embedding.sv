@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-
+//
 // pos_embedding - one 16-bit row of the position table, with which the residual starts
 //
 //   row[c] = sat((256 high[c] + low[c]) * scale),   scale = (2048 + f) * 2^(e - 35)
@@ -35,156 +35,15 @@ module pos_embedding
   output logic [6:0]                         sat_o
 );
 
-  localparam int unsigned NumSlices   = HeadDim / Segments;
-  localparam int unsigned SliceBits   = (NumSlices > 1) ? $clog2(NumSlices) : 1;
-  localparam int unsigned SegmentBits = (Segments > 1) ? $clog2(Segments) : 1;
-
-  logic advance;                           // the stages behind the beat move
-  assign advance = !out_valid_o || out_ready_i;
-
-  // ----------------------------------------------------------------------- the segment of the beat
-  //
-  // Word i of a side beat stands in segment i / 16, so both kinds of beats need one segment only.
-
-  logic                   beat_valid_q, beat_done;
-  logic                   side_q, high_q;  // the beat holds scales; high bytes; otherwise low bytes
-  logic [3:0]             word_q;          // of the side beat's segment
-  tag_t                   tag_q;           // tag.group of slice 0
-  logic [NumSlices-1:0][Segments-1:0][7:0] beat_q, high_bytes_q;
-  logic [SliceBits-1:0]   slice_q;         // which of the beat's Segments elements come next
-  logic                   slice_last;
-  scale_t                 scale_q;
-  logic [5:0]             segment;
-
-  logic [SideGroups-1:0][31:0] beat_words; // the same, as a side beat's
-  assign beat_words = beat_q;
-
-  assign segment    = in_label_i.side ? in_label_i.job.side_index[9:4]
-                                      : in_label_i.job.row_in_group;
-  assign slice_last = slice_q == SliceBits'(NumSlices - 1);
-  assign beat_done  = beat_valid_q && (side_q || high_q || (slice_last && advance));
-  assign in_ready_o = !beat_valid_q || beat_done;
-
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) begin
-      beat_valid_q <= 1'b0;
-    end else if (in_ready_o) begin
-      beat_valid_q <= in_valid_i;
-    end
-    if (in_valid_i && in_ready_o) begin
-      side_q            <= in_label_i.side;
-      high_q            <= !in_label_i.block[0];
-      word_q            <= in_label_i.job.side_index[3:0];
-      beat_q            <= in_data_i[SegmentBits'(segment)];
-      slice_q           <= '0;
-      tag_q.op          <= in_label_i.job.op;
-      tag_q.layer       <= in_label_i.job.layer;
-      tag_q.head        <= in_label_i.job.head;
-      tag_q.final_layer <= in_label_i.job.final_layer;
-      tag_q.want_head   <= in_label_i.job.want_head;
-      tag_q.position    <= in_label_i.job.position;
-      tag_q.group       <= 17'(in_label_i.block[7:1]) * 17'(NumSlices);
-      tag_q.last        <= in_label_i.last_block;
-    end else if (advance) begin
-      slice_q <= slice_q + 1'b1;
-    end
-    if (beat_valid_q && side_q)      scale_q      <= beat_words[word_q][15:0];
-    else if (beat_valid_q && high_q) high_bytes_q <= beat_q;
-  end
-
-  // Registers named k_q are stage k's. The scale goes along: the next row's may already be here.
-  logic       valid1_q, valid2_q, valid3_q;
-  tag_t       tag1_q, tag2_q, tag3_q;
-  scale_t     scale1_q;
-  logic [4:0] exponent2_q;
-
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) begin
-      valid1_q    <= 1'b0;
-      valid2_q    <= 1'b0;
-      valid3_q    <= 1'b0;
-      out_valid_o <= 1'b0;
-    end else if (advance) begin
-      valid1_q    <= beat_valid_q && !side_q && !high_q;
-      valid2_q    <= valid1_q;
-      valid3_q    <= valid2_q;
-      out_valid_o <= valid3_q;
-    end
-  end
-
-  // --------------------------------------------------- 1: Segments elements of 16 bits and a carry
-
-  logic [Segments-1:0][16:0] element1_q;   // signed
-
-  always_ff @(posedge clk_i) begin
-    if (advance && beat_valid_q && !side_q && !high_q) begin
-      for (int s = 0; s < Segments; s++) begin
-        element1_q[s] <= $signed({high_bytes_q[slice_q][s], 8'd0})
-                       + 17'($signed(beat_q[slice_q][s]));
-      end
-      scale1_q     <= scale_q;
-      tag1_q       <= tag_q;
-      tag1_q.group <= tag_q.group + 17'(slice_q);
-      tag1_q.last  <= tag_q.last && slice_last;
-    end
-  end
-
-  // ------------------------------------------------------------------------- 2: times the mantissa
-
-  logic [Segments-1:0][29:0] product2_q;   // signed
-
-  always_ff @(posedge clk_i) begin
-    if (advance && valid1_q) begin
-      for (int s = 0; s < Segments; s++) begin
-        product2_q[s] <= 30'($signed(element1_q[s])) * 30'(scale_mantissa(scale1_q));
-      end
-      exponent2_q <= scale1_q[15:11];
-      tag2_q      <= tag1_q;
-    end
-  end
-
-  // -------------------------------------- 3: shift, with one fraction bit more; 4: round, saturate
-  //
-  // row = product * 2^(e - 35 + 16) = product * 2^12 / 2^(31 - e)
-
-  logic [Segments-1:0][42:0] shifted3_q;   // signed, 17 fraction bits
-  logic [Segments-1:0]       saturated4_q;
-
-  always_ff @(posedge clk_i) begin
-    if (advance && valid2_q) begin
-      for (int s = 0; s < Segments; s++) begin
-        shifted3_q[s] <= 43'($signed({product2_q[s], 13'd0}) >>> (5'd31 - exponent2_q));
-      end
-      tag3_q <= tag2_q;
-    end
-    if (advance && valid3_q) begin
-      for (int s = 0; s < Segments; s++) begin
-        saturated4_q[s] <= row_overflows((64'($signed(shifted3_q[s])) + 64'sd1) >>> 1);
-        out_rows_o[s]   <= 32'(saturate_row((64'($signed(shifted3_q[s])) + 64'sd1) >>> 1));
-      end
-      out_tag_o <= tag3_q;
-    end
-    if (!rst_ni) sat_o <= '0;
-    else         sat_o <= (out_valid_o && out_ready_i) ? 7'($countones(saturated4_q)) : '0;
-  end
-
-  logic unused_label;
-  assign unused_label = ^in_label_i;       // where the beat stands is all that matters here
+  embedding_row #(.Segments(Segments), .Bytes(2)) u_embedding_row (
+    .clk_i, .rst_ni, .in_valid_i, .in_ready_o, .in_label_i, .in_data_i,
+    .out_valid_o, .out_ready_i, .out_tag_o, .out_rows_o, .sat_o
+  );
 
 `ifndef SYNTHESIS
-  initial begin
-    if (Segments > HeadDim || HeadDim % Segments != 0) begin
-      $fatal(1, "%m: Segments is %0d; it must divide a block of 64 rows", Segments);
-    end
-  end
-
   assert property (@(posedge clk_i) disable iff (!rst_ni)
-                   in_valid_i |-> in_label_i.job.op == OpPos && 32'(segment) < Segments)
-    else $error("pos_embedding: a beat of another job, or of a segment that does not exist");
-  assert property (@(posedge clk_i) disable iff (!rst_ni)
-                   out_valid_o && !out_ready_i
-                   |=> out_valid_o && $stable(out_tag_o) && $stable(out_rows_o))
-    else $error("pos_embedding: rows changed before they were taken");
+                   in_valid_i |-> in_label_i.job.op == OpPos)
+    else $error("pos_embedding: a beat of another job");
 `endif
 
 endmodule
