@@ -7,7 +7,7 @@
 # all (make test-configs): each of the 196 combinations of Lanes, NormWidth and ExpWidth that there are. It runs with one of the seven
 # pairs of maxima below, so that each pair of maxima runs with each pair of Lanes and ExpWidth, and with each NormWidth; it is
 # elaborated and linted with that one, the least and the largest. What passed is in build/config/passed, with a hash of all that it
-# depends on, and is not done again: stopped, it goes on where it was. 75 to 90 minutes of processor time (an estimate from some).
+# depends on, and is not done again: stopped, it goes on where it was. More than an hour on two cores.
 #
 # Otherwise (make test): 70 combinations, in which each value of a parameter meets each value of every other that it can stand with,
 # are elaborated and linted, all of one Lanes at once; four run, those Lanes that test_gpt2_top has not.
