@@ -81,7 +81,7 @@ $(B)/%.a:
 
 RTL_PKG  := rtl/gpt2_pkg.sv $(B)/gen/gpt2_tables_pkg.sv
 RTL      := $(wildcard rtl/*.sv)
-MODULES  := $(filter-out gpt2_pkg,$(patsubst rtl/%.sv,%,$(RTL)))
+RTL_MODULES := $(filter-out gpt2_pkg,$(patsubst rtl/%.sv,%,$(RTL)))
 SEGMENTED := $(patsubst rtl/%.sv,%,$(shell grep -lE 'parameter +int +unsigned +Segments' $(RTL) /dev/null))
 
 # Segments at which a module is tested, and parameters other than the defaults: BLOCK_SEGMENTS_x, BLOCK_PARAMS_x.
@@ -185,7 +185,7 @@ TEST_LIBS_test_softmax  := $(B)/block/softmax_quarter_s4.so $(B)/block/softmax_q
 # Not among those that make test runs.
 LONG_TESTS   := test_long
 TESTS        := $(filter-out $(LONG_TESTS),$(patsubst test/%.c,%,$(wildcard test/test_*.c)))
-BLOCK_TESTS  := $(filter-out test_gpt2_top,$(filter $(MODULES:%=test_%),$(TESTS)))
+BLOCK_TESTS  := $(filter-out test_gpt2_top,$(filter $(RTL_MODULES:%=test_%),$(TESTS)))
 MODEL_TESTS  := $(filter-out $(BLOCK_TESTS),$(TESTS))
 
 $(BLOCK_TESTS:%=$(B)/test/%): $(B)/test/%: $(B)/obj/test/%.o $(B)/libtest.a $(B)/libgolden.a
