@@ -4,10 +4,9 @@
     build/venv/bin/python syn/fmax.py PARAMETER=VALUE... [MODULE...]      (make fmax LANES=64 MODULES="rescale softmax")
 
 The parameters are gpt2_top's; a module is taken with those below it, as it is in that machine, and flattened. Every port but
-the clock gets a register, which is not counted: so logic in front of a module's first register and behind its last is timed,
-what several modules make of one path is not. Prints a row of Markdown a module: Fmax in MHz, LUT, flip-flops, and the
-critical path: logic, routing, cells, and the nets that have a name in the source. Without MODULE all are taken, and the table goes
-into docs/area.md where that names these parameters (modules.into_page). A module gets LIMIT seconds (900) of one core to be
+the clock gets a register: so logic in front of a module's first register and behind its last is timed, what several modules make
+of one path is not. Prints a row of Markdown a module: Fmax in MHz, LUT, and the critical path: logic, routing, cells, and the
+nets that have a name in the source. Without MODULE all are taken, and the table, the slowest first, goes into docs/area.md where that names these parameters (modules.into_page). A module gets LIMIT seconds (900) of one core to be
 placed and routed; results are kept until the module changes: syn/modules.py.
 """
 
@@ -29,10 +28,10 @@ PLACE = "--85k --package CABGA756 --speed 6 --out-of-context --freq 200 --timing
 
 
 def ring(text):
-    """The module within registers, as \\ring; and how many they are."""
+    """The module within registers, as \\ring."""
     at = [m.start() for m in re.finditer(r"^module ", text, re.M)][-1]
     name = re.match(r"module (\S+)", text[at:])[1]
-    lines, cell, bits = ["module \\ring"], [f"  cell {name} \\u"], 0
+    lines, cell = ["module \\ring"], [f"  cell {name} \\u"]
     for line in re.findall(r"^  wire .*\b(?:input|output) \d+ .*", text[at:], re.M):
         width, way, port = re.match(r"  wire (?:width (\d+) )?.*?(input|output) \d+ (\S+)$", line).groups()
         width = int(width or 1)
@@ -45,8 +44,7 @@ def ring(text):
         lines += [f"  cell $dff {port}_register", "    parameter \\CLK_POLARITY 1", f"    parameter \\WIDTH {width}",
                   "    connect \\CLK \\clk_i", f"    connect \\D {d}", f"    connect \\Q {q}", "  end"]
         cell.append(f"    connect {port} {port}_ring")
-        bits += width
-    return text + "\n".join(lines + cell + ["  end", "end", ""]), bits
+    return text + "\n".join(lines + cell + ["  end", "end", ""])
 
 
 def child(source, path):
@@ -77,7 +75,7 @@ def critical(report):
 def place(machine, name):
     """A module's Fmax and size: as they are kept, or placed now."""
     tree, key = machine.tree(name)
-    text, bits = ring(tree)
+    text = ring(tree)
     kept = f"{modules.KEPT}/fmax_{modules.digest(key, SYNTHESIS, PLACE, modules.VERSION)}"
     if os.path.exists(kept + ".json"):
         found = json.load(open(kept + ".json"))
@@ -92,8 +90,8 @@ def place(machine, name):
                              stdout=log, stderr=log, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (LIMIT, LIMIT + 10)))
     if run.returncode == 0:
         report = json.load(open(kept + ".report"))
-        lut, ff = (report["utilization"][kind]["used"] for kind in ("TRELLIS_COMB", "TRELLIS_FF"))
-        found |= {"mhz": min(f["achieved"] for f in report["fmax"].values()), "lut": lut, "ff": ff - bits, "path": critical(report)}
+        found |= {"mhz": min(f["achieved"] for f in report["fmax"].values()), "lut": report["utilization"]["TRELLIS_COMB"]["used"],
+                  "path": critical(report)}
     elif run.returncode not in (-signal.SIGXCPU, -signal.SIGKILL):
         return {"error": kept + ".place"}
     with open(kept + ".new", "w") as out:
@@ -106,9 +104,9 @@ def place(machine, name):
 
 def row(module, found):
     if "mhz" not in found:
-        return f"| {module} | " + (found.get("error") or f"not placed in {found['limit'] / 60:.0f} minutes") + " | | | |"
+        return f"| {module} | " + (found.get("error") or f"not placed in {found['limit'] / 60:.0f} minutes") + " | | |"
     path = found["path"]
-    return (f"| {module} | {found['mhz']:.0f} | {found['lut']:,} | {found['ff']:,} | "
+    return (f"| {module} | {found['mhz']:.0f} | {found['lut']:,} | "
             f"{path['logic']:.1f} + {path['routing']:.1f} ns, {path['cells']}: {' > '.join(path['nets'])} |")
 
 
@@ -121,7 +119,7 @@ def main():
         module = modules.base(name)
         if module in wanted or not wanted and module not in ("gpt2_top", "gpt2_core", "transformer_block", "clock_gate"):
             jobs.setdefault((module, machine.tree(name)[1]), name)
-    head = ["| module | Fmax, MHz | LUT | FF | critical path |", "| --- | ---: | ---: | ---: | --- |"]
+    head = ["| module | Fmax, MHz | LUT | critical path |", "| --- | ---: | ---: | --- |"]
     print("\n".join(head), flush=True)
 
     def work(job):
@@ -132,6 +130,7 @@ def main():
     order = {module: len(wanted) - i for i, module in enumerate(wanted)}
     found = modules.in_parallel(work, jobs, lambda job: order.get(job[0], len(machine.tree(jobs[job])[0])))
     if not wanted:
+        found = [pair for pair in found if pair[1].get("path", {}).get("cells") != ""]     # not what is wires only
         found.sort(key=lambda pair: pair[1].get("mhz", 0))
         modules.into_page(PAGE, f"make fmax {' '.join(settings)}", head + [row(job[0], f) for job, f in found])
 
