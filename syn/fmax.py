@@ -6,8 +6,9 @@
 The parameters are gpt2_top's; a module is taken with those below it, as it is in that machine, and flattened. Every port but
 the clock gets a register: so logic in front of a module's first register and behind its last is timed, what several modules make
 of one path is not. Prints a row of Markdown a module: Fmax in MHz, LUT, and the critical path: logic, routing, cells, and the
-nets that have a name in the source. Without MODULE all are taken, and the table, the slowest first, goes into docs/area.md where that names these parameters (modules.into_page). A module gets LIMIT seconds (900) of one core to be
-placed and routed; results are kept until the module changes: syn/modules.py.
+nets that have a name in the source. Without MODULE all are taken, and the table, the slowest first, goes into docs/area.md where
+that names these parameters (modules.into_page). A module gets LIMIT seconds (900) of one core to be placed and routed; results
+are kept until the module changes: syn/modules.py.
 """
 
 import json
