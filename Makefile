@@ -210,7 +210,7 @@ TOKENS   ?= 200
 SEED     ?= 1
 RUN      := $(B)/gpt2rtl generate --model $(MODEL) --prompt "$(PROMPT)" --tokens $(TOKENS) --temperature 0.8 --seed $(SEED)
 PARALLEL := $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
-CHECKS   := test/configs.sh test/testbench.sh test/install.sh lint/lint.sh syn/synth_check.sh sim/vector_check.sh
+CHECKS   := test/run_check.sh test/configs.sh test/testbench.sh test/install.sh lint/lint.sh syn/synth_check.sh sim/vector_check.sh
 
 .PHONY: all for-run for-test run test test-long test-configs lint synth-check synth fmax verilog bench bench-golden install deps help clean
 all: $(TABLES) $(B)/gpt2rtl $(SIMS)
@@ -313,7 +313,7 @@ help:
 	@echo 'make run          installs what is missing, builds, and lets the hardware write a story'
 	@echo '                  (MODEL=$(MODEL) PROMPT="$(PROMPT)" TOKENS=$(TOKENS) SEED=$(SEED))'
 	@echo 'make test         all tests, lint and the Yosys check; the last line counts them'
-	@echo '                  one alone: make $(B)/test/test_softmax && $(B)/test/test_softmax'
+	@echo '                  (TEST_SECONDS=900 ends one that hangs); one alone: make $(B)/test/test_softmax && $(B)/test/test_softmax'
 	@echo 'make test-long    124M shape, random weights: 1,040 tokens, past the context crop, RTL against golden at each position'
 	@echo 'make lint         Verilator -Wall over every module'
 	@echo 'make synth-check  every module through Yosys with the slang front end'
