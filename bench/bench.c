@@ -133,8 +133,8 @@ static int run_lanes(struct bench *b, const char *model, uint32_t lanes, uint32_
 }
 
 static int write_csv(const struct bench *b, const char *path, struct err *err) {
-  struct output out;
-  if (output_open(&out, path, err)) return -1;
+  struct staged out;
+  if (staged_open(&out, path, err)) return -1;
   fprintf(out.file, "lanes,parameters,context,memory,cycles,floor,share");
   for (int i = 0; i < CAUSES; i++) fprintf(out.file, ",idle_%s", count_what_name[COUNT_MEMORY + i]);
   fputs(",estimate,simulated_cycles_per_second,simulated_tokens_per_second,tokens_per_second_at_250_mhz\n", out.file);
@@ -148,7 +148,7 @@ static int write_csv(const struct bench *b, const char *path, struct err *err) {
     else fputs(",", out.file);
     fprintf(out.file, ",%.1f\n", 250e6 / (double)r->cycles);
   }
-  return output_close(&out, err);
+  return staged_commit(&out, err);
 }
 
 int main(int argc, char **argv) {

@@ -40,8 +40,9 @@ static const struct row *shown(const struct row *rows, size_t n, uint32_t lanes)
 
 int plot_write(const char *path, const struct row *rows, size_t n, struct err *err) {
   char label[96];
-  FILE *f = fopen(path, "w");
-  if (!f) return err_set(err, "%s: cannot be written", path);
+  struct staged out;
+  if (staged_open(&out, path, err)) return -1;
+  FILE *f = out.file;
   fprintf(f, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 960 %d\" font-family=\"sans-serif\" font-size=\"14\">\n"
              "<!-- SPDX-License-Identifier: Apache-2.0; written by make bench -->\n"
              "<rect width=\"960\" height=\"%d\" fill=\"white\"/>\n"
@@ -59,6 +60,5 @@ int plot_write(const char *path, const struct row *rows, size_t n, struct err *e
     y = bar(f, y, label, share, share, "#2f6fb2");
   }
   fputs("</svg>\n", f);
-  const bool written = !ferror(f);
-  return fclose(f) || !written ? err_set(err, "%s: cannot be written", path) : 0;
+  return staged_commit(&out, err);
 }

@@ -12,6 +12,7 @@
 #include "config.h"
 #include "err.h"
 #include "image.h"
+#include "staged.h"
 
 #define GPT2RTL_VERSION "0.1.0"
 
@@ -60,17 +61,6 @@ int option_ids(const char *command, const char *name, const char *text, uint32_t
 int option_lanes(const char *command, const char *text, uint32_t *lanes);
 
 // --------------------------------------------------------------------------------------------------------------- files
-
-// A file that appears when it is complete: written under a staging name, then renamed. What exists and is no regular
-// file (a terminal, a pipe, /dev/null) is written directly.
-struct output {
-  FILE *file;
-  const char *path;
-  char staging[4096];        // empty when written directly
-};
-int output_open(struct output *output, const char *path, struct err *err);
-int output_close(struct output *output, struct err *err);    // all is written, or an error and no file
-void output_discard(struct output *output);                  // after an error; harmless on a zeroed or closed one
 
 // All of standard input. *text is to be freed and has a zero behind it.
 int input_read(char **text, size_t *length, struct err *err);

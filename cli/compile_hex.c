@@ -57,18 +57,18 @@ static void write_header(FILE *out, const struct image_header *h, const char *he
 }
 
 int compile_hex(const char *path, const struct image *image, struct err *err) {
-  struct output hex = {0}, header = {0};
+  struct staged hex = {0}, header = {0};
   char beside[FILE_PATH_SIZE];
-  if (header_path(beside, path, err) || output_open(&hex, path, err)) return -1;
-  if (output_open(&header, beside, err)) {
-    output_discard(&hex);
+  if (header_path(beside, path, err) || staged_open(&hex, path, err)) return -1;
+  if (staged_open(&header, beside, err)) {
+    staged_discard(&hex);
     return -1;
   }
   write_beats(hex.file, image);
   write_header(header.file, &image->header, path);
-  if (output_close(&hex, err)) {
-    output_discard(&header);
+  if (staged_commit(&hex, err)) {
+    staged_discard(&header);
     return -1;
   }
-  return output_close(&header, err);
+  return staged_commit(&header, err);
 }

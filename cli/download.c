@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "file.h"
+#include "staged.h"
 #include "transfer.h"
 
 enum { ENOUGH = 1 << 20 };   // bytes: what counts as getting on
@@ -64,6 +65,7 @@ static int run(struct transfer *t, const char *part, struct err *err) {
   struct stat st;
   if (flock(t->file, LOCK_EX | LOCK_NB)) return err_set(err, "%s: another download is writing it", part);
   if (fstat(t->file, &st)) return err_set(err, "%s: %s", part, strerror(errno));
+  if (!S_ISREG(st.st_mode)) return err_set(err, "%s: cannot be written: it is no regular file", part);
   t->have = (uint64_t)st.st_size;
   t->total = t->what->size;
   t->curl = curl_easy_init();
@@ -72,8 +74,8 @@ static int run(struct transfer *t, const char *part, struct err *err) {
   const int result = receive_checked(t, err);
   progress_end(&t->bar);
   curl_easy_cleanup(t->curl);
-  if (!result && (fsync(t->file) || rename(part, t->what->path)))
-    return err_set(err, "%s: cannot be written: %s", t->what->path, strerror(errno));
+  if (!result && fsync(t->file)) return err_set(err, "%s: cannot be written: %s", part, strerror(errno));
+  if (!result && staged_place(part, t->what->path, err)) return -1;
   if (result && !t->have) unlink(part);
   return result;
 }
@@ -100,7 +102,7 @@ enum download_result download(const struct download *what, struct err *err) {
     err_set(err, "%.100s...: the path is too long", what->path);
     return DOWNLOAD_FAILED;
   }
-  t.file = open(part, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  t.file = open(part, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0666);
   if (t.file < 0) {
     err_set(err, "%s: cannot be written: %s", part, strerror(errno));
     return DOWNLOAD_FAILED;

@@ -189,7 +189,7 @@ static int report(const struct dump *d, struct err *err) {
 static int run(struct dump *d, struct err *err) {
   char path[FILE_PATH_SIZE];
   struct engine engine = {0};
-  struct output output = {0};
+  struct staged output = {0};
   if (d->dir && (file_join(path, d->dir, "config.json", err) || config_read(&d->config, path, err))) return -1;
   if (d->image) {
     if (image_open(&engine.image, d->image, IMAGE_CHECKED, err)) return -1;
@@ -202,11 +202,11 @@ static int run(struct dump *d, struct err *err) {
   int result = engine_open(&engine, d->kind, d->dir, &options, err);
   if (!result) result = fill(d, &engine, err);
   engine_close(&engine);
-  if (!result) result = output_open(&output, d->path, err);
+  if (!result) result = staged_open(&output, d->path, err);
   if (!result && npy_write(output.file, d->x, d->shape, d->rank))
     result = err_set(err, "%s: cannot be written: %s", d->path, strerror(errno));
-  if (!result) result = output_close(&output, err);
-  output_discard(&output);
+  if (!result) result = staged_commit(&output, err);
+  staged_discard(&output);
   return result ? -1 : report(d, err);
 }
 

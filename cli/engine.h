@@ -64,6 +64,8 @@ int engine_show_choices(struct engine *engine, const struct fast_options *fast,
 
 // In a callback of a run: cycles so far. 0 for engines without cycles.
 uint64_t engine_cycles(const struct engine *engine);
+// Whether a run has left a waveform.
+bool engine_traced(const struct engine *engine);
 // The hardware's counters (sim.h), behind a run. Only for ENGINE_RTL.
 int engine_counters(const struct engine *engine, struct sim_counters *counters, struct err *err);
 

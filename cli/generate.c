@@ -7,6 +7,7 @@
 
 #include "engine.h"
 #include "file.h"
+#include "interrupt.h"
 #include "stats.h"
 #include "tap_golden.h"
 #include "tokenizer.h"
@@ -48,7 +49,8 @@ static const char help[] =
   TRACE_HELP
   "\n"
   "The last line on standard error: tokens, cycles a token, simulated cycles a second, tokens a second. The memory image\n"
-  "is made on first use and kept in $XDG_CACHE_HOME/gpt2rtl or ~/.cache/gpt2rtl.\n"
+  "is made on first use and kept in $XDG_CACHE_HOME/gpt2rtl or ~/.cache/gpt2rtl. Interrupted (SIGINT, SIGTERM, SIGHUP), it\n"
+  "says on standard error how far it came, and keeps the waveform until there; a second signal ends it at once.\n"
   "\n"
   "example: gpt2rtl generate --model models/demo --prompt 'Once upon a time' --tokens 200 --temperature 0.8 --seed 7\n";
 
@@ -74,7 +76,7 @@ struct generate {
   size_t n_ids;
   struct sampling sampling;
   struct engine engine;
-  struct output stats_file;
+  struct staged stats_file;
   struct stats stats;
   char *held;                              // text that is shown at the end
   size_t n_held, held_room;
@@ -189,7 +191,7 @@ static int load(struct generate *g, struct err *err) {
   if (!g->text) return err_memory(err, "a token's text");
   const struct controller_run run = {.prompt = g->ids, .n_prompt = g->n_ids};
   if (controller_check(&run, (uint32_t)g->config.n_ctx, (uint32_t)g->config.vocab_size, err)) return -1;
-  if (g->stats_path && output_open(&g->stats_file, g->stats_path, err)) return -1;
+  if (g->stats_path && staged_open(&g->stats_file, g->stats_path, err)) return -1;
   const bool traces = g->trace.path != NULL;
   const struct engine_options options = {
     .lanes = g->lanes, .image = g->image, .memory = &g->memory, .build = traces ? SIM_TRACE : SIM_FAST, .fast = g->fast,
@@ -273,7 +275,17 @@ static int print_json(struct generate *g, struct err *err) {
 
 static int on_step(void *ctx, const struct controller_step *step) {
   struct generate *g = ctx;
+  if (interrupt_pending()) return -1;
   return stats_add(&g->stats, step, engine_cycles(&g->engine), g->err);
+}
+
+// Says how far an interrupted run came, and ends as the signal would have.
+static _Noreturn void end_interrupted(const struct generate *g) {
+  if (isatty(STDOUT_FILENO)) putchar('\n');
+  fflush(stdout);
+  fprintf(stderr, "gpt2rtl: interrupted after %zu of %u tokens, %zu positions, %.1f s%s\n", g->stats.generated, (unsigned)g->tokens,
+          g->stats.n, g->stats.seconds, engine_traced(&g->engine) ? "; the waveform holds what was traced until then" : "");
+  interrupt_end();
 }
 
 static int run(struct generate *g, struct err *err) {
@@ -292,7 +304,11 @@ static int run(struct generate *g, struct err *err) {
   }
   if (g->draws && !g->seed_given) fprintf(stderr, "gpt2rtl: --seed %llu\n", (unsigned long long)g->seed);
   stats_start(&g->stats);
-  if (engine_run(&g->engine, &run, NULL, &saturations, err)) {
+  interrupt_hold();
+  const int failed = engine_run(&g->engine, &run, NULL, &saturations, err);
+  if (interrupt_pending()) end_interrupted(g);
+  interrupt_release();
+  if (failed) {
     if (!err->text[0]) *err = stopped;     // a callback ended it
     return -1;
   }
@@ -319,7 +335,7 @@ static int write_stats(struct generate *g, struct err *err) {
   stats_summary(&g->stats, &about);
   if (!g->stats_path) return 0;
   stats_write(&g->stats, &about, g->stats_file.file);
-  return output_close(&g->stats_file, err);
+  return staged_commit(&g->stats_file, err);
 }
 
 int generate_main(int argc, char **argv) {
@@ -327,7 +343,7 @@ int generate_main(int argc, char **argv) {
   struct err err = {""};
   int status = parse(&g, argc, argv);
   if (status < 0) status = load(&g, &err) || run(&g, &err) || write_stats(&g, &err) ? cli_fail(&err) : EXIT_DONE;
-  output_discard(&g.stats_file);
+  staged_discard(&g.stats_file);
   engine_close(&g.engine);
   stats_free(&g.stats);
   tokenizer_free(g.tokenizer);

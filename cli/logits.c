@@ -26,7 +26,7 @@ static const char help[] =
   "example: gpt2rtl logits --model models/demo --ids 12,7,300 --engine golden --output logits.f32\n";
 
 struct writer {
-  struct output output;
+  struct staged output;
   uint32_t n_vocab;
 };
 
@@ -57,13 +57,13 @@ static int run(const char *dir, const uint32_t *ids, size_t n_ids, enum engine_k
       .prompt = ids, .n_prompt = n_ids, .all_heads = true, .ctx = &writer, .sampling = {.top_k = 1, .inv_t = 1, .state = 1},
     };
     writer.n_vocab = engine.n_vocab;
-    if (!controller_check(&run, engine.n_ctx, engine.n_vocab, err) && !output_open(&writer.output, path, err)) {
+    if (!controller_check(&run, engine.n_ctx, engine.n_vocab, err) && !staged_open(&writer.output, path, err)) {
       result = engine_run(&engine, &run, on_logits, &saturations, err);
       if (result && !err->text[0]) err_set(err, "%s: cannot be written: %s", path, strerror(errno));
-      if (!result) result = output_close(&writer.output, err);
+      if (!result) result = staged_commit(&writer.output, err);
     }
   }
-  output_discard(&writer.output);
+  staged_discard(&writer.output);
   engine_close(&engine);
   return result || !json ? result : report(dir ? dir : options->image, n_ids, writer.n_vocab, kind, path, err);
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cli.h"
+#include "interrupt.h"
 
 static const char help[] =
   "gpt2rtl - GPT-2 inference on simulated hardware\n"
@@ -27,7 +28,8 @@ static const char help[] =
   "gpt2rtl COMMAND --help lists the options with their ranges and defaults.\n"
   "DIR is a model folder as Hugging Face lays it out: config.json; model.safetensors or shards with their index;\n"
   "vocab.json and merges.txt, or tokenizer.json (docs/models.md).\n"
-  "Exit status: 0 done, 1 failed, 2 wrong usage.\n"
+  "Exit status: 0 done, 1 failed, 2 wrong usage; SIGINT, SIGTERM and SIGHUP end it as that signal (a shell sees 128 + its\n"
+  "number) and leave nothing half-written.\n"
   "\n"
   "example: gpt2rtl generate --model models/demo --prompt 'Once upon a time' --tokens 100 --temperature 0.8\n";
 
@@ -44,6 +46,7 @@ static const struct command {
 
 int main(int argc, char **argv) {
   signal(SIGPIPE, SIG_IGN);   // a closed standard output is an error like a full disk
+  interrupt_install();
   if (argc < 2) {
     fputs(help, stderr);
     return EXIT_USAGE;

@@ -56,15 +56,3 @@ void file_map_close(struct file_map *map) {
   }
   *map = (struct file_map){0};
 }
-
-int file_staging_name(char path[static FILE_PATH_SIZE], const char *final, struct err *err) {
-  size_t keep = strlen(final);
-  while (keep > 1 && final[keep - 1] == '/') {
-    keep--;
-  }
-  int length = snprintf(path, FILE_PATH_SIZE, "%.*s.tmp-%ld", (int)keep, final, (long)getpid());
-  if (length < 0 || length >= FILE_PATH_SIZE) {
-    return err_set(err, "%.100s...: the path is longer than %d bytes", final, FILE_PATH_SIZE - 20);
-  }
-  return 0;
-}

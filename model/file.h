@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// file - paths, read-only maps of whole files, staged writing
+// file - paths, read-only maps of whole files
 
 #ifndef FILE_H
 #define FILE_H
@@ -27,10 +27,5 @@ struct file_map {
 // Errors: the file is absent, unreadable or not a regular file.
 int file_map_open(struct file_map *map, const char *path, struct err *err);
 void file_map_close(struct file_map *map);
-
-// Writes to path the name under which a file or folder is built before it is renamed to final:
-// "final.tmp-PID", in the same folder, so that the rename is atomic. Slashes that end final are
-// dropped first.
-int file_staging_name(char path[static FILE_PATH_SIZE], const char *final, struct err *err);
 
 #endif

@@ -6,14 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <xxhash.h>
 
 #include "checkpoint.h"
 #include "file.h"
 #include "image_format.h"
 #include "image_tensor.h"
+#include "staged.h"
 
 enum {
   SEGMENT = CONFIG_HEAD_SIZE,
@@ -72,7 +71,7 @@ static int row_word(uint32_t *word, const struct image_tensor *s, size_t row, in
 // ---- writing ------------------------------------------------------------------------------------
 
 struct writer {
-  FILE *file;
+  FILE *file;  // NULL: only the sum is wanted
   XXH64_state_t *sum;
   uint32_t lanes;
   uint8_t *beat;  // [lanes]
@@ -81,7 +80,9 @@ struct writer {
 // Errors of the stream are asked for once, at the end.
 static void put_beat(const struct writer *o) {
   XXH64_update(o->sum, o->beat, o->lanes);
-  fwrite(o->beat, o->lanes, 1, o->file);
+  if (o->file != NULL) {
+    fwrite(o->beat, o->lanes, 1, o->file);
+  }
 }
 
 static void put_side_beat(const struct writer *o, const uint32_t *words, size_t count) {
@@ -158,19 +159,38 @@ static int put_region(const struct writer *o, const struct image_region *r,
   return result;
 }
 
-static int put_image(const struct writer *o, struct image_header *h,
-                     const struct gpt2_weights *weights, const char *path, struct err *err) {
-  fwrite(h, sizeof *h, 1, o->file);
-  XXH64_update(o->sum, h, sizeof *h);
+// The header, whose checksum is not known before all of it is summed, and all beats.
+static int put_image(const struct writer *o, const struct image_header *h,
+                     const struct gpt2_weights *weights, struct err *err) {
+  struct image_header unsummed = *h;
+  unsummed.checksum = 0;
+  XXH64_reset(o->sum, 0);
+  XXH64_update(o->sum, &unsummed, sizeof unsummed);
+  if (o->file != NULL) {
+    fwrite(h, sizeof *h, 1, o->file);
+  }
   for (struct image_region r = {0}; image_next_region(&r, h);) {
     if (put_region(o, &r, weights, err) != 0) {
       return -1;
     }
   }
+  return 0;
+}
+
+// To a file the checksum is written in the end; what may be a pipe, which cannot go back, needs it first.
+static int put_all(struct writer *o, struct image_header *h, const struct gpt2_weights *weights,
+                   struct staged *out, struct err *err) {
+  o->file = out->direct ? NULL : out->file;
+  if (put_image(o, h, weights, err) != 0) {
+    return -1;
+  }
   h->checksum = XXH64_digest(o->sum);
-  if (fseek(o->file, 0, SEEK_SET) != 0 || fwrite(h, sizeof *h, 1, o->file) != 1 ||
-      fflush(o->file) != 0 || ferror(o->file)) {
-    return err_set(err, "%s: cannot write its %llu bytes: %s", path,
+  if (out->direct) {
+    o->file = out->file;
+    return put_image(o, h, weights, err);
+  }
+  if (fseek(out->file, 0, SEEK_SET) != 0 || fwrite(h, sizeof *h, 1, out->file) != 1) {
+    return err_set(err, "%s: cannot write its %llu bytes: %s", out->name,
                    (unsigned long long)(sizeof *h + h->n_beats * h->lanes), strerror(errno));
   }
   return 0;
@@ -196,34 +216,17 @@ static int header_of(struct image_header *h, const struct gpt2_weights *weights,
 int image_build(const char *path, const struct gpt2_weights *weights, uint32_t lanes,
                 uint64_t source, struct err *err) {
   struct image_header header;
-  char staging[FILE_PATH_SIZE];
-  struct stat st;
-  if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {  // a rename would put a file in place of it
-    return err_set(err, "%s: cannot write an image there: it is not a regular file", path);
-  }
-  if (header_of(&header, weights, lanes, source, err) != 0 ||
-      file_staging_name(staging, path, err) != 0) {
+  struct staged out;
+  if (header_of(&header, weights, lanes, source, err) != 0 || staged_open(&out, path, err) != 0) {
     return -1;
   }
   struct writer o = {.lanes = lanes, .sum = XXH64_createState(), .beat = malloc(lanes)};
-  int result = 0;
-  if (o.sum == NULL || o.beat == NULL) {
-    result = err_memory(err, "a beat");
-  } else if ((o.file = fopen(staging, "wb")) == NULL) {
-    result = err_set(err, "%s: cannot create: %s", staging, strerror(errno));
-  } else {
-    XXH64_reset(o.sum, 0);
-    result = put_image(&o, &header, weights, staging, err);
-    if (fclose(o.file) != 0 && result == 0) {
-      result = err_set(err, "%s: cannot write: %s", staging, strerror(errno));
-    }
-    if (result == 0 && rename(staging, path) != 0) {
-      result = err_set(err, "%s: cannot rename to %s: %s", staging, path, strerror(errno));
-    }
-    if (result != 0) {
-      unlink(staging);
-    }
+  int result = o.sum == NULL || o.beat == NULL ? err_memory(err, "a beat")
+                                               : put_all(&o, &header, weights, &out, err);
+  if (result == 0) {
+    result = staged_commit(&out, err);
   }
+  staged_discard(&out);
   free(o.beat);
   XXH64_freeState(o.sum);
   return result;

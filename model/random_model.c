@@ -9,23 +9,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "byte_alphabet.h"
 #include "config.h"
 #include "file.h"
 #include "gpt2_tensors.h"
 #include "safetensors_writer.h"
+#include "staged.h"
 
 static const char *const file_names[] = {"config.json", "model.safetensors", "vocab.json",
-                                         "merges.txt"};
-
-enum { N_FILES = sizeof file_names / sizeof file_names[0] };
-
-static int write_failed(const char *path, struct err *err) {
-  return err_set(err, "%s: cannot write: %s", path, strerror(errno));
-}
+                                         "merges.txt", NULL};
 
 // ---- weights ------------------------------------------------------------------------------------
 
@@ -288,13 +281,12 @@ static int write_text(const char *dir, const char *name, const struct gpt2_confi
   if (file_join(path, dir, name, err) != 0) {
     return -1;
   }
-  FILE *file = fopen(path, "wb");
-  if (file == NULL) {
-    return write_failed(path, err);
+  struct staged out;
+  if (staged_open(&out, path, err) != 0) {
+    return -1;
   }
-  print(file, config);
-  bool failed = ferror(file) != 0;
-  return fclose(file) != 0 || failed ? write_failed(path, err) : 0;
+  print(out.file, config);
+  return staged_commit(&out, err);
 }
 
 static int write_files(const char *dir, const struct gpt2_config *config, uint64_t seed,
@@ -307,16 +299,6 @@ static int write_files(const char *dir, const struct gpt2_config *config, uint64
     return -1;
   }
   return write_weights(path, config, seed, outliers, err);
-}
-
-static void remove_folder(const char *dir) {
-  for (size_t i = 0; i < N_FILES; i++) {
-    char path[FILE_PATH_SIZE];
-    if (file_join(path, dir, file_names[i], NULL) == 0) {
-      remove(path);
-    }
-  }
-  rmdir(dir);
 }
 
 // Whether dir is absent or an empty folder; rename replaces an empty folder.
@@ -358,22 +340,16 @@ static int shape_of(struct gpt2_config *config, const char *name, struct err *er
 static int write_folder(const char *config_name, uint64_t seed, bool outliers, const char *dir,
                         struct err *err) {
   struct gpt2_config config;
-  char staging[FILE_PATH_SIZE];
+  struct staged_folder folder;
   if (shape_of(&config, config_name, err) != 0 || check_free(dir, err) != 0 ||
-      file_staging_name(staging, dir, err) != 0) {
+      staged_folder_open(&folder, dir, file_names, err) != 0) {
     return -1;
   }
-  if (mkdir(staging, 0777) != 0) {
-    return err_set(err, "%s: cannot make the folder: %s", staging, strerror(errno));
+  if (write_files(folder.staging, &config, seed, outliers, err) != 0) {
+    staged_folder_discard(&folder);
+    return -1;
   }
-  int result = write_files(staging, &config, seed, outliers, err);
-  if (result == 0 && rename(staging, dir) != 0) {
-    result = err_set(err, "%s: cannot rename to %s: %s", staging, dir, strerror(errno));
-  }
-  if (result != 0) {
-    remove_folder(staging);
-  }
-  return result;
+  return staged_folder_commit(&folder, err);
 }
 
 int random_model_write(const char *config_name, uint64_t seed, const char *dir, struct err *err) {

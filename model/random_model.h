@@ -37,8 +37,8 @@
 
 // Writes config.json, model.safetensors, vocab.json and merges.txt to the folder dir, which must not
 // exist or be empty. config_name: a shape of config_named, or the path of a config.json, "x.json",
-// whose shape is taken: at least 257 tokens. The folder is built as "dir.tmp-PID" and then
-// renamed; after an error nothing is left. 2 bytes a parameter.
+// whose shape is taken: at least 257 tokens. The folder has its name when it is
+// complete (staged.h); after an error nothing is left. 2 bytes a parameter.
 // Errors: an unknown name, what config_read refuses, dir in use, a failed write.
 int random_model_write(const char *config_name, uint64_t seed, const char *dir, struct err *err);
 

@@ -40,31 +40,17 @@ static char *format_header(const struct safetensors_spec *specs, size_t count, s
   return text;
 }
 
-static int write_failed(const struct safetensors_writer *writer, struct err *err) {
-  return err_set(err, "%s: cannot write: %s", writer->staging, strerror(errno));
-}
-
 int safetensors_writer_open(struct safetensors_writer *writer, const char *path,
                             const struct safetensors_spec *specs, size_t count, struct err *err) {
   *writer = (struct safetensors_writer){0};
-  if (strlen(path) >= sizeof writer->path) {
-    return err_set(err, "%.100s...: the path is too long", path);
-  }
-  memcpy(writer->path, path, strlen(path) + 1);
-  if (file_staging_name(writer->staging, path, err) != 0) {
-    return -1;
-  }
   size_t length = 0;
   uint64_t data = 0;
   char *header = format_header(specs, count, &length, &data);
   if (header == NULL) {
     return err_memory(err, "the header");
   }
-  int result = 0;
-  writer->file = fopen(writer->staging, "wb");
-  if (writer->file == NULL) {
-    result = write_failed(writer, err);
-  } else {
+  int result = staged_open(&writer->out, path, err);
+  if (result == 0) {
     uint64_t size = length;
     writer->missing = sizeof size + length + data;
     if (safetensors_writer_append(writer, &size, sizeof size, err) != 0 ||
@@ -81,41 +67,26 @@ int safetensors_writer_append(struct safetensors_writer *writer, const void *dat
                               struct err *err) {
   if (bytes > writer->missing) {
     return err_set(err, "%s: %zu bytes to append, but the tensors hold only %llu more",
-                   writer->path, bytes, (unsigned long long)writer->missing);
+                   writer->out.name, bytes, (unsigned long long)writer->missing);
   }
-  if (fwrite(data, 1, bytes, writer->file) != bytes) {
-    return write_failed(writer, err);
+  if (fwrite(data, 1, bytes, writer->out.file) != bytes) {
+    return err_set(err, "%s: cannot be written: %s", writer->out.name, strerror(errno));
   }
   writer->missing -= bytes;
   return 0;
 }
 
 int safetensors_writer_finish(struct safetensors_writer *writer, struct err *err) {
-  int result = 0;
   if (writer->missing != 0) {
-    result = err_set(err, "%s: %llu bytes of its tensors were not written", writer->path,
-                     (unsigned long long)writer->missing);
+    safetensors_writer_abort(writer);
+    return err_set(err, "%s: %llu bytes of its tensors were not written", writer->out.name,
+                   (unsigned long long)writer->missing);
   }
-  if (fclose(writer->file) != 0 && result == 0) {
-    result = write_failed(writer, err);
-  }
-  writer->file = NULL;
-  if (result == 0 && rename(writer->staging, writer->path) != 0) {
-    result = err_set(err, "%s: cannot rename to %s: %s", writer->staging, writer->path,
-                     strerror(errno));
-  }
-  if (result != 0) {
-    remove(writer->staging);
-  }
-  return result;
+  return staged_commit(&writer->out, err);
 }
 
 void safetensors_writer_abort(struct safetensors_writer *writer) {
-  if (writer->file != NULL) {
-    fclose(writer->file);
-    remove(writer->staging);
-    writer->file = NULL;
-  }
+  staged_discard(&writer->out);
 }
 
 uint16_t safetensors_bf16(float value) {

@@ -12,8 +12,8 @@
 #include <stdio.h>
 
 #include "err.h"
-#include "file.h"
 #include "safetensors.h"
+#include "staged.h"
 
 struct safetensors_spec {
   const char *name;  // without characters that JSON escapes
@@ -23,13 +23,11 @@ struct safetensors_spec {
 };
 
 struct safetensors_writer {
-  FILE *file;
-  char path[FILE_PATH_SIZE];     // the final name
-  char staging[FILE_PATH_SIZE];  // the name until safetensors_writer_finish
-  uint64_t missing;              // bytes of data still to come
+  struct staged out;
+  uint64_t missing;  // bytes of data still to come
 };
 
-// Starts path with the header for count tensors. The file is built under a staging name.
+// Starts path with the header for count tensors. The file has its name when it is complete (staged.h).
 // After success end with safetensors_writer_finish or safetensors_writer_abort.
 int safetensors_writer_open(struct safetensors_writer *writer, const char *path,
                             const struct safetensors_spec *specs, size_t count, struct err *err);
@@ -38,7 +36,7 @@ int safetensors_writer_open(struct safetensors_writer *writer, const char *path,
 int safetensors_writer_append(struct safetensors_writer *writer, const void *data, size_t bytes,
                               struct err *err);
 
-// Closes the file and renames it to its final name. Fails, and leaves nothing, if a write failed
+// The file gets its name. Fails, and leaves nothing, if a write failed
 // or data is missing.
 int safetensors_writer_finish(struct safetensors_writer *writer, struct err *err);
 void safetensors_writer_abort(struct safetensors_writer *writer);

@@ -2,15 +2,14 @@
 #include "save_file.h"
 
 #include <ctype.h>
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "file.h"
 #include "fixed.h"
+#include "staged.h"
 
 // Of GTKWave's trace flags (analyzer.h of its source): how a value is shown, and what a line is.
 enum {
@@ -156,20 +155,14 @@ static void write_groups(FILE *f, const struct entry *entries, size_t n) {
 
 static int write_file(const char *path, const char *trace, const struct entry *entries, size_t n, uint64_t cycles,
                       struct err *err) {
-  char staging[FILE_PATH_SIZE];
-  if (file_staging_name(staging, path, err)) return -1;
-  FILE *f = fopen(staging, "wb");
-  if (!f) return err_set(err, "%s: cannot be written: %s", path, strerror(errno));
+  struct staged out;
+  if (staged_open(&out, path, err)) return -1;
+  FILE *f = out.file;
   const char *slash = strrchr(trace, '/');
   fprintf(f, "[*] gpt2rtl: open with gtkwave %s\n[dumpfile] \"%s\"\n[size] 1600 900\n[pos] -1 -1\n[signals_width] 320\n"
           "[sst_expanded] 0\n*%.2f\n", slash ? slash + 1 : trace, slash ? slash + 1 : trace, -log2(1000.0 * (double)(cycles + 1) / FRAMES));
   write_groups(f, entries, n);
-  const bool written = !ferror(f);
-  if ((fclose(f) || !written || rename(staging, path))) {
-    unlink(staging);
-    return err_set(err, "%s: cannot be written: %s", path, strerror(errno));
-  }
-  return 0;
+  return staged_commit(&out, err);
 }
 
 int save_file_write(const char *trace, const struct waveform_signals *signals, uint64_t cycles, struct err *err) {

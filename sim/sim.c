@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "interrupt.h"
 #include "verilated_block.h"
 
 enum { PATIENCE = 1000000 };               // cycles without any transfer or event
@@ -262,6 +263,7 @@ static int run_cycles(struct sim *s, const struct controller_run *run, uint64_t 
 
   *p->start_i = 1;
   for (;;) {
+    if (interrupt_pending()) return ended(err);
     *p->prompt_valid_i = fed < run->n_prompt && !*p->start_i;
     if (*p->prompt_valid_i) {
       *p->prompt_id_i = run->prompt[fed];
@@ -325,7 +327,11 @@ int sim_run(struct sim *s, const struct controller_run *run, struct sim_result *
   const struct memory_counts before = memory_count(s->memory);
   s->failed = true;
   uint64_t busy = 0;
-  if (run_cycles(s, run, &end, &busy, err) || (s->waveform && waveform_finish(s->waveform, err))) return -1;
+  if (run_cycles(s, run, &end, &busy, err)) {
+    if (s->waveform) waveform_keep(s->waveform);
+    return -1;
+  }
+  if (s->waveform && waveform_finish(s->waveform, err)) return -1;
   for (int i = 0; i < 2; i++)
     if (settle(s, err) || edge(s, err)) return -1;     // for the counters, which are two cycles behind
   s->failed = false;
@@ -374,6 +380,8 @@ int sim_trace(struct sim *s, const struct sim_trace *trace, uint64_t *bytes, str
   waveform_destroy(s->waveform);
   return waveform_create(&s->waveform, s->code, s->instance, trace, 0, err);
 }
+
+bool sim_traced(const struct sim *s) { return s->waveform && waveform_kept(s->waveform); }
 
 int sim_probe(struct sim *s, const struct probe *probe, struct err *err) {
   inspect_destroy(s->inspect);

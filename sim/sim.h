@@ -35,6 +35,9 @@ void sim_close(struct sim *sim);
 // later positions follow from it. Errors: waveform_create's; sim_open's.
 int sim_trace(struct sim *sim, const struct sim_trace *trace, uint64_t *bytes, struct err *err);
 
+// Whether the waveform is written. A run that fails or is interrupted leaves one that ends there, under its name.
+bool sim_traced(const struct sim *sim);
+
 // From now on runs show every intermediate tensor to probe's function, as golden/ does, the parts in the order in which the hardware
 // makes them (SIM_TRACE only). Errors: inspect_create's.
 int sim_probe(struct sim *sim, const struct probe *probe, struct err *err);
@@ -49,8 +52,8 @@ struct sim_result {
 // Starts the hardware and runs it until it is done. Reports through run as controller_run does for the golden model:
 // the same calls in the same order. A sim runs any number of runs, one after another.
 // Errors: the run's own (controller_check); the hardware reports an error, reads or writes outside its memory, fails an
-// assertion (SIM_CHECK) or makes no progress for a million cycles; sim_trace's file cannot be written. A callback that returns non-zero ends the
-// run with -1 and an empty err. After an error the sim can only be closed.
+// assertion (SIM_CHECK) or makes no progress for a million cycles; sim_trace's file cannot be written. A callback that returns non-zero, and a
+// signal that is pending (interrupt.h), end the run with -1 and an empty err. After an error the sim can only be closed.
 int sim_run(struct sim *sim, const struct controller_run *run, struct sim_result *result, struct err *err);
 
 // Another memory (but for its seed) from here on: in callbacks too, where the next position then runs on it.

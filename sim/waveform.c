@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "waveform.h"
 
-#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,11 +10,13 @@
 
 #include "file.h"
 #include "save_file.h"
+#include "staged.h"
 
 struct waveform {
   const struct verilated_block *code;
   void *instance;
   struct sim_trace trace;
+  struct staged_folder folder;             // Verilator's writer takes a name, and makes another file beside it
   char staging[FILE_PATH_SIZE];
   struct waveform_signals signals;
   char **paths;                            // what trace_open takes: scopes, or signals where some of a scope's are left out
@@ -23,6 +24,7 @@ struct waveform {
   uint64_t position;                       // of the run: how many have started
   uint64_t trial, cycles;                  // cycles on file
   double rate;
+  bool kept;
   enum { WAITING, ON, ENDING, DONE } state;
 };
 
@@ -187,10 +189,14 @@ static int collect_paths(struct waveform *w, struct err *err) {
 
 // --------------------------------------------------------------------------------------------------------------- files
 
+static const char staging_file[] = "waveform.fst";
+static const char *const staging_files[] = {staging_file, "waveform.fst.hier", NULL};
+
 static int prepare(struct waveform *w, struct err *err) {
-  if (file_staging_name(w->staging, w->trace.path, err)) return -1;
-  FILE *f = fopen(w->staging, "wb");
-  if (!f || fclose(f)) return err_set(err, "%s: cannot be written: %s", w->trace.path, strerror(errno));
+  struct stat st;
+  if (!stat(w->trace.path, &st) && !S_ISREG(st.st_mode))
+    return err_set(err, "%s: cannot be written: a waveform needs a regular file", w->trace.path);
+  if (staged_folder_open(&w->folder, w->trace.path, staging_files, err) || file_join(w->staging, w->folder.staging, staging_file, err)) return -1;
   w->code->trace_open(w->instance, w->staging, NULL, 0);
   w->code->trace_close(w->instance);
   const int result = read_signals(w, w->staging, &w->signals, err);
@@ -217,10 +223,8 @@ int waveform_create(struct waveform **waveform, const struct verilated_block *co
 
 void waveform_destroy(struct waveform *w) {
   if (!w) return;
-  if (w->state == ON || w->state == ENDING) {
-    w->code->trace_close(w->instance);
-    unlink(w->staging);
-  }
+  if (w->state == ON || w->state == ENDING) w->code->trace_close(w->instance);
+  staged_folder_discard(&w->folder);
   signals_free(&w->signals);
   for (unsigned i = 0; i < w->n_paths; i++) free(w->paths[i]);
   free(w->paths);
@@ -232,7 +236,7 @@ double waveform_rate(const struct waveform *w) { return w->rate; }
 static int measure(struct waveform *w, struct err *err) {
   struct stat st;
   const bool known = !stat(w->staging, &st);
-  unlink(w->staging);
+  staged_folder_discard(&w->folder);
   if (!known || !st.st_size) return err_set(err, "%s: a trial for its size cannot be written", w->trace.path);
   w->rate = (double)st.st_size / (double)w->cycles;
   return 0;
@@ -244,9 +248,9 @@ static int close_file(struct waveform *w, struct err *err) {
   w->state = DONE;
   if (w->trial) return measure(w, err);
   int result = read_signals(w, w->staging, &written, err);
-  if (!result && rename(w->staging, w->trace.path)) result = err_set(err, "%s: cannot be written: %s", w->trace.path, strerror(errno));
+  if (!result) result = staged_folder_commit_file(&w->folder, staging_file, err);
+  w->kept = !result;
   if (!result) result = save_file_write(w->trace.path, &written, w->cycles, err);
-  else unlink(w->staging);
   signals_free(&written);
   return result;
 }
@@ -263,6 +267,13 @@ int waveform_cycle(struct waveform *w, bool start, bool end, struct err *err) {
   if (w->state == ON && ((end && w->position == w->trace.last + 1) || w->cycles == w->trial)) w->state = ENDING;
   return 0;
 }
+
+void waveform_keep(struct waveform *w) {
+  struct err err;
+  if ((w->state == ON || w->state == ENDING) && !w->trial) close_file(w, &err);
+}
+
+bool waveform_kept(const struct waveform *w) { return w->kept; }
 
 int waveform_finish(struct waveform *w, struct err *err) {
   if (w->state == DONE) return 0;

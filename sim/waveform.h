@@ -54,6 +54,9 @@ double waveform_rate(const struct waveform *waveform);
 
 // In each cycle with settled outputs: whether a position starts or ends in it. Errors: the file cannot be written.
 int waveform_cycle(struct waveform *waveform, bool start, bool end, struct err *err);
+// Behind a run that failed or was interrupted: closes what there is until then, under its name, if its first position was reached.
+void waveform_keep(struct waveform *waveform);
+bool waveform_kept(const struct waveform *waveform);   // the file has its name
 // Behind a run. Errors: the run was over before the first position; the save file cannot be written.
 int waveform_finish(struct waveform *waveform, struct err *err);
 

@@ -444,7 +444,7 @@ static void test_build_refusals(void **state) {
     assert_true(entry->d_name[0] == '.');
   }
   closedir(dir);
-  expect_failure(image_build("/nowhere/image", &w, 64, 0, &err), &err, "cannot create");
+  expect_failure(image_build("/nowhere/image", &w, 64, 0, &err), &err, "cannot be written");
   expect_success(image_build(path, &w, 64, 0, &err), &err);
   weights_free(&w);
   free(beats);

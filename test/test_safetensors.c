@@ -275,7 +275,7 @@ static void test_writer(void **state) {
   expect_success(safetensors_writer_append(&writer, a + 1, 8, &err), &err);
   expect_failure(safetensors_writer_append(&writer, a, 1, &err), &err, "hold only 0 more");
   expect_success(safetensors_writer_finish(&writer, &err), &err);
-  assert_false(file_exists(writer.staging));
+  assert_false(file_exists(writer.out.staging));
 
   struct safetensors *file;
   float values[4];
@@ -294,9 +294,9 @@ static void test_writer(void **state) {
   expect_success(safetensors_writer_open(&writer, path, specs, 2, &err), &err);
   expect_failure(safetensors_writer_finish(&writer, &err), &err, "20 bytes of its tensors");
   assert_false(file_exists(path));
-  assert_false(file_exists(writer.staging));
+  assert_false(file_exists(writer.out.staging));
   expect_failure(safetensors_writer_open(&writer, "/no/such/x", specs, 2, &err), &err,
-                 "cannot write: No such file");
+                 "cannot be written: No such file");
 }
 
 static void test_bf16_rounding(void **state) {
