@@ -71,6 +71,7 @@ static int parse(struct dump *d, int argc, char **argv) {
   if (!d->list && !d->name) return cli_usage(command, "--tensor is missing; --list shows their names");
   if (!d->list && !d->path) return cli_usage(command, "--output is missing");
   if (engine && (status = option_engine(command, engine, &d->kind))) return status;
+  if ((status = option_rtl(command, d->kind, lanes, memory, NULL))) return status;
   if (d->kind == ENGINE_GOLDEN) d->kind = ENGINE_READABLE;   // the fast one has no tensors to show
   if (d->image && d->kind == ENGINE_FLOAT) return cli_usage(command, "--engine float needs --model: an image holds integers");
   if (d->image && lanes) return cli_usage(command, "--lanes goes with --model: an image has its own");

@@ -20,6 +20,11 @@ int option_engine(const char *command, const char *text, enum engine_kind *kind)
   return cli_usage(command, "--engine '%s': rtl, golden, golden-readable or float is expected", text);
 }
 
+int option_rtl(const char *command, enum engine_kind kind, const char *lanes, const char *memory, const char *clock) {
+  const char *given = lanes ? "--lanes" : memory ? "--memory" : clock ? "--clock" : NULL;
+  return given && kind != ENGINE_RTL ? cli_usage(command, "%s needs --engine rtl", given) : 0;
+}
+
 // On a terminal, the seconds while a simulator is being made; elsewhere one line.
 static void show_making(uint32_t lanes, enum sim_build build, double seconds) {
   static const char *const kind[] = {"", " with assertions", " with waveforms"};

@@ -17,6 +17,9 @@ extern const char *const engine_names[ENGINES];
 // "rtl", "golden" (fast/), "golden-readable" (golden/) or "float". Returns 0, or EXIT_USAGE with a message.
 int option_engine(const char *command, const char *text, enum engine_kind *kind);
 
+// The options of the simulated hardware as given, or NULL: other engines have no use for them. Returns 0, or EXIT_USAGE with a message.
+int option_rtl(const char *command, enum engine_kind kind, const char *lanes, const char *memory, const char *clock);
+
 struct engine {
   enum engine_kind kind;
   uint32_t n_ctx, n_vocab;

@@ -133,6 +133,7 @@ static int parse(struct generate *g, int argc, char **argv) {
   if (g->image && lanes) return cli_usage(command, "--lanes goes with --model: an image has its own");
   if (!g->prompt == !ids) return cli_usage(command, "one of --prompt and --ids is needed");
   if (engine && (status = option_engine(command, engine, &g->kind))) return status;
+  if ((status = option_rtl(command, g->kind, lanes, memory, clock))) return status;
   if (tokens && (status = option_u64(command, "--tokens", tokens, 1, 1000000, &n))) return status;
   g->tokens = (uint32_t)n;
   if (top && (status = option_u64(command, "--top", top, 1, TOP_MAX, &n_top))) return status;
@@ -140,6 +141,7 @@ static int parse(struct generate *g, int argc, char **argv) {
   if (lanes && (status = option_lanes(command, lanes, &g->lanes))) return status;
   if (memory && sim_memory_parse(&g->memory, memory, &err)) return cli_usage(command, "--memory: %s", err.text);
   if (clock && (status = option_double(command, "--clock", clock, 1, 2000, &g->memory.clock))) return status;
+  if (clock && !g->memory.preset) return cli_usage(command, "--clock goes with a real memory: --memory hbm2-u280");
   sim_memory_resolve(&g->memory, g->lanes);
   if ((status = parse_sampling(g, temperature, top_k, seed))) return status;
   if (g->image && g->kind == ENGINE_FLOAT) return cli_usage(command, "--engine float needs --model: an image holds integers");
@@ -189,7 +191,7 @@ static int load(struct generate *g, struct err *err) {
   if (g->n_ids == 0 && start_from_eos(g, err)) return -1;
   g->text = malloc(g->tokenizer ? tokenizer_push_room(g->tokenizer) : 16);
   if (!g->text) return err_memory(err, "a token's text");
-  const struct controller_run run = {.prompt = g->ids, .n_prompt = g->n_ids};
+  const struct controller_run run = {.prompt = g->ids, .n_prompt = g->n_ids, .sampling = g->sampling};
   if (controller_check(&run, (uint32_t)g->config.n_ctx, (uint32_t)g->config.vocab_size, err)) return -1;
   if (g->stats_path && staged_open(&g->stats_file, g->stats_path, err)) return -1;
   const bool traces = g->trace.path != NULL;

@@ -90,6 +90,7 @@ int logits_main(int argc, char **argv) {
   if (!ids_text) return cli_usage(command, "--ids is missing");
   if (!path) return cli_usage(command, "--output is missing");
   if (engine && (status = option_engine(command, engine, &kind))) return status;
+  if ((status = option_rtl(command, kind, lanes_text, memory_text, NULL))) return status;
   if (lanes_text && (status = option_lanes(command, lanes_text, &options.lanes))) return status;
   if (memory_text && sim_memory_parse(&memory, memory_text, &err)) return cli_usage(command, "--memory: %s", err.text);
   if (options.image && kind == ENGINE_FLOAT) return cli_usage(command, "--engine float needs --model: an image holds integers");

@@ -12,6 +12,10 @@ int controller_check(const struct controller_run *run, uint32_t n_ctx, uint32_t 
     if (run->prompt[i] >= n_vocab)
       return err_set(err, "id %u (number %zu of the prompt) is not in the vocabulary: ids are 0 to %u",
                      (unsigned)run->prompt[i], i + 1, (unsigned)(n_vocab - 1));
+  if (run->sampling.top_k < 1 || run->sampling.top_k > MAX_TOP_K)
+    return err_set(err, "top_k is %u, expected 1 to %d", (unsigned)run->sampling.top_k, MAX_TOP_K);
+  if (run->sampling.inv_t >> SAMPLING_INV_T_BITS)
+    return err_set(err, "inv_t is %u, expected below 2^%d: a temperature of 0.01 or more", (unsigned)run->sampling.inv_t, SAMPLING_INV_T_BITS);
   return 0;
 }
 

@@ -47,7 +47,8 @@ struct controller_run {
   int (*hidden)(void *ctx, int layer, const int32_t *x);            // [C], Q14.12: after the embedding (-1) and each layer
 };
 
-// Whether a run fits a model of n_ctx positions and n_vocab ids. Errors say what is wrong and how much fits.
+// Whether a run fits a model of n_ctx positions and n_vocab ids, and its sampling the formats of golden.h. Errors say what is wrong and
+// how much fits.
 int controller_check(const struct controller_run *run, uint32_t n_ctx, uint32_t n_vocab, struct err *err);
 
 // What a model does for the loop. step computes one position; with head, *choice is the id that follows.

@@ -157,6 +157,7 @@ struct sampling {
   uint64_t state;                          // xorshift64, never 0; advanced once per choice with top_k > 1
 };
 uint64_t sampling_seed(uint64_t seed);     // any seed as a state (splitmix64)
+enum { SAMPLING_INV_T_BITS = 24 };
 uint32_t sampling_inv_t(double temperature);
 uint32_t sampling_choose(struct sampling *s, const int32_t *logits, uint32_t n_vocab);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "memory.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -94,8 +95,9 @@ static int parse_item(struct sim_memory *m, const char *item, const char *value,
     if (!(x >= 0 && x <= 0.95)) return err_set(err, "memory setting stall=%s: a probability, 0 to 0.95", value);
     m->stall = x;
   } else if (!strcmp(item, "seed")) {
+    errno = 0;
     m->seed = strtoull(value, &end, 10);
-    if (*end) return err_set(err, "memory setting seed=%s: not a whole number", value);
+    if (*value < '0' || *value > '9' || *end || errno) return err_set(err, "memory setting seed=%s: expected 0 to 2^64 - 1", value);
   } else {
     return unknown(item, err);
   }

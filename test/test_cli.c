@@ -100,6 +100,14 @@ static void usage(void **state) {
     "random-model --config huge.json --output x",
     "generate --model @/nano --prompt x --threads 2", "generate --model @/nano --prompt x --engine golden-readable --vector auto",
     "generate --model @/nano --prompt x --engine golden --threads 0", "generate --model @/nano --prompt x --engine golden --vector sse",
+    "generate --model @/nano --prompt x --engine golden --lanes 64", "generate --model @/nano --prompt x --engine float --lanes 256",
+    "generate --model @/nano --prompt x --engine golden-readable --memory ideal", "generate --model @/nano --prompt x --engine golden --clock 250",
+    "generate --model @/nano --prompt x --clock 250", "generate --model @/nano --prompt x --memory seed=-1",
+    "generate --model @/nano --prompt x --memory seed=18446744073709551616", "generate --model @/nano --prompt x --seed -1",
+    "random-model --config nano --seed -1 --output @/x", "logits --model @/nano --ids 1 --output @/x --engine golden --lanes 64",
+    "logits --model @/nano --ids 1 --output @/x --engine float --memory ideal",
+    "dump --model @/nano --ids 1 --tensor ln_f --output @/x --engine golden --lanes 64",
+    "dump --model @/nano --ids 1 --tensor ln_f --output @/x --engine float --memory ideal",
     "bench", "bench --model @/nano --threads 1,0", "bench --model @/nano --threads 1,257", "bench --model @/nano --vector mmx",
   };
   for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {

@@ -158,7 +158,7 @@ static uint32_t ids[2 * MAX_CTX];
 
 static struct controller_run make_run(uint32_t n_prompt, uint32_t max_new, uint32_t n_vocab, uint64_t seed) {
   for (uint32_t i = 0; i < n_prompt; i++) ids[i] = (uint32_t)rng_range(&seed, 0, n_vocab - 1);
-  return (struct controller_run){.prompt = ids, .n_prompt = n_prompt, .max_new = max_new};
+  return (struct controller_run){.prompt = ids, .n_prompt = n_prompt, .max_new = max_new, .sampling = {.top_k = 1, .inv_t = 1}};
 }
 
 // Prompts and generations within the context, and over its end several times.

@@ -2,6 +2,8 @@
 // sampling: argmax, ties, top-k, and the distribution over many draws.
 #include "golden_test.h"
 
+#include "controller.h"
+
 enum { VOCABULARY = 5003 };
 
 static void random_logits(int32_t *logits, uint64_t *state, double deviation) {
@@ -195,11 +197,38 @@ static void test_settings(void **unused) {
   assert_true(s.state == 1152992998833853505);
 }
 
+// ---- what a run may ask for ----------------------------------------------------------------------
+
+static int no_step(void *self, uint32_t id, uint32_t position, bool head, uint32_t *choice, struct err *err) {
+  (void)self, (void)id, (void)position, (void)head, (void)err;
+  *choice = 0;
+  return 0;
+}
+
+// sampling_choose has room for 64: a run with another number is refused, whoever runs it.
+static void test_limits(void **unused) {
+  (void)unused;
+  static const uint32_t bad[] = {0, 65, 127, 128, 1u << 31, UINT32_MAX};
+  const uint32_t prompt[] = {1};
+  const struct controller_model model = {.n_ctx = 4, .n_vocab = 5, .step = no_step};
+  struct controller_run run = {.prompt = prompt, .n_prompt = 1, .max_new = 1, .sampling = {.top_k = 64, .inv_t = (1 << 24) - 1, .state = 1}};
+  struct err err;
+  assert_int_equal(controller_run(&run, &model, &err), 0);
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    run.sampling.top_k = bad[i];
+    assert_int_equal(controller_run(&run, &model, &err), -1);
+    assert_non_null(strstr(err.text, "expected 1 to 64"));
+  }
+  run.sampling = (struct sampling){.top_k = 1, .inv_t = 1 << 24, .state = 1};
+  assert_int_equal(controller_run(&run, &model, &err), -1);
+  assert_non_null(strstr(err.text, "expected below 2^24"));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_argmax),       cmocka_unit_test(test_ties),
       cmocka_unit_test(test_distribution), cmocka_unit_test(test_edge),
-      cmocka_unit_test(test_settings),
+      cmocka_unit_test(test_settings),     cmocka_unit_test(test_limits),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

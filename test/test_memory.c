@@ -92,7 +92,7 @@ static void presets(void **state) {
 
 static void refused(void **state) {
   (void)state;
-  static const char *const bad[] = {"latency", "latency=", "latency=0", "latency=1.5", "beats=2", "beats=0", "stall=1", "speed=3", "seed=x",
+  static const char *const bad[] = {"latency", "latency=", "latency=0", "latency=1.5", "beats=2", "beats=0", "stall=1", "speed=3", "seed=x", "seed=-1", "seed=", "seed=1x", "seed=18446744073709551616",
                                     "ddr4", "ddr4-2400=1", "ddr4-2400,latency=3", "beats=1,ideal"};
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
     struct sim_memory m = SIM_MEMORY_DEFAULT;
