@@ -213,7 +213,7 @@ RUN      := $(B)/gpt2rtl generate --model $(MODEL) --prompt "$(PROMPT)" --tokens
 PARALLEL := $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 CHECKS   := test/run_check.sh test/configs.sh test/testbench.sh test/install.sh lint/lint.sh syn/synth_check.sh sim/vector_check.sh
 
-.PHONY: all for-run for-test run test test-long test-configs lint synth-check synth fmax verilog bench bench-golden install deps help clean
+.PHONY: all for-run for-test run test test-hf test-long test-configs lint synth-check synth fmax verilog bench bench-golden install deps help clean
 all: $(TABLES) $(B)/gpt2rtl $(SIMS)
 for-run: $(B)/gpt2rtl $(B)/sim/gpt2_top_256.so
 for-test: all $(TESTS:%=$(B)/test/%)
@@ -234,6 +234,11 @@ test:
 	@$(MAKE) --no-print-directory -k $(PARALLEL) for-test && echo built > $(B)/test/built || rm -f $(B)/test/built
 	@test/run.sh $(TEST_ORDER) $(CHECKS)
 TEST_ORDER = $(filter %_top,$(TESTS:%=$(B)/test/%)) $(filter-out %_top,$(TESTS:%=$(B)/test/%))
+
+# Against transformers, where PYTHON has it.
+PYTHON ?= python3
+test-hf: $(B)/gpt2rtl
+	@$(PYTHON) test/hf.py $< models/demo
 
 test-long: $(B)/test/test_long $(B)/sim/gpt2_top_1024.so
 	@CMOCKA_MESSAGE_OUTPUT=STDOUT $<
@@ -315,6 +320,7 @@ help:
 	@echo '                  (MODEL=$(MODEL) PROMPT="$(PROMPT)" TOKENS=$(TOKENS) SEED=$(SEED))'
 	@echo 'make test         all tests, lint and the Yosys check; the last line counts them'
 	@echo '                  (TEST_SECONDS=900 ends one that hangs); one alone: make $(B)/test/test_softmax && $(B)/test/test_softmax'
+	@echo 'make test-hf      tokenizers of many folders: the same ids as transformers, where PYTHON=$(PYTHON) has it'
 	@echo 'make test-long    124M shape, random weights: 1,040 tokens, past the context crop, RTL against golden at each position'
 	@echo 'make lint         Verilator -Wall over every module'
 	@echo 'make synth-check  every module through Yosys with the slang front end'

@@ -192,7 +192,7 @@ static int run(struct run *r, struct err *err) {
     return err_set(err, "--context %" PRIu64 ": the model's context is %zu", r->context, config->n_ctx);
   if (r->emulated ? emulate_weights(&r->rounded, &r->weights, &r->emulation, err) : open_image(r, err)) return -1;
   if (tokenizer_load(&r->tokenizer, r->dir, config->vocab_size, err) ||
-      tokenizer_encode(r->tokenizer, (const char *)r->file.data, r->file.size, &r->ids, &r->n_ids, err))
+      tokenizer_encode_part(r->tokenizer, (const char *)r->file.data, r->file.size, &r->ids, &r->n_ids, err))
     return -1;
   if (r->limit && r->n_ids > r->limit) r->n_ids = r->limit;
   if (r->n_ids < 2) return err_set(err, "%s: %zu tokens, expected at least 2: the first has no loss", r->path, r->n_ids);

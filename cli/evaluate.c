@@ -187,7 +187,7 @@ static int perplexity(struct run *r, struct err *err) {
     return err_set(err, "--context %" PRIu64 ": the model's context is %zu", r->context, r->n_ctx);
   if (r->stride > r->context)
     return err_set(err, "--stride %" PRIu64 ": at most the context, %" PRIu64 ", is expected", r->stride, r->context);
-  if (tokenizer_encode(r->tokenizer, (const char *)r->file.data, r->file.size, &r->ids, &r->n_ids, err)) return -1;
+  if (tokenizer_encode_part(r->tokenizer, (const char *)r->file.data, r->file.size, &r->ids, &r->n_ids, err)) return -1;
   if (r->limit && r->n_ids > r->limit) r->n_ids = r->limit;
   if (evaluate_windows(&r->windows, &r->n_items, r->n_ids, r->context, r->stride, err) || evaluate(r, err)) return -1;
 

@@ -54,11 +54,11 @@ int evaluate_passage(struct passage *passage, const struct tokenizer *tokenizer,
   }
   uint32_t *context;
   size_t n;
-  if (tokenizer_encode(tokenizer, text, length, &context, &n, err) != 0) {
+  if (tokenizer_encode_part(tokenizer, text, length, &context, &n, err) != 0) {
     return -1;
   }
   free(context);
-  if (tokenizer_encode(tokenizer, text, strlen(text), &passage->ids, &passage->count, err) != 0) {
+  if (tokenizer_encode_part(tokenizer, text, strlen(text), &passage->ids, &passage->count, err) != 0) {
     return -1;
   }
   passage->target = passage->count > n ? passage->count - n : 0;

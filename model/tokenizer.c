@@ -7,8 +7,10 @@
 
 #include "bpe.h"
 #include "file.h"
+#include "json_util.h"
 #include "merges.h"
 #include "pretokenizer.h"
+#include "tokenizer_config.h"
 #include "tokenizer_json.h"
 #include "utf8.h"
 #include "vocabulary.h"
@@ -19,23 +21,40 @@ struct tokenizer {
   struct vocabulary vocabulary;
   uint32_t byte_ids[256];  // ids of the tokens of one byte
   uint32_t end_of_text;
-  uint32_t *added;         // ids of the tokens that are found in the text before it is cut
-  size_t n_added;
+  size_t rows;             // of the model's embedding, or SIZE_MAX: any
+  uint32_t *added;         // ids of the tokens that are found in the text before it is cut:
+  size_t n_added, n_first; // these first, then the others in what is left
+  bool prefix_space;       // each stretch of text begins with a space, its own or one more
+  struct tokenizer_template around;
   struct bpe bpe;
   struct pretokenizer *pretokenizer;
 };
 
 // ---- loading ------------------------------------------------------------------------------------
 
-// What vocabulary and merges have to be for any text. path is the vocabulary's.
+static bool is_added(const struct tokenizer *t, size_t id) {
+  for (size_t i = 0; i < t->n_added; i++) {
+    if (t->added[i] == id) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// What the vocabulary has to be for any text, and for a model of that size. path is the vocabulary's.
 static int check(struct tokenizer *t, const char *path, size_t vocab_size, struct err *err) {
-  // Trainers round the vocabulary up to 64 or 128, 50,257 to 50,304: the ids behind have no text.
+  // Trainers round the vocabulary up, to a multiple of 8 to 1024: the ids after it have no text. Added
+  // tokens may have no row in the model: a padding token, say, which never goes through it.
   const size_t count = t->vocabulary.count;
-  const bool padded = vocab_size > count && vocab_size - count < 128 && vocab_size % 64 == 0;
-  if (vocab_size != 0 && count != vocab_size && !padded) {
+  size_t needed = count;
+  while (needed > vocab_size && is_added(t, needed - 1)) {
+    needed--;
+  }
+  if (vocab_size != 0 && (needed > vocab_size || vocab_size >= count + 1024)) {
     return err_set(err, "%s: %zu tokens, but the model has %zu: take both from the same folder", path,
                    count, vocab_size);
   }
+  t->rows = vocab_size == 0 ? SIZE_MAX : vocab_size;
   for (unsigned byte = 0; byte < 256; byte++) {
     unsigned char bytes[1] = {(unsigned char)byte};
     t->byte_ids[byte] = vocabulary_find(&t->vocabulary, bytes, 1);
@@ -47,39 +66,86 @@ static int check(struct tokenizer *t, const char *path, size_t vocab_size, struc
   return 0;
 }
 
-// vocab.json and merges.txt know one added token, by its name.
-static int load_pair(struct tokenizer *t, const char *vocab_path, const char *merges_path,
-                     size_t vocab_size, struct err *err) {
-  if (vocabulary_load(&t->vocabulary, vocab_path, err) != 0 ||
-      check(t, vocab_path, vocab_size, err) != 0) {
-    return -1;
+// The added tokens, of tokenizer_config_merge, those that are looked for first in front.
+static int take_added(struct tokenizer *t, const cJSON *list, struct err *err) {
+  const cJSON *entry;
+  t->added = malloc(((size_t)cJSON_GetArraySize(list) + 1) * sizeof *t->added);
+  if (t->added == NULL) {
+    return err_memory(err, "the added tokens");
   }
-  if (t->end_of_text != TOKENIZER_NO_TOKEN) {
-    t->added = malloc(sizeof *t->added);
-    if (t->added == NULL) {
-      return err_memory(err, "the tokenizer");
+  for (int normalized = 0; normalized <= 1; normalized++) {
+    cJSON_ArrayForEach(entry, list) {
+      if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(entry, "normalized")) == normalized) {
+        t->added[t->n_added++] = (uint32_t)cJSON_GetObjectItemCaseSensitive(entry, "id")->valuedouble;
+      }
     }
-    t->added[t->n_added++] = t->end_of_text;
+    t->n_first = normalized == 0 ? t->n_added : t->n_first;
   }
-  return merges_load(&t->bpe, &t->vocabulary, merges_path, err);
+  return 0;
 }
 
-static int load_json(struct tokenizer *t, const char *path, size_t vocab_size, struct err *err) {
-  return tokenizer_json_read(&t->vocabulary, &t->bpe, &t->added, &t->n_added, path, err) != 0
-             ? -1
-             : check(t, path, vocab_size, err);
+// add_bos_token and add_eos_token: they count for the pair of files alone.
+static int take_ends(struct tokenizer *t, const struct tokenizer_config *config, struct err *err) {
+  const struct vocabulary *v = &t->vocabulary;
+  const char *ends[2] = {config->add_bos ? config->bos : NULL, config->add_eos ? config->eos : NULL};
+  for (size_t i = 0; i < 2; i++) {
+    const uint32_t id =
+        ends[i] == NULL ? VOCABULARY_NO_TOKEN : vocabulary_find(v, ends[i], strlen(ends[i]));
+    if (id == VOCABULARY_NO_TOKEN) {
+      continue;
+    }
+    uint32_t *ids = malloc(sizeof *ids);
+    if (ids == NULL) {
+      return err_memory(err, "the template");
+    }
+    ids[0] = id;
+    *(i == 0 ? &t->around.before : &t->around.after) = ids;
+    *(i == 0 ? &t->around.n_before : &t->around.n_after) = 1;
+  }
+  return 0;
+}
+
+static int load_pair(struct tokenizer *t, const struct tokenizer_config *config,
+                     const char *vocab_path, const char *merges_path, size_t vocab_size,
+                     struct err *err) {
+  cJSON *root, *added = NULL;
+  if (json_read(&root, vocab_path, err) != 0) {
+    return -1;
+  }
+  int result = tokenizer_config_merge(config, root, NULL, vocab_path, &added, err) != 0 ||
+                       vocabulary_read(&t->vocabulary, root, added, vocab_path, err) != 0 ||
+                       take_added(t, added, err) != 0 ||
+                       check(t, vocab_path, vocab_size, err) != 0 ||
+                       merges_load(&t->bpe, &t->vocabulary, merges_path, err) != 0
+                   ? -1
+                   : take_ends(t, config, err);
+  cJSON_Delete(added);
+  cJSON_Delete(root);
+  return result;
+}
+
+static int load_json(struct tokenizer *t, const struct tokenizer_config *config, const char *path,
+                     size_t vocab_size, struct err *err) {
+  cJSON *added;
+  int result = tokenizer_json_read(&t->vocabulary, &t->bpe, &t->around, &added, config, path, err) != 0 ||
+                       take_added(t, added, err) != 0
+                   ? -1
+                   : check(t, path, vocab_size, err);
+  cJSON_Delete(added);
+  return result;
 }
 
 // merges_path NULL: path is a tokenizer.json, otherwise a vocab.json.
-static int load(struct tokenizer **tokenizer, const char *path, const char *merges_path,
-                size_t vocab_size, struct err *err) {
+static int load(struct tokenizer **tokenizer, const struct tokenizer_config *config,
+                const char *path, const char *merges_path, size_t vocab_size, struct err *err) {
   *tokenizer = NULL;
   struct tokenizer *t = calloc(1, sizeof *t);
   if (t == NULL) {
     return err_memory(err, "the tokenizer");
   }
-  if ((merges_path == NULL ? load_json(t, path, vocab_size, err)
-                           : load_pair(t, path, merges_path, vocab_size, err)) != 0 ||
+  t->prefix_space = config->add_prefix_space;
+  if ((merges_path == NULL ? load_json(t, config, path, vocab_size, err)
+                           : load_pair(t, config, path, merges_path, vocab_size, err)) != 0 ||
       pretokenizer_create(&t->pretokenizer, err) != 0) {
     tokenizer_free(t);
     return -1;
@@ -88,9 +154,21 @@ static int load(struct tokenizer **tokenizer, const char *path, const char *merg
   return 0;
 }
 
+// Reads the settings in dir (NULL: there are none) and loads.
+static int load_configured(struct tokenizer **tokenizer, const char *dir, const char *path,
+                           const char *merges_path, size_t vocab_size, struct err *err) {
+  struct tokenizer_config config;
+  *tokenizer = NULL;
+  int result = tokenizer_config_read(&config, dir, err) != 0
+                   ? -1
+                   : load(tokenizer, &config, path, merges_path, vocab_size, err);
+  tokenizer_config_free(&config);
+  return result;
+}
+
 int tokenizer_load_files(struct tokenizer **tokenizer, const char *vocab_path,
                          const char *merges_path, size_t vocab_size, struct err *err) {
-  return load(tokenizer, vocab_path, merges_path, vocab_size, err);
+  return load_configured(tokenizer, NULL, vocab_path, merges_path, vocab_size, err);
 }
 
 int tokenizer_load(struct tokenizer **tokenizer, const char *dir, size_t vocab_size,
@@ -105,12 +183,12 @@ int tokenizer_load(struct tokenizer **tokenizer, const char *dir, size_t vocab_s
     return -1;
   }
   if (file_exists(json_path)) {
-    return load(tokenizer, json_path, NULL, vocab_size, err);
+    return load_configured(tokenizer, dir, json_path, NULL, vocab_size, err);
   }
   if (!file_exists(vocab_path) && !file_exists(merges_path)) {
     return err_set(err, "%s: no tokenizer, expected vocab.json and merges.txt, or tokenizer.json", dir);
   }
-  return load(tokenizer, vocab_path, merges_path, vocab_size, err);
+  return load_configured(tokenizer, dir, vocab_path, merges_path, vocab_size, err);
 }
 
 void tokenizer_free(struct tokenizer *tokenizer) {
@@ -118,6 +196,7 @@ void tokenizer_free(struct tokenizer *tokenizer) {
     vocabulary_free(&tokenizer->vocabulary);
     bpe_free(&tokenizer->bpe);
     free(tokenizer->added);
+    tokenizer_template_free(&tokenizer->around);
     pretokenizer_free(tokenizer->pretokenizer);
     free(tokenizer);
   }
@@ -125,6 +204,11 @@ void tokenizer_free(struct tokenizer *tokenizer) {
 
 size_t tokenizer_vocab_size(const struct tokenizer *tokenizer) {
   return tokenizer->vocabulary.count;
+}
+
+size_t tokenizer_ids(const struct tokenizer *tokenizer) {
+  const size_t count = tokenizer->vocabulary.count, rows = tokenizer->rows;
+  return rows != SIZE_MAX && rows > count ? rows : count;
 }
 
 uint32_t tokenizer_find(const struct tokenizer *tokenizer, const void *bytes, size_t length) {
@@ -142,14 +226,20 @@ struct encoder {
   struct bpe_scratch scratch;
   uint32_t *ids;
   size_t count;
-  size_t *next;  // [n_added] where the text has that token next, SIZE_MAX for nowhere
+  size_t *next;         // [n_added] where the text has that token next, SIZE_MAX for nowhere
+  unsigned char *copy;  // room for the text and a space in front, where one may be needed
 };
 
-// Encodes text that holds no special token.
+// Encodes text that holds no added token.
 static int encode_ordinary(struct encoder *e, const unsigned char *text, size_t length,
                            struct err *err) {
   const struct tokenizer *t = e->tokenizer;
   struct pretokenizer_walk walk;
+  if (t->prefix_space && length > 0 && text[0] != ' ') {
+    e->copy[0] = ' ';
+    memcpy(e->copy + 1, text, length++);
+    text = e->copy;
+  }
   if (pretokenizer_start(&walk, t->pretokenizer, text, length, err) != 0) {
     return -1;
   }
@@ -170,14 +260,14 @@ static int encode_ordinary(struct encoder *e, const unsigned char *text, size_t 
   return more;
 }
 
-// Where the next added token at or behind begin is; the longest, if several begin there. Writes its id
-// and length. length if there is none.
-static size_t find_added(struct encoder *e, const unsigned char *text, size_t length, size_t begin,
-                         uint32_t *id, size_t *id_length) {
+// Where the next of added[from..to-1] at or behind begin is; the longest, if several begin there.
+// Writes its id and length. length if there is none.
+static size_t find_added(struct encoder *e, size_t from, size_t to, const unsigned char *text,
+                         size_t length, size_t begin, uint32_t *id, size_t *id_length) {
   const struct tokenizer *t = e->tokenizer;
   size_t best = length;
   *id_length = 0;
-  for (size_t i = 0; i < t->n_added; i++) {
+  for (size_t i = from; i < to; i++) {
     const struct vocabulary_token *token = &t->vocabulary.tokens[t->added[i]];
     if (e->next[i] < begin || begin == 0) {
       const unsigned char *found =
@@ -193,12 +283,18 @@ static size_t find_added(struct encoder *e, const unsigned char *text, size_t le
   return best;
 }
 
-static int encode(struct encoder *e, const unsigned char *text, size_t length, struct err *err) {
+// With first, cuts text at the added tokens that are looked for first, and what is between once more
+// at the others.
+static int encode(struct encoder *e, bool first, const unsigned char *text, size_t length,
+                  struct err *err) {
+  const struct tokenizer *t = e->tokenizer;
+  const size_t from = first ? 0 : t->n_first, to = first ? t->n_first : t->n_added;
   for (size_t begin = 0; begin < length;) {
     uint32_t id = 0;
     size_t id_length;
-    size_t end = find_added(e, text, length, begin, &id, &id_length);
-    if (encode_ordinary(e, text + begin, end - begin, err) != 0) {
+    size_t end = find_added(e, from, to, text, length, begin, &id, &id_length);
+    if ((first ? encode(e, false, text + begin, end - begin, err)
+               : encode_ordinary(e, text + begin, end - begin, err)) != 0) {
       return -1;
     }
     if (end < length) {
@@ -209,21 +305,55 @@ static int encode(struct encoder *e, const unsigned char *text, size_t length, s
   return 0;
 }
 
-int tokenizer_encode(const struct tokenizer *tokenizer, const char *text, size_t length,
-                     uint32_t **ids, size_t *count, struct err *err) {
-  // A token has at least one byte, so length bounds the number of ids.
+static void put_ids(struct encoder *e, const uint32_t *ids, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    e->ids[e->count++] = ids[i];
+  }
+}
+
+// Tokens without a row in the model can be there, and cannot go through it.
+static int check_rows(const struct encoder *e, struct err *err) {
+  for (size_t i = 0; i < e->count; i++) {
+    if (e->ids[i] >= e->tokenizer->rows) {
+      size_t length;
+      const char *token = tokenizer_token(e->tokenizer, e->ids[i], &length);
+      return err_set(err,
+                     "the text has the token \"%.*s\", id %lu, for which the model has no row: its "
+                     "ids are 0..%zu",
+                     length > 60 ? 60 : (int)length, token, (unsigned long)e->ids[i],
+                     e->tokenizer->rows - 1);
+    }
+  }
+  return 0;
+}
+
+static int encode_text(const struct tokenizer *t, bool whole, const char *text, size_t length,
+                       uint32_t **ids, size_t *count, struct err *err) {
+  // A token has at least one byte, and a byte brings at most one space: that bounds the number of ids.
+  const struct tokenizer_template *around = &t->around;
+  const size_t room = (t->prefix_space ? 2 : 1) * length + around->n_before + around->n_after;
   struct encoder e = {
-      .tokenizer = tokenizer,
-      .ids = malloc((length + 1) * sizeof *e.ids),
-      .next = malloc((tokenizer->n_added + 1) * sizeof *e.next),
+      .tokenizer = t,
+      .ids = malloc((room + 1) * sizeof *e.ids),
+      .next = malloc((t->n_added + 1) * sizeof *e.next),
+      .copy = malloc(t->prefix_space ? length + 1 : 1),
   };
   *ids = NULL;
   *count = 0;
-  int result = e.ids == NULL || e.next == NULL
-                   ? err_memory(err, "the ids")
-                   : encode(&e, (const unsigned char *)text, length, err);
+  int result = 0;
+  if (e.ids == NULL || e.next == NULL || e.copy == NULL) {
+    result = err_memory(err, "the ids");
+  } else {
+    put_ids(&e, around->before, whole ? around->n_before : 0);
+    result = encode(&e, true, (const unsigned char *)text, length, err);
+    put_ids(&e, around->after, whole ? around->n_after : 0);
+  }
+  if (result == 0) {
+    result = check_rows(&e, err);
+  }
   bpe_scratch_free(&e.scratch);
   free(e.next);
+  free(e.copy);
   if (result != 0) {
     free(e.ids);
     return -1;
@@ -231,6 +361,16 @@ int tokenizer_encode(const struct tokenizer *tokenizer, const char *text, size_t
   *ids = e.ids;
   *count = e.count;
   return 0;
+}
+
+int tokenizer_encode(const struct tokenizer *tokenizer, const char *text, size_t length,
+                     uint32_t **ids, size_t *count, struct err *err) {
+  return encode_text(tokenizer, true, text, length, ids, count, err);
+}
+
+int tokenizer_encode_part(const struct tokenizer *tokenizer, const char *text, size_t length,
+                          uint32_t **ids, size_t *count, struct err *err) {
+  return encode_text(tokenizer, false, text, length, ids, count, err);
 }
 
 // ---- decoding -----------------------------------------------------------------------------------
@@ -252,10 +392,11 @@ int tokenizer_decode(const struct tokenizer *tokenizer, const uint32_t *ids, siz
   size_t total = 0;
   size_t bytes;
   for (size_t i = 0; i < count; i++) {
-    if (tokenizer_token(tokenizer, ids[i], &bytes) == NULL) {
+    if (ids[i] >= tokenizer_ids(tokenizer)) {
       return err_set(err, "id %lu at index %zu, expected ids below %zu", (unsigned long)ids[i], i,
-                     tokenizer->vocabulary.count);
+                     tokenizer_ids(tokenizer));
     }
+    tokenizer_token(tokenizer, ids[i], &bytes);
     total += bytes;
   }
   char *out = malloc(total + 1);
@@ -265,8 +406,10 @@ int tokenizer_decode(const struct tokenizer *tokenizer, const uint32_t *ids, siz
   char *next = out;
   for (size_t i = 0; i < count; i++) {
     const char *token = tokenizer_token(tokenizer, ids[i], &bytes);
-    memcpy(next, token, bytes);
-    next += bytes;
+    if (token != NULL) {
+      memcpy(next, token, bytes);
+      next += bytes;
+    }
   }
   *next = '\0';
   *text = out;

@@ -4,11 +4,12 @@
 // Encoding: added tokens, such as `<|endoftext|>`, in the text are ids of their own, the longest where
 // several begin; what is between is cut into pieces (pretokenizer.h), each piece's bytes become one
 // token each, and neighbours are merged (bpe.h).
-// Any bytes can be encoded, and decoding gives exactly the bytes back.
+// Any bytes can be encoded, and decoding gives exactly the bytes back, unless the folder asks for a
+// space in front (add_prefix_space) or for tokens around a text.
 //
 // The files are those of the Hugging Face layout: tokenizer.json (tokenizer_json.h) or, where there is
-// none, vocab.json (vocabulary.h) and merges.txt (merges.h), which have no added token but
-// <|endoftext|>.
+// none, vocab.json (vocabulary.h) and merges.txt (merges.h); beside them those that
+// tokenizer_config.h lists.
 //
 // A tokenizer is read-only once loaded: threads may share it.
 
@@ -24,11 +25,12 @@
 
 struct tokenizer;
 
-// Loads dir/tokenizer.json, or dir/vocab.json and dir/merges.txt. vocab_size is the model's, or 0 for any;
-// the model may have up to 127 ids more than there are tokens, if it is a multiple of 64.
+// Loads dir/tokenizer.json, or dir/vocab.json and dir/merges.txt. vocab_size is the model's, or 0 for
+// any. The model may have up to 1,023 ids more than there are tokens: they have no text. Added tokens
+// may have no row in the model: they are refused when a text has one.
 // On success *tokenizer is released by tokenizer_free, which takes NULL too.
 // Errors: a file is absent or malformed (file, line or token); ids with a gap or twice; a byte
-// without a token; a merge of tokens that the vocabulary lacks; another size than vocab_size.
+// without a token; a merge of tokens that the vocabulary lacks; a size that vocab_size does not fit.
 int tokenizer_load(struct tokenizer **tokenizer, const char *dir, size_t vocab_size,
                    struct err *err);
 
@@ -38,7 +40,9 @@ int tokenizer_load_files(struct tokenizer **tokenizer, const char *vocab_path,
 
 void tokenizer_free(struct tokenizer *tokenizer);
 
+// How many tokens have a text, and how many ids there are: the model's, if it is known and has more.
 size_t tokenizer_vocab_size(const struct tokenizer *tokenizer);
+size_t tokenizer_ids(const struct tokenizer *tokenizer);
 
 // The id of <|endoftext|>, or TOKENIZER_NO_TOKEN if the vocabulary has none.
 uint32_t tokenizer_end_of_text(const struct tokenizer *tokenizer);
@@ -47,16 +51,22 @@ uint32_t tokenizer_end_of_text(const struct tokenizer *tokenizer);
 uint32_t tokenizer_find(const struct tokenizer *tokenizer, const void *bytes, size_t length);
 
 // The bytes of a token, not terminated, and their number, at least 1; they live as long as the
-// tokenizer. NULL and 0 for an id outside the vocabulary.
+// tokenizer. NULL and 0 for an id without text.
 const char *tokenizer_token(const struct tokenizer *tokenizer, uint32_t id, size_t *length);
 
-// Encodes length bytes of text. On success *ids holds *count ids, to be freed by the caller (not
-// NULL even if *count is 0). count is at most length. Errors: out of memory.
+// Encodes length bytes of text, with the tokens that the folder puts around a text. On success *ids
+// holds *count ids, to be freed by the caller (not NULL even if *count is 0). Errors: out of memory; a
+// token without a row in the model.
 int tokenizer_encode(const struct tokenizer *tokenizer, const char *text, size_t length,
                      uint32_t **ids, size_t *count, struct err *err);
 
+// The same without tokens around it: for a part of a text.
+int tokenizer_encode_part(const struct tokenizer *tokenizer, const char *text, size_t length,
+                          uint32_t **ids, size_t *count, struct err *err);
+
 // Decodes count ids. On success *text holds *length bytes and a terminating zero, to be freed by
-// the caller. The bytes are exact, so they need not be UTF-8. Errors: out of memory, an unknown id.
+// the caller. An id without text gives nothing. The bytes are exact, so they need not be UTF-8.
+// Errors: out of memory, an id that is none of tokenizer_ids.
 int tokenizer_decode(const struct tokenizer *tokenizer, const uint32_t *ids, size_t count,
                      char **text, size_t *length, struct err *err);
 
@@ -77,7 +87,7 @@ struct tokenizer_decoder {
 size_t tokenizer_push_room(const struct tokenizer *tokenizer);
 
 // Writes to text, which has tokenizer_push_room bytes, what can be shown once id has come. Returns
-// the number of bytes, 0 if all are held back. An id outside the vocabulary writes nothing.
+// the number of bytes, 0 if all are held back. An id without text writes nothing.
 size_t tokenizer_push(const struct tokenizer *tokenizer, struct tokenizer_decoder *decoder,
                       uint32_t id, char *text);
 

@@ -2,7 +2,6 @@
 #include "tokenizer_json.h"
 
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -53,20 +52,25 @@ static int require_type(const struct reader *r, const cJSON *root, const char *n
                  type);
 }
 
-static int check_steps(const struct reader *r, const cJSON *root, const cJSON *model) {
+static int check_steps(const struct reader *r, const cJSON *root, const cJSON *model,
+                       const struct tokenizer_config *config) {
   static const char *const off[] = {"dropout", "byte_fallback", "ignore_merges",
                                     "continuing_subword_prefix", "end_of_word_suffix"};
   const cJSON *cut = member(root, "pre_tokenizer"), *regex = member(cut, "use_regex");
+  const cJSON *prefix_space = member(cut, "add_prefix_space");
   if (member(root, "normalizer") != NULL) {
     return err_set(r->err, "%s: a normalizer is there, expected null: GPT-2 takes text as it is",
                    r->path);
   }
   if (require_type(r, root, "model", "BPE", true) != 0 ||
       require_type(r, root, "pre_tokenizer", "ByteLevel", false) != 0 ||
-      require_type(r, root, "post_processor", "ByteLevel", true) != 0 ||
-      require_type(r, root, "decoder", "ByteLevel", true) != 0 ||
-      require_off(r, cut, "pre_tokenizer", "add_prefix_space") != 0) {
+      require_type(r, root, "decoder", "ByteLevel", true) != 0) {
     return -1;
+  }
+  // The tokenizers library takes it from here, transformers from tokenizer_config.json alone.
+  if (prefix_space != NULL && !cJSON_IsFalse(prefix_space) && !config->has_prefix_space) {
+    return err_set(r->err, "%s: pre_tokenizer's add_prefix_space is on, and tokenizer_config.json does "
+                   "not say so: libraries differ then; write \"add_prefix_space\" there", r->path);
   }
   if (regex != NULL && !cJSON_IsTrue(regex)) {
     return err_set(r->err, "%s: pre_tokenizer's use_regex is off: GPT-2's cuts by its pattern", r->path);
@@ -79,57 +83,120 @@ static int check_steps(const struct reader *r, const cJSON *root, const cJSON *m
   return 0;
 }
 
-// ---- added tokens -------------------------------------------------------------------------------
+// ---- what stands around a text ------------------------------------------------------------------
 
-static int read_added(const struct reader *r, const cJSON *list, uint32_t **added,
-                      size_t *n_added) {
-  static const char *const off[] = {"lstrip", "rstrip", "single_word"};
-  const cJSON *entry;
-  *added = calloc((size_t)cJSON_GetArraySize(list) + 1, sizeof **added);
-  if (*added == NULL) {
-    return err_memory(r->err, "the added tokens");
+// Appends the ids of a special token of the template.
+static int add_special(const struct reader *r, uint32_t **ids, size_t *count, const cJSON *processor,
+                       const cJSON *piece, size_t vocab_size) {
+  const cJSON *name = member(piece, "id");
+  const cJSON *token = cJSON_IsString(name)
+                           ? member(member(processor, "special_tokens"), name->valuestring)
+                           : NULL;
+  const cJSON *list = member(token, "ids"), *item;
+  if (!cJSON_IsArray(list)) {
+    return err_set(r->err, "%s: post_processor's template has a special token \"%.60s\" without ids",
+                   r->path, cJSON_IsString(name) ? name->valuestring : "");
   }
-  cJSON_ArrayForEach(entry, list) {
-    const cJSON *content = member(entry, "content");
-    char what[80];
+  uint32_t *larger = realloc(*ids, (*count + (size_t)cJSON_GetArraySize(list) + 1) * sizeof **ids);
+  if (larger == NULL) {
+    return err_memory(r->err, "the template");
+  }
+  *ids = larger;
+  cJSON_ArrayForEach(item, list) {
     size_t id;
-    if (!cJSON_IsString(content) || json_integer(member(entry, "id"), 0, UINT32_MAX, &id) != 0) {
-      return err_set(r->err, "%s: added_tokens[%zu] lacks a content or an id", r->path, *n_added);
+    if (json_integer(item, 0, vocab_size - 1, &id) != 0) {
+      return err_set(r->err, "%s: post_processor's special token \"%.60s\" has no id of 0..%zu",
+                     r->path, name->valuestring, vocab_size - 1);
     }
-    snprintf(what, sizeof what, "added token \"%.60s\"", content->valuestring);
-    for (size_t i = 0; i < sizeof off / sizeof off[0]; i++) {
-      if (require_off(r, entry, what, off[i]) != 0) {
-        return -1;
-      }
-    }
-    (*added)[(*n_added)++] = (uint32_t)id;
+    (*ids)[(*count)++] = (uint32_t)id;
   }
   return 0;
 }
 
-int tokenizer_json_read(struct vocabulary *vocabulary, struct bpe *bpe, uint32_t **added,
-                        size_t *n_added, const char *path, struct err *err) {
+// "single": special tokens and, once, the text, {"Sequence": {"id": "A"}}.
+static int read_template(const struct reader *r, struct tokenizer_template *around,
+                         const cJSON *processor, size_t vocab_size) {
+  const cJSON *single = member(processor, "single"), *piece;
+  size_t texts = 0;
+  if (around->before != NULL || around->after != NULL) {
+    return err_set(r->err, "%s: post_processor has two templates", r->path);
+  }
+  cJSON_ArrayForEach(piece, single) {
+    const cJSON *special = member(piece, "SpecialToken"), *text = member(piece, "Sequence");
+    const cJSON *name = member(text, "id");
+    if (special != NULL) {
+      if ((texts == 0 ? add_special(r, &around->before, &around->n_before, processor, special,
+                                    vocab_size)
+                      : add_special(r, &around->after, &around->n_after, processor, special,
+                                    vocab_size)) != 0) {
+        return -1;
+      }
+    } else if (cJSON_IsString(name) && strcmp(name->valuestring, "A") == 0) {
+      texts++;
+    } else {
+      texts = 2;
+    }
+  }
+  return texts == 1 ? 0
+                    : err_set(r->err, "%s: post_processor's template, expected special tokens and "
+                              "once the text, \"A\"", r->path);
+}
+
+static int read_processor(const struct reader *r, struct tokenizer_template *around,
+                          const cJSON *processor, size_t vocab_size, bool inside) {
+  const cJSON *type = member(processor, "type"), *inner;
+  const char *name = cJSON_IsString(type) ? type->valuestring : "of no type";
+  if (type == NULL || strcmp(name, "ByteLevel") == 0) {
+    return 0;
+  }
+  if (strcmp(name, "TemplateProcessing") == 0) {
+    return read_template(r, around, processor, vocab_size);
+  }
+  if (strcmp(name, "Sequence") != 0 || inside) {
+    return err_set(r->err, "%s: post_processor is %.40s, expected ByteLevel, TemplateProcessing or a "
+                   "Sequence of these", r->path, name);
+  }
+  cJSON_ArrayForEach(inner, member(processor, "processors")) {
+    if (read_processor(r, around, inner, vocab_size, true) != 0) {
+      return -1;
+    }
+  }
+  return 0;
+}
+
+void tokenizer_template_free(struct tokenizer_template *around) {
+  free(around->before);
+  free(around->after);
+  *around = (struct tokenizer_template){0};
+}
+
+// ---- the file -----------------------------------------------------------------------------------
+
+int tokenizer_json_read(struct vocabulary *vocabulary, struct bpe *bpe,
+                        struct tokenizer_template *around, cJSON **added,
+                        const struct tokenizer_config *config, const char *path, struct err *err) {
   const struct reader r = {.path = path, .err = err};
   cJSON *root;
   *vocabulary = (struct vocabulary){0};
   *bpe = (struct bpe){0};
+  *around = (struct tokenizer_template){0};
   *added = NULL;
-  *n_added = 0;
   if (json_read(&root, path, err) != 0) {
     return -1;
   }
   const cJSON *model = member(root, "model"), *list = member(root, "added_tokens");
   const cJSON *vocab = member(model, "vocab"), *merges = member(model, "merges");
   int result = 0;
-  if (check_steps(&r, root, model) != 0) {
+  if (check_steps(&r, root, model, config) != 0) {
     result = -1;
   } else if (!cJSON_IsObject(vocab) || !cJSON_IsArray(merges)) {
     result = err_set(err, "%s: model.%s is missing", path, cJSON_IsObject(vocab) ? "merges" : "vocab");
   } else if (list != NULL && !cJSON_IsArray(list)) {
     result = err_set(err, "%s: added_tokens is not a list", path);
-  } else if (read_added(&r, list, added, n_added) != 0 ||
-             vocabulary_read(vocabulary, vocab, list, path, err) != 0 ||
-             merges_read(bpe, vocabulary, merges, path, err) != 0) {
+  } else if (tokenizer_config_merge(config, vocab, list, path, added, err) != 0 ||
+             vocabulary_read(vocabulary, vocab, *added, path, err) != 0 ||
+             merges_read(bpe, vocabulary, merges, path, err) != 0 ||
+             read_processor(&r, around, member(root, "post_processor"), vocabulary->count, false) != 0) {
     result = -1;
   }
   cJSON_Delete(root);

@@ -5,11 +5,14 @@
 // encoding to one file. It can describe any tokenizer; here it must describe GPT-2's:
 //   model           type BPE (or none); vocab {"token": id}; merges ["left right", ...] or
 //                   [["left", "right"], ...]; no dropout, byte_fallback, ignore_merges, prefix or suffix
-//   pre_tokenizer   ByteLevel, add_prefix_space false, use_regex true (or absent)
+//   pre_tokenizer   ByteLevel, use_regex true (or absent); add_prefix_space false, unless
+//                   tokenizer_config.json says what it is, which counts then
 //   normalizer      null
-//   post_processor  ByteLevel or null; decoder ByteLevel or absent
-//   added_tokens    [{"content": text, "id": N, ...}]: found in the text before it is cut; lstrip,
-//                   rstrip and single_word false
+//   post_processor  null, ByteLevel, TemplateProcessing, which puts special tokens around a text, or a
+//                   Sequence of these
+//   decoder         ByteLevel or absent
+//   added_tokens    [{"content": text, "id": N, "normalized": flag}]; lstrip, rstrip and single_word
+//                   false
 // truncation and padding say how a batch is made and are ignored.
 
 #ifndef TOKENIZER_JSON_H
@@ -17,12 +20,21 @@
 
 #include "bpe.h"
 #include "err.h"
+#include "tokenizer_config.h"
 #include "vocabulary.h"
 
-// Fills vocabulary and bpe, and *added with the *n_added ids of the added tokens, to be freed. After
-// success or failure release all three. Errors: no such file, bad JSON; a step that is not GPT-2's, by
-// name; those of vocabulary_read and merges_read.
-int tokenizer_json_read(struct vocabulary *vocabulary, struct bpe *bpe, uint32_t **added,
-                        size_t *n_added, const char *path, struct err *err);
+// What stands around every text.
+struct tokenizer_template {
+  uint32_t *before, *after;  // ids; owned
+  size_t n_before, n_after;
+};
+void tokenizer_template_free(struct tokenizer_template *around);
+
+// Fills vocabulary, bpe and around, and *added with the list of tokenizer_config_merge. After success
+// or failure release all four. Errors: no such file, bad JSON; a step that is not GPT-2's, by name;
+// those of tokenizer_config_merge, vocabulary_read and merges_read.
+int tokenizer_json_read(struct vocabulary *vocabulary, struct bpe *bpe,
+                        struct tokenizer_template *around, cJSON **added,
+                        const struct tokenizer_config *config, const char *path, struct err *err);
 
 #endif

@@ -34,8 +34,6 @@ uint32_t vocabulary_find(const struct vocabulary *vocabulary, const void *bytes,
 
 // ---- reading ------------------------------------------------------------------------------------
 
-enum { MAX_ADDED = 1024 };
-
 struct reader {
   struct vocabulary *v;
   size_t used;            // bytes of the blob that are taken
@@ -132,16 +130,13 @@ static int add_all(struct reader *r, const cJSON *tokens, const cJSON *added) {
 int vocabulary_read(struct vocabulary *v, const cJSON *tokens, const cJSON *added, const char *path,
                     struct err *err) {
   *v = (struct vocabulary){0};
-  size_t text = 0, n_added = 0;
+  size_t text = 0;
   const cJSON *entry;
   cJSON_ArrayForEach(entry, tokens) {
     text += strlen(entry->string);
     v->count++;
   }
   cJSON_ArrayForEach(entry, added) {
-    if (++n_added > MAX_ADDED) {
-      return err_set(err, "%s: more than %d added tokens", path, MAX_ADDED);
-    }
     text += strlen(content_of(entry));
     v->count += !is_in(tokens, content_of(entry));
   }
@@ -162,17 +157,6 @@ int vocabulary_read(struct vocabulary *v, const cJSON *tokens, const cJSON *adde
                    ? err_memory(err, "the vocabulary")
                    : add_all(&r, tokens, added);
   free(r.awaits);
-  return result;
-}
-
-int vocabulary_load(struct vocabulary *vocabulary, const char *path, struct err *err) {
-  *vocabulary = (struct vocabulary){0};
-  cJSON *root;
-  if (json_read(&root, path, err) != 0) {
-    return -1;
-  }
-  int result = vocabulary_read(vocabulary, root, NULL, path, err);
-  cJSON_Delete(root);
   return result;
 }
 

@@ -28,13 +28,10 @@ struct vocabulary {
   size_t slot_mask;
 };
 
-// Reads path. After success or failure release with vocabulary_free.
-// Errors: no such file, bad JSON, an id that is missing or comes twice, a token that comes twice,
-// is empty or not in the alphabet, more than 65,536 tokens.
-int vocabulary_load(struct vocabulary *vocabulary, const char *path, struct err *err);
-
-// The same from JSON that path was parsed to: the object and, where there is one, the list, of which
-// each entry has a string and a number. Errors also: more than 1,024 added tokens.
+// Reads the JSON that path was parsed to: the object and, where there is one, the list, of which each
+// entry has a string and a number. After success or failure release with vocabulary_free.
+// Errors: an id that is missing or comes twice, a token that comes twice, is empty or not in the
+// alphabet, more than 65,536 tokens.
 int vocabulary_read(struct vocabulary *vocabulary, const cJSON *tokens, const cJSON *added,
                     const char *path, struct err *err);
 

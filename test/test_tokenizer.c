@@ -318,9 +318,19 @@ static void test_small_vocabulary(void **state) {
   check_round_trip(t, "a\0b", 3);
   tokenizer_free(t);
 
-  // A model whose vocabulary is padded: the ids behind the tokens have no text.
-  expect_success(load_pair(state, extra, "t h\n", 384, &t, &err), &err);
+  // A model whose vocabulary is padded, here to a multiple of 8: the ids after the tokens have no text.
+  expect_success(load_pair(state, extra, "t h\n", 264, &t, &err), &err);
   size_t length;
+  char *text;
+  assert_int_equal(tokenizer_vocab_size(t), 259);
+  assert_int_equal(tokenizer_ids(t), 264);
+  expect_success(tokenizer_decode(t, (const uint32_t[]){'a', 263, 'b'}, 3, &text, &length, &err), &err);
+  assert_string_equal(text, "ab");
+  free(text);
+  expect_failure(tokenizer_decode(t, (const uint32_t[]){'a', 264}, 2, &text, &length, &err), &err,
+                 "id 264 at index 1, expected ids below 264");
+  tokenizer_free(t);
+  expect_success(load_pair(state, extra, "t h\n", 384, &t, &err), &err);
   char *room = malloc(tokenizer_push_room(t));
   struct tokenizer_decoder decoder = {0};
   assert_int_equal(tokenizer_vocab_size(t), 259);
@@ -336,8 +346,7 @@ static void test_bad_files(void **state) {
     size_t vocab_size;
     const char *error;
   } cases[] = {
-      {"", "", 257, "vocab.json: 256 tokens, but the model has 257"},
-      {"", "", 384, "vocab.json: 256 tokens, but the model has 384"},
+      {"", "", 1280, "vocab.json: 256 tokens, but the model has 1280"},
       {"", "", 255, "vocab.json: 256 tokens, but the model has 255"},
       {"", "", 192, "vocab.json: 256 tokens, but the model has 192"},
       {", \"th\": 257", "", 0, "token \"th\": expected an id of 0..256, as there are 257"},

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+// tokenizer_files - the files of a tokenizer, read and turned into each other's form
+#ifndef TOKENIZER_FILES_H
+#define TOKENIZER_FILES_H
+
+#include <stdbool.h>
+
+// A whole file, with a zero after it; to be freed.
+char *read_text(const char *path);
+
+// merges.txt at path as a list of JSON: strings, or pairs of strings; to be freed.
+char *merges_list(const char *path, bool pairs);
+
+#endif
