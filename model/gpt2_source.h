@@ -1,36 +1,51 @@
 // SPDX-License-Identifier: Apache-2.0
 // gpt2_source - where each tensor of a GPT-2 is in a checkpoint, and that all of them are there
 //
-// Names are those of gpt2_tensors.h, in the files with or without the prefix "transformer.".
+// Names are those of gpt2_tensors.h. In a file they may have a prefix, one for all: "transformer.", and
+// what torch.compile, DataParallel and others put in front of it ("_orig_mod.", "module.", "model.").
+// Matrices may be stored as Linear layers store them, transposed, as nanoGPT does. Biases of the
+// matrices may be absent, all of them, or those of LayerNorm: they are zero then. A tied model may
+// have its embedding under the head's name only.
 
 #ifndef GPT2_SOURCE_H
 #define GPT2_SOURCE_H
 
+#include <stdbool.h>
+
 #include "checkpoint.h"
 #include "config.h"
 #include "err.h"
+#include "gpt2_tensors.h"
 
-// A tensor of the model, found: the file lives as long as its checkpoint.
+enum { GPT2_NAME_SIZE = 160 };
+
+// How a checkpoint names and stores a model.
+struct gpt2_form {
+  const struct checkpoint *from;
+  char prefix[GPT2_NAME_SIZE];  // of all tensors of the model
+  char head[GPT2_NAME_SIZE];    // lm_head.weight's full name; empty where there is none
+  bool head_only;               // it is the token embedding too
+  bool linear;                  // matrices are [outputs][inputs]
+  bool no_linear_bias, no_norm_bias;
+};
+
+// A tensor of the model, found: the file lives as long as its checkpoint. tensor is NULL for a bias that
+// is zero, and for a head that is the token embedding.
 struct gpt2_source {
   const struct safetensors *file;
   const struct safetensors_tensor *tensor;
 };
 
-// Finds name; source->tensor is NULL where there is none. Error: it is there with and without the
-// prefix.
-int gpt2_source_find(struct gpt2_source *source, const struct checkpoint *from, const char *name,
-                     struct err *err);
+// Finds how the checkpoint names and stores the model, and checks that it is one of that configuration,
+// but for the values. Errors: a tensor missing, there twice, of another shape or dtype; no head where
+// the configuration does not tie it; a tensor inside the model that is no part of GPT-2
+// (GPT2_NAME_STRANGE), which would be left out of the arithmetic; an adapter that is not merged. Masks
+// of any dtype and the heads of other tasks are passed over.
+int gpt2_source_check(struct gpt2_form *form, const struct gpt2_config *config,
+                      const struct checkpoint *from, struct err *err);
 
-// Finds lm_head.weight and checks it; source->tensor is NULL where there is none and the configuration
-// ties the head. Errors: as gpt2_source_check.
-int gpt2_source_head(struct gpt2_source *source, const struct gpt2_config *config,
-                     const struct checkpoint *from, struct err *err);
-
-// Checks that the checkpoint is a model of that configuration, but for the values. Errors: a tensor
-// missing, there twice, of another shape or dtype; no head where the configuration does not tie it; a
-// tensor inside the model that is no part of GPT-2 (GPT2_NAME_STRANGE), which would be left out of the
-// arithmetic. Masks of any dtype and the heads of other tasks are passed over.
-int gpt2_source_check(const struct gpt2_config *config, const struct checkpoint *from,
-                      struct err *err);
+// The tensor, and the head's own table, of a form that was checked.
+struct gpt2_source gpt2_source_find(const struct gpt2_form *form, const struct gpt2_tensor *tensor);
+struct gpt2_source gpt2_source_head(const struct gpt2_form *form);
 
 #endif

@@ -34,7 +34,7 @@ size_t gpt2_tensor_count(const struct gpt2_config *config) {
 
 static struct gpt2_tensor outer_tensor(enum gpt2_tensor_kind kind, const char *name, size_t rank,
                                        size_t rows, size_t columns) {
-  struct gpt2_tensor tensor = {.kind = kind, .rank = rank, .shape = {rows, columns}};
+  struct gpt2_tensor tensor = {.kind = kind, .rank = rank, .shape = {rows, columns}, .norm = rank == 1};
   snprintf(tensor.name, sizeof tensor.name, "%s", name);
   return tensor;
 }
@@ -49,6 +49,7 @@ static struct gpt2_tensor layer_tensor(size_t width, size_t layer, size_t entry)
       .rank = matrix ? 2 : 1,
       .shape = {matrix ? inputs : outputs, matrix ? outputs : 1},
       .conv1d = matrix,
+      .norm = strncmp(layer_tensors[entry].name, "ln_", 3) == 0,
   };
   snprintf(tensor.name, sizeof tensor.name, "h.%zu.%s", layer, layer_tensors[entry].name);
   return tensor;

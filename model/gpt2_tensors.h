@@ -39,10 +39,27 @@ struct gpt2_tensor {
   size_t rank;      // 1 or 2
   size_t shape[2];  // as in the file; [n][1] for a vector
   bool conv1d;      // a matrix stored as [inputs][outputs], the transpose of a Linear layer's
+  bool norm;        // of a LayerNorm
 };
 
 // 2 embeddings, 12 tensors a layer, 2 of the final LayerNorm.
 size_t gpt2_tensor_count(const struct gpt2_config *config);
+
+// Whether it is a bias: of a matrix, or of a LayerNorm.
+static inline bool gpt2_tensor_is_bias(const struct gpt2_tensor *tensor) {
+  switch (tensor->kind) {
+    case TENSOR_LN_1_B:
+    case TENSOR_ATTN_B:
+    case TENSOR_ATTN_PROJ_B:
+    case TENSOR_LN_2_B:
+    case TENSOR_FC_B:
+    case TENSOR_MLP_PROJ_B:
+    case TENSOR_LN_F_B:
+      return true;
+    default:
+      return false;
+  }
+}
 
 // Describes tensor index, 0 <= index < gpt2_tensor_count(config).
 struct gpt2_tensor gpt2_tensor_at(const struct gpt2_config *config, size_t index);

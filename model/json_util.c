@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "file.h"
+#include "utf8.h"
 
 static size_t line_of(const char *text, size_t position) {
   size_t line = 1;
@@ -44,6 +45,22 @@ static size_t find_zero(const char *text, size_t length) {
   return length;
 }
 
+// Where the text is not UTF-8; length if it is.
+static size_t find_invalid(const char *text, size_t length) {
+  for (size_t i = 0; i < length;) {
+    if ((unsigned char)text[i] < 0x80) {
+      i++;
+      continue;
+    }
+    const int bytes = utf8_character((const unsigned char *)text + i, length - i);
+    if (bytes <= 0) {
+      return i;
+    }
+    i += (size_t)bytes;
+  }
+  return length;
+}
+
 int json_parse(cJSON **root, const char *text, size_t length, const char *path, size_t offset,
                struct err *err) {
   *root = NULL;
@@ -54,6 +71,11 @@ int json_parse(cJSON **root, const char *text, size_t length, const char *path, 
   if (zero < length) {
     return err_set(err, "%s: line %zu, byte %zu: a zero byte", path, line_of(text, zero),
                    offset + zero);
+  }
+  size_t invalid = find_invalid(text, length);
+  if (invalid < length) {
+    return err_set(err, "%s: line %zu, byte %zu: not UTF-8", path, line_of(text, invalid),
+                   offset + invalid);
   }
   const char *end = text;
   *root = cJSON_ParseWithLengthOpts(text, length, &end, 0);

@@ -70,6 +70,16 @@ static int parse_shape(struct safetensors_tensor *t, const cJSON *shape, const c
   return 0;
 }
 
+// Whether a later field has the same name.
+static bool comes_again(const cJSON *field) {
+  for (const cJSON *other = field->next; other != NULL; other = other->next) {
+    if (strcmp(other->string, field->string) == 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
 // data is where the data begins in the file, size the file's size.
 static int parse_tensor(struct safetensors_tensor *t, const cJSON *entry, size_t data, size_t size,
                         const char *path, struct err *err) {
@@ -79,6 +89,9 @@ static int parse_tensor(struct safetensors_tensor *t, const cJSON *entry, size_t
   t->name = entry->string;
   if (!cJSON_IsString(dtype) || !cJSON_IsArray(shape) || !cJSON_IsArray(offsets)) {
     return err_set(err, "%s: tensor %.80s lacks a dtype, a shape or data_offsets", path, t->name);
+  }
+  if (comes_again(dtype) || comes_again(shape) || comes_again(offsets)) {
+    return err_set(err, "%s: tensor %.80s has its dtype, shape or data_offsets twice", path, t->name);
   }
   t->dtype_name = dtype->valuestring;
   size_t bytes = dtype_parse(t->dtype_name, &t->dtype);
@@ -142,13 +155,26 @@ static int check_coverage(struct safetensors *f, size_t data, struct err *err) {
   return 0;
 }
 
+static bool same_entry(const struct safetensors_tensor *a, const struct safetensors_tensor *b) {
+  return a->begin == b->begin && a->end == b->end && strcmp(a->dtype_name, b->dtype_name) == 0 &&
+         a->rank == b->rank && memcmp(a->shape, b->shape, sizeof a->shape) == 0;
+}
+
+// A name may come twice where both say the same. (Hugging Face's reader takes the last of them and
+// refuses what the first then leaves uncovered.)
 static int check_names(struct safetensors *f, struct err *err) {
+  size_t kept = 0;
   qsort(f->tensors, f->count, sizeof *f->tensors, by_name);
-  for (size_t i = 1; i < f->count; i++) {
-    if (strcmp(f->tensors[i - 1].name, f->tensors[i].name) == 0) {
+  for (size_t i = 0; i < f->count; i++) {
+    const bool again = kept > 0 && strcmp(f->tensors[kept - 1].name, f->tensors[i].name) == 0;
+    if (again && !same_entry(&f->tensors[kept - 1], &f->tensors[i])) {
       return err_set(err, "%s: two tensors are named %.80s", f->path, f->tensors[i].name);
     }
+    if (!again) {
+      f->tensors[kept++] = f->tensors[i];
+    }
   }
+  f->count = kept;
   return 0;
 }
 
@@ -193,7 +219,11 @@ static int parse_header(struct safetensors *f, struct err *err) {
     }
     f->count++;
   }
-  return check_coverage(f, data, err) != 0 || check_names(f, err) != 0 ? -1 : 0;
+  if (check_names(f, err) != 0 || check_coverage(f, data, err) != 0) {
+    return -1;
+  }
+  qsort(f->tensors, f->count, sizeof *f->tensors, by_name);
+  return 0;
 }
 
 int safetensors_open(struct safetensors **file, const char *path, struct err *err) {

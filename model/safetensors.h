@@ -48,7 +48,7 @@ struct safetensors_tensor {
 struct safetensors;
 
 // Opens path and checks its header: sizes, offsets within the file, no gap and no overlap, bytes
-// that match dtype and shape (where the dtype is known), no name twice.
+// that match dtype and shape (where the dtype is known), no name twice with two meanings.
 // On success *file is the open file, to be released by safetensors_close, which takes NULL too.
 // Errors: no such file, a Git LFS pointer in its place, a cut or inconsistent file.
 int safetensors_open(struct safetensors **file, const char *path, struct err *err);

@@ -96,42 +96,48 @@ static int scale_query(const struct gpt2_source *s, float *w, size_t count, floa
   return 0;
 }
 
+// Floats of a tensor. The file's own count is the same, but a bias may be absent.
+static size_t elements_of(const struct gpt2_tensor *tensor) {
+  return tensor->shape[0] * tensor->shape[1];
+}
+
 static int load_tensor(const struct gpt2_config *config, const struct gpt2_tensor *tensor,
-                       const struct gpt2_source *s, float *to, struct err *err) {
-  if ((tensor->conv1d ? read_transposed(s, to, err)
-                      : safetensors_read_f32(s->file, s->tensor, 0, s->tensor->elements, to, err)) != 0) {
+                       const struct gpt2_form *form, float *to, struct err *err) {
+  const struct gpt2_source s = gpt2_source_find(form, tensor);
+  if (s.tensor == NULL) {
+    memset(to, 0, elements_of(tensor) * sizeof *to);
+    return 0;
+  }
+  if ((tensor->conv1d && !form->linear
+           ? read_transposed(&s, to, err)
+           : safetensors_read_f32(s.file, s.tensor, 0, s.tensor->elements, to, err)) != 0) {
     return -1;
   }
   bool query = tensor->kind == TENSOR_ATTN_W || tensor->kind == TENSOR_ATTN_B;
   float factor = query_factor(config, tensor->layer);
-  return query && factor != 1 ? scale_query(s, to, s->tensor->elements / 3, factor, err) : 0;
+  return query && factor != 1 ? scale_query(&s, to, s.tensor->elements / 3, factor, err) : 0;
 }
 
 // All tensors one after another in storage. Each is a multiple of C = 64 NH floats, so all are
 // aligned as storage is.
-static int load_tensors(struct gpt2_weights *w, const struct checkpoint *from, struct err *err) {
+static int load_tensors(struct gpt2_weights *w, const struct gpt2_form *form, struct err *err) {
   float *next = w->storage;
   for (size_t i = 0; i < gpt2_tensor_count(&w->config); i++) {
     struct gpt2_tensor tensor = gpt2_tensor_at(&w->config, i);
-    struct gpt2_source s;
-    if (gpt2_source_find(&s, from, tensor.name, err) != 0 ||
-        load_tensor(&w->config, &tensor, &s, next, err) != 0) {
+    if (load_tensor(&w->config, &tensor, form, next, err) != 0) {
       return -1;
     }
     *tensor_slot(w, &tensor) = next;
-    next += s.tensor->elements;
+    next += elements_of(&tensor);
   }
   return 0;
 }
 
 // A stored head that is the token embedding again is not kept.
-static int load_head(struct gpt2_weights *w, const struct checkpoint *from, struct err *err) {
-  struct gpt2_source s;
+static int load_head(struct gpt2_weights *w, const struct gpt2_form *form, struct err *err) {
+  const struct gpt2_source s = gpt2_source_head(form);
   w->lm_head = w->wte;
-  if (gpt2_source_head(&s, &w->config, from, err) != 0) {
-    return -1;
-  }
-  if (s.tensor == NULL) {
+  if (s.tensor == NULL || form->head_only) {
     return 0;
   }
   size_t bytes = s.tensor->elements * sizeof(float);
@@ -160,8 +166,9 @@ static int load_head(struct gpt2_weights *w, const struct checkpoint *from, stru
 
 static int load(struct gpt2_weights *w, const struct checkpoint *from, struct err *err) {
   struct gpt2_config tied = w->config;
+  struct gpt2_form form;
   tied.tie_word_embeddings = true;
-  if (gpt2_source_check(&w->config, from, err) != 0) {
+  if (gpt2_source_check(&form, &w->config, from, err) != 0) {
     return -1;
   }
   w->layers = calloc(w->config.n_layer, sizeof *w->layers);
@@ -169,7 +176,7 @@ static int load(struct gpt2_weights *w, const struct checkpoint *from, struct er
   if (w->layers == NULL || w->storage == NULL) {
     return err_memory(err, "the weights");
   }
-  return load_tensors(w, from, err) != 0 ? -1 : load_head(w, from, err);
+  return load_tensors(w, &form, err) != 0 ? -1 : load_head(w, &form, err);
 }
 
 static int open_model(struct gpt2_config *config, struct checkpoint *from, const char *dir,
@@ -183,10 +190,11 @@ static int open_model(struct gpt2_config *config, struct checkpoint *from, const
 
 int weights_check(struct gpt2_config *config, const char *dir, struct err *err) {
   struct checkpoint from;
+  struct gpt2_form form;
   if (open_model(config, &from, dir, err) != 0) {
     return -1;
   }
-  int result = gpt2_source_check(config, &from, err);
+  int result = gpt2_source_check(&form, config, &from, err);
   checkpoint_close(&from);
   return result;
 }

@@ -100,6 +100,9 @@ static void bad_weights(void **state) {
     {"mv @/model/model.safetensors @/model/pytorch_model.bin", "convert it: python3 -c \"from transformers import GPT2LMHeadModel"},
     {"rm @/model/model.safetensors", "no model.safetensors; expected a folder with"},
     {"rm @/model/model.safetensors; mkfifo @/model/model.safetensors", "model.safetensors: not a regular file"},
+    // Also where the image of the weights alone is cached.
+    {"gpt2rtl generate --model @/model --ids 1 --tokens 1 --engine golden > @/text 2>&1 && echo '{}' > @/model/adapter_config.json",
+     "adapter_config.json is there: an adapter (LoRA) that is not merged into the weights"},
     {"printf 'version https://git-lfs.github.com/spec/v1\\noid sha256:0\\n' > @/model/model.safetensors", "git lfs pull"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

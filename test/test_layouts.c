@@ -175,10 +175,29 @@ static void other_formats(void **state) {
   }
 }
 
+// An adapter beside the weights would change what they compute.
+static void adapter(void **state) {
+  char path[FILE_PATH_SIZE];
+  uint64_t source;
+  struct err err;
+  struct gpt2_weights w;
+  struct layout l = layouts[0];
+  l.layers = 1, l.heads = 1, l.ctx = 8, l.vocab = 257;
+  layout_write(&l, *state, 1, true);
+  write_string(path, *state, "adapter_config.json", "{\"peft_type\": \"LORA\"}");
+  expect_refused(state, "adapter_config.json is there: an adapter (LoRA) that is not merged into the weights");
+  expect_failure(weights_load(&w, *state, &err), &err, "merge_and_unload()");
+  expect_failure(image_source(&source, *state, &err), &err, "or move it elsewhere");
+  assert_int_equal(remove(path), 0);
+  expect_success(weights_load(&w, *state, &err), &err);
+  weights_free(&w);
+}
+
 int main(void) {
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
   const struct CMUnitTest tests[] = {
       IN_FOLDER(published), IN_FOLDER(values), IN_FOLDER(masks), IN_FOLDER(broken_shards), IN_FOLDER(other_formats),
+      IN_FOLDER(adapter),
   };
   return cmocka_run_group_tests_name("layouts", tests, NULL, NULL);
 }

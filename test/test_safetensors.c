@@ -183,6 +183,16 @@ static void test_hostile_headers(void **state) {
       {"{\"a\": {\"dtype\": \"F32\", \"shape\": [1], \"data_offsets\": [0, 4]},"
        "\"a\": {\"dtype\": \"F32\", \"shape\": [1], \"data_offsets\": [4, 8]}}",
        8, "two tensors are named a"},
+      {"{\"a\": {\"dtype\": \"F32\", \"shape\": [1], \"data_offsets\": [0, 4]},"
+       "\"\\u0061\": {\"dtype\": \"F32\", \"shape\": [1], \"data_offsets\": [4, 8]}}",
+       8, "two tensors are named a"},
+      {"{\"a\": {\"dtype\": \"F16\", \"shape\": [2], \"data_offsets\": [0, 4]},"
+       "\"a\": {\"dtype\": \"F32\", \"shape\": [1], \"data_offsets\": [0, 4]}}",
+       4, "two tensors are named a"},
+      {"{\"a\": {\"dtype\": \"F32\", \"shape\": [1], \"data_offsets\": [0, 4], \"shape\": [2]}}", 4,
+       "tensor a has its dtype, shape or data_offsets twice"},
+      {"{\"a\xFF\": {\"dtype\": \"F32\", \"shape\": [1], \"data_offsets\": [0, 4]}}", 4, "line 1, byte 11: not UTF-8"},
+      {"{\"\xC1\xA1\": {\"dtype\": \"F32\", \"shape\": [1], \"data_offsets\": [0, 4]}}", 4, "byte 10: not UTF-8"},
       {"[]", 0, "byte 8: the header is not a JSON object"},
       {"{\"a\": ", 0, "line 1, byte "},
       {"{} {}", 0, "byte 11: something follows the JSON value"},
@@ -195,6 +205,26 @@ static void test_hostile_headers(void **state) {
     struct safetensors *file;
     expect_failure(safetensors_open(&file, path, &err), &err, cases[i].error);
     assert_null(file);
+  }
+}
+
+// A name may come twice, in whatever spelling, where both entries say the same.
+static void test_same_name(void **state) {
+  static const char *const names[] = {"a", "\\u0061"};
+  for (size_t i = 0; i < 2; i++) {
+    const unsigned char data[8] = {0, 0, 0x80, 0x3F, 0, 0, 0, 0x40};
+    static const char entry[] = "{\"dtype\": \"F32\", \"shape\": [2], \"data_offsets\": [0, 8]}";
+    char path[FILE_PATH_SIZE], header[256];
+    struct safetensors *file;
+    struct err err;
+    float values[2];
+    snprintf(header, sizeof header, "{\"a\": %s, \"%s\": %s}", entry, names[i], entry);
+    write_tensors(path, state, header, data, 8);
+    expect_success(safetensors_open(&file, path, &err), &err);
+    assert_int_equal(safetensors_count(file), 1);
+    expect_success(safetensors_read_f32(file, safetensors_find(file, "a"), 0, 2, values, &err), &err);
+    assert_true(values[0] == 1 && values[1] == 2);
+    safetensors_close(file);
   }
 }
 
@@ -313,6 +343,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_every_half, make_folder, remove_folder),
       cmocka_unit_test_setup_teardown(test_not_finite, make_folder, remove_folder),
       cmocka_unit_test_setup_teardown(test_hostile_headers, make_folder, remove_folder),
+      cmocka_unit_test_setup_teardown(test_same_name, make_folder, remove_folder),
       cmocka_unit_test_setup_teardown(test_hostile_sizes, make_folder, remove_folder),
       cmocka_unit_test_setup_teardown(test_random_damage, make_folder, remove_folder),
       cmocka_unit_test_setup_teardown(test_writer, make_folder, remove_folder),

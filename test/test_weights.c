@@ -19,7 +19,10 @@ struct twist {
   const char *transposed;  // this one's shape is reversed
   const char *extra;       // a tensor more, of 4 x 4 floats
   int layers;              // 0: one
-  int head;                // 1: lm_head.weight equal to wte, 2: another
+  int head;                // 1: lm_head.weight equal to wte, 2: another, 3: it and no wte.weight
+  const char *head_prefix; // of its name
+  bool linear;             // matrices are stored as [outputs][inputs]
+  bool no_linear_bias, no_norm_bias;
 };
 
 // Element i of tensor index, exact in float32.
@@ -45,10 +48,12 @@ static void write_model(void **state, struct twist twist) {
   size_t count = 0;
   for (size_t i = 0; i < gpt2_tensor_count(&config); i++) {
     struct gpt2_tensor t = gpt2_tensor_at(&config, i);
-    if (twist.missing != NULL && strcmp(t.name, twist.missing) == 0) {
+    if ((twist.missing != NULL && strcmp(t.name, twist.missing) == 0) || (i == 0 && twist.head == 3) ||
+        (gpt2_tensor_is_bias(&t) && (t.norm ? twist.no_norm_bias : twist.no_linear_bias))) {
       continue;
     }
-    bool reversed = twist.transposed != NULL && strcmp(t.name, twist.transposed) == 0;
+    bool reversed = (twist.transposed != NULL && strcmp(t.name, twist.transposed) == 0) ||
+                    (twist.linear && t.conv1d);
     snprintf(names[count], sizeof names[count], "%s%s", twist.prefix == NULL ? "" : twist.prefix,
              t.name);
     source[count] = i;
@@ -61,9 +66,11 @@ static void write_model(void **state, struct twist twist) {
     count++;
   }
   if (twist.head != 0) {
-    source[count] = twist.head == 1 ? 0 : 50;
+    static char head[80];
+    snprintf(head, sizeof head, "%slm_head.weight", twist.head_prefix == NULL ? "" : twist.head_prefix);
+    source[count] = twist.head == 2 ? 50 : 0;
     specs[count++] = (struct safetensors_spec){
-        .name = "lm_head.weight", .dtype = SAFETENSORS_F32, .rank = 2, .shape = {V, C}};
+        .name = head, .dtype = SAFETENSORS_F32, .rank = 2, .shape = {V, C}};
   }
   // A mask, as older files have it: not a weight, whatever its type.
   source[count] = 99;
@@ -84,8 +91,11 @@ static void write_model(void **state, struct twist twist) {
     for (size_t d = 0; d < specs[k].rank; d++) {
       elements *= specs[k].shape[d];
     }
+    // Stored as [outputs][inputs], element i has the value that it has as [inputs][outputs].
+    const size_t rows = specs[k].shape[0], columns = specs[k].shape[1];
+    const bool turned = twist.linear && specs[k].rank == 2 && source[k] >= 2 && source[k] < 50;
     for (size_t i = 0; i < elements; i++) {
-      float value = value_of(source[k], i);
+      float value = value_of(source[k], turned ? i % columns * rows + i / columns : i);
       expect_success(safetensors_writer_append(&writer, &value, sizeof value, &err), &err);
     }
   }
@@ -102,23 +112,26 @@ static void check_linear(const float *w, size_t index, size_t inputs, size_t out
 
 static void check_model(void **state, struct twist twist) {
   struct gpt2_weights w;
+  struct gpt2_config config;
   struct err err;
+  const float linear = twist.no_linear_bias ? 0 : 1, norm = twist.no_norm_bias ? 0 : 1;
   write_model(state, twist);
+  expect_success(weights_check(&config, *state, &err), &err);
   expect_success(weights_load(&w, *state, &err), &err);
   const struct gpt2_layer *layer = &w.layers[0];
   assert_true(w.wte[9 * C + 3] == value_of(0, 9 * C + 3));
   assert_true(w.wpe[3 * C + 5] == value_of(1, 3 * C + 5));
-  assert_true(layer->ln_1_g[7] == value_of(2, 7) && layer->ln_1_b[7] == value_of(3, 7));
+  assert_true(layer->ln_1_g[7] == value_of(2, 7) && layer->ln_1_b[7] == norm * value_of(3, 7));
   check_linear(layer->attn_w, 4, C, 3 * C);
-  assert_true(layer->attn_b[191] == value_of(5, 191));
+  assert_true(layer->attn_b[191] == linear * value_of(5, 191));
   check_linear(layer->attn_proj_w, 6, C, C);
-  assert_true(layer->attn_proj_b[63] == value_of(7, 63));
-  assert_true(layer->ln_2_g[7] == value_of(8, 7) && layer->ln_2_b[7] == value_of(9, 7));
+  assert_true(layer->attn_proj_b[63] == linear * value_of(7, 63));
+  assert_true(layer->ln_2_g[7] == value_of(8, 7) && layer->ln_2_b[7] == norm * value_of(9, 7));
   check_linear(layer->fc_w, 10, C, 4 * C);
-  assert_true(layer->fc_b[255] == value_of(11, 255));
+  assert_true(layer->fc_b[255] == linear * value_of(11, 255));
   check_linear(layer->mlp_proj_w, 12, 4 * C, C);
-  assert_true(layer->mlp_proj_b[63] == value_of(13, 63));
-  assert_true(w.ln_f_g[63] == value_of(14, 63) && w.ln_f_b[63] == value_of(15, 63));
+  assert_true(layer->mlp_proj_b[63] == linear * value_of(13, 63));
+  assert_true(w.ln_f_g[63] == value_of(14, 63) && w.ln_f_b[63] == norm * value_of(15, 63));
   assert_int_equal((uintptr_t)layer->mlp_proj_w % 64, 0);
   if (twist.head == 2) {
     assert_ptr_not_equal(w.lm_head, w.wte);
@@ -142,6 +155,27 @@ static void test_layouts(void **state) {
   check_model(state, (struct twist){.config = untied, .head = 1});
   check_model(state, (struct twist){.config = untied, .head = 2});
   check_model(state, (struct twist){.config = untied, .prefix = "transformer.", .head = 2});
+}
+
+// What trainers and savers make of the same model.
+static void test_forms(void **state) {
+  static const char *const prefixes[] = {"_orig_mod.", "module.", "model.", "module._orig_mod.transformer.",
+                                         "_orig_mod.transformer.", "anything.at.all."};
+  for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++) {
+    check_model(state, (struct twist){.prefix = prefixes[i]});
+    check_model(state, (struct twist){.prefix = prefixes[i], .head = 1});
+  }
+  const char *untied = ", \"tie_word_embeddings\": false";
+  check_model(state, (struct twist){.prefix = "_orig_mod.transformer.", .head = 2, .head_prefix = "_orig_mod.", .config = untied});
+  // safetensors' save_model keeps one name of two: the head's.
+  check_model(state, (struct twist){.head = 3});
+  check_model(state, (struct twist){.prefix = "transformer.", .head = 3});
+  check_model(state, (struct twist){.prefix = "_orig_mod.transformer.", .head = 3, .head_prefix = "_orig_mod."});
+  // nanoGPT: no biases, Linear in place of Conv1D.
+  check_model(state, (struct twist){.no_linear_bias = true});
+  check_model(state, (struct twist){.no_norm_bias = true});
+  check_model(state, (struct twist){.no_linear_bias = true, .no_norm_bias = true, .linear = true});
+  check_model(state, (struct twist){.linear = true, .prefix = "transformer."});
 }
 
 static void expect_refusal(void **state, struct twist twist, const char *fragment) {
@@ -196,7 +230,7 @@ static void test_refusals(void **state) {
   expect_refusal(state, (struct twist){.extra = "h.0.crossattention.c_attn.weight"},
                  "tensor h.0.crossattention.c_attn.weight is no part");
   expect_refusal(state, (struct twist){.extra = "transformer.h.0.attn.c_attn.lora_A.weight"},
-                 "tensor transformer.h.0.attn.c_attn.lora_A.weight is no part");
+                 "tensor transformer.h.0.attn.c_attn.lora_A.weight is of an adapter (LoRA) that is not merged");
   expect_refusal(state, (struct twist){.extra = "h.00.attn.bias2"}, "h.00.attn.bias2 is no part");
   expect_refusal(state, (struct twist){.extra = "h.18446744073709551616.attn.bias"}, "is no part");
   expect_refusal(state, (struct twist){.extra = "lm_head.bias"}, "lm_head.bias is no part");
@@ -204,6 +238,20 @@ static void test_refusals(void **state) {
                  "tensor wte.weight is there twice, also as transformer.wte.weight");
   expect_refusal(state, (struct twist){.config = ", \"tie_word_embeddings\": false"},
                  "tensor lm_head.weight is missing, and config.json says tie_word_embeddings");
+  expect_refusal(state, (struct twist){.config = ", \"tie_word_embeddings\": false", .head = 3},
+                 "tensor wte.weight is missing");
+  expect_refusal(state, (struct twist){.missing = "wpe.weight"}, "tensor wpe.weight is missing: not a GPT-2 model");
+  expect_refusal(state, (struct twist){.extra = "transformer.wpe.weight"},
+                 "tensor transformer.wpe.weight is there twice, also as wpe.weight");
+  expect_refusal(state, (struct twist){.prefix = "transformer.", .extra = "wte.weight"},
+                 "tensor transformer.wte.weight is there twice, also as wte.weight");
+  expect_refusal(state, (struct twist){.head = 1, .extra = "lm_head.weight.x"}, "lm_head.weight.x is no part");
+  expect_refusal(state, (struct twist){.head = 1, .prefix = "model.", .extra = "model.lm_head.weight"},
+                 "tensor lm_head.weight is there twice, also as model.lm_head.weight");
+  expect_refusal(state, (struct twist){.prefix = "base_model.model.", .extra = "base_model.model.h.0.attn.c_attn.base_layer.weight"},
+                 "base_layer.weight is of an adapter (LoRA) that is not merged into the weights: merge it");
+  expect_refusal(state, (struct twist){.linear = true, .transposed = "h.0.ln_1.weight"}, "ln_1.weight has shape [1], expected [64]");
+  expect_refusal(state, (struct twist){.missing = "ln_f.bias"}, "tensor ln_f.bias is missing");
   expect_refusal(state, (struct twist){.missing = "h.0.mlp.c_fc.bias"},
                  "tensor h.0.mlp.c_fc.bias is missing");
   expect_refusal(state, (struct twist){.transposed = "h.0.attn.c_attn.weight"},
@@ -239,6 +287,7 @@ static void test_missing_layer(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(test_layouts, make_folder, remove_folder),
+      cmocka_unit_test_setup_teardown(test_forms, make_folder, remove_folder),
       cmocka_unit_test_setup_teardown(test_score_scale, make_folder, remove_folder),
       cmocka_unit_test_setup_teardown(test_refusals, make_folder, remove_folder),
       cmocka_unit_test_setup_teardown(test_folders, make_folder, remove_folder),
