@@ -127,8 +127,8 @@ $(B)/block/%.so: $(SO_NEEDS)
 # build/sim/gpt2_top_<lanes>.so: the simulator (sim/sim.h): fast; _check with assertions; _trace with waveforms.
 # They carry the hash of their sources, by which the program knows them (sim/library.h).
 # <lanes> may have parameters behind it: gpt2_top_256-NormWidth.16-ExpWidth.1.so.
-sim_top = gpt2_top -GLanes=$(subst .,=,$(subst -, -G,$(1))) $(RTL_PKG) rtl/gpt2_top.sv
-SIM_NEEDS := $(SO_NEEDS) $(B)/sim/source.o
+sim_top = gpt2_top -GLanes=$(subst .,=,$(subst -, -G,$(1))) sim/counters.vlt $(RTL_PKG) rtl/gpt2_top.sv
+SIM_NEEDS := $(SO_NEEDS) $(B)/sim/source.o sim/counters.vlt
 $(B)/sim/source.c: sim/source_hash.sh FORCE
 	@mkdir -p $(@D)
 	@printf '// SPDX-License-Identifier: Apache-2.0\nconst char verilated_source[] = "%s";\n' "$$(sim/source_hash.sh)" > $@.new
@@ -157,6 +157,8 @@ $(B)/bench/bare_engine.so: bench/bare_engine.sv $(SO_NEEDS)
 # Others link with everything. TEST_LIBS_x: what else test_x needs built.
 TEST_LIBS_test_gpt2_pkg := $(B)/block/gpt2_pkg_probe_s0.so
 TEST_LIBS_test_gpt2_top := $(SIMS) $(SIMS:.so=_check.so)
+LIFE_CYCLE_SIM := $(B)/sim/gpt2_top_64-MaxHeads.2-MaxCtx.64-NormWidth.4-Watchdog.8192
+TEST_LIBS_test_life_cycle := $(LIFE_CYCLE_SIM).so $(LIFE_CYCLE_SIM)_check.so
 TEST_LIBS_test_gpt2_onchip := $(B)/block/gpt2_onchip_s0.so
 TEST_LIBS_test_cli      := $(B)/gpt2rtl $(B)/sim/gpt2_top_256.so $(B)/sim/gpt2_top_64.so
 TEST_LIBS_test_evaluate := $(B)/gpt2rtl

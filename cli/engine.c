@@ -89,9 +89,7 @@ uint64_t engine_cycles(const struct engine *e) { return e->sim ? sim_cycles(e->s
 
 bool engine_traced(const struct engine *e) { return e->sim && sim_traced(e->sim); }
 
-int engine_counters(const struct engine *e, struct sim_counters *counters, struct err *err) {
-  return sim_read_counters(e->sim, counters, err);
-}
+void engine_counters(const struct engine *e, struct sim_counters *counters) { sim_read_counters(e->sim, counters); }
 
 // ---------------------------------------------------------------------------------------------------------------- run
 

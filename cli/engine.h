@@ -70,6 +70,6 @@ uint64_t engine_cycles(const struct engine *engine);
 // Whether a run has left a waveform.
 bool engine_traced(const struct engine *engine);
 // The hardware's counters (sim.h), behind a run. Only for ENGINE_RTL.
-int engine_counters(const struct engine *engine, struct sim_counters *counters, struct err *err);
+void engine_counters(const struct engine *engine, struct sim_counters *counters);
 
 #endif

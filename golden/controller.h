@@ -27,9 +27,6 @@ struct controller_step {
   bool recomputed;           // a position computed again behind a context crop
 };
 
-// error_o of the hardware.
-enum controller_error { CONTROLLER_OK, CONTROLLER_EMPTY, CONTROLLER_TOO_LONG, CONTROLLER_BAD_ID };
-
 struct controller_run {
   const uint32_t *prompt;
   size_t n_prompt;           // 1 .. n_ctx

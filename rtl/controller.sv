@@ -15,12 +15,11 @@
 // Out     step    id, position, head (at a history's last position if a token is wanted, or at
 //                 all of them); recomputed: the history was just cropped; valid/ready
 //         tok     the tokens, the stop id included; valid/ready
-//         done    a pulse: the run is over. error: 0, or why it has done nothing: 2, a prompt
-//                 longer than n_ctx; 3, an id beyond the vocabulary (1, no id at all, cannot be
-//                 sent); held to the next start
+//         done    a pulse: the loop is over. error: ErrNone, or why it has done nothing: ErrPromptLong,
+//                 ErrPromptId (no id at all cannot be sent); held to the next start
 // Timing  3 cycles from a choice to the next step
 // Keeps   MaxCtx ids
-// Assumes 2 <= n_ctx <= MaxCtx
+// Assumes 2 <= n_ctx <= MaxCtx, start_i only when busy_o is low: run_control sees to both
 // Golden  golden/controller.c: controller_run()
 module controller
   import gpt2_pkg::*;
@@ -39,7 +38,7 @@ module controller
   output logic        busy_o,
   output logic        waits_o,  // nothing to do until a choice or the end of a step
   output logic        done_o,
-  output logic [3:0]  error_o,
+  output error_e      error_o,
 
   input  logic        prompt_valid_i,
   output logic        prompt_ready_o,
@@ -75,12 +74,6 @@ module controller
     StToken,                                     // the choice goes out and to the history
     StDone
   } state_e;
-
-  typedef enum logic [3:0] {
-    ErrNone    = 4'd0,
-    ErrTooLong = 4'd2,
-    ErrBadId   = 4'd3
-  } error_e;
 
   state_e      state_q;
   error_e      error_q;
@@ -126,9 +119,9 @@ module controller
 
         StPrompt: if (prompt_valid_i) begin
           if (full) begin
-            error_q <= ErrTooLong;
+            error_q <= ErrPromptLong;
           end else begin
-            if (bad_id) error_q <= ErrBadId;
+            if (bad_id) error_q <= ErrPromptId;
             history_mem[base_q + addr_t'(count_q)] <= prompt_id_i;
             count_q <= count_q + 1'b1;
           end
@@ -193,7 +186,7 @@ module controller
     else $error("%m: n_ctx = %0d must be 2 to %0d", cfg_i.n_ctx, MaxCtx);
 
   assert property (@(posedge clk_i) disable iff (!rst_ni) start_i |-> !busy_o)
-    else $error("%m: a run was started before the last one was done");
+    else $error("%m: the loop was started before the last one was done");
 
   assert property (@(posedge clk_i) disable iff (!rst_ni)
       choice_valid_i && choice_ready_o |-> choice_id_i < cfg_i.n_vocab)

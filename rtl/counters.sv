@@ -20,9 +20,10 @@
 // In      beat    label and handshake at the engine's input; what it lacks: operand, entry
 //         sel     {phase, what}: phase 0..9 as op_e, 10 from a step's start to its first beat, and
 //                 before the first step; {15, 0}: beats written to the KV cache; {15, 1}: cycles
-// Out     count   40 bits, of this run until now; combinational
+// Out     count   40 bits, of this run until now, a cycle after sel; 0 before the first start
 // Timing  a cycle is counted three cycles later; the run's last three are those that end it
-// Keeps   256 x 40 bits, cleared by start
+// Keeps   256 x 40 bits, cleared by start, and through the core's reset: a run that was aborted
+//         leaves its counts
 // Golden  none: test_gpt2_top holds the counts against the image's shape and the clock
 module counters
   import gpt2_pkg::*;
@@ -31,6 +32,7 @@ module counters
 ) (
   input  logic        clk_i,
   input  logic        rst_ni,
+  input  logic        mem_rst_ni,                // clears the counts
   input  logic        start_i,
   input  logic        busy_i,
   input  logic        step_i,                    // a step is taken
@@ -90,13 +92,8 @@ module counters
   end
 
   always_ff @(posedge clk_i) begin
-    if (!rst_ni) begin
-      begun_q <= 1'b0;
-      busy_q  <= 1'b0;
-    end else begin
-      begun_q <= !step_i && !start_i && (begun_q || beat_valid_i);
-      busy_q  <= busy_i;
-    end
+    begun_q <= rst_ni && !step_i && !start_i && (begun_q || beat_valid_i);
+    busy_q  <= mem_rst_ni && busy_i;
     what_q  <= what;
     phase_q <= (begun_q || beat_valid_i) ? op : PhaseStart;
   end
@@ -116,19 +113,19 @@ module counters
   assign count1_more = count1_q + 1'b1;
 
   always_ff @(posedge clk_i) begin
-    busy1_q <= rst_ni && !start_i && busy_q;
+    busy1_q <= mem_rst_ni && !start_i && busy_q;
     if (busy_q) begin
       index1_q <= index;
       count1_q <= (busy1_q && index == index1_q) ? count1_more
                 : written_q[index]               ? mem[index] : '0;
     end
     if (busy1_q) mem[index1_q] <= count1_more;
-    if (start_i)      written_q           <= '0;
-    else if (busy1_q) written_q[index1_q] <= 1'b1;
+    if (start_i || !mem_rst_ni) written_q           <= '0;
+    else if (busy1_q)           written_q[index1_q] <= 1'b1;
   end
 
   always_ff @(posedge clk_i) begin
-    if (start_i) begin
+    if (start_i || !mem_rst_ni) begin
       writes_q <= '0;
       cycles_q <= '0;
     end else begin
@@ -137,10 +134,10 @@ module counters
     end
   end
 
-  always_comb begin
-    if (sel_i == 8'hf0)      count_o = writes_q;
-    else if (sel_i == 8'hf1) count_o = cycles_q;
-    else                     count_o = written_q[sel_i] ? mem[sel_i] : '0;
+  always_ff @(posedge clk_i) begin
+    if (sel_i == 8'hf0)      count_o <= writes_q;
+    else if (sel_i == 8'hf1) count_o <= cycles_q;
+    else                     count_o <= written_q[sel_i] ? mem[sel_i] : '0;
   end
 
 endmodule

@@ -12,12 +12,12 @@
 //               group of a position; valid/ready
 //         out   the same payload to a second reader where stream_logits_i; either takes it at its
 //               own pace, the next one follows when both have
-//         room  at least 18 groups find room
+//         room  at least InFlight groups find room
 // Rounds  nothing
 // Timing  2 cycles through an empty queue, a group a cycle
 // Keeps   33 groups
-// Assumes stream_logits_i and n_vocab held during a run; at most 18 groups under way between the
-//         look at room_o and rows_valid_i
+// Assumes stream_logits_i and n_vocab held during a run; at most InFlight groups under way between
+//         the look at room_o and rows_valid_i
 // Golden  golden/final_linear.c; here only an order
 module final_linear
   import gpt2_pkg::*;
@@ -47,8 +47,7 @@ module final_linear
 );
 
   localparam int unsigned Depth     = 32;
-  // 12 stages of matvec, 5 of rescale, one of room_q
-  localparam int unsigned InFlight  = 18;
+  localparam int unsigned InFlight  = MatvecLatency + RescaleLatency + 1;  // one of room_q
   localparam int unsigned PtrBits   = $clog2(Depth);
   localparam int unsigned GroupLog2 = $clog2(Segments);
 

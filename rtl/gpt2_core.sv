@@ -14,6 +14,10 @@
 //         logits  every group of logits where stream_logits_i (valid/ready)
 //         memory  read bursts, strobed writes (docs/memory_image.md)
 //         mon     the residual as it is written
+//         quiet   nothing is under way: no job, no write, no logit, no choice
+//         mem_busy  at the memory port requests, beats or acknowledgements are under way
+// Reset   rst_ni ends whatever is computed; what is under way at the memory port goes on, is dropped
+//         as it comes, and ends mem_busy_o. mem_rst_ni forgets it
 // Golden  golden/gpt2_core.c
 module gpt2_core
   import gpt2_pkg::*;
@@ -27,10 +31,13 @@ module gpt2_core
 ) (
   input  logic                      clk_i,
   input  logic                      rst_ni,
+  input  logic                      mem_rst_ni,
   input  config_t                   cfg_i,
   input  sampling_t                 sampling_i,
   input  logic                      start_i,                 // loads the generator's seed
-  input  logic                      busy_i,                  // a run is under way
+  input  logic                      counting_i,              // a run is under way
+  output logic                      quiet_o,
+  output logic                      mem_busy_o,
   input  logic                      stream_logits_i,
 
   input  logic                      step_valid_i,
@@ -74,7 +81,7 @@ module gpt2_core
 
   // -------------------------------------------------------------------------- jobs and their beats
 
-  logic                job_valid, job_ready, split, kv_idle;
+  logic                job_valid, job_ready, split, kv_idle, rd_busy, wr_busy;
   job_t                job;
   logic [AddrBits-1:0] side_addr, addr, beats;
 
@@ -98,11 +105,11 @@ module gpt2_core
   logic [512*Segments-1:0] data;
 
   weight_stream #(.Segments(Segments)) u_weight_stream (
-    .clk_i, .rst_ni,
+    .clk_i, .rst_ni, .mem_rst_ni,
     .job_valid_i(job_valid), .job_ready_o(job_ready), .job_i(job), .split_i(split),
     .side_addr_i(side_addr), .addr_i(addr), .beats_i(beats),
     .rd_req_valid_o, .rd_req_ready_i, .rd_req_addr_o, .rd_req_len_o,
-    .rd_rsp_valid_i, .rd_rsp_ready_o, .rd_rsp_data_i,
+    .rd_rsp_valid_i, .rd_rsp_ready_o, .rd_rsp_data_i, .mem_busy_o(rd_busy),
     .beat_valid_o(beat_valid), .beat_ready_i(beat_ready), .beat_label_o(label), .beat_data_o(data),
     .waits_o(stream_waits)
   );
@@ -210,7 +217,7 @@ module gpt2_core
     .Segments(Segments), .MaxHeads(MaxHeads), .MaxCtx(MaxCtx),
     .NormWidth(NormWidth), .ExpWidth(ExpWidth), .ClockGating(ClockGating)
   ) u_transformer_block (
-    .clk_i, .rst_ni, .clk_rows_i(clk_rows), .rows_wake_o(rows_wake), .cfg_i,
+    .clk_i, .rst_ni, .mem_rst_ni, .clk_rows_i(clk_rows), .rows_wake_o(rows_wake), .cfg_i,
     .rows_valid_i(rows_valid), .rows_tag_i(rows_tag), .rows_i(rows), .aux_i(aux),
     .emb_valid_i(pos_valid || token_valid), .emb_ready_o(emb_ready),
     .emb_tag_i(pos_valid ? pos_tag : token_tag), .emb_rows_i(pos_valid ? pos_rows : token_rows),
@@ -221,7 +228,7 @@ module gpt2_core
     .scores_free_o(scores_free), .pv_scale_o(pv_scale),
     .merge_entry_i(merge_entry), .merge_k_o(merge_k), .merge_v_o(merge_v),
     .merge_k_scale_o(merge_k_scale), .merge_v_scale_o(merge_v_scale),
-    .kv_idle_o(kv_idle), .wr_valid_o, .wr_ready_i, .wr_addr_o, .wr_data_o, .wr_strb_o, .wr_ack_i,
+    .kv_idle_o(kv_idle), .wr_busy_o(wr_busy), .wr_valid_o, .wr_ready_i, .wr_addr_o, .wr_data_o, .wr_strb_o, .wr_ack_i,
     .step_done_o, .heads_o, .heads_skipped_o, .mon_valid_o, .mon_tag_o, .mon_rows_o,
     .sat_o(sat_block)
   );
@@ -262,10 +269,16 @@ module gpt2_core
     .choice_valid_o, .choice_ready_i, .choice_id_o
   );
 
+  // ------------------------------------------------------------------------------------ at rest
+
+  assign quiet_o    = !sequencer_busy && !stream_waits && !beat_valid && kv_idle && !logits_busy &&
+                      !sampling_busy;
+  assign mem_busy_o = rd_busy || wr_busy;
+
   // -------------------------------------------------------------------------------------- counters
 
   counters #(.Segments(Segments)) u_counters (
-    .clk_i, .rst_ni, .start_i, .busy_i, .step_i(step_valid_i && step_ready_o),
+    .clk_i, .rst_ni, .mem_rst_ni, .start_i, .busy_i(counting_i), .step_i(step_valid_i && step_ready_o),
     .n_vocab_i(cfg_i.n_vocab),
     .beat_valid_i(beat_valid), .beat_ready_i(beat_ready), .beat_label_i(label),
     .operand_full_i(full), .entry_ready_i(entry_ready[label.job.head[1:0]]),
@@ -277,5 +290,28 @@ module gpt2_core
     if (!rst_ni) sat_o <= '0;
     else sat_o <= 10'(sat_rows) + 10'(sat_pos) + 10'(sat_block);
   end
+
+  // ------------------------------------------------------------------------------------ assertions
+
+`ifndef SYNTHESIS
+  // The latencies that the package states, which final_linear's room and the gates' lingering stand on.
+  logic [MatvecLatency+RescaleLatency-1:0] issued_q;
+  logic                                    issued;
+
+  assign issued = beat_valid && is_matvec && matvec_ready && !label.side && label.job.last &&
+                  label.last_block;
+
+  always_ff @(posedge clk_i) begin
+    issued_q <= rst_ni ? {issued_q[MatvecLatency+RescaleLatency-2:0], issued} : '0;
+  end
+
+  assert property (@(posedge clk_i) disable iff (!rst_ni) acc_valid == issued_q[MatvecLatency-1])
+    else $error("%m: sums did not come MatvecLatency = %0d cycles after their last beat",
+                MatvecLatency);
+  assert property (@(posedge clk_i) disable iff (!rst_ni)
+      rows_valid == issued_q[MatvecLatency+RescaleLatency-1])
+    else $error("%m: rows did not come RescaleLatency = %0d cycles after their sums",
+                RescaleLatency);
+`endif
 
 endmodule

@@ -26,6 +26,9 @@ package gpt2_pkg;
   localparam int unsigned SideGroups = 16; // groups whose scales and biases travel in a side beat
   localparam int unsigned MaxTopK   = 64;
   localparam int unsigned AddrBits  = 32;  // beat addresses
+  localparam int unsigned MaxBurst  = 32;  // beats of a read request
+  localparam int unsigned MatvecLatency  = 12;  // cycles from a group's last beat to its sums
+  localparam int unsigned RescaleLatency = 5;   // and from them to its rows
 
   typedef logic signed [RowBits-1:0] row_t;
   typedef logic signed [ResBits-1:0] res_t;
@@ -89,7 +92,6 @@ package gpt2_pkg;
 
   // One model: the loops' bounds, what follows from the width, and where things stand in memory
   // (model/image.h).
-  // Held stable from start to the end of a run.
   typedef struct packed {
     logic [7:0]  n_layer;
     logic [5:0]  n_head;                   // width = 64 n_head
@@ -107,6 +109,24 @@ package gpt2_pkg;
     logic [23:0] inv_t;
     logic [63:0] seed;                     // state of the generator at start, never 0
   } sampling_t;
+
+  // Why a run ended (error_o); docs/life_cycle.md.
+  typedef enum logic [3:0] {
+    ErrNone,
+    ErrAborted,     // abort_i
+    ErrPromptLong,  // more ids than n_ctx
+    ErrPromptId,    // an id that is not in the vocabulary
+    ErrLayers,      // n_layer is 0
+    ErrHeads,       // n_head is not 1 .. MaxHeads
+    ErrContext,     // n_ctx is not 2 .. MaxCtx
+    ErrVocab,       // n_vocab is 0
+    ErrNorm,        // eps_term is below 2^16
+    ErrTopK,        // top_k is not 1 .. MaxTopK
+    ErrSeed,        // seed is 0
+    ErrRead,        // the memory answered a read with an error
+    ErrWrite,       // the memory acknowledged a write with an error
+    ErrTimeout      // Watchdog cycles without a transfer at any port
+  } error_e;
 
   // One token's work.
   typedef struct packed {

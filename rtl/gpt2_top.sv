@@ -3,19 +3,28 @@
 // gpt2_top - GPT-2 as hardware: prompt ids in, generated ids out, weights and KV cache in one
 // external memory
 //
-// In      cfg, sampling, run settings: taken with start_i
-//         prompt  ids, last on the last one (valid/ready), after start_i
-// Out     tok     chosen ids (valid/ready)
+// In      start   taken in a cycle in which busy_o is low, with cfg, sampling and the run's settings;
+//                 ignored in all others
+//         abort   ends the run that is under way; ignored when none is
+//         prompt  ids, last on the last one (valid/ready)
+// Out     busy    from the cycle after start to the run's end, and after a reset until the memory port
+//                 is idle. While it is low nothing is under way and the memory is the host's
+//         done    a pulse in the first cycle after a run in which busy_o is low, with error
+//         error   error_e: why the run ended, 0 for well; held to the next start
+//         tok     chosen ids (valid/ready)
 //         lg      logits of every position where all_heads_i (valid/ready): S a beat, ids base ..
 //                 base + S - 1, mask of
 //                 those below the vocabulary, rows Q14.16, last on a position's last beat
-//         step    events: start (id read in, position, head wanted, recomputed behind a context
+//         step    events: start (id read in, position, head wanted, recomputed after a context
 //                 crop), end (id chosen)
 //         memory  read bursts {beat address, beats} answered in order; byte-strobed writes, each
-//                 acknowledged
+//                 acknowledged; an answer or acknowledgement with its error bit ends the run
 //         mon     the residual as it is written: rows group * S .. of tag.op, Q14.12
 //         sat     saturations since start
-// Reset   synchronous, active low
+// Reset   synchronous, active low. rst_ni ends a run at once, without done; what is under way at the
+//         memory port is completed and dropped, and busy_o is high until it is. mem_rst_ni resets that
+//         too: for power-up, and with a reset of the memory itself; rst_ni is then taken as low
+// Rules   docs/life_cycle.md; run_control.sv, stream_rules.sv, memory_rules.sv
 // Golden  golden/controller.c, golden/gpt2_core.c
 module gpt2_top
   import gpt2_pkg::*;
@@ -26,21 +35,24 @@ module gpt2_top
   parameter int unsigned NormWidth = 64,  // elements LayerNorm normalises a cycle
   parameter int unsigned ExpWidth  = Lanes / 64,             // exponentials a cycle
   parameter bit          ClockGating = 1'b0,  // units at rest get no clock (clock_gate.sv)
+  parameter int unsigned Watchdog  = 0,  // cycles without a transfer that end a run; 0: none
   localparam int unsigned Segments = Lanes / 64
 ) (
   input  logic                      clk_i,
   input  logic                      rst_ni,
+  input  logic                      mem_rst_ni,
 
   input  config_t                   cfg_i,
   input  sampling_t                 sampling_i,
   input  logic                      start_i,
+  input  logic                      abort_i,
   input  logic [31:0]               max_new_i,               // ids to generate
   input  logic                      stop_en_i,               // stop behind stop_id_i
   input  logic [16:0]               stop_id_i,
   input  logic                      all_heads_i,  // the head at every position, logits streamed
   output logic                      busy_o,
   output logic                      done_o,
-  output logic [3:0]                error_o,
+  output error_e                    error_o,
 
   input  logic                      prompt_valid_i,
   output logic                      prompt_ready_o,
@@ -72,17 +84,19 @@ module gpt2_top
   input  logic                      rd_rsp_valid_i,
   output logic                      rd_rsp_ready_o,
   input  logic [8*Lanes-1:0]        rd_rsp_data_i,
+  input  logic                      rd_rsp_error_i,
   output logic                      wr_valid_o,
   input  logic                      wr_ready_i,
   output logic [AddrBits-1:0]       wr_addr_o,
   output logic [8*Lanes-1:0]        wr_data_o,
   output logic [Lanes-1:0]          wr_strb_o,
   input  logic                      wr_ack_i,
+  input  logic                      wr_ack_error_i,
 
   output logic                      mon_valid_o,
   output tag_t                      mon_tag_o,
   output logic [Segments-1:0][31:0] mon_rows_o,
-  output logic [31:0]               heads_o,  // positions with and without head since reset
+  output logic [31:0]               heads_o,  // positions with and without head since the core's reset
   output logic [31:0]               heads_skipped_o,
   output logic [31:0]               sat_o,
 
@@ -108,37 +122,55 @@ module gpt2_top
   logic [16:0] choice_id;
   logic [9:0]  sat;
 
+  // The life of a run.
+  config_t   cfg_q;
+  sampling_t sampling_q;
+  error_e    loop_error;
+  logic      take, check, loop_start, loop_busy, loop_done, counting, progress;
+  logic      core_rst_n, port_rst_n, quiet, mem_busy;
+
+  assign progress = (prompt_valid_i && prompt_ready_o) || (tok_valid_o && tok_ready_i) ||
+                    (lg_valid_o && lg_ready_i) || (rd_req_valid_o && rd_req_ready_i) ||
+                    (rd_rsp_valid_i && rd_rsp_ready_o) || (wr_valid_o && wr_ready_i) || wr_ack_i;
+
+  run_control #(
+    .MaxHeads(HeadsLegal ? MaxHeads : 1), .MaxCtx(CtxLegal ? MaxCtx : 64), .Watchdog(Watchdog)
+  ) u_run_control (
+    .clk_i, .rst_ni, .mem_rst_ni, .start_i, .abort_i, .busy_o, .done_o, .error_o,
+    .cfg_i(cfg_q), .sampling_i(sampling_q), .take_o(take), .check_o(check),
+    .loop_start_o(loop_start), .loop_done_i(loop_done), .loop_error_i(loop_error),
+    .quiet_i(quiet), .mem_busy_i(mem_busy), .rd_error_i(rd_rsp_valid_i && rd_rsp_error_i),
+    .wr_error_i(wr_ack_i && wr_ack_error_i), .progress_i(progress),
+    .core_rst_no(core_rst_n), .mem_rst_no(port_rst_n), .counting_o(counting)
+  );
+
   // Settings of the run, and the token loop: a few cycles a token. What depends on them and on a
   // unit at rest rests too.
-  config_t     cfg_q;
-  sampling_t   sampling_q;
-  logic        stop_en_q, all_heads_q, start_q, clk_control, waits;
+  logic        stop_en_q, all_heads_q, clk_control, waits;
   logic [16:0] stop_id_q;
+  logic [31:0] max_new_q;
 
   clock_gate #(.Gating(ClockGating), .Linger(1)) u_gate_control (
-    .clk_i, .rst_ni, .wake_i(start_i || choice_valid || step_done), .hold_i(busy_o && !waits),
-    .clk_o(clk_control)
+    .clk_i, .rst_ni(core_rst_n), .wake_i(start_i || loop_start || choice_valid || step_done),
+    .hold_i(loop_busy && !waits), .clk_o(clk_control)
   );
 
   always_ff @(posedge clk_control) begin
-    if (start_i) begin
+    if (take) begin
       cfg_q       <= cfg_i;
       sampling_q  <= sampling_i;
+      max_new_q   <= max_new_i;
       stop_en_q   <= stop_en_i;
       stop_id_q   <= stop_id_i;
       all_heads_q <= all_heads_i;
     end
   end
 
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) start_q <= 1'b0;
-    else         start_q <= start_i;
-  end
-
   controller #(.MaxCtx(CtxLegal ? MaxCtx : 64)) u_controller (
-    .clk_i(clk_control), .rst_ni, .cfg_i(cfg_q), .start_i, .max_new_i, .waits_o(waits),
+    .clk_i(clk_control), .rst_ni(core_rst_n), .cfg_i(cfg_q), .start_i(loop_start),
+    .max_new_i(max_new_q), .waits_o(waits),
     .stop_en_i(stop_en_q), .stop_id_i(stop_id_q), .all_heads_i(all_heads_q),
-    .busy_o, .done_o, .error_o,
+    .busy_o(loop_busy), .done_o(loop_done), .error_o(loop_error),
     .prompt_valid_i, .prompt_ready_o, .prompt_id_i, .prompt_last_i,
     .tok_valid_o, .tok_ready_i, .tok_id_o,
     .step_valid_o(step_valid), .step_ready_i(step_ready), .step_o(step),
@@ -151,7 +183,8 @@ module gpt2_top
     .MaxCtx(CtxLegal ? MaxCtx : 64), .NormWidth(NormLegal ? NormWidth : 64),
     .ExpWidth(ExpLegal && LanesLegal ? ExpWidth : 1), .ClockGating(ClockGating)
   ) u_core (
-    .clk_i, .rst_ni, .cfg_i(cfg_q), .sampling_i(sampling_q), .start_i(start_q), .busy_i(busy_o),
+    .clk_i, .rst_ni(core_rst_n), .mem_rst_ni(port_rst_n), .cfg_i(cfg_q), .sampling_i(sampling_q),
+    .start_i(check), .counting_i(counting), .quiet_o(quiet), .mem_busy_o(mem_busy),
     .stream_logits_i(all_heads_q),
     .step_valid_i(step_valid), .step_ready_o(step_ready), .step_i(step), .step_done_o(step_done),
     .heads_o, .heads_skipped_o,
@@ -172,9 +205,51 @@ module gpt2_top
   assign step_choice_o     = choice_id;
 
   always_ff @(posedge clk_i) begin
-    if (!rst_ni || start_i) sat_o <= '0;
+    if (!rst_ni || check) sat_o <= '0;
     else sat_o <= sat_o + 32'(sat);
   end
+
+  // ------------------------------------------------------------------- the rules at the boundary
+
+`ifndef SYNTHESIS
+  // The core's reset takes back what is offered, and the host an id that is not taken when the run ends.
+  wire may_drop = !core_rst_n;
+
+  stream_rules #(.Width(18)) u_prompt_rules (
+    .clk_i, .rst_ni, .may_drop_i(may_drop || !busy_o),
+    .valid_i(prompt_valid_i), .ready_i(prompt_ready_o), .payload_i({prompt_id_i, prompt_last_i})
+  );
+  stream_rules #(.Width(17)) u_token_rules (
+    .clk_i, .rst_ni, .may_drop_i(may_drop), .valid_i(tok_valid_o), .ready_i(tok_ready_i),
+    .payload_i(tok_id_o)
+  );
+  stream_rules #(.Width(18 + 33 * Segments)) u_logits_rules (
+    .clk_i, .rst_ni, .may_drop_i(may_drop), .valid_i(lg_valid_o), .ready_i(lg_ready_i),
+    .payload_i({lg_base_id_o, lg_mask_o, lg_rows_o, lg_last_o})
+  );
+  memory_rules #(.Lanes(LanesLegal ? Lanes : 64)) u_memory_rules (
+    .clk_i, .mem_rst_ni(port_rst_n), .rd_req_valid_i(rd_req_valid_o), .rd_req_ready_i,
+    .rd_req_addr_i(rd_req_addr_o), .rd_req_len_i(rd_req_len_o), .rd_rsp_valid_i,
+    .wr_valid_i(wr_valid_o), .wr_ready_i, .wr_addr_i(wr_addr_o), .wr_data_i(wr_data_o),
+    .wr_strb_i(wr_strb_o), .wr_ack_i
+  );
+
+  // start: a run begins in the cycle after it if busy_o is low, and in no other.
+  logic start_q, busy_q, rst_q = 1'b0;
+  always_ff @(posedge clk_i) begin
+    start_q <= start_i;
+    busy_q  <= busy_o;
+    rst_q   <= rst_ni && mem_rst_ni;
+    if (rst_q && rst_ni && mem_rst_ni) begin
+      a_start: assert (busy_q || busy_o == start_q);
+      a_done:  assert (!done_o || (busy_q && !busy_o));
+    end
+    if (!busy_o) begin
+      a_idle: assert (!tok_valid_o && !lg_valid_o && !rd_req_valid_o && !wr_valid_o &&
+                      !prompt_ready_o);
+    end
+  end
+`endif
 
   // ---------------------------------------------------------------- parameters: docs/parameters.md
 

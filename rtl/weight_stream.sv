@@ -11,6 +11,10 @@
 //                 of what is under way: rd_rsp_ready_o never falls
 //         beat    the data and its label: position in the job, first side beats, then weights
 //                 (model/image.h, 2 and 3)
+//         mem_busy  a request is offered, or beats are still to come
+// Reset   rst_ni drops the jobs and what is queued. A request that is offered stays until it is
+//         taken, and the beats that are under way are taken and dropped as they come: mem_busy_o
+//         says when the last has come. mem_rst_ni forgets these too; it is low only while rst_ni is
 // Timing  one beat a cycle; two cycles from rd_rsp to beat; up to Depth beats and JobDepth jobs
 //         ahead of the engine
 // Golden  golden/weight_stream.c: where things stand
@@ -19,11 +23,11 @@ module weight_stream
 #(
   parameter int unsigned Segments = 4,
   parameter int unsigned Depth    = 256,                     // beats: above the memory's latency
-  parameter int unsigned JobDepth = 32,
-  parameter int unsigned MaxBurst = 32
+  parameter int unsigned JobDepth = 32
 ) (
   input  logic                    clk_i,
   input  logic                    rst_ni,
+  input  logic                    mem_rst_ni,
 
   input  logic                    job_valid_i,
   output logic                    job_ready_o,
@@ -40,6 +44,7 @@ module weight_stream
   input  logic                    rd_rsp_valid_i,
   output logic                    rd_rsp_ready_o,
   input  logic [512*Segments-1:0] rd_rsp_data_i,
+  output logic                    mem_busy_o,
 
   output logic                    beat_valid_o,
   input  logic                    beat_ready_i,
@@ -57,8 +62,9 @@ module weight_stream
   logic                busy_q, split_q;                      // a job's beats are being asked for
   logic [AddrBits-1:0] addr_q, beats_q;
   logic [AddrBits-1:0] row_addr_q, row_beats_q;              // behind a side beat that stands apart
-  logic [DepthBits:0]  reserved_q;                           // beats asked for or queued
-  logic                burst, take_job, pop;
+  logic [DepthBits:0]  asked_q, asked_d;                     // beats asked for that have not come
+  logic [DepthBits:0]  reserved_q;                           // these, and those in the queue
+  logic                burst, take_job, beat_comes, pop;
 
   wire [AddrBits-1:0] burst_len  = (beats_q > AddrBits'(MaxBurst)) ? AddrBits'(MaxBurst) : beats_q;
   wire                has_credit = (DepthBits+1)'(Depth) - reserved_q >= (DepthBits+1)'(MaxBurst);
@@ -69,11 +75,19 @@ module weight_stream
   assign rd_req_addr_o  = addr_q;
   assign rd_req_len_o   = 8'(burst_len);
   assign burst          = rd_req_valid_o && rd_req_ready_i;
+  assign beat_comes     = rd_rsp_valid_i && asked_q != '0;   // what nobody asked for is not taken
+  assign asked_d        = asked_q + (burst ? (DepthBits+1)'(burst_len) : '0)
+                        - (DepthBits+1)'(beat_comes);
+  assign mem_busy_o     = rd_req_valid_o || asked_q != '0;
 
   always_ff @(posedge clk_i) begin
-    if (!rst_ni) begin
+    asked_q <= mem_rst_ni ? asked_d : '0;
+    if (!mem_rst_ni) begin
       busy_q     <= 1'b0;
       reserved_q <= '0;
+    end else if (!rst_ni) begin
+      busy_q     <= rd_req_valid_o && !rd_req_ready_i;
+      reserved_q <= asked_d;
     end else begin
       if (take_job) busy_q <= 1'b1;
       else if (burst && beats_q == burst_len && !split_q) busy_q <= 1'b0;
@@ -155,16 +169,16 @@ module weight_stream
   assign waits_o = job_valid_q;
 
   always_ff @(posedge clk_i) begin
-    if (rd_rsp_valid_i) beats[write_q] <= rd_rsp_data_i;
+    if (beat_comes) beats[write_q] <= rd_rsp_data_i;
     if (!rst_ni) begin
       write_q      <= '0;
       read_q       <= '0;
       count_q      <= '0;
       beat_valid_o <= 1'b0;
     end else begin
-      if (rd_rsp_valid_i) write_q <= write_q + 1'b1;
+      if (beat_comes) write_q <= write_q + 1'b1;
       if (load) read_q <= read_q + 1'b1;
-      count_q <= count_q + (DepthBits+1)'(rd_rsp_valid_i) - (DepthBits+1)'(load);
+      count_q <= count_q + (DepthBits+1)'(beat_comes) - (DepthBits+1)'(load);
       if (load) beat_valid_o <= 1'b1;
       else if (beat_ready_i) beat_valid_o <= 1'b0;
     end
@@ -236,15 +250,11 @@ module weight_stream
       $fatal(1, "%m: Segments must be 1, 2, 4, ... 64, not %0d", Segments);
   end
   assert property (@(posedge clk_i) disable iff (!rst_ni)
-    rd_rsp_valid_i && load |-> write_q != read_q)
+    beat_comes && load |-> write_q != read_q)
     else $error("%m: a beat was read while it was written");
   assert property (@(posedge clk_i) disable iff (!rst_ni)
-    rd_rsp_valid_i |-> count_q < (DepthBits+1)'(Depth))
+    beat_comes |-> count_q < (DepthBits+1)'(Depth))
     else $error("%m: a beat came for which no room was reserved");
-  assert property (@(posedge clk_i) disable iff (!rst_ni)
-    rd_req_valid_o && !rd_req_ready_i |=> rd_req_valid_o && $stable(rd_req_addr_o) &&
-        $stable(rd_req_len_o))
-    else $error("%m: a request changed before it was taken");
   assert property (@(posedge clk_i) disable iff (!rst_ni)
     beat_valid_o && !beat_ready_i |=> beat_valid_o && $stable(beat_label_o))
     else $error("%m: a beat changed before it was taken");

@@ -18,6 +18,31 @@ enum pkg_op {
   PKG_OP_HEAD,
 };
 
+// error_e: why a run ended, with a sentence for each.
+#define PKG_ERRORS(E)                                                                                                  \
+  E(NONE, "no error")                                                                                                  \
+  E(ABORTED, "the run was aborted")                                                                                    \
+  E(PROMPT_LONG, "the prompt is longer than the context")                                                              \
+  E(PROMPT_ID, "an id of the prompt is not in the vocabulary")                                                         \
+  E(LAYERS, "n_layer must not be 0")                                                                                   \
+  E(HEADS, "n_head must be 1 to MaxHeads")                                                                             \
+  E(CONTEXT, "n_ctx must be 2 to MaxCtx")                                                                              \
+  E(VOCAB, "n_vocab must not be 0")                                                                                    \
+  E(NORM, "eps_term must be 2^16 or more")                                                                             \
+  E(TOP_K, "top_k must be 1 to 64")                                                                                    \
+  E(SEED, "the seed must not be 0")                                                                                    \
+  E(READ, "the memory answered a read with an error")                                                                  \
+  E(WRITE, "the memory acknowledged a write with an error")                                                            \
+  E(TIMEOUT, "no transfer at any port for the watchdog's time")
+#define PKG_ERROR_NAME(name, text) PKG_ERR_##name,
+enum pkg_error { PKG_ERRORS(PKG_ERROR_NAME) PKG_ERR_COUNT };
+// The sentence of error_o's code.
+static inline const char *pkg_error_text(unsigned code) {
+#define PKG_ERROR_TEXT(name, text) text,
+  static const char *const texts[] = {PKG_ERRORS(PKG_ERROR_TEXT)};
+  return code < PKG_ERR_COUNT ? texts[code] : "unknown error";
+}
+
 // F(name, bits), most significant first, as in the package.
 #define PKG_CONFIG_FIELDS(F)                                                                                           \
   F(n_layer, 8) F(n_head, 6) F(n_ctx, 11) F(n_vocab, 17) F(inv_width, 25) F(eps_term, 48)                              \

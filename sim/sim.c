@@ -12,10 +12,10 @@ enum { PATIENCE = 1000000 };               // cycles without any transfer or eve
 
 // gpt2_top's ports where C looks at them: bytes for single bits, words otherwise.
 #define BIT_PORTS(P)                                                                                                   \
-  P(clk_i) P(rst_ni) P(start_i) P(stop_en_i) P(all_heads_i) P(prompt_valid_i) P(prompt_ready_o) P(prompt_last_i)       \
+  P(clk_i) P(rst_ni) P(mem_rst_ni) P(start_i) P(abort_i) P(stop_en_i) P(all_heads_i) P(prompt_valid_i) P(prompt_ready_o) P(prompt_last_i)       \
   P(tok_valid_o) P(tok_ready_i) P(lg_valid_o) P(lg_ready_i) P(lg_last_o) P(step_start_o) P(step_head_o)                \
   P(step_recomputed_o) P(step_end_o) P(rd_req_valid_o) P(rd_req_ready_i) P(rd_rsp_valid_i) P(rd_rsp_ready_o)           \
-  P(wr_valid_o) P(wr_ready_i) P(wr_ack_i) P(mon_valid_o) P(busy_o) P(done_o) P(error_o) P(rd_req_len_o)
+  P(rd_rsp_error_i) P(wr_valid_o) P(wr_ready_i) P(wr_ack_i) P(wr_ack_error_i) P(mon_valid_o) P(busy_o) P(done_o) P(error_o) P(rd_req_len_o)
 #define WORD_PORTS(P)                                                                                                  \
   P(cfg_i) P(sampling_i) P(max_new_i) P(stop_id_i) P(prompt_id_i) P(tok_id_o) P(lg_base_id_o) P(lg_rows_o)             \
   P(step_id_o) P(step_choice_o) P(rd_req_addr_o) P(rd_rsp_data_i) P(wr_addr_o) P(wr_data_o) P(mon_tag_o) P(mon_rows_o) \
@@ -30,6 +30,12 @@ struct ports {
   uint64_t *count_o;
 };
 
+// Signals of u_counters, which sim/counters.vlt makes public.
+struct counts {
+  const uint64_t *mem, *writes, *cycles;
+  const uint32_t *written;
+};
+
 struct sim {
   const struct image *image;
   const struct image_header *header;
@@ -38,6 +44,7 @@ struct sim {
   const struct verilated_block *code;
   void *instance;
   struct ports p;
+  struct counts counts;
   bool failed;
 
   struct memory *memory;
@@ -64,6 +71,13 @@ static int find_ports(struct sim *s, struct err *err) {
   s->p.member = found;
   BIT_PORTS(FIND) WORD_PORTS(FIND) FIND(step_position_o) FIND(wr_strb_o) FIND(lg_mask_o) FIND(count_sel_i)
   FIND(count_o)
+#define FIND_COUNT(field, signal)                                                                                        \
+  found = NULL;                                                                                                        \
+  for (unsigned i = 0; i < n; i++)                                                                                     \
+    if (!strcmp(ports[i].name, "gpt2_top.u_core.u_counters." signal)) found = ports[i].data;                             \
+  if (!found) missing = signal;                                                                                          \
+  s->counts.field = found;
+  FIND_COUNT(mem, "mem") FIND_COUNT(writes, "writes_q") FIND_COUNT(cycles, "cycles_q") FIND_COUNT(written, "written_q")
   return missing ? err_set(err, "the simulator for %u lanes has no port %s: run make", s->lanes, missing) : 0;
 }
 
@@ -146,14 +160,14 @@ int sim_open(struct sim **out, const struct image *image, const struct sim_memor
   if (build == SIM_CHECK) memset(memory_kv(s->memory), 0xa5, n_kv * s->lanes);   // what nobody wrote must not matter
   connect_memory(s);
   configure(s);
-  *s->p.rst_ni = 0;
-  for (int i = 0; i < 4; i++) {
+  *s->p.rst_ni = *s->p.mem_rst_ni = 0;
+  for (int i = 0; i < 4 || *s->p.busy_o; i++) {
+    *s->p.rst_ni = *s->p.mem_rst_ni = i >= 4;
     if (settle(s, err) || edge(s, err)) {
       sim_close(s);
       return -1;
     }
   }
-  *s->p.rst_ni = 1;
   *out = s;
   return 0;
 }
@@ -221,9 +235,8 @@ static int stuck(const struct sim *s, struct err *err) {
 }
 
 static int hardware_error(const struct sim *s, struct err *err) {
-  static const char *const text[] = {"", "empty prompt", "prompt longer than the context", "id outside the vocabulary"};
   const unsigned code = *s->p.error_o;
-  return err_set(err, "the hardware refuses the run: error %u, %s", code, code < 4 ? text[code] : "unknown");
+  return code ? err_set(err, "the hardware ended the run with error %u: %s", code, pkg_error_text(code)) : 0;
 }
 
 // The run's events in this cycle, in the order in which the golden model reports them. 1: something happened.
@@ -255,6 +268,25 @@ static int take_events(struct sim *s, const struct controller_run *run, struct c
   return moved;
 }
 
+// A callback has ended the run in the low half of this cycle: the hardware ends it too.
+static int abort_run(struct sim *s, struct err *err) {
+  struct ports *p = &s->p;
+  *p->abort_i = 1;
+  if (settle(s, err) || edge(s, err)) return -1;
+  *p->abort_i = *p->start_i = *p->prompt_valid_i = 0;
+  *p->tok_ready_i = *p->lg_ready_i = 1;
+  for (uint64_t from = s->cycle; s->cycle - from < PATIENCE;) {
+    memory_drive(s->memory);
+    if (settle(s, err) || memory_take(s->memory, err) < 0) return -1;
+    const bool done = *p->done_o;
+    if (edge(s, err)) return -1;
+    if (done) return 0;
+  }
+  return stuck(s, err);
+}
+
+// 0; -1; or ABORTED: a callback has ended the run, and the hardware has done so too.
+enum { ABORTED = 1 };
 static int run_cycles(struct sim *s, const struct controller_run *run, uint64_t *end, uint64_t *busy, struct err *err) {
   struct ports *p = &s->p;
   struct controller_step step = {0};
@@ -263,8 +295,7 @@ static int run_cycles(struct sim *s, const struct controller_run *run, uint64_t 
 
   *p->start_i = 1;
   for (;;) {
-    if (interrupt_pending()) return ended(err);
-    *p->prompt_valid_i = fed < run->n_prompt && !*p->start_i;
+    *p->prompt_valid_i = fed < run->n_prompt && *p->busy_o;
     if (*p->prompt_valid_i) {
       *p->prompt_id_i = run->prompt[fed];
       *p->prompt_last_i = fed == run->n_prompt - 1;
@@ -277,34 +308,39 @@ static int run_cycles(struct sim *s, const struct controller_run *run, uint64_t 
     if (s->inspect) inspect_cycle(s->inspect);
     if (s->waveform && waveform_cycle(s->waveform, *p->step_start_o, *p->step_end_o, err)) return -1;
     const int events = moved < 0 ? -1 : take_events(s, run, &step, end, err);
-    if (events < 0) return -1;
+    if (events < 0 && err && err->text[0]) return -1;
+    if (events < 0 || (interrupt_pending() && *p->busy_o)) return abort_run(s, err) ? -1 : ABORTED;
     if (*p->prompt_valid_i && *p->prompt_ready_o) {
       fed++;
       progress = s->cycle;
     }
     if (moved || events) progress = s->cycle;
     else if (s->cycle - progress > PATIENCE) return stuck(s, err);
-    if (*p->error_o && !*p->start_i) return hardware_error(s, err);
     const bool done = *p->done_o;
     *busy += *p->busy_o;
     if (edge(s, err)) return -1;
     *p->start_i = 0;
-    if (done) return 0;
+    if (done) return hardware_error(s, err);
   }
 }
 
-static int read_counter(struct sim *s, unsigned address, uint64_t *count, struct err *err) {
-  *s->p.count_sel_i = (uint8_t)address;
-  if (settle(s, err)) return -1;
-  *count = *s->p.count_o;
-  return 0;
+// The port gives a count a cycle after it was asked for, and a callback is within a cycle: so the memory itself is read.
+void sim_read_counters(const struct sim *s, struct sim_counters *c) {
+  for (unsigned phase = 0; phase < COUNT_PHASES; phase++) {
+    for (unsigned what = 0; what < COUNT_WHATS; what++) {
+      const unsigned i = phase << 4 | what;
+      c->at[phase][what] = s->counts.written[i / 32] >> i % 32 & 1 ? s->counts.mem[i] : 0;
+    }
+  }
+  c->kv_writes = *s->counts.writes;
+  c->cycles = *s->counts.cycles;
 }
 
-int sim_read_counters(struct sim *s, struct sim_counters *c, struct err *err) {
-  for (unsigned phase = 0; phase < COUNT_PHASES; phase++)
-    for (unsigned what = 0; what < COUNT_WHATS; what++)
-      if (read_counter(s, phase << 4 | what, &c->at[phase][what], err)) return -1;
-  return read_counter(s, COUNT_KV_WRITES, &c->kv_writes, err) || read_counter(s, COUNT_CYCLES, &c->cycles, err) ? -1 : 0;
+int sim_read_count_port(struct sim *s, unsigned address, uint64_t *count, struct err *err) {
+  *s->p.count_sel_i = (uint8_t)address;
+  if (settle(s, err) || edge(s, err)) return -1;
+  *count = *s->p.count_o;
+  return 0;
 }
 
 int sim_run(struct sim *s, const struct controller_run *run, struct sim_result *result, struct err *err) {
@@ -327,14 +363,13 @@ int sim_run(struct sim *s, const struct controller_run *run, struct sim_result *
   const struct memory_counts before = memory_count(s->memory);
   s->failed = true;
   uint64_t busy = 0;
-  if (run_cycles(s, run, &end, &busy, err)) {
-    if (s->waveform) waveform_keep(s->waveform);
-    return -1;
-  }
-  if (s->waveform && waveform_finish(s->waveform, err)) return -1;
-  for (int i = 0; i < 2; i++)
-    if (settle(s, err) || edge(s, err)) return -1;     // for the counters, which are two cycles behind
+  const int status = run_cycles(s, run, &end, &busy, err);
+  if (status && s->waveform) waveform_keep(s->waveform);
+  if (status < 0 || (!status && s->waveform && waveform_finish(s->waveform, err))) return -1;
+  for (int i = 0; i < 3; i++)
+    if (settle(s, err) || edge(s, err)) return -1;     // a cycle is counted three cycles later
   s->failed = false;
+  if (status == ABORTED) return ended(err);
   const struct memory_counts after = memory_count(s->memory);
   *result = (struct sim_result){
     .cycles = end - s->start, .beats_read = after.beats_read - before.beats_read,

@@ -52,8 +52,9 @@ struct sim_result {
 // Starts the hardware and runs it until it is done. Reports through run as controller_run does for the golden model:
 // the same calls in the same order. A sim runs any number of runs, one after another.
 // Errors: the run's own (controller_check); the hardware reports an error, reads or writes outside its memory, fails an
-// assertion (SIM_CHECK) or makes no progress for a million cycles; sim_trace's file cannot be written. A callback that returns non-zero, and a
-// signal that is pending (interrupt.h), end the run with -1 and an empty err. After an error the sim can only be closed.
+// assertion (SIM_CHECK) or makes no progress for a million cycles; sim_trace's file cannot be written. After these the sim can only be closed.
+// A callback that returns non-zero, and a signal that is pending (interrupt.h), abort the run, in the hardware too: the result is -1 with an
+// empty err, and the next run is as any other.
 int sim_run(struct sim *sim, const struct controller_run *run, struct sim_result *result, struct err *err);
 
 // Another memory (but for its seed) from here on: in callbacks too, where the next position then runs on it.
@@ -62,8 +63,10 @@ void sim_set_memory(struct sim *sim, const struct sim_memory *memory);
 // For use in callbacks: cycles since the start of the run, the present one included.
 uint64_t sim_cycles(const struct sim *sim);
 
-// The hardware's own counters, since the run's start: behind a run or in callbacks, where the last two cycles are missing.
+// The hardware's own counters, since the run's start: after a run or in callbacks, where the last three cycles are missing.
+void sim_read_counters(const struct sim *sim, struct sim_counters *counters);
+// One of them through the hardware's port, between two runs; address: {phase, what}, COUNT_KV_WRITES or COUNT_CYCLES.
 // Errors: as an evaluation's (SIM_CHECK).
-int sim_read_counters(struct sim *sim, struct sim_counters *counters, struct err *err);
+int sim_read_count_port(struct sim *sim, unsigned address, uint64_t *count, struct err *err);
 
 #endif

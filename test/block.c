@@ -174,6 +174,7 @@ void block_reset(struct block *b) {
   if (!b->clk) return;
   for (int i = 0; i < 3; i++) block_clock(b);
   if (b->rst_n) block_set_u64(b, "rst_ni", 1);
+  if (find(b, "mem_rst_ni")) block_set_u64(b, "mem_rst_ni", 1);
   block_eval(b);
 }
 

@@ -39,7 +39,7 @@ struct block;
 struct block *block_open(const char *module, unsigned segments);
 void block_close(struct block *b);
 
-// All inputs 0, no streams, rst_ni low for three cycles, then high.
+// All inputs 0, no streams, rst_ni (and mem_rst_ni) low for three cycles, then high.
 void block_reset(struct block *b);
 
 unsigned block_width(struct block *b, const char *port);                  // bits

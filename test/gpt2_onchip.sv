@@ -42,7 +42,7 @@ module gpt2_onchip
   logic [Lanes-1:0]    wr_strb;
 
   gpt2_top #(.Lanes(Lanes), .MaxHeads(MaxHeads), .MaxCtx(MaxCtx)) u_top (
-    .clk_i, .rst_ni, .cfg_i, .sampling_i,
+    .clk_i, .rst_ni, .mem_rst_ni(rst_ni), .cfg_i, .sampling_i, .abort_i(1'b0),
     .start_i, .max_new_i, .stop_en_i(1'b0), .stop_id_i('0), .all_heads_i(1'b0), .busy_o, .done_o, .error_o,
     .prompt_valid_i, .prompt_ready_o, .prompt_id_i, .prompt_last_i,
     .tok_valid_o, .tok_ready_i, .tok_id_o,
@@ -51,7 +51,7 @@ module gpt2_onchip
     .step_choice_o(),
     .rd_req_valid_o(rd_req_valid), .rd_req_ready_i(rd_req_ready), .rd_req_addr_o(rd_req_addr), .rd_req_len_o(rd_req_len),
     .rd_rsp_valid_i(rd_rsp_valid), .rd_rsp_ready_o(rd_rsp_ready), .rd_rsp_data_i(rd_rsp_data),
-    .wr_valid_o(wr_valid), .wr_ready_i(wr_ready), .wr_addr_o(wr_addr), .wr_data_o(wr_data), .wr_strb_o(wr_strb),
+    .rd_rsp_error_i(1'b0), .wr_ack_error_i(1'b0), .wr_valid_o(wr_valid), .wr_ready_i(wr_ready), .wr_addr_o(wr_addr), .wr_data_o(wr_data), .wr_strb_o(wr_strb),
     .wr_ack_i(wr_ack),
     .mon_valid_o(), .mon_tag_o(), .mon_rows_o(), .sat_o, .heads_o(), .heads_skipped_o()
   );

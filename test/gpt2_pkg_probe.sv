@@ -146,6 +146,20 @@ module gpt2_pkg_probe
       21: constant_o = 32'(OpMlp1);
       22: constant_o = 32'(OpMlp2);
       23: constant_o = 32'(OpHead);
+      24: constant_o = 32'(ErrNone);
+      25: constant_o = 32'(ErrAborted);
+      26: constant_o = 32'(ErrPromptLong);
+      27: constant_o = 32'(ErrPromptId);
+      28: constant_o = 32'(ErrLayers);
+      29: constant_o = 32'(ErrHeads);
+      30: constant_o = 32'(ErrContext);
+      31: constant_o = 32'(ErrVocab);
+      32: constant_o = 32'(ErrNorm);
+      33: constant_o = 32'(ErrTopK);
+      34: constant_o = 32'(ErrSeed);
+      35: constant_o = 32'(ErrRead);
+      36: constant_o = 32'(ErrWrite);
+      37: constant_o = 32'(ErrTimeout);
       default: constant_o = '1;
     endcase
   end

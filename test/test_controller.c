@@ -48,11 +48,11 @@ static int on_token(void *ctx, uint32_t id) {
   return 0;
 }
 
-static enum controller_error run_error(const struct controller_run *run, uint32_t n_ctx, uint32_t n_vocab) {
-  if (run->n_prompt > n_ctx) return CONTROLLER_TOO_LONG;
+static enum pkg_error run_error(const struct controller_run *run, uint32_t n_ctx, uint32_t n_vocab) {
+  if (run->n_prompt > n_ctx) return PKG_ERR_PROMPT_LONG;
   for (size_t i = 0; i < run->n_prompt; i++)
-    if (run->prompt[i] >= n_vocab) return CONTROLLER_BAD_ID;
-  return CONTROLLER_OK;
+    if (run->prompt[i] >= n_vocab) return PKG_ERR_PROMPT_ID;
+  return PKG_ERR_NONE;
 }
 
 static int golden_step(void *self, uint32_t id, uint32_t position, bool head, uint32_t *choice, struct err *err) {
@@ -126,7 +126,7 @@ static void check(struct block *b, struct controller_run run, uint32_t n_ctx, ui
   for (unsigned r = 0; r < RUNS; r++) {
     struct err err;
     int failed = controller_run(&run, &golden, &err);
-    assert_int_equal(failed != 0, core.error != CONTROLLER_OK);
+    assert_int_equal(failed != 0, core.error != PKG_ERR_NONE);
     for (size_t i = 0; i < run.n_prompt; i++) prompt[r * run.n_prompt + i] = (struct id){run.prompt[i], i == run.n_prompt - 1};
   }
 

@@ -70,7 +70,11 @@ static void test_constants(void **state) {
     {"SumBits", 30}, {"AccBits", 52}, {"SideGroups", SIDE_GROUPS}, {"MaxTopK", MAX_TOP_K}, {"OpPos", PKG_OP_POS},
     {"OpToken", PKG_OP_TOKEN}, {"OpNorm", PKG_OP_NORM}, {"OpQkv", PKG_OP_QKV}, {"OpScores", PKG_OP_SCORES},
     {"OpPv", PKG_OP_PV}, {"OpProj", PKG_OP_PROJ}, {"OpMlp1", PKG_OP_MLP1}, {"OpMlp2", PKG_OP_MLP2},
-    {"OpHead", PKG_OP_HEAD},
+    {"OpHead", PKG_OP_HEAD}, {"ErrNone", PKG_ERR_NONE}, {"ErrAborted", PKG_ERR_ABORTED},
+    {"ErrPromptLong", PKG_ERR_PROMPT_LONG}, {"ErrPromptId", PKG_ERR_PROMPT_ID}, {"ErrLayers", PKG_ERR_LAYERS},
+    {"ErrHeads", PKG_ERR_HEADS}, {"ErrContext", PKG_ERR_CONTEXT}, {"ErrVocab", PKG_ERR_VOCAB},
+    {"ErrNorm", PKG_ERR_NORM}, {"ErrTopK", PKG_ERR_TOP_K}, {"ErrSeed", PKG_ERR_SEED}, {"ErrRead", PKG_ERR_READ},
+    {"ErrWrite", PKG_ERR_WRITE}, {"ErrTimeout", PKG_ERR_TIMEOUT},
   };
   const unsigned n = sizeof want / sizeof *want;
   for (unsigned i = 0; i < n; i++) {

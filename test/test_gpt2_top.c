@@ -132,6 +132,10 @@ static void runs(void **state) {
   run.token = stop_at_once;
   assert_int_equal(sim_run(sim, &run, &result, &err), -1);
   assert_string_equal(err.text, "");
+  run.token = count;
+  n = 0;
+  assert_int_equal(sim_run(sim, &run, &result, &err), 0);
+  assert_int_equal(n, 4);
   sim_close(sim);
   image_close(&image);
 }
@@ -156,7 +160,14 @@ static int expect_step(void *ctx, const struct controller_step *step) {
   return 0;
 }
 
-// The hardware's counters: every cycle once, every beat at the memory's port once, every weight.
+static void expect_port(struct sim *sim, unsigned address, uint64_t count) {
+  struct err err;
+  uint64_t got;
+  assert_int_equal(sim_read_count_port(sim, address, &got, &err), 0);
+  if (got != count) fail_msg("count_o of address %#x is %llu, expected %llu", address, (unsigned long long)got, (unsigned long long)count);
+}
+
+// The hardware's counters: 0 before the first run; then every cycle once, every beat at the memory's port once, every weight.
 static void counted(void **state) {
   (void)state;
   static const uint32_t prompt[] = {3, 300, 1, 77, 77};
@@ -171,10 +182,15 @@ static void counted(void **state) {
       struct sim_result result;
       struct sim_counters c;
       assert_int_equal(sim_open(&sim, &image, &memories[i], SIM_FAST, &err), 0);
+      for (unsigned address = 0; address < 256; address++) expect_port(sim, address, 0);
       for (int again = 0; again < 2; again++) {            // they start anew with each run
         e = (struct expected){.shape = &image.header};
         assert_int_equal(sim_run(sim, &run, &result, &err), 0);
-        assert_int_equal(sim_read_counters(sim, &c, &err), 0);
+        sim_read_counters(sim, &c);
+        for (unsigned phase = 0; phase < COUNT_PHASES; phase++)
+          for (unsigned what = 0; what < COUNT_WHATS; what++) expect_port(sim, phase << 4 | what, c.at[phase][what]);
+        expect_port(sim, COUNT_KV_WRITES, c.kv_writes);
+        expect_port(sim, COUNT_CYCLES, c.cycles);
         uint64_t idle = 0;
         for (int what = COUNT_MEMORY; what < COUNT_WHATS; what++) idle += counters_of(&c, (enum count_what)what);
         assert_int_equal(c.cycles, result.busy);

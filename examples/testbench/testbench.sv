@@ -16,10 +16,12 @@ module testbench;
 
   integer cycle = 0, tokens = 20, seed = -1, n_ids = 0, fed = 0;
   reg         clk = 0;
-  wire        rst_n = cycle >= 4, start = cycle == 5;
+  wire        rst_n = cycle >= 4, busy;
+  reg         started = 0;
+  wire        start = rst_n && !busy && !started;
   reg  [16:0] ids [0:MaxCtx-1];
   wire        done, prompt_ready, tok_valid;
-  wire        prompt_valid = cycle > 5 && fed < n_ids;
+  wire        prompt_valid = busy && fed < n_ids;
   wire [3:0]  error;
   wire [16:0] tok_id;
   wire [31:0] saturations;
@@ -38,15 +40,15 @@ module testbench;
   #(.Lanes(Lanes), .MaxHeads(MaxHeads), .MaxCtx(MaxCtx))
 `endif
   u_gpt2_top (
-    .clk_i(clk), .rst_ni(rst_n), .cfg_i(Config), .sampling_i(sampling), .start_i(start), .max_new_i(tokens),
-    .stop_en_i(StopEnable), .stop_id_i(StopId), .all_heads_i(1'b0), .busy_o(), .done_o(done), .error_o(error),
+    .clk_i(clk), .rst_ni(rst_n), .mem_rst_ni(rst_n), .abort_i(1'b0), .cfg_i(Config), .sampling_i(sampling), .start_i(start), .max_new_i(tokens),
+    .stop_en_i(StopEnable), .stop_id_i(StopId), .all_heads_i(1'b0), .busy_o(busy), .done_o(done), .error_o(error),
     .prompt_valid_i(prompt_valid), .prompt_ready_o(prompt_ready), .prompt_id_i(ids[fed]), .prompt_last_i(fed == n_ids - 1),
     .tok_valid_o(tok_valid), .tok_ready_i(1'b1), .tok_id_o(tok_id),
     .lg_valid_o(), .lg_ready_i(1'b1), .lg_base_id_o(), .lg_mask_o(), .lg_rows_o(), .lg_last_o(),
     .step_start_o(), .step_id_o(), .step_position_o(), .step_head_o(), .step_recomputed_o(), .step_end_o(), .step_choice_o(),
     .rd_req_valid_o(rd_req_valid), .rd_req_ready_i(rd_req_ready), .rd_req_addr_o(rd_req_addr), .rd_req_len_o(rd_req_len),
-    .rd_rsp_valid_i(rd_rsp_valid), .rd_rsp_ready_o(rd_rsp_ready), .rd_rsp_data_i(rd_rsp_data),
-    .wr_valid_o(wr_valid), .wr_ready_i(1'b1), .wr_addr_o(wr_addr), .wr_data_o(wr_data), .wr_strb_o(wr_strb), .wr_ack_i(wr_ack),
+    .rd_rsp_valid_i(rd_rsp_valid), .rd_rsp_ready_o(rd_rsp_ready), .rd_rsp_data_i(rd_rsp_data), .rd_rsp_error_i(1'b0),
+    .wr_valid_o(wr_valid), .wr_ready_i(1'b1), .wr_addr_o(wr_addr), .wr_data_o(wr_data), .wr_strb_o(wr_strb), .wr_ack_i(wr_ack), .wr_ack_error_i(1'b0),
     .mon_valid_o(), .mon_tag_o(), .mon_rows_o(), .heads_o(), .heads_skipped_o(), .sat_o(saturations), .count_sel_i(8'd0), .count_o()
   );
 
@@ -121,9 +123,10 @@ module testbench;
 
   always @(posedge clk) begin
     cycle <= cycle + 1;
+    if (start) started <= 1;
     if (prompt_valid && prompt_ready) fed <= fed + 1;
     if (rst_n && tok_valid) $display("token %0d", tok_id);
-    if (n_ids == 0 || (rst_n && (done || error != 0))) begin
+    if (n_ids == 0 || (started && done)) begin
       $display("%0d cycles, error %0d, %0d saturations", cycle, error, saturations);
       $finish;
     end
