@@ -10,9 +10,9 @@
 // In      wake   something comes in this cycle
 //         hold   something waits inside
 // Out     clk    clk_i, without the pulses of cycles in which the unit is at rest
-// Timing  runs in the cycle of wake_i or hold_i, and for Linger cycles behind the last
-// Assumes Linger cycles drain the unit's pipelines; wake_i and hold_i settle before clk_i rises, as
-//         any register's input
+// Timing  runs in the cycle of wake_i or hold_i, and for Linger cycles after the last
+// Assumes Linger cycles drain the unit's pipelines, which rest_rules asserts beside each gate;
+//         wake_i and hold_i settle before clk_i rises, as any register's input
 //
 // Gating 0: clk_o is clk_i, for FPGAs, whose clock nets are not for logic. Gating 1: a latch and a
 // gate; who has a cell for that puts it here.

@@ -15,8 +15,8 @@
 // Out     step    id, position, head (at a history's last position if a token is wanted, or at
 //                 all of them); recomputed: the history was just cropped; valid/ready
 //         tok     the tokens, the stop id included; valid/ready
-//         done    a pulse: the loop is over. error: ErrNone, or why it has done nothing: ErrPromptLong,
-//                 ErrPromptId (no id at all cannot be sent); held to the next start
+//         done    a pulse: the loop is over. error: ErrNone, or why it has done nothing:
+//                 ErrPromptLong, ErrPromptId (no id at all cannot be sent); held to the next start
 // Timing  3 cycles from a choice to the next step
 // Keeps   MaxCtx ids
 // Assumes 2 <= n_ctx <= MaxCtx, start_i only when busy_o is low: run_control sees to both

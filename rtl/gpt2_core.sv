@@ -16,8 +16,8 @@
 //         mon     the residual as it is written
 //         quiet   nothing is under way: no job, no write, no logit, no choice
 //         mem_busy  at the memory port requests, beats or acknowledgements are under way
-// Reset   rst_ni ends whatever is computed; what is under way at the memory port goes on, is dropped
-//         as it comes, and ends mem_busy_o. mem_rst_ni forgets it
+// Reset   rst_ni ends whatever is computed; what is under way at the memory port goes on and is
+//         dropped as it comes, until mem_busy_o is low. mem_rst_ni forgets it
 // Golden  golden/gpt2_core.c
 module gpt2_core
   import gpt2_pkg::*;
@@ -88,9 +88,12 @@ module gpt2_core
   // At a token's beginning: jobs, and the rows of the embedding.
   logic clk_begin, sequencer_busy, embedding_wake, embedding_busy;
 
-  clock_gate #(.Gating(ClockGating), .Linger(8 + HeadDim / Segments)) u_gate_begin (
-    .clk_i, .rst_ni, .wake_i(step_valid_i || embedding_wake),
-    .hold_i(sequencer_busy || embedding_busy), .clk_o(clk_begin)
+  localparam int unsigned BeginLinger = 8 + HeadDim / Segments;
+  wire begin_wake = step_valid_i || embedding_wake;
+  wire begin_hold = sequencer_busy || embedding_busy;
+
+  clock_gate #(.Gating(ClockGating), .Linger(BeginLinger)) u_gate_begin (
+    .clk_i, .rst_ni, .wake_i(begin_wake), .hold_i(begin_hold), .clk_o(clk_begin)
   );
 
   sequencer #(.Segments(Segments), .MaxHeads(MaxHeads), .MaxCtx(MaxCtx)) u_sequencer (
@@ -192,12 +195,13 @@ module gpt2_core
   logic [Segments-1:0][15:0] aux;
   logic [7:0]                sat_rows;
 
-  // Rows on their way: rescale, and behind it pipelines of a few cycles.
-  logic clk_rows, rows_wake;
+  // Rows on their way: rescale, and after it pipelines of a few cycles.
+  localparam int unsigned RowsLinger = 16;
+  logic clk_rows, rows_wake_block;
+  wire  rows_wake = acc_valid || rows_valid || rows_wake_block;
 
-  clock_gate #(.Gating(ClockGating), .Linger(16)) u_gate_rows (
-    .clk_i, .rst_ni, .wake_i(acc_valid || rows_valid || rows_wake), .hold_i(1'b0),
-    .clk_o(clk_rows)
+  clock_gate #(.Gating(ClockGating), .Linger(RowsLinger)) u_gate_rows (
+    .clk_i, .rst_ni, .wake_i(rows_wake), .hold_i(1'b0), .clk_o(clk_rows)
   );
 
   rescale #(.Segments(Segments)) u_rescale (
@@ -217,7 +221,7 @@ module gpt2_core
     .Segments(Segments), .MaxHeads(MaxHeads), .MaxCtx(MaxCtx),
     .NormWidth(NormWidth), .ExpWidth(ExpWidth), .ClockGating(ClockGating)
   ) u_transformer_block (
-    .clk_i, .rst_ni, .mem_rst_ni, .clk_rows_i(clk_rows), .rows_wake_o(rows_wake), .cfg_i,
+    .clk_i, .rst_ni, .mem_rst_ni, .clk_rows_i(clk_rows), .rows_wake_o(rows_wake_block), .cfg_i,
     .rows_valid_i(rows_valid), .rows_tag_i(rows_tag), .rows_i(rows), .aux_i(aux),
     .emb_valid_i(pos_valid || token_valid), .emb_ready_o(emb_ready),
     .emb_tag_i(pos_valid ? pos_tag : token_tag), .emb_rows_i(pos_valid ? pos_rows : token_rows),
@@ -228,7 +232,8 @@ module gpt2_core
     .scores_free_o(scores_free), .pv_scale_o(pv_scale),
     .merge_entry_i(merge_entry), .merge_k_o(merge_k), .merge_v_o(merge_v),
     .merge_k_scale_o(merge_k_scale), .merge_v_scale_o(merge_v_scale),
-    .kv_idle_o(kv_idle), .wr_busy_o(wr_busy), .wr_valid_o, .wr_ready_i, .wr_addr_o, .wr_data_o, .wr_strb_o, .wr_ack_i,
+    .kv_idle_o(kv_idle), .wr_busy_o(wr_busy),
+    .wr_valid_o, .wr_ready_i, .wr_addr_o, .wr_data_o, .wr_strb_o, .wr_ack_i,
     .step_done_o, .heads_o, .heads_skipped_o, .mon_valid_o, .mon_tag_o, .mon_rows_o,
     .sat_o(sat_block)
   );
@@ -242,9 +247,12 @@ module gpt2_core
 
   logic clk_head, logits_busy, sampling_busy;
 
-  clock_gate #(.Gating(ClockGating), .Linger(16)) u_gate_head (
-    .clk_i, .rst_ni, .wake_i(start_i || (rows_valid && rows_tag.op == OpHead)),
-    .hold_i(logits_busy || sampling_busy), .clk_o(clk_head)
+  localparam int unsigned HeadLinger = 16;
+  wire head_wake = start_i || (rows_valid && rows_tag.op == OpHead);
+  wire head_hold = logits_busy || sampling_busy;
+
+  clock_gate #(.Gating(ClockGating), .Linger(HeadLinger)) u_gate_head (
+    .clk_i, .rst_ni, .wake_i(head_wake), .hold_i(head_hold), .clk_o(clk_head)
   );
 
   final_linear #(.Segments(Segments)) u_final_linear (
@@ -278,7 +286,8 @@ module gpt2_core
   // -------------------------------------------------------------------------------------- counters
 
   counters #(.Segments(Segments)) u_counters (
-    .clk_i, .rst_ni, .mem_rst_ni, .start_i, .busy_i(counting_i), .step_i(step_valid_i && step_ready_o),
+    .clk_i, .rst_ni, .mem_rst_ni, .start_i, .busy_i(counting_i),
+    .step_i(step_valid_i && step_ready_o),
     .n_vocab_i(cfg_i.n_vocab),
     .beat_valid_i(beat_valid), .beat_ready_i(beat_ready), .beat_label_i(label),
     .operand_full_i(full), .entry_ready_i(entry_ready[label.job.head[1:0]]),
@@ -294,7 +303,7 @@ module gpt2_core
   // ------------------------------------------------------------------------------------ assertions
 
 `ifndef SYNTHESIS
-  // The latencies that the package states, which final_linear's room and the gates' lingering stand on.
+  // The latencies that the package states, on which final_linear's room stands.
   logic [MatvecLatency+RescaleLatency-1:0] issued_q;
   logic                                    issued;
 
@@ -312,6 +321,41 @@ module gpt2_core
       rows_valid == issued_q[MatvecLatency+RescaleLatency-1])
     else $error("%m: rows did not come RescaleLatency = %0d cycles after their sums",
                 RescaleLatency);
+
+  // What each gated clock serves is drained when the clock stops.
+  rest_rules #(.Linger(BeginLinger), .Width(8)) u_rest_begin (
+    .clk_i, .rst_ni, .wake_i(begin_wake), .hold_i(begin_hold),
+    .active_i({u_pos_embedding.u_embedding_row.beat_valid_q,
+               u_pos_embedding.u_embedding_row.valid1_q, u_pos_embedding.u_embedding_row.valid2_q,
+               u_pos_embedding.u_embedding_row.valid3_q,
+               u_token_embedding.u_embedding_row.beat_valid_q,
+               u_token_embedding.u_embedding_row.valid1_q,
+               u_token_embedding.u_embedding_row.valid2_q,
+               u_token_embedding.u_embedding_row.valid3_q})
+  );
+  rest_rules #(.Linger(RowsLinger), .Width(19)) u_rest_rows (
+    .clk_i, .rst_ni, .wake_i(rows_wake), .hold_i(1'b0),
+    .active_i({u_rescale.valid1_q, u_rescale.valid2_q, u_rescale.valid3_q, u_rescale.valid4_q,
+               u_rescale.valid5_q,
+               u_transformer_block.u_residual_add.valid1_q,
+               u_transformer_block.u_residual_add.valid2_q,
+               u_transformer_block.u_residual_add.valid3_q,
+               u_transformer_block.u_residual_add.valid4_q,
+               u_transformer_block.sums_valid,
+               u_transformer_block.u_mlp_ffn.u_gelu.valid1_q,
+               u_transformer_block.u_mlp_ffn.u_gelu.valid2_q,
+               u_transformer_block.u_mlp_ffn.u_gelu.valid3_q,
+               u_transformer_block.u_mlp_ffn.u_gelu.valid4_q,
+               u_transformer_block.u_mlp_ffn.u_row_collect.blk_valid_q,
+               u_transformer_block.u_block_quant.valid1_q,
+               u_transformer_block.u_block_quant.valid2_q,
+               u_transformer_block.u_block_quant.valid3_q, op_valid})
+  );
+  rest_rules #(.Linger(HeadLinger), .Width(9)) u_rest_head (
+    .clk_i, .rst_ni, .wake_i(head_wake), .hold_i(head_hold),
+    .active_i({u_final_linear.valid_q, u_sampling.group_valid_q, u_sampling.scan_valid_q,
+               u_sampling.exp_valid_q, u_sampling.u_exp2_neg.valid_q[4:2]})
+  );
 `endif
 
 endmodule

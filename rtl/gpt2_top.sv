@@ -3,27 +3,28 @@
 // gpt2_top - GPT-2 as hardware: prompt ids in, generated ids out, weights and KV cache in one
 // external memory
 //
-// In      start   taken in a cycle in which busy_o is low, with cfg, sampling and the run's settings;
-//                 ignored in all others
+// In      start   taken in a cycle in which busy_o is low, with cfg, sampling and the settings of
+//                 the run; ignored in all others
 //         abort   ends the run that is under way; ignored when none is
 //         prompt  ids, last on the last one (valid/ready)
-// Out     busy    from the cycle after start to the run's end, and after a reset until the memory port
-//                 is idle. While it is low nothing is under way and the memory is the host's
+// Out     busy    from the cycle after start to the run's end, and after a reset until the memory
+//                 port is idle. While it is low nothing is under way: the memory is the host's
 //         done    a pulse in the first cycle after a run in which busy_o is low, with error
 //         error   error_e: why the run ended, 0 for well; held to the next start
 //         tok     chosen ids (valid/ready)
 //         lg      logits of every position where all_heads_i (valid/ready): S a beat, ids base ..
-//                 base + S - 1, mask of
-//                 those below the vocabulary, rows Q14.16, last on a position's last beat
+//                 base + S - 1, mask of those below the vocabulary, rows Q14.16, last on a
+//                 position's last beat
 //         step    events: start (id read in, position, head wanted, recomputed after a context
 //                 crop), end (id chosen)
 //         memory  read bursts {beat address, beats} answered in order; byte-strobed writes, each
 //                 acknowledged; an answer or acknowledgement with its error bit ends the run
 //         mon     the residual as it is written: rows group * S .. of tag.op, Q14.12
 //         sat     saturations since start
-// Reset   synchronous, active low. rst_ni ends a run at once, without done; what is under way at the
-//         memory port is completed and dropped, and busy_o is high until it is. mem_rst_ni resets that
-//         too: for power-up, and with a reset of the memory itself; rst_ni is then taken as low
+// Reset   synchronous, active low. rst_ni ends a run at once, without done; what is under way at
+//         the memory port is completed and dropped, and busy_o is high until it is. mem_rst_ni
+//         resets that too: for power-up, and with a reset of the memory itself; rst_ni is then
+//         taken as low
 // Rules   docs/life_cycle.md; run_control.sv, stream_rules.sv, memory_rules.sv
 // Golden  golden/controller.c, golden/gpt2_core.c
 module gpt2_top
@@ -96,7 +97,7 @@ module gpt2_top
   output logic                      mon_valid_o,
   output tag_t                      mon_tag_o,
   output logic [Segments-1:0][31:0] mon_rows_o,
-  output logic [31:0]               heads_o,  // positions with and without head since the core's reset
+  output logic [31:0]               heads_o,  // positions with and without head since a reset
   output logic [31:0]               heads_skipped_o,
   output logic [31:0]               sat_o,
 
@@ -212,7 +213,8 @@ module gpt2_top
   // ------------------------------------------------------------------- the rules at the boundary
 
 `ifndef SYNTHESIS
-  // The core's reset takes back what is offered, and the host an id that is not taken when the run ends.
+  // The reset of the core takes back what is offered, and the host an id that is not taken when the
+  // run ends.
   wire may_drop = !core_rst_n;
 
   stream_rules #(.Width(18)) u_prompt_rules (

@@ -2,10 +2,10 @@
 //
 // memory_rules - what must hold at gpt2_top's memory port; no hardware, assertions alone
 //
-// From the machine: requests and writes are streams, also through the core's reset; a burst has 1 to
-// MaxBurst beats; no more than Depth beats are asked for and not come; a write has a byte to write; at
-// most 255 are not acknowledged. From the memory: it answers only what it was asked. Assume 1 takes
-// that for granted, which a proof of the machine needs; 0 checks it.
+// From the machine: requests and writes are streams, also through the core's reset; a burst has 1
+// to MaxBurst beats; no more than Depth beats are asked for and not come; a write has a byte to
+// write; at most 255 are not acknowledged. From the memory: it answers only what it was asked.
+// Assume 1 takes that for granted, which a proof of the machine needs; 0 checks it.
 module memory_rules
   import gpt2_pkg::*;
 #(

@@ -6,9 +6,10 @@
 //                         │         └────────┴──▶ StFlush ▶ StIdle
 //                         └▶ StIdle (refused)
 //
-// StEnd waits until the core is at rest: every write is acknowledged, every logit is taken, sampling
-// has given its last choice. StFlush and StReset hold the core in reset until the memory has answered
-// what was asked of it. So whenever busy_o is low, nothing is under way and the memory is the host's.
+// StEnd waits until the core is at rest: every write is acknowledged, every logit is taken,
+// sampling has given its last choice. StFlush and StReset hold the core in reset until the memory
+// has answered what was asked of it. So whenever busy_o is low, nothing is under way and the memory
+// is the host's.
 //
 // In      start     taken in a cycle in which busy_o is low, ignored in all others
 //         abort     ends a run; ignored while none is under way
@@ -21,17 +22,17 @@
 // Out     take      start is taken: the settings are to be registered
 //         check     a cycle later: counts and the generator are set up
 //         loop_start   in that cycle too, unless the settings are refused
-//         busy      from the cycle after take_o to the run's end, and after a reset until the memory
-//                   is idle
+//         busy      from the cycle after take_o to the run's end, and after a reset until the
+//                   memory is idle
 //         done      a pulse in the first cycle in which busy_o is low again, after each run; with
 //         error     error_e, held until the next start is taken
 //         core_rst_n   the core's reset: low with the port's, in StReset and in StFlush
 //         mem_rst_n    the reset of what is under way at the memory port: low with the port's
 //         counting  the cycles of a run, for counters
-// Watchdog   0: none. Otherwise a run that makes no transfer for so many cycles ends with ErrTimeout,
-//         and what the memory has not answered for so many cycles after a run's end, or after a reset,
-//         counts as lost. It must be longer than the memory and the host ever take, and than the
-//         machine computes between two transfers: below 8192 cycles at its narrowest
+// Watchdog   0: none. Otherwise a run that makes no transfer for so many cycles ends with
+//         ErrTimeout, and what the memory has not answered for so many cycles after a run's end, or
+//         after a reset, counts as lost. It must be longer than the memory and the host ever take,
+//         and than the machine computes between two transfers: below 8192 cycles at its narrowest
 // Timing  a run begins 1 cycle after its start is taken; it ends 1 cycle after the core is at rest
 // Golden  none; test/test_life_cycle.c has a model of the rules
 module run_control
@@ -122,7 +123,8 @@ module run_control
       StRun, StEnd: begin
         if (rd_error_i || wr_error_i || abort_i || timeout) begin
           state_d = StFlush;
-          error_d = rd_error_i ? ErrRead : wr_error_i ? ErrWrite : abort_i ? ErrAborted : ErrTimeout;
+          error_d = rd_error_i ? ErrRead : wr_error_i ? ErrWrite
+                  : abort_i ? ErrAborted : ErrTimeout;
         end else if (state_q == StRun) begin
           if (loop_done_i) begin
             state_d = StEnd;
@@ -179,8 +181,12 @@ module run_control
     assign timeout = idle_q == Bits'(Watchdog - 1);
 
     always_ff @(posedge clk_i) begin
-      if (!rst_ni || state_q == StIdle || state_q != state_d || progress_i || timeout) idle_q <= '0;
-      else idle_q <= idle_q + 1'b1;
+      if (!rst_ni || !mem_rst_ni || state_q == StIdle || state_q != state_d || progress_i ||
+          timeout) begin
+        idle_q <= '0;
+      end else begin
+        idle_q <= idle_q + 1'b1;
+      end
     end
   end else begin : gen_no_watchdog
     logic unused_progress;

@@ -129,8 +129,11 @@ module transformer_block
 
   logic clk_norm;
 
-  clock_gate #(.Gating(ClockGating), .Linger(8)) u_gate_norm (
-    .clk_i, .rst_ni, .wake_i(par_valid_i || norm_start), .hold_i(norm_busy), .clk_o(clk_norm)
+  localparam int unsigned NormLinger = 8;
+  wire norm_wake = par_valid_i || norm_start;
+
+  clock_gate #(.Gating(ClockGating), .Linger(NormLinger)) u_gate_norm (
+    .clk_i, .rst_ni, .wake_i(norm_wake), .hold_i(norm_busy), .clk_o(clk_norm)
   );
 
   layernorm #(.Segments(Segments), .MaxHeads(MaxHeads), .NormWidth(NormWidth)) u_layernorm (
@@ -155,9 +158,12 @@ module transformer_block
   logic clk_qkv;
 
   // The last vector's quantising takes 64 / Segments cycles and a pipeline of less than 24.
-  clock_gate #(.Gating(ClockGating), .Linger(24 + HeadDim / Segments)) u_gate_qkv (
-    .clk_i, .rst_ni, .wake_i(rows_valid_i && rows_tag_i.op == OpQkv),
-    .hold_i(blk_valid[BlkQ] || entry_busy_o != '0 || !kv_idle_o), .clk_o(clk_qkv)
+  localparam int unsigned QkvLinger = 24 + HeadDim / Segments;
+  wire qkv_wake = rows_valid_i && rows_tag_i.op == OpQkv;
+  wire qkv_hold = blk_valid[BlkQ] || entry_busy_o != '0 || !kv_idle_o;
+
+  clock_gate #(.Gating(ClockGating), .Linger(QkvLinger)) u_gate_qkv (
+    .clk_i, .rst_ni, .wake_i(qkv_wake), .hold_i(qkv_hold), .clk_o(clk_qkv)
   );
 
   qkv_linear #(.Segments(Segments), .MaxHeads(MaxHeads)) u_qkv_linear (
@@ -182,10 +188,12 @@ module transformer_block
 
   logic clk_attention, attention_busy;
 
-  clock_gate #(.Gating(ClockGating), .Linger(32)) u_gate_attention (
-    .clk_i, .rst_ni,
-    .wake_i(rows_valid_i && (rows_tag_i.op == OpScores || rows_tag_i.op == OpPv)),
-    .hold_i(attention_busy || blk_valid[BlkO]), .clk_o(clk_attention)
+  localparam int unsigned AttentionLinger = 32;
+  wire attention_wake = rows_valid_i && (rows_tag_i.op == OpScores || rows_tag_i.op == OpPv);
+  wire attention_hold = attention_busy || blk_valid[BlkO];
+
+  clock_gate #(.Gating(ClockGating), .Linger(AttentionLinger)) u_gate_attention (
+    .clk_i, .rst_ni, .wake_i(attention_wake), .hold_i(attention_hold), .clk_o(clk_attention)
   );
 
   attention_core #(
@@ -239,6 +247,50 @@ module transformer_block
   assert property (@(posedge clk_i) disable iff (!rst_ni)
       rows_valid_i && rows_tag_i.op == OpHead |-> head_ready)
     else $error("%m: a logit came before the final LayerNorm was complete");
+
+  // What each gated clock serves is drained when the clock stops.
+  rest_rules #(.Linger(NormLinger), .Width(7)) u_rest_norm (
+    .clk_i, .rst_ni, .wake_i(norm_wake), .hold_i(norm_busy),
+    .active_i({u_layernorm.stats1_q, u_layernorm.stats2_q, u_layernorm.stats3_q,
+               u_layernorm.m_valid_q, u_layernorm.product_valid_q, u_layernorm.valid_q != '0,
+               u_layernorm.u_rsqrt.valid_q != '0})
+  );
+  rest_rules #(.Linger(QkvLinger), .Width(13)) u_rest_qkv (
+    .clk_i, .rst_ni, .wake_i(qkv_wake), .hold_i(qkv_hold),
+    .active_i({u_qkv_linear.abs_valid_q, u_qkv_linear.lane_valid_q, u_qkv_linear.length_valid_q,
+               u_qkv_linear.m_valid_q, u_qkv_linear.scale_valid_q != '0,
+               u_qkv_linear.factor_valid_q, u_qkv_linear.valid_q != '0,
+               u_qkv_linear.u_reciprocal.valid_q != '0, u_qkv_linear.u_row_collect.blk_valid_q,
+               kv_valid, u_kv_cache.busy_q != '0, u_kv_cache.out_valid_q, wr_busy_o})
+  );
+  rest_rules #(.Linger(AttentionLinger), .Width(13)) u_rest_attention (
+    .clk_i, .rst_ni, .wake_i(attention_wake), .hold_i(attention_hold),
+    .active_i({u_attention_core.u_softmax.valid_q != '0, u_attention_core.u_softmax.valid8,
+               u_attention_core.u_softmax.valid9_q, u_attention_core.u_softmax.valid10_q,
+               u_attention_core.u_softmax.valid11_q, u_attention_core.u_softmax.z_valid_q,
+               u_attention_core.u_softmax.length_valid_q, u_attention_core.u_softmax.m_valid_q,
+               u_attention_core.u_softmax.u_reciprocal.valid_q != '0,
+               u_attention_core.u_softmax.u_row_collect.blk_valid_q,
+               u_attention_core.u_softmax.busy_q, u_attention_core.inv_z_valid,
+               u_attention_core.u_row_collect.blk_valid_q})
+  );
+
+  // Attention's scales: from when a bank is written to the last row that it scales, it keeps.
+  logic [1:0] in_use_q;                          // by an even or odd head
+
+  always_ff @(posedge clk_i) begin
+    for (int i = 0; i < 2; i++) begin
+      if (!rst_ni) in_use_q[i] <= 1'b0;
+      else if (u_attention_core.inv_z_valid && u_attention_core.inv_z_bank == 1'(i))
+        in_use_q[i] <= 1'b1;
+      else if (rows_valid_i && rows_tag_i.op == OpPv && rows_tag_i.head[0] == 1'(i) &&
+               rows_tag_i.last) in_use_q[i] <= 1'b0;
+    end
+  end
+
+  assert property (@(posedge clk_i) disable iff (!rst_ni)
+      u_attention_core.inv_z_valid |-> !in_use_q[u_attention_core.inv_z_bank])
+    else $error("%m: a head's 1 / z was replaced while its rows were being scaled");
 `endif
 
 endmodule

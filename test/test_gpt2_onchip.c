@@ -63,6 +63,7 @@ static void nano(void **state) {
     configure(b, &image.header, &run.sampling);
     block_set_u64(b, "max_new_i", NEW);
     block_set_u64(b, "start_i", 1);
+    while (block_get_u64(b, "busy_o")) block_clock(b);                  // after the reset; then it is taken
     block_clock(b);
     block_set_u64(b, "start_i", 0);
     block_source(b, "prompt_valid_i", "prompt_ready_o", prompt_fields, 2, prompt, sizeof *prompt, PROMPT);

@@ -16,7 +16,8 @@ module testbench;
 
   integer cycle = 0, tokens = 20, seed = -1, n_ids = 0, fed = 0;
   reg         clk = 0;
-  wire        rst_n = cycle >= 4, busy;
+  wire        busy, rst_n;
+  assign      rst_n = cycle >= 4;
   reg         started = 0;
   wire        start = rst_n && !busy && !started;
   reg  [16:0] ids [0:MaxCtx-1];

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// rest_rules - what clock_gate assumes; no hardware, assertions alone
+//
+// In a cycle in which a gate with these inputs and this Linger would stop the clock, nothing may be
+// under way in the unit: active_i, all its valid bits, is 0. Checked whether or not clocks are
+// gated.
+module rest_rules #(
+  parameter int unsigned Linger = 32,
+  parameter int unsigned Width  = 1
+) (
+  input logic             clk_i,
+  input logic             rst_ni,
+  input logic             wake_i,
+  input logic             hold_i,
+  input logic [Width-1:0] active_i
+);
+
+  int unsigned left_q = 0;                       // as clock_gate's
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni)               left_q <= 0;
+    else if (wake_i || hold_i) left_q <= Linger;
+    else if (left_q != 0)      left_q <= left_q - 1;
+    if (rst_ni && !wake_i && !hold_i && left_q == 0) a_rest: assert (active_i == '0);
+  end
+
+endmodule
