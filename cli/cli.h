@@ -44,8 +44,9 @@ int cli_usage(const char *command, const char *format, ...) __attribute__((forma
 struct option_spec {
   const char *name;          // with the dashes
   const char **value;        // what follows it, or "=" and it, is stored here; NULL for a flag:
-  bool *flag;
+  bool *flag;                // with value too: it may come several times, value has room for OPTION_MANY and the NULL behind
 };
+enum { OPTION_MANY = 16 };
 
 // Takes argv apart. Options may come in any order; "--help" prints help on standard output; what is no option goes to
 // *positional where that is not NULL, at most one. Returns -1 to go on, or the exit status.
@@ -62,8 +63,8 @@ int option_lanes(const char *command, const char *text, uint32_t *lanes);
 
 // --------------------------------------------------------------------------------------------------------------- files
 
-// All of standard input. *text is to be freed and has a zero behind it.
-int input_read(char **text, size_t *length, struct err *err);
+// All of a file, or of standard input, "-". *text is to be freed and has a zero behind it.
+int input_read(const char *path, char **text, size_t *length, struct err *err);
 // Writes to standard output at once. Fails when it is closed or full.
 int stdout_write(const void *data, size_t length, struct err *err);
 // Prints json and deletes it.

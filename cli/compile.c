@@ -138,7 +138,9 @@ static int info_folder_json(const char *dir, const struct gpt2_config *c, uint32
   cJSON_AddBoolToObject(json, "tied", c->tie_word_embeddings);
   cJSON_AddNumberToObject(json, "parameters", (double)config_parameters(c));
   cJSON_AddNumberToObject(json, "layer_norm_epsilon", c->layer_norm_epsilon);
-  cJSON_AddItemToObject(json, "stop_id", id_json(c->eos_token_id));
+  cJSON_AddItemToObject(json, "stop_id", id_json(config_eos(c)));
+  cJSON *stops = cJSON_AddArrayToObject(json, "stop_ids");
+  for (size_t i = 0; i < c->n_eos; i++) cJSON_AddItemToArray(stops, cJSON_CreateNumber(c->eos_token_ids[i]));
   cJSON_AddItemToObject(json, "endoftext_id", end == TOKENIZER_NO_TOKEN ? cJSON_CreateNull() : cJSON_CreateNumber(end));
   cJSON_AddStringToObject(json, "source", hex64(text, source));
   return stdout_json(json, err);
@@ -167,8 +169,9 @@ static int info_folder(const char *dir, bool json, struct err *err) {
          "layer norm epsilon  %g\n",
          dir, c.n_layer, c.n_head, CONFIG_HEAD_SIZE, c.n_embd, c.n_ctx, c.vocab_size,
          c.tie_word_embeddings ? "tied to the token embedding" : "its own", config_parameters(&c), c.layer_norm_epsilon);
-  if (c.eos_token_id == CONFIG_NO_TOKEN) printf("stop id             none\n");
-  else printf("stop id             %u\n", (unsigned)c.eos_token_id);
+  printf("stop id             ");
+  for (size_t i = 0; i < c.n_eos; i++) printf(i ? ", %u" : "%u", (unsigned)c.eos_token_ids[i]);
+  puts(c.n_eos ? "" : "none");
   if (end == TOKENIZER_NO_TOKEN) printf("<|endoftext|>       none\n");
   else printf("<|endoftext|>       %u\n", (unsigned)end);
   printf("checksum            %016llx (config.json and the safetensors)\n", (unsigned long long)source);

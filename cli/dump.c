@@ -188,10 +188,9 @@ static int report(const struct dump *d, struct err *err) {
 }
 
 static int run(struct dump *d, struct err *err) {
-  char path[FILE_PATH_SIZE];
   struct engine engine = {0};
   struct staged output = {0};
-  if (d->dir && (file_join(path, d->dir, "config.json", err) || config_read(&d->config, path, err))) return -1;
+  if (d->dir && config_read_folder(&d->config, d->dir, err)) return -1;
   if (d->image) {
     if (image_open(&engine.image, d->image, IMAGE_CHECKED, err)) return -1;
     d->config = tap_golden_config(&engine.image.header);

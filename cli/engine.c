@@ -114,6 +114,10 @@ static int on_token(void *ctx, uint32_t id) {
   struct running *r = ctx;
   return r->run->token ? r->run->token(r->run->ctx, id) : 0;
 }
+static uint32_t on_choose(void *ctx, const int32_t *logits) {
+  struct running *r = ctx;
+  return r->run->choose(r->run->ctx, logits);
+}
 static int show_choice(struct running *r, const struct controller_step *step) {
   struct engine *e = r->engine;
   const int32_t *rows = NULL;
@@ -148,7 +152,7 @@ static int float_step(void *self, uint32_t id, uint32_t position, bool head, uin
     const double x = nearbyint((double)r->row[i] * 65536.0);
     r->rounded[i] = (int32_t)fmax(fmin(x, (double)ROW_MAX), -(double)ROW_MAX);
   }
-  *choice = sampling_choose(&r->sampling, r->rounded, r->engine->n_vocab);
+  *choice = r->run->choose ? r->run->choose(r->run->ctx, r->rounded) : sampling_choose(&r->sampling, r->rounded, r->engine->n_vocab);
   if (!r->run->all_heads || !r->logits || !r->logits(r->run->ctx, r->row)) return 0;
   err->text[0] = 0;
   return -1;
@@ -169,8 +173,11 @@ int engine_run(struct engine *e, const struct controller_run *given, int (*logit
   run.step = on_step;
   run.logits = logits ? from_rows : NULL;
   run.hidden = NULL;
+  run.choose = given->choose ? on_choose : NULL;
   if (!r.row || !r.rounded) {
     result = err_memory(err, "logits");
+  } else if (e->kind == ENGINE_RTL && given->choose) {
+    result = err_set(err, "the hardware chooses by itself");
   } else if (e->kind == ENGINE_RTL) {
     struct sim_result done;
     result = sim_run(e->sim, &run, &done, err);

@@ -7,12 +7,17 @@
 
 #include "cli.h"
 
-int input_read(char **text, size_t *length, struct err *err) {
+int input_read(const char *path, char **text, size_t *length, struct err *err) {
+  const bool standard = !strcmp(path, "-");
+  const char *name = standard ? "standard input" : path;
+  FILE *in = standard ? stdin : fopen(path, "rb");
   size_t room = 1 << 16;
+  *text = NULL;
   *length = 0;
+  if (!in) return err_set(err, "%s: cannot be read: %s", name, strerror(errno));
   *text = malloc(room);
   while (*text) {
-    const size_t n = fread(*text + *length, 1, room - *length - 1, stdin);
+    const size_t n = fread(*text + *length, 1, room - *length - 1, in);
     *length += n;
     (*text)[*length] = 0;
     if (n == 0) break;
@@ -21,11 +26,13 @@ int input_read(char **text, size_t *length, struct err *err) {
     if (!more) free(*text);
     *text = more;
   }
-  if (!*text) return err_memory(err, "standard input");
-  if (!ferror(stdin)) return 0;
+  const int failed = *text && ferror(in) ? errno : 0;
+  if (!standard) fclose(in);
+  if (!*text) return err_memory(err, name);
+  if (!failed) return 0;
   free(*text);
   *text = NULL;
-  return err_set(err, "standard input: cannot be read: %s", strerror(errno));
+  return err_set(err, "%s: cannot be read: %s", name, strerror(failed));
 }
 
 int stdout_write(const void *data, size_t length, struct err *err) {

@@ -8,7 +8,9 @@
 #include "engine.h"
 #include "file.h"
 #include "interrupt.h"
+#include "host_sampling.h"
 #include "stats.h"
+#include "stop_text.h"
 #include "tap_golden.h"
 #include "tokenizer.h"
 #include "top.h"
@@ -18,22 +20,31 @@ static const char command[] = "generate";
 static const char help[] =
   "gpt2rtl generate - continues a text; what is generated, and nothing else, goes to standard output as it is made\n"
   "\n"
-  "usage: gpt2rtl generate --model DIR (--prompt TEXT | --ids 1,2,3) [OPTION...]\n"
+  "usage: gpt2rtl generate --model DIR (--prompt TEXT | --prompt-file FILE | --ids 1,2,3) [OPTION...]\n"
   "       gpt2rtl generate --image FILE (--ids 1,2,3 | --model DIR --prompt TEXT) [OPTION...]\n"
   "\n"
   "  --model DIR         the model's folder\n"
   "  --image FILE        run from this memory image (gpt2rtl compile); --model then gives the tokenizer, without it ids\n"
   "                      go in and come out\n"
-  "  --prompt TEXT       what to continue; an empty text starts from the end-of-text token\n"
-  "  --ids 1,2,3         the same as token ids\n"
+  "  --prompt TEXT       what to continue; an empty text starts from the model's bos_token_id\n"
+  "  --prompt-file FILE  the same from a file, all its bytes, a line end at its end too; - is standard input\n"
+  "  --ids 1,2,3         the same as token ids; where the folder has no tokenizer, ids come out too\n"
   "  --tokens N          how many tokens to generate, 1 to 1000000; default 100. When the context is full, its newest\n"
   "                      half is computed again\n"
-  "  --ignore-eos        go on behind the end-of-text token (config.json's eos_token_id)\n"
+  "  --ignore-eos        go on after the end-of-text token (eos_token_id, one or several, of generation_config.json or,\n"
+  "                      where there is none, config.json)\n"
+  "  --stop TEXT         end before this text, wherever tokens end in it; up to 16 times. The one that is complete first counts\n"
   "  --engine E          rtl: the simulated hardware, the default; golden: the same integers in C, the same tokens;\n"
   "                      golden-readable: the same again, by the code that the hardware is compared with, slower;\n"
   "                      float: the reference in float32\n"
-  "  --temperature T     0 takes the likeliest token each time; 0.01 to 100 draws. Default 0, or 1 with --top-k or --seed\n"
-  "  --top-k K           draw among the K likeliest, 1 to 64; default 40\n"
+  "  --temperature T     0 takes the likeliest token each time; 0.01 to 100 draws. Default 0, or 1 with --top-k, --top-p or\n"
+  "                      --seed\n"
+  "  --top-k K           draw among the K likeliest, 1 to 64; default 40, or all with --top-p\n"
+  "  --top-p P           draw among the likeliest that together have this probability, 0.001 to 1; not in the hardware:\n"
+  "                      golden, golden-readable and float take it, and draw the hardware's ids where it is 1\n"
+  "  --repetition-penalty R\n"
+  "                      the logits of ids that were there, in the prompt too, are divided by R where they are positive\n"
+  "                      and multiplied where they are negative, 0.1 to 10; the same engines\n"
   "  --seed S            of the drawing, 0 to 2^64 - 1; default: from the clock, and printed\n"
   "  --lanes L           multipliers of the hardware: 64, 128, 256, ... 4096; default 256. Others than 64, 256 and 1024\n"
   "                      are made on first use: a minute or more\n"
@@ -56,11 +67,13 @@ static const char help[] =
 
 struct generate {
   // as given
-  const char *dir, *image, *prompt, *stats_path;
+  const char *dir, *image, *prompt, *prompt_file, *stats_path;
+  const char *stop_texts[OPTION_MANY + 1];
   struct trace_options trace;
-  bool ignore_eos, json;
+  bool ignore_eos, json, host;             // host: what the hardware's sampler has not is asked for
   size_t top;                              // candidates, 0: none
-  double temperature;
+  double temperature, top_p, penalty;
+  uint32_t top_k;                          // 0: all
   enum engine_kind kind;
   uint32_t lanes, tokens;
   uint64_t seed;
@@ -75,19 +88,24 @@ struct generate {
   uint32_t *ids;
   size_t n_ids;
   struct sampling sampling;
+  struct host_sampling host_sampling;
+  float *penalised;                        // [V] its logits, for --top
+  struct stop_text stop;
   struct engine engine;
   struct staged stats_file;
   struct stats stats;
   char *held;                              // text that is shown at the end
   size_t n_held, held_room;
   cJSON *new_ids, *steps;                  // for --json
+  enum { END_LENGTH, END_EOS, END_TEXT } ending;
   struct err *err;
 };
 
 // ------------------------------------------------------------------------------------------------------------- options
 
-static int parse_sampling(struct generate *g, const char *temperature, const char *top_k, const char *seed) {
-  double t = top_k || seed ? 1 : 0;
+static int parse_sampling(struct generate *g, const char *temperature, const char *top_k, const char *top_p, const char *penalty,
+                          const char *seed) {
+  double t = top_k || top_p || seed ? 1 : 0;
   uint64_t k = 40;
   int status;
   if (temperature) {
@@ -96,6 +114,14 @@ static int parse_sampling(struct generate *g, const char *temperature, const cha
   }
   if (top_k && (status = option_u64(command, "--top-k", top_k, 1, MAX_TOP_K, &k))) return status;
   if (seed && (status = option_u64(command, "--seed", seed, 0, UINT64_MAX, &g->seed))) return status;
+  g->top_p = g->penalty = 1;
+  if (top_p && (status = option_double(command, "--top-p", top_p, 0.001, 1, &g->top_p))) return status;
+  if (penalty && (status = option_double(command, "--repetition-penalty", penalty, 0.1, 10, &g->penalty))) return status;
+  if (top_p && t <= 0) return cli_usage(command, "--top-p draws, and --temperature 0 does not: give one of them");
+  g->host = top_p || penalty;
+  if (g->host && g->kind == ENGINE_RTL)
+    return cli_usage(command, "%s needs --engine golden, golden-readable or float: the hardware draws by temperature and top-k alone",
+                     top_p ? "--top-p" : "--repetition-penalty");
   g->seed_given = seed != NULL;
   g->draws = t > 0 && k > 1;
   g->temperature = g->draws ? t : 1;
@@ -105,6 +131,7 @@ static int parse_sampling(struct generate *g, const char *temperature, const cha
     g->seed = (sampling_seed((uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec) ^ (uint64_t)getpid()) % 1000000000u;
   }
   g->sampling.top_k = g->draws ? (uint32_t)k : 1;
+  g->top_k = g->draws && top_p && !top_k ? 0 : g->sampling.top_k;
   g->sampling.inv_t = sampling_inv_t(g->temperature);
   g->sampling.state = sampling_seed(g->seed);
   return 0;
@@ -113,14 +140,16 @@ static int parse_sampling(struct generate *g, const char *temperature, const cha
 // -1 to go on, or the exit status.
 static int parse(struct generate *g, int argc, char **argv) {
   const char *ids = NULL, *tokens = NULL, *engine = NULL, *temperature = NULL, *top_k = NULL, *seed = NULL, *lanes = NULL;
-  const char *memory = NULL, *clock = NULL, *threads = NULL, *vector = NULL, *top = NULL;
+  const char *memory = NULL, *clock = NULL, *threads = NULL, *vector = NULL, *top = NULL, *top_p = NULL, *penalty = NULL;
+  bool stops = false;
   const struct option_spec specs[] = {
     {"--model", &g->dir, NULL}, {"--prompt", &g->prompt, NULL}, {"--ids", &ids, NULL}, {"--tokens", &tokens, NULL},
     {"--engine", &engine, NULL}, {"--temperature", &temperature, NULL}, {"--top-k", &top_k, NULL},
     {"--seed", &seed, NULL}, {"--lanes", &lanes, NULL}, {"--memory", &memory, NULL}, {"--clock", &clock, NULL},
     {"--stats", &g->stats_path, NULL}, {"--ignore-eos", NULL, &g->ignore_eos}, TRACE_SPECS(g->trace),
     {"--threads", &threads, NULL}, {"--vector", &vector, NULL}, {"--image", &g->image, NULL}, {"--top", &top, NULL},
-    {"--json", NULL, &g->json},
+    {"--json", NULL, &g->json}, {"--prompt-file", &g->prompt_file, NULL}, {"--stop", g->stop_texts, &stops},
+    {"--top-p", &top_p, NULL}, {"--repetition-penalty", &penalty, NULL},
   };
   struct err err;
   uint64_t n = 100, n_top = 0;
@@ -129,9 +158,13 @@ static int parse(struct generate *g, int argc, char **argv) {
   g->lanes = 256;
   g->memory = SIM_MEMORY_DEFAULT;
   if (!g->dir && !g->image) return cli_usage(command, "--model is missing");
-  if (!g->dir && g->prompt) return cli_usage(command, "--prompt needs --model for its tokenizer; --ids does without");
+  if (!g->dir && (g->prompt || g->prompt_file || stops))
+    return cli_usage(command, "%s needs --model for its tokenizer; --ids does without",
+                     g->prompt ? "--prompt" : g->prompt_file ? "--prompt-file" : "--stop");
+  for (size_t i = 0; g->stop_texts[i]; i++)
+    if (!*g->stop_texts[i]) return cli_usage(command, "--stop '': a text is expected");
   if (g->image && lanes) return cli_usage(command, "--lanes goes with --model: an image has its own");
-  if (!g->prompt == !ids) return cli_usage(command, "one of --prompt and --ids is needed");
+  if (!!g->prompt + !!g->prompt_file + !!ids != 1) return cli_usage(command, "one of --prompt, --prompt-file and --ids is needed");
   if (engine && (status = option_engine(command, engine, &g->kind))) return status;
   if ((status = option_rtl(command, g->kind, lanes, memory, clock))) return status;
   if (tokens && (status = option_u64(command, "--tokens", tokens, 1, 1000000, &n))) return status;
@@ -143,7 +176,7 @@ static int parse(struct generate *g, int argc, char **argv) {
   if (clock && (status = option_double(command, "--clock", clock, 1, 2000, &g->memory.clock))) return status;
   if (clock && !g->memory.preset) return cli_usage(command, "--clock goes with a real memory: --memory hbm2-u280");
   sim_memory_resolve(&g->memory, g->lanes);
-  if ((status = parse_sampling(g, temperature, top_k, seed))) return status;
+  if ((status = parse_sampling(g, temperature, top_k, top_p, penalty, seed))) return status;
   if (g->image && g->kind == ENGINE_FLOAT) return cli_usage(command, "--engine float needs --model: an image holds integers");
   if ((status = option_fast(command, g->kind, threads, vector, &g->fast))) return status;
   if ((status = trace_parse(command, &g->trace))) return status;
@@ -154,22 +187,24 @@ static int parse(struct generate *g, int argc, char **argv) {
 
 // --------------------------------------------------------------------------------------------------------------- model
 
-// An empty prompt is the end-of-text token.
-static int start_from_eos(struct generate *g, struct err *err) {
-  uint32_t eos = g->config.eos_token_id;
-  if (eos == CONFIG_NO_TOKEN && g->tokenizer) eos = tokenizer_end_of_text(g->tokenizer);
-  if (eos == TOKENIZER_NO_TOKEN) return err_set(err, "%s: the model has no end-of-text token to start from: give a prompt", g->dir ? g->dir : g->image);
+// An empty prompt is the token that begins a text: bos, which GPT-2 has as eos too.
+static int start_from_bos(struct generate *g, struct err *err) {
+  uint32_t first = g->config.bos_token_id;
+  if (first == CONFIG_NO_TOKEN) first = config_eos(&g->config);
+  if (first == CONFIG_NO_TOKEN && g->tokenizer) first = tokenizer_end_of_text(g->tokenizer);
+  if (first >= g->config.vocab_size)
+    return err_set(err, "%s: the prompt is empty, and the model has no token to start from: its bos_token_id and eos_token_id are none of its "
+                   "ids, and <|endoftext|> is none; give a prompt", g->dir ? g->dir : g->image);
   free(g->ids);
   g->ids = calloc(1, sizeof *g->ids);
   if (!g->ids) return err_memory(err, "the prompt");
-  g->ids[0] = eos;
+  g->ids[0] = first;
   g->n_ids = 1;
   return 0;
 }
 
 // The shape, and the tokenizer where there is a folder.
 static int load_config(struct generate *g, struct err *err) {
-  char path[FILE_PATH_SIZE];
   if (g->image) {
     struct image image;
     if (image_open(&image, g->image, IMAGE_CHECKED, err)) return -1;
@@ -177,22 +212,53 @@ static int load_config(struct generate *g, struct err *err) {
     g->lanes = image.header.lanes;
     image_close(&image);
     sim_memory_resolve(&g->memory, g->lanes);
-  } else if (file_join(path, g->dir, "config.json", err) || config_read(&g->config, path, err)) {
+  } else if (config_read_folder(&g->config, g->dir, err)) {
     return -1;
   }
-  return g->dir ? tokenizer_load(&g->tokenizer, g->dir, g->config.vocab_size, err) : 0;
+  if (!g->dir || !tokenizer_load(&g->tokenizer, g->dir, g->config.vocab_size, err)) return 0;
+  if (g->prompt || g->prompt_file || g->stop_texts[0]) return -1;
+  fprintf(stderr, "gpt2rtl: %s: ids come out\n", err->text);    // and went in
+  return 0;
+}
+
+static int encode_prompt(struct generate *g, struct err *err) {
+  char *text = NULL;
+  size_t length;
+  if (g->prompt) return tokenizer_encode(g->tokenizer, g->prompt, strlen(g->prompt), &g->ids, &g->n_ids, err);
+  if (!g->prompt_file) return 0;
+  const int result = input_read(g->prompt_file, &text, &length, err) || tokenizer_encode(g->tokenizer, text, length, &g->ids, &g->n_ids, err);
+  free(text);
+  return result ? -1 : 0;
+}
+
+// The sampler of the host, where one is needed; the prompt's ids were there.
+static int load_sampler(struct generate *g, struct err *err) {
+  struct host_sampling *s = &g->host_sampling;
+  if (!g->host) return 0;
+  if (host_sampling_create(s, (uint32_t)g->config.vocab_size, err)) return -1;
+  s->draws = g->draws;
+  s->top_k = g->top_k;
+  s->top_p = g->top_p;
+  s->penalty = g->penalty;
+  s->inv_t = g->sampling.inv_t;
+  s->state = g->sampling.state;
+  for (size_t i = 0; i < g->n_ids; i++) host_sampling_see(s, g->ids[i]);
+  g->penalised = calloc(g->config.vocab_size, sizeof *g->penalised);
+  return g->penalised ? 0 : err_memory(err, "the logits");
 }
 
 static int on_chosen(void *ctx, const struct controller_step *step, const float *logits);
 
 static int load(struct generate *g, struct err *err) {
   if (load_config(g, err)) return -1;
-  if (g->prompt && tokenizer_encode(g->tokenizer, g->prompt, strlen(g->prompt), &g->ids, &g->n_ids, err)) return -1;
-  if (g->n_ids == 0 && start_from_eos(g, err)) return -1;
+  if (encode_prompt(g, err)) return -1;
+  if (g->n_ids == 0 && start_from_bos(g, err)) return -1;
   g->text = malloc(g->tokenizer ? tokenizer_push_room(g->tokenizer) : 16);
   if (!g->text) return err_memory(err, "a token's text");
   const struct controller_run run = {.prompt = g->ids, .n_prompt = g->n_ids, .sampling = g->sampling};
   if (controller_check(&run, (uint32_t)g->config.n_ctx, (uint32_t)g->config.vocab_size, err)) return -1;
+  if (load_sampler(g, err)) return -1;
+  g->stop.texts = g->stop_texts;
   if (g->stats_path && staged_open(&g->stats_file, g->stats_path, err)) return -1;
   const bool traces = g->trace.path != NULL;
   const struct engine_options options = {
@@ -205,7 +271,11 @@ static int load(struct generate *g, struct err *err) {
 
 // ----------------------------------------------------------------------------------------------------------------- run
 
-static bool stops(const struct generate *g, uint32_t id) { return !g->ignore_eos && id == g->config.eos_token_id; }
+static bool stops(const struct generate *g, uint32_t id) {
+  for (size_t i = 0; i < g->config.n_eos && !g->ignore_eos; i++)
+    if (id == g->config.eos_token_ids[i]) return true;
+  return false;
+}
 
 // Shows text, now or at the end.
 static int emit(struct generate *g, const char *text, size_t n, struct err *err) {
@@ -223,20 +293,51 @@ static int emit(struct generate *g, const char *text, size_t n, struct err *err)
   return 0;
 }
 
+// Shows text up to a stop text. 1 where that came, -1 after an error.
+static int emit_until_stop(struct generate *g, const char *text, size_t n, struct err *err) {
+  size_t ready;
+  if (!g->stop_texts[0]) return emit(g, text, n, err);
+  if (stop_text_push(&g->stop, text, n, &ready, err) || emit(g, g->stop.held, ready, err)) return -1;
+  stop_text_drop(&g->stop, ready);
+  if (!g->stop.found) return 0;
+  g->ending = END_TEXT;
+  return 1;
+}
+
+// What is still held back, at the end of the run.
+static int emit_rest(struct generate *g, struct err *err) {
+  char rest[TOKENIZER_HELD];
+  const size_t n = tokenizer_flush(&g->decoder, rest);
+  if (g->ending == END_TEXT) return 0;
+  const int status = emit_until_stop(g, rest, n, err);
+  return status ? (status < 0 ? -1 : 0) : emit(g, g->stop.held, g->stop.n_held, err);
+}
+
 static int on_token(void *ctx, uint32_t id) {
   struct generate *g = ctx;
   g->stats.generated++;
+  if (g->host) host_sampling_see(&g->host_sampling, id);
   if (g->json) cJSON_AddItemToArray(g->new_ids, cJSON_CreateNumber(id));
-  if (stops(g, id)) return 0;              // the end of the text is no part of it
+  if (stops(g, id)) {                      // the end of the text is no part of it
+    g->ending = END_EOS;
+    return id != config_eos(&g->config);   // the first of them ends the run by itself
+  }
   const size_t n = g->tokenizer ? tokenizer_push(g->tokenizer, &g->decoder, id, g->text)
                                 : (size_t)sprintf(g->text, g->stats.generated > 1 ? " %u" : "%u", (unsigned)id);
-  return emit(g, g->text, n, g->err);
+  return emit_until_stop(g, g->text, n, g->err);
+}
+
+static uint32_t on_choose(void *ctx, const int32_t *logits) {
+  struct generate *g = ctx;
+  return host_sampling_choose(&g->host_sampling, logits);
 }
 
 static int on_chosen(void *ctx, const struct controller_step *step, const float *logits) {
   struct generate *g = ctx;
   struct top_candidate list[TOP_MAX + 1];
-  const size_t n = top_find(list, g->top, logits, (uint32_t)g->config.vocab_size, g->temperature, g->sampling.top_k, step->choice);
+  for (size_t i = 0; g->host && i < g->config.vocab_size; i++) g->penalised[i] = (float)g->host_sampling.logits[i] / 65536.0f;
+  const size_t n = top_find(list, g->top, g->host ? g->penalised : logits, (uint32_t)g->config.vocab_size, g->temperature,
+                            g->sampling.top_k, g->host ? &g->host_sampling : NULL, step->choice);
   if (!g->json) {
     printf("position %u\n", (unsigned)step->position);
     return top_print(list, n, step->choice, g->tokenizer, g->err);
@@ -252,17 +353,20 @@ static int on_chosen(void *ctx, const struct controller_step *step, const float 
 
 // What --json prints: the run as it was asked for, and what came out.
 static int print_json(struct generate *g, struct err *err) {
-  const bool stopped = cJSON_GetArraySize(g->new_ids) && stops(g, (uint32_t)cJSON_GetArrayItem(g->new_ids, cJSON_GetArraySize(g->new_ids) - 1)->valuedouble);
+  static const char *const endings[] = {"length", "eos", "text"};
   cJSON *json = cJSON_CreateObject(), *prompt = cJSON_AddArrayToObject(json, "prompt_ids");
   for (size_t i = 0; i < g->n_ids; i++) cJSON_AddItemToArray(prompt, cJSON_CreateNumber(g->ids[i]));
   cJSON_AddItemToObject(json, "ids", g->new_ids);
   cJSON_AddItemToObject(json, "text", g->tokenizer ? text_json(g->held ? g->held : "", g->n_held) : cJSON_CreateNull());
-  cJSON_AddStringToObject(json, "stop", stopped ? "eos" : "length");
+  cJSON_AddStringToObject(json, "stop", endings[g->ending]);
+  if (g->ending == END_TEXT) cJSON_AddItemToObject(json, "stop_text", text_json(g->stop.found, strlen(g->stop.found)));
   if (g->image) cJSON_AddStringToObject(json, "image", g->image);
   else cJSON_AddStringToObject(json, "model", g->dir);
   cJSON_AddStringToObject(json, "engine", engine_names[g->kind]);
   cJSON_AddNumberToObject(json, "temperature", g->draws ? g->temperature : 0);
-  cJSON_AddNumberToObject(json, "top_k", g->sampling.top_k);
+  cJSON_AddItemToObject(json, "top_k", g->top_k ? cJSON_CreateNumber(g->top_k) : cJSON_CreateNull());
+  cJSON_AddNumberToObject(json, "top_p", g->top_p);
+  cJSON_AddNumberToObject(json, "repetition_penalty", g->penalty);
   char seed[24];                           // 64 bits: more than a number of JSON is sure to keep
   snprintf(seed, sizeof seed, "%llu", (unsigned long long)g->seed);
   cJSON_AddItemToObject(json, "seed", g->draws ? cJSON_CreateString(seed) : cJSON_CreateNull());
@@ -282,7 +386,9 @@ static int on_step(void *ctx, const struct controller_step *step) {
 }
 
 // Says how far an interrupted run came, and ends as the signal would have.
-static _Noreturn void end_interrupted(const struct generate *g) {
+static _Noreturn void end_interrupted(struct generate *g) {
+  struct err err;
+  emit_rest(g, &err);                      // if that fails, there is nobody to read it
   if (isatty(STDOUT_FILENO)) putchar('\n');
   fflush(stdout);
   fprintf(stderr, "gpt2rtl: interrupted after %zu of %u tokens, %zu positions, %.1f s%s\n", g->stats.generated, (unsigned)g->tokens,
@@ -292,13 +398,12 @@ static _Noreturn void end_interrupted(const struct generate *g) {
 
 static int run(struct generate *g, struct err *err) {
   struct err stopped = {""};
-  char rest[TOKENIZER_HELD];
   uint64_t saturations;
   g->err = &stopped;
   const struct controller_run run = {
     .prompt = g->ids, .n_prompt = g->n_ids, .max_new = g->tokens,
-    .stop_enabled = !g->ignore_eos && g->config.eos_token_id != CONFIG_NO_TOKEN, .stop_id = g->config.eos_token_id,
-    .sampling = g->sampling, .ctx = g, .token = on_token, .step = on_step,
+    .stop_enabled = !g->ignore_eos && g->config.n_eos > 0, .stop_id = config_eos(&g->config),
+    .sampling = g->sampling, .ctx = g, .token = on_token, .step = on_step, .choose = g->host ? on_choose : NULL,
   };
   if (g->json) {
     g->new_ids = cJSON_CreateArray();
@@ -310,11 +415,11 @@ static int run(struct generate *g, struct err *err) {
   const int failed = engine_run(&g->engine, &run, NULL, &saturations, err);
   if (interrupt_pending()) end_interrupted(g);
   interrupt_release();
-  if (failed) {
+  if (failed && !(g->ending && !err->text[0] && !stopped.text[0])) {
     if (!err->text[0]) *err = stopped;     // a callback ended it
     return -1;
   }
-  if (emit(g, rest, tokenizer_flush(&g->decoder, rest), err)) return -1;
+  if (emit_rest(g, err)) return -1;
   if (g->json ? print_json(g, err) : g->top && (putchar('\n'), stdout_write(g->held ? g->held : "", g->n_held, err))) return -1;
   if (!g->json && (isatty(STDOUT_FILENO) || g->top || !g->tokenizer)) stdout_write("\n", 1, err);
   if (saturations)
@@ -351,6 +456,9 @@ int generate_main(int argc, char **argv) {
   tokenizer_free(g.tokenizer);
   cJSON_Delete(g.new_ids);
   cJSON_Delete(g.steps);
+  host_sampling_free(&g.host_sampling);
+  stop_text_free(&g.stop);
+  free(g.penalised);
   free(g.held);
   free(g.text);
   free(g.ids);

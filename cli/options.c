@@ -48,11 +48,17 @@ int options_parse(const char *command, const char *help, const struct option_spe
       *spec->flag = true;
       continue;
     }
-    if (*spec->value) return cli_usage(command, "%s is given twice", spec->name);
+    const char **value = spec->value;
+    if (spec->flag) {
+      while (*value) value++;
+      if (value == spec->value + OPTION_MANY) return cli_usage(command, "%s is given more than %d times", spec->name, OPTION_MANY);
+      *spec->flag = true;
+    }
+    if (*value) return cli_usage(command, "%s is given twice", spec->name);
     if (argv[i][length]) {
-      *spec->value = argv[i] + length + 1;
+      *value = argv[i] + length + 1;
     } else if (i + 1 < argc) {
-      *spec->value = argv[++i];
+      *value = argv[++i];
     } else {
       return cli_usage(command, "%s needs a value", spec->name);
     }

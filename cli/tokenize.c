@@ -15,7 +15,8 @@ static const char tokenize_help[] =
   "  --model DIR         a folder with vocab.json and merges.txt, or tokenizer.json; weights are not needed\n"
   "  --json              {\"ids\": [...]}\n"
   "\n"
-  "Any bytes can be encoded; <|endoftext|> in the text is its own token.\n"
+  "Any bytes can be encoded; <|endoftext|> and other added tokens in the text are ids of their own. What the folder asks for\n"
+  "stands before or after the text (add_bos_token, a template).\n"
   "\n"
   "example: echo -n 'Once upon a time' | gpt2rtl tokenize --model models/demo\n";
 
@@ -27,21 +28,22 @@ static const char detokenize_help[] =
   "  --model DIR         a folder with vocab.json and merges.txt, or tokenizer.json; weights are not needed\n"
   "  --json              {\"text\": \"...\"}; what is no UTF-8, and a zero, becomes U+FFFD\n"
   "\n"
-  "Ids are decimal numbers with blanks or line ends between.\n"
+  "Ids are decimal numbers with blanks or line ends between. One that the model has (config.json) and no token gives nothing.\n"
   "\n"
   "example: echo '12 7 300' | gpt2rtl detokenize --model models/demo\n";
 
 // The tokenizer of --model and all of standard input. Returns -1 to go on, or the exit status.
 static int open_input(const char *command, const char *help, int argc, char **argv, struct tokenizer **tokenizer,
                       char **text, size_t *length, bool *json) {
+  const bool decodes = !strcmp(command, "detokenize");   // ids that the model has and the tokenizer has not are its business
   const char *dir = NULL;
   const struct option_spec specs[] = {{"--model", &dir, NULL}, {"--json", NULL, json}};
   struct err err;
   const int status = options_parse(command, help, specs, 2, argc, argv, NULL);
   if (status >= 0) return status;
   if (!dir) return cli_usage(command, "--model is missing");
-  if (tokenizer_load(tokenizer, dir, 0, &err)) return cli_fail(&err);
-  if (!input_read(text, length, &err)) return -1;
+  if (tokenizer_load(tokenizer, dir, decodes ? config_vocab_size(dir) : 0, &err)) return cli_fail(&err);
+  if (!input_read("-", text, length, &err)) return -1;
   tokenizer_free(*tokenizer);
   return cli_fail(&err);
 }
@@ -83,11 +85,11 @@ static int print_tokens(const struct tokenizer *tokenizer, const char *text, siz
     const unsigned long long id = *at >= '0' && *at <= '9' ? strtoull(at, &end, 10) : (end = NULL, 0ull);
     if (!end || (!*end && end < text + length) || (*end && !strchr(blanks, *end)))
       return err_set(err, "standard input, byte %zu: '%.20s' is no token id", (size_t)(at - text), at);
-    const char *token = errno || id > UINT32_MAX ? NULL : tokenizer_token(tokenizer, (uint32_t)id, &bytes);
-    if (!token)
-      return err_set(err, "standard input, byte %zu: id %.*s is not in the vocabulary of %zu tokens", (size_t)(at - text),
-                     (int)(end - at), at, tokenizer_vocab_size(tokenizer));
-    if (fwrite(token, 1, bytes, out) != bytes) break;
+    if (errno || id >= tokenizer_ids(tokenizer))
+      return err_set(err, "standard input, byte %zu: id %.*s is not in the vocabulary of %zu ids", (size_t)(at - text),
+                     (int)(end - at), at, tokenizer_ids(tokenizer));
+    const char *token = tokenizer_token(tokenizer, (uint32_t)id, &bytes);
+    if (token && fwrite(token, 1, bytes, out) != bytes) break;
     at = end;
   }
   return out == stdout ? stdout_write("", 0, err) : 0;

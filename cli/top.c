@@ -14,7 +14,7 @@
 static bool before(const float *logits, uint32_t a, uint32_t b) { return logits[a] > logits[b] || (logits[a] == logits[b] && a < b); }
 
 size_t top_find(struct top_candidate *list, size_t n, const float *logits, uint32_t n_vocab, double temperature, uint32_t top_k,
-                uint32_t choice) {
+                const struct host_sampling *host, uint32_t choice) {
   uint32_t ids[TOP_MAX > MAX_TOP_K ? TOP_MAX : MAX_TOP_K];
   const size_t wanted = n > top_k ? n : top_k;
   size_t found = 0;
@@ -31,14 +31,18 @@ size_t top_find(struct top_candidate *list, size_t n, const float *logits, uint3
   if (n > found) n = found;
   for (size_t i = 0; i < n; i++) {
     const double e = exp(((double)logits[ids[i]] - max) / temperature);
-    list[i] = (struct top_candidate){.id = ids[i], .probability = e / all, .drawn = i < top_k ? e / drawn : 0};
+    list[i] = (struct top_candidate){
+      .id = ids[i], .probability = e / all, .drawn = host ? host_sampling_share(host, ids[i]) : i < top_k ? e / drawn : 0,
+    };
     if (ids[i] == choice) choice = UINT32_MAX;
   }
   if (choice == UINT32_MAX) return n;
   const double e = exp(((double)logits[choice] - max) / temperature);
   bool can_be_drawn = false;
   for (size_t i = n; i < found && i < top_k; i++) can_be_drawn |= ids[i] == choice;
-  list[n] = (struct top_candidate){.id = choice, .probability = e / all, .drawn = can_be_drawn ? e / drawn : 0};
+  list[n] = (struct top_candidate){
+    .id = choice, .probability = e / all, .drawn = host ? host_sampling_share(host, choice) : can_be_drawn ? e / drawn : 0,
+  };
   return n + 1;
 }
 

@@ -10,6 +10,7 @@
 #include <cjson/cJSON.h>
 
 #include "err.h"
+#include "host_sampling.h"
 #include "tokenizer.h"
 
 enum { TOP_MAX = 100 };
@@ -21,9 +22,10 @@ struct top_candidate {
 };
 
 // The n <= TOP_MAX likeliest of logits[n_vocab], likeliest first, of equal ones the lower id, as sampling ranks them; and behind them
-// `choice`, if it is none of these: list has room for n + 1. temperature > 0; top_k 1 is the likeliest, always. Returns their number.
+// `choice`, if it is none of these: list has room for n + 1. temperature > 0; top_k 1 is the likeliest, always. host, where it is
+// not NULL, has made the choice, from these logits with its penalty: it says what it can draw. Returns their number.
 size_t top_find(struct top_candidate *list, size_t n, const float *logits, uint32_t n_vocab, double temperature, uint32_t top_k,
-                uint32_t choice);
+                const struct host_sampling *host, uint32_t choice);
 
 // A line each on standard output: "  * 0.8312  0.9027  409  " there"", the star at the choice. tokenizer may be NULL: ids alone.
 int top_print(const struct top_candidate *list, size_t n, uint32_t choice, const struct tokenizer *tokenizer, struct err *err);

@@ -61,7 +61,8 @@ static int step(void *self, uint32_t id, uint32_t position, bool head, uint32_t 
   struct running *r = self;
   const struct fast_report report = {.ctx = r, .hidden = on_hidden};
   fast_engine_run(r->engine, &id, 1, position, head ? FAST_LAST_HEAD : FAST_NO_HEAD, &report);
-  if (head) *choice = fast_engine_choose(r->engine, &r->sampling);
+  if (head)
+    *choice = r->run->choose ? r->run->choose(r->run->ctx, fast_engine_logits(r->engine)) : fast_engine_choose(r->engine, &r->sampling);
   if (head && !r->stop) on_logits(r, position, fast_engine_logits(r->engine));
   if (!r->stop) return 0;
   if (err) err->text[0] = 0;

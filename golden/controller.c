@@ -81,7 +81,9 @@ static void golden_hidden(void *ctx, int layer, const int32_t *x) {
 static int golden_step(void *self, uint32_t id, uint32_t position, bool head, uint32_t *choice, struct err *err) {
   struct golden *g = self;
   gpt2_core_step(g->core, id, position, head);
-  if (head) *choice = sampling_choose(&g->sampling, g->core->logits, g->core->image->header.vocab_size);
+  if (head)
+    *choice = g->run->choose ? g->run->choose(g->run->ctx, g->core->logits)
+                             : sampling_choose(&g->sampling, g->core->logits, g->core->image->header.vocab_size);
   if (head && g->run->all_heads && g->run->logits && g->run->logits(g->run->ctx, g->core->logits)) g->stop = true;
   return g->stop ? ended(err) : 0;
 }

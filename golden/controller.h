@@ -36,8 +36,10 @@ struct controller_run {
   bool all_heads;            // logits of every position
   struct sampling sampling;  // state: from sampling_seed
 
-  // Each may be NULL; non-zero ends the run.
   void *ctx;
+  // NULL, or chooses the id from logits[V], Q14.16, in place of `sampling`: not in the hardware, which has its own.
+  uint32_t (*choose)(void *ctx, const int32_t *logits);
+  // Each may be NULL; non-zero ends the run.
   int (*token)(void *ctx, uint32_t id);                             // an id has been chosen
   int (*step)(void *ctx, const struct controller_step *step);       // a position is over
   int (*logits)(void *ctx, const int32_t *logits);                  // [V], Q14.16: only with all_heads

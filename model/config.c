@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "file.h"
 #include "json_util.h"
 
 // ---- fields of config.json ----------------------------------------------------------------------
@@ -47,17 +48,43 @@ static int read_size(const struct reader *r, const char *name, size_t min, size_
   return 0;
 }
 
-static int read_token(const struct reader *r, const char *name, size_t vocab_size,
-                      uint32_t *value) {
-  *value = CONFIG_NO_TOKEN;
-  if (field(r, name) == NULL) {
-    return 0;
+static bool is_whole(const cJSON *item) {
+  return cJSON_IsNumber(item) && floor(item->valuedouble) >= item->valuedouble &&
+         fabs(item->valuedouble) <= JSON_MAX_INTEGER;
+}
+
+// Reads a token's id, or a list of up to `room` of them. What is no id of the model is left out: -1, or
+// the id that a larger vocabulary had.
+static int read_tokens(const struct reader *r, const char *name, size_t vocab_size, uint32_t *ids,
+                       size_t room, size_t *count) {
+  const cJSON *item = field(r, name);
+  const bool list = cJSON_IsArray(item) && room > 1;
+  *count = 0;
+  for (const cJSON *entry = list ? item->child : item; entry != NULL;
+       entry = list ? entry->next : NULL) {
+    size_t id;
+    if (!is_whole(entry)) {
+      return err_set(r->err, "%s: %s is not a token's id%s", r->path, name,
+                     room > 1 ? ", or a list of them" : "");
+    }
+    if (json_integer(entry, 0, vocab_size - 1, &id) != 0) {
+      continue;
+    }
+    if (*count == room) {
+      return err_set(r->err, "%s: %s has more than %zu ids", r->path, name, room);
+    }
+    ids[(*count)++] = (uint32_t)id;
   }
-  size_t id;
-  if (read_size(r, name, 0, vocab_size - 1, &id) != 0) {
+  return 0;
+}
+
+static int read_ends(const struct reader *r, struct gpt2_config *c) {
+  size_t n_bos;
+  if (read_tokens(r, "bos_token_id", c->vocab_size, &c->bos_token_id, 1, &n_bos) != 0 ||
+      read_tokens(r, "eos_token_id", c->vocab_size, c->eos_token_ids, CONFIG_MAX_EOS, &c->n_eos) != 0) {
     return -1;
   }
-  *value = (uint32_t)id;
+  c->bos_token_id = n_bos == 0 ? CONFIG_NO_TOKEN : c->bos_token_id;
   return 0;
 }
 
@@ -170,9 +197,9 @@ static int read_epsilon(const struct reader *r, struct gpt2_config *c) {
 // unless GPT-2's: what the hardware has no arithmetic for.
 static int read_arithmetic(const struct reader *r, struct gpt2_config *c) {
   static const char *const gpt2[] = {"gpt2", NULL};
-  // Four names of the tanh form; "gelu" alone is the exact one.
-  static const char *const tanh_form[] = {"gelu_new", "gelu_pytorch_tanh", "gelu_fast",
-                                          "gelu_accurate", NULL};
+  // Five names of the tanh form; "gelu" alone is the exact one.
+  static const char *const tanh_form[] = {"gelu_new",  "gelu_pytorch_tanh", "gelu_python_tanh",
+                                          "gelu_fast", "gelu_accurate",     NULL};
   bool upcast;  // the same arithmetic, in an order that keeps halfs from overflowing: no change here
   if (require_string(r, "model_type", gpt2) != 0 ||
       require_string(r, "activation_function", tanh_form) != 0 ||
@@ -207,12 +234,45 @@ int config_read(struct gpt2_config *config, const char *path, struct err *err) {
     result = check_unique(&r, names[i]);
   }
   if (result != 0 || read_shape(&r, config) != 0 || read_arithmetic(&r, config) != 0 ||
-      read_token(&r, "bos_token_id", config->vocab_size, &config->bos_token_id) != 0 ||
-      read_token(&r, "eos_token_id", config->vocab_size, &config->eos_token_id) != 0) {
+      read_ends(&r, config) != 0) {
     result = -1;
   }
   cJSON_Delete(root);
   return result;
+}
+
+int config_read_folder(struct gpt2_config *config, const char *dir, struct err *err) {
+  char path[FILE_PATH_SIZE];
+  if (file_join(path, dir, "config.json", err) != 0 || config_read(config, path, err) != 0 ||
+      file_join(path, dir, "generation_config.json", err) != 0) {
+    return -1;
+  }
+  if (!file_exists(path)) {
+    return 0;
+  }
+  cJSON *root;
+  if (json_read(&root, path, err) != 0) {
+    return -1;
+  }
+  const struct reader r = {.root = root, .path = path, .err = err};
+  int result = check_unique(&r, "bos_token_id") != 0 || check_unique(&r, "eos_token_id") != 0
+                   ? -1
+                   : read_ends(&r, config);
+  cJSON_Delete(root);
+  return result;
+}
+
+size_t config_vocab_size(const char *dir) {
+  char path[FILE_PATH_SIZE];
+  cJSON *root;
+  size_t size = 0;
+  if (file_join(path, dir, "config.json", NULL) == 0 && json_read(&root, path, NULL) == 0) {
+    if (json_integer(cJSON_GetObjectItemCaseSensitive(root, "vocab_size"), 1, CONFIG_MAX_VOCAB, &size) != 0) {
+      size = 0;
+    }
+    cJSON_Delete(root);
+  }
+  return size;
 }
 
 // ---- named shapes -------------------------------------------------------------------------------
@@ -238,7 +298,8 @@ int config_named(struct gpt2_config *config, const char *name, struct err *err) 
           .vocab_size = known[i].vocab_size,
           .layer_norm_epsilon = 1e-5,
           .bos_token_id = last,
-          .eos_token_id = last,
+          .eos_token_ids = {last},
+          .n_eos = 1,
           .scale_attn_weights = true,
           .tie_word_embeddings = true,
       };

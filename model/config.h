@@ -19,6 +19,7 @@ enum {
   CONFIG_MIN_CTX = 2,
   CONFIG_MAX_CTX = 1024,
   CONFIG_MAX_VOCAB = 65536,  // an id fits 16 bits
+  CONFIG_MAX_EOS = 16,
 };
 
 #define CONFIG_NO_TOKEN UINT32_MAX  // in place of an id: the model has none
@@ -31,8 +32,9 @@ struct gpt2_config {
   size_t n_ctx;               // T: positions, config.json's n_positions
   size_t vocab_size;          // V
   double layer_norm_epsilon;  // added to the variance
-  uint32_t bos_token_id;      // an id below V or CONFIG_NO_TOKEN
-  uint32_t eos_token_id;      // the same; generation stops at it
+  uint32_t bos_token_id;      // an id below V or CONFIG_NO_TOKEN: what an empty prompt starts with
+  uint32_t eos_token_ids[CONFIG_MAX_EOS];  // ids below V: generation stops at any of them
+  size_t n_eos;               // how many
   bool tie_word_embeddings;   // the head's weights are the token embedding
   bool scale_attn_weights;    // scores are divided by sqrt(64), as in GPT-2
   bool scale_attn_by_inverse_layer_idx;  // and by the layer's number, counted from 1
@@ -43,15 +45,24 @@ struct gpt2_config {
 //   tie_word_embeddings               both
 //   scale_attn_weights, scale_attn_by_inverse_layer_idx   both; weights_load puts them into the query
 //   reorder_and_upcast_attn           both: the same arithmetic
-//   activation_function               gelu_new, gelu_pytorch_tanh, gelu_fast, gelu_accurate: one form
+//   activation_function               gelu_new, gelu_pytorch_tanh, gelu_python_tanh, gelu_fast,
+//                                     gelu_accurate: one form
 //   n_inner                           null or 4 n_embd
 //   add_cross_attention               false
 //   pruned_heads, quantization_config empty
 //   model_type                        gpt2
-// Other fields are ignored. Absent fields take Hugging Face's defaults, but the shape - n_layer,
+// eos_token_id is a number, or a list of which any stops; bos_token_id a number. One that is no id of the
+// model, such as -1, counts as none. Other fields are ignored. Absent fields take Hugging Face's defaults, but the shape - n_layer,
 // n_head, n_embd, vocab_size, and one of n_positions (which counts) or n_ctx - must be there.
 // Errors: no such file, bad JSON (line and byte offset), a field missing, twice, or outside its range.
 int config_read(struct gpt2_config *config, const char *path, struct err *err);
+
+// Reads dir/config.json and, where it is there, dir/generation_config.json, whose eos_token_id and
+// bos_token_id then count alone, absent or not, as for transformers. Errors: config_read's, for either.
+int config_read_folder(struct gpt2_config *config, const char *dir, struct err *err);
+
+// The vocab_size in dir/config.json; 0 where none can be read.
+size_t config_vocab_size(const char *dir);
 
 // The named shapes: nano, gpt2, gpt2-medium, gpt2-large, gpt2-xl.
 // nano is for tests: small, with a vocabulary that fills no power of two.
@@ -62,6 +73,11 @@ int config_named(struct gpt2_config *config, const char *name, struct err *err);
 // float32 first as the image stores it. Errors: below 2^16, where the hardware's reciprocal square
 // root begins (a variance of zero must not fall below), or from 2^48 on; without a path.
 int config_epsilon_term(double epsilon, size_t width, uint64_t *term, struct err *err);
+
+// The first id at which generation stops, or CONFIG_NO_TOKEN.
+static inline uint32_t config_eos(const struct gpt2_config *config) {
+  return config->n_eos == 0 ? CONFIG_NO_TOKEN : config->eos_token_ids[0];
+}
 
 // Parameters of the model, the tied head counted once.
 size_t config_parameters(const struct gpt2_config *config);

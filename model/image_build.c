@@ -206,7 +206,7 @@ static int header_of(struct image_header *h, const struct gpt2_weights *weights,
       .n_head = (uint32_t)config->n_head,
       .n_ctx = (uint32_t)config->n_ctx,
       .vocab_size = (uint32_t)config->vocab_size,
-      .eos_id = config->eos_token_id,
+      .eos_id = config_eos(config),
       .tied = weights->lm_head == weights->wte,
       .layer_norm_epsilon = (float)config->layer_norm_epsilon,
   };

@@ -20,7 +20,8 @@ static int allocate(struct gpt2_weights *weights, const struct image_header *h, 
       .vocab_size = h->vocab_size,
       .layer_norm_epsilon = (double)h->layer_norm_epsilon,
       .bos_token_id = h->eos_id,
-      .eos_token_id = h->eos_id,
+      .eos_token_ids = {h->eos_id},
+      .n_eos = h->eos_id != CONFIG_NO_TOKEN,
       .tie_word_embeddings = h->tied,
       .scale_attn_weights = true,  // whatever config.json said is in the query's weights
   };

@@ -272,7 +272,7 @@ static void print_config(FILE *file, const struct gpt2_config *config) {
           "}\n",
           config->n_layer, config->n_head, config->n_embd, config->n_ctx, config->n_ctx,
           config->vocab_size, config->layer_norm_epsilon, (unsigned long)config->bos_token_id,
-          (unsigned long)config->eos_token_id);
+          (unsigned long)config_eos(config));
 }
 
 static int write_text(const char *dir, const char *name, const struct gpt2_config *config,
@@ -331,7 +331,8 @@ static int shape_of(struct gpt2_config *config, const char *name, struct err *er
     return err_set(err, "%s: vocab_size is %zu, expected %d or more: each byte is a token", name,
                    config->vocab_size, N_BYTES + 1);
   }
-  config->bos_token_id = config->eos_token_id = (uint32_t)config->vocab_size - 1;
+  config->n_eos = 1;
+  config->bos_token_id = config->eos_token_ids[0] = (uint32_t)config->vocab_size - 1;
   config->scale_attn_weights = config->tie_word_embeddings = true;
   config->scale_attn_by_inverse_layer_idx = false;
   return 0;

@@ -14,7 +14,8 @@ struct gpt2_config tap_golden_config(const struct image_header *h) {
       .vocab_size = h->vocab_size,
       .layer_norm_epsilon = (double)h->layer_norm_epsilon,
       .bos_token_id = CONFIG_NO_TOKEN,
-      .eos_token_id = h->eos_id,
+      .eos_token_ids = {h->eos_id},
+      .n_eos = h->eos_id != CONFIG_NO_TOKEN,
       .tie_word_embeddings = h->tied != 0,
   };
 }

@@ -181,11 +181,7 @@ static int load(struct gpt2_weights *w, const struct checkpoint *from, struct er
 
 static int open_model(struct gpt2_config *config, struct checkpoint *from, const char *dir,
                       struct err *err) {
-  char path[FILE_PATH_SIZE];
-  return file_join(path, dir, "config.json", err) != 0 || config_read(config, path, err) != 0 ||
-                 checkpoint_open(from, dir, err) != 0
-             ? -1
-             : 0;
+  return config_read_folder(config, dir, err) != 0 ? -1 : checkpoint_open(from, dir, err);
 }
 
 int weights_check(struct gpt2_config *config, const char *dir, struct err *err) {

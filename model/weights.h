@@ -30,7 +30,7 @@ struct gpt2_weights {
   float *storage, *head_storage;  // what the pointers point into; owned
 };
 
-// Loads dir/config.json and dir/model.safetensors or its shards (checkpoint.h), in any form of
+// Loads dir/config.json (config_read_folder) and dir/model.safetensors or its shards (checkpoint.h), in any form of
 // gpt2_source.h; causal masks, of any dtype, and tensors outside the model (the heads of other tasks)
 // are ignored. An lm_head.weight may be there; when it is not the token embedding, the
 // configuration must say tie_word_embeddings false. What the configuration says about the scale of

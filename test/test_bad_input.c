@@ -98,7 +98,7 @@ static int load_config(const char *folder, struct err *err) {
   assert_int_equal(c.n_embd, 64 * c.n_head);
   assert_in_range(c.n_ctx, CONFIG_MIN_CTX, CONFIG_MAX_CTX);
   assert_in_range(c.vocab_size, 1, CONFIG_MAX_VOCAB);
-  assert_true(c.eos_token_id == CONFIG_NO_TOKEN || c.eos_token_id < c.vocab_size);
+  for (size_t i = 0; i < c.n_eos; i++) assert_true(c.eos_token_ids[i] < c.vocab_size);
   assert_true(c.layer_norm_epsilon > 0 && c.layer_norm_epsilon < 1e5);
   return 0;
 }

@@ -29,7 +29,8 @@ static void test_gpt2(void **state) {
   assert_int_equal(c.vocab_size, 50257);
   assert_true(c.layer_norm_epsilon > 0.99e-5 && c.layer_norm_epsilon < 1.01e-5);
   assert_int_equal(c.bos_token_id, 50256);
-  assert_int_equal(c.eos_token_id, 50256);
+  assert_int_equal(config_eos(&c), 50256);
+  assert_int_equal(c.n_eos, 1);
   assert_true(c.tie_word_embeddings);
   assert_int_equal(config_parameters(&c), 124439808);
 
@@ -38,7 +39,7 @@ static void test_gpt2(void **state) {
   assert_int_equal(named.n_layer, c.n_layer);
   assert_int_equal(named.n_embd, c.n_embd);
   assert_int_equal(named.n_inner, c.n_inner);
-  assert_int_equal(named.eos_token_id, c.eos_token_id);
+  assert_int_equal(config_eos(&named), config_eos(&c));
 }
 
 static void test_named_sizes(void **state) {
@@ -67,7 +68,7 @@ static void test_defaults(void **state) {
                            &err),
                  &err);
   assert_int_equal(c.n_ctx, 16);
-  assert_int_equal(c.eos_token_id, CONFIG_NO_TOKEN);
+  assert_int_equal(config_eos(&c), CONFIG_NO_TOKEN);
   assert_int_equal(c.bos_token_id, CONFIG_NO_TOKEN);
   assert_false(c.tie_word_embeddings);
   assert_true(c.scale_attn_weights);
@@ -76,8 +77,8 @@ static void test_defaults(void **state) {
 
 // Fields that are honoured, and one that has nothing to change.
 static void test_honoured(void **state) {
-  static const char *const forms[] = {"gelu_new", "gelu_pytorch_tanh", "gelu_fast", "gelu_accurate"};
-  for (size_t i = 0; i < 4; i++) {
+  static const char *const forms[] = {"gelu_new", "gelu_pytorch_tanh", "gelu_python_tanh", "gelu_fast", "gelu_accurate"};
+  for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
     char text[512];
     struct gpt2_config c;
     struct err err;
@@ -93,6 +94,54 @@ static void test_honoured(void **state) {
     assert_true(c.scale_attn_by_inverse_layer_idx);
     assert_true(c.layer_norm_epsilon == 0.125);
   }
+}
+
+// What ends a text: ids of the model, one or several; others count as none.
+static void test_ends(void **state) {
+  static const struct {
+    const char *eos, *generation;   // config.json's, and generation_config.json or NULL
+    uint32_t bos;
+    size_t n;
+    uint32_t ids[3];
+  } cases[] = {
+      {"5", NULL, 7, 1, {5}},
+      {"[5, 6]", NULL, 7, 2, {5, 6}},
+      {"[]", NULL, 7, 0, {0}},
+      {"-1", NULL, 7, 0, {0}},
+      {"300", NULL, 7, 0, {0}},
+      {"[300, 5, -1, 6]", NULL, 7, 2, {5, 6}},
+      {"null", NULL, 7, 0, {0}},
+      {"5", "{\"eos_token_id\": [9, 8, 299], \"bos_token_id\": 50256}", CONFIG_NO_TOKEN, 3, {9, 8, 299}},
+      {"5", "{\"eos_token_id\": 9, \"bos_token_id\": 3}", 3, 1, {9}},
+      {"5", "{\"temperature\": 0.5}", CONFIG_NO_TOKEN, 0, {0}},   // as in transformers
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    char text[512], path[FILE_PATH_SIZE];
+    struct gpt2_config c;
+    struct err err;
+    snprintf(text, sizeof text,
+             "{\"n_layer\": 1, \"n_head\": 1, \"n_embd\": 64, \"n_positions\": 16, \"vocab_size\": 300,"
+             " \"bos_token_id\": 7, \"eos_token_id\": %s}",
+             cases[i].eos);
+    write_string(path, *state, "config.json", text);
+    if (cases[i].generation != NULL) write_string(path, *state, "generation_config.json", cases[i].generation);
+    expect_success(config_read_folder(&c, *state, &err), &err);
+    assert_int_equal(c.bos_token_id, cases[i].bos);
+    assert_int_equal(c.n_eos, cases[i].n);
+    for (size_t k = 0; k < c.n_eos; k++) assert_int_equal(c.eos_token_ids[k], cases[i].ids[k]);
+    assert_int_equal(config_eos(&c), c.n_eos == 0 ? CONFIG_NO_TOKEN : cases[i].ids[0]);
+    assert_int_equal(config_vocab_size(*state), 300);
+  }
+  char path[FILE_PATH_SIZE];
+  struct gpt2_config c;
+  struct err err;
+  write_string(path, *state, "generation_config.json", "{\"eos_token_id\": \"x\"}");
+  expect_failure(config_read_folder(&c, *state, &err), &err, "generation_config.json: eos_token_id is not a token's id");
+  write_string(path, *state, "generation_config.json", "{\"eos_token_id\": 1, \"eos_token_id\": 2}");
+  expect_failure(config_read_folder(&c, *state, &err), &err, "generation_config.json: eos_token_id comes 2 times");
+  write_string(path, *state, "generation_config.json", "{");
+  expect_failure(config_read_folder(&c, *state, &err), &err, "generation_config.json: line 1");
+  assert_int_equal(config_vocab_size("/no/such"), 0);
 }
 
 // gpt2_json with one field replaced or, at the end, added.
@@ -114,7 +163,6 @@ static void test_refusals(void **state) {
       {"\"n_positions\": 1024", "\"n_positions\": 1", "n_positions is 1, expected"},
       {"\"n_positions\": 1024, \"n_ctx\": 1024,", "", "n_positions is missing"},
       {"\"vocab_size\": 50257", "\"vocab_size\": 65537", "vocab_size is 65537"},
-      {"\"vocab_size\": 50257", "\"vocab_size\": 50256", "bos_token_id is 50256"},
       {"\"n_inner\": null", "\"n_inner\": 3000", "n_inner is 3000, expected null or 4 x n_embd"},
       {"1e-05", "0", "layer_norm_epsilon is 0"},
       {"1e-05", "\"small\"", "layer_norm_epsilon is not a number"},
@@ -125,6 +173,8 @@ static void test_refusals(void **state) {
       {"1e-05", "30", "layer_norm_epsilon is 30, expected"},
       {"1e-05", "-1e-5", "layer_norm_epsilon is -1e-05, expected"},
       {"gelu_new", "\\u001b[2J\\n", "activation_function is \"?[2J?\""},  // nothing for a terminal
+      {"gelu_new", "quick_gelu", "activation_function is \"quick_gelu\", expected \"gelu_new\" or"},
+      {"gelu_new", "silu", "activation_function is \"silu\", expected \"gelu_new\" or"},
       {"gelu_new", "swish", "activation_function is \"swish\", expected \"gelu_new\" or"},
       {"\"gelu_new\"", "7", "activation_function is \"(not a string)\""},
       {"}}}", "}}, \"scale_attn_weights\": \"no\"}", "scale_attn_weights is neither true nor false"},
@@ -136,7 +186,12 @@ static void test_refusals(void **state) {
       {"}}}", "}}, \"a\": \"\\u0000\"}", "byte 373: a zero byte"},
       {"\"n_head\": 12", "\"n_head\": {}", "n_head is not a number"},
       {"\"n_head\": 12", "\"n_head\": 1e999", "n_head is "},
-      {"50256,\n \"eos", "-1,\n \"eos", "bos_token_id is -1"},
+      {"50256,\n \"eos", "1.5,\n \"eos", "bos_token_id is not a token's id"},
+      {"50256,\n \"eos", "[1],\n \"eos", "bos_token_id is not a token's id"},
+      {"50256, \"attn", "\"x\", \"attn", "eos_token_id is not a token's id, or a list of them"},
+      {"50256, \"attn", "[5, [6]], \"attn", "eos_token_id is not a token's id, or a list of them"},
+      {"50256, \"attn", "{}, \"attn", "eos_token_id is not a token's id, or a list of them"},
+      {"50256, \"attn", "[0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16], \"attn", "eos_token_id has more than 16 ids"},
       {"}}}", "}}, \"add_cross_attention\": true}", "add_cross_attention is true"},
       {"}}}", "}}, \"tie_word_embeddings\": 1}", "tie_word_embeddings is neither true nor false"},
       {"}}}", "}}", "the JSON text ends early"},
@@ -177,6 +232,7 @@ int main(void) {
       cmocka_unit_test(test_named_sizes),
       cmocka_unit_test_setup_teardown(test_defaults, make_folder, remove_folder),
       cmocka_unit_test_setup_teardown(test_honoured, make_folder, remove_folder),
+      cmocka_unit_test_setup_teardown(test_ends, make_folder, remove_folder),
       cmocka_unit_test_setup_teardown(test_refusals, make_folder, remove_folder),
       cmocka_unit_test_setup_teardown(test_not_an_object, make_folder, remove_folder),
   };

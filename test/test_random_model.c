@@ -28,7 +28,7 @@ static void test_nano_loads(void **state) {
   assert_int_equal(weights.config.n_embd, 128);
   assert_int_equal(weights.config.n_ctx, 64);
   assert_int_equal(weights.config.vocab_size, 301);
-  assert_int_equal(weights.config.eos_token_id, 300);
+  assert_int_equal(config_eos(&weights.config), 300);
   assert_ptr_equal(weights.lm_head, weights.wte);
   weights_free(&weights);
 }
@@ -48,7 +48,7 @@ static void test_shape_of_a_file(void **state) {
   assert_int_equal(weights.config.n_head, 1);
   assert_int_equal(weights.config.n_ctx, 5);
   assert_int_equal(weights.config.vocab_size, 257);
-  assert_int_equal(weights.config.eos_token_id, 256);
+  assert_int_equal(config_eos(&weights.config), 256);
   assert_ptr_equal(weights.lm_head, weights.wte);
   weights_free(&weights);
   write_string(path, *state, "small.json",
