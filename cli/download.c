@@ -109,5 +109,5 @@ enum download_result download(const struct download *what, struct err *err) {
   }
   const int result = run(&t, part, err);
   close(t.file);
-  return result ? DOWNLOAD_FAILED : DOWNLOAD_DONE;
+  return result && t.absent && what->optional ? DOWNLOAD_ABSENT : result ? DOWNLOAD_FAILED : DOWNLOAD_DONE;
 }

@@ -11,6 +11,7 @@
 #ifndef GPT2RTL_DOWNLOAD_H
 #define GPT2RTL_DOWNLOAD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "err.h"
@@ -22,12 +23,14 @@ struct download {
   uint64_t size;             // 0: not known
   const char *sha256;        // 64 hexadecimal digits, or NULL
   unsigned timeout;          // seconds without a byte, or without an answer, after which a connection is given up
+  bool optional;             // the server may have no such file
   unsigned retries;          // how often in a row to try again after failures that may pass, each time waiting longer
 };
 
 enum download_result {
   DOWNLOAD_DONE,
   DOWNLOAD_THERE,            // nothing was to do
+  DOWNLOAD_ABSENT,           // an optional file that the server has not
   DOWNLOAD_FAILED = -1,
 };
 

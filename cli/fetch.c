@@ -26,8 +26,9 @@ static const char help[] =
   "  --timeout S         give a connection up after S seconds without a byte, 1 to 3600; default 30\n"
   "  --retries N         failures in a row that are tried again, 0 to 100; default 5\n"
   "\n"
-  "config.json, vocab.json, merges.txt and model.safetensors. What is cut stays as FILE.part: the same command again goes\n"
-  "on there. What is there already and right is not fetched again. In the end all names and shapes are checked.\n"
+  "config.json, vocab.json, merges.txt and model.safetensors; of OWNER/MODEL also what else there is of a tokenizer and\n"
+  "generation_config.json. What is cut stays as FILE.part: the same command again goes on there. What is there already and\n"
+  "right is not fetched again. In the end all names and shapes are checked.\n"
   "\n"
   "example: gpt2rtl fetch gpt2 && gpt2rtl generate --model models/gpt2 --prompt 'Alan Turing' --tokens 20\n";
 
@@ -35,6 +36,9 @@ static const char help[] =
 
 enum { FILES = 4 };
 static const char *const file_names[FILES] = {"config.json", "vocab.json", "merges.txt", "model.safetensors"};
+// Of models whose files are not known here; they say more about tokenizer and generation, where they are there.
+static const char *const more_names[] = {"generation_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+                                         "added_tokens.json"};
 
 struct expected {
   uint64_t size;
@@ -95,19 +99,19 @@ struct fetch {
   uint64_t timeout, retries;
 };
 
-static int fetch_file(const struct fetch *f, size_t i, struct err *err) {
-  const struct expected *expected = &f->model.files[i];
+static int fetch_file(const struct fetch *f, const char *name, const struct expected *expected, bool optional, struct err *err) {
   char url[2048], path[FILE_PATH_SIZE];
   const size_t base = strlen(f->base);
-  if (file_join(path, f->dir, file_names[i], err)) return -1;
+  if (file_join(path, f->dir, name, err)) return -1;
   snprintf(url, sizeof url, "%.*s/%s/%s/resolve/%s/%s", (int)(f->base[base - 1] == '/' ? base - 1 : base), f->base, f->model.owner,
-           f->model.name, f->model.revision, file_names[i]);
+           f->model.name, f->model.revision, name);
   const struct download what = {
-    .url = url, .path = path, .name = file_names[i], .size = expected->size, .sha256 = expected->sha256,
+    .url = url, .path = path, .name = name, .optional = optional, .size = expected->size, .sha256 = expected->sha256,
     .timeout = (unsigned)f->timeout, .retries = (unsigned)f->retries,
   };
   const enum download_result result = download(&what, err);
   if (result == DOWNLOAD_FAILED) return -1;
+  if (result == DOWNLOAD_ABSENT) return 0;
   fprintf(stderr, "gpt2rtl: %s: %s\n", path,
           result == DOWNLOAD_THERE ? (expected->sha256 ? "there already, sha256 is right" : "there already")
           : expected->sha256       ? "fetched, sha256 is right"
@@ -127,8 +131,13 @@ static int check_folder(const char *dir, struct err *err) {
 
 static int run(const struct fetch *f, struct err *err) {
   const bool there = file_exists(f->dir);
+  const bool known = f->model.files[FILES - 1].sha256 != NULL;
   int result = folder_make(f->dir, err);
-  for (size_t i = 0; i < FILES && !result; i++) result = fetch_file(f, i, err);
+  for (size_t i = 0; i < FILES && !result; i++) {
+    result = fetch_file(f, file_names[i], &f->model.files[i], false, err);
+    for (size_t k = 0; i == 0 && k < sizeof more_names / sizeof *more_names && !known && !result; k++)
+      result = fetch_file(f, more_names[k], &(struct expected){0}, true, err);
+  }
   if (result && !there) rmdir(f->dir);     // unless something is in it
   return result ? -1 : check_folder(f->dir, err);
 }

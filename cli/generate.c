@@ -24,8 +24,8 @@ static const char help[] =
   "       gpt2rtl generate --image FILE (--ids 1,2,3 | --model DIR --prompt TEXT) [OPTION...]\n"
   "\n"
   "  --model DIR         the model's folder\n"
-  "  --image FILE        run from this memory image (gpt2rtl compile); --model then gives the tokenizer, without it ids\n"
-  "                      go in and come out\n"
+  "  --image FILE        run from this memory image (gpt2rtl compile); --model then gives the tokenizer and what ends a text,\n"
+  "                      without it ids go in and come out, and the image's one stop id ends\n"
   "  --prompt TEXT       what to continue; an empty text starts from the model's bos_token_id\n"
   "  --prompt-file FILE  the same from a file, all its bytes, a line end at its end too; - is standard input\n"
   "  --ids 1,2,3         the same as token ids; where the folder has no tokenizer, ids come out too\n"
@@ -203,6 +203,17 @@ static int start_from_bos(struct generate *g, struct err *err) {
   return 0;
 }
 
+// An image has one token that ends a text. The folder, where one is given too, may have several, and one that begins it.
+static int take_ends(struct generate *g, struct err *err) {
+  struct gpt2_config folder;
+  if (config_vocab_size(g->dir) != g->config.vocab_size) return 0;   // a folder with the tokenizer alone
+  if (config_read_folder(&folder, g->dir, err)) return -1;
+  g->config.bos_token_id = folder.bos_token_id;
+  g->config.n_eos = folder.n_eos;
+  memcpy(g->config.eos_token_ids, folder.eos_token_ids, sizeof folder.eos_token_ids);
+  return 0;
+}
+
 // The shape, and the tokenizer where there is a folder.
 static int load_config(struct generate *g, struct err *err) {
   if (g->image) {
@@ -212,6 +223,7 @@ static int load_config(struct generate *g, struct err *err) {
     g->lanes = image.header.lanes;
     image_close(&image);
     sim_memory_resolve(&g->memory, g->lanes);
+    if (g->dir && take_ends(g, err)) return -1;
   } else if (config_read_folder(&g->config, g->dir, err)) {
     return -1;
   }

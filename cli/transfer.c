@@ -148,6 +148,7 @@ static int judge(struct transfer *t, CURLcode rc, const char *detail, struct err
     return 1;
   }
   if (code >= 400) {
+    t->absent = code == 404;
     const bool passes = code == 408 || code == 429 || code >= 500;
     err_set(err, "%s: the server answers %ld%s", url, code,
             passes        ? ": try again later"

@@ -27,6 +27,7 @@ struct transfer {
   char served[DIGEST_TEXT];  // the hash that the server names, hexadecimal
   bool linked;               // it is from X-Linked-ETag
   char problem[160];         // why the body was not taken; the transfer is then over
+  bool absent;               // the server has no such file
   bool again;                // but another attempt may succeed
   struct progress bar;
 };

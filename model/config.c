@@ -109,8 +109,9 @@ static int require_bool(const struct reader *r, const char *name, bool required)
   return 0;
 }
 
-// One of the values up to NULL, or absent.
-static int require_string(const struct reader *r, const char *name, const char *const *values) {
+// One of the values up to NULL, or absent. why ends the sentence.
+static int require_string(const struct reader *r, const char *name, const char *const *values,
+                          const char *why) {
   const cJSON *item = field(r, name);
   if (item == NULL) {
     return 0;
@@ -121,9 +122,9 @@ static int require_string(const struct reader *r, const char *name, const char *
       return 0;
     }
   }
-  return err_set(r->err, "%s: %s is \"%.60s\", expected \"%s\"%s%s%s", r->path, name, value,
+  return err_set(r->err, "%s: %s is \"%.60s\", expected \"%s\"%s%s%s%s", r->path, name, value,
                  values[0], values[1] == NULL ? "" : " or \"", values[1] == NULL ? "" : values[1],
-                 values[1] == NULL ? "" : "\"");
+                 values[1] == NULL ? "" : "\"", why);
 }
 
 // Absent, null, or without content.
@@ -201,8 +202,9 @@ static int read_arithmetic(const struct reader *r, struct gpt2_config *c) {
   static const char *const tanh_form[] = {"gelu_new",  "gelu_pytorch_tanh", "gelu_python_tanh",
                                           "gelu_fast", "gelu_accurate",     NULL};
   bool upcast;  // the same arithmetic, in an order that keeps halfs from overflowing: no change here
-  if (require_string(r, "model_type", gpt2) != 0 ||
-      require_string(r, "activation_function", tanh_form) != 0 ||
+  if (require_string(r, "model_type", gpt2, "") != 0 ||
+      require_string(r, "activation_function", tanh_form,
+                     ": the hardware's table is GELU in its tanh form") != 0 ||
       require_bool(r, "add_cross_attention", false) != 0 ||
       require_empty(r, "pruned_heads", "models with heads taken out are not built") != 0 ||
       require_empty(r, "quantization_config",

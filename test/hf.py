@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""hf.py GPT2RTL DEMO: tokenizer folders in many forms, the same ids from `gpt2rtl tokenize` as from transformers.
+"""hf.py GPT2RTL DEMO: tokenizer folders in many forms, the same ids from `gpt2rtl tokenize` as from transformers; and what ends a text.
 
 `make test-hf` runs it, with PYTHON where transformers is installed. test/test_tokenizer_folders.c holds values that
 this script has confirmed, for machines without Python.
@@ -68,6 +68,31 @@ def case(name, pair=True, saved=False, refuse=None, **files):
             continue
         failures += 1
         print(f'[  FAILED  ] {name}: {text!r}: expected {expected}, found {found}')
+
+
+def ends(name, config, generation=None):
+    """What ends a text: GenerationConfig's eos_token_id, but for what is no id of the model."""
+    global failures, passes
+    from transformers import GenerationConfig
+    folder = os.path.join(root, 'ends_' + name.replace(' ', '_'))
+    os.makedirs(folder)
+    for f in ('vocab.json', 'merges.txt', 'model.safetensors'):
+        os.symlink(os.path.abspath(demo + f), f'{folder}/{f}')
+    with open(f'{folder}/config.json', 'w') as out:
+        json.dump({**json.load(open(demo + 'config.json')), **config}, out)
+    if generation is not None:
+        with open(f'{folder}/generation_config.json', 'w') as out:
+            json.dump(generation, out)
+    source = {} if generation is not None else dict(config_file_name='config.json', _from_model_config=True)
+    expected = GenerationConfig.from_pretrained(folder, **source).eos_token_id
+    expected = expected if isinstance(expected, list) else [expected]
+    expected = [i for i in expected if i is not None and 0 <= i < 4096]
+    run = subprocess.run([program, 'info', folder, '--json'], capture_output=True)
+    found = json.loads(run.stdout)['stop_ids'] if run.returncode == 0 else run.stderr.decode()
+    passes += found == expected
+    failures += found != expected
+    if found != expected:
+        print(f'[  FAILED  ] {name}: expected {expected}, found {found}')
 
 
 def token(content, id=None, **more):
@@ -163,7 +188,15 @@ def main():
     case('split specials', tokenizer_config=settings(split_special_tokens=True), refuse='split_special_tokens')
     case('lstrip', tokenizer_config=settings(added_tokens_decoder={'4096': token('<mask>', lstrip=True)}), refuse='lstrip')
 
-    print(f'hf: transformers {transformers.__version__}: {passes} texts as there, {refused} folders refused, {failures} failed')
+    ends('one', {})
+    ends('list', {'eos_token_id': [0, 14]})
+    ends('none', {'eos_token_id': None})
+    ends('generation', {}, {'eos_token_id': 14})
+    ends('generation list', {}, {'eos_token_id': [14, 0]})
+    ends('generation without', {}, {'temperature': 0.5})
+    ends('outside', {'eos_token_id': [50256, 3]})
+
+    print(f'hf: transformers {transformers.__version__}: {passes} texts and ends as there, {refused} folders refused, {failures} failed')
     shutil.rmtree(root)
     sys.exit(failures > 0)
 

@@ -239,6 +239,21 @@ static void expect_failed(void **state, const char *mode, const char *more, cons
 
 // --------------------------------------------------------------------------------------------------------------- tests
 
+// What the publisher has beside the four files comes too, and counts.
+static void more_files(void **state) {
+  char path[FILE_PATH_SIZE], copy[FILE_PATH_SIZE], text[4096];
+  write_string(path, origin, "added_tokens.json", "{\"<pad>\": 301}");
+  expect_done(state, "good", "");
+  expect_text(err_text, "added_tokens.json: fetched, its hash is the one that the server names");
+  assert_null(strstr(err_text, "tokenizer_config.json"));
+  in_copy(copy, state, "added_tokens.json");
+  slurp(copy, text);
+  assert_string_equal(text, "{\"<pad>\": 301}");
+  in_copy(copy, state, "tokenizer_config.json.part");
+  assert_false(file_exists(copy));
+  assert_int_equal(remove(path), 0);
+}
+
 static void good(void **state) {
   expect_done(state, "good", "");
   assert_int_equal(asked, 1);
@@ -432,7 +447,7 @@ static int teardown(void **state) {
 int main(void) {
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
   const struct CMUnitTest tests[] = {
-      IN_FOLDER(good), IN_FOLDER(heals), IN_FOLDER(fails), IN_FOLDER(resumes), IN_FOLDER(pinned), IN_FOLDER(usage), IN_FOLDER(certificates),
+      IN_FOLDER(more_files), IN_FOLDER(good), IN_FOLDER(heals), IN_FOLDER(fails), IN_FOLDER(resumes), IN_FOLDER(pinned), IN_FOLDER(usage), IN_FOLDER(certificates),
   };
   return cmocka_run_group_tests_name("fetch", tests, setup, teardown);
 }

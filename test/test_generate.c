@@ -97,6 +97,12 @@ static void ends(void **state) {
   }
   EXPECT(0, "gpt2rtl info @/demo");
   expect_text(out, "stop id             458\n");
+  // An image has one stop id; with its folder, all of them.
+  EXPECT(0, "echo '{\"eos_token_id\": [527, 270]}' > @/demo/generation_config.json && gpt2rtl compile --model @/demo --output @/image");
+  EXPECT(0, "gpt2rtl generate --image @/image --ids 65 --tokens 8 --engine golden --json");
+  expect_json(4, greedy, NULL, "eos");
+  EXPECT(0, "gpt2rtl generate --image @/image --model @/demo --ids 65 --tokens 8 --engine golden --json");
+  expect_json(2, greedy, ",", "eos");
   make_demo(state, "s/\"eos_token_id\": 0/\"eos_token_id\": [-1, 270, 99999, 4095]/");
   EXPECT(0, "gpt2rtl info @/demo --json");
   expect_text(out, "\"stop_ids\":	[270, 4095]");

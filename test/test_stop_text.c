@@ -16,7 +16,7 @@ static void check(const char *const *stops, const char *text, size_t size, const
     if (piece > strlen(text) - at) piece = strlen(text) - at;
     expect_success(stop_text_push(&s, text + at, piece, &ready, &err), &err);
     at += piece;
-    memcpy(shown + n, s.held, ready);
+    if (ready) memcpy(shown + n, s.held, ready);
     n += ready;
     stop_text_drop(&s, ready);
     // What is held back could still begin a stop text; what is shown has none in it.
@@ -28,7 +28,7 @@ static void check(const char *const *stops, const char *text, size_t size, const
       }
     }
   }
-  memcpy(shown + n, s.held, s.n_held);
+  if (s.n_held) memcpy(shown + n, s.held, s.n_held);
   shown[n + s.n_held] = 0;
   if (s.found) assert_int_equal(s.n_held, 0);
   assert_string_equal(shown, expected);
