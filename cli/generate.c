@@ -41,7 +41,7 @@ static const char help[] =
   "                      --seed\n"
   "  --top-k K           draw among the K likeliest, 1 to 64; default 40, or all with --top-p\n"
   "  --top-p P           draw among the likeliest that together have this probability, 0.001 to 1; not in the hardware:\n"
-  "                      golden, golden-readable and float take it, and draw the hardware's ids where it is 1\n"
+  "                      golden, golden-readable and float take it; with --top-k and 1 they draw the hardware's ids\n"
   "  --repetition-penalty R\n"
   "                      the logits of ids that were there, in the prompt too, are divided by R where they are positive\n"
   "                      and multiplied where they are negative, 0.1 to 10; the same engines\n"

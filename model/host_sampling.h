@@ -5,8 +5,8 @@
 // In this order, as transformers': the logits of ids that were there already are divided by the penalty
 // where they are positive and multiplied by it where not; the top_k likeliest are kept; of them the
 // likeliest that together have the probability top_p. One is drawn by the hardware's own arithmetic
-// (golden/sampling.c: exponentials of 22 fraction bits, xorshift64), so that with top_p 1 and penalty 1
-// the same id is drawn as there. Everything is integers but penalty and top_p, which multiply or
+// (golden/sampling.c: exponentials of 22 fraction bits, xorshift64), so that with top_p 1, penalty 1
+// and the same top_k the same id is drawn as there. Everything is integers but penalty and top_p, which multiply or
 // divide doubles once each: the same on every machine.
 
 #ifndef HOST_SAMPLING_H

@@ -369,12 +369,12 @@ int sim_run(struct sim *s, const struct controller_run *run, struct sim_result *
   for (int i = 0; i < 3; i++)
     if (settle(s, err) || edge(s, err)) return -1;     // a cycle is counted three cycles later
   s->failed = false;
-  if (status == ABORTED) return ended(err);
   const struct memory_counts after = memory_count(s->memory);
   *result = (struct sim_result){
     .cycles = end - s->start, .beats_read = after.beats_read - before.beats_read,
     .beats_written = after.beats_written - before.beats_written, .saturations = *p->sat_o, .busy = busy,
   };
+  if (status == ABORTED) return ended(err);
   return 0;
 }
 

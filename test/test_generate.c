@@ -152,6 +152,39 @@ static void stop_texts(void **state) {
   expect_text(err_text, "--stop needs --model for its tokenizer");
 }
 
+// A run that a second stop id has ended says too what did not fit: here a position embedding of 19,968.
+static void saturated(void **state) {
+  EXPECT(0, "gpt2rtl random-model --config nano --output @/nano && printf '\\234\\106' | dd conv=notrunc bs=1 of=@/nano/model.safetensors "
+            "seek=$(($(stat -c %%s @/nano/model.safetensors) - 2 * 443520 + 2 * (304 * 128 + 9))) 2> /dev/null");
+  EXPECT(0, "gpt2rtl generate --model @/nano --ids 1,2,3,4,5 --tokens 5 --engine golden --json");
+  expect_text(err_text, "numbers were too large for their format");
+  cJSON *json = cJSON_Parse(out);
+  const int id = cJSON_GetArrayItem(cJSON_GetObjectItem(json, "ids"), 2)->valueint;
+  cJSON_Delete(json);
+  EXPECT(0, "echo '{\"eos_token_id\": [300, %d]}' > @/nano/generation_config.json", id);
+  for (int i = 0; i < 2; i++) {
+    EXPECT(0, "gpt2rtl generate --model @/nano --ids 1,2,3,4,5 --tokens 5 --engine %s --json", engines[i]);
+    expect_text(out, "\"eos\"");
+    expect_text(err_text, "numbers were too large for their format");
+  }
+}
+
+// A run that is interrupted shows what it held back: as many tokens as it says, as a run of so many would.
+static void interrupted(void **state) {
+  static char shown[OUTPUT];
+  static const char line[] = "gpt2rtl generate --model models/demo --ids 65 --ignore-eos --stop 'he was so pleased with the old man that he was so pleasedX'";
+  int n = 0;
+  for (int seconds = 1; n < 3; seconds *= 2) {
+    assert_true(seconds < 60);             // a busy machine may not have begun in so short a time
+    EXPECT(130, "timeout --preserve-status -s INT %d build/gpt2rtl %s --tokens 100000", seconds, line + 8);
+    const char *said = strstr(err_text, "interrupted after ");
+    if (said) n = atoi(said + 18);
+  }
+  strcpy(shown, out);
+  EXPECT(0, "%s --engine golden --tokens %d", line, n);
+  assert_string_equal(shown, out);
+}
+
 static void prompt_file(void **state) {
   EXPECT(0, "printf 'Once upon a time\\n' > @/prompt");
   EXPECT(0, "gpt2rtl generate --model models/demo --prompt-file @/prompt --tokens 5 --json --engine golden");
@@ -267,7 +300,7 @@ static void host_sampling(void **state) {
 int main(void) {
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
   const struct CMUnitTest tests[] = {
-    IN_FOLDER(ends), IN_FOLDER(starts), IN_FOLDER(stop_texts), IN_FOLDER(prompt_file), IN_FOLDER(ids_alone), IN_FOLDER(host_sampling),
+    IN_FOLDER(ends), IN_FOLDER(starts), IN_FOLDER(stop_texts), IN_FOLDER(saturated), IN_FOLDER(interrupted), IN_FOLDER(prompt_file), IN_FOLDER(ids_alone), IN_FOLDER(host_sampling),
   };
   return cmocka_run_group_tests_name("generate", tests, NULL, NULL);
 }
