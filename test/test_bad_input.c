@@ -13,6 +13,7 @@
 #include "random_model.h"
 #include "safetensors.h"
 #include "tokenizer.h"
+#include "tokenizer_files.h"
 
 // ---- altering -----------------------------------------------------------------------------------
 
@@ -130,6 +131,24 @@ static int load_tokenizer(const char *folder, struct err *err) {
   return 0;
 }
 
+// The same where spaces and tokens may stand around; and what ends a text.
+static int load_settings(const char *folder, struct err *err) {
+  static const char text[] = "The<pad>end<|endoftext|>";
+  struct gpt2_config c;
+  struct tokenizer *t;
+  if (config_read_folder(&c, folder, err) != 0 || tokenizer_load(&t, folder, 0, err) != 0) return -1;
+  for (size_t i = 0; i < c.n_eos; i++) assert_true(c.eos_token_ids[i] < c.vocab_size);
+  uint32_t *ids;
+  size_t count, length;
+  char *back;
+  expect_success(tokenizer_encode(t, text, sizeof text - 1, &ids, &count, err), err);
+  expect_success(tokenizer_decode(t, ids, count, &back, &length, err), err);
+  free(back);
+  free(ids);
+  tokenizer_free(t);
+  return 0;
+}
+
 static int load_image(const char *folder, struct err *err) {
   char path[FILE_PATH_SIZE];
   struct image image;
@@ -215,6 +234,36 @@ static void altered_tokenizer_json(void **state) {
   alter(*state, "tokenizer.json", front, length, 7, load_tokenizer);
   free(text);
   free(vocab);
+}
+
+static void altered_settings(void **state) {
+  static const struct {
+    const char *name, *text;
+  } files[] = {
+      {"added_tokens.json", "{\"<pad>\": 301, \"<a>\": 302}"},
+      {"special_tokens_map.json", "{\"pad_token\": {\"content\": \"<pad>\", \"lstrip\": false}, \"eos_token\": \"e\"}"},
+      {"tokenizer_config.json", "{\"add_bos_token\": true, \"add_prefix_space\": true, \"bos_token\": \"<|endoftext|>\","
+                                " \"additional_special_tokens\": [\"<b>\"]}"},
+      {"tokenizer_config.json", "{\"add_eos_token\": true, \"added_tokens_decoder\": {\"301\": {\"content\": \"<pad>\", \"special\": true}}}"},
+      {"generation_config.json", "{\"bos_token_id\": 3, \"eos_token_id\": [1, 2, -1]}"},
+      {"tokenizer.json", NULL},
+  };
+  char path[FILE_PATH_SIZE], template[8192];
+  layout_write(&small, *state, 1, true);
+  write_tokenizer(*state);
+  assert_int_equal(file_join(path, *state, "vocab.json", NULL), 0);
+  char *vocab = read_text(path);
+  const size_t front = (size_t)snprintf(template, sizeof template,
+      "{\"pre_tokenizer\": {\"type\": \"ByteLevel\"}, \"post_processor\": {\"type\": \"Sequence\", \"processors\": [{\"type\":"
+      " \"TemplateProcessing\", \"single\": [{\"SpecialToken\": {\"id\": \"e\"}}, {\"Sequence\": {\"id\": \"A\"}}],"
+      " \"special_tokens\": {\"e\": {\"ids\": [300, 7]}}}]}, \"model\": {\"merges\": [], \"vocab\": ");
+  snprintf(template + front, sizeof template - front, "%s}}", vocab);
+  free(vocab);
+  for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+    const char *text = files[i].text == NULL ? template : files[i].text;
+    write_string(path, *state, files[i].name, text);
+    alter(*state, files[i].name, 0, files[i].text == NULL ? front : strlen(text), 1, load_settings);
+  }
 }
 
 static void altered_image(void **state) {
@@ -450,7 +499,7 @@ int main(void) {
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
   const struct CMUnitTest tests[] = {
       IN_FOLDER(altered_config), IN_FOLDER(altered_weights),        IN_FOLDER(altered_shards), IN_FOLDER(altered_tokenizer),
-      IN_FOLDER(altered_tokenizer_json), IN_FOLDER(altered_image),  IN_FOLDER(cut_weights),    IN_FOLDER(cut_others),
+      IN_FOLDER(altered_tokenizer_json), IN_FOLDER(altered_settings), IN_FOLDER(altered_image),  IN_FOLDER(cut_weights),    IN_FOLDER(cut_others),
       IN_FOLDER(cut_image),      IN_FOLDER(not_finite),             IN_FOLDER(other_shapes),   IN_FOLDER(wrong_dtypes),
       IN_FOLDER(no_files),       IN_FOLDER(any_beats),
   };
