@@ -214,7 +214,7 @@ TOKENS   ?= 200
 SEED     ?= 1
 RUN      := $(B)/gpt2rtl generate --model $(MODEL) --prompt "$(PROMPT)" --tokens $(TOKENS) --temperature 0.8 --seed $(SEED)
 PARALLEL := $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
-CHECKS   := test/run_check.sh test/configs.sh test/testbench.sh test/install.sh lint/lint.sh syn/synth_check.sh sim/vector_check.sh
+CHECKS   := test/run_check.sh test/asan.sh test/configs.sh test/testbench.sh test/install.sh lint/lint.sh syn/synth_check.sh sim/vector_check.sh
 
 .PHONY: all for-run for-test run test test-hf test-long test-configs lint synth-check synth fmax verilog bench bench-golden install deps help clean
 all: $(TABLES) $(B)/gpt2rtl $(SIMS)
@@ -242,6 +242,12 @@ TEST_ORDER = $(filter %_top,$(TESTS:%=$(B)/test/%)) $(filter-out %_top,$(TESTS:%
 PYTHON ?= python3
 test-hf: $(B)/gpt2rtl
 	@$(PYTHON) test/hf.py $< models/demo
+
+# All tests in C with sanitizers; `make test` has the quick ones.
+test-asan:
+	@tools/deps.sh test
+	@$(MAKE) --no-print-directory $(PARALLEL) for-test
+	@JOBS=$${JOBS:-$$(nproc)} test/asan.sh all
 
 test-long: $(B)/test/test_long $(B)/sim/gpt2_top_1024.so
 	@CMOCKA_MESSAGE_OUTPUT=STDOUT $<
@@ -324,6 +330,7 @@ help:
 	@echo 'make test         all tests, lint and the Yosys check; the last line counts them'
 	@echo '                  (TEST_SECONDS=900 ends one that hangs); one alone: make $(B)/test/test_softmax && $(B)/test/test_softmax'
 	@echo 'make test-hf      tokenizers of many folders: the same ids as transformers, where PYTHON=$(PYTHON) has it'
+	@echo 'make test-asan    the tests in C with AddressSanitizer, LeakSanitizer and UBSan; make test has those that need no simulator'
 	@echo 'make test-long    124M shape, random weights: 1,040 tokens, past the context crop, RTL against golden at each position'
 	@echo 'make lint         Verilator -Wall over every module'
 	@echo 'make synth-check  every module through Yosys with the slang front end'

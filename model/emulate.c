@@ -114,9 +114,12 @@ int emulate_weights(struct gpt2_weights *rounded, const struct gpt2_weights *wei
 // with which all fit.
 static void round_blocks(const struct emulator *m, float *x, size_t n, int frac) {
   const int bits = m->emulation.activation_bits;
+  if (bits <= 0) {
+    return;
+  }
   const size_t block = m->emulation.activation_block > 0 ? (size_t)m->emulation.activation_block : 64;
   const float most = (float)((1 << (bits - 1)) - 1);
-  for (size_t i = 0; bits > 0 && i < n; i += block) {
+  for (size_t i = 0; i < n; i += block) {
     const size_t end = n - i < block ? n : i + block;
     float max = 0;
     for (size_t j = i; j < end; j++) {
@@ -135,8 +138,11 @@ static void round_blocks(const struct emulator *m, float *x, size_t n, int frac)
 
 static void round_cached(const struct emulator *m, float *x, size_t n) {
   const int bits = m->emulation.kv_bits;
+  if (bits <= 0) {
+    return;
+  }
   const float most = (float)((1 << (bits - 1)) - 1);
-  for (size_t i = 0; bits > 0 && i < n; i += CONFIG_HEAD_SIZE) {
+  for (size_t i = 0; i < n; i += CONFIG_HEAD_SIZE) {
     float max = 0;
     for (size_t j = i; j < i + CONFIG_HEAD_SIZE; j++) {
       max = fmaxf(max, fabsf(x[j]));
