@@ -44,7 +44,7 @@ int cli_usage(const char *command, const char *format, ...) __attribute__((forma
 struct option_spec {
   const char *name;          // with the dashes
   const char **value;        // what follows it, or "=" and it, is stored here; NULL for a flag:
-  bool *flag;                // with value too: it may come several times, value has room for OPTION_MANY and the NULL behind
+  bool *flag;                // with value too: it may come several times, value has room for OPTION_MANY and a NULL after them
 };
 enum { OPTION_MANY = 16 };
 
@@ -63,7 +63,7 @@ int option_lanes(const char *command, const char *text, uint32_t *lanes);
 
 // --------------------------------------------------------------------------------------------------------------- files
 
-// All of a file, or of standard input, "-". *text is to be freed and has a zero behind it.
+// All of a file, or of standard input, "-". *text is to be freed and has a zero after it.
 int input_read(const char *path, char **text, size_t *length, struct err *err);
 // Writes to standard output at once. Fails when it is closed or full.
 int stdout_write(const void *data, size_t length, struct err *err);

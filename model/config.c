@@ -53,8 +53,8 @@ static bool is_whole(const cJSON *item) {
          fabs(item->valuedouble) <= JSON_MAX_INTEGER;
 }
 
-// Reads a token's id, or a list of up to `room` of them. What is no id of the model is left out: -1, or
-// the id that a larger vocabulary had.
+// Reads a token's id, or a list of up to `room` of them. What is no id of the model is left out:
+// -1, or the id that a larger vocabulary had.
 static int read_tokens(const struct reader *r, const char *name, size_t vocab_size, uint32_t *ids,
                        size_t room, size_t *count) {
   const cJSON *item = field(r, name);
@@ -81,7 +81,8 @@ static int read_tokens(const struct reader *r, const char *name, size_t vocab_si
 static int read_ends(const struct reader *r, struct gpt2_config *c) {
   size_t n_bos;
   if (read_tokens(r, "bos_token_id", c->vocab_size, &c->bos_token_id, 1, &n_bos) != 0 ||
-      read_tokens(r, "eos_token_id", c->vocab_size, c->eos_token_ids, CONFIG_MAX_EOS, &c->n_eos) != 0) {
+      read_tokens(r, "eos_token_id", c->vocab_size, c->eos_token_ids, CONFIG_MAX_EOS, &c->n_eos) !=
+          0) {
     return -1;
   }
   c->bos_token_id = n_bos == 0 ? CONFIG_NO_TOKEN : c->bos_token_id;
@@ -211,8 +212,8 @@ static int read_arithmetic(const struct reader *r, struct gpt2_config *c) {
                     "its weights are already quantised; expected F32, F16 or BF16") != 0 ||
       read_bool(r, "reorder_and_upcast_attn", false, &upcast) != 0 ||
       read_bool(r, "scale_attn_weights", true, &c->scale_attn_weights) != 0 ||
-      read_bool(r, "scale_attn_by_inverse_layer_idx", false,
-                &c->scale_attn_by_inverse_layer_idx) != 0 ||
+      read_bool(r, "scale_attn_by_inverse_layer_idx", false, &c->scale_attn_by_inverse_layer_idx) !=
+          0 ||
       read_bool(r, "tie_word_embeddings", true, &c->tie_word_embeddings) != 0) {
     return -1;
   }
@@ -269,7 +270,8 @@ size_t config_vocab_size(const char *dir) {
   cJSON *root;
   size_t size = 0;
   if (file_join(path, dir, "config.json", NULL) == 0 && json_read(&root, path, NULL) == 0) {
-    if (json_integer(cJSON_GetObjectItemCaseSensitive(root, "vocab_size"), 1, CONFIG_MAX_VOCAB, &size) != 0) {
+    if (json_integer(cJSON_GetObjectItemCaseSensitive(root, "vocab_size"), 1, CONFIG_MAX_VOCAB,
+                     &size) != 0) {
       size = 0;
     }
     cJSON_Delete(root);

@@ -34,7 +34,7 @@ struct gpt2_config {
   double layer_norm_epsilon;  // added to the variance
   uint32_t bos_token_id;      // an id below V or CONFIG_NO_TOKEN: what an empty prompt starts with
   uint32_t eos_token_ids[CONFIG_MAX_EOS];  // ids below V: generation stops at any of them
-  size_t n_eos;               // how many
+  size_t n_eos;                            // how many
   bool tie_word_embeddings;   // the head's weights are the token embedding
   bool scale_attn_weights;    // scores are divided by sqrt(64), as in GPT-2
   bool scale_attn_by_inverse_layer_idx;  // and by the layer's number, counted from 1
@@ -51,14 +51,16 @@ struct gpt2_config {
 //   add_cross_attention               false
 //   pruned_heads, quantization_config empty
 //   model_type                        gpt2
-// eos_token_id is a number, or a list of which any stops; bos_token_id a number. One that is no id of the
-// model, such as -1, counts as none. Other fields are ignored. Absent fields take Hugging Face's defaults, but the shape - n_layer,
-// n_head, n_embd, vocab_size, and one of n_positions (which counts) or n_ctx - must be there.
+// eos_token_id is a number, or a list of which any stops; bos_token_id a number. One that is no id
+// of the model, such as -1, counts as none. Other fields are ignored. Absent fields take Hugging
+// Face's defaults, but the shape - n_layer, n_head, n_embd, vocab_size, and one of n_positions (which
+// counts) or n_ctx - must be there.
 // Errors: no such file, bad JSON (line and byte offset), a field missing, twice, or outside its range.
 int config_read(struct gpt2_config *config, const char *path, struct err *err);
 
 // Reads dir/config.json and, where it is there, dir/generation_config.json, whose eos_token_id and
-// bos_token_id then count alone, absent or not, as for transformers. Errors: config_read's, for either.
+// bos_token_id then count alone, absent or not, as for transformers. Errors: config_read's, for
+// either.
 int config_read_folder(struct gpt2_config *config, const char *dir, struct err *err);
 
 // The vocab_size in dir/config.json; 0 where none can be read.

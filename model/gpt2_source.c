@@ -67,8 +67,8 @@ struct search {
 
 static int twice(const struct search *s, const struct safetensors *file, const char *name,
                  const char *also) {
-  return err_set(s->err, "%s: tensor %.80s is there twice, also as %.80s", safetensors_path(file), name,
-                 also);
+  return err_set(s->err, "%s: tensor %.80s is there twice, also as %.80s", safetensors_path(file),
+                 name, also);
 }
 
 // The position embedding is what no other model has: what stands in front of it is the prefix.
@@ -104,14 +104,16 @@ static int visit_head(void *ctx, const struct safetensors *file, const char *ful
 
 // An adapter that is not merged changes what the weights compute.
 static int visit_adapter(void *ctx, const struct safetensors *file, const char *full) {
-  static const char *const parts[] = {"lora_", ".base_layer.", ".modules_to_save.", ".original_module."};
+  static const char *const parts[] = {"lora_", ".base_layer.", ".modules_to_save.",
+                                      ".original_module."};
   const struct search *s = ctx;
   for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
     if (strstr(full, parts[i]) != NULL) {
-      return err_set(s->err,
-                     "%s: tensor %.80s is of an adapter (LoRA) that is not merged into the weights: "
-                     "merge it with PEFT's merge_and_unload() and save the model again",
-                     safetensors_path(file), full);
+      return err_set(
+          s->err,
+          "%s: tensor %.80s is of an adapter (LoRA) that is not merged into the weights: "
+          "merge it with PEFT's merge_and_unload() and save the model again",
+          safetensors_path(file), full);
     }
   }
   return 0;
@@ -160,15 +162,17 @@ static int check_shape(const struct gpt2_source *s, const char *name, size_t ran
                  safetensors_path(s->file), name, found, expected);
 }
 
-static int check_tensor(const struct gpt2_form *form, const struct gpt2_tensor *t, struct err *err) {
+static int check_tensor(const struct gpt2_form *form, const struct gpt2_tensor *t,
+                        struct err *err) {
   const struct gpt2_source s = gpt2_source_find(form, t);
   if (s.tensor == NULL) {
     return gpt2_tensor_is_bias(t) && (t->norm ? form->no_norm_bias : form->no_linear_bias)
                ? 0
-               : err_set(err,
-                         "%s: tensor %s is missing: not a GPT-2 model, or one with fewer layers than "
-                         "its config.json says",
-                         safetensors_path(form->from->files[0]), t->name);
+               : err_set(
+                     err,
+                     "%s: tensor %s is missing: not a GPT-2 model, or one with fewer layers than "
+                     "its config.json says",
+                     safetensors_path(form->from->files[0]), t->name);
   }
   const bool turned = t->conv1d && form->linear;
   return check_shape(&s, t->name, t->rank, t->shape[turned], t->shape[!turned], err);
@@ -228,7 +232,8 @@ int gpt2_source_check(struct gpt2_form *form, const struct gpt2_config *config,
   return check_head(form, config, err) != 0 ? -1 : each_name(from, visit_strange, &s);
 }
 
-struct gpt2_source gpt2_source_find(const struct gpt2_form *form, const struct gpt2_tensor *tensor) {
+struct gpt2_source gpt2_source_find(const struct gpt2_form *form,
+                                    const struct gpt2_tensor *tensor) {
   return tensor->kind == TENSOR_WTE && form->head_only ? find(form, form->head)
                                                        : find_inside(form, tensor->name);
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // gpt2_source - where each tensor of a GPT-2 is in a checkpoint, and that all of them are there
 //
-// Names are those of gpt2_tensors.h. In a file they may have a prefix, one for all: "transformer.", and
-// what torch.compile, DataParallel and others put in front of it ("_orig_mod.", "module.", "model.").
-// Matrices may be stored as Linear layers store them, transposed, as nanoGPT does. Biases of the
-// matrices may be absent, all of them, or those of LayerNorm: they are zero then. A tied model may
-// have its embedding under the head's name only.
+// Names are those of gpt2_tensors.h. In a file they may have a prefix, one for all: "transformer.",
+// and what torch.compile, DataParallel and others put in front of it ("_orig_mod.", "module.",
+// "model."). Matrices may be stored as Linear layers store them, transposed, as nanoGPT does.
+// Biases of the matrices may be absent, all of them, or those of LayerNorm: they are zero then. A
+// tied model may have its embedding under the head's name only.
 
 #ifndef GPT2_SOURCE_H
 #define GPT2_SOURCE_H
@@ -29,18 +29,18 @@ struct gpt2_form {
   bool no_linear_bias, no_norm_bias;
 };
 
-// A tensor of the model, found: the file lives as long as its checkpoint. tensor is NULL for a bias that
-// is zero, and for a head that is the token embedding.
+// A tensor of the model, found: the file lives as long as its checkpoint. tensor is NULL for a bias
+// that is zero, and for a head that is the token embedding.
 struct gpt2_source {
   const struct safetensors *file;
   const struct safetensors_tensor *tensor;
 };
 
-// Finds how the checkpoint names and stores the model, and checks that it is one of that configuration,
-// but for the values. Errors: a tensor missing, there twice, of another shape or dtype; no head where
-// the configuration does not tie it; a tensor inside the model that is no part of GPT-2
-// (GPT2_NAME_STRANGE), which would be left out of the arithmetic; an adapter that is not merged. Masks
-// of any dtype and the heads of other tasks are passed over.
+// Finds how the checkpoint names and stores the model, and checks that it is one of that
+// configuration, but for the values. Errors: a tensor missing, there twice, of another shape or
+// dtype; no head where the configuration does not tie it; a tensor inside the model that is no part
+// of GPT-2 (GPT2_NAME_STRANGE), which would be left out of the arithmetic; an adapter that is not
+// merged. Masks of any dtype and the heads of other tasks are passed over.
 int gpt2_source_check(struct gpt2_form *form, const struct gpt2_config *config,
                       const struct checkpoint *from, struct err *err);
 

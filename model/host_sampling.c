@@ -149,5 +149,6 @@ uint32_t host_sampling_choose(struct host_sampling *s, const int32_t *logits) {
 }
 
 double host_sampling_share(const struct host_sampling *s, uint32_t id) {
-  return id < s->n_vocab && place_of(s, id) <= s->last ? (double)weight_of(s, id) / (double)s->total : 0;
+  return id < s->n_vocab && place_of(s, id) <= s->last ? (double)weight_of(s, id) / (double)s->total
+                                                       : 0;
 }

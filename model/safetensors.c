@@ -91,7 +91,8 @@ static int parse_tensor(struct safetensors_tensor *t, const cJSON *entry, size_t
     return err_set(err, "%s: tensor %.80s lacks a dtype, a shape or data_offsets", path, t->name);
   }
   if (comes_again(dtype) || comes_again(shape) || comes_again(offsets)) {
-    return err_set(err, "%s: tensor %.80s has its dtype, shape or data_offsets twice", path, t->name);
+    return err_set(err, "%s: tensor %.80s has its dtype, shape or data_offsets twice", path,
+                   t->name);
   }
   t->dtype_name = dtype->valuestring;
   size_t bytes = dtype_parse(t->dtype_name, &t->dtype);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // stop_text - ends a text before the first of some texts, for generate --stop
 //
-// What comes is bytes, cut wherever tokens end. Nothing of a stop text is shown: bytes that may begin one
-// are held back until they do, or cannot any more. The one that is complete first counts; of two that
-// end together, the longer. So where tokens end makes no difference.
+// What comes is bytes, cut wherever tokens end. Nothing of a stop text is shown: bytes that may
+// begin one are held back until they do, or cannot any more. The one that is complete first counts;
+// of two that end together, the longer. So where tokens end makes no difference.
 
 #ifndef STOP_TEXT_H
 #define STOP_TEXT_H
@@ -16,11 +16,11 @@ struct stop_text {
   const char *const *texts;  // ended by NULL, none of them empty; the caller's
   char *held;                // not shown yet; owned
   size_t n_held, room;
-  const char *found;         // the stop text that came, or NULL
+  const char *found;  // the stop text that came, or NULL
 };
 
-// Takes n bytes. *ready is how many at the front of held can be shown; where a stop text is found, these are
-// the last. Show them, then drop them. Errors: out of memory.
+// Takes n bytes. *ready is how many at the front of held can be shown; where a stop text is found,
+// these are the last. Show them, then drop them. Errors: out of memory.
 int stop_text_push(struct stop_text *stop, const char *text, size_t n, size_t *ready,
                    struct err *err);
 

@@ -21,10 +21,10 @@ struct tokenizer {
   struct vocabulary vocabulary;
   uint32_t byte_ids[256];  // ids of the tokens of one byte
   uint32_t end_of_text;
-  size_t rows;             // of the model's embedding, or SIZE_MAX: any
-  uint32_t *added;         // ids of the tokens that are found in the text before it is cut:
-  size_t n_added, n_first; // these first, then the others in what is left
-  bool prefix_space;       // each stretch of text begins with a space, its own or one more
+  size_t rows;              // of the model's embedding, or SIZE_MAX: any
+  uint32_t *added;          // ids of the tokens that are found in the text before it is cut:
+  size_t n_added, n_first;  // these first, then the others in what is left
+  bool prefix_space;        // each stretch of text begins with a space, its own or one more
   struct tokenizer_template around;
   struct bpe bpe;
   struct pretokenizer *pretokenizer;
@@ -41,10 +41,11 @@ static bool is_added(const struct tokenizer *t, size_t id) {
   return false;
 }
 
-// What the vocabulary has to be for any text, and for a model of that size. path is the vocabulary's.
+// What the vocabulary has to be for any text, and for a model of that size. path is the
+// vocabulary's.
 static int check(struct tokenizer *t, const char *path, size_t vocab_size, struct err *err) {
-  // Trainers round the vocabulary up, to a multiple of 8 to 1024: the ids after it have no text. Added
-  // tokens may have no row in the model: a padding token, say, which never goes through it.
+  // Trainers round the vocabulary up, to a multiple of 8 to 1024: the ids after it have no text.
+  // Added tokens may have no row in the model: a padding token, say, which never goes through it.
   const size_t count = t->vocabulary.count;
   size_t needed = count;
   while (needed > vocab_size && is_added(t, needed - 1)) {
@@ -76,7 +77,8 @@ static int take_added(struct tokenizer *t, const cJSON *list, struct err *err) {
   for (int normalized = 0; normalized <= 1; normalized++) {
     cJSON_ArrayForEach(entry, list) {
       if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(entry, "normalized")) == normalized) {
-        t->added[t->n_added++] = (uint32_t)cJSON_GetObjectItemCaseSensitive(entry, "id")->valuedouble;
+        t->added[t->n_added++] =
+            (uint32_t)cJSON_GetObjectItemCaseSensitive(entry, "id")->valuedouble;
       }
     }
     t->n_first = normalized == 0 ? t->n_added : t->n_first;
@@ -87,7 +89,8 @@ static int take_added(struct tokenizer *t, const cJSON *list, struct err *err) {
 // add_bos_token and add_eos_token: they count for the pair of files alone.
 static int take_ends(struct tokenizer *t, const struct tokenizer_config *config, struct err *err) {
   const struct vocabulary *v = &t->vocabulary;
-  const char *ends[2] = {config->add_bos ? config->bos : NULL, config->add_eos ? config->eos : NULL};
+  const char *ends[2] = {config->add_bos ? config->bos : NULL,
+                         config->add_eos ? config->eos : NULL};
   for (size_t i = 0; i < 2; i++) {
     const uint32_t id =
         ends[i] == NULL ? VOCABULARY_NO_TOKEN : vocabulary_find(v, ends[i], strlen(ends[i]));
@@ -127,10 +130,11 @@ static int load_pair(struct tokenizer *t, const struct tokenizer_config *config,
 static int load_json(struct tokenizer *t, const struct tokenizer_config *config, const char *path,
                      size_t vocab_size, struct err *err) {
   cJSON *added;
-  int result = tokenizer_json_read(&t->vocabulary, &t->bpe, &t->around, &added, config, path, err) != 0 ||
-                       take_added(t, added, err) != 0
-                   ? -1
-                   : check(t, path, vocab_size, err);
+  int result =
+      tokenizer_json_read(&t->vocabulary, &t->bpe, &t->around, &added, config, path, err) != 0 ||
+              take_added(t, added, err) != 0
+          ? -1
+          : check(t, path, vocab_size, err);
   cJSON_Delete(added);
   return result;
 }
@@ -260,7 +264,7 @@ static int encode_ordinary(struct encoder *e, const unsigned char *text, size_t 
   return more;
 }
 
-// Where the next of added[from..to-1] at or behind begin is; the longest, if several begin there.
+// Where the next of added[from..to-1] at or after begin is; the longest, if several begin there.
 // Writes its id and length. length if there is none.
 static size_t find_added(struct encoder *e, size_t from, size_t to, const unsigned char *text,
                          size_t length, size_t begin, uint32_t *id, size_t *id_length) {
@@ -283,8 +287,8 @@ static size_t find_added(struct encoder *e, size_t from, size_t to, const unsign
   return best;
 }
 
-// With first, cuts text at the added tokens that are looked for first, and what is between once more
-// at the others.
+// With first, cuts text at the added tokens that are looked for first, and what is between once
+// more at the others.
 static int encode(struct encoder *e, bool first, const unsigned char *text, size_t length,
                   struct err *err) {
   const struct tokenizer *t = e->tokenizer;
@@ -329,7 +333,8 @@ static int check_rows(const struct encoder *e, struct err *err) {
 
 static int encode_text(const struct tokenizer *t, bool whole, const char *text, size_t length,
                        uint32_t **ids, size_t *count, struct err *err) {
-  // A token has at least one byte, and a byte brings at most one space: that bounds the number of ids.
+  // A token has at least one byte, and a byte brings at most one space: that bounds the number of
+  // ids.
   const struct tokenizer_template *around = &t->around;
   const size_t room = (t->prefix_space ? 2 : 1) * length + around->n_before + around->n_after;
   struct encoder e = {

@@ -74,8 +74,9 @@ static int put_token(cJSON *list, const char *content, double id, bool normalize
 
 // ---- added tokens with ids ----------------------------------------------------------------------
 
-// Inserts by id, so that the next one without an id comes behind them all.
-static int put_by_id(cJSON *list, const char *content, size_t id, bool normalized, struct err *err) {
+// Inserts by id, so that the next one without an id comes after them all.
+static int put_by_id(cJSON *list, const char *content, size_t id, bool normalized,
+                     struct err *err) {
   int place = 0;
   const cJSON *entry;
   cJSON_ArrayForEach(entry, list) {
@@ -285,8 +286,8 @@ static int read_all(struct tokenizer_config *c, cJSON *settings, const char *pat
   if (result == 0) {
     c->added_file = decoder == NULL ? added_file : config_file;
     result = read_special(c, settings, map != NULL ? map_path : path, err) != 0 ? -1
-             : decoder != NULL                         ? read_decoder(c, decoder, path, err)
-                                                       : read_added(c, added, other, err);
+             : decoder != NULL ? read_decoder(c, decoder, path, err)
+                               : read_added(c, added, other, err);
   }
   cJSON_Delete(map);
   cJSON_Delete(added);
@@ -375,11 +376,13 @@ static int add_configured(struct merge *m, const cJSON *entry, const char *file)
     return 0;  // the vocabulary's own fault, and named there
   }
   if (known_id != id) {
-    return err_set(m->err, "%s beside %s: token \"%.60s\" has id %zu, expected %zu, which it has there",
+    return err_set(m->err,
+                   "%s beside %s: token \"%.60s\" has id %zu, expected %zu, which it has there",
                    file, m->path, content, id, known_id);
   }
   if (known == NULL && (owner = owner_of(m, id)) != NULL) {
-    return err_set(m->err, "%s beside %s: token \"%.60s\" has id %zu, which is another token's: %.60s",
+    return err_set(m->err,
+                   "%s beside %s: token \"%.60s\" has id %zu, which is another token's: %.60s",
                    file, m->path, content, id, owner);
   }
   return there != NULL ? 0 : add(m, content, id, is_normalized(entry, false));
@@ -389,8 +392,10 @@ static int check_gap(const struct merge *m, const cJSON *entry, const char *file
   const double id = member(entry, "id")->valuedouble;
   return id < (double)m->tokens
              ? 0
-             : err_set(m->err, "%s beside %s: token \"%.60s\" has id %.0f, but there are %zu tokens: "
-                       "expected ids without a gap", file, m->path, content_of(entry), id, m->tokens);
+             : err_set(m->err,
+                       "%s beside %s: token \"%.60s\" has id %.0f, but there are %zu tokens: "
+                       "expected ids without a gap",
+                       file, m->path, content_of(entry), id, m->tokens);
 }
 
 static int add_special(struct merge *m, const cJSON *entry) {

@@ -69,8 +69,10 @@ static int check_steps(const struct reader *r, const cJSON *root, const cJSON *m
   }
   // The tokenizers library takes it from here, transformers from tokenizer_config.json alone.
   if (prefix_space != NULL && !cJSON_IsFalse(prefix_space) && !config->has_prefix_space) {
-    return err_set(r->err, "%s: pre_tokenizer's add_prefix_space is on, and tokenizer_config.json does "
-                   "not say so: libraries differ then; write \"add_prefix_space\" there", r->path);
+    return err_set(r->err,
+                   "%s: pre_tokenizer's add_prefix_space is on, and tokenizer_config.json does "
+                   "not say so: libraries differ then; write \"add_prefix_space\" there",
+                   r->path);
   }
   if (regex != NULL && !cJSON_IsTrue(regex)) {
     return err_set(r->err, "%s: pre_tokenizer's use_regex is off: GPT-2's cuts by its pattern", r->path);
@@ -86,15 +88,15 @@ static int check_steps(const struct reader *r, const cJSON *root, const cJSON *m
 // ---- what stands around a text ------------------------------------------------------------------
 
 // Appends the ids of a special token of the template.
-static int add_special(const struct reader *r, uint32_t **ids, size_t *count, const cJSON *processor,
-                       const cJSON *piece, size_t vocab_size) {
+static int add_special(const struct reader *r, uint32_t **ids, size_t *count,
+                       const cJSON *processor, const cJSON *piece, size_t vocab_size) {
   const cJSON *name = member(piece, "id");
-  const cJSON *token = cJSON_IsString(name)
-                           ? member(member(processor, "special_tokens"), name->valuestring)
-                           : NULL;
+  const cJSON *token =
+      cJSON_IsString(name) ? member(member(processor, "special_tokens"), name->valuestring) : NULL;
   const cJSON *list = member(token, "ids"), *item;
   if (!cJSON_IsArray(list)) {
-    return err_set(r->err, "%s: post_processor's template has a special token \"%.60s\" without ids",
+    return err_set(r->err,
+                   "%s: post_processor's template has a special token \"%.60s\" without ids",
                    r->path, cJSON_IsString(name) ? name->valuestring : "");
   }
   uint32_t *larger = realloc(*ids, (*count + (size_t)cJSON_GetArraySize(list) + 1) * sizeof **ids);
@@ -125,10 +127,10 @@ static int read_template(const struct reader *r, struct tokenizer_template *arou
     const cJSON *special = member(piece, "SpecialToken"), *text = member(piece, "Sequence");
     const cJSON *name = member(text, "id");
     if (special != NULL) {
-      if ((texts == 0 ? add_special(r, &around->before, &around->n_before, processor, special,
-                                    vocab_size)
-                      : add_special(r, &around->after, &around->n_after, processor, special,
-                                    vocab_size)) != 0) {
+      if ((texts == 0
+               ? add_special(r, &around->before, &around->n_before, processor, special, vocab_size)
+               : add_special(r, &around->after, &around->n_after, processor, special,
+                             vocab_size)) != 0) {
         return -1;
       }
     } else if (cJSON_IsString(name) && strcmp(name->valuestring, "A") == 0) {
@@ -138,8 +140,10 @@ static int read_template(const struct reader *r, struct tokenizer_template *arou
     }
   }
   return texts == 1 ? 0
-                    : err_set(r->err, "%s: post_processor's template, expected special tokens and "
-                              "once the text, \"A\"", r->path);
+                    : err_set(r->err,
+                              "%s: post_processor's template, expected special tokens and "
+                              "once the text, \"A\"",
+                              r->path);
 }
 
 static int read_processor(const struct reader *r, struct tokenizer_template *around,
@@ -153,8 +157,10 @@ static int read_processor(const struct reader *r, struct tokenizer_template *aro
     return read_template(r, around, processor, vocab_size);
   }
   if (strcmp(name, "Sequence") != 0 || inside) {
-    return err_set(r->err, "%s: post_processor is %.40s, expected ByteLevel, TemplateProcessing or a "
-                   "Sequence of these", r->path, name);
+    return err_set(r->err,
+                   "%s: post_processor is %.40s, expected ByteLevel, TemplateProcessing or a "
+                   "Sequence of these",
+                   r->path, name);
   }
   cJSON_ArrayForEach(inner, member(processor, "processors")) {
     if (read_processor(r, around, inner, vocab_size, true) != 0) {
@@ -196,7 +202,8 @@ int tokenizer_json_read(struct vocabulary *vocabulary, struct bpe *bpe,
   } else if (tokenizer_config_merge(config, vocab, list, path, added, err) != 0 ||
              vocabulary_read(vocabulary, vocab, *added, path, err) != 0 ||
              merges_read(bpe, vocabulary, merges, path, err) != 0 ||
-             read_processor(&r, around, member(root, "post_processor"), vocabulary->count, false) != 0) {
+             read_processor(&r, around, member(root, "post_processor"), vocabulary->count, false) !=
+                 0) {
     result = -1;
   }
   cJSON_Delete(root);

@@ -30,9 +30,9 @@ struct gpt2_weights {
   float *storage, *head_storage;  // what the pointers point into; owned
 };
 
-// Loads dir/config.json (config_read_folder) and dir/model.safetensors or its shards (checkpoint.h), in any form of
-// gpt2_source.h; causal masks, of any dtype, and tensors outside the model (the heads of other tasks)
-// are ignored. An lm_head.weight may be there; when it is not the token embedding, the
+// Loads dir/config.json (config_read_folder) and dir/model.safetensors or its shards (checkpoint.h),
+// in any form of gpt2_source.h; causal masks, of any dtype, and tensors outside the model (the heads
+// of other tasks) are ignored. An lm_head.weight may be there; when it is not the token embedding, the
 // configuration must say tie_word_embeddings false. What the configuration says about the scale of
 // attention scores is multiplied into the query's weights and biases, so that no engine has to know.
 // 64-byte aligned; 4 bytes a parameter; a second for 124M.

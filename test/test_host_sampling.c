@@ -16,7 +16,7 @@ static void make_logits(uint64_t *random) {
   logits[7] = logits[9];                   // equal ones
 }
 
-// Where nothing is asked for that the hardware has not, it is the hardware's choice; what comes behind the 64th is the point of it.
+// Where nothing is asked for that the hardware lacks, the choice is the hardware's.
 static void as_hardware(void **state) {
   (void)state;
   uint64_t random = 3;
