@@ -15,7 +15,7 @@ static bool before(const float *logits, uint32_t a, uint32_t b) { return logits[
 
 size_t top_find(struct top_candidate *list, size_t n, const float *logits, uint32_t n_vocab, double temperature, uint32_t top_k,
                 const struct host_sampling *host, uint32_t choice) {
-  uint32_t ids[TOP_MAX > MAX_TOP_K ? TOP_MAX : MAX_TOP_K];
+  uint32_t ids[(int)TOP_MAX > (int)MAX_TOP_K ? (int)TOP_MAX : (int)MAX_TOP_K] = {0};
   const size_t wanted = n > top_k ? n : top_k;
   size_t found = 0;
   for (uint32_t i = 0; i < n_vocab; i++) {
