@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "cache.h"
-#include "checkpoint.h"
 #include "cli.h"
 #include "file.h"
 #include "image_build.h"
@@ -21,7 +20,7 @@ int model_image(struct image *image, const char *dir, uint32_t lanes, struct err
   char folder[FILE_PATH_SIZE], name[64], path[FILE_PATH_SIZE];
   uint64_t source;
   memset(image, 0, sizeof *image);
-  if (checkpoint_no_adapter(dir, err) || image_source(&source, dir, err) || cache_folder(folder, err)) return -1;
+  if (config_no_adapter(dir, err) || image_source(&source, dir, err) || cache_folder(folder, err)) return -1;
   snprintf(name, sizeof name, "%016llx-%u.v%u.image", (unsigned long long)source, lanes, IMAGE_VERSION);
   if (file_join(path, folder, name, err)) return -1;
   if (file_exists(path)) {

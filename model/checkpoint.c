@@ -5,31 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config.h"
 #include "file.h"
 #include "json_util.h"
 
 enum { MAX_SHARDS = 256 };
 
 static const char single[] = "model.safetensors", sharded[] = "model.safetensors.index.json";
-
-// ---- adapters -----------------------------------------------------------------------------------
-
-int checkpoint_no_adapter(const char *dir, struct err *err) {
-  char path[FILE_PATH_SIZE];
-  if (file_join(path, dir, "adapter_config.json", err) != 0) {
-    return -1;
-  }
-  return !file_exists(path)
-             ? 0
-             : err_set(
-                   err,
-                   "%.100s: adapter_config.json is there: an adapter (LoRA) that is not merged "
-                   "into the weights; merge it: python3 -c \"from peft import "
-                   "AutoPeftModelForCausalLM as M; M.from_pretrained('%.100s')"
-                   ".merge_and_unload().save_pretrained('merged')\", or move it elsewhere to run "
-                   "the model without it",
-                   dir, dir);
-}
 
 // ---- folders without safetensors ----------------------------------------------------------------
 
@@ -147,7 +129,7 @@ static int open_shards(struct checkpoint *c, const char *dir, const char *index,
 int checkpoint_open(struct checkpoint *checkpoint, const char *dir, struct err *err) {
   char path[FILE_PATH_SIZE], index[FILE_PATH_SIZE];
   *checkpoint = (struct checkpoint){0};
-  if (checkpoint_no_adapter(dir, err) != 0 || file_join(path, dir, single, err) != 0 ||
+  if (config_no_adapter(dir, err) != 0 || file_join(path, dir, single, err) != 0 ||
       file_join(index, dir, sharded, err) != 0) {
     return -1;
   }

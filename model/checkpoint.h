@@ -17,13 +17,9 @@ struct checkpoint {
   size_t count;
 };
 
-// Checks that dir has no adapter_config.json beside the weights: an adapter would change what they
-// compute, and is not applied here. Error: it has, with the command that merges it.
-int checkpoint_no_adapter(const char *dir, struct err *err);
-
 // Opens all files and checks their headers; of an index also that every tensor is where it says, and
 // that no tensor is in two files. After success release with checkpoint_close.
-// Errors: those of checkpoint_no_adapter, safetensors_open and json_read; weights only in another
+// Errors: those of config_no_adapter, safetensors_open and json_read; weights only in another
 // format, with the command that converts them; a shard that is absent, or whose name leads out of
 // the folder.
 int checkpoint_open(struct checkpoint *checkpoint, const char *dir, struct err *err);

@@ -244,9 +244,27 @@ int config_read(struct gpt2_config *config, const char *path, struct err *err) {
   return result;
 }
 
+int config_no_adapter(const char *dir, struct err *err) {
+  char path[FILE_PATH_SIZE];
+  if (file_join(path, dir, "adapter_config.json", err) != 0) {
+    return -1;
+  }
+  return !file_exists(path)
+             ? 0
+             : err_set(
+                   err,
+                   "%.100s: adapter_config.json is there: an adapter (LoRA) that is not merged "
+                   "into the weights; merge it: python3 -c \"from peft import "
+                   "AutoPeftModelForCausalLM as M; M.from_pretrained('%.100s')"
+                   ".merge_and_unload().save_pretrained('merged')\", or move it elsewhere to run "
+                   "the model without it",
+                   dir, dir);
+}
+
 int config_read_folder(struct gpt2_config *config, const char *dir, struct err *err) {
   char path[FILE_PATH_SIZE];
-  if (file_join(path, dir, "config.json", err) != 0 || config_read(config, path, err) != 0 ||
+  if (config_no_adapter(dir, err) != 0 || file_join(path, dir, "config.json", err) != 0 ||
+      config_read(config, path, err) != 0 ||
       file_join(path, dir, "generation_config.json", err) != 0) {
     return -1;
   }

@@ -58,9 +58,13 @@ struct gpt2_config {
 // Errors: no such file, bad JSON (line and byte offset), a field missing, twice, or outside its range.
 int config_read(struct gpt2_config *config, const char *path, struct err *err);
 
+// Checks that dir has no adapter_config.json beside the weights: an adapter would change what they
+// compute, and is not applied here. Error: it has, with the command that merges it.
+int config_no_adapter(const char *dir, struct err *err);
+
 // Reads dir/config.json and, where it is there, dir/generation_config.json, whose eos_token_id and
 // bos_token_id then count alone, absent or not, as for transformers. Errors: config_read's, for
-// either.
+// either; config_no_adapter's.
 int config_read_folder(struct gpt2_config *config, const char *dir, struct err *err);
 
 // The vocab_size in dir/config.json; 0 where none can be read.
