@@ -206,6 +206,15 @@ $(foreach t,$(BLOCK_TESTS),$(eval $(call block_needs,$(t))))
 traced_libs = $(if $(and $(TRACE),$(filter $(1),$(BLOCK_TESTS))),$(TEST_LIBS_$(1):.so=_trace.so),$(TEST_LIBS_$(1)))
 $(foreach t,$(TESTS),$(eval $(B)/test/$(t): | $(call traced_libs,$(t))))
 
+# Targets of libFuzzer, which test/sanitized.sh builds; and what writes their seeds.
+FUZZERS := $(patsubst fuzz/fuzz_%.c,%,$(wildcard fuzz/fuzz_*.c))
+$(FUZZERS:%=$(B)/fuzz/%): $(B)/fuzz/%: $(B)/obj/fuzz/fuzz_%.o $(B)/libgpt2rtl.a
+	@mkdir -p $(@D)
+	$(call do,LINK) $(CC) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
+$(B)/fuzz/seeds: $(B)/obj/fuzz/seeds.o $(B)/libgpt2rtl.a
+	@mkdir -p $(@D)
+	$(call do,LINK) $(CC) -o $@ $^ $(LDLIBS)
+
 # --------------------------------------------------------------------------------------------------------------- Targets
 
 # `make run`: the text alone under make -s, with gpt2rtl's own last line otherwise.
@@ -214,9 +223,9 @@ TOKENS   ?= 200
 SEED     ?= 1
 RUN      := $(B)/gpt2rtl generate --model $(MODEL) --prompt "$(PROMPT)" --tokens $(TOKENS) --temperature 0.8 --seed $(SEED)
 PARALLEL := $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
-CHECKS   := test/run_check.sh test/asan.sh test/configs.sh test/testbench.sh test/install.sh lint/lint.sh syn/synth_check.sh sim/vector_check.sh
+CHECKS   := test/run_check.sh test/asan.sh test/fuzz.sh test/configs.sh test/testbench.sh test/install.sh lint/lint.sh syn/synth_check.sh sim/vector_check.sh
 
-.PHONY: all for-run for-test run test test-hf test-long test-configs lint synth-check synth fmax verilog bench bench-golden install deps help clean
+.PHONY: all for-run for-test run test test-asan fuzz test-hf test-long test-configs lint synth-check synth fmax verilog bench bench-golden install deps help clean
 all: $(TABLES) $(B)/gpt2rtl $(SIMS)
 for-run: $(B)/gpt2rtl $(B)/sim/gpt2_top_256.so
 for-test: all $(TESTS:%=$(B)/test/%)
@@ -248,6 +257,11 @@ test-asan:
 	@tools/deps.sh test
 	@$(MAKE) --no-print-directory $(PARALLEL) for-test
 	@JOBS=$${JOBS:-$$(nproc)} test/asan.sh all
+
+# Each target of libFuzzer for FUZZ_SECONDS; `make test` runs each for a moment.
+fuzz: $(TABLES)
+	@tools/deps.sh test
+	@JOBS=$${JOBS:-$$(nproc)} test/fuzz.sh $(or $(FUZZ_SECONDS),60) $(TARGETS)
 
 test-long: $(B)/test/test_long $(B)/sim/gpt2_top_1024.so
 	@CMOCKA_MESSAGE_OUTPUT=STDOUT $<
@@ -331,6 +345,8 @@ help:
 	@echo '                  (TEST_SECONDS=900 ends one that hangs); one alone: make $(B)/test/test_softmax && $(B)/test/test_softmax'
 	@echo 'make test-hf      tokenizers of many folders: the same ids as transformers, where PYTHON=$(PYTHON) has it'
 	@echo 'make test-asan    the tests in C with AddressSanitizer, LeakSanitizer and UBSan; make test has those that need no simulator'
+	@echo 'make fuzz         libFuzzer over what people bring: $(FUZZERS);'
+	@echo '                  FUZZ_SECONDS=60 each, TARGETS="config image"; what fails is kept in $(B)/fuzz/'
 	@echo 'make test-long    124M shape, random weights: 1,040 tokens, past the context crop, RTL against golden at each position'
 	@echo 'make lint         Verilator -Wall over every module'
 	@echo 'make synth-check  every module through Yosys with the slang front end'

@@ -5,17 +5,11 @@
 # UndefinedBehaviorSanitizer
 #
 # all (make test-asan): every test. Otherwise (make test): those that need no simulator, but for what only measures or takes more than
-# half a minute so. They are built in build/asan, a folder that is the project's by links: only what is compiled from C is its own.
-# Simulators, which Verilator writes, are those of build/ and not instrumented. A finding ends the program with status 99, which no
-# test expects, and stands in build/asan/log/NAME.log.
+# half a minute so. They are built and run in build/asan (test/sanitized.sh); simulators, which Verilator writes, are not instrumented.
+# A finding ends the program with status 99, which no test expects, and stands in build/asan/log/NAME.log.
 slow='test_fast_engine test_fast_neon test_fidelity test_gpt2_float test_fetch'
 root=$PWD
-work=$root/build/asan
-CC=${CC:-clang}
-mkdir -p "$work/build" "$work/log" build/sim build/block build/verilated
-cd "$work" || exit 1
-for name in ../../*; do [ "${name##*/}" = build ] || ln -sfn "$name" .; done
-for name in gen sim block verilated arm64; do ln -sfn "../../$name" build/; done
+mkdir -p build/asan/log
 
 case $1 in
   '')
@@ -27,19 +21,13 @@ case $1 in
 esac
 echo "[==========] Running $(wc -w <<< "$tests") test(s)."
 
-flags='-g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all'
-echo 'int main(void) { return 0; }' > probe.c
-if ! $CC $flags probe.c -o probe > probe.log 2>&1; then
-  echo "[  FAILED  ] asan.build"
-  echo "$CC has no sanitizers (Debian: libclang-rt-dev): $(head -n 1 probe.log)"
-  exit 1
-fi
-env -u MAKEFLAGS -u MAKELEVEL make -s -k -j"${JOBS:-1}" CC="$CC $flags" $(printf 'build/test/%s ' $tests) > build.log 2>&1 && touch log/built ||
-  { rm -f log/built; tail -n 20 build.log; }
+rm -f build/asan/log/*
+test/sanitized.sh $(printf 'build/test/%s ' $tests) > build/asan/build.log 2>&1 && touch build/asan/log/built || tail -n 20 build/asan/build.log
 
 export ASAN_OPTIONS=exitcode=99:handle_segv=2:handle_abort=1:detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1
 export LSAN_OPTIONS=suppressions=$root/test/asan.supp:print_suppressions=0 UBSAN_OPTIONS=exitcode=99:print_stacktrace=1
 export LOGS=log JOBS=${JOBS:-1} GPT2RTL_SHARED=${GPT2RTL_SHARED:-$root/../shared}
+cd build/asan || exit 1
 said=$(test/run.sh $(printf 'build/test/%s ' $tests))
 status=$?
 for name in $tests; do

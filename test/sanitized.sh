@@ -1,0 +1,28 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# sanitized.sh TARGET... - makes targets in build/asan with AddressSanitizer, UndefinedBehaviorSanitizer and the counters that libFuzzer
+# follows
+#
+# build/asan is the project's folder by links; only its build/ is another, in which what is not compiled from C is build/'s again.
+# So whatever names build/x there means the instrumented one. One at a time. JOBS: make's.
+# Exit status 2: this compiler has no sanitizers.
+CC=${CC:-clang}
+flags='-g -fno-omit-frame-pointer -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all'
+mkdir -p build/asan/build build/{gen,sim,block,verilated,arm64}
+exec 9> build/asan/lock
+flock 9
+cd build/asan || exit 1
+for name in ../../*; do [ "${name##*/}" = build ] || ln -sfn "$name" .; done
+for name in gen sim block verilated arm64; do ln -sfn "../../$name" build/; done
+echo 'int main(void) { return 0; }' > probe.c
+if ! $CC $flags probe.c -o probe 2> probe.log; then
+  echo "$CC has no sanitizers or no libFuzzer (Debian: libclang-rt-dev): $(head -n 1 probe.log)"
+  exit 2
+fi
+# Objects of other flags are not these.
+if [ "$(cat flags 2> /dev/null)" != "$CC $flags" ]; then
+  rm -rf build/obj build/test build/fuzz build/*.a build/gpt2rtl
+  echo "$CC $flags" > flags
+fi
+env -u MAKEFLAGS -u MAKELEVEL make -s -k -j"${JOBS:-1}" CC="$CC $flags" "$@"
