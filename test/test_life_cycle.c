@@ -254,6 +254,8 @@ struct bench {
   uint64_t beats, acks;                    // of this run
   bool dead;                               // answers nothing more
   const struct model *owner;               // whose KV cache may be written
+  bool read_offered, write_offered;        // and not taken
+  uint32_t read_offered_addr, write_offered_addr;
 
   // the rules
   struct run *current, *pending;           // under way; with its settings at the ports and start_i high
@@ -306,7 +308,10 @@ static void eval(struct bench *b, uint8_t clk) {
     }                                                                                                                       \
   } while (0)
 
-static void forget_memory(struct bench *b) { b->n_bursts = b->n_writes = 0; }
+static void forget_memory(struct bench *b) {
+  b->n_bursts = b->n_writes = 0;
+  b->read_offered = b->write_offered = false;
+}
 
 static void apply(const struct write *w) {
   for (unsigned i = 0; i < LANES; i++)
@@ -354,7 +359,18 @@ static void drive_memory(struct bench *b) {
   }
 }
 
+// What is offered to the memory stays until it is taken, through a reset of the machine too.
+static void expect_offers(struct bench *b) {
+  EXPECT(!b->read_offered || (*b->rd_req_valid_o && *b->rd_req_addr_o == b->read_offered_addr), "a read was offered and taken back");
+  EXPECT(!b->write_offered || (*b->wr_valid_o && *b->wr_addr_o == b->write_offered_addr), "a write was offered and taken back");
+  b->read_offered = *b->rd_req_valid_o && !*b->rd_req_ready_i && !b->dead;     // to a dead memory it is taken back in the end
+  b->write_offered = *b->wr_valid_o && !*b->wr_ready_i && !b->dead;
+  b->read_offered_addr = *b->rd_req_addr_o;
+  b->write_offered_addr = *b->wr_addr_o;
+}
+
 static void take_memory(struct bench *b) {
+  expect_offers(b);
   if (*b->rd_req_valid_o && *b->rd_req_ready_i) {
     const uint32_t addr = *b->rd_req_addr_o, n = *b->rd_req_len_o;
     EXPECT(n >= 1 && n <= 32 && (uint64_t)addr + n <= memory_beats, "a read of %u beats from %u", n, addr);
