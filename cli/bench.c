@@ -208,7 +208,7 @@ static double token_bytes(const struct image_header *h, uint32_t context) {
 
 static int print_json(const struct bench *b, struct err *err) {
   cJSON *json = cJSON_CreateObject(), *results = cJSON_AddArrayToObject(json, "results");
-  cJSON_AddStringToObject(json, "model", b->dir);
+  json_add_name(json, "model", b->dir);
   for (size_t i = 0; i < b->n_results; i++) {
     const struct result *r = &b->results[i];
     cJSON *run = cJSON_CreateObject(), *decode = cJSON_AddArrayToObject(run, "decode");
@@ -234,7 +234,8 @@ static int print_json(const struct bench *b, struct err *err) {
 
 static int print_table(const struct bench *b, struct err *err) {
   const struct image_header *h = &b->image.header;
-  printf("%s: %u layers, width %u, %u ids: %.1f MB of weights a token\n\n", b->dir, h->n_layer, h->n_embd, h->vocab_size, weight_bytes(h) / 1e6);
+  char name[CLI_NAME_SIZE];
+  printf("%s: %u layers, width %u, %u ids: %.1f MB of weights a token\n\n", cli_name(name, b->dir), h->n_layer, h->n_embd, h->vocab_size, weight_bytes(h) / 1e6);
   printf("| vector code | threads | memory reads |");
   for (int c = 0; c < CONTEXTS; c++) printf(" decode behind %u |", b->context[c]);
   printf(" prefill of %u |\n| --- | --- | --- |", b->prompt);

@@ -33,8 +33,11 @@ int perplexity_main(int argc, char **argv);
 int lambada_main(int argc, char **argv);
 int compare_main(int argc, char **argv);
 int bench_main(int argc, char **argv);
+int cache_main(int argc, char **argv);
 
-// "gpt2rtl: text" on standard error. Returns EXIT_FAILED.
+// "gpt2rtl: text" on standard error, as a terminal may see it.
+void cli_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+// The same of err. Returns EXIT_FAILED; where a signal was why, the program ends by it, without a word.
 int cli_fail(const struct err *err);
 // "gpt2rtl COMMAND: text" and where the help is. Returns EXIT_USAGE.
 int cli_usage(const char *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -67,14 +70,24 @@ int option_lanes(const char *command, const char *text, uint32_t *lanes);
 int input_read(const char *path, char **text, size_t *length, struct err *err);
 // Writes to standard output at once. Fails when it is closed or full.
 int stdout_write(const void *data, size_t length, struct err *err);
-// Prints json and deletes it.
+
 struct cJSON;
+// Text as a string of JSON: what is no UTF-8, and a zero, becomes U+FFFD. A name goes into an object so.
+struct cJSON *text_json(const char *text, size_t length);
+void json_add_name(struct cJSON *object, const char *key, const char *text);
+// Writes text, which is JSON, with what a terminal would not print as it is (printable.h) escaped as \uNNNN.
+void json_print(FILE *file, const char *text);
+// Prints json so and deletes it.
 int stdout_json(struct cJSON *json, struct err *err);
+
+// A name as a terminal may see it (printable.h), cut to the room. Returns to.
+enum { CLI_NAME_SIZE = 8192 };
+const char *cli_name(char to[CLI_NAME_SIZE], const char *name);
 
 // -------------------------------------------------------------------------------------------------------------- models
 
-// Opens the memory image of a model folder for lanes, made on first use and kept in $XDG_CACHE_HOME/gpt2rtl
-// (~/.cache/gpt2rtl) under its weights' checksum. Release with image_close.
+// Opens the memory image of a model folder for lanes, made on first use and kept in $XDG_CACHE_HOME/gpt2rtl (~/.cache/gpt2rtl) under its
+// weights' checksum (model_source.h); where nothing can be kept, in memory, and says so. Release with image_close.
 int model_image(struct image *image, const char *dir, uint32_t lanes, struct err *err);
 
 // Writes image as text: to path its beats for $readmemh, a line each; to path with .vh in place of .hex (or behind another

@@ -184,8 +184,8 @@ static void add_tensor(cJSON *array, const struct compare_tensor *t, enum tap_te
 cJSON *compare_json(const struct compare_result *r, const struct compare_about *about) {
   const double n = (double)r->tokens;
   cJSON *json = cJSON_CreateObject();
-  cJSON_AddStringToObject(json, "model", about->model);
-  cJSON_AddStringToObject(json, "text", about->text);
+  json_add_name(json, "model", about->model);
+  json_add_name(json, "text", about->text);
   cJSON_AddStringToObject(json, "engine", about->emulation ? "emulation" : "golden");
   if (about->emulation) add_emulation(json, about->emulation);
   cJSON_AddNumberToObject(json, "context", (double)about->context);

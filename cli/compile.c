@@ -8,6 +8,7 @@
 #include "compensate.h"
 #include "file.h"
 #include "image_build.h"
+#include "model_source.h"
 #include "random_model.h"
 #include "tokenizer.h"
 #include "weights.h"
@@ -43,7 +44,8 @@ static int compile(const char *dir, uint32_t lanes, const char *path, bool hex, 
     image_close(&image);
     return status;
   }
-  if (image_source(&source, dir, err) || weights_load(&weights, dir, err)) return -1;
+  struct model_identity identity;
+  if (model_identity(&identity, dir, err) || model_source_load(&weights, &source, false, &identity, dir, err)) return -1;
   status = compensated ? compensate_weights(&weights, err) : 0;
   if (!status) status = image_build(path, &weights, lanes, source, err);
   weights_free(&weights);
@@ -87,7 +89,7 @@ static int compile_report(const char *path, uint32_t lanes, bool hex, struct err
     json = image_json(&image.header);
     image_close(&image);
   }
-  cJSON_AddStringToObject(json, "output", path);
+  json_add_name(json, "output", path);
   return stdout_json(json, err);
 }
 
@@ -129,7 +131,7 @@ static cJSON *id_json(uint32_t id) { return id == CONFIG_NO_TOKEN ? cJSON_Create
 static int info_folder_json(const char *dir, const struct gpt2_config *c, uint32_t end, uint64_t source, struct err *err) {
   char text[17];
   cJSON *json = cJSON_CreateObject();
-  cJSON_AddStringToObject(json, "model", dir);
+  json_add_name(json, "model", dir);
   cJSON_AddNumberToObject(json, "layers", (double)c->n_layer);
   cJSON_AddNumberToObject(json, "heads", (double)c->n_head);
   cJSON_AddNumberToObject(json, "width", (double)c->n_embd);
@@ -158,6 +160,7 @@ static int info_folder(const char *dir, bool json, struct err *err) {
   tokenizer_free(tokenizer);
   if (image_source(&source, dir, err)) return -1;
   if (json) return info_folder_json(dir, &c, end, source, err);
+  char name[CLI_NAME_SIZE];
   printf("model folder        %s\n"
          "layers              %zu\n"
          "heads               %zu of %d\n"
@@ -167,7 +170,7 @@ static int info_folder(const char *dir, bool json, struct err *err) {
          "head                %s\n"
          "parameters          %zu\n"
          "layer norm epsilon  %g\n",
-         dir, c.n_layer, c.n_head, CONFIG_HEAD_SIZE, c.n_embd, c.n_ctx, c.vocab_size,
+         cli_name(name, dir), c.n_layer, c.n_head, CONFIG_HEAD_SIZE, c.n_embd, c.n_ctx, c.vocab_size,
          c.tie_word_embeddings ? "tied to the token embedding" : "its own", config_parameters(&c), c.layer_norm_epsilon);
   printf("stop id             ");
   for (size_t i = 0; i < c.n_eos; i++) printf(i ? ", %u" : "%u", (unsigned)c.eos_token_ids[i]);
@@ -185,7 +188,7 @@ static int info_file(const char *path, bool json, struct err *err) {
   cJSON *description = json ? image_json(&image.header) : NULL;
   image_close(&image);
   if (json) {
-    cJSON_AddStringToObject(description, "image", path);
+    json_add_name(description, "image", path);
     return stdout_json(description, err);
   }
   return stdout_write("", 0, err);

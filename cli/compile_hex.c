@@ -34,10 +34,11 @@ static void write_beats(FILE *out, const struct image *image) {
 
 static void write_header(FILE *out, const struct image_header *h, const char *hex) {
   const bool stops = h->eos_id < h->vocab_size;
+  char name[CLI_NAME_SIZE];                // a line end in it would end the comment
   struct pkg_config c;
   sim_config(&c, h);
   fprintf(out, "// Written by gpt2rtl compile --hex beside %s: %" PRIu32 " layers, %" PRIu32 " heads, context %" PRIu32
-          ", vocabulary %" PRIu32 ".\n// To be included in a module.\n\n", hex, h->n_layer, h->n_head, h->n_ctx, h->vocab_size);
+          ", vocabulary %" PRIu32 ".\n// To be included in a module.\n\n", cli_name(name, hex), h->n_layer, h->n_head, h->n_ctx, h->vocab_size);
   fprintf(out, "localparam Lanes      = %" PRIu32 ";  // bytes a beat\n", h->lanes);
   fprintf(out, "localparam MaxHeads   = %" PRIu32 ";  // the smallest hardware that this model fits\n", h->n_head);
   fprintf(out, "localparam MaxCtx     = %" PRIu32 ";\n", (h->n_ctx + HEAD_DIM - 1) / HEAD_DIM * HEAD_DIM);

@@ -173,8 +173,8 @@ static int report(const struct dump *d, struct err *err) {
   char name[TAP_NAME_SIZE];
   tap_name(name, d->tensor, d->layer);
   if (!d->json) {
-    fprintf(stderr, "gpt2rtl: %s: %s [%zu, %zu", d->path, name, d->shape[0], d->shape[1]);
-    fprintf(stderr, d->rank == 3 ? ", %zu], float32\n" : "], float32\n", d->shape[2]);
+    if (d->rank == 3) cli_say("%s: %s [%zu, %zu, %zu], float32", d->path, name, d->shape[0], d->shape[1], d->shape[2]);
+    else cli_say("%s: %s [%zu, %zu], float32", d->path, name, d->shape[0], d->shape[1]);
     return 0;
   }
   cJSON *json = cJSON_CreateObject();
@@ -182,8 +182,8 @@ static int report(const struct dump *d, struct err *err) {
   cJSON_AddStringToObject(json, "dtype", "float32");
   cJSON_AddItemToObject(json, "shape", shape_json(d->shape, d->rank));
   cJSON_AddStringToObject(json, "engine", d->kind == ENGINE_READABLE ? "golden" : engine_names[d->kind]);
-  cJSON_AddStringToObject(json, d->dir ? "model" : "image", d->dir ? d->dir : d->image);
-  cJSON_AddStringToObject(json, "output", d->path);
+  json_add_name(json, d->dir ? "model" : "image", d->dir ? d->dir : d->image);
+  json_add_name(json, "output", d->path);
   return stdout_json(json, err);
 }
 

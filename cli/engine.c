@@ -38,6 +38,8 @@ static void show_making(uint32_t lanes, enum sim_build build, double seconds) {
   said = seconds >= 0;
 }
 
+static void show_note(const char *sentence) { cli_say("%s", sentence); }
+
 int option_fast(const char *command, enum engine_kind kind, const char *threads, const char *vector, struct fast_options *fast) {
   const size_t processors = parallel_processors();
   uint64_t n = processors < 8 ? processors : 8;
@@ -65,6 +67,7 @@ int engine_open(struct engine *e, enum engine_kind kind, const char *dir, const 
   if (kind == ENGINE_GOLDEN) return fast_engine_create(&e->fast, &e->image, &o->fast, err);
   if (kind == ENGINE_READABLE) return gpt2_core_create(&e->core, &e->image, err);
   library_progress = show_making;
+  library_note = show_note;
   return sim_open(&e->sim, &e->image, o->memory, o->build, err);
 }
 

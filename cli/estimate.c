@@ -85,7 +85,7 @@ static int print_text(const struct asked *a, struct err *err) {
 
 static int print_json(const struct asked *a, struct err *err) {
   cJSON *json = cJSON_CreateObject();
-  cJSON_AddStringToObject(json, "config", a->name);
+  json_add_name(json, "config", a->name);
   if (a->memory.preset) cJSON_AddStringToObject(json, "memory", a->memory.preset->name);
   else cJSON_AddNullToObject(json, "memory");
   cJSON_AddNumberToObject(json, "latency", a->memory.latency);

@@ -172,7 +172,7 @@ static void release(struct run *r) {
 
 static cJSON *json_of(const struct run *r) {
   cJSON *json = cJSON_CreateObject();
-  cJSON_AddStringToObject(json, "model", r->dir);
+  json_add_name(json, "model", r->dir);
   cJSON_AddStringToObject(json, "engine", engine_names[r->kind]);
   return json;
 }
@@ -200,7 +200,7 @@ static int perplexity(struct run *r, struct err *err) {
   const double n = (double)all.tokens, loss = all.nll / n;
   if (r->json) {
     cJSON *json = json_of(r);
-    cJSON_AddStringToObject(json, "text", r->path);
+    json_add_name(json, "text", r->path);
     cJSON_AddNumberToObject(json, "context", (double)r->context);
     cJSON_AddNumberToObject(json, "stride", (double)r->stride);
     cJSON_AddNumberToObject(json, "tokens", n);
@@ -275,7 +275,7 @@ static int lambada(struct run *r, struct err *err) {
   const double n = (double)r->n_items, accuracy = (double)right / n, perplexity = exp(nll / n);
   if (r->json) {
     cJSON *json = json_of(r);
-    cJSON_AddStringToObject(json, "file", r->path);
+    json_add_name(json, "file", r->path);
     cJSON_AddNumberToObject(json, "passages", n);
     cJSON_AddNumberToObject(json, "accuracy", accuracy);
     cJSON_AddNumberToObject(json, "perplexity", perplexity);

@@ -112,7 +112,7 @@ static int fetch_file(const struct fetch *f, const char *name, const struct expe
   const enum download_result result = download(&what, err);
   if (result == DOWNLOAD_FAILED) return -1;
   if (result == DOWNLOAD_ABSENT) return 0;
-  fprintf(stderr, "gpt2rtl: %s: %s\n", path,
+  cli_say("%s: %s", path,
           result == DOWNLOAD_THERE ? (expected->sha256 ? "there already, sha256 is right" : "there already")
           : expected->sha256       ? "fetched, sha256 is right"
                                    : "fetched, its hash is the one that the server names");
@@ -125,7 +125,8 @@ static int check_folder(const char *dir, struct err *err) {
   struct tokenizer *tokenizer;
   if (weights_check(&c, dir, err) || tokenizer_load(&tokenizer, dir, c.vocab_size, err)) return -1;
   tokenizer_free(tokenizer);
-  printf("%s: %zu layers, %zu heads, width %zu, context %zu, %zu tokens\n", dir, c.n_layer, c.n_head, c.n_embd, c.n_ctx, c.vocab_size);
+  char name[CLI_NAME_SIZE];
+  printf("%s: %zu layers, %zu heads, width %zu, context %zu, %zu tokens\n", cli_name(name, dir), c.n_layer, c.n_head, c.n_embd, c.n_ctx, c.vocab_size);
   return stdout_write("", 0, err);
 }
 

@@ -372,8 +372,8 @@ static int print_json(struct generate *g, struct err *err) {
   cJSON_AddItemToObject(json, "text", g->tokenizer ? text_json(g->held ? g->held : "", g->n_held) : cJSON_CreateNull());
   cJSON_AddStringToObject(json, "stop", endings[g->ending]);
   if (g->ending == END_TEXT) cJSON_AddItemToObject(json, "stop_text", text_json(g->stop.found, strlen(g->stop.found)));
-  if (g->image) cJSON_AddStringToObject(json, "image", g->image);
-  else cJSON_AddStringToObject(json, "model", g->dir);
+  if (g->image) json_add_name(json, "image", g->image);
+  else json_add_name(json, "model", g->dir);
   cJSON_AddStringToObject(json, "engine", engine_names[g->kind]);
   cJSON_AddNumberToObject(json, "temperature", g->draws ? g->temperature : 0);
   cJSON_AddItemToObject(json, "top_k", g->top_k ? cJSON_CreateNumber(g->top_k) : cJSON_CreateNull());

@@ -38,11 +38,11 @@ static int on_logits(void *ctx, const float *logits) {
 static int report(const char *model, size_t n_ids, uint32_t n_vocab, enum engine_kind kind, const char *path, struct err *err) {
   const int shape[2] = {(int)n_ids, (int)n_vocab};
   cJSON *json = cJSON_CreateObject();
-  cJSON_AddStringToObject(json, "model", model);
+  json_add_name(json, "model", model);
   cJSON_AddStringToObject(json, "engine", engine_names[kind]);
   cJSON_AddStringToObject(json, "dtype", "float32");
   cJSON_AddItemToObject(json, "shape", cJSON_CreateIntArray(shape, 2));
-  cJSON_AddStringToObject(json, "output", path);
+  json_add_name(json, "output", path);
   return stdout_json(json, err);
 }
 

@@ -23,6 +23,7 @@ static const char help[] =
   "  fetch         a model's weights and tokenizer from their publisher\n"
   "  compile       a model folder to a memory image\n"
   "  info          what is in a model folder or a memory image, and whether it is sound\n"
+  "  cache         what is kept of what was made once: list, clear\n"
   "  random-model  a model folder with random weights, for tests\n"
   "\n"
   "gpt2rtl COMMAND --help lists the options with their ranges and defaults.\n"
@@ -42,10 +43,12 @@ static const struct command {
   {"perplexity", perplexity_main}, {"lambada", lambada_main}, {"compare", compare_main},
   {"bench", bench_main},
   {"estimate", estimate_main},
+  {"cache", cache_main},
 };
 
 int main(int argc, char **argv) {
   signal(SIGPIPE, SIG_IGN);   // a closed standard output is an error like a full disk
+  signal(SIGXFSZ, SIG_IGN);   // and so is a file that may not grow
   interrupt_install();
   if (argc < 2) {
     fputs(help, stderr);
@@ -58,6 +61,7 @@ int main(int argc, char **argv) {
     return stdout_write(help, strlen(help), &err) ? cli_fail(&err) : EXIT_DONE;
   if (!strcmp(argv[1], "--version"))
     return stdout_write("gpt2rtl " GPT2RTL_VERSION "\n", strlen("gpt2rtl " GPT2RTL_VERSION "\n"), &err) ? cli_fail(&err) : EXIT_DONE;
-  fprintf(stderr, "gpt2rtl: unknown command '%s'\ngpt2rtl --help lists the commands\n", argv[1]);
+  cli_say("unknown command '%s'", argv[1]);
+  fputs("gpt2rtl --help lists the commands\n", stderr);
   return EXIT_USAGE;
 }

@@ -1,35 +1,63 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "cache.h"
 #include "cli.h"
 #include "file.h"
 #include "image_build.h"
-#include "weights.h"
+#include "model_source.h"
 
-static int build(const char *path, const char *dir, uint32_t lanes, uint64_t source, struct err *err) {
-  struct gpt2_weights weights;
-  fprintf(stderr, "gpt2rtl: making the memory image of %s for %u lanes: %s\n", dir, lanes, path);
-  if (weights_load(&weights, dir, err)) return -1;
-  const int result = image_build(path, &weights, lanes, source, err);
-  weights_free(&weights);
+// In memory that ends with the program.
+static int build_unkept(struct image *image, const struct gpt2_weights *weights, uint32_t lanes, uint64_t source, struct err *err) {
+  char path[64];
+  const int fd = memfd_create("gpt2rtl-image", MFD_CLOEXEC);
+  if (fd < 0) return err_set(err, "no memory for the image: %s", strerror(errno));
+  snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+  const int result = image_build(path, weights, lanes, source, err) || image_open(image, path, IMAGE_CHECKED, err) ? -1 : 0;
+  close(fd);
   return result;
 }
 
+// At path; where that cannot be written ("": there is no place, and why says so), in memory.
+static int build(struct image *image, const char *path, const struct gpt2_weights *weights, const char *dir, uint32_t lanes,
+                 uint64_t source, struct err *why, struct err *err) {
+  if (path[0]) cli_say("making the memory image of %s for %u lanes: %s", dir, lanes, path);
+  if (path[0] && !image_build(path, weights, lanes, source, why)) return image_open(image, path, IMAGE_CHECKED, err);
+  if (build_unkept(image, weights, lanes, source, err)) return -1;
+  cli_say("%s: the memory image of %s for %u lanes is made for this run only", why->text, dir, lanes);
+  return 0;
+}
+
 int model_image(struct image *image, const char *dir, uint32_t lanes, struct err *err) {
-  char folder[FILE_PATH_SIZE], name[64], path[FILE_PATH_SIZE];
+  char folder[FILE_PATH_SIZE], name[64], path[FILE_PATH_SIZE] = "";
+  struct model_identity identity;
+  struct gpt2_weights weights;
+  struct err why = {""};
   uint64_t source;
   memset(image, 0, sizeof *image);
-  if (config_no_adapter(dir, err) || image_source(&source, dir, err) || cache_folder(folder, err)) return -1;
+  if (config_no_adapter(dir, err) || model_identity(&identity, dir, err)) return -1;
+  const bool keeps = !cache_folder(folder, &why);
+  const bool known = keeps && !model_source_find(&source, folder, &identity);
+  if (!known && image_source(&source, dir, err)) return -1;
   snprintf(name, sizeof name, "%016llx-%u.v%u.image", (unsigned long long)source, lanes, IMAGE_VERSION);
-  if (file_join(path, folder, name, err)) return -1;
-  if (file_exists(path)) {
+  if (keeps && file_join(path, folder, name, err)) return -1;
+  if (keeps && file_exists(path)) {
     if (!image_open(image, path, IMAGE_CHECKED, err)) {
-      if (image->header.source == source && image->header.lanes == lanes) return 0;
+      if (image->header.source == source && image->header.lanes == lanes) {
+        if (!known) model_source_keep(source, folder, &identity, dir);
+        return 0;
+      }
       image_close(image);
       err_set(err, "%s: made from other weights", path);
     }
-    fprintf(stderr, "gpt2rtl: %s\n", err->text);
+    cli_say("%s", err->text);
   }
-  return build(path, dir, lanes, source, err) ? -1 : image_open(image, path, IMAGE_CHECKED, err);
+  if (model_source_load(&weights, &source, true, &identity, dir, err)) return -1;
+  const int result = build(image, path, &weights, dir, lanes, source, &why, err);
+  weights_free(&weights);
+  if (!result && keeps && !known) model_source_keep(source, folder, &identity, dir);
+  return result;
 }

@@ -5,20 +5,47 @@
 #include <string.h>
 
 #include "cli.h"
+#include "interrupt.h"
+#include "printable.h"
+
+const char *cli_name(char to[CLI_NAME_SIZE], const char *name) {
+  printable(to, CLI_NAME_SIZE, name, strlen(name));
+  return to;
+}
+
+// A line on standard error.
+static void say(const char *begin, const char *format, va_list args) {
+  char *text = NULL;
+  const int length = vasprintf(&text, format, args);
+  char *shown = length < 0 ? NULL : malloc(PRINTABLE_ROOM((size_t)length));
+  if (shown) printable(shown, PRINTABLE_ROOM((size_t)length), text, (size_t)length);
+  fprintf(stderr, "%s: %s\n", begin, shown ? shown : "out of memory for a message");
+  free(shown);
+  if (length >= 0) free(text);
+}
+
+void cli_say(const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  say("gpt2rtl", format, args);
+  va_end(args);
+}
 
 int cli_fail(const struct err *err) {
   fflush(stdout);
+  if (interrupt_pending()) interrupt_end();
   fprintf(stderr, "gpt2rtl: %s\n", err->text);
   return EXIT_FAILED;
 }
 
 int cli_usage(const char *command, const char *format, ...) {
+  char begin[64];
   va_list args;
+  snprintf(begin, sizeof begin, "gpt2rtl %s", command);
   va_start(args, format);
-  fprintf(stderr, "gpt2rtl %s: ", command);
-  vfprintf(stderr, format, args);
-  fprintf(stderr, "\ngpt2rtl %s --help lists the options\n", command);
+  say(begin, format, args);
   va_end(args);
+  fprintf(stderr, "gpt2rtl %s --help lists the options\n", command);
   return EXIT_USAGE;
 }
 

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <time.h>
 
+#include <cjson/cJSON.h>
+
 #include "cli.h"
 
 static double now(void) {
@@ -60,15 +62,12 @@ void stats_summary(const struct stats *s, const struct stats_about *about) {
           count_what_name[bound], 100 * (double)counters_of(about->counters, bound) / total);
 }
 
-// A string of JSON; what is no UTF-8 or a control character goes out escaped.
 static void write_string(FILE *f, const char *text) {
-  putc('"', f);
-  for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
-    if (*c == '"' || *c == '\\') fprintf(f, "\\%c", *c);
-    else if (*c < 0x20) fprintf(f, "\\u%04x", *c);
-    else putc(*c, f);
-  }
-  putc('"', f);
+  cJSON *json = text_json(text, strlen(text));
+  char *printed = cJSON_PrintUnformatted(json);
+  json_print(f, printed ? printed : "null");
+  free(printed);
+  cJSON_Delete(json);
 }
 
 static void write_string_or_null(FILE *f, const char *name, const char *text) {
@@ -108,7 +107,8 @@ static void write_counters(FILE *f, const struct sim_counters *c) {
 }
 
 void stats_write(const struct stats *s, const struct stats_about *about, FILE *f) {
-  char checksum[17];
+  char checksum[17], seed[24];             // 64 bits: more than a number of JSON is sure to keep
+  if (about->seed) snprintf(seed, sizeof seed, "%" PRIu64, *about->seed);
   if (about->checksum) snprintf(checksum, sizeof checksum, "%016" PRIx64, *about->checksum);
   fprintf(f, "{\"schema\": 1,\n \"version\": \"%s\",\n ", GPT2RTL_VERSION);
   write_string_or_null(f, "model", about->model);
@@ -117,8 +117,8 @@ void stats_write(const struct stats *s, const struct stats_about *about, FILE *f
   write_number_or_null(f, "lanes", about->lanes != 0, about->lanes);
   fputs(",\n ", f);
   write_string_or_null(f, "memory", about->memory);
-  write_number_or_null(f, "seed", about->seed != NULL, about->seed ? *about->seed : 0);
-  fputs(",\n \"tokens\": [", f);
+  write_string_or_null(f, "seed", about->seed ? seed : NULL);
+  fputs("\"tokens\": [", f);
   for (size_t i = 0; i < s->n; i++) {
     const struct controller_step *step = &s->positions[i].step;
     fprintf(f, "%s\n  {\"position\": %u, \"id\": %u, ", i ? "," : "", (unsigned)step->position, (unsigned)step->id);

@@ -45,7 +45,7 @@ struct stats_about {
 void stats_summary(const struct stats *stats, const struct stats_about *about);
 // The JSON of --stats, schema 1:
 //   {"schema": 1, "version": "0.1.0", "model": DIR, "image_checksum": 16 hex digits, "engine": "rtl", "lanes": 256,
-//    "memory": "latency=150,beats=1,stall=0", "seed": 7,
+//    "memory": "latency=150,beats=1,stall=0", "seed": "7",
 //    "tokens": [{"position": 0, "id": 464, "next": null, "cycles": 12345, "recomputed": true}, ...],
 //    "cycles", "floor": cycles that reading everything once takes, "seconds", "cycles_per_second", "tokens_per_second",
 //    "counters": {"cycles", "kv_reads", "kv_writes": beats, "weights", "padding", .. "hand_over": cycles (counters.h),

@@ -8,6 +8,7 @@
 
 #include "cli.h"
 #include "golden.h"
+#include "printable.h"
 #include "utf8.h"
 
 // Whether candidate a comes before b.
@@ -52,11 +53,12 @@ static void print_quoted(const char *text, size_t length) {
   for (size_t i = 0; i < length;) {
     const int n = utf8_character((const unsigned char *)text + i, length - i);
     const unsigned char c = (unsigned char)text[i];
-    if (n <= 0 || (n == 1 && (c < 0x20 || c == 0x7f) && c != '\n')) printf("\\x%02x", c);
-    else if (c == '\n') fputs("\\n", stdout);
+    const size_t bytes = n > 0 ? (size_t)n : 1;
+    if (c == '\n') fputs("\\n", stdout);
     else if (c == '"' || c == '\\') printf("\\%c", c);
-    else fwrite(text + i, 1, (size_t)n, stdout);
-    i += n <= 0 ? 1 : (size_t)n;
+    else if (n > 0 && printable_character((const unsigned char *)text + i, n)) fwrite(text + i, 1, bytes, stdout);
+    else for (size_t k = 0; k < bytes; k++) printf("\\x%02x", (unsigned char)text[i + k]);
+    i += bytes;
   }
   putchar('"');
 }
@@ -71,21 +73,6 @@ int top_print(const struct top_candidate *list, size_t n, uint32_t choice, const
     putchar('\n');
   }
   return stdout_write("", 0, err);
-}
-
-cJSON *text_json(const char *text, size_t length) {
-  char *valid = malloc(3 * length + 1);
-  size_t to = 0;
-  for (size_t i = 0; valid && i < length;) {
-    const int n = text[i] ? utf8_character((const unsigned char *)text + i, length - i) : 0;
-    if (n > 0) memcpy(valid + to, text + i, (size_t)n);
-    to += n > 0 ? (size_t)n : utf8_write((unsigned char *)valid + to, 0xfffd);
-    i += n > 0 ? (size_t)n : 1;
-  }
-  if (valid) valid[to] = 0;
-  cJSON *json = cJSON_CreateString(valid ? valid : "");
-  free(valid);
-  return json;
 }
 
 cJSON *top_json(const struct top_candidate *list, size_t n, const struct tokenizer *tokenizer) {

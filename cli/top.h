@@ -32,7 +32,4 @@ int top_print(const struct top_candidate *list, size_t n, uint32_t choice, const
 // [{"id": 409, "text": " there", "probability": 0.8312, "drawn": 0.9027}, ...]
 cJSON *top_json(const struct top_candidate *list, size_t n, const struct tokenizer *tokenizer);
 
-// A string of JSON from any bytes: what is no UTF-8, and a zero, becomes U+FFFD.
-cJSON *text_json(const char *text, size_t length);
-
 #endif

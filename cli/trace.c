@@ -37,7 +37,7 @@ int trace_start(struct engine *engine, const struct trace_options *o, size_t n_p
   if (bytes > o->limit)
     return err_set(err, "%s would have about %.0f MB, the limit is %.0f: choose fewer positions or modules, or set --trace-limit",
                    o->path, megabytes, (double)o->limit / 1e6);
-  fprintf(stderr, "gpt2rtl: %s: positions %" PRIu64 " to %" PRIu64 ", about %.*f MB\n", o->path, trace.first, trace.last,
+  cli_say("%s: positions %" PRIu64 " to %" PRIu64 ", about %.*f MB", o->path, trace.first, trace.last,
           megabytes < 10 ? 2 : 0, megabytes);
   return 0;
 }

@@ -18,7 +18,7 @@ int folder_make(const char *path, struct err *err) {
   }
 }
 
-int cache_folder(char path[static FILE_PATH_SIZE], struct err *err) {
+int cache_path(char path[static FILE_PATH_SIZE], struct err *err) {
   const char *base = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
   char cache[FILE_PATH_SIZE];
   if (!base || base[0] != '/') {                 // the specification says: a relative one is to be ignored
@@ -27,8 +27,12 @@ int cache_folder(char path[static FILE_PATH_SIZE], struct err *err) {
     if (file_join(cache, home, ".cache", err)) return -1;
     base = cache;
   }
-  if (file_join(path, base, "gpt2rtl", err)) return -1;
+  return file_join(path, base, "gpt2rtl", err);
+}
+
+int cache_folder(char path[static FILE_PATH_SIZE], struct err *err) {
   struct err why;
+  if (cache_path(path, err)) return -1;
   if (!folder_make(path, &why)) return 0;
   return err_set(err, "%s; set XDG_CACHE_HOME to a folder that can be written", why.text);
 }

@@ -10,7 +10,9 @@
 // Makes a folder and those above it. Errors: one of them cannot be made.
 int folder_make(const char *path, struct err *err);
 
-// Writes the folder's path and makes it. Errors: neither XDG_CACHE_HOME nor HOME is set; it cannot be made.
+// Writes the folder's path. Errors: neither XDG_CACHE_HOME nor HOME is set.
+int cache_path(char path[static FILE_PATH_SIZE], struct err *err);
+// The same, and makes it. Errors: neither XDG_CACHE_HOME nor HOME is set; it cannot be made.
 int cache_folder(char path[static FILE_PATH_SIZE], struct err *err);
 
 #endif

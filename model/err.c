@@ -3,18 +3,23 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
+
+#include "printable.h"
+#include "utf8.h"
 
 int err_set(struct err *err, const char *format, ...) {
   if (err != NULL) {
+    char text[sizeof err->text];
     va_list args;
     va_start(args, format);
-    vsnprintf(err->text, sizeof err->text, format, args);
+    const int length = vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    for (char *c = err->text; *c != '\0'; c++) {
-      if ((unsigned char)*c < 0x20 || *c == 0x7F) {
-        *c = '?';
-      }
+    size_t n = length < 0 ? 0 : strlen(text);
+    if ((size_t)length > n) {  // cut, perhaps within a character
+      n = utf8_valid_prefix((const unsigned char *)text, n) + 3 < n ? n : utf8_valid_prefix((const unsigned char *)text, n);
     }
+    printable(err->text, sizeof err->text, text, n);
   }
   return -1;
 }

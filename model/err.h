@@ -13,8 +13,8 @@ struct err {
 };
 
 // Formats the text of err, cut to its size. Names out of files come here, and files may be hostile:
-// control characters become question marks, so that none reaches a terminal. err may be NULL: then
-// nobody wants the text.
+// what a terminal would not print as it is becomes \xNN (printable.h). err may be NULL: then nobody
+// wants the text.
 // Returns -1, so that a failing function ends with `return err_set(err, ...)`.
 int err_set(struct err *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -8,8 +8,8 @@
 set -e
 out=$1 cxx_options=$2 objects=$3
 shift 3
-work=${out%.so}.work-$$
-mkdir -p "$work"
+mkdir -p "$(dirname "$out")"
+work=$(mktemp -d "${out%.so}.work-XXXXXX")
 trap 'rm -rf "$work"' EXIT
 $VERILATOR --cc -Wno-lint --prefix Vblock --MMD -Irtl -Itest -Mdir "$work" "$@"
 # ports.inc: PORT(name, most significant bit, IN | OUT)

@@ -5,6 +5,7 @@
 // ports.inc, made from Vblock.h, has PORT(name, msb, IN | OUT) for each port. Compiled once for each module, together
 // with everything that Verilator wrote for it.
 #include "verilated_block.h"
+#include "verilated_cpu.h"
 
 #include <verilated.h>
 #include <verilated_sym_props.h>
@@ -23,6 +24,26 @@
 #endif
 
 namespace {
+
+// CPU_MARK and the words of verilated_cpu.h whose macros are defined: those expand to something else than their own names.
+struct Cpu {
+  char text[1024] = {};
+  std::size_t n = 0;
+  constexpr void add(const char *word) {
+    while (*word) text[n++] = *word++;
+  }
+  constexpr Cpu() {
+    add(CPU_MARK);
+#define TEXT(x) #x
+#define EXPANDED(x) TEXT(x)
+#define CPU_WORD(word, macro)          \
+  if (EXPANDED(macro)[0] != '_') {     \
+    add(" ");                          \
+    add(#word);                        \
+  }
+    CPU_WORDS(CPU_WORD)
+  }
+};
 
 int stops = 0;
 
@@ -168,4 +189,10 @@ void vl_fatal(const char *file, int line, const char *, const char *message) VL_
   stops++;
   printf("%s:%d: %s\n", file, line, message);
   fflush(stdout);
+}
+
+// Read from the file, not from memory: nothing of it may run on a processor that lacks what it needs.
+extern "C" {
+extern const Cpu verilated_cpu;
+constexpr Cpu verilated_cpu;
 }

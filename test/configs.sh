@@ -139,7 +139,7 @@ cd "$(dirname "$0")/.." || exit 1
 mkdir -p $work
 rm -f $work/done; touch $work/done
 # What all runs need: the tables, the program, the models and their ids.
-make -s --no-print-directory build/gen/gpt2_tables_pkg.sv build/gpt2rtl build/sim/source.o build/verilated/{verilated,verilated_threads}.o || exit 1
+make -s --no-print-directory build/gen/gpt2_tables_pkg.sv build/gpt2rtl build/sim/source.o build/runtime/{verilated,verilated_threads}.o || exit 1
 cat > $work/one_head.json << 'END'
 {"model_type": "gpt2", "n_layer": 2, "n_head": 1, "n_embd": 64, "n_positions": 64, "vocab_size": 301}
 END

@@ -8,7 +8,7 @@ export XDG_CACHE_HOME=$dir/cache
 program=$dir/usr/bin/gpt2rtl
 passed() { echo "[       OK ] install.$1"; }
 failed() { echo "[  FAILED  ] install.$1"; status=1; }
-echo "[==========] Running 5 test(s)."
+echo "[==========] Running 6 test(s)."
 
 if make -s --no-print-directory install DESTDIR="$dir" PREFIX=/usr; then passed files; else failed files; exit 1; fi
 
@@ -21,6 +21,16 @@ if "$program" random-model --config nano --seed 1 --output "$dir/nano" && genera
 else
   tail -n 5 "$dir/log"
   failed generate
+fi
+
+# The program, and one simulator of each size, need nothing beyond the architecture's baseline; the text is the same.
+if any=$dir/usr/share/gpt2rtl/build/sim/any && [ "$(ls "$any" | wc -l)" = 3 ] && ! grep -LaP 'gpt2rtl-cpu:\x00' "$any"/* | grep . &&
+   GPT2RTL_SIMULATOR=$any/gpt2_top_256.so generate --engine rtl > "$dir/rtl" 2> "$dir/log" && cmp "$dir/rtl" "$dir/golden" &&
+   ! { [ "$(uname -m)" = x86_64 ] && objdump -d "$any"/*.so | grep -m1 '%[yz]mm'; }; then
+  passed any_processor
+else
+  tail -n 5 "$dir/log"
+  failed any_processor
 fi
 
 page=$dir/usr/share/man/man1/gpt2rtl.1

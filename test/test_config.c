@@ -193,7 +193,7 @@ static void test_refusals(void **state) {
       {"1e-05", "1e-10", "layer_norm_epsilon is 1e-10, expected 6.6e-09..28 for width 768"},
       {"1e-05", "30", "layer_norm_epsilon is 30, expected"},
       {"1e-05", "-1e-5", "layer_norm_epsilon is -1e-05, expected"},
-      {"gelu_new", "\\u001b[2J\\n", "activation_function is \"?[2J?\""},  // nothing for a terminal
+      {"gelu_new", "\\u001b[2J\\n", "activation_function is \"\\x1b[2J\\x0a\""},  // nothing for a terminal
       {"gelu_new", "quick_gelu", "activation_function is \"quick_gelu\", expected \"gelu_new\" or"},
       {"gelu_new", "silu", "activation_function is \"silu\", expected \"gelu_new\" or"},
       {"gelu_new", "swish", "activation_function is \"swish\", expected \"gelu_new\" or"},

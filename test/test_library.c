@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Simulators that are not there are made, once, and never taken for what they are not. The program runs from a folder laid out as an
-// installed one, bin/ and share/gpt2rtl/, with links to the project's sources.
+// installed one, bin/ and share/gpt2rtl/, with links to the project's sources, whose name has a space and quotes in it.
 #include "model_test.h"
 
 #include <sys/wait.h>
@@ -13,7 +13,8 @@ static char said[4096];
 // Runs a command in the test's folder, "@" standing for the program's command line on nano. Returns the exit status.
 static int run(const char *folder, const char *command) {
   char text[4096];
-  size_t n = (size_t)snprintf(text, sizeof text, "exec 2>&1; cd '%s'; export XDG_CACHE_HOME=$PWD/cache; ", folder);
+  size_t n = (size_t)snprintf(text, sizeof text, "exec 2>&1; cd \"$TEST_FOLDER\"; export XDG_CACHE_HOME=$PWD/cache; ");
+  assert_int_equal(setenv("TEST_FOLDER", folder, 1), 0);
   for (; *command; command++) {
     if (*command == '@')
       n += (size_t)snprintf(text + n, sizeof text - n,
@@ -38,19 +39,36 @@ static void two_at_once(void **state) {
   expect(state, 0, "@ --engine golden > golden 2> /dev/null");
   expect(state, 0, "@ --lanes 128 > one & first=$!; @ --lanes 128 > two && wait $first && cmp one golden && cmp two golden");
   expect(state, 0, "ls -d cache/gpt2rtl/*/sim/gpt2_top_128.so && ! ls -d cache/gpt2rtl/*/sim/*work*");
-  expect(state, 0, "PATH=$PWD/broken:$PATH; @ --lanes 128 > one && cmp one golden");
+  expect(state, 0, "PATH=\"$PWD/broken:$PATH\"; @ --lanes 128 > one && cmp one golden");
 }
 
 // What make has built is taken where it is made from these sources, and only there.
 static void prebuilt(void **state) {
-  expect(state, 0, "PATH=$PWD/broken:$PATH; @ --lanes 64 > one && cmp one golden");
-  expect(state, 1, "chmod u+w share/gpt2rtl/rtl/gelu.sv; echo '// changed' >> share/gpt2rtl/rtl/gelu.sv; PATH=$PWD/broken:$PATH; @ --lanes 64");
+  expect(state, 0, "PATH=\"$PWD/broken:$PATH\"; @ --lanes 64 > one && cmp one golden");
+  expect(state, 1, "chmod u+w share/gpt2rtl/rtl/gelu.sv; echo '// changed' >> share/gpt2rtl/rtl/gelu.sv; PATH=\"$PWD/broken:$PATH\"; @ --lanes 64");
   if (!strstr(said, "could not be made")) fail_msg("%s", said);
+}
+
+// A simulator says what instructions it was compiled for. Where this processor lacks one it is not loaded: another is made, or the one
+// for any processor taken.
+static void other_processor(void **state) {
+  expect(state, 0, "cp -r share share.before && cd share/gpt2rtl/build && rm sim && mkdir -p sim && cp ../../../prebuilt/gpt2_top_64.so sim && "
+                   "grep -c 'gpt2rtl-cpu: ' sim/gpt2_top_64.so && sed -i 's/gpt2rtl-cpu: .../gpt2rtl-cpu: zzz/' sim/gpt2_top_64.so");
+  expect(state, 1, "PATH=\"$PWD/broken:$PATH\"; @ --lanes 64");
+  if (!strstr(said, "could not be made")) fail_msg("%s", said);
+  expect(state, 1, "GPT2RTL_SIMULATOR=$PWD/share/gpt2rtl/build/sim/gpt2_top_64.so @ --lanes 64");
+  if (!strstr(said, "no simulator made from the sources in")) fail_msg("%s", said);
+  expect(state, 0, "mkdir share/gpt2rtl/build/sim/any && cp prebuilt/gpt2_top_64.so share/gpt2rtl/build/sim/any/ && "
+                   "PATH=\"$PWD/broken:$PATH\"; @ --lanes 64 2>&1 > one | tee log && cmp one golden && grep -q 'taking the one for any processor' log");
+  // Made again; and with nowhere to keep it, for the run, and gone after it.
+  expect(state, 0, "unset XDG_CACHE_HOME HOME; mkdir tmp && TMPDIR=$PWD/tmp @ --lanes 64 2> log > one && cmp one golden && "
+                   "grep -q 'neither XDG_CACHE_HOME nor HOME is set.*simulator.*for this run only' log && ! ls tmp | grep .");
+  expect(state, 0, "rm -r share && mv share.before share && unset XDG_CACHE_HOME HOME; @ --lanes 64 2> log > one && cmp one golden && ! grep simulator log");
 }
 
 // A build that fails says so, names its log and leaves nothing that would be taken for a simulator.
 static void fails(void **state) {
-  expect(state, 1, "PATH=$PWD/broken:$PATH; @ --lanes 2048");
+  expect(state, 1, "PATH=\"$PWD/broken:$PATH\"; @ --lanes 2048");
   if (!strstr(said, "the simulator for 2048 lanes could not be made") || !strstr(said, "make.log")) fail_msg("%s", said);
   expect(state, 0, "grep -q 'no compiler today' cache/gpt2rtl/*/make.log && ! ls cache/gpt2rtl/*/sim/gpt2_top_2048.so");
   expect(state, 1, "mkdir lost && cp bin/gpt2rtl lost && rm -r share && lost/gpt2rtl generate --model nano --ids 5 --tokens 1");
@@ -60,17 +78,19 @@ static void fails(void **state) {
 static int setup(void **state) {
   char dir[256], text[2048], root[1024];
   struct err err;
-  if (make_folder(state) || !getcwd(root, sizeof root)) return -1;
+  *state = strdup("/tmp/gpt2rtl it's a \"test\" XXXXXX");
+  if (!*state || !mkdtemp(*state) || setenv("TEST_FOLDER", *state, 1) || !getcwd(root, sizeof root)) return -1;
   snprintf(dir, sizeof dir, "%s/nano", (char *)*state);
   snprintf(text, sizeof text,
-           "cd '%s' && mkdir -p bin broken cache share/gpt2rtl/build && cp '%s/build/gpt2rtl' bin/ && cd share/gpt2rtl && cp -r '%s/rtl' . && "
-           "ln -s '%s/sim' '%s/tools' '%s/Makefile' . && ln -s '%s/build/sim' build/sim && "
+           "cd \"$TEST_FOLDER\" && mkdir -p bin broken cache share/gpt2rtl/build && cp '%s/build/gpt2rtl' bin/ && cd share/gpt2rtl && cp -r '%s/rtl' . && "
+           "ln -s '%s/sim' '%s/tools' '%s/Makefile' . && ln -s '%s/build/sim' build/sim && ln -s '%s/build/sim' ../../prebuilt && "
            "printf '#!/bin/sh\\necho no compiler today >&2\\nexit 1\\n' > ../../broken/clang++ && chmod +x ../../broken/clang++",
-           (char *)*state, root, root, root, root, root, root);
+           root, root, root, root, root, root, root);
   return random_model_write("nano", 1, dir, &err) || system(text) ? -1 : 0;
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(two_at_once), cmocka_unit_test(prebuilt), cmocka_unit_test(fails)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(two_at_once), cmocka_unit_test(other_processor),
+                                     cmocka_unit_test(prebuilt), cmocka_unit_test(fails)};
   return cmocka_run_group_tests_name("library", tests, setup, remove_folder);
 }

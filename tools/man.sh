@@ -17,6 +17,8 @@ for command in $(sed -nE 's/^  ([a-z-]+) .*/\1/p' <<< "$help"); do
 done
 printf '.SH ENVIRONMENT\n'
 verbatim << 'END'
-XDG_CACHE_HOME     memory images, and simulators made on first use, are kept in its folder gpt2rtl; ~/.cache otherwise
+XDG_CACHE_HOME     memory images, and simulators made on first use, are kept in its folder gpt2rtl; ~/.cache otherwise; gpt2rtl
+                   cache lists them
+TMPDIR             where a simulator is made when it cannot be kept; /tmp otherwise
 GPT2RTL_SIMULATOR  a simulator to take in place of the one for --lanes: hardware with other parameters
 END
