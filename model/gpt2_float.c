@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "elementary.h"
+
 enum { HS = CONFIG_HEAD_SIZE };
 
 struct gpt2_float {
@@ -113,7 +115,7 @@ static void softmax(float *x, size_t n) {
   }
   float sum = 0;
   for (size_t i = 0; i < n; i++) {
-    x[i] = expf(x[i] - max);
+    x[i] = elementary_exp(x[i] - max);
     sum += x[i];
   }
   for (size_t i = 0; i < n; i++) {
@@ -125,7 +127,7 @@ static void gelu(float *x, size_t n) {
   const float root = 0.79788456f;  // sqrt(2 / pi)
   for (size_t i = 0; i < n; i++) {
     float cube = x[i] * x[i] * x[i];
-    x[i] = 0.5f * x[i] * (1 + tanhf(root * (x[i] + 0.044715f * cube)));
+    x[i] = 0.5f * x[i] * (1 + elementary_tanh(root * (x[i] + 0.044715f * cube)));
   }
 }
 
@@ -361,7 +363,7 @@ double gpt2_float_loss(const float *logits, size_t n, uint32_t target) {
   }
   double sum = 0;
   for (size_t i = 0; i < n; i++) {
-    sum += expf(logits[i] - max);
+    sum += elementary_exp(logits[i] - max);
   }
   return log(sum) - ((double)logits[target] - (double)max);
 }

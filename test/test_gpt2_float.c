@@ -5,6 +5,7 @@
 #include <math.h>
 #include <time.h>
 
+#include "elementary.h"
 #include "gpt2_float.h"
 #include "naive_gpt2.h"
 #include "random_model.h"
@@ -438,8 +439,26 @@ static void test_published_texts(void **state) {
   weights_free(&w);
 }
 
+// exp and tanh of every 977th float, both signs: the nearest float to what double precision gives.
+static void test_elementary(void **unused) {
+  (void)unused;
+  size_t different = 0;
+  for (uint32_t bits = 0; bits < 0x42D00000; bits += 977) {
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    for (int sign = 0; sign < 2; sign++, x = -x) {
+      different += elementary_exp(x) < (float)exp((double)x) || elementary_exp(x) > (float)exp((double)x);
+      different += elementary_tanh(x) < (float)tanh((double)x) || elementary_tanh(x) > (float)tanh((double)x);
+    }
+  }
+  assert_true(different < 5);
+  assert_true(isnan(elementary_exp(NAN)) && isnan(elementary_tanh(NAN)));
+  assert_true(elementary_exp(-INFINITY) <= 0 && isinf(elementary_exp(INFINITY)) && elementary_tanh(-INFINITY) <= -1);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_elementary),
       cmocka_unit_test_setup_teardown(test_against_double, make_folder, remove_folder),
       cmocka_unit_test_setup_teardown(test_batches, make_folder, remove_folder),
       cmocka_unit_test_setup_teardown(test_ranges, make_folder, remove_folder),
