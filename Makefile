@@ -88,7 +88,8 @@ RTL      := $(wildcard rtl/*.sv)
 RTL_MODULES := $(filter-out gpt2_pkg,$(patsubst rtl/%.sv,%,$(RTL)))
 SEGMENTED := $(patsubst rtl/%.sv,%,$(shell grep -lE 'parameter +int +unsigned +Segments' $(RTL) /dev/null))
 
-# Segments at which a module is tested, and parameters other than the defaults: BLOCK_SEGMENTS_x, BLOCK_PARAMS_x.
+# Segments at which a module is tested, and parameters other than the defaults: BLOCK_SEGMENTS_x, BLOCK_PARAMS_x. A block may be
+# another module with other parameters: BLOCK_MODULE_x.
 BLOCK_SEGMENTS_qkv_linear  := 1 4 16 64
 BLOCK_SEGMENTS_residual_add := 1 4 16 64
 BLOCK_SEGMENTS_layernorm   := 1 4 16 64
@@ -98,6 +99,8 @@ BLOCK_SEGMENTS_row_collect := 1 4 16 64
 BLOCK_SEGMENTS_matvec      := 1 4 16 64
 BLOCK_SEGMENTS_sequencer   := 1 4 16 64
 BLOCK_SEGMENTS_weight_stream := 1 4 16 64
+BLOCK_MODULE_matvec_retimed := matvec
+BLOCK_PARAMS_matvec_retimed := AdderRetiming=1
 BLOCK_PARAMS_clock_gate := Gating=1 Linger=5
 BLOCK_PARAMS_onchip_memory := Lanes=256 RomBeats=77 RamBeats=100 RomFile='"build/test/onchip_memory.hex"'
 BLOCK_SEGMENTS = $(or $(BLOCK_SEGMENTS_$(1)),$(if $(filter $(1),$(SEGMENTED)),1 4 16,0))
@@ -113,16 +116,17 @@ $(patsubst %,$(B)/runtime/%.o,$(RUNTIME) verilated_fst_c): $(B)/runtime/%.o:
 verilated_so = $(call do,VERILATE) CXX='$(CXX)' CXXFLAGS='$(if $(ANY_CPU),$(filter-out $(FOR_NATIVE),$(CXXFLAGS)),$(CXXFLAGS))' VERILATOR='$(VERILATOR)' LIBS='$(3)' \
   sim/verilate.sh $@ '$(2)' '$(filter %.o,$^)' --top-module $(1)
 CHECKED  := -O3 --assert --x-assign unique --x-initial unique
-FAST     := -O3 --unroll-count 4 --noassert --x-assign fast --x-initial fast -GClockGating=1
+FAST     := -O3 --unroll-count 4 --noassert --x-assign fast --x-initial fast -GClockGating=1 -GAdderRetiming=1
 TRACED   := --trace-fst --trace-structs
 SO_NEEDS := $(RTL_PKG) sim/verilated_block.cpp sim/verilated_block.h sim/verilated_cpu.h sim/verilated_signs.h sim/verilate.sh $(RUNTIME:%=$(B)/runtime/%.o)
 FST      := $(B)/runtime/verilated_fst_c.o
 
 # $(1): <module>_s<Segments>
-block_module = $(shell sed -E 's/_s[0-9]+$$//' <<< '$(1)')
-block_top    = $(call block_module,$(1)) $(addprefix -GSegments=,$(filter-out 0,$(lastword $(subst _s, ,$(1))))) \
-               $(addprefix -G,$(BLOCK_PARAMS_$(call block_module,$(1)))) \
-               $(RTL_PKG) $(firstword $(wildcard $(addsuffix /$(call block_module,$(1)).sv,rtl test)))
+block_name   = $(shell sed -E 's/_s[0-9]+$$//' <<< '$(1)')
+block_module = $(or $(BLOCK_MODULE_$(block_name)),$(block_name))
+block_top    = $(block_module) $(addprefix -GSegments=,$(filter-out 0,$(lastword $(subst _s, ,$(1))))) \
+               $(addprefix -G,$(BLOCK_PARAMS_$(block_name))) \
+               $(RTL_PKG) $(firstword $(wildcard $(addsuffix /$(block_module).sv,rtl test)))
 $(B)/block/%_trace.so: $(SO_NEEDS) $(FST)
 	$(call verilated_so,$(call block_top,$*) $(CHECKED) $(TRACED),-O1 -DVM_TRACE=1,-lz)
 $(B)/block/%.so: $(SO_NEEDS)
@@ -193,6 +197,7 @@ $(B)/arm64/fast_neon: $(ARM64_SRC) $(wildcard fast/*.h golden/*.h model/*.h) tes
 	@mkdir -p $(@D)
 	$(call do,CC) $(ARM64_CC) $(filter-out $(FOR_NATIVE),$(CFLAGS)) -DXXH_INLINE_ALL -Itest -static -ffunction-sections \
 	  -Wl,--gc-sections $(ARM64_SRC) -o $@ -lpthread -lm
+TEST_LIBS_test_matvec   := $(patsubst %,$(B)/block/matvec_retimed_s%.so,$(BLOCK_SEGMENTS_matvec))
 TEST_LIBS_test_layernorm := $(B)/block/layernorm_quarter_s4.so
 TEST_LIBS_test_softmax  := $(B)/block/softmax_quarter_s4.so $(B)/block/softmax_quarter_s16.so
 

@@ -3,15 +3,16 @@
 #
 # lint.sh - Verilator -Wall over every module of rtl/ as the top: no warning may remain. Waivers: lint/waivers.vlt
 status=0
-modules=$(ls rtl/*.sv | grep -v _pkg)
-echo "[==========] Running $(wc -w <<< "$modules") test(s)."
-for file in $modules; do
-  module=$(basename "$file" .sv)
-  echo "[ RUN      ] lint.$module"
-  if verilator --lint-only -Wall -Irtl --top-module "$module" lint/waivers.vlt rtl/gpt2_pkg.sv build/gen/gpt2_tables_pkg.sv "$file" 2>&1; then
-    echo "[       OK ] lint.$module"
+tests="$(basename -s .sv rtl/*.sv | grep -v _pkg) matvec:AdderRetiming=1'b1"          # MODULE[:PARAMETER=VALUE]
+echo "[==========] Running $(($(wc -w <<< "$tests") + 1)) test(s)."
+for test in $tests; do
+  IFS=: read -r module parameter <<< "$test"
+  echo "[ RUN      ] lint.$test"
+  if verilator --lint-only -Wall -Irtl --top-module "$module" ${parameter:+"-G$parameter"} lint/waivers.vlt rtl/gpt2_pkg.sv \
+      build/gen/gpt2_tables_pkg.sv "rtl/$module.sv" 2>&1; then
+    echo "[       OK ] lint.$test"
   else
-    echo "[  FAILED  ] lint.$module"
+    echo "[  FAILED  ] lint.$test"
     status=1
   fi
 done

@@ -27,7 +27,8 @@ module gpt2_core
   parameter int unsigned MaxCtx    = 1024,
   parameter int unsigned NormWidth = 64,
   parameter int unsigned ExpWidth  = Segments,
-  parameter bit          ClockGating = 1'b0
+  parameter bit          ClockGating = 1'b0,
+  parameter bit          AdderRetiming = 1'b0
 ) (
   input  logic                      clk_i,
   input  logic                      rst_ni,
@@ -176,7 +177,9 @@ module gpt2_core
     .rd_slot_i(rd_slot), .full_o(full), .rd_en_i(rd_en), .free_i(rd_free), .operand_o(operand)
   );
 
-  matvec #(.Segments(Segments), .MaxHeads(MaxHeads)) u_matvec (
+  matvec #(
+    .Segments(Segments), .MaxHeads(MaxHeads), .AdderRetiming(AdderRetiming)
+  ) u_matvec (
     .clk_i, .rst_ni,
     .in_valid_i(beat_valid && is_matvec), .in_ready_o(matvec_ready), .in_label_i(label),
     .in_data_i(data),

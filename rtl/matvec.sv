@@ -31,12 +31,16 @@
 //         Between two registers stands one multiplication, or two additions, or one of 52 bits;
 //         what is read from the accumulators' memory, which may be block RAM, is not added to
 //         in the same cycle.
+//         AdderRetiming = 1: 3 has the sum of 64 already, and 4 to 7 repeat it. A synthesis tool
+//         that retimes (Vivado, Quartus) moves these registers between the multipliers and adders;
+//         a simulator's compiler makes better vector code of it. Same sums in the same cycles.
 // Golden  golden/matvec.c: matvec_row() - equal bit for bit
 module matvec
   import gpt2_pkg::*;
 #(
   parameter int unsigned Segments = 4,
-  parameter int unsigned MaxHeads = 25
+  parameter int unsigned MaxHeads = 25,
+  parameter bit          AdderRetiming = 1'b0
 ) (
   input  logic                       clk_i,
   input  logic                       rst_ni,
@@ -249,111 +253,124 @@ module matvec
   wire [RowIdx-1:0] newest_row = RowIdx'(newest_q & 10'(Segments - 1));
   wire [5:0] newest_byte = newest_q[5:0];
 
-  // Registers that one process alone reads are its variables here and below: it goes from the last
-  // stage to the first, so that each reads what the stage before held, and simulators copy none.
-  logic [512*Segments-1:0] side;
+  logic [512*Segments-1:0] side_q;
 
   always_ff @(posedge clk_i) begin
     if (valid_q[11]) out_side_o <= kept_side[kept_read_q];
     if (valid_q[1] && place1_q.last) begin
-      kept_side[kept_write_q] <= side[32*Segments*int'(kept1_q.tag.group[3:0]) +: 32*Segments];
+      kept_side[kept_write_q] <= side_q[32*Segments*int'(kept1_q.tag.group[3:0]) +: 32*Segments];
     end
-    if (merge_scales_q) side[32*newest_word +: 32] = {merge_v_scale_i, merge_k_scale_i};
-    if (fire && in_label_i.side) side = in_data_i;
+    if (merge_scales_q) side_q[32*newest_word +: 32] <= {merge_v_scale_i, merge_k_scale_i};
+    if (fire && in_label_i.side) side_q <= in_data_i;
   end
 
-  // ---------------------------------------------------------------------------------- the segments
-  //
-  // Column 4 i + b of a segment is lane i of plane b: byte b of word i of its weights. In lanes of
-  // 32 bits, whose upper bits are the sign, and loops over i, a simulator's compiler makes vector
-  // code of it.
+  // ------------------------------------------------------------------------ multipliers and adders
 
-  logic [31:0]               weights1 [Segments][16], weights2 [Segments][16];
-  logic signed [31:0]        x0 [16], x1 [16], x2 [16], x3 [16];
-  logic signed [31:0]        product0 [Segments][16], product1 [Segments][16];
-  logic signed [31:0]        product2 [Segments][16], product3 [Segments][16];
-  logic signed [31:0]        sum4 [Segments][16], sum16 [Segments][4], sum32 [Segments][2];
-  logic [Segments-1:0][31:0] sum64_q;
+  logic [512*Segments-1:0]   weights1_q, weights2_d, weights2_q;
+  logic [1023:0]             operand2_q;
+  // 30 bits, sign-extended: words of 32 bits are what simulators move at once.
+  logic [Segments-1:0][31:0] sum7_q;
 
-  always_ff @(posedge clk_i) begin
-    // 7
-    for (int s = 0; s < int'(Segments); s++) sum64_q[s] <= sum32[s][0] + sum32[s][1];
-    // 6
-    for (int s = 0; s < int'(Segments); s++) begin
-      sum32[s][0] = sum16[s][0] + sum16[s][1];
-      sum32[s][1] = sum16[s][2] + sum16[s][3];
-    end
-    // 5
-    for (int s = 0; s < int'(Segments); s++) begin
-      for (int j = 0; j < 4; j++) begin
-        sum16[s][j] = (sum4[s][j] + sum4[s][j+4]) + (sum4[s][j+8] + sum4[s][j+12]);
-      end
-    end
-    // 4
-    for (int s = 0; s < int'(Segments); s++) begin
-      for (int i = 0; i < 16; i++) begin
-        sum4[s][i] = (product0[s][i] + product1[s][i]) + (product2[s][i] + product3[s][i]);
-      end
-    end
-    // 3
-    for (int s = 0; s < int'(Segments); s++) begin
-      for (int i = 0; i < 16; i++) begin
-        product0[s][i] = 32'($signed(weights2[s][i][7:0]) * x0[i]);
-        product1[s][i] = 32'($signed(weights2[s][i][15:8]) * x1[i]);
-        product2[s][i] = 32'($signed(weights2[s][i][23:16]) * x2[i]);
-        product3[s][i] = 32'($signed(weights2[s][i][31:24]) * x3[i]);
-      end
-    end
-    // 2
-    weights2 = weights1;
-    if (merge_key_q) begin
-      for (int i = 0; i < 16; i++) weights2[newest_row][i] = merge_k_i[4*i +: 4];
-    end
+  always_comb begin
+    weights2_d = weights1_q;
+    if (merge_key_q) weights2_d[512*int'(newest_row) +: 512] = merge_k_i;
     if (merge_value_q) begin
       for (int s = 0; s < int'(Segments); s++) begin
-        weights2[s][newest_byte[5:2]][8*newest_byte[1:0] +: 8] =
+        weights2_d[512*s + 8*int'(newest_byte) +: 8] =
           merge_v_i[6'(32'(group_q) * Segments + 32'(s))];
       end
     end
-    for (int i = 0; i < 16; i++) begin
-      x0[i] = 32'($signed(operand_i.m[4*i]));
-      x1[i] = 32'($signed(operand_i.m[4*i+1]));
-      x2[i] = 32'($signed(operand_i.m[4*i+2]));
-      x3[i] = 32'($signed(operand_i.m[4*i+3]));
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (fire && !in_label_i.side) weights1_q <= in_data_i;
+    weights2_q <= weights2_d;
+    operand2_q <= operand_i.m;
+  end
+
+  if (AdderRetiming) begin : gen_retimed
+    logic [Segments-1:0][31:0] sum_d, sum3_q, sum4_q, sum5_q, sum6_q;
+
+    for (genvar s = 0; s < int'(Segments); s++) begin : gen_sum
+      logic signed [31:0] sum;
+
+      // This shape, four bytes of a word of weights an iteration, is what compilers make vector code
+      // of (sim/vector_check.sh).
+      always_comb begin
+        sum = 0;
+        for (int i = 0; i < 16; i++) begin
+          sum = sum
+              + 32'($signed(weights2_q[512*s+32*i    +: 8]) * $signed(operand2_q[64*i    +: 16]))
+              + 32'($signed(weights2_q[512*s+32*i+8  +: 8]) * $signed(operand2_q[64*i+16 +: 16]))
+              + 32'($signed(weights2_q[512*s+32*i+16 +: 8]) * $signed(operand2_q[64*i+32 +: 16]))
+              + 32'($signed(weights2_q[512*s+32*i+24 +: 8]) * $signed(operand2_q[64*i+48 +: 16]));
+        end
+      end
+      assign sum_d[s] = sum;
     end
-    // 1
-    if (fire && !in_label_i.side) begin
-      for (int s = 0; s < int'(Segments); s++) begin
-        for (int i = 0; i < 16; i++) weights1[s][i] = in_data_i[512*s + 32*i +: 32];
+
+    always_ff @(posedge clk_i) begin
+      sum3_q <= sum_d;
+      sum4_q <= sum3_q;
+      sum5_q <= sum4_q;
+      sum6_q <= sum5_q;
+      sum7_q <= sum6_q;
+    end
+  end else begin : gen_tree
+    for (genvar s = 0; s < int'(Segments); s++) begin : gen_sum
+      logic signed [23:0] product3_d [64], product3_q [64];
+      logic signed [25:0] sum4_d [16], sum4_q [16];
+      logic signed [27:0] sum5_d [4], sum5_q [4];
+      logic signed [28:0] sum6_d [2], sum6_q [2];
+      logic signed [29:0] sum7_d;
+
+      always_comb begin
+        for (int i = 0; i < 64; i++) begin
+          product3_d[i] = 24'($signed(weights2_q[512*s + 8*i +: 8]))
+                        * 24'($signed(operand2_q[16*i +: 16]));
+        end
+        for (int i = 0; i < 16; i++) begin
+          sum4_d[i] = (26'(product3_q[i])    + 26'(product3_q[i+16]))
+                    + (26'(product3_q[i+32]) + 26'(product3_q[i+48]));
+        end
+        for (int i = 0; i < 4; i++) begin
+          sum5_d[i] = (28'(sum4_q[i])   + 28'(sum4_q[i+4]))
+                    + (28'(sum4_q[i+8]) + 28'(sum4_q[i+12]));
+        end
+        for (int i = 0; i < 2; i++) sum6_d[i] = 29'(sum5_q[i]) + 29'(sum5_q[i+2]);
+        sum7_d = 30'(sum6_q[0]) + 30'(sum6_q[1]);
+      end
+
+      always_ff @(posedge clk_i) begin
+        product3_q <= product3_d;
+        sum4_q     <= sum4_d;
+        sum5_q     <= sum5_d;
+        sum6_q     <= sum6_d;
+        sum7_q[s]  <= 32'(sum7_d);
       end
     end
   end
 
+  // ---------------------------------------------------------------------------------- accumulators
+
   for (genvar s = 0; s < int'(Segments); s++) begin : gen_segment
-    logic signed [63:0]        shifted8;                      // 33 bits
-    logic signed [AccBits-1:0] shifted9, read8, read9, acc10, acc11;
+    logic signed [32:0]        shifted8_q;
+    logic signed [AccBits-1:0] shifted9_q, read8_q, read9_q, acc10_d, acc10_q, acc11_q;
     // What is read while it is written is not taken, forward8_q says: block RAM needs no bypass.
     (* no_rw_check *)
     logic signed [AccBits-1:0] accs [AccDepth];
 
+    assign acc10_d = shifted9_q + (place9_q.first ? '0 : forward9_q ? acc10_q : read9_q);
+
     always_ff @(posedge clk_i) begin
-      automatic logic signed [AccBits-1:0] earlier;         // what acc10 has been
-      // 12
-      if (valid_q[11]) out_acc_o[s] <= 64'(acc11);
-      // 11
-      if (valid_q[10]) acc11 = acc10;
-      // 10
-      earlier = acc10;
-      if (valid_q[9]) begin
-        acc10 = shifted9 + (place9_q.first ? '0 : forward9_q ? acc10 : read9);
-        if (place9_q.by_columns) accs[place9_q.addr] <= acc10;
-      end
-      // 9
-      read9    = forward8_q ? earlier : read8;
-      shifted9 = AccBits'(shifted8 <<< {place8_q.e[3:2], 2'b00});
-      // 8
-      read8    = accs[place7_q.addr];
-      shifted8 = 64'($signed(sum64_q[s])) <<< place7_q.e[1:0];
+      shifted8_q <= 33'($signed(sum7_q[s])) <<< place7_q.e[1:0];
+      read8_q    <= accs[place7_q.addr];
+      shifted9_q <= AccBits'(shifted8_q) <<< {place8_q.e[3:2], 2'b00};
+      read9_q    <= forward8_q ? acc10_q : read8_q;
+      if (valid_q[9]) acc10_q <= acc10_d;
+      if (valid_q[9] && place9_q.by_columns) accs[place9_q.addr] <= acc10_d;
+      if (valid_q[10]) acc11_q <= acc10_q;
+      if (valid_q[11]) out_acc_o[s] <= 64'(acc11_q);
     end
   end
 

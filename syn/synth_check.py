@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Takes every module of rtl/ through Yosys with the slang front end: hierarchy, proc, opt, check.
 
-    build/venv/bin/python syn/synth_check.py [MODULE...]      (make synth-check makes build/venv)
+    build/venv/bin/python syn/synth_check.py [MODULE[:PARAMETER=VALUE]...]      (make synth-check makes build/venv)
 
-Each module in turn is the top, with the parameters of SMALL where it has them, in a process of its own. Prints as the
+Each module in turn is the top, with the parameters of SMALL where it has them, in a process of its own; those of VARIANTS again. Prints as the
 tests do. A module fails on an error or a warning of any of these steps.
 """
 
@@ -17,6 +17,7 @@ import sys
 # Sizes that keep the netlists small; every generate branch that a named configuration takes is still taken by some.
 SMALL = {"Segments": 4, "Lanes": 256, "MaxHeads": 4, "MaxCtx": 256, "RomBeats": 16, "RamBeats": 16,
          "RomFile": '"build/synth/rom.hex"'}
+VARIANTS = ["matvec:AdderRetiming=1"]
 PACKAGES = ["rtl/gpt2_pkg.sv", "build/gen/gpt2_tables_pkg.sv"]
 
 
@@ -34,11 +35,12 @@ def sources(module, seen):
 
 def child(module):
     from pyosys import libyosys as ys
+    module, _, parameter = module.partition(":")
     files = []
     sources(module, files)
     text = open(f"rtl/{module}.sv").read()
     parameters = re.findall(r"^\s*parameter\s+(?:int\s+unsigned\s+)?(\w+)", text, re.M)
-    given = " ".join(f"-G {p}={SMALL[p]}" for p in parameters if p in SMALL)
+    given = " ".join(f"-G {p}={SMALL[p]}" for p in parameters if p in SMALL) + (parameter and f" -G {parameter}")
     design = ys.Design()
     for command in (
         f"read_slang -j 1 -D SYNTHESIS --top {module} {given} " + " ".join(PACKAGES + [f"rtl/{f}.sv" for f in files]),
@@ -59,7 +61,7 @@ def check(module):
 
 
 def main():
-    modules = sys.argv[1:] or sorted(os.path.basename(f)[:-3] for f in glob.glob("rtl/*.sv") if not f.endswith("_pkg.sv"))
+    modules = sys.argv[1:] or sorted(os.path.basename(f)[:-3] for f in glob.glob("rtl/*.sv") if not f.endswith("_pkg.sv")) + VARIANTS
     os.makedirs("build/synth", exist_ok=True)
     with open("build/synth/rom.hex", "w") as rom:
         rom.write((512 * "5" + "\n") * SMALL["RomBeats"])

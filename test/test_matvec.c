@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // matvec: sums of whole layers equal golden matvec_row(), by rows and by columns with projections between the heads' jobs, with
-// the newest key, value and scales in place of what memory holds; a beat enters exactly when the issue rule says so
+// the newest key, value and scales in place of what memory holds; a beat enters exactly when the issue rule says so. All this
+// for both forms of the adders: matvec_retimed is matvec with AdderRetiming = 1 (Makefile)
 #include <string.h>
 
 #include "block.h"
@@ -374,13 +375,13 @@ static void begin(void) {
   memset(want, 0, sizeof want);
 }
 
-static void check(uint32_t with_segments) {
+static void check(const char *module, uint32_t with_segments) {
   uint64_t rng = 1 + with_segments;
   segments = with_segments;
   beat_words = PKG_LABEL_WORDS + 16 * segments;
   beats = malloc(MAX_BEATS / segments * 4 * (size_t)beat_words + (size_t)8000 * 4 * beat_words);
   assert_non_null(beats);
-  struct block *b = block_open("matvec", segments);
+  struct block *b = block_open(module, segments);
 
   // Small models at the edges of groups, tiles and side beats; one accumulator after another at 1 head and 64 segments.
   begin();
@@ -401,14 +402,20 @@ static void check(uint32_t with_segments) {
   free(beats);
 }
 
-static void test_1(void **state) { (void)state; check(1); }
-static void test_4(void **state) { (void)state; check(4); }
-static void test_16(void **state) { (void)state; check(16); }
-static void test_64(void **state) { (void)state; check(64); }
+static void test_1(void **state) { (void)state; check("matvec", 1); }
+static void test_4(void **state) { (void)state; check("matvec", 4); }
+static void test_16(void **state) { (void)state; check("matvec", 16); }
+static void test_64(void **state) { (void)state; check("matvec", 64); }
+static void test_retimed_1(void **state) { (void)state; check("matvec_retimed", 1); }
+static void test_retimed_4(void **state) { (void)state; check("matvec_retimed", 4); }
+static void test_retimed_16(void **state) { (void)state; check("matvec_retimed", 16); }
+static void test_retimed_64(void **state) { (void)state; check("matvec_retimed", 64); }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_1), cmocka_unit_test(test_4), cmocka_unit_test(test_16), cmocka_unit_test(test_64),
+    cmocka_unit_test(test_retimed_1), cmocka_unit_test(test_retimed_4), cmocka_unit_test(test_retimed_16),
+    cmocka_unit_test(test_retimed_64),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
