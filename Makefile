@@ -190,7 +190,7 @@ TEST_LIBS_test_cli_bad_input := $(B)/gpt2rtl $(B)/sim/gpt2_top_256.so
 # The fast engine's AArch64 code, where there is a compiler for it. Of model/ it takes what lays out an image; what is not
 # called, and would need libraries, is left out.
 ARM64_CC  := aarch64-linux-gnu-gcc
-ARM64_SRC := $(wildcard fast/*.c golden/*.c) $(patsubst %,model/%.c,config err file history image) \
+ARM64_SRC := $(wildcard fast/*.c golden/*.c) $(patsubst %,model/%.c,config err file history image interrupt printable utf8) \
              test/fast_check.c test/arm64/fast_neon.c
 TEST_LIBS_test_fast_neon := $(if $(shell command -v $(ARM64_CC)),$(B)/arm64/fast_neon)
 $(B)/arm64/fast_neon: $(ARM64_SRC) $(wildcard fast/*.h golden/*.h model/*.h) test/fast_check.h | $(TABLES)

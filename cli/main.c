@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cli.h"
+#include "file.h"
 #include "interrupt.h"
 
 static const char help[] =
@@ -50,6 +51,7 @@ int main(int argc, char **argv) {
   signal(SIGPIPE, SIG_IGN);   // a closed standard output is an error like a full disk
   signal(SIGXFSZ, SIG_IGN);   // and so is a file that may not grow
   interrupt_install();
+  file_guard_install();
   if (argc < 2) {
     fputs(help, stderr);
     return EXIT_USAGE;

@@ -23,9 +23,14 @@ struct file_map {
   size_t size;
 };
 
-// Maps a regular file for reading. The content must not shrink while the map is open (SIGBUS).
+// Maps a regular file for reading. If it shrinks while the map is open, or its disk fails, reading it
+// raises SIGBUS (file_guard_install).
 // Errors: the file is absent, unreadable or not a regular file.
 int file_map_open(struct file_map *map, const char *path, struct err *err);
 void file_map_close(struct file_map *map);
+
+// For a program's main: SIGBUS in one of these maps becomes a sentence on standard error with the
+// file's name and exit status 1; what is half written is removed (interrupt.h).
+void file_guard_install(void);
 
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "file.h"
+#include "config.h"
 #include "json_util.h"
 
 static const char end_of_text[] = "<|endoftext|>";
@@ -418,6 +419,11 @@ int tokenizer_config_merge(const struct tokenizer_config *config, const cJSON *v
   m.tokens = (size_t)cJSON_GetArraySize(vocab);
   if (m.list == NULL) {
     return err_memory(err, "the added tokens");
+  }
+  if (m.tokens > CONFIG_MAX_VOCAB) {  // before each added token is looked for among them
+    cJSON_Delete(m.list);
+    *added = NULL;
+    return err_set(err, "%s: %zu tokens, expected 1..%d", path, m.tokens, CONFIG_MAX_VOCAB);
   }
   int result = check_count(listed, path, err) != 0 ? -1 : add_listed(&m, listed);
   cJSON_ArrayForEach(entry, config->added) {

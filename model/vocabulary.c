@@ -89,8 +89,31 @@ static int add_token(struct reader *r, const cJSON *entry) {
   return take(r, text, id, (size_t)length);
 }
 
-static bool is_in(const cJSON *tokens, const char *text) {
-  return cJSON_GetObjectItemCaseSensitive(tokens, text) != NULL;
+static int compare_keys(const void *a, const void *b) {
+  return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+// The object's keys in order: cJSON would look through all of them for each added token.
+struct keys {
+  const char **list;
+  size_t count;
+};
+
+static int keys_make(struct keys *keys, const cJSON *tokens, size_t count, struct err *err) {
+  const cJSON *entry;
+  *keys = (struct keys){.list = malloc((count + 1) * sizeof *keys->list)};
+  if (keys->list == NULL) {
+    return err_memory(err, "the vocabulary");
+  }
+  cJSON_ArrayForEach(entry, tokens) {
+    keys->list[keys->count++] = entry->string;
+  }
+  qsort(keys->list, keys->count, sizeof *keys->list, compare_keys);
+  return 0;
+}
+
+static bool is_in(const struct keys *keys, const char *text) {
+  return bsearch(&text, keys->list, keys->count, sizeof *keys->list, compare_keys) != NULL;
 }
 
 static const char *content_of(const cJSON *added) {
@@ -112,10 +135,11 @@ static int add_added(struct reader *r, const cJSON *entry, bool in_object) {
   return take(r, text, id, length);
 }
 
-static int add_all(struct reader *r, const cJSON *tokens, const cJSON *added) {
+static int add_all(struct reader *r, const struct keys *keys, const cJSON *tokens,
+                   const cJSON *added) {
   const cJSON *entry;
   cJSON_ArrayForEach(entry, added) {
-    if (add_added(r, entry, is_in(tokens, content_of(entry))) != 0) {
+    if (add_added(r, entry, is_in(keys, content_of(entry))) != 0) {
       return -1;
     }
   }
@@ -127,18 +151,17 @@ static int add_all(struct reader *r, const cJSON *tokens, const cJSON *added) {
   return 0;
 }
 
-int vocabulary_read(struct vocabulary *v, const cJSON *tokens, const cJSON *added, const char *path,
-                    struct err *err) {
-  *v = (struct vocabulary){0};
+static int read_all(struct vocabulary *v, const struct keys *keys, const cJSON *tokens,
+                    const cJSON *added, const char *path, struct err *err) {
   size_t text = 0;
   const cJSON *entry;
-  cJSON_ArrayForEach(entry, tokens) {
-    text += strlen(entry->string);
-    v->count++;
+  v->count = keys->count;
+  for (size_t i = 0; i < keys->count; i++) {
+    text += strlen(keys->list[i]);
   }
   cJSON_ArrayForEach(entry, added) {
     text += strlen(content_of(entry));
-    v->count += !is_in(tokens, content_of(entry));
+    v->count += !is_in(keys, content_of(entry));
   }
   if (v->count == 0 || v->count > CONFIG_MAX_VOCAB) {
     return err_set(err, "%s: %zu tokens, expected 1..%d", path, v->count, CONFIG_MAX_VOCAB);
@@ -155,8 +178,24 @@ int vocabulary_read(struct vocabulary *v, const cJSON *tokens, const cJSON *adde
   r.awaits = calloc(v->count, 1);
   int result = v->tokens == NULL || v->slots == NULL || v->blob == NULL || r.awaits == NULL
                    ? err_memory(err, "the vocabulary")
-                   : add_all(&r, tokens, added);
+                   : add_all(&r, keys, tokens, added);
   free(r.awaits);
+  return result;
+}
+
+int vocabulary_read(struct vocabulary *v, const cJSON *tokens, const cJSON *added, const char *path,
+                    struct err *err) {
+  struct keys keys;
+  const size_t count = (size_t)cJSON_GetArraySize(tokens);
+  *v = (struct vocabulary){0};
+  if (count > CONFIG_MAX_VOCAB) {
+    return err_set(err, "%s: %zu tokens, expected 1..%d", path, count, CONFIG_MAX_VOCAB);
+  }
+  if (keys_make(&keys, tokens, count, err) != 0) {
+    return -1;
+  }
+  const int result = read_all(v, &keys, tokens, added, path, err);
+  free(keys.list);
   return result;
 }
 

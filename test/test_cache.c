@@ -78,6 +78,14 @@ static void changed_meanwhile(void **state) {
   expect_failure(model_source_load(&weights, &source, false, &identity, path, &err), &err, "changed while they were read");
 }
 
+// An image that is cut while a run reads it.
+static void cut_while_read(void **state) {
+  expect(state, 0, "gpt2rtl random-model --config nano --output nano && gpt2rtl compile --model nano --output image && "
+                   "{ gpt2rtl generate --image image --ids 1 --engine golden-readable --tokens 1000000 --ignore-eos --stats stats > ids 2> log & } && "
+                   "while ! [ -s ids ]; do sleep 0.1; done; truncate -s 5000 image; wait $!; echo $?; cat log; ls | tr '\n' ' '");
+  if (strcmp(said, "1\ngpt2rtl: image: was cut while it was read, or its disk failed\nids image log nano ")) fail_msg("%s", said);
+}
+
 // ---------------------------------------------------------------------------------------------------------- no place
 
 static void nowhere(void **state) {
@@ -189,7 +197,7 @@ static void names(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
   const struct CMUnitTest tests[] = {
-    TEST(warm), TEST(changed_meanwhile), TEST(nowhere), TEST(lists_and_clears), TEST(printed), TEST(names),
+    TEST(warm), TEST(changed_meanwhile), TEST(cut_while_read), TEST(nowhere), TEST(lists_and_clears), TEST(printed), TEST(names),
   };
   return cmocka_run_group_tests_name("cache", tests, NULL, NULL);
 }

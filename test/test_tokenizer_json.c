@@ -4,6 +4,7 @@
 #include "model_test.h"
 
 #include <sys/stat.h>
+#include <time.h>
 
 #include "json_util.h"
 #include "random_model.h"
@@ -231,8 +232,29 @@ static int teardown(void **state) {
   return 0;
 }
 
+// A file with a million tokens and a thousand added ones is refused in the time it takes to read it.
+static void refused_quickly(void **state) {
+  enum { TOKENS = 1000000, ADDED_TOKENS = 1000 };
+  char *tokens = malloc(32 * TOKENS), *added_list = malloc(200 * ADDED_TOKENS);
+  size_t n = (size_t)sprintf(tokens, "{"), m = 0;
+  for (int i = 0; i < TOKENS; i++) n += (size_t)sprintf(tokens + n, "%s\"%x\":%d", i ? "," : "", (unsigned)i, i);
+  strcpy(tokens + n, "}");
+  for (int i = 0; i < ADDED_TOKENS; i++)
+    m += (size_t)sprintf(added_list + m, "%s{\"id\": %d, \"special\": true, \"content\": \"<%d>\", \"single_word\": false, \"lstrip\": false, "
+                         "\"rstrip\": false, \"normalized\": true}", i ? "," : "", TOKENS + i, i);
+  write_json(state, added_list, tokens, "[]");
+  free(tokens);
+  free(added_list);
+  struct tokenizer *tokenizer;
+  struct err err;
+  const clock_t begin = clock();
+  expect_failure(tokenizer_load(&tokenizer, *state, 0, &err), &err, "expected 1..65536");
+  const double seconds = (double)(clock() - begin) / CLOCKS_PER_SEC;
+  if (seconds > 3) fail_msg("%.1f s of the processor", seconds);
+}
+
 int main(void) {
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
-  const struct CMUnitTest tests[] = {IN_FOLDER(gpt2), IN_FOLDER(added), IN_FOLDER(many), IN_FOLDER(refusals)};
+  const struct CMUnitTest tests[] = {IN_FOLDER(gpt2), IN_FOLDER(added), IN_FOLDER(many), IN_FOLDER(refusals), IN_FOLDER(refused_quickly)};
   return cmocka_run_group_tests_name("tokenizer_json", tests, setup, teardown);
 }
