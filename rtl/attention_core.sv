@@ -50,8 +50,8 @@ module attention_core
 );
 
   localparam int unsigned MaxTiles = MaxCtx / HeadDim;
-  localparam int unsigned SlotO    = MaxHeads;
-  localparam int unsigned SlotP    = 6 * MaxHeads + 2;
+  localparam int unsigned SlotO    = o_slot(MaxHeads);
+  localparam int unsigned SlotP    = p_slot(MaxHeads);
 
   logic unused_tag;
   assign unused_tag = ^{rows_tag_i.layer, rows_tag_i.final_layer, rows_tag_i.want_head};
@@ -101,7 +101,7 @@ module attention_core
   // ------------------------------------------------------------------------------------ assertions
 
 `ifndef SYNTHESIS
-  if (SlotP + 2 * MaxTiles > 256) begin : gen_check
+  if (slot_count(MaxHeads, MaxCtx) > 256) begin : gen_check
     $fatal(1, "%m: MaxHeads = %0d and MaxCtx = %0d need more than 256 operand slots",
            MaxHeads, MaxCtx);
   end

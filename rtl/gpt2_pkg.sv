@@ -174,6 +174,31 @@ package gpt2_pkg;
     logic [9:0]  side_index;               // OpPos, OpToken: which word of the side beat
   } job_t;
 
+  // Operand slots, by what their blocks are, for a machine of these maxima (operand_buffer.sv):
+  //   X  LayerNorm's output, block k               x_slot + k     max_heads of them
+  //   O  attention's output, head h                o_slot + h     max_heads
+  //   G  GELU's output, block k                    g_slot + k     4 max_heads
+  //   Q  queries, head h                           q_slot + h % 2
+  //   P  probabilities, head h, tile t             p_slot + (h % 2) max_ctx / 64 + t
+  function automatic int unsigned x_slot();
+    return 0;
+  endfunction
+  function automatic int unsigned o_slot(int unsigned max_heads);
+    return x_slot() + max_heads;
+  endfunction
+  function automatic int unsigned g_slot(int unsigned max_heads);
+    return o_slot(max_heads) + max_heads;
+  endfunction
+  function automatic int unsigned q_slot(int unsigned max_heads);
+    return g_slot(max_heads) + 4 * max_heads;
+  endfunction
+  function automatic int unsigned p_slot(int unsigned max_heads);
+    return q_slot(max_heads) + 2;
+  endfunction
+  function automatic int unsigned slot_count(int unsigned max_heads, int unsigned max_ctx);
+    return p_slot(max_heads) + 2 * (max_ctx / HeadDim);
+  endfunction
+
   // Where one beat stands in its job.
   typedef struct packed {
     job_t        job;

@@ -416,7 +416,7 @@ module layernorm
     end else if (advance) begin
       blk_valid_o <= valid_q[6] && place_q[6].last_part;
     end
-    if (advance && valid_q[6]) blk_slot_o <= 8'(place_q[6].block);
+    if (advance && valid_q[6]) blk_slot_o <= 8'(x_slot()) + 8'(place_q[6].block);
   end
 
   // ----------------------------------------------------------------------------- busy; saturations

@@ -32,7 +32,7 @@ module mlp_ffn
   output logic [HeadDim-1:0][31:0]  blk_rows_o
 );
 
-  localparam int unsigned SlotG      = 2 * MaxHeads;
+  localparam int unsigned SlotG      = g_slot(MaxHeads);
   localparam int unsigned BlockShift = $clog2(HeadDim / Segments);    // groups of a block
   localparam int unsigned GeluCycles = 4;
 

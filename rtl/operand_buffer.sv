@@ -7,11 +7,7 @@
 // it. The engine's issue waits for a full slot; this is the only order between the blocks and the
 // engine.
 //
-// Slots   X  0 ..              LayerNorm's output, block k           MaxHeads
-//         O  MaxHeads ..       attention's output, head h            MaxHeads
-//         G  2 MaxHeads ..     GELU's output, block k                4 MaxHeads
-//         Q  6 MaxHeads ..     queries, head h mod 2                 2
-//         P  6 MaxHeads + 2 .. probabilities, head h mod 2, tile     2 MaxCtx / 64
+// Slots   gpt2_pkg: x_slot, o_slot, g_slot, q_slot, p_slot
 // Timing  full_o: combinational; the operand a cycle after rd_en_i; one write and one read a cycle
 module operand_buffer
   import gpt2_pkg::*;
@@ -33,7 +29,7 @@ module operand_buffer
   output operand_t   operand_o
 );
 
-  localparam int unsigned Slots = 6 * MaxHeads + 2 + 2 * (MaxCtx / HeadDim);
+  localparam int unsigned Slots = slot_count(MaxHeads, MaxCtx);
 
   localparam int unsigned SlotBits = $clog2(Slots);
 

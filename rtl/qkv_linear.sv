@@ -44,7 +44,7 @@ module qkv_linear
   localparam int unsigned Groups    = HeadDim / Segments;        // of a vector
   localparam int unsigned GroupLog  = $clog2(Groups);
   localparam int unsigned IndexBits = (Groups > 1) ? GroupLog : 1;
-  localparam int unsigned SlotQ     = 6 * MaxHeads;
+  localparam int unsigned SlotQ     = q_slot(MaxHeads);
   // A vector waits for its last rows and then, up to 12 cycles, for its reciprocal; meanwhile the
   // next may come.
   localparam int unsigned RingLog   = $clog2(2 * Groups + 16);

@@ -46,10 +46,11 @@ module sequencer
 );
 
   localparam int unsigned LogS     = $clog2(Segments);
-  localparam int unsigned SlotO    = MaxHeads;
-  localparam int unsigned SlotG    = 2 * MaxHeads;
-  localparam int unsigned SlotQ    = 6 * MaxHeads;
-  localparam int unsigned SlotP    = 6 * MaxHeads + 2;
+  localparam int unsigned SlotX    = x_slot();
+  localparam int unsigned SlotO    = o_slot(MaxHeads);
+  localparam int unsigned SlotG    = g_slot(MaxHeads);
+  localparam int unsigned SlotQ    = q_slot(MaxHeads);
+  localparam int unsigned SlotP    = p_slot(MaxHeads);
   localparam int unsigned MaxTiles = MaxCtx / HeadDim;
   localparam int unsigned LogHeadGroups = 6 - LogS;          // 64 rows are 2^LogHeadGroups groups
 
@@ -203,6 +204,7 @@ module sequencer
     job.first       = 1'b1;
     job.last        = 1'b1;
     job.free        = 1'b1;
+    job.slot        = 8'(SlotX);
     unique case (op)
       OpNorm: begin
         job.groups = (17'(heads) * 17'd4 + 17'(Segments - 1)) >> LogS;   // 64 heads / (16 S) beats

@@ -43,6 +43,13 @@ static inline const char *pkg_error_text(unsigned code) {
   return code < PKG_ERR_COUNT ? texts[code] : "unknown error";
 }
 
+// Operand slots of a machine with room for max_heads heads: o_slot() .. p_slot() of the package; X begins at 0.
+#define PKG_SLOT_O(max_heads) (max_heads)
+#define PKG_SLOT_G(max_heads) (PKG_SLOT_O(max_heads) + (max_heads))
+#define PKG_SLOT_Q(max_heads) (PKG_SLOT_G(max_heads) + 4 * (max_heads))
+#define PKG_SLOT_P(max_heads) (PKG_SLOT_Q(max_heads) + 2)
+#define PKG_SLOT_COUNT(max_heads, max_ctx) (PKG_SLOT_P(max_heads) + 2 * ((max_ctx) / 64))
+
 // F(name, bits), most significant first, as in the package.
 #define PKG_CONFIG_FIELDS(F)                                                                                           \
   F(n_layer, 8) F(n_head, 6) F(n_ctx, 11) F(n_vocab, 17) F(inv_width, 25) F(eps_term, 48)                              \

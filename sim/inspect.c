@@ -25,7 +25,7 @@
 
 // Probabilities are made of three things that pass at different times: a head's V scales with its scores, its exponentials as
 // operand blocks, and before the last of these the reciprocal of their sum.
-enum { TILES = MAX_CTX / HEAD_DIM, SLOT_P = 6 * MAX_HEADS + 2 };
+enum { TILES = MAX_CTX / HEAD_DIM, SLOT_P = PKG_SLOT_P(MAX_HEADS) };
 struct head {
   uint32_t head, layer;
   uint16_t v_scale[MAX_CTX + HEAD_DIM];
@@ -133,7 +133,7 @@ static void see_operand(struct inspect *s) {
   } else if (group < 6) {                  // attention's output, GELU's: those of the layer whose LayerNorm was the last
     s->probe.place.layer = (s->norm_blocks - 1) / s->n_head / 2;
     if (group == 1) probe_operands(&s->probe, TAP_CONTEXT, slot - MAX_HEADS, &block, 1);
-    else probe_operands(&s->probe, TAP_ACT, slot - 2 * MAX_HEADS, &block, 1);
+    else probe_operands(&s->probe, TAP_ACT, slot - PKG_SLOT_G(MAX_HEADS), &block, 1);
   } else if (slot >= SLOT_P) {
     see_probabilities(s, (slot - SLOT_P) / TILES, (slot - SLOT_P) % TILES, &block);
   }

@@ -160,6 +160,11 @@ module gpt2_pkg_probe
       35: constant_o = 32'(ErrRead);
       36: constant_o = 32'(ErrWrite);
       37: constant_o = 32'(ErrTimeout);
+      38: constant_o = 32'(o_slot(25));
+      39: constant_o = 32'(g_slot(25));
+      40: constant_o = 32'(q_slot(25));
+      41: constant_o = 32'(p_slot(25));
+      42: constant_o = 32'(slot_count(25, 1024));
       default: constant_o = '1;
     endcase
   end

@@ -23,7 +23,7 @@ static const struct block_field o_fields[] = {
 
 enum {
   PASSES = 13, MAX_H = 12, RUNS = PASSES * MAX_H, MAX_P = RUNS * 16, MAX_IN = 3 * RUNS * MAX_CTX,
-  SLOT_O = 25, SLOT_P = 6 * 25 + 2,
+  SLOT_O = PKG_SLOT_O(25), SLOT_P = PKG_SLOT_P(25),
 };
 
 enum start { NONE, SCORES, PV };           // what an input waits for

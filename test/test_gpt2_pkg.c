@@ -75,6 +75,8 @@ static void test_constants(void **state) {
     {"ErrHeads", PKG_ERR_HEADS}, {"ErrContext", PKG_ERR_CONTEXT}, {"ErrVocab", PKG_ERR_VOCAB},
     {"ErrNorm", PKG_ERR_NORM}, {"ErrTopK", PKG_ERR_TOP_K}, {"ErrSeed", PKG_ERR_SEED}, {"ErrRead", PKG_ERR_READ},
     {"ErrWrite", PKG_ERR_WRITE}, {"ErrTimeout", PKG_ERR_TIMEOUT},
+    {"o_slot(25)", PKG_SLOT_O(25)}, {"g_slot(25)", PKG_SLOT_G(25)}, {"q_slot(25)", PKG_SLOT_Q(25)}, {"p_slot(25)", PKG_SLOT_P(25)},
+    {"slot_count(25, 1024)", PKG_SLOT_COUNT(25, 1024)},
   };
   const unsigned n = sizeof want / sizeof *want;
   for (unsigned i = 0; i < n; i++) {

@@ -13,7 +13,7 @@ static const struct block_field in_fields[] = {
 static const struct block_field out_fields[] = {
   BLOCK_FIELD(struct out, slot, "blk_slot_o"), BLOCK_FIELD(struct out, rows, "blk_rows_o"),
 };
-enum { LAYERS = 8, N = LAYERS * 4 * 12, SLOTS = 2 * MAX_HEADS, LATENCY = 5 };
+enum { LAYERS = 8, N = LAYERS * 4 * 12, SLOTS = PKG_SLOT_G(MAX_HEADS), LATENCY = 5 };
 
 // The rows of one layer's OpMlp1, others between them; returns how many groups that are.
 static size_t draw(uint64_t *rng, struct in *in, struct out *want, unsigned segments, unsigned n_head) {

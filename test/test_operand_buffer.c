@@ -7,7 +7,7 @@
 #include "block.h"
 #include "golden.h"
 
-enum { SLOTS = 6 * MAX_HEADS + 2 + 2 * (MAX_CTX / HEAD_DIM), CYCLES = 30000 };
+enum { SLOTS = PKG_SLOT_COUNT(MAX_HEADS, MAX_CTX), CYCLES = 30000 };
 
 struct slot { bool full; uint32_t words[PKG_OPERAND_WORDS]; };
 struct bench {

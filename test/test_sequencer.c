@@ -7,7 +7,7 @@
 #include "block.h"
 #include "golden.h"
 
-enum { SLOT_X = 0, SLOT_O = MAX_HEADS, SLOT_G = 2 * MAX_HEADS, SLOT_Q = 6 * MAX_HEADS, SLOT_P = SLOT_Q + 2,
+enum { SLOT_X = 0, SLOT_O = PKG_SLOT_O(MAX_HEADS), SLOT_G = PKG_SLOT_G(MAX_HEADS), SLOT_Q = PKG_SLOT_Q(MAX_HEADS), SLOT_P = PKG_SLOT_P(MAX_HEADS),
        MAX_TILES = MAX_CTX / HEAD_DIM };
 enum { MAX_LAYERS = 48, MAX_STEPS = 24, MAX_JOBS = MAX_STEPS * (4 + 6 * (4 * MAX_HEADS + 4)) };
 
