@@ -238,9 +238,9 @@ TOKENS   ?= 200
 SEED     ?= 1
 RUN      := $(B)/gpt2rtl generate --model $(MODEL) --prompt "$(PROMPT)" --tokens $(TOKENS) --temperature 0.8 --seed $(SEED)
 PARALLEL := $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
-CHECKS   := test/run_check.sh test/same_bytes.sh test/asan.sh test/fuzz.sh test/configs.sh test/testbench.sh test/install.sh lint/lint.sh syn/synth_check.sh sim/vector_check.sh
+CHECKS   := test/run_check.sh test/same_bytes.sh test/asan.sh test/fuzz.sh test/configs.sh test/testbench.sh test/install.sh formal/formal.sh lint/lint.sh syn/synth_check.sh sim/vector_check.sh
 
-.PHONY: all for-run for-test run test test-asan fuzz test-hf test-long test-configs lint synth-check synth fmax verilog bench bench-golden install deps help clean
+.PHONY: all for-run for-test run test test-asan fuzz test-hf test-long test-configs formal lint synth-check synth fmax verilog bench bench-golden install deps help clean
 all: $(TABLES) $(B)/gpt2rtl $(SIMS)
 for-run: $(B)/gpt2rtl $(B)/sim/gpt2_top_256.so
 for-test: all $(TESTS:%=$(B)/test/%)
@@ -301,6 +301,9 @@ $(B)/models/%/model.safetensors: | $(B)/gpt2rtl
 
 lint: $(TABLES)
 	@lint/lint.sh
+# Proofs by induction of formal/fv_*.sv, and the mutants that they must catch.
+formal: $(TABLES)
+	@JOBS=$${JOBS:-$$(nproc)} formal/formal.sh $(MODULES)
 synth-check: $(TABLES)
 	@syn/synth_check.sh
 # gpt2_top's parameters (docs/parameters.md); `make test` takes a part of them. A second run goes on where the first was stopped.
@@ -367,6 +370,7 @@ help:
 	@echo '                  FUZZ_SECONDS=60 each, TARGETS="config image"; what fails is kept in $(B)/fuzz/'
 	@echo 'make test-long    124M shape, random weights: 1,040 tokens, past the context crop, RTL against golden at each position'
 	@echo 'make lint         Verilator -Wall over every module'
+	@echo 'make formal       weight_stream, kv_cache and controller: their protocols proved by induction; each property catches a mutant'
 	@echo 'make synth-check  every module through Yosys with the slang front end'
 	@echo 'make bench        the hardware at the 124M shape: cycles and share of the floor by lanes, context and memory, simulated'
 	@echo '                  cycles a second; docs/bench.csv and .svg; then bench-golden. BENCH="$(BENCH)" are lanes:positions;'

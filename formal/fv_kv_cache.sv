@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// fv_kv_cache - what is proved of kv_cache's writes, at its memory port (memory_rules) and here:
+//
+//   a write stays as it is until it is taken, also through the core's reset, and has a byte to write
+//   what is counted as unacknowledged is what was offered or taken and not acknowledged: at rest
+//   nothing of it is left, and no acknowledgement is lost
+//   of a head go out the scales, K, then V's beats, and only then is its entry empty
+//
+// Assumed: the memory acknowledges only what it took; rst_ni rises when the port is at rest; K comes for an empty entry, V after its K;
+// an entry is released once, when it holds both.
+module fv_kv_cache
+  import gpt2_pkg::*;
+(
+  input logic                    clk_i,
+  input logic                    rst_ni,
+  input logic                    mem_rst_ni,
+  input config_t                 cfg_i,
+  input logic                    kv_valid_i,
+  input logic                    kv_is_v_i,
+  input logic [5:0]              kv_head_i,
+  input logic [7:0]              kv_layer_i,
+  input logic [9:0]              kv_position_i,
+  input logic [HeadDim-1:0][7:0] kv_q_i,
+  input scale_t                  kv_scale_i,
+  input logic [3:0]              release_i,
+  input logic                    wr_ready_i,
+  input logic                    wr_ack_i,
+  input logic [1:0]              merge_entry_i
+);
+
+  localparam int unsigned Segments = 2;
+  localparam logic [1:0]  StIdle = 2'd0, StScales = 2'd1, StK = 2'd2, StV = 2'd3;   // its state_e
+
+  logic [3:0]              entry_busy, entry_ready;
+  logic                    wr_valid, idle, mem_busy;
+  logic [AddrBits-1:0]     wr_addr;
+  logic [512*Segments-1:0] wr_data;
+  logic [64*Segments-1:0]  wr_strb;
+  logic [HeadDim-1:0][7:0] k, v;
+  scale_t                  k_scale, v_scale;
+
+  kv_cache #(.Segments(Segments), .MaxHeads(25)) dut (
+    .clk_i, .rst_ni, .mem_rst_ni, .cfg_i,
+    .kv_valid_i, .kv_is_v_i, .kv_head_i, .kv_layer_i, .kv_position_i, .kv_q_i, .kv_scale_i,
+    .entry_busy_o(entry_busy), .entry_ready_o(entry_ready), .release_i,
+    .wr_valid_o(wr_valid), .wr_ready_i, .wr_addr_o(wr_addr), .wr_data_o(wr_data),
+    .wr_strb_o(wr_strb), .wr_ack_i, .idle_o(idle), .mem_busy_o(mem_busy),
+    .merge_entry_i, .k_o(k), .v_o(v), .k_scale_o(k_scale), .v_scale_o(v_scale)
+  );
+
+  memory_rules #(.Lanes(64 * Segments), .Depth(64), .Assume(1'b1)) rules (
+    .clk_i, .mem_rst_ni,
+    .rd_req_valid_i(1'b0), .rd_req_ready_i(1'b0), .rd_req_addr_i('0), .rd_req_len_i('0),
+    .rd_rsp_valid_i(1'b0),
+    .wr_valid_i(wr_valid), .wr_ready_i, .wr_addr_i(wr_addr), .wr_data_i(wr_data),
+    .wr_strb_i(wr_strb), .wr_ack_i
+  );
+
+  // ---------------------------------------------------------------------------------- assumptions
+
+  logic       first_q = 1'b1, rst_q = 1'b0;
+  logic [3:0] released_q = '0;                             // by this environment, till it is empty
+  wire  [1:0] entry = kv_head_i[1:0];
+
+  always_ff @(posedge clk_i) begin
+    first_q    <= 1'b0;
+    rst_q      <= rst_ni;
+    released_q <= rst_ni ? (released_q | release_i) & entry_busy : '0;
+  end
+
+  always_comb begin
+    if (first_q) assume (!mem_rst_ni);
+    if (!mem_rst_ni) assume (!rst_ni);
+    if (rst_ni && !rst_q) assume (!mem_busy);
+    if (rst_ni && kv_valid_i) begin
+      if (kv_is_v_i) assume (entry_busy[entry] && !entry_ready[entry]);
+      else           assume (!entry_busy[entry]);
+    end
+    if (rst_ni) assume ((release_i & (~entry_ready | released_q)) == '0);
+    if (!rst_ni) assume (release_i == '0 && !kv_valid_i);
+  end
+
+  // --------------------------------------------------------------------------- a head that is seen
+
+  // Writes taken since reset, less those of the heads that came: at rest none is missing.
+  localparam logic [8:0] PerHead = 9'(2 + HeadDim / Segments);
+
+  logic [8:0] due_q = '0;                                  // writes to come of the heads with V
+  wire        taken = wr_valid && wr_ready_i;
+  wire  [2:0] todo = dut.todo_in_q - dut.todo_out_q;
+
+  // What the machine's state says is to come: of the beat that goes out, and of those to be made.
+  logic [8:0] left;
+
+  always_comb begin
+    unique case (dut.state_q)
+      StScales: left = PerHead;
+      StK:      left = PerHead - 9'd1;
+      StV:      left = PerHead - 9'd2 - 9'(dut.v_beat_q);
+      default:      left = '0;
+    endcase
+    left = left + 9'(todo) * PerHead;
+  end
+
+  // The entries that wait, are being written, or whose last beat goes out: each once.
+  logic [3:0] on_its_way;
+  logic       twice;
+
+  always_comb begin
+    on_its_way = '0;
+    twice      = 1'b0;
+    for (int i = 0; i < 4; i++) begin
+      automatic logic [1:0] e = dut.todo_entry_mem[2'(dut.todo_out_q + 3'(i))];
+      if (3'(i) < todo) begin
+        twice         = twice || on_its_way[e];
+        on_its_way[e] = 1'b1;
+      end
+    end
+    if (dut.state_q != StIdle) begin
+      twice                   = twice || on_its_way[dut.entry_q];
+      on_its_way[dut.entry_q] = 1'b1;
+    end
+    if (wr_valid && dut.out_last_q) begin
+      twice                       = twice || on_its_way[dut.out_entry_q];
+      on_its_way[dut.out_entry_q] = 1'b1;
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) due_q <= '0;
+    else         due_q <= due_q + (kv_valid_i && kv_is_v_i ? PerHead : '0) - 9'(dut.make);
+
+    if (!first_q) begin
+      a_unacked: assert (9'(dut.unacked_q) == rules.writes_q + 9'(wr_valid));
+      a_busy:    assert (mem_busy == (wr_valid || rules.writes_q != '0));
+      a_due:     assert (due_q == left);
+      a_first:   assert (!(dut.state_q inside {StScales, StK}) || dut.v_beat_q == '0);
+      a_todo:    assert (todo <= 3'd4);
+      a_ready:   assert ((entry_ready & ~entry_busy) == '0 && (dut.written_q & ~entry_ready) == '0);
+      a_release: assert (dut.released_q == (released_q & entry_busy) && (dut.released_q & (dut.written_q | ~entry_ready)) == '0);
+      if (rst_ni) begin
+        a_once:  assert (!twice);
+        a_holds: assert ((on_its_way & (~entry_ready | dut.written_q)) == '0);
+        a_rest:  assert (!idle || (!wr_valid && rules.writes_q == '0 && due_q == '0));
+        a_none:  assert (on_its_way == (entry_ready & ~dut.written_q));
+      end
+    end
+    c_full:  cover (todo == 3'd2 && wr_valid && !wr_ready_i);
+    c_reset: cover (!rst_ni && mem_rst_ni && wr_valid && rules.writes_q != '0);
+    c_v:     cover (taken && dut.state_q == StV && dut.v_beat_q == 5'd2);
+  end
+
+endmodule
