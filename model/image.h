@@ -58,7 +58,7 @@ struct image_header {
   uint32_t lanes;            // bytes in a beat: 64, 128, ... 4096
   uint64_t checksum;         // XXH64, seed 0, of the header with this field zero, followed by all beats
   uint64_t n_beats;          // beats in the file
-  uint64_t source;           // XXH64 of the weights' file this was made from: tells a stale image from a fresh one
+  uint64_t source;           // of what this was made from (image_source): tells a stale image from a fresh one
 
   uint32_t n_layer, n_head, n_embd, n_ctx, vocab_size, eos_id;
   uint32_t tied;             // 1: token_embedding reads the head's table

@@ -242,8 +242,14 @@ int image_source(uint64_t *source, const char *dir, struct err *err) {
   XXH64_state_t *sum = XXH64_createState();
   int result = sum == NULL ? err_memory(err, "a checksum") : checkpoint_open(&from, dir, err);
   if (result == 0) {
+    struct file_map generation;  // has the eos_id of the header
     XXH64_reset(sum, 0);
     XXH64_update(sum, map.data, map.size);
+    if (file_join(path, dir, "generation_config.json", NULL) == 0 &&
+        file_map_open(&generation, path, NULL) == 0) {
+      XXH64_update(sum, generation.data, generation.size);
+      file_map_close(&generation);
+    }
     for (size_t i = 0; i < from.count; i++) {
       const struct file_map *file = safetensors_bytes(from.files[i]);
       XXH64_update(sum, file->data, file->size);

@@ -103,6 +103,13 @@ static void nowhere(void **state) {
   }
 }
 
+// What the image's header has from generation_config.json is not taken from an image made before it changed.
+static void eos_changes(void **state) {
+  expect(state, 0, "gpt2rtl random-model --config nano --output nano && gpt2rtl compile --model nano --lanes 64 --hex --output a.hex && grep 'StopId     = 300;' a.vh && "
+                   "echo '{\"eos_token_id\": 7}' > nano/generation_config.json && gpt2rtl compile --model nano --lanes 64 --hex --output a.hex && "
+                   "grep 'StopId     = 7;' a.vh");
+}
+
 // ------------------------------------------------------------------------------------------------------------- command
 
 static void lists_and_clears(void **state) {
@@ -197,7 +204,7 @@ static void names(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
   const struct CMUnitTest tests[] = {
-    TEST(warm), TEST(changed_meanwhile), TEST(cut_while_read), TEST(nowhere), TEST(lists_and_clears), TEST(printed), TEST(names),
+    TEST(warm), TEST(changed_meanwhile), TEST(cut_while_read), TEST(nowhere), TEST(eos_changes), TEST(lists_and_clears), TEST(printed), TEST(names),
   };
   return cmocka_run_group_tests_name("cache", tests, NULL, NULL);
 }

@@ -42,6 +42,12 @@ static void two_at_once(void **state) {
   expect(state, 0, "PATH=\"$PWD/broken:$PATH\"; @ --lanes 128 > one && cmp one golden");
 }
 
+// A signal ends make and all it started, and leaves nothing half made.
+static void interrupted(void **state) {
+  expect(state, 143, "@ --lanes 4096 > one & p=$!; while ! pgrep -f '[G]Lanes=4096' > /dev/null; do sleep 0.1; done; kill -TERM $p; wait $p");
+  expect(state, 0, "sleep 0.5; ! pgrep -f '[G]Lanes=4096' && ! ls -d cache/gpt2rtl/*/sim/*work* && ! ls cache/gpt2rtl/*/sim/gpt2_top_4096.so");
+}
+
 // What make has built is taken where it is made from these sources, and only there.
 static void prebuilt(void **state) {
   expect(state, 0, "PATH=\"$PWD/broken:$PATH\"; @ --lanes 64 > one && cmp one golden");
@@ -90,7 +96,7 @@ static int setup(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(two_at_once), cmocka_unit_test(other_processor),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(two_at_once), cmocka_unit_test(interrupted), cmocka_unit_test(other_processor),
                                      cmocka_unit_test(prebuilt), cmocka_unit_test(fails)};
   return cmocka_run_group_tests_name("library", tests, setup, remove_folder);
 }
