@@ -360,6 +360,7 @@ deps:
 
 help:
 	@echo 'make              builds $(B)/gpt2rtl and the simulators for 64, 256 and 1024 lanes'
+	@echo '                  (NATIVE=1 compiles the program too for this processor alone: docs/building.md)'
 	@echo 'make run          installs what is missing, builds, and lets the hardware write a story'
 	@echo '                  (MODEL=$(MODEL) PROMPT="$(PROMPT)" TOKENS=$(TOKENS) SEED=$(SEED))'
 	@echo 'make test         all tests, lint and the Yosys check; the last line counts them'

@@ -18,6 +18,7 @@
 #include "cli.h"
 #include "estimate.h"
 #include "row.h"
+#include "interrupt.h"
 #include "sim.h"
 
 static const uint32_t contexts[] = {1, 128, 512, 1023};
@@ -154,6 +155,7 @@ static int write_csv(const struct bench *b, const char *path, struct err *err) {
 int main(int argc, char **argv) {
   static struct bench b;
   struct err err = {""};
+  interrupt_install();
   if (argc < 6) return fprintf(stderr, "usage: bench MODEL BARE_ENGINE.so CSV SVG LANES[:POSITIONS][-PARAMETER.VALUE...]...\n"), 2;
   printf("lanes context  memory or widths            cycles    floor    memory layernorm   softmax  sampling hand_over   estimate M cycles/s tokens/s\n");
   for (int i = 5; i < argc; i++) {

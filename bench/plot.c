@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "row.h"
+#include "staged.h"
 
 // What these works report of the time in which their memory could bring the weights once, decoding: as a share of its bandwidth, or
 // their tokens a second times the weights' bytes over it.
