@@ -243,7 +243,7 @@ static int read_flag(const cJSON *settings, const char *name, bool *given, bool 
 
 static int read_flags(struct tokenizer_config *c, const cJSON *settings, const char *path,
                       struct err *err) {
-  bool given, split;
+  bool given, split = false;
   if (read_flag(settings, "add_prefix_space", &c->has_prefix_space, &c->add_prefix_space, path,
                 err) != 0 ||
       read_flag(settings, "add_bos_token", &given, &c->add_bos, path, err) != 0 ||
