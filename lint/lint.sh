@@ -1,27 +1,31 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# lint.sh - Verilator -Wall over every module of rtl/ as the top: no warning may remain. Waivers: lint/waivers.vlt
+# lint.sh [PREFIX] - Verilator -Wall over every module of rtl/ as the top: no warning may remain. Waivers: lint/waivers.vlt.
+# VERILATOR: another one. PREFIX: of the tests' names, lint unless given
+prefix=${1:-lint}
 status=0
 tests="$(basename -s .sv rtl/*.sv | grep -v _pkg) matvec:AdderRetiming=1'b1"          # MODULE[:PARAMETER=VALUE]
-echo "[==========] Running $(($(wc -w <<< "$tests") + 1)) test(s)."
+echo "[==========] Running $(wc -w <<< "$tests") test(s)."
 for test in $tests; do
   IFS=: read -r module parameter <<< "$test"
-  echo "[ RUN      ] lint.$test"
-  if verilator --lint-only -Wall -Irtl --top-module "$module" ${parameter:+"-G$parameter"} lint/waivers.vlt rtl/gpt2_pkg.sv \
-      build/gen/gpt2_tables_pkg.sv "rtl/$module.sv" 2>&1; then
-    echo "[       OK ] lint.$test"
+  name=$prefix.${test//[^A-Za-z0-9_]/_}
+  echo "[ RUN      ] $name"
+  if ${VERILATOR:-verilator} --lint-only -Wall -Irtl --top-module "$module" ${parameter:+"-G$parameter"} lint/waivers.vlt rtl/gpt2_pkg.sv \
+      rtl/gpt2_tables_pkg.sv "rtl/$module.sv" 2>&1; then
+    echo "[       OK ] $name"
   else
-    echo "[  FAILED  ] lint.$test"
+    echo "[  FAILED  ] $name"
     status=1
   fi
 done
-# gpt2rtl.core lists what is in rtl/.
-if diff <(grep -oE 'rtl/[a-z0-9_]+\.sv' gpt2rtl.core | sort) <(ls rtl/*.sv | LC_ALL=C sort) > /dev/null; then
-  echo "[       OK ] lint.gpt2rtl.core"
-else
-  echo "[  FAILED  ] lint.gpt2rtl.core"
-  echo "gpt2rtl.core does not list the files of rtl/"
-  status=1
-fi
+[ "$prefix" = lint ] || exit $status
+
+listed() { diff <(grep -oE 'rtl/[a-z0-9_]+\.sv' gpt2rtl.core | sort) <(ls rtl/*.sv | LC_ALL=C sort); }
+tables() { build/make_tables sv | diff - rtl/gpt2_tables_pkg.sv; }
+check() {                                                     # NAME FUNCTION SENTENCE
+  if "$2"; then echo "[       OK ] lint.$1"; else printf '%s\n[  FAILED  ] lint.%s\n' "$3" "$1"; status=1; fi
+}
+check gpt2rtl.core listed "gpt2rtl.core (<) does not list the files of rtl/ (>)"
+check gpt2_tables_pkg tables "rtl/gpt2_tables_pkg.sv (>) is not what tools/make_tables.c writes (<): make tables"
 exit $status

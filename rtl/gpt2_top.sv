@@ -239,7 +239,8 @@ module gpt2_top
   );
 
   // start: a run begins in the cycle after it if busy_o is low, and in no other.
-  logic start_q, busy_q, rst_q = 1'b0;
+  logic start_q, busy_q, rst_q;
+  initial rst_q = 1'b0;
   always_ff @(posedge clk_i) begin
     start_q <= start_i;
     busy_q  <= busy_o;

@@ -38,8 +38,9 @@ module memory_rules
     .payload_i({wr_addr_i, wr_data_i, wr_strb_i})
   );
 
-  logic [9:0] beats_q  = '0;                     // asked for and not come
-  logic [8:0] writes_q = '0;                     // taken and not acknowledged
+  logic [9:0] beats_q;                           // asked for and not come
+  logic [8:0] writes_q;                          // taken and not acknowledged
+  initial {beats_q, writes_q} = '0;
 
   always_ff @(posedge clk_i) begin
     if (!mem_rst_ni) begin

@@ -16,7 +16,8 @@ module rest_rules #(
   input logic [Width-1:0] active_i
 );
 
-  int unsigned left_q = 0;                       // as clock_gate's
+  int unsigned left_q;                           // as clock_gate's
+  initial left_q = 0;
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni)               left_q <= 0;

@@ -17,8 +17,9 @@ module stream_rules #(
   input logic [Width-1:0] payload_i
 );
 
-  logic             held_q = 1'b0;
+  logic             held_q;
   logic [Width-1:0] payload_q;
+  initial held_q = 1'b0;
 
   always_ff @(posedge clk_i) begin
     held_q    <= rst_ni && !may_drop_i && valid_i && !ready_i;

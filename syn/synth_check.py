@@ -18,7 +18,7 @@ import sys
 SMALL = {"Segments": 4, "Lanes": 256, "MaxHeads": 4, "MaxCtx": 256, "RomBeats": 16, "RamBeats": 16,
          "RomFile": '"build/synth/rom.hex"'}
 VARIANTS = ["matvec:AdderRetiming=1"]
-PACKAGES = ["rtl/gpt2_pkg.sv", "build/gen/gpt2_tables_pkg.sv"]
+PACKAGES = ["rtl/gpt2_pkg.sv", "rtl/gpt2_tables_pkg.sv"]
 
 
 def sources(module, seen):
@@ -71,7 +71,8 @@ def main():
         for module, problems, cells in pool.map(check, modules):
             for line in problems[:8]:
                 print("  " + line)
-            print(f"[  FAILED  ] synth.{module}" if problems else f"[       OK ] synth.{module}  # {cells} cells", flush=True)
+            name = "synth." + re.sub(r"\W", "_", module)
+            print(f"[  FAILED  ] {name}" if problems else f"[       OK ] {name}  # {cells} cells", flush=True)
             failed += bool(problems)
     return 1 if failed else 0
 

@@ -19,7 +19,7 @@ SIGNAL = r"(_\d+_|\\\S+ )"
 
 def netlist(path, parameters):
     from pyosys import libyosys as ys
-    files = ["rtl/gpt2_pkg.sv", "build/gen/gpt2_tables_pkg.sv"]
+    files = ["rtl/gpt2_pkg.sv", "rtl/gpt2_tables_pkg.sv"]
     files += sorted(f for f in glob.glob("rtl/*.sv") if not f.endswith("_pkg.sv"))
     given = " ".join(f"-G {p}" for p in parameters)
     design = ys.Design()

@@ -16,7 +16,7 @@
 # combinations at a time, as many as there are processors unless given; one takes up to 1.5 GB.
 maxima=(1,64 2,64 3,192 7,320 12,1024 25,64 25,1024)          # MaxHeads,MaxCtx: the least, nano, odd ones, gpt2, gpt2-xl
 few='128_1_64_16_1 512_25_1024_1_4 2048_3_192_8_8 4096_12_1024_64_64'
-files="rtl/gpt2_pkg.sv build/gen/gpt2_tables_pkg.sv rtl/gpt2_top.sv"
+files="rtl/gpt2_pkg.sv rtl/gpt2_tables_pkg.sv rtl/gpt2_top.sv"
 work=build/config
 export VERILATOR=${VERILATOR:-verilator} files work
 
@@ -139,7 +139,7 @@ cd "$(dirname "$0")/.." || exit 1
 mkdir -p $work
 rm -f $work/done; touch $work/done
 # What all runs need: the tables, the program, the models and their ids.
-make -s --no-print-directory build/gen/gpt2_tables_pkg.sv build/gpt2rtl build/sim/source.o build/runtime/{verilated,verilated_threads}.o || exit 1
+make -s --no-print-directory build/gpt2rtl build/sim/source.o build/runtime/{verilated,verilated_threads}.o || exit 1
 cat > $work/one_head.json << 'END'
 {"model_type": "gpt2", "n_layer": 2, "n_head": 1, "n_embd": 64, "n_positions": 64, "vocab_size": 301}
 END

@@ -2,7 +2,7 @@
 //
 // make_tables - the piecewise-linear tables of exp2, reciprocal, rsqrt and GELU, for C and for SystemVerilog
 //
-//   make_tables c   > tables.h              make_tables sv  > gpt2_tables_pkg.sv
+//   make_tables c > build/gen/tables.h      make_tables sv > rtl/gpt2_tables_pkg.sv, with `make tables`
 //
 // A segment [a, b) of f becomes base + slope * rest / 2^n: the chord moved by half of its largest error, which halves
 // the error of a convex f. Falling functions store the slope positive and subtract it.
@@ -59,7 +59,7 @@ static void print_array(const struct table *t, int sv, const char *kind, long (*
   for (int i = 0; i < t->n; i++) {
     long v = value(t, i);
     printf(i ? "," : "");
-    printf(i % 8 ? " " : "\n    ");
+    printf(i % (sv ? 6 : 8) ? " " : "\n    ");           // 100 columns
     if (sv) printf("%s%d'sd%ld", v < 0 ? "-" : "", bits, v < 0 ? -v : v);
     else printf("%ld", v);
   }
@@ -72,7 +72,7 @@ int main(int argc, char **argv) {
     fprintf(stderr, "usage: make_tables c|sv\n");
     return 2;
   }
-  printf("// SPDX-License-Identifier: Apache-2.0\n// Written by tools/make_tables.c.\n");
+  printf("// SPDX-License-Identifier: Apache-2.0\n// Written by tools/make_tables.c: change it there, then `make tables`.\n");
   printf(sv ? "package gpt2_tables_pkg;\n" : "#ifndef GPT2RTL_TABLES_H\n#define GPT2RTL_TABLES_H\n#include <stdint.h>\n");
   for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
     print_array(&tables[i], sv, sv ? "Base" : "base", base, tables[i].base_bits + 1);

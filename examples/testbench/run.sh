@@ -22,7 +22,7 @@ if [ "$tool" = icarus ]; then
 else
   prompt='3 77 1' tokens=70        # past the context of 64
   verilator --binary -O3 --top-module testbench -Irtl -I$out --Mdir $out/obj -o testbench \
-    rtl/gpt2_pkg.sv build/gen/gpt2_tables_pkg.sv examples/testbench/testbench.sv > $out/verilator.log || { cat $out/verilator.log; exit 1; }
+    rtl/gpt2_pkg.sv rtl/gpt2_tables_pkg.sv examples/testbench/testbench.sv > $out/verilator.log || { cat $out/verilator.log; exit 1; }
   run=$out/obj/testbench
 fi
 

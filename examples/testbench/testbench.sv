@@ -95,7 +95,7 @@ module testbench;
   // --------------------------------------------------------------------------------------------- run
 
   string  image, prompt;
-  integer file;
+  integer file, size = -1;
 
   // The generator's state of a seed: sampling_seed() in golden/sampling.c.
   function [63:0] state_of(input [63:0] n);
@@ -113,11 +113,25 @@ module testbench;
     if ($value$plusargs("tokens=%d", tokens)) ;
     if ($value$plusargs("latency=%d", latency)) ;
     if ($value$plusargs("seed=%d", seed)) sampling = {7'd40, 24'd94548, state_of({32'd0, seed})};
-    $readmemh(image, memory, 0, ImageBeats - 1);
+
+    // A missing or short file would leave memory empty, and the run would go on: a beat is a line.
+    file = $fopen(image, "r");
+    if (file != 0) begin
+      if ($fseek(file, 0, 2) == 0) size = $ftell(file);
+      $fclose(file);
+    end
+    if (size < 0)
+      $fatal(1, "%0s cannot be read: name the image with +image=FILE (gpt2rtl compile --hex)", image);
+    else if (size != ImageBeats * (2 * Lanes + 1))
+      $fatal(1, "%0s has %0d bytes, expected %0d: model.vh says %0d lines of %0d digits. Compile the image again", image, size,
+             ImageBeats * (2 * Lanes + 1), ImageBeats, 2 * Lanes);
+    else
+      $readmemh(image, memory, 0, ImageBeats - 1);
     for (integer i = 0; i < KvBeats; i = i + 1) memory[ImageBeats + i] = {Lanes{8'ha5}};   // any garbage will do
+
     file = $fopen(prompt, "r");
     while (file != 0 && n_ids < MaxCtx && $fscanf(file, "%d", ids[n_ids]) == 1) n_ids = n_ids + 1;
-    if (n_ids == 0) $display("%0s: no ids", prompt);
+    if (n_ids == 0) $fatal(1, "%0s has no ids: name a file of decimal ids with +prompt=FILE (gpt2rtl tokenize)", prompt);
   end
 
   always #5 clk = !clk;
@@ -127,7 +141,7 @@ module testbench;
     if (start) started <= 1;
     if (prompt_valid && prompt_ready) fed <= fed + 1;
     if (rst_n && tok_valid) $display("token %0d", tok_id);
-    if (n_ids == 0 || (started && done)) begin
+    if (started && done) begin
       $display("%0d cycles, error %0d, %0d saturations", cycle, error, saturations);
       $finish;
     end
