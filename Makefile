@@ -141,8 +141,9 @@ $(B)/sim/source.c: sim/source_hash.sh FORCE
 	@mkdir -p $(@D)
 	@printf '// SPDX-License-Identifier: Apache-2.0\nconst char verilated_source[] = "%s";\n' "$$(sim/source_hash.sh)" > $@.new
 	@if cmp -s $@ $@.new; then rm $@.new; else mv $@.new $@; fi
+# Simulators are never instrumented: without what test/sanitized.sh adds to CC.
 $(B)/sim/source.o: $(B)/sim/source.c
-	$(call do,CC) $(CC) -std=c11 -fPIC -c $< -o $@
+	$(call do,CC) $(filter-out -g -f%,$(CC)) -std=c11 -fPIC -c $< -o $@
 FORCE: ;
 $(B)/sim/gpt2_top_%_trace.so: $(SIM_NEEDS) $(FST) sim/inspect.vlt
 	$(call verilated_so,$(call sim_top,$*) sim/inspect.vlt $(FAST) $(TRACED),-O1 -DVM_TRACE=1,-lz)

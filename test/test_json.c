@@ -112,7 +112,9 @@ static void top(void **state) {
     assert_int_equal(chosen, 1);
     n++;
   }
-  snprintf(golden, sizeof golden, "%s", cJSON_PrintUnformatted(steps));
+  char *printed = cJSON_PrintUnformatted(steps);
+  snprintf(golden, sizeof golden, "%s", printed);
+  free(printed);
   cJSON_Delete(json);
   // The hardware and the readable model say the same; float has the same form.
   static const char *const engines[] = {"rtl", "golden-readable", "float"};

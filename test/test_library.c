@@ -88,7 +88,7 @@ static int setup(void **state) {
   if (!*state || !mkdtemp(*state) || setenv("TEST_FOLDER", *state, 1) || !getcwd(root, sizeof root)) return -1;
   snprintf(dir, sizeof dir, "%s/nano", (char *)*state);
   snprintf(text, sizeof text,
-           "cd \"$TEST_FOLDER\" && mkdir -p bin broken cache share/gpt2rtl/build && cp '%s/build/gpt2rtl' bin/ && cd share/gpt2rtl && cp -r '%s/rtl' . && "
+           "cd \"$TEST_FOLDER\" && mkdir -p bin broken cache share/gpt2rtl/build && cp '%s/build/gpt2rtl' bin/ && cd share/gpt2rtl && cp -rL '%s/rtl' . && "
            "ln -s '%s/sim' '%s/tools' '%s/Makefile' . && ln -s '%s/build/sim' build/sim && ln -s '%s/build/sim' ../../prebuilt && "
            "printf '#!/bin/sh\\necho no compiler today >&2\\nexit 1\\n' > ../../broken/clang++ && chmod +x ../../broken/clang++",
            root, root, root, root, root, root, root);
