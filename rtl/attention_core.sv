@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// attention_core - one head after another: scores to probabilities, weighted values to an operand
+// attention_core - head by head: scores to probabilities, weighted values to an operand
 //
 //   p = softmax(scores) * v_scale,   o = p V / z        (the engine multiplies by K and by V)
 //
@@ -10,11 +10,11 @@
 // Out     p_blk        probabilities, a block per tile of 64 positions, to slots
 //                      6 MaxHeads + 2 + (head % 2) MaxCtx/64 + tile; valid/ready
 //         o_blk        the head's output, a block to slot MaxHeads + head; valid/ready
-//         pv_scale     1/z of the newest even and odd head; there before the last p_blk is offered
+//         pv_scale     1/z of the newest even and odd head; valid before the last p_blk is offered
 //         scores_free  a scores job may be issued: falls with the first rows of one
 // Rounds  nothing of its own
 // Timing  softmax's; o_blk one cycle after its last rows
-// Keeps   two scales; what softmax and row_collect keep
+// Keeps   two scales; the state of softmax and row_collect
 // Assumes that PV rows of a head are scaled before the scores of the head after the next arrive
 // Golden  golden/attention_core.c: attention_core() between its jobs - equal bit for bit
 module attention_core

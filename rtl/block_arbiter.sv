@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// block_arbiter - one block of 64 rows at a time from the five who make operands to block_quant
+// block_arbiter - passes one block of 64 rows at a time from five operand sources to block_quant
 //
-// In      blocks with their slots, valid/ready, by maker: 0 attention's output (o), 1 queries (q),
-//         2 GELU (g), 3 LayerNorm (x), 4 probabilities (p). The lowest that waits is first: 0 to 2
-//         end rigid pipelines and hold one block while the next is collected, 3 and 4 can wait.
-//         A port of rows for each maker: an array of wide ports would be copied every cycle
+// In      blocks with their slots, valid/ready, by source: 0 attention's output (o), 1 queries (q),
+//         2 GELU (g), 3 LayerNorm (x), 4 probabilities (p). The lowest waiting source wins: 0 to 2
+//         end rigid pipelines and hold one block while the next is collected; 3 and 4 can wait.
+//         Each source has its own rows port: an array of wide ports would be copied every cycle
 // Out     a block a cycle, rigid
 // Timing  one cycle
-// Golden  golden/block_quant.c, which takes what comes out
+// Golden  golden/block_quant.c, which takes its output
 module block_arbiter (
   input  logic              clk_i,
   input  logic              rst_ni,

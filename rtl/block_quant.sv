@@ -2,13 +2,13 @@
 //
 // block_quant - 64 rows to an operand block: one exponent, 64 int16
 //
-//   e = the least exponent, 0..15, with which all fit;   m[i] = round(row[i] / 2^e)
+//   e = the least exponent, 0..15, at which all fit;   m[i] = round(row[i] / 2^e)
 //
-// The exponent comes from the or of all row ^ sign(row): of its 30 bits 15 stay.
+// The exponent comes from the OR of all row ^ sign(row): 15 of its 30 bits are kept.
 //
 // In      rows  64 rows, 31 bits sign-extended to 32, with the slot they are for; rigid
 // Out     operand  with its slot; rigid
-// Rounds  half up; what rounds up to 2^15 becomes 32767 (part of the rounding, not counted)
+// Rounds  half up; a result of 2^15 becomes 32767 (part of the rounding, not counted)
 // Timing  3 cycles, a block a cycle, never stalls
 // Keeps   its pipeline registers
 // Golden  golden/block_quant.c: block_quant() - equal bit for bit
@@ -75,8 +75,8 @@ module block_quant
 
   // ------------------------------------------------------------------- 3: shift, round and clamp
 
-  // A row and one zero below it, shifted: bits 16..1 are the floor, bit 0 is what rounding adds.
-  // Adding can only leave int16 upwards, from 32767.
+  // A row and one zero below it, shifted: bits 16..1 are the floor, bit 0 rounds it up.
+  // The sum can overflow int16 only upwards, from 32767.
   function automatic logic [15:0] shift(row_t row, logic [3:0] n);
     logic [16:0] x;
     x = 17'($signed({row, 1'b0}) >>> n);

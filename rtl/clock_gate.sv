@@ -2,20 +2,19 @@
 //
 // clock_gate - stops a unit's clock while the unit is at rest
 //
-// A unit is at rest when nothing comes in, nothing waits in it, and what it held has had time to
-// drain: then none of its registers would change, and its clock need not run. So gating changes no
-// value and no cycle. It saves power on silicon, and simulation time, which is spent on clock
-// edges.
+// A unit is at rest when nothing comes in, nothing waits in it, and its pipelines have had time to
+// drain. None of its registers would then change, so gating its clock changes no value and no
+// cycle. Gating saves power on silicon, and time in simulation, which is spent on clock edges.
 //
 // In      wake   something comes in this cycle
 //         hold   something waits inside
 // Out     clk    clk_i, without the pulses of cycles in which the unit is at rest
 // Timing  runs in the cycle of wake_i or hold_i, and for Linger cycles after the last
 // Assumes Linger cycles drain the unit's pipelines, which rest_rules asserts beside each gate;
-//         wake_i and hold_i settle before clk_i rises, as any register's input
+//         wake_i and hold_i settle before clk_i rises, like any register's input
 //
-// Gating 0: clk_o is clk_i, for FPGAs, whose clock nets are not for logic. Gating 1: a latch and a
-// gate; who has a cell for that puts it here.
+// Gating 0: clk_o is clk_i, for FPGAs, whose clock nets cannot pass through logic. Gating 1: a
+// latch and an AND gate; replace them with the library's clock-gating cell.
 module clock_gate #(
   parameter bit          Gating = 1'b0,
   parameter int unsigned Linger = 32

@@ -2,24 +2,24 @@
 //
 // controller - the token loop: the prompt, then generation, the context crop, the stop
 //
-//   the prompt's ids are computed at positions 0, 1, ..; what the head chooses behind the last is a
-//   token, computed at the next position, and so on for max_new tokens or to the stop id
+//   the prompt's ids run at positions 0, 1, ..; the head's choice after the last is a token, which
+//   runs at the next position, and so on for max_new tokens or up to the stop id
 //
-// An id that would need position n_ctx makes the history its newest n_ctx / 2, that id included,
-// and they are computed again from position 0. The history is a ring: only its base moves.
+// An id that would need position n_ctx crops the history to its newest n_ctx / 2 ids, that id
+// included; these run again from position 0. The history is a ring: only its base moves.
 //
 // In      start   a pulse: a run begins; its settings are held until done
 //         prompt  ids in order, last on the last; valid/ready. All are taken before the first step
-//         choice  the id that a step with head has chosen; valid/ready
+//         choice  the id chosen by a step with head; valid/ready
 //         step_done  a pulse: a step without head is over
 // Out     step    id, position, head (at a history's last position if a token is wanted, or at
 //                 all of them); recomputed: the history was just cropped; valid/ready
 //         tok     the tokens, the stop id included; valid/ready
-//         done    a pulse: the loop is over. error: ErrNone, or why it has done nothing:
-//                 ErrPromptLong, ErrPromptId (no id at all cannot be sent); held to the next start
+//         done    a pulse: the loop is over. error: ErrNone, or why no step ran: ErrPromptLong,
+//                 ErrPromptId (the port cannot express an empty prompt); held to the next start
 // Timing  3 cycles from a choice to the next step
 // Keeps   MaxCtx ids
-// Assumes 2 <= n_ctx <= MaxCtx, start_i only when busy_o is low: run_control sees to both
+// Assumes 2 <= n_ctx <= MaxCtx, start_i only when busy_o is low: run_control ensures both
 // Golden  golden/controller.c: controller_run()
 module controller
   import gpt2_pkg::*;

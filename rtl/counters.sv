@@ -2,8 +2,8 @@
 //
 // counters - what each cycle of a run was spent on, by phase
 //
-// Every cycle in which busy_i is high is counted once: by what the engine's input did in it, and by
-// the job it was doing or waiting for. So all counts together are the run's cycles.
+// Every cycle with busy_i high is counted once: by what the engine's input did, and by the job that
+// it was doing or waiting for. The counts therefore sum to the run's cycles.
 //
 //   what (count_what_e)                          when
 //   WhatWeights   weights, every segment a row   a beat is taken
@@ -14,16 +14,16 @@
 //   WhatMemory    the next beat has not come     none is taken
 //   WhatNorm      a beat waits for LayerNorm
 //   WhatSoftmax   a beat waits for softmax: for probabilities, or for room for scores
-//   WhatSampling  the head waits for sampling, or all wait for its choice
-//   WhatHandOver  all else: query, attention's output, GELU's, the KV cache; between steps
+//   WhatSampling  the head waits for sampling, or everything waits for its choice
+//   WhatHandOver  the rest: query, attention's output, GELU's, the KV cache; between steps
 //
-// In      beat    label and handshake at the engine's input; what it lacks: operand, entry
+// In      beat    label and handshake at the engine's input; what may be missing: operand, entry
 //         sel     {phase, what}: phase 0..9 as op_e, 10 from a step's start to its first beat, and
 //                 before the first step; {15, 0}: beats written to the KV cache; {15, 1}: cycles
-// Out     count   40 bits, of this run until now, a cycle after sel; 0 before the first start
+// Out     count   40 bits, of this run so far, a cycle after sel; 0 before the first start
 // Timing  a cycle is counted three cycles later; the run's last three are those that end it
-// Keeps   256 x 40 bits, cleared by start, and through the core's reset: a run that was aborted
-//         leaves its counts
+// Keeps   256 x 40 bits, cleared by start and kept through the core's reset, so that an aborted
+//         run leaves its counts
 // Golden  none: test_gpt2_top holds the counts against the image's shape and the clock
 module counters
   import gpt2_pkg::*;
@@ -43,7 +43,7 @@ module counters
   input  label_t      beat_label_i,
   input  logic        operand_full_i,
   input  logic        entry_ready_i,             // of the label's head
-  input  logic        stream_waits_i,            // of the job under way beats are to come
+  input  logic        stream_waits_i,            // the current job has beats still to come
   input  logic        write_i,                   // a beat goes to the KV cache
 
   input  logic [7:0]  sel_i,
@@ -100,8 +100,7 @@ module counters
 
   // ---------------------------------------------------------------------------------- the counts
 
-  // A count is read, and written with one more in the next cycle. It is 0 until it is written for
-  // the first time.
+  // A count is read, and written back plus one in the next cycle. It is 0 until first written.
   logic [39:0]  mem [256];
   logic [255:0] written_q;
   logic [39:0]  writes_q, cycles_q;

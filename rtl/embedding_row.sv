@@ -5,12 +5,12 @@
 //   row[c] = w[c] * scale,   scale = (2048 + f) * 2^(e - 35);   int16: w[c] = 256 high[c] + low[c]
 //
 // In      the beats of a job, valid/ready: a side beat, whose word job.side_index holds the scale,
-//         then Bytes n_head beats whose segment job.row_in_group holds 64 bytes; int16: of block 2k
-//         the high ones of elements 64k .. 64k + 63, of block 2k + 1 the low ones
+//         then Bytes n_head beats whose segment job.row_in_group holds 64 bytes; int16: block 2k
+//         holds the high bytes of elements 64k .. 64k + 63, block 2k + 1 the low ones
 // Out     rows, Q14.16, Segments a cycle, valid/ready; tag.group ascends over the whole row, with
 //         tag.last on the last
-// Rounds  half up; int16 saturates at +-(2^30 - 1), which sat_o counts as rows are taken; of int8
-//         nothing does: the largest scale gives 32 bits, one more than a row_t
+// Rounds  half up; int16 saturates at +-(2^30 - 1), which sat_o counts as rows are taken; int8
+//         never saturates: the largest scale gives 32 bits, one more than a row_t
 // Timing  64 / Segments cycles a beat of int8 or of low bytes, 1 for each other; latency 5 from a
 //         beat (int16: a pair's second) to its first rows
 // Stores  one segment of Bytes beats; the next beat is taken with the last rows
@@ -44,12 +44,12 @@ module embedding_row
   localparam int unsigned ProductBits = ElementBits + 13;            // times a mantissa
   localparam int unsigned ShiftBits   = ProductBits + 13;
 
-  logic advance;                           // the stages behind the beat move
+  logic advance;                           // the stages after the beat move
   assign advance = !out_valid_o || out_ready_i;
 
   // ----------------------------------------------------------------------- the segment of the beat
   //
-  // Word i of a side beat stands in segment i / 16, so both kinds of beats need one segment only.
+  // Word i of a side beat is in segment i / 16, so both kinds of beats need only one segment.
 
   logic                   beat_valid_q, beat_done;
   logic                   side_q, high_q;  // the beat holds scales; high bytes
@@ -97,7 +97,7 @@ module embedding_row
     else if (beat_valid_q && high_q) high_bytes_q <= beat_q;
   end
 
-  // Registers named k_q are stage k's. The scale goes along: the next row's may already be here.
+  // Registers named k_q are stage k's. The scale travels along: the next row's may already be here.
   logic       valid1_q, valid2_q, valid3_q;
   tag_t       tag1_q, tag2_q, tag3_q;
   scale_t     scale1_q;
@@ -177,7 +177,7 @@ module embedding_row
   end
 
   logic unused_label;
-  assign unused_label = ^in_label_i;       // where the beat stands is all that matters here
+  assign unused_label = ^in_label_i;       // only the beat's position matters here
 
 `ifndef SYNTHESIS
   initial begin

@@ -6,7 +6,7 @@
 //
 // In      t   TBits unsigned, 16 of them fraction; rigid
 // Out     e   Q1.22 unsigned, below 2^22; 0 where whole > 23
-// Rounds  half up: the linear term to 22 fraction bits, then e to its place
+// Rounds  half up: the linear term to 22 fraction bits, then e after its shift
 // Timing  4 cycles, Width results a cycle
 // Keeps   one table of 64 segments per lane
 // Golden  golden/softmax.c: exp2_neg() - equal bit for bit
@@ -85,7 +85,7 @@ module exp2_neg
       end
     end
 
-    // ---- 4: moved to its place, with one more bit, and rounded
+    // ---- 4: shifted, with one more bit, and rounded
 
     always_ff @(posedge clk_i) begin
       if (valid_q[3]) e4_q[i] <= 23'((({mantissa3_q, 1'b0} >> whole3_q) + 24'd1) >> 1);

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// final_layernorm - what follows when the residual has been added to: a LayerNorm, ln_f, or nothing
+// final_layernorm - what follows an addition to the residual: a LayerNorm, ln_f, or nothing
 //
-//   OpToken, OpProj, OpMlp2 of another layer than the last:   ln_1 or ln_2 of the next sublayer
+//   OpToken, OpProj, OpMlp2 of any layer but the last:        ln_1 or ln_2 of the next sublayer
 //   OpMlp2 of the last layer, head wanted:                    ln_f, which makes the head's operands
 //   OpMlp2 of the last layer, head not wanted:                the position is over
 //
-// ln_f is the same arithmetic as every LayerNorm, with its own parameters, so it runs on layernorm.
-// What is left for here is to know that a pass is the last, and when the head's operands are there.
+// ln_f is the arithmetic of every LayerNorm with its own parameters, so it runs on layernorm. This
+// module only tells which pass is the last, and when the head's operands are complete.
 //
 // In      sums   pulse and tag of a pass of residual_add
 //         blk    a block of layernorm is taken
 // Out     norm_start   pulse, in the cycle of the sums: layernorm begins
 //         step_done    pulse, in the cycle of the sums: the step is over, without logits
 //         head_ready   high from the last block of ln_f on, until the next step's first sums
-//         heads, heads_skipped   counts of both since reset, 32 bits each, which wrap round
+//         heads, heads_skipped   counts of both since reset, 32 bits each, wrapping
 // Golden  golden/final_layernorm.c and the order of calls in golden/gpt2_core.c
 module final_layernorm
   import gpt2_pkg::*;
@@ -38,7 +38,7 @@ module final_layernorm
   typedef enum logic [1:0] {
     StLayers,                              // LayerNorms of the layers
     StNorm,                                // ln_f under way
-    StReady                                // its blocks are given
+    StReady                                // all its blocks are taken
   } state_e;
 
   state_e     state_q, state_d;
@@ -60,7 +60,7 @@ module final_layernorm
           if (blocks_d == cfg_i.n_head) state_d = StReady;
         end
       end
-      default: ;                           // StLayers, StReady: the next sums tell
+      default: ;                           // StLayers, StReady: wait for the next sums
     endcase
 
     if (sums_valid_i) begin

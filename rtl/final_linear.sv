@@ -4,21 +4,21 @@
 //
 //   logit[id] = rows[s] of group g,   id = g * Segments + s, in the mask while id < n_vocab
 //
-// The matrix product is the engine's work. Its rows cannot wait but their readers can: hence the
+// The engine computes the matrix product. Its rows cannot wait but their readers can. Hence the
 // queue, and room_o, without which matvec issues no group of OpHead.
 //
 // In      rows  the rows bus; takes groups of OpHead; rigid
 // Out     lg    Segments logits, Q14.16, ids base_id .. base_id + Segments - 1, last on the last
 //               group of a position; valid/ready
-//         out   the same payload to a second reader where stream_logits_i; either takes it at its
-//               own pace, the next one follows when both have
-//         room  at least InFlight groups find room
+//         out   the same payload to a second reader if stream_logits_i; each takes it at its own
+//               pace, and the next group follows when both have
+//         room  the queue has room for at least InFlight groups
 // Rounds  nothing
 // Timing  2 cycles through an empty queue, a group a cycle
 // Keeps   33 groups
-// Assumes stream_logits_i and n_vocab held during a run; at most InFlight groups under way between
-//         the look at room_o and rows_valid_i
-// Golden  golden/final_linear.c; here only an order
+// Assumes stream_logits_i and n_vocab held during a run; at most InFlight groups in flight between
+//         the test of room_o and rows_valid_i
+// Golden  golden/final_linear.c; this module only orders
 module final_linear
   import gpt2_pkg::*;
 #(

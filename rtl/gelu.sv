@@ -8,7 +8,7 @@
 //
 // In      rows  Width rows, 31 bits sign-extended to 32; rigid
 // Out     rows  the same of their gelu; rigid
-// Rounds  slope * rest half up to 20 fraction bits, g half up to 16. Here the two are one floor:
+// Rounds  slope * rest half up to 20 fraction bits, g half up to 16. The two become one floor:
 //         g = floor(X / 2^14) with X = base * 2^10 + slope * rest + 512 + 8 * 2^10, so
 //         max(x, 0) - g = floor((max(x, 0) * 2^14 + 2^14 - 1 - X) / 2^14)
 // Timing  4 cycles, Width rows a cycle, never stalls
@@ -78,9 +78,9 @@ module gelu
     end
   end
 
-  // ---------------------------------------- 3: slope * rest, and the number that it is taken from
+  // ----------------------------------------------- 3: slope * rest, and what it is subtracted from
   //
-  // Base is taken from it a cycle later: the table may be block RAM, which is slow.
+  // Base is subtracted a cycle later: the table may be block RAM, which is slow.
 
   logic [Width-1:0][31:0] product3_q;            // 26 bits
   logic [Width-1:0][31:0] base3_q;

@@ -8,16 +8,15 @@
 //                             ▶ token_embedding, pos_embedding ▶ residual
 //                             ▶ LayerNorm's parameters
 //
-// In      step    id, position, head wanted (valid/ready). A step must follow its predecessor's
-//         end.
+// In      step    id, position, head wanted (valid/ready), only after the previous step has ended
 // Out     choice  the sampled id, after a step with head (valid/ready); step_done for one without
-//         logits  every group of logits where stream_logits_i (valid/ready)
+//         logits  every group of logits if stream_logits_i (valid/ready)
 //         memory  read bursts, strobed writes (docs/memory_image.md)
 //         mon     the residual as it is written
-//         quiet   nothing is under way: no job, no write, no logit, no choice
-//         mem_busy  at the memory port requests, beats or acknowledgements are under way
-// Reset   rst_ni ends whatever is computed; what is under way at the memory port goes on and is
-//         dropped as it comes, until mem_busy_o is low. mem_rst_ni forgets it
+//         quiet   nothing is in flight: no job, no write, no logit, no choice
+//         mem_busy  requests, beats or acknowledgements are outstanding at the memory port
+// Reset   rst_ni ends all computation; outstanding memory transfers complete and are dropped as
+//         they come, until mem_busy_o is low. mem_rst_ni forgets them
 // Golden  golden/gpt2_core.c
 module gpt2_core
   import gpt2_pkg::*;
@@ -86,7 +85,7 @@ module gpt2_core
   job_t                job;
   logic [AddrBits-1:0] side_addr, addr, beats;
 
-  // At a token's beginning: jobs, and the rows of the embedding.
+  // At the start of a token: jobs, and the rows of the embedding.
   logic clk_begin, sequencer_busy, embedding_wake, embedding_busy;
 
   localparam int unsigned BeginLinger = 8 + HeadDim / Segments;
@@ -198,7 +197,7 @@ module gpt2_core
   logic [Segments-1:0][15:0] aux;
   logic [7:0]                sat_rows;
 
-  // Rows on their way: rescale, and after it pipelines of a few cycles.
+  // Rows in flight: rescale, then pipelines of a few cycles.
   localparam int unsigned RowsLinger = 16;
   logic clk_rows, rows_wake_block;
   wire  rows_wake = acc_valid || rows_valid || rows_wake_block;
@@ -306,7 +305,7 @@ module gpt2_core
   // ------------------------------------------------------------------------------------ assertions
 
 `ifndef SYNTHESIS
-  // The latencies that the package states, on which final_linear's room stands.
+  // The latencies stated in the package, from which final_linear's room is derived.
   logic [MatvecLatency+RescaleLatency-1:0] issued_q;
   logic                                    issued;
 
@@ -325,7 +324,7 @@ module gpt2_core
     else $error("%m: rows did not come RescaleLatency = %0d cycles after their sums",
                 RescaleLatency);
 
-  // What each gated clock serves is drained when the clock stops.
+  // A gated clock stops only when the unit it serves has drained.
   rest_rules #(.Linger(BeginLinger), .Width(8)) u_rest_begin (
     .clk_i, .rst_ni, .wake_i(begin_wake), .hold_i(begin_hold),
     .active_i({u_pos_embedding.u_embedding_row.beat_valid_q,

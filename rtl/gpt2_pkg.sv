@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// gpt2_pkg - number formats, stream types and the arithmetic that two modules share
+// gpt2_pkg - number formats, stream types and shared arithmetic
 //
 // The C twin is golden/fixed.h: same constants, same functions. docs/numerics.md derives the
 // widths.
@@ -90,8 +90,7 @@ package gpt2_pkg;
 
   // --------------------------------------------------------------------------------- configuration
 
-  // One model: the loops' bounds, what follows from the width, and where things stand in memory
-  // (model/image.h).
+  // One model: loop bounds, constants derived from the width, and the memory map (model/image.h).
   typedef struct packed {
     logic [7:0]  n_layer;
     logic [5:0]  n_head;                   // width = 64 n_head
@@ -103,7 +102,7 @@ package gpt2_pkg;
     logic [AddrBits-1:0] kv_base, kv_stride, kv_v_off;
   } config_t;
 
-  // What sampling does; top_k = 1 is argmax. inv_t = round(log2(e) / temperature * 2^16).
+  // Sampling settings; top_k = 1 is argmax. inv_t = round(log2(e) / temperature * 2^16).
   typedef struct packed {
     logic [6:0]  top_k;                    // 1..64
     logic [23:0] inv_t;
@@ -151,8 +150,8 @@ package gpt2_pkg;
   } op_e;
 
   // A job: `groups` x `blocks` beats, contiguous in memory. The engine walks them by rows (for
-  // group: for block) or by
-  // columns (for block: for group), side beats in between (model/image.h, 2 and 3).
+  // group: for block) or by columns (for block: for group), with side beats in between
+  // (model/image.h, 2 and 3).
   typedef struct packed {
     op_e         op;
     logic [7:0]  layer;
@@ -163,18 +162,18 @@ package gpt2_pkg;
     logic [16:0] groups;
     logic [7:0]  blocks;
     logic        by_columns;
-    // side beats stand before groups 0, 16, ... (by columns: in the last block)
+    // side beats precede groups 0, 16, ... (by columns: in the last block)
     logic        sides;
     logic        first;                    // starts the sums
     logic        last;                     // ends them: rows come out
     logic [7:0]  slot;                     // operand slot of block 0
-    logic        free;                     // the slots are empty behind this job
+    logic        free;                     // this job empties its slots
     logic [2:0]  norm;                     // max(0, ceil(log2(blocks summed)) - 3)
     logic [5:0]  row_in_group;             // OpPos, OpToken: which segment
     logic [9:0]  side_index;               // OpPos, OpToken: which word of the side beat
   } job_t;
 
-  // Operand slots, by what their blocks are, for a machine of these maxima (operand_buffer.sv):
+  // Operand slots by content, for a machine with these maxima (operand_buffer.sv):
   //   X  LayerNorm's output, block k               x_slot + k     max_heads of them
   //   O  attention's output, head h                o_slot + h     max_heads
   //   G  GELU's output, block k                    g_slot + k     4 max_heads
@@ -199,7 +198,7 @@ package gpt2_pkg;
     return p_slot(max_heads) + 2 * (max_ctx / HeadDim);
   endfunction
 
-  // Where one beat stands in its job.
+  // A beat's position in its job.
   typedef struct packed {
     job_t        job;
     logic        side;                     // a side beat
@@ -214,7 +213,7 @@ package gpt2_pkg;
     WhatMemory, WhatNorm, WhatSoftmax, WhatSampling, WhatHandOver
   } count_what_e;
 
-  // What goes with S rows out of rescale.
+  // The tag that accompanies S rows from rescale.
   typedef struct packed {
     op_e         op;
     logic [7:0]  layer;

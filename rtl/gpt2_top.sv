@@ -3,16 +3,16 @@
 // gpt2_top - GPT-2 as hardware: prompt ids in, generated ids out, weights and KV cache in one
 // external memory
 //
-// In      start   taken in a cycle in which busy_o is low, with cfg, sampling and the settings of
-//                 the run; ignored in all others
-//         abort   ends the run that is under way; ignored when none is
+// In      start   taken when busy_o is low, with cfg, sampling and the settings of the run;
+//                 ignored otherwise
+//         abort   ends the current run; ignored when there is none
 //         prompt  ids, last on the last one (valid/ready)
 // Out     busy    from the cycle after start to the run's end, and after a reset until the memory
-//                 port is idle. While it is low nothing is under way: the memory is the host's
+//                 port is idle. While it is low nothing is in flight: the memory is the host's
 //         done    a pulse in the first cycle after a run in which busy_o is low, with error
-//         error   error_e: why the run ended, 0 for well; held to the next start
+//         error   error_e: why the run ended, 0 for success; held to the next start
 //         tok     chosen ids (valid/ready)
-//         lg      logits of every position where all_heads_i (valid/ready): S a beat, ids base ..
+//         lg      logits of every position if all_heads_i (valid/ready): S a beat, ids base ..
 //                 base + S - 1, mask of those below the vocabulary, rows Q14.16, last on a
 //                 position's last beat
 //         step    events: start (id read in, position, head wanted, recomputed after a context
@@ -21,10 +21,9 @@
 //                 acknowledged; an answer or acknowledgement with its error bit ends the run
 //         mon     the residual as it is written: rows group * S .. of tag.op, Q14.12
 //         sat     saturations since start
-// Reset   synchronous, active low. rst_ni ends a run at once, without done; what is under way at
-//         the memory port is completed and dropped, and busy_o is high until it is. mem_rst_ni
-//         resets that too: for power-up, and with a reset of the memory itself; rst_ni is then
-//         taken as low
+// Reset   synchronous, active low. rst_ni ends a run at once, without done; outstanding memory
+//         transfers complete and are dropped, and busy_o is high until then. mem_rst_ni resets
+//         these too: use it at power-up, and with a reset of the memory itself; it implies rst_ni
 // Rules   docs/life_cycle.md; run_control.sv, stream_rules.sv, memory_rules.sv
 // Golden  golden/controller.c, golden/gpt2_core.c
 module gpt2_top
@@ -49,7 +48,7 @@ module gpt2_top
   input  logic                      start_i,
   input  logic                      abort_i,
   input  logic [31:0]               max_new_i,               // ids to generate
-  input  logic                      stop_en_i,               // stop behind stop_id_i
+  input  logic                      stop_en_i,               // stop after stop_id_i
   input  logic [16:0]               stop_id_i,
   input  logic                      all_heads_i,  // the head at every position, logits streamed
   output logic                      busy_o,
@@ -102,12 +101,11 @@ module gpt2_top
   output logic [31:0]               heads_skipped_o,
   output logic [31:0]               sat_o,
 
-  input  logic [7:0]                count_sel_i,  // what the cycles went into: counters.sv
+  input  logic [7:0]                count_sel_i,  // what the cycles were spent on: counters.sv
   output logic [39:0]               count_o
 );
 
-  // An illegal parameter is told at the end of this file, and nowhere else: what stands inside gets
-  // a legal one.
+  // Only the end of this file reports an illegal parameter: the modules inside get a legal one.
   function automatic bit power_of_two(int unsigned x, int unsigned low, int unsigned high);
     return x >= low && x <= high && (x & (x - 1)) == 0;
   endfunction
@@ -146,8 +144,8 @@ module gpt2_top
     .core_rst_no(core_rst_n), .mem_rst_no(port_rst_n), .counting_o(counting)
   );
 
-  // Settings of the run, and the token loop: a few cycles a token. What depends on them and on a
-  // unit at rest rests too.
+  // Settings of the run, and the token loop: active a few cycles a token. Logic that depends only
+  // on them and on units at rest is at rest too.
   logic        stop_en_q, all_heads_q, clk_control, waits;
   logic [16:0] stop_id_q;
   logic [31:0] max_new_q;
@@ -215,8 +213,8 @@ module gpt2_top
   // ------------------------------------------------------------------- the rules at the boundary
 
 `ifndef SYNTHESIS
-  // The reset of the core takes back what is offered, and the host an id that is not taken when the
-  // run ends.
+  // The core's reset withdraws what is offered. The host withdraws an id not taken by the end of
+  // the run.
   wire may_drop = !core_rst_n;
 
   stream_rules #(.Width(18)) u_prompt_rules (
@@ -238,7 +236,7 @@ module gpt2_top
     .wr_strb_i(wr_strb_o), .wr_ack_i
   );
 
-  // start: a run begins in the cycle after it if busy_o is low, and in no other.
+  // start: a run begins in the next cycle if and only if busy_o is low.
   logic start_q, busy_q, rst_q;
   initial rst_q = 1'b0;
   always_ff @(posedge clk_i) begin

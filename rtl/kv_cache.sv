@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// kv_cache - the newest position's keys and values: on chip for the engine, on their way to memory
+// kv_cache - holds the newest position's keys and values for the engine, and writes them to memory
 //
-// Entry `head % 4` holds K and V of a head from its K until both its writes have been handed to the
+// Entry `head % 4` holds K and V of a head from its K until its writes have been handed to the
 // memory and its PV job is over. So four heads can be between QKV and PV.
 //
 // In      kv        K, then V of a head: 64 int8 and a scale; heads, then layers ascend; rigid
 //         release   of an entry: PV has taken its last beat
-// Out     wr        beats with byte strobes, laid out as in model/image.h, 6: of a head the scales
-//                   (4 bytes of a beat), K (64 bytes of a beat), V (64/Segments beats, in each one
+// Out     wr        beats with byte strobes, laid out as in model/image.h, 6. For each head: scales
+//                   (4 bytes of a beat), K (64 bytes of a beat), V (64/Segments beats, each with
 //                   byte position % 64 of every segment); valid/ready, acknowledged in order
 //         entry_busy, entry_ready   holds something; holds K and V
-//         k, v, their scales        of merge_entry: they stand in for the bytes in memory
-//         idle      no write is to come, on its way or unacknowledged
+//         k, v, their scales        of merge_entry: they replace the bytes from memory
+//         idle      no write is pending, in flight or unacknowledged
 //         mem_busy  a write is offered or unacknowledged
 // Reset   rst_ni empties the entries. A write that is offered stays until it is taken, and
-//         acknowledgements are counted on: mem_busy_o says when the last has come. mem_rst_ni
+//         acknowledgements are still counted: mem_busy_o falls when the last has come. mem_rst_ni
 //         forgets these too; it is low only while rst_ni is
 // Timing  ready one cycle after V; a write a cycle, the first 3 cycles after V
 // Keeps   4 entries of 132 bytes; a beat
 // Assumes that an entry is not busy when its K comes. At most 255 writes are unacknowledged
-// Golden  golden/kv_cache.c: where kv_cache_write() puts its vectors - equal byte for byte
+// Golden  golden/kv_cache.c: the memory written by kv_cache_write() - equal byte for byte
 module kv_cache
   import gpt2_pkg::*;
 #(
@@ -101,7 +101,7 @@ module kv_cache
 
   //   busy ready written released
   //    0     0      0       0      empty
-  //    1     0      0       0      K is here
+  //    1     0      0       0      K has arrived
   //    1     1      0       0      V too; its writes go out, scores and PV may use it
   //    1     1      1       0      handed to the memory     \ with the second of these it is empty
   //    1     1      0       1      PV has taken its beats   / again
@@ -136,14 +136,14 @@ module kv_cache
   assign entry_busy_o  = busy_q;
   assign entry_ready_o = ready_q;
 
-  // ---------------------------------------------------------- the heads' stretches of the KV cache
+  // -------------------------------------------------------------- the heads' parts of the KV cache
 
   // Heads come in order: a running address instead of (layer * n_head + head) * kv_stride.
   addr_t      base_q;                              // of the head whose V came last
   logic [1:0] todo_entry_mem [4];                  // entries to be written, in order
   addr_t      todo_base_mem [4];
   logic [9:0] todo_position_mem [4];
-  logic [10:0] todo_side_mem [4];                   // where the side beat stands in the stretch
+  logic [10:0] todo_side_mem [4];                   // the side beat's offset in the head's part
   logic [2:0] todo_in_q, todo_out_q;
   logic       todo_valid, todo_pop;
 
@@ -151,7 +151,7 @@ module kv_cache
   addr_t base;
   assign base = first_head ? cfg_i.kv_base : base_q + cfg_i.kv_stride;
 
-  // 16 groups of Segments keys and their side beat: 17 beats, by an addition
+  // 16 groups of Segments keys and their side beat are 17 beats: computed by an addition
   wire [10:0] sixteens = 11'(kv_position_i) >> (LogS + 4);
   wire [10:0] side     = (sixteens << 4) + sixteens;
 
@@ -221,7 +221,7 @@ module kv_cache
     else         state_q <= state_d;
   end
 
-  // One addition a cycle: the stretch and an offset, then the position's place there.
+  // One addition a cycle: the head's base and an offset, then the position's place.
   always_ff @(posedge clk_i) begin
     v_beat_q <= v_beat_d;
     if (todo_pop) begin
@@ -239,7 +239,7 @@ module kv_cache
 
   // ---------------------------------------------------------------------------- the beat going out
 
-  // The data is the same in every word, segment or byte where it may belong; the strobe picks one.
+  // The data is repeated in every word, segment or byte where it may belong; the strobe picks one.
   logic                         out_valid_q, out_last_q;
   addr_t                        out_addr_q;
   logic [Segments-1:0][511:0]   out_data_q;
@@ -301,8 +301,8 @@ module kv_cache
   logic       acked;
 
   assign room       = (!out_valid_q || wr_ready_i) && unacked_q != '1;
-  assign acked      = wr_ack_i && unacked_q != '0; // what was not written is not acknowledged
-  assign mem_busy_o = unacked_q != '0;             // those offered are counted
+  assign acked      = wr_ack_i && unacked_q != '0; // unexpected acknowledgements are ignored
+  assign mem_busy_o = unacked_q != '0;             // offered writes are counted
 
   always_ff @(posedge clk_i) begin
     if (!mem_rst_ni) unacked_q <= '0;

@@ -7,15 +7,15 @@
 //
 // In      par    beats of an OpNorm job, valid/ready: word c holds two halfs, gain[c] (15..0) and
 //                bias[c] (31..16); label.group counts the beats, label.last_group marks the last
-//         start  pulse with sum (Q.12) and sum_sq (Q.24), of C numbers; neither needs to be held
+//         start  pulse with sum (Q.12) and sum_sq (Q.24) of C numbers; neither needs to be held
 //         rd     residual blocks, Q14.12: rd_rows_i one cycle after rd_en_o, held until the next
 // Out     blk    rows, Q14.16, in blocks of 64 for operand slots 0 .. n_head - 1, valid/ready
 // Rounds  mean to 16 fraction bits, half up; V is exact; R cut to 18 bits; (x - mean) R to Q6.18,
 //         half up, saturating at +-(2^24 - 1) (sat_norm_o); times gain half up; plus bias,
 //         saturating at +-(2^30 - 1) (sat_row_o)
-// Timing  19 cycles from start to the first block, if the parameters are there; then 64 / NormWidth
-//         cycles a block. A pass uses its parameters up: par_ready_o falls with their last beat and
-//         rises when the pass has read them all
+// Timing  19 cycles from start to the first block, if the parameters have arrived; then
+//         64 / NormWidth cycles a block. A pass consumes its parameters: par_ready_o falls with
+//         their last beat and rises when the pass has read them all
 // Stores  32 bits a parameter, a beat in one write
 // Assumes start_i only when busy_o is low; the residual does not change while busy_o is high
 // Golden  golden/layernorm.c: layernorm() up to the quantising - equal bit for bit
@@ -58,7 +58,7 @@ module layernorm
   localparam int unsigned NumParts = HeadDim / NormWidth;          // of a block, one a cycle
   localparam int unsigned PartBits = (NumParts > 1) ? $clog2(NumParts) : 1;
 
-  typedef struct packed {                  // what is where in the pipeline
+  typedef struct packed {                  // what travels with a pipeline stage
     logic [5:0]          block;
     logic [PartBits-1:0] part;
     logic                last_part;        // of the block
@@ -96,9 +96,9 @@ module layernorm
 
   // ------------------------------------- statistics: 1: products; 2: mean, and V, which is exact
   //
-  // Wide products are made of parts that one multiplier of an FPGA takes: of sum = a 2^26 + b 2^13 +
-  // c, inv_width = u 2^13 + w, and sum_sq's words of 16 bits. Products that do not overlap are one
-  // number. Mean is ready when the first block has been read.
+  // Wide products are built from parts that fit one FPGA multiplier: of sum = a 2^26 + b 2^13 + c,
+  // inv_width = u 2^13 + w, and sum_sq's words of 16 bits. Products that do not overlap are
+  // concatenated. The mean is ready when the first block has been read.
 
   logic stats1_q, stats2_q, stats3_q;                              // valid; stage 4 feeds rsqrt
 
@@ -155,7 +155,7 @@ module layernorm
 
   // ------------------------------------------ statistics: 3, 4: V = m * 2^shift, m in [2^30, 2^32)
   //
-  // The shift is even, so V's bits go in pairs: the first that is not 00 becomes m's upper two.
+  // The shift is even, so V's bits go in pairs: the first pair not 00 becomes m's upper two.
 
   logic [5:0]  pair_d, pair3_q, pair_q;    // its number, 0..37: shift = 2 pair - 30
   logic [75:0] v3_q;
@@ -235,7 +235,7 @@ module layernorm
   // ------------------------------------------------------------------- parameters: one row a write
   //
   // A row of the memory is a block of 64 words or, from 8 segments on, a beat of several blocks.
-  // Where a beat is less than a block there are banks.
+  // If a beat is less than a block, the memory is split into banks.
 
   localparam int unsigned BankWords   = SideGroups * Segments;
   localparam int unsigned NumBanks    = (BankWords < HeadDim) ? HeadDim / BankWords : 1;
@@ -276,10 +276,10 @@ module layernorm
     end
   end
 
-  // --------------------------------------------------------------------- normalising: who is where
+  // ------------------------------------------------------------------ normalising: stage occupancy
   //
-  // All stages move together. Nothing moves while the output is full and not taken, or while stage
-  // 1, x - mean, waits for R or for the parameters.
+  // All stages move together. They stop while the output is full and not taken, or while stage 1,
+  // x - mean, waits for R or for the parameters.
 
   localparam int unsigned Stages = 7;
 

@@ -4,7 +4,7 @@
 //
 // In      x   Width numbers, 32 bits signed; rigid
 // Out     max 32 bits signed; holds until the next one
-// Timing  ceil(log4 Width) cycles, one vector a cycle; each stage leaves the largest of four
+// Timing  ceil(log4 Width) cycles, one vector a cycle; each stage keeps the largest of four
 // Golden  none: softmax's and qkv_linear's maximum
 module max_tree #(
   parameter int unsigned Width = 16

@@ -2,10 +2,10 @@
 //
 // memory_rules - what must hold at gpt2_top's memory port; no hardware, assertions alone
 //
-// From the machine: requests and writes are streams, also through the core's reset; a burst has 1
-// to MaxBurst beats; no more than Depth beats are asked for and not come; a write has a byte to
-// write; at most 255 are not acknowledged. From the memory: it answers only what it was asked.
-// Assume 1 takes that for granted, which a proof of the machine needs; 0 checks it.
+// The machine: requests and writes are streams, also through the core's reset; a burst has 1 to
+// MaxBurst beats; at most Depth beats are outstanding; a write strobes at least one byte; at most
+// 255 writes are unacknowledged. The memory: it answers only what it was asked. Assume 1 assumes
+// the memory's rule, which a proof of the machine needs; Assume 0 checks it.
 module memory_rules
   import gpt2_pkg::*;
 #(
@@ -38,8 +38,8 @@ module memory_rules
     .payload_i({wr_addr_i, wr_data_i, wr_strb_i})
   );
 
-  logic [9:0] beats_q;                           // asked for and not come
-  logic [8:0] writes_q;                          // taken and not acknowledged
+  logic [9:0] beats_q;                           // requested, not arrived
+  logic [8:0] writes_q;                          // taken, not acknowledged
   initial {beats_q, writes_q} = '0;
 
   always_ff @(posedge clk_i) begin

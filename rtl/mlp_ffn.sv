@@ -4,7 +4,7 @@
 //
 //   G[k] = gelu(W1 x + b1)[64 k .. 64 k + 63],   0 <= k < 4 n_head
 //
-// The layers themselves are the engine's work: OpMlp1's rows come in here, OpMlp2's blocks go out.
+// The engine computes the layers themselves: OpMlp1's rows come in here, OpMlp2's blocks go out.
 //
 // In      rows  the rows bus; takes groups of OpMlp1, ascending, gaps anywhere; rigid
 // Out     blk   64 rows each, slot 2 MaxHeads + k, k ascending; valid/ready
@@ -55,7 +55,7 @@ module mlp_ffn
     .out_rows_o  (gelu_rows)
   );
 
-  // The slot runs beside the rows.
+  // The slot travels beside the rows.
   logic [GeluCycles-1:0][7:0] slot_q;
 
   always_ff @(posedge clk_i) begin

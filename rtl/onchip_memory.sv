@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// onchip_memory - the memory of gpt2_top on the chip: the image in ROM, the KV cache in RAM
+// onchip_memory - on-chip memory for gpt2_top: the image in ROM, the KV cache in RAM
 //
 //   beat a = a < RomBeats ? rom[a] : ram[a - RomBeats]
 //
-// For models that fit. With RomBeats = the image's n_beats the RAM begins where the KV cache does,
-// at cfg kv_base; it holds RamBeats = n_layer * n_head * kv_stride beats.
+// For models that fit. With RomBeats = the image's n_beats, the RAM begins at the KV cache, cfg
+// kv_base; it holds RamBeats = n_layer * n_head * kv_stride beats.
 //
 // In      rd_req  bursts {address of the first beat, 1 to 255 beats}, valid/ready
 //         wr      a beat's bytes where wr_strb_i is set, valid/ready; only to the RAM
 // Out     rd_rsp  the beats of the bursts, in order, valid/ready
-//         wr_ack  a pulse a cycle after each write: what is asked for from then on has it
+//         wr_ack  a pulse a cycle after each write: reads requested from then on see it
 // Timing  a beat a cycle, bursts back to back; 2 cycles from rd_req to its first beat. A read
-//         never waits for a write; a write waits while its own beat is being read, so that it
-//         never matters what a block RAM gives then
+//         never waits for a write. A write waits while its own beat is being read, so a block RAM's
+//         read-during-write behaviour never matters
 // Keeps   RomBeats x Lanes bytes of ROM from RomFile (one beat a line in hex, byte Lanes-1 first),
-//         RamBeats x Lanes bytes of RAM in words of 32 bits with byte enables, at first unwritten
-// Golden  none: model/image.h tells what stands where
+//         RamBeats x Lanes bytes of RAM in words of 32 bits with byte enables, uninitialised
+// Golden  none: model/image.h defines the layout
 module onchip_memory
   import gpt2_pkg::*;
 #(

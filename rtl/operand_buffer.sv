@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// operand_buffer - operand blocks between the unit that makes them and the engine that multiplies
-// with them
+// operand_buffer - operand blocks between the units that make them and the engine
 //
-// A slot is empty or full: block_quant fills it, the job that reads it for the last time empties
-// it. The engine's issue waits for a full slot; this is the only order between the blocks and the
-// engine.
+// A slot is empty or full: block_quant fills it, and the job that reads it for the last time
+// empties it. The engine's issue waits for a full slot; nothing else orders blocks and engine.
 //
 // Slots   gpt2_pkg: x_slot, o_slot, g_slot, q_slot, p_slot
 // Timing  full_o: combinational; the operand a cycle after rd_en_i; one write and one read a cycle
@@ -33,7 +31,7 @@ module operand_buffer
 
   localparam int unsigned SlotBits = $clog2(Slots);
 
-  // A slot that is written is empty, one that is read is full: block RAM needs no bypass.
+  // Only empty slots are written and only full ones read: block RAM needs no bypass.
   (* no_rw_check *)
   operand_t            slots [Slots];
   logic [Slots-1:0]    full_q;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// pos_embedding - one 16-bit row of the position table, with which the residual starts
+// pos_embedding - one 16-bit row of the position table, which starts the residual
 //
 //   row[c] = sat((256 high[c] + low[c]) * scale),   scale = (2048 + f) * 2^(e - 35)
 //

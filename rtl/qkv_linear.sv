@@ -8,11 +8,11 @@
 // Out     blk     Q as a block, to slot 6 MaxHeads + head % 2; valid/ready
 //         kv      K, then V: 64 int8 and a scale, with head, layer and position; rigid, a pulse
 //                 for each vector
-// Rounds  max|x| is cut to its 16 highest bits m; half up: 127/m to 24 fraction bits, x to max|x|'s
-//         16 bits, their product to an integer, the scale to 12 bits. q is clamped to +-127
+// Rounds  max|x| is truncated to its 16 highest bits m; half up: 127/m to 24 fraction bits, x to
+//         max|x|'s 16 bits, their product to an integer, the scale to 12 bits; q clamps to +-127
 // Timing  12 + ceil(log4 Segments) + 64/Segments cycles from a vector's last rows to its pulse; V
 //         may follow K at full pace
-// Keeps   a ring of rows, two vectors and what the pipeline holds; the vector being finished
+// Keeps   a ring of rows, two vectors and the pipeline's; the vector being finished
 // Golden  golden/kv_cache.c: kv_quantize(); golden/qkv_linear.c - equal bit for bit
 module qkv_linear
   import gpt2_pkg::*;
@@ -45,8 +45,8 @@ module qkv_linear
   localparam int unsigned GroupLog  = $clog2(Groups);
   localparam int unsigned IndexBits = (Groups > 1) ? GroupLog : 1;
   localparam int unsigned SlotQ     = q_slot(MaxHeads);
-  // A vector waits for its last rows and then, up to 12 cycles, for its reciprocal; meanwhile the
-  // next may come.
+  // A vector waits for its last rows, then up to 12 cycles for its reciprocal. Meanwhile the next
+  // may come.
   localparam int unsigned RingLog   = $clog2(2 * Groups + 16);
 
   typedef logic [IndexBits-1:0] index_t;
@@ -213,7 +213,7 @@ module qkv_linear
     end
   end
 
-  // ---------------------------------------------------------------- what its 64 rows are scaled by
+  // -------------------------------------------------------------------- the factor for its 64 rows
 
   typedef struct packed {
     logic [4:0]  length;
@@ -283,7 +283,7 @@ module qkv_linear
 
   for (genvar s = 0; s < int'(Segments); s++) begin : gen_lane
 
-    // ---- 2: shifted by 8 x (length / 8), behind the ring's memory; 3: by the rest, to units of
+    // ---- 2: shifted by 8 x (length / 8), after the ring's memory; 3: by the rest, to units of
     //         2^(length - 17), and rounded to 2^(length - 16)
 
     logic signed [25:0] x2_q;

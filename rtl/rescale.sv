@@ -4,21 +4,21 @@
 //
 //   row = acc * 2^-F * scale + bias,   F = 16 + extra,   scale = mantissa * 2^(exponent - 35)
 //
-// The product needs 44 bits only because the sum is brought to 32 first. How far a sum reaches is
-// known (2^28 a block, times 2^e_max), so that first shift is one number for the whole group.
+// The sum is first reduced to 32 bits, so the product needs only 44. The bound of a sum is known
+// (2^28 a block, times 2^e_max), so that first shift is the same for the whole group.
 //
 // In      acc   Segments sums, 52 bits sign-extended to 64; e_max, the largest operand exponent in
 //               them; norm, the binary places by which the blocks summed exceed 8 (job_t); rigid
 //         side  bias << 16 | scale of each row. OpScores: the upper half is the position's V scale;
 //               OpPv: in_pv_scale_i is the scale of all rows, side is ignored; both have no bias
 // Out     rows  Segments rows, 31 bits in 32; their tag; aux, side's upper half; rigid
-//         sat   rows clamped, either clamp counting one; one cycle behind its rows, 0 otherwise
-// Rounds  half up, twice: to 32 bits before the mantissa, to 16 fraction bits behind it; clamps
-//         behind both to the symmetric range
+//         sat   rows clamped, either clamp counting one; one cycle after its rows, 0 otherwise
+// Rounds  half up, twice: to 32 bits before the mantissa, to 16 fraction bits after it; then each
+//         time clamps to the symmetric range
 // Timing  5 cycles, a group a cycle, never stalls
 // Keeps   its pipeline registers
-// Assumes norm <= 4 (128 blocks). Scores beyond the step's position come from memory that was never
-//         written: they pass through, but their clamps are not counted.
+// Assumes norm <= 4 (128 blocks). Scores beyond the step's position come from unwritten memory:
+//         they pass through, but their clamps are not counted.
 // Golden  golden/rescale.c: rescale_row() - equal bit for bit
 module rescale
   import gpt2_pkg::*;
@@ -47,8 +47,8 @@ module rescale
 
   // ------------------------------------------------------------------- what a group's rows share
 
-  // The first shift is 0..19. The second is 35 + extra - (the scale's exponent) - the first; with
-  // 15 more it is 0..62, always to the right, of a product that stands 15 places further left.
+  // The first shift is 0..19. The second is 35 + extra - (the scale's exponent) - the first. The
+  // product is kept 15 places further left, so the second is 0..62, always to the right.
   logic [4:0] first;
   logic [3:0] extra;
 
@@ -90,9 +90,8 @@ module rescale
 
   // --------------------------------------------------------------------------- 1: shift the sums
 
-  // Numbers stand in lanes of 64 bits, the simulator's word, with the sign in all upper bits.
-  // Rounding half up takes two stages: x >>> n with one more bit below the point; then that bit is
-  // added to the rest.
+  // Numbers are sign-extended to lanes of 64 bits, the simulator's word. Rounding half up takes two
+  // stages: x >>> n with one more bit below the point; then that bit is added to the rest.
 
   function automatic logic signed [63:0] add_half(logic [63:0] x);
     return ($signed(x) >>> 1) + $signed({63'd0, x[0]});
@@ -114,7 +113,7 @@ module rescale
 
   localparam logic [31:0] SumMax = 32'h7fff_ffff;
 
-  // Beyond the symmetric range: told without the carry chain of a comparison.
+  // Beyond the symmetric range: detected without the carry chain of a comparison.
   function automatic logic sum_overflows(logic [63:0] x);
     return x[63] ? x[62:31] != '1 || x[30:0] == '0 : x[62:31] != '0;
   endfunction
@@ -218,7 +217,7 @@ module rescale
   // ------------------------------------------------------------------- 6: count what was clamped
 
   logic [Segments-1:0] over4_5_q;                // what the first clamp did to the rows of stage 5
-  logic [16:0]         real5_q;                  // how many rows of the group are to be counted
+  logic [16:0]         real5_q;                  // how many rows of the group count
   logic [7:0]          count, sat_q;
 
   always_ff @(posedge clk_i) begin

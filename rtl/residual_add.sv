@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// residual_add - the residual memory: adds rows to it and takes LayerNorm's two sums on the way
+// residual_add - the residual memory: adds rows to it and accumulates LayerNorm's two sums
 //
 //   x[c] = sat(x[c] + round(row[c])),   sum = sum_c x[c],   sum_sq = sum_c x[c]^2
 //
 // In      rows  the engine's rows, Q14.16, Segments a cycle, rigid: OpProj and OpMlp2 are taken
-//         emb   the embeddings' rows, the same with valid/ready: OpPos (x[c] is 0 before) and
-//               OpToken; they wait for the engine's
+//         emb   the embeddings' rows, the same but valid/ready: OpPos (x[c] is taken as 0) and
+//               OpToken; they yield to the engine's
 //         A pass is the C rows of one job: groups 0, 1, ... up to the one with tag.last
 // Out     sums  sum (Q.12) and sum_sq (Q.24) of a pass, exact, with one pulse; held until the next
 //               pass ends; not for OpPos, which is half an embedding
@@ -15,7 +15,7 @@
 // Rounds  rows to Q14.12 half up; x saturates at +-(2^26 - 1), which sat_o counts
 // Timing  Segments numbers a cycle; 2 cycles from a row to mon, 5 from a pass's last row to sums
 // Stores  MaxHeads x 64 x 27 bits, in 64 / Segments banks
-// Assumes nobody reads blocks while rows arrive: the two share the memory's read port
+// Assumes that no block is read while rows arrive: the two share the memory's read port
 // Golden  golden/residual_add.c: residual_add() - equal bit for bit
 module residual_add
   import gpt2_pkg::*;
@@ -60,15 +60,15 @@ module residual_add
 
   localparam bank_t LastBank = bank_t'(NumBanks - 1);
 
-  // A group of Segments numbers stands in one bank, at the address of its block of 64. Groups come
-  // in order, so the place of the next one is known before it comes, whose tag would come late.
+  // A group of Segments numbers is in one bank, at the address of its block of 64. Groups come in
+  // order, so the place of the next is known before it comes; its tag would come too late.
   typedef struct packed {
     block_t block;
     bank_t  bank;
   } place_t;
 
-  // Registers named k_q stand k cycles behind the input: 1 has read the old x, 2 has the new x and
-  // writes it, 3 squares, 4 sums of up to 16. The sums of all stand 5 behind.
+  // Registers named k_q are k cycles after the input: 1 has read the old x, 2 has the new x and
+  // writes it, 3 squares, 4 sums of up to 16. The total sums are 5 cycles after it.
   logic valid1_q, valid2_q, valid3_q, valid4_q;
   logic first4_q;                          // a pass's first group
   tag_t tag1_q, tag2_q, tag3_q, tag4_q;
@@ -112,10 +112,10 @@ module residual_add
 
   // ------------------------------------------------------------ 0, 2: the memory, read and written
   //
-  // What was added in the two cycles before is not in the memory yet: in widths of one or two
+  // The results of the previous two cycles are not in the memory yet: in widths of one or two
   // groups the old x comes from stage 2 or 3.
   //
-  // x stands sign-extended everywhere but in the memory: what is read often is extended once.
+  // x is sign-extended everywhere but in the memory, so that it is extended only once.
 
   logic [Segments-1:0][ResBits-1:0]        words [NumBanks];   // of a block
   logic [NumBanks-1:0][Segments-1:0][31:0] read_q;
@@ -151,7 +151,7 @@ module residual_add
 
   // --------------------------------------------------------------------------- 1: add and saturate
 
-  // Beyond the symmetric range: told without the carry chain of a comparison.
+  // Beyond the symmetric range: detected without the carry chain of a comparison.
   function automatic logic overflows(logic [31:0] x);
     return x[31] ? x[30:ResBits-1] != '1 || x[ResBits-2:0] == '0 : x[30:ResBits-1] != '0;
   endfunction
@@ -199,7 +199,7 @@ module residual_add
   // --------------------------------------------------------------- 2: squares; 3: sums of up to 16
   //
   // x = high 2^13 + low, so x^2 = {high^2, low^2} + high low 2^14: three small multiplications, and
-  // one addition behind their registers.
+  // one addition after their registers.
 
   localparam int unsigned NumParts = (Segments < 4) ? Segments : 4;
   localparam int unsigned PartSize = Segments / NumParts;

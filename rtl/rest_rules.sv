@@ -2,9 +2,8 @@
 //
 // rest_rules - what clock_gate assumes; no hardware, assertions alone
 //
-// In a cycle in which a gate with these inputs and this Linger would stop the clock, nothing may be
-// under way in the unit: active_i, all its valid bits, is 0. Checked whether or not clocks are
-// gated.
+// When a gate with these inputs and this Linger would stop the clock, the unit must be empty:
+// active_i, the OR of its valid bits, is 0. Checked whether or not clocks are gated.
 module rest_rules #(
   parameter int unsigned Linger = 32,
   parameter int unsigned Width  = 1

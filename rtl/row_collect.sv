@@ -8,11 +8,11 @@
 //         slot: sampled with the last group of a block
 // Out     blocks of 64 rows with their slot, valid/ready
 // Rounds  nothing
-// Timing  a block is valid one cycle after its last group and stands until taken; the next one may
+// Timing  a block is valid one cycle after its last group and held until taken; the next one may
 //         begin at once
 // Keeps   64 - Segments gathered rows and the finished block
 // Assumes that a block is taken before the next one is complete, 64/Segments groups later
-// Golden  none: an order, not arithmetic
+// Golden  none: it orders rows and computes nothing
 module row_collect
   import gpt2_pkg::*;
 #(
@@ -37,7 +37,7 @@ module row_collect
 
   localparam int unsigned GatherBits = (Groups > 2) ? $clog2(Groups) : 1;
 
-  logic [Segments-1:0][31:0] gathered_q [Groups];    // the last one is never written: it goes on
+  logic [Segments-1:0][31:0] gathered_q [Groups];    // the last is never written: it passes on
   logic [GatherBits-1:0]     index_q;
   logic                      in_done;                // this group completes a block
 

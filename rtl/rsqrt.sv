@@ -6,8 +6,8 @@
 //
 // In      m   32 bits unsigned, 30 of them fraction, one of the upper two bits set
 // Out     y   23 bits unsigned, 22 of them fraction, in (1/2, 1]
-// Rounds  half up at the end and in the table's linear term; y0^2 and u y0^2 are cut to 30 fraction
-//         bits; relative error below 2.5e-7 (docs/numerics.md, "rsqrt")
+// Rounds  half up at the end and in the table's linear term; y0^2 and u y0^2 are truncated to 30
+//         fraction bits; relative error below 2.5e-7 (docs/numerics.md, "rsqrt")
 // Timing  latency 7, one a cycle, rigid: no multiplier is wider than 20 x 18 bits
 // Assumes m is normalised; the table's relative error is below 2^-13, so that delta fits 19 bits
 // Golden  golden/rsqrt.c: rsqrt() - equal bit for bit

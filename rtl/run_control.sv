@@ -6,17 +6,17 @@
 //                         │         └────────┴──▶ StFlush ▶ StIdle
 //                         └▶ StIdle (refused)
 //
-// StEnd waits until the core is at rest: every write is acknowledged, every logit is taken,
+// StEnd waits until the core is at rest: every write is acknowledged, every logit is taken, and
 // sampling has given its last choice. StFlush and StReset hold the core in reset until the memory
-// has answered what was asked of it. So whenever busy_o is low, nothing is under way and the memory
-// is the host's.
+// has answered every request. So whenever busy_o is low, nothing is in flight and the memory is the
+// host's.
 //
-// In      start     taken in a cycle in which busy_o is low, ignored in all others
-//         abort     ends a run; ignored while none is under way
+// In      start     taken when busy_o is low, ignored otherwise
+//         abort     ends a run; ignored when there is none
 //         cfg, sampling   of the run, held from the cycle after take_o
 //         loop      the token loop is done, with its error
 //         quiet     the core is at rest
-//         mem_busy  requests, beats or acknowledgements are under way
+//         mem_busy  requests, beats or acknowledgements are outstanding
 //         rd_error, wr_error   the memory has answered with an error
 //         progress  a transfer at any port
 // Out     take      start is taken: the settings are to be registered
@@ -27,12 +27,12 @@
 //         done      a pulse in the first cycle in which busy_o is low again, after each run; with
 //         error     error_e, held until the next start is taken
 //         core_rst_n   the core's reset: low with the port's, in StReset and in StFlush
-//         mem_rst_n    the reset of what is under way at the memory port: low with the port's
+//         mem_rst_n    the reset of outstanding memory transfers: low with the port's
 //         counting  the cycles of a run, for counters
-// Watchdog   0: none. Otherwise a run that makes no transfer for so many cycles ends with
-//         ErrTimeout, and what the memory has not answered for so many cycles after a run's end, or
-//         after a reset, counts as lost. It must be longer than the memory and the host ever take,
-//         and than the machine computes between two transfers: below 8192 cycles at its narrowest
+// Watchdog   0: none. Otherwise a run with no transfer for this many cycles ends with ErrTimeout,
+//         and what the memory has not answered for this many cycles after a run's end or a reset
+//         counts as lost. It must exceed any delay of the memory and the host, and the machine's
+//         longest computation between two transfers: below 8192 cycles at its narrowest
 // Timing  a run begins 1 cycle after its start is taken; it ends 1 cycle after the core is at rest
 // Golden  none; test/test_life_cycle.c has a model of the rules
 module run_control
@@ -72,7 +72,7 @@ module run_control
 
   typedef enum logic [2:0] {StReset, StIdle, StCheck, StRun, StEnd, StFlush} state_e;
 
-  // The core's reset lasts at least so many cycles.
+  // The core's reset lasts at least this many cycles.
   localparam int unsigned ResetCycles = 4;
   localparam int unsigned ResetBits   = $clog2(ResetCycles);
 

@@ -2,28 +2,27 @@
 //
 // sampling - the next id: argmax, or one of the top_k by temperature
 //
-//   v[0] >= v[1] >= ..  the top_k logits, of equal ones the lower id first;   top_k = 1: id[0]
+//   v[0] >= v[1] >= ..  the top_k logits, the lower id first among equals;   top_k = 1: id[0]
 //   e[i] = 2^-((v[0] - v[i]) * inv_t),   z = sum_i e[i],   target = random * z / 2^32
 //   the id of the least i with e[0] + .. + e[i] > target
 //
-// A group of logits is compared with the list's last value at once; what passes is picked one a
-// cycle and walks down the sorted list, an entry a cycle, one behind the other: it passes entries
-// that are not less, takes the place of the first that is, and from there each entry moves on by
-// one. So a comparison drives one entry. The last value may be older than the list: that only lets
-// more through.
+// A whole group of logits is compared with the list's last value at once. Those that pass are
+// picked one a cycle and walk down the sorted list, an entry a cycle. A logit passes entries that
+// are not less and takes the place of the first that is; from there each entry moves down by one.
+// So a comparison drives one entry. A stale last value only lets more logits through.
 //
 // In      lg      Segments logits, Q14.16, of the ids base_id + s that have their bit in mask, ids
 //                 ascending, last on a position's last group; valid/ready
-//         start   loads the generator (xorshift64, shifts 13, 7, 17), which lives on from choice to
-//                 choice and steps once for each with top_k > 1; random is its upper half
+//         start   loads the generator (xorshift64, shifts 13, 7, 17), which keeps its state between
+//                 choices and steps once for each with top_k > 1; random is its upper half
 // Out     choice  an id for each last group; valid/ready
 // Rounds  v[0] - v[i] times inv_t down to 16 fraction bits; then as exp2_neg; target down
 // Timing  a group a cycle, or as many as it has logits beyond the list's last value: 64 to fill the
 //         list, then few (about top_k / n for the n-th logit of a random order);
 //         4 cycles from the last group to the choice with top_k = 1, top_k + i + 16 for id[i], and
 //         one for each further logit of that group that passes. The list is read from its head
-//         while the last logit still walks down, one entry in front
-// Keeps   one group, 64 list entries and as many on their way, 64 exponentials
+//         while the last logit still walks down, one entry ahead of the read
+// Keeps   one group, 64 list entries and as many walking, 64 exponentials
 // Assumes sampling_i held during a run, top_k 1..64, seed not 0
 // Golden  golden/sampling.c: sampling_choose() - equal bit for bit
 module sampling
@@ -47,7 +46,7 @@ module sampling
   input  logic                      choice_ready_i,
   output logic [16:0]               choice_id_o,
 
-  output logic                      busy_o         // a group is in work, or a choice
+  output logic                      busy_o         // a group or a choice is being processed
 );
 
   localparam int unsigned IndexBits = $clog2(MaxTopK);
@@ -134,12 +133,12 @@ module sampling
 
   // -------------------------------------------------------------------------- 3: the sorted list
 
-  // Entry 0 is the greatest. Ids come ascending, so an equal value goes behind the one in the list.
-  // What walks stands in front of entry i; it goes into it, or on to entry i + 1.
+  // Entry 0 is the greatest. Ids come ascending, so an equal value goes after the one in the list.
+  // A walking logit waits at entry i, and goes into it or on to entry i + 1.
   logic [MaxTopK-1:0][31:0] entry_value, entry_id, walk_value, walk_id;
   logic [MaxTopK-1:0]       used;                // entries that hold something
-  logic [MaxTopK-1:0]       walks;               // something stands in front of this one,
-  logic [MaxTopK-1:0]       moved;               // and has been an entry: before all that follow
+  logic [MaxTopK-1:0]       walks;               // a logit waits at this entry,
+  logic [MaxTopK-1:0]       moved;               // and was an entry: it precedes all that follow
   index_t                   last_entry;          // of top_k
   index_t                   read_index_q;
   logic [16:0]              entry_id_q;
@@ -150,7 +149,7 @@ module sampling
   assign last_entry = index_t'(sampling_i.top_k - 7'd1);
 
   // These are variables of one process, which goes from the last entry to the first, so that each
-  // sees what stood in front of it.
+  // entry sees the old state of its predecessor.
   always_ff @(posedge clk_i) begin
     entry_value_q <= entry_value[read_index_q];
     entry_id_q    <= entry_id[read_index_q][16:0];
@@ -191,7 +190,7 @@ module sampling
     end
   end
 
-  // Read: the last entry while logits come in, then one after the other.
+  // Read: the last entry while logits come in, then each entry in turn.
   always_ff @(posedge clk_i) begin
     if (state_d == StCollect)    read_index_q <= last_entry;
     else if (state_d == StFirst) read_index_q <= '0;
@@ -200,8 +199,8 @@ module sampling
 
   // ------------------------------------------------------------------------- 4: the exponentials
 
-  // The list's entries, one after the other: the differences through a multiplier and exp2_neg, the
-  // ids into a memory.
+  // Each list entry in turn: its difference goes through a multiplier and exp2_neg, its id into a
+  // memory.
   logic                  shift;                  // an entry has been read
   logic [6:0]            entries_q;              // those that count: top_k, or all there are
   index_t                last_index_q;           // of them

@@ -1,24 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// sequencer - one token as a list of jobs, in the order in which the engine works and the memory
-// image stands
+// sequencer - one token as a list of jobs, in the order of the engine's work and the memory image
 //
 //   ln_1(0), position row, token row; then for each layer
-//     QKV(h), scores(h-1), PV(h-2)          for h = 0 .. H-1: softmax runs under the next head's
-//     QKV
-//     ln_2, the remaining scores and PV, with projections of the heads that are done in between
+//     QKV(h), scores(h-1), PV(h-2)   for h = 0 .. H-1: softmax overlaps the next head's QKV
+//     ln_2, the remaining scores and PV, interleaved with projections of completed heads
 //     MLP first layer, the next LayerNorm's parameters, MLP second layer
-//   then the head, where it is wanted
+//   then the head, if wanted
 //
 // In      step   id, position, head wanted; taken when idle and every KV write of earlier tokens is
-//         acknowledged, so no
-//                KV beat of this token can be read before it is written
-// Out     job    what the engine does; side_addr/addr/beats: what weight_stream reads for it:
-//         `split`: one beat at side_addr,
-//                then `beats` at addr; otherwise `beats` at addr, side beats included
+//                acknowledged, so no KV beat of this token can be read before it is written
+// Out     job    what the engine does; side_addr, addr, beats: what weight_stream reads for it.
+//                With `split`, one beat at side_addr, then `beats` at addr; otherwise `beats` at
+//                addr, side beats included
 // Timing  a job every 3 cycles at most; weight_stream runs ahead of the engine by its queue
-// Golden  golden/weight_stream.c (where things stand), golden/transformer_block.c (what depends on
-//         what)
+// Golden  golden/weight_stream.c (addresses), golden/transformer_block.c (dependencies)
 module sequencer
   import gpt2_pkg::*;
 #(
@@ -35,7 +31,7 @@ module sequencer
   input  step_t               step_i,
   input  logic                kv_idle_i,
 
-  output logic                busy_o,      // not: idle, or no room for another job
+  output logic                busy_o,      // low: idle, or no room for another job
   output logic                job_valid_o,
   input  logic                job_ready_i,
   output job_t                job_o,
@@ -70,7 +66,7 @@ module sequencer
   logic [5:0]  proj_q, proj_d;                               // next head to project
   logic        advance;  // the state's job went into stage 1, or it has none
 
-  // The step before is over: stages 1 to 3 are empty.
+  // The previous step is over: stages 1 to 3 are empty.
   wire take_step = step_valid_i && step_ready_o;
   wire [5:0] heads      = cfg_i.n_head;
   wire       last_layer = layer_q == cfg_i.n_layer - 8'd1;
@@ -118,7 +114,7 @@ module sequencer
         else begin state_d = StQkv; head_d = head_q + 6'd1; end
       end
 
-      // Heads 0 .. H-3 are done but for their projection; the last two still need softmax.
+      // Heads 0 .. H-3 lack only their projection; the last two still need softmax.
       StNorm2:  begin op = OpNorm; state_d = (heads >= 6'd3) ? StTailP0 : StTailS; end
       StTailP0: begin op = OpProj; op_head = 6'd0; proj_d = 6'd1; state_d = StTailS; end
       StTailS:  begin op = OpScores; op_head = heads - 6'd1; state_d = StTailPa; end
@@ -143,7 +139,7 @@ module sequencer
       end
 
       StMlp1:     begin op = OpMlp1; state_d = StNormNext; end
-      // not sent, but skipped, where no LayerNorm follows
+      // skipped, not sent, where no LayerNorm follows
       StNormNext: begin op = OpNorm; state_d = StMlp2; end
       StMlp2: begin
         op = OpMlp2;
@@ -289,12 +285,12 @@ module sequencer
   logic                valid2_q, drop2_q;
   job_t                job2_q;
   logic [AddrBits-1:0] product2_q;  // groups * blocks, or the row's group * blocks
-  logic [AddrBits-1:0] sides2_q;  // side beats, or those in front of the row's group
+  logic [AddrBits-1:0] sides2_q;  // side beats, or those before the row's group
   logic [AddrBits-1:0] sixteens2_q;  // the row's whole sixteens of groups * blocks
-  // where the layer's part of the KV cache starts, or its first V; the head's stretch behind it
+  // start of the layer's part of the KV cache, or of its V; the head's offset from it
   logic [AddrBits-1:0] kv_from2_q, kv_head2_q;
-  logic [AddrBits-1:0] kv_layer_q;                           // where head 0 of the layer starts
-  logic [AddrBits-1:0] kv_heads_q;                           // a layer's stretches, of a run
+  logic [AddrBits-1:0] kv_layer_q;                           // start of the layer's head 0
+  logic [AddrBits-1:0] kv_heads_q;                           // beats of a layer's cache in this run
 
   wire is_row = job1_q.op == OpPos || job1_q.op == OpToken;
   wire [16:0] row       = (job1_q.op == OpPos) ? 17'(step_q.position) : step_q.id;
@@ -334,7 +330,7 @@ module sequencer
   wire is_row2 = job2_q.op == OpPos || job2_q.op == OpToken;
   wire [AddrBits-1:0] beats    = is_row2 ? AddrBits'(job2_q.blocks) : product2_q + sides2_q;
   wire [AddrBits-1:0] row_base = (job2_q.op == OpPos) ? cfg_i.wpe_base : cfg_i.wte_base;
-  // Whole sixteens of groups in front of the row, each with its side beat.
+  // Whole sixteens of groups before the row, each with its side beat.
   wire [AddrBits-1:0] group_of_16 = (sixteens2_q << 4) + sides2_q;
 
   assign stage3_ready = !valid3_q || job_ready_i;

@@ -9,12 +9,12 @@
 // Out     p            ceil(len/64) blocks of 64, Q2.28, zero beyond len, with tile number and
 //                      bank; valid/ready
 //         inv_z        a scale, with its bank; pulses before the last block is offered
-//         scores_free  a whole head's scores may come
+//         scores_free  there is room for a whole head's scores
 // Rounds  half up: d * log2(e) to 16 fraction bits, exp2_neg's own, p to 28 fraction bits, 1/z to
 //         12 bits. p saturates to a row's range, counted
 // Timing  9 + ceil(log4 Segments) cycles from the last score to the first exponentials, ExpWidth a
-//         cycle; 5 more to the queue. From memory to queue nothing stalls: a group is read when the
-//         queue has room for it. The next head's scores may come when this one's are read; its
+//         cycle; 5 more to the queue. Nothing stalls from memory to queue: a group is read when the
+//         queue has room for it. The next head's scores may come once this one's are read; its
 //         exponentials wait until this one's last block is taken
 // Keeps   MaxCtx scores and scales; ExpWidth sums; a queue of 16 groups; two blocks
 // Golden  golden/softmax.c: softmax() without its block_quant - equal bit for bit
@@ -131,7 +131,7 @@ module softmax
   // ------------------------------------------------------- 0: steps enter while the queue has room
 
   logic                busy_q;                     // from first step to last block's handover
-  logic                waiting_q;                  // scores are complete, the head before is not
+  logic                waiting_q;                  // scores complete, previous head not done
   logic                reading_q;
   step_idx_t           step, step_q;
   logic [QueueLog:0]   under_way_q;                // groups between memory and queue, and in it
@@ -284,7 +284,7 @@ module softmax
       end
     end
 
-    // ---- 10: moved to its place, with one more bit
+    // ---- 10: shifted, with one more bit
 
     logic [36:0] shifted10_q;
 
@@ -357,7 +357,7 @@ module softmax
 
   // --------------------------------------------------------------------- the total of exponentials
 
-  // A sum per lane; behind the last step they are folded in place: pairs, LogE times.
+  // A sum per lane; after the last step they are folded in place: pairs, LogE times.
   // exp(0) is 2^22 - 31, so that 1024 of them stay below 2^32.
   logic [ExpWidth-1:0][31:0] z_q;
   logic [3:0]                folds_q;              // folds still to do

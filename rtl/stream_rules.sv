@@ -2,10 +2,10 @@
 //
 // stream_rules - what must hold at a valid/ready port; no hardware, assertions alone
 //
-//   what is offered stays as it is until it is taken
+//   valid and the payload hold until the transfer
 //
 // Immediate assertions on registered values: simulators check them, Yosys' SMT flow proves them
-// (formal/). may_drop_i: in this cycle an abort, an error or a reset may take the offer back.
+// (formal/). may_drop_i: in this cycle an abort, an error or a reset may withdraw the offer.
 module stream_rules #(
   parameter int unsigned Width = 1
 ) (

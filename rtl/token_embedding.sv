@@ -10,7 +10,7 @@
 //         tag.last on the last
 // Rounds  half up; nothing saturates: the largest scale gives 32 bits, one more than a row_t
 // Timing  64 / Segments cycles a beat, 1 for the side beat; latency 5 from a beat to its first rows
-// Stores  one segment of the beat in work; the next beat is taken with that one's last rows
+// Stores  one segment of the current beat; the next beat is taken with its last rows
 // Golden  golden/token_embedding.c: token_embedding() - equal bit for bit
 module token_embedding
   import gpt2_pkg::*;

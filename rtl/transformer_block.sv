@@ -6,9 +6,9 @@
 //            ▶ residual_add
 //            ▶ layernorm ▶ [engine] ▶ mlp_ffn ▶ [engine] ▶ residual_add
 //
-// Each unit takes its rows off the bus behind rescale and gives operand blocks of 64 rows; the
-// engine's issue waits for them. There is no other sequence in here than who needs whose blocks,
-// and LayerNorm's start by final_layernorm.
+// Each unit takes its rows off the bus after rescale and gives operand blocks of 64 rows; the
+// engine's issue waits for them. Only these dependences, and final_layernorm, which starts
+// LayerNorm, order the units.
 //
 // In      rows bus; embedding rows; LayerNorm's parameter beats
 // Out     operands for operand_buffer; KV writes; status for matvec's issue rule; step_done (a step
@@ -27,7 +27,7 @@ module transformer_block
   input  logic                      clk_i,
   input  logic                      rst_ni,
   input  logic                      mem_rst_ni,
-  input  logic                      clk_rows_i,  // of what takes and gives rows: clk_i, gated
+  input  logic                      clk_rows_i,  // for the units on the rows bus: clk_i, gated
   output logic                      rows_wake_o,
   input  config_t                   cfg_i,
 
@@ -85,7 +85,7 @@ module transformer_block
   output logic [8:0]                sat_o
 );
 
-  // ------------------------------------------------------- blocks of operands, by who makes them
+  // ----------------------------------------------------------------- blocks of operands, by source
 
   // block_arbiter's order
   localparam int unsigned BlkO = 0, BlkQ = 1, BlkG = 2, BlkX = 3, BlkP = 4;
@@ -157,7 +157,7 @@ module transformer_block
 
   logic clk_qkv;
 
-  // The last vector's quantising takes 64 / Segments cycles and a pipeline of less than 24.
+  // Quantising the last vector takes 64 / Segments cycles and a pipeline of less than 24.
   localparam int unsigned QkvLinger = 24 + HeadDim / Segments;
   wire qkv_wake = rows_valid_i && rows_tag_i.op == OpQkv;
   wire qkv_hold = blk_valid[BlkQ] || entry_busy_o != '0 || !kv_idle_o;
@@ -248,7 +248,7 @@ module transformer_block
       rows_valid_i && rows_tag_i.op == OpHead |-> head_ready)
     else $error("%m: a logit came before the final LayerNorm was complete");
 
-  // What each gated clock serves is drained when the clock stops.
+  // A gated clock stops only when the unit it serves has drained.
   rest_rules #(.Linger(NormLinger), .Width(7)) u_rest_norm (
     .clk_i, .rst_ni, .wake_i(norm_wake), .hold_i(norm_busy),
     .active_i({u_layernorm.stats1_q, u_layernorm.stats2_q, u_layernorm.stats3_q,
@@ -275,7 +275,7 @@ module transformer_block
                u_attention_core.u_row_collect.blk_valid_q})
   );
 
-  // Attention's scales: from when a bank is written to the last row that it scales, it keeps.
+  // Attention's scales: a bank does not change from its write to the last row that it scales.
   logic [1:0] in_use_q;                          // by an even or odd head
 
   always_ff @(posedge clk_i) begin

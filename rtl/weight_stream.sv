@@ -3,21 +3,20 @@
 // weight_stream - reads each job's beats from memory ahead of the engine and hands them over with
 // their place in the job
 //
-// In      job     from sequencer, with where its beats stand (contiguous, or one side beat apart
-//         from the others)
+// In      job     from sequencer, with the addresses of its beats (contiguous, or one side beat
+//                 apart from the others)
 //         rd_rsp  beats, in the order of the requests, after any time
 // Out     rd_req  bursts {address of the first beat, beats}, at most MaxBurst long, sent only when
-//         the queue has room for all
-//                 of what is under way: rd_rsp_ready_o never falls
+//                 the queue has room for all outstanding beats: rd_rsp_ready_o never falls
 //         beat    the data and its label: position in the job, first side beats, then weights
 //                 (model/image.h, 2 and 3)
 //         mem_busy  a request is offered, or beats are still to come
-// Reset   rst_ni drops the jobs and what is queued. A request that is offered stays until it is
-//         taken, and the beats that are under way are taken and dropped as they come: mem_busy_o
-//         says when the last has come. mem_rst_ni forgets these too; it is low only while rst_ni is
+// Reset   rst_ni drops the jobs and the queued beats. A request that is offered stays until taken,
+//         and outstanding beats are taken and dropped as they come: mem_busy_o falls when the last
+//         has come. mem_rst_ni forgets these too; it is low only while rst_ni is
 // Timing  one beat a cycle; two cycles from rd_rsp to beat; up to Depth beats and JobDepth jobs
 //         ahead of the engine
-// Golden  golden/weight_stream.c: where things stand
+// Golden  golden/weight_stream.c: the addresses
 module weight_stream
   import gpt2_pkg::*;
 #(
@@ -50,7 +49,7 @@ module weight_stream
   input  logic                    beat_ready_i,
   output label_t                  beat_label_o,
   output logic [512*Segments-1:0] beat_data_o,
-  output logic                    waits_o  // of the job under way beats are still to come
+  output logic                    waits_o  // the current job has beats still to come
 );
 
   localparam int unsigned DepthBits = $clog2(Depth);
@@ -61,7 +60,7 @@ module weight_stream
   logic                room_for_job;
   logic                busy_q, split_q;                      // a job's beats are being asked for
   logic [AddrBits-1:0] addr_q, beats_q;
-  logic [AddrBits-1:0] row_addr_q, row_beats_q;              // behind a side beat that stands apart
+  logic [AddrBits-1:0] row_addr_q, row_beats_q;              // after a side beat that is apart
   logic [DepthBits:0]  asked_q, asked_d;                     // beats asked for that have not come
   logic [DepthBits:0]  reserved_q;                           // these, and those in the queue
   logic                burst, take_job, beat_comes, pop;
@@ -75,7 +74,7 @@ module weight_stream
   assign rd_req_addr_o  = addr_q;
   assign rd_req_len_o   = 8'(burst_len);
   assign burst          = rd_req_valid_o && rd_req_ready_i;
-  assign beat_comes     = rd_rsp_valid_i && asked_q != '0;   // what nobody asked for is not taken
+  assign beat_comes     = rd_rsp_valid_i && asked_q != '0;   // unrequested beats are not taken
   assign asked_d        = asked_q + (burst ? (DepthBits+1)'(burst_len) : '0)
                         - (DepthBits+1)'(beat_comes);
   assign mem_busy_o     = rd_req_valid_o || asked_q != '0;
@@ -123,8 +122,7 @@ module weight_stream
   logic               side_first_q;                          // its first beat is a side beat
   logic               job_valid_q;
 
-  // A side beat stands before the first beat of every 16th group, by columns only within the last
-  // block.
+  // A side beat precedes the first beat of every 16th group; by columns, only in the last block.
   wire [7:0] side_block = next_job.by_columns ? next_job.blocks - 8'd1 : 8'd0;
 
   assign room_for_job     = job_count_q < (JobBits+1)'(JobDepth);

@@ -8,7 +8,7 @@
 // In      a, b   unsigned; rigid
 // Out     p      unsigned, exact; holds until the next one
 // Timing  2 cycles, a product a cycle: four multiplications, then their sum
-// Golden  none: an operator of C
+// Golden  none: C's multiplication
 module wide_product #(
   parameter int unsigned ABits = 32,
   parameter int unsigned BBits = 32
