@@ -17,7 +17,7 @@ if ! test/sanitized.sh build/fuzz/seeds $(printf 'build/fuzz/%s ' $targets) > bu
   exit 1
 fi
 # The folders in which the targets write their files; in memory where that can be.
-[ -w /dev/shm ] && TMPDIR=/dev/shm
+[ -w /dev/shm ] && export TMPDIR=/dev/shm
 TMPDIR=$(mktemp -d)
 trap 'rm -rf "$TMPDIR"' EXIT
 export TMPDIR seconds
