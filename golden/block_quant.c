@@ -2,8 +2,8 @@
 //
 // block_quant - 64 rows to an operand block (rtl/block_quant.sv)
 //
-// The exponent comes from the or of all x ^ sign(x): 15 magnitude bits stay. Rounding half up may carry a number into
-// 2^15, which is clamped to 32767, half an LSB's error at most; this is part of the rounding and not a saturation.
+// The exponent comes from the OR of all x ^ sign(x): 15 magnitude bits are kept. Rounding half up may carry a number to
+// 2^15, which is clamped to 32767, an error of one LSB at most; this is part of the rounding, not a saturation.
 #include "golden.h"
 
 void block_quant(struct operand *out, const int32_t row[HEAD_DIM]) {

@@ -24,7 +24,7 @@ static int ended(struct err *err) {
   return -1;
 }
 
-// Computes positions from .. to - 1 of the history; the head where wanted; *choice is the last head's.
+// Computes positions from .. to - 1 of the history, with the head where wanted; *choice is the last head's.
 static int compute(const struct controller_run *run, const struct controller_model *model, const struct history *history,
                    size_t from, size_t to, bool last_head, bool recomputed, uint32_t *choice, struct err *err) {
   const size_t headless = run->all_heads || from == to ? from : to - last_head;
@@ -49,7 +49,7 @@ static int loop(const struct controller_run *run, const struct controller_model 
     if (++n == run->max_new || (run->stop_enabled && choice == run->stop_id)) break;
     const size_t before = history->count;
     const size_t from = history_push(history, choice);
-    // Cropped: all of it again; the id itself is at its new place for the first time, as in the hardware.
+    // Cropped: all positions run again; the new id runs for the first time, as in the hardware.
     if (compute(run, model, history, from, history->count, true, from < before, &choice, err)) return -1;
   }
   return 0;
@@ -70,7 +70,7 @@ struct golden {
   const struct controller_run *run;
   struct gpt2_core *core;
   struct sampling sampling;
-  bool stop;                               // a callback wants an end
+  bool stop;                               // a callback ends the run
 };
 
 static void golden_hidden(void *ctx, int layer, const int32_t *x) {

@@ -4,10 +4,10 @@
 //
 // One description of a run serves the golden model, the float model (both by controller_run) and the hardware (sim_run):
 //
-//   - prompt ids go through without the head, but the last, if anything is to be generated; with all_heads each has it
-//   - each id chosen is reported and goes in next; after max_new of them, or the stop id, the run is over and no
-//     further step is done
-//   - an id that would need position n_ctx makes the history its newest n_ctx / 2 ids, that id included; they are computed
+//   - prompt ids run without the head, except the last if anything is to be generated; with all_heads each runs the head
+//   - each chosen id is reported and is the next input; after max_new of them, or the stop id, the run ends without a
+//     further step
+//   - an id that would need position n_ctx crops the history to its newest n_ctx / 2 ids, that id included; they run
 //     again from position 0, all but the last without the head unless all_heads (model/history.h)
 #ifndef GPT2RTL_CONTROLLER_H
 #define GPT2RTL_CONTROLLER_H
@@ -24,7 +24,7 @@ struct controller_step {
   uint32_t id, position;     // read in
   bool head;                 // the head ran:
   uint32_t choice;           // the id it chose
-  bool recomputed;           // a position computed again behind a context crop
+  bool recomputed;           // a position computed again after a context crop
 };
 
 struct controller_run {
@@ -32,12 +32,12 @@ struct controller_run {
   size_t n_prompt;           // 1 .. n_ctx
   uint32_t max_new;          // ids to generate, may be 0
   bool stop_enabled;
-  uint32_t stop_id;          // the run ends behind it
+  uint32_t stop_id;          // the run ends after it
   bool all_heads;            // logits of every position
   struct sampling sampling;  // state: from sampling_seed
 
   void *ctx;
-  // NULL, or chooses the id from logits[V], Q14.16, in place of `sampling`: not in the hardware, which has its own.
+  // NULL, or chooses the id from logits[V], Q14.16, in place of `sampling`. The hardware always uses its own.
   uint32_t (*choose)(void *ctx, const int32_t *logits);
   // Each may be NULL; non-zero ends the run.
   int (*token)(void *ctx, uint32_t id);                             // an id has been chosen
@@ -46,8 +46,8 @@ struct controller_run {
   int (*hidden)(void *ctx, int layer, const int32_t *x);            // [C], Q14.12: after the embedding (-1) and each layer
 };
 
-// Whether a run fits a model of n_ctx positions and n_vocab ids, and its sampling the formats of golden.h. Errors say what is wrong and
-// how much fits.
+// Checks that a run fits a model of n_ctx positions and n_vocab ids, and that its sampling fits the formats of golden.h.
+// Errors say what is wrong and what the limit is.
 int controller_check(const struct controller_run *run, uint32_t n_ctx, uint32_t n_vocab, struct err *err);
 
 // What a model does for the loop. step computes one position; with head, *choice is the id that follows.
@@ -55,14 +55,14 @@ struct controller_model {
   void *self;
   uint32_t n_ctx, n_vocab;
   int (*step)(void *self, uint32_t id, uint32_t position, bool head, uint32_t *choice, struct err *err);
-  // NULL, or the same as step for n positions from `position` on, none with a head: for models that do many at once faster.
+  // NULL, or the same as step for n positions from `position` on, without head: for models that are faster in batches.
   int (*prefill)(void *self, const uint32_t *ids, uint32_t n, uint32_t position, struct err *err);
 };
 
-// Runs the loop over model. Errors: controller_check's, the model's, out of memory; when a callback ended it, -1 with an empty err.
+// Runs the loop over model. Errors: controller_check's, the model's, out of memory; if a callback ends it, an empty err.
 int controller_run(const struct controller_run *run, const struct controller_model *model, struct err *err);
 
-// The same over the integer model: what the hardware does, bit for bit.
+// The same over the integer model; equals the hardware bit for bit.
 int controller_run_golden(const struct controller_run *run, struct gpt2_core *core, struct err *err);
 
 #endif

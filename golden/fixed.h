@@ -2,8 +2,8 @@
 //
 // fixed - rounding, shifting, saturating, and the two 16-bit number formats of the memory image
 //
-// Everything that two golden blocks share about numbers stands here once. The RTL's twin is rtl/gpt2_pkg.sv: the same
-// constants and functions under the same names. docs/numerics.md derives the widths.
+// The number formats that the golden blocks share. The RTL's twin is rtl/gpt2_pkg.sv: the same constants and functions
+// under the same names. docs/numerics.md derives the widths.
 //
 //   row       Q14.16 signed, 31 bits: what rescale gives to every block (projections, scores, logits)
 //   residual  Q14.12 signed, 27 bits: the hidden state
@@ -44,7 +44,7 @@ static inline int64_t round_shift(int64_t x, int n) {
   return n == 0 ? x : (x + ((int64_t)1 << (n - 1))) >> n;
 }
 
-// Clamps x to [-max, max] and counts in *count (may not be NULL) when it had to.
+// Clamps x to [-max, max]; adds one to *count (not NULL) if x was outside.
 static inline int64_t saturate(int64_t x, int64_t max, uint64_t *count) {
   if (x > max) { (*count)++; return max; }
   if (x < -max) { (*count)++; return -max; }

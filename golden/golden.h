@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// golden - the integer models: what the RTL computes, one file per block under the block's name
+// golden - the integer models of the RTL, one file per block, named after the block
 //
-// Each function is the arithmetic of one RTL block and nothing of its timing; the RTL equals it bit for bit. They are
-// declared here in the order of the data flow. Number formats: fixed.h. Dimensions: T position, C width, NH heads (C =
-// 64 NH), L layers, V vocabulary. All pointers are the caller's; outputs come first and do not alias inputs; nothing
-// fails, nothing allocates but gpt2_core_create.
+// Each function is the arithmetic of one RTL block without its timing; the RTL equals it bit for bit. They are declared
+// here in the order of the data flow. Number formats: fixed.h. Dimensions: T position, C width, NH heads (C = 64 NH),
+// L layers, V vocabulary. The caller owns all pointers. Outputs come first and do not alias inputs. Only
+// gpt2_core_create can fail or allocate.
 #ifndef GPT2RTL_GOLDEN_H
 #define GPT2RTL_GOLDEN_H
 
@@ -43,9 +43,9 @@ uint32_t rsqrt(uint32_t m);
 
 // ------------------------------------------------------------------------------------------------- stream and engine
 
-// Where things stand in the image, in beats (the layout of model/image.h).
+// Addresses in the image, in beats (the layout of model/image.h).
 struct weight_stream {
-  uint64_t ln1, qkv, ln2, proj, mlp1, ln_next, mlp2;   // of one layer; ln1 is where its ln_1 parameters stand
+  uint64_t ln1, qkv, ln2, proj, mlp1, ln_next, mlp2;   // of one layer; ln1: its ln_1 parameters
 };
 void weight_stream_layer(struct weight_stream *w, const struct image_header *h, uint32_t layer);
 
@@ -76,18 +76,18 @@ int32_t rescale_row(int64_t acc, int e_max, uint32_t n_blocks, uint16_t scale, u
 // y = W x + b for a whole matrix.
 void rescale_matrix(int32_t *y, const struct matrix *m, const struct operand *x, struct saturation *sat);
 
-// 64 rows (31 bits) as an operand: the smallest exponent with which all fit int16, rounded half up.
+// 64 rows (31 bits) as an operand: the smallest exponent at which all fit int16, rounded half up.
 void block_quant(struct operand *out, const int32_t row[HEAD_DIM]);
 
 // ------------------------------------------------------------------------------------------------------------- blocks
 
-// Who looks at intermediate tensors (probe.h). Functions that make one take a probe, or NULL.
+// An observer of intermediate tensors (probe.h). Functions that make one take a probe, or NULL.
 struct probe {
   // Receives elements first .. first + n - 1 of a tensor: integers with frac fraction bits. Attention's tensors come
-  // head by head. NULL: nobody looks.
+  // head by head. NULL: no observer.
   void (*see)(void *ctx, const struct tap_place *place, uint32_t first, const int32_t *x, uint32_t n, int frac);
   void *ctx;
-  struct tap_place place;                  // layer and position; the tensor is filled in on the way
+  struct tap_place place;                  // layer and position; probe_rows sets the tensor
 };
 
 struct residual {
@@ -106,7 +106,7 @@ void pos_embedding(struct residual *r, const struct matrix *table, uint32_t posi
 // x += row, rounded to Q14.12; sum and sum of squares of the new x, all C of them.
 void residual_add(struct residual *r, const int32_t *row, uint32_t width, struct saturation *sat);
 
-// What LayerNorm needs of a residual: (x - mean) * ratio / 2^ratio_shift has 18 fraction bits.
+// A residual's statistics for LayerNorm: (x - mean) * ratio / 2^ratio_shift has 18 fraction bits.
 struct layernorm_statistics {
   int64_t mean;                            // 16 fraction bits
   int64_t ratio;                           // C / sqrt(V'), 18 bits
@@ -139,7 +139,7 @@ void qkv_linear(struct operand *q, struct kv_head *kv, const struct matrix *qkv,
 uint16_t softmax_inverse(uint64_t z);      // 1 / (z * 2^-22) as a scale
 uint16_t softmax(struct operand *p, const int32_t *score, const uint16_t *v_scale, uint32_t n, struct saturation *sat);
 
-// Attention of head `head` (only the probe asks which) over positions 0 .. n-1: its operand block for the projection.
+// Attention of head `head` (a number only the probe uses) over positions 0 .. n-1: its operand block for the projection.
 void attention_core(struct operand *out, const struct operand *q, const struct kv_head *kv, uint32_t head,
                     uint32_t n, struct saturation *sat, const struct probe *probe);
 
@@ -172,7 +172,7 @@ struct gpt2_core {
   // Called after the embedding (layer -1) and after each layer with the hidden state x[C], Q14.12; may be NULL.
   void (*hidden)(void *ctx, int layer, const int32_t *x);
   void *hidden_ctx;
-  struct probe probe;                      // all zero, or who looks at every tensor
+  struct probe probe;                      // all zero, or an observer of every tensor
 };
 int gpt2_core_create(struct gpt2_core *core, const struct image *image, struct err *err);
 void gpt2_core_destroy(struct gpt2_core *core);

@@ -15,7 +15,7 @@ void kv_quantize(int8_t q[HEAD_DIM], uint16_t *scale, const int32_t row[HEAD_DIM
   *scale = 0;
   if (max == 0) return;
 
-  // max = m * 2^(length - 16), m in [2^15, 2^16), the bits below cut off
+  // max = m * 2^(length - 16), m in [2^15, 2^16), the bits below truncated
   int length = bit_length(max);
   uint32_t m = length > 16 ? max >> (length - 16) : max << (16 - length);
 

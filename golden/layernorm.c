@@ -4,7 +4,7 @@
 //
 // With integers x in Q14.12 and V = C sum(x^2) - sum(x)^2, which is exact, sqrt(V) = C * std. So
 //   n = (x - mean) * C / sqrt(V + epsilon C^2 2^24),   y = n * gain + bias
-// needs no division: 1/C is a constant of the configuration and C / sqrt(V') one number R a token, 18 bits with an exponent.
+// needs no division: 1/C is a constant of the configuration, C / sqrt(V') one number R a token (18 bits and an exponent).
 #include "golden.h"
 
 __extension__ typedef unsigned __int128 uint128;

@@ -2,8 +2,8 @@
 //
 // probe - lets an observer see the tensors of a golden step as they are made
 //
-// One line beside the arithmetic for each tensor of model/tap.h; nothing depends on it. model/tap_golden.h puts the
-// parts together and makes floats of them.
+// One line beside the arithmetic for each tensor of model/tap.h; nothing depends on it. model/tap_golden.h assembles the
+// parts and converts them to float.
 #ifndef GPT2RTL_PROBE_H
 #define GPT2RTL_PROBE_H
 
@@ -32,8 +32,8 @@ static inline void probe_operands(const struct probe *probe, enum tap_tensor ten
   }
 }
 
-// One head's probabilities, which the hardware never has as such: the operand p (F = 28) is exp x V scale and inv_z is
-// 1 / sum exp, so p / V scale x inv_z; given with 30 fraction bits.
+// One head's probabilities, p / V scale x inv_z, with 30 fraction bits. The hardware never forms them: the operand p
+// (F = 28) is exp x V scale, and inv_z is 1 / sum exp.
 static inline void probe_probs(const struct probe *probe, uint32_t head, const struct operand *p, const uint16_t *v_scale,
                                uint16_t inv_z, uint32_t n) {
   if (!probe || !probe->see) return;

@@ -2,9 +2,9 @@
 //
 // rescale - from the engine's 52-bit sums to rows, Q14.16 (rtl/rescale.sv)
 //
-// Two roundings: to 32 bits before the 12-bit mantissa (a direct product would pass 64 bits), and to 16 fraction bits
-// behind it. The first shift is what bounds the sum: |acc| <= 2^28 * n_blocks * 2^e_max (really 64 * 127 * 32767 where
-// weights are symmetric), and up to 8 blocks still fit 32 bits unshifted.
+// Two roundings: to 32 bits before the 12-bit mantissa (a direct product would exceed 64 bits), and to 16 fraction bits
+// after it. The first shift follows from the bound of the sum, |acc| <= 2^28 * n_blocks * 2^e_max (64 * 127 * 32767 a
+// block if weights are symmetric); up to 8 blocks fit 32 bits unshifted.
 #include "golden.h"
 
 int rescale_first(int e_max, uint32_t n_blocks) {
@@ -16,7 +16,7 @@ int32_t rescale_row(int64_t acc, int e_max, uint32_t n_blocks, uint16_t scale, u
                     struct saturation *sat) {
   int first = rescale_first(e_max, n_blocks);
   int64_t a = round_shift(acc, first);
-  // A weight of -128, which the compiler never writes, could pass 2^31 by a little: saturate as the RTL does.
+  // A weight of -128, which the compiler never writes, could slightly exceed 2^31: saturate as the RTL does.
   a = saturate(a, INT32_MAX, &sat->row);
   // value = acc * 2^-F * mantissa * 2^(e - 35); a row has 16 fraction bits and extra = F - 16 + the job's factor
   int second = SCALE_BIAS + extra - scale_exponent(scale) - first;   // -15..47

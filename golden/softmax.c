@@ -2,7 +2,7 @@
 //
 // softmax - exponentials of one head's scores, weighted by the V scales, and their total (rtl/softmax.sv)
 //
-// The division by the total comes behind PV, as the scale of its rows.
+// The division by the total comes after PV, as the scale of its rows.
 #include "golden.h"
 #include "tables.h"
 

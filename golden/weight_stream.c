@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// weight_stream - where the beats stand (rtl/weight_stream.sv and rtl/sequencer.sv; the layout is model/image.h)
+// weight_stream - addresses of beats (rtl/weight_stream.sv and rtl/sequencer.sv; the layout is model/image.h)
 #include "golden.h"
 
 static uint64_t div_up(uint64_t a, uint64_t b) { return (a + b - 1) / b; }
@@ -32,7 +32,7 @@ static const uint8_t *beat(const struct image *image, uint64_t address) {
   return image->beats + address * image->header.lanes;
 }
 
-// Beats in front of beat (group, block), and of the side beat that belongs to the group.
+// Beats before beat (group, block), the group's side beat included.
 static uint64_t block_offset(const struct matrix *m, uint32_t group, uint32_t block) {
   if (!m->by_columns) return (uint64_t)group * m->n_blocks + block + group / SIDE_GROUPS + 1;
   uint64_t groups = div_up(m->n_rows, segments(&m->image->header));
