@@ -20,7 +20,7 @@ SILENT := $(findstring s,$(firstword $(filter-out --% %=%,$(MAKEFLAGS))))
 # Simulators are for the processor at hand, say so (sim/verilated_cpu.h), and are not taken where it lacks something.
 MACHINE    := $(shell uname -m)
 FOR_NATIVE := $(if $(filter x86_64,$(MACHINE)),-march=native,$(if $(filter aarch64,$(MACHINE)),-mcpu=native))
-CFLAGS   := -std=c11 -O3 -ffp-contract=off $(if $(NATIVE),$(FOR_NATIVE)) -D_GNU_SOURCE -Imodel -Igolden -Ifast -Isim -I$(B)/gen \
+CFLAGS   := -std=c11 -O3 -ffp-contract=off $(if $(NATIVE),$(FOR_NATIVE)) -D_GNU_SOURCE -Ibase $(patsubst %,-I%,$(wildcard model/*)) -Igolden -Ifast -Isim -I$(B)/gen \
             -Wall -Wextra -Wpedantic -Wno-overlength-strings -Wshadow -Wconversion -Wstrict-prototypes -Werror
 LDLIBS   := -lpcre2-8 -lcjson -lxxhash -ldl -lm -lpthread
 CXXFLAGS := -std=c++17 $(FOR_NATIVE) -fPIC -Wno-everything -DVL_USER_STOP -DVL_USER_FATAL -DVL_USER_FINISH \
@@ -39,8 +39,8 @@ endif
 
 # ------------------------------------------------------------------------------------------------------------------ C
 
-C_SRC      := $(wildcard model/*.c golden/*.c fast/*.c sim/*.c)
-GOLDEN_SRC := $(wildcard golden/*.c) model/err.c model/history.c
+C_SRC      := $(wildcard base/*.c model/*/*.c golden/*.c fast/*.c sim/*.c)
+GOLDEN_SRC := $(wildcard golden/*.c) $(patsubst %,base/%.c,err printable utf8)
 obj         = $(patsubst %.c,$(B)/obj/%.o,$(1))
 TABLES     := $(B)/gen/tables.h
 
@@ -50,7 +50,7 @@ $(B)/make_tables: tools/make_tables.c
 $(B)/gen/tables.h: $(B)/make_tables
 	@mkdir -p $(@D)
 	$(call do,TABLE) $< c > $@.new && mv $@.new $@
-# The hardware's tables are kept with its sources, so that they can be taken without running anything; lint/lint.sh compares.
+# The hardware's tables are kept with its sources, so that they can be taken without running anything; lint/lint.sh lint/layers.sh compares.
 tables: $(B)/make_tables
 	@$< sv > rtl/gpt2_tables_pkg.sv.new && mv rtl/gpt2_tables_pkg.sv.new rtl/gpt2_tables_pkg.sv
 
@@ -188,13 +188,13 @@ TEST_LIBS_test_fetch    := $(B)/gpt2rtl
 TEST_LIBS_test_cache    := $(B)/gpt2rtl $(B)/sim/gpt2_top_256.so
 TEST_LIBS_test_staged   := $(B)/gpt2rtl $(B)/sim/gpt2_top_256_trace.so
 TEST_LIBS_test_cli_bad_input := $(B)/gpt2rtl $(B)/sim/gpt2_top_256.so
-# The fast engine's AArch64 code, where there is a compiler for it. Of model/ it takes what lays out an image; what is not
+# The fast engine's AArch64 code, where there is a compiler for it. Of base/ and model/ it takes what lays out an image; what is not
 # called, and would need libraries, is left out.
 ARM64_CC  := aarch64-linux-gnu-gcc
-ARM64_SRC := $(wildcard fast/*.c golden/*.c) $(patsubst %,model/%.c,config err file history image interrupt printable utf8) \
+ARM64_SRC := $(wildcard fast/*.c golden/*.c) base/config.c base/err.c base/file.c model/image/image.c base/interrupt.c base/printable.c base/utf8.c \
              test/fast_check.c test/arm64/fast_neon.c
 TEST_LIBS_test_fast_neon := $(if $(shell command -v $(ARM64_CC)),$(B)/arm64/fast_neon)
-$(B)/arm64/fast_neon: $(ARM64_SRC) $(wildcard fast/*.h golden/*.h model/*.h) test/fast_check.h | $(TABLES)
+$(B)/arm64/fast_neon: $(ARM64_SRC) $(wildcard fast/*.h golden/*.h base/*.h model/*/*.h) test/fast_check.h | $(TABLES)
 	@mkdir -p $(@D)
 	$(call do,CC) $(ARM64_CC) $(filter-out $(FOR_NATIVE),$(CFLAGS)) -DXXH_INLINE_ALL -Itest -static -ffunction-sections \
 	  -Wl,--gc-sections $(ARM64_SRC) -o $@ -lpthread -lm
@@ -239,7 +239,7 @@ TOKENS   ?= 200
 SEED     ?= 1
 RUN      := $(B)/gpt2rtl generate --model $(MODEL) --prompt "$(PROMPT)" --tokens $(TOKENS) --temperature 0.8 --seed $(SEED)
 PARALLEL := $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
-CHECKS   := test/run_check.sh test/same_bytes.sh test/asan.sh test/fuzz.sh test/configs.sh test/testbench.sh test/install.sh formal/formal.sh lint/lint.sh lint/lint_newest.sh test/fusesoc.sh syn/synth_check.sh sim/vector_check.sh
+CHECKS   := test/run_check.sh test/same_bytes.sh test/asan.sh test/fuzz.sh test/configs.sh test/testbench.sh test/install.sh formal/formal.sh lint/lint.sh lint/layers.sh lint/lint_newest.sh test/fusesoc.sh syn/synth_check.sh sim/vector_check.sh
 
 .PHONY: tables all for-run for-test run test test-asan fuzz test-hf test-long test-configs formal lint synth-check synth fmax verilog bench bench-golden install deps help clean
 all: $(TABLES) $(B)/gpt2rtl $(SIMS)

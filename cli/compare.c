@@ -34,7 +34,7 @@ static const char help[] =
   "The integer model computes what the hardware does, bit for bit. Of each tensor: the signal-to-noise ratio in decibels,\n"
   "averaged over positions, the largest error, and how often and where a number was too large for its format. Of the next\n"
   "token's distribution: perplexity of both, how often the likeliest token is the same, divergence (KL, of the integers'\n"
-  "from float's, in nats). Names are Hugging Face's (model/tap.h).\n"
+  "from float's, in nats). Names are Hugging Face's (base/tap.h).\n"
   "\n"
   "What a bit buys: with any of the following, an emulation takes the place of the integer model: float32 with the\n"
   "hardware's kinds of rounding at these widths. It is not the hardware's arithmetic.\n"

@@ -8,7 +8,7 @@
 //   - each chosen id is reported and is the next input; after max_new of them, or the stop id, the run ends without a
 //     further step
 //   - an id that would need position n_ctx crops the history to its newest n_ctx / 2 ids, that id included; they run
-//     again from position 0, all but the last without the head unless all_heads (model/history.h)
+//     again from position 0, all but the last without the head unless all_heads (golden/history.h)
 #ifndef GPT2RTL_CONTROLLER_H
 #define GPT2RTL_CONTROLLER_H
 

@@ -43,7 +43,7 @@ uint32_t rsqrt(uint32_t m);
 
 // ------------------------------------------------------------------------------------------------- stream and engine
 
-// Addresses in the image, in beats (the layout of model/image.h).
+// Addresses in the image, in beats (the layout of model/image/image.h).
 struct weight_stream {
   uint64_t ln1, qkv, ln2, proj, mlp1, ln_next, mlp2;   // of one layer; ln1: its ln_1 parameters
 };

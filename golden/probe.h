@@ -2,7 +2,7 @@
 //
 // probe - lets an observer see the tensors of a golden step as they are made
 //
-// One line beside the arithmetic for each tensor of model/tap.h; nothing depends on it. model/tap_golden.h assembles the
+// One line beside the arithmetic for each tensor of base/tap.h; nothing depends on it. model/fidelity/tap_golden.h assembles the
 // parts and converts them to float.
 #ifndef GPT2RTL_PROBE_H
 #define GPT2RTL_PROBE_H

@@ -90,7 +90,8 @@ package gpt2_pkg;
 
   // --------------------------------------------------------------------------------- configuration
 
-  // One model: loop bounds, constants derived from the width, and the memory map (model/image.h).
+  // One model: loop bounds, constants derived from the width, and the memory map
+  // (model/image/image.h).
   typedef struct packed {
     logic [7:0]  n_layer;
     logic [5:0]  n_head;                   // width = 64 n_head
@@ -151,7 +152,7 @@ package gpt2_pkg;
 
   // A job: `groups` x `blocks` beats, contiguous in memory. The engine walks them by rows (for
   // group: for block) or by columns (for block: for group), with side beats in between
-  // (model/image.h, 2 and 3).
+  // (model/image/image.h, 2 and 3).
   typedef struct packed {
     op_e         op;
     logic [7:0]  layer;

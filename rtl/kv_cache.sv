@@ -7,7 +7,7 @@
 //
 // In      kv        K, then V of a head: 64 int8 and a scale; heads, then layers ascend; rigid
 //         release   of an entry: PV has taken its last beat
-// Out     wr        beats with byte strobes, laid out as in model/image.h, 6. For each head: scales
+// Out     wr        beats with byte strobes (model/image/image.h, 6). For each head: scales
 //                   (4 bytes of a beat), K (64 bytes of a beat), V (64/Segments beats, each with
 //                   byte position % 64 of every segment); valid/ready, acknowledged in order
 //         entry_busy, entry_ready   holds something; holds K and V

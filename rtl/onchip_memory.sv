@@ -16,7 +16,7 @@
 //         read-during-write behaviour never matters
 // Keeps   RomBeats x Lanes bytes of ROM from RomFile (one beat a line in hex, byte Lanes-1 first),
 //         RamBeats x Lanes bytes of RAM in words of 32 bits with byte enables, uninitialised
-// Golden  none: model/image.h defines the layout
+// Golden  none: model/image/image.h defines the layout
 module onchip_memory
   import gpt2_pkg::*;
 #(

@@ -9,7 +9,7 @@
 // Out     rd_req  bursts {address of the first beat, beats}, at most MaxBurst long, sent only when
 //                 the queue has room for all outstanding beats: rd_rsp_ready_o never falls
 //         beat    the data and its label: position in the job, first side beats, then weights
-//                 (model/image.h, 2 and 3)
+//                 (model/image/image.h, 2 and 3)
 //         mem_busy  a request is offered, or beats are still to come
 // Reset   rst_ni drops the jobs and the queued beats. A request that is offered stays until taken,
 //         and outstanding beats are taken and dropped as they come: mem_busy_o falls when the last

@@ -24,7 +24,7 @@ export TMPDIR seconds
 export ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1:handle_abort=1 UBSAN_OPTIONS=print_stacktrace=1
 build/asan/build/fuzz/seeds build/fuzz/seeds || exit 1
 # Words that the readers know.
-grep -ohE '"[A-Za-z_<>|]{3,24}"' model/{config,tokenizer,tokenizer_json,tokenizer_config,safetensors,vocabulary,json_util}.c | sort -u > build/fuzz/words
+grep -ohE '"[A-Za-z_<>|]{3,24}"' base/{config,json_util}.c model/{tokenizer/{tokenizer,tokenizer_json,tokenizer_config,vocabulary},checkpoint/safetensors}.c | sort -u > build/fuzz/words
 
 one() {                                                       # TARGET
   local program=build/asan/build/fuzz/$1 log=build/fuzz/$1.log start=$SECONDS

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// kv_cache: what it writes makes the memory of model/image.h, 6; what it holds is what came, until both are done with it
+// kv_cache: what it writes makes the memory of model/image/image.h, 6; what it holds is what came, until both are done with it
 //
 // The neighbours are played: qkv_linear's vectors come when the entry is not busy, PV releases entries in order, the
 // memory acknowledges writes in order after a while.

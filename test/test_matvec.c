@@ -63,7 +63,7 @@ static void add_beat(const struct job *job, bool side, uint32_t group, uint32_t 
   job_of_beat[n_beats++] = (uint16_t)(job - jobs);
 }
 
-// Appends a job's beats (model/image.h, 2 and 3).
+// Appends a job's beats (model/image/image.h, 2 and 3).
 static struct job *add_job(struct pkg_job j, const struct operand *x, const struct vectors *v, enum contents contents, uint64_t *rng) {
   assert_true(n_jobs < MAX_JOBS);
   struct job *job = &jobs[n_jobs++];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// sequencer: the jobs of a token are all there, each once, with the shape and the addresses that model/image.h gives them,
+// sequencer: the jobs of a token are all there, each once, with the shape and the addresses that model/image/image.h gives them,
 // in an order that an engine without reordering can run and that reads the stream's region from end to end
 #include <string.h>
 

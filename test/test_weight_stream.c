@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// weight_stream: the beats of every kind of job in the order of model/image.h with their labels, whatever the memory's
+// weight_stream: the beats of every kind of job in the order of model/image/image.h with their labels, whatever the memory's
 // latency and pauses; no more is asked for than there is room for, and every beat exactly once
 #include <string.h>
 
@@ -38,7 +38,7 @@ static void add_beat(const struct pkg_job *j, bool side, uint32_t group, uint32_
   address[n_beats++] = at;
 }
 
-// The walk of model/image.h, 2 and 3: a side beat stands before the weights of groups 0, 16, 32 ..; by columns in the last
+// The walk of model/image/image.h, 2 and 3: a side beat stands before the weights of groups 0, 16, 32 ..; by columns in the last
 // block only. Returns the number of beats.
 static uint32_t walk(const struct pkg_job *j, const struct job *at) {
   const size_t first = n_beats;
