@@ -80,7 +80,11 @@ static void on_bus_error(int signal_number, siginfo_t *info, void *context) {
       _exit(1);
     }
   }
-  signal(signal_number, SIG_DFL);  // none of ours: it happens again, and ends the program
+  // None of ours: a waveform's writer maps what it writes, and its disk is full.
+  (void)signal_number;
+  write_text("gpt2rtl: a file that is mapped into memory cannot be written: its disk is full, or failed\n");
+  interrupt_clean();
+  _exit(1);
 }
 
 void file_guard_install(void) {

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/magic.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -60,13 +61,15 @@ static int own_descriptor(const char *folder, const char *base) {
 static int follow(char path[static FILE_PATH_SIZE], const char *given, int *descriptor, bool *magic) {
   char folder[FILE_PATH_SIZE], base[FILE_PATH_SIZE], target[FILE_PATH_SIZE];
   struct statfs fs;
+  struct stat st;
   *descriptor = -1;
   *magic = false;
+  if (!*given) return ENOENT;
   if (strlen(given) >= FILE_PATH_SIZE) return ENAMETOOLONG;
   memcpy(path, given, strlen(given) + 1);
   for (int links = 0; links < MAX_LINKS; links++) {
     int error = split(folder, base, path);
-    if (!error && !*base) error = EISDIR;
+    if (!error && !*base) error = !stat(folder, &st) && S_ISDIR(st.st_mode) ? EISDIR : ENOTDIR;
     if (!error) error = join(path, folder, base);
     if (error) return error;
     if ((*descriptor = own_descriptor(folder, base)) >= 0) return 0;
@@ -88,6 +91,7 @@ static int staging_name(char staging[static FILE_PATH_SIZE], const char *path) {
   if (getrandom(random, sizeof random, 0) != sizeof random) return errno;
   for (size_t i = 0; i < sizeof random; i++) suffix[i] = digits[random[i] % 32];
   const char *base = strrchr(path, '/') + 1;
+  if (strlen(base) > NAME_MAX) return ENAMETOOLONG;          // the staging name would do, and the rename would fail at the end
   const int length = snprintf(staging, FILE_PATH_SIZE, "%.*s%.*s.tmp-%s", (int)(base - path), path, KEEP, base, suffix);
   return length >= FILE_PATH_SIZE ? ENAMETOOLONG : 0;
 }

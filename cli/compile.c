@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cjson/cJSON.h>
 
@@ -93,6 +94,13 @@ static int compile_report(const char *path, uint32_t lanes, bool hex, struct err
   return stdout_json(json, err);
 }
 
+// Whether path names a regular file, or nothing yet; not where it is standard output by another name.
+static bool is_file(const char *path) {
+  struct stat st, out;
+  if (stat(path, &st)) return true;
+  return S_ISREG(st.st_mode) && (fstat(STDOUT_FILENO, &out) || st.st_dev != out.st_dev || st.st_ino != out.st_ino);
+}
+
 int compile_main(int argc, char **argv) {
   const char *dir = NULL, *lanes_text = NULL, *path = NULL, *rounding = NULL;
   bool hex = false, json = false;
@@ -111,6 +119,8 @@ int compile_main(int argc, char **argv) {
   if (rounding && !compensated && strcmp(rounding, "nearest"))
     return cli_usage("compile", "--rounding '%s': nearest or compensated is expected", rounding);
   if (compensated && hex) return cli_usage("compile", "--hex is for images of nearest rounding");
+  if (hex && !is_file(path)) return cli_usage("compile", "--hex writes two files; --output is not the name of one");
+  if (json && !is_file(path)) return cli_usage("compile", "--json describes a file; --output is not the name of one");
   if (compile(dir, lanes, path, hex, compensated, &err) || (json && compile_report(path, lanes, hex, &err))) return cli_fail(&err);
   return EXIT_DONE;
 }

@@ -4,6 +4,7 @@
 
 #include "cli.h"
 #include "file.h"
+#include "interrupt.h"
 #include "sim.h"
 
 // "models/demo.hex" to "models/demo.vh"; another name gets .vh behind it.
@@ -67,9 +68,11 @@ int compile_hex(const char *path, const struct image *image, struct err *err) {
   }
   write_beats(hex.file, image);
   write_header(header.file, &image->header, path);
-  if (staged_commit(&hex, err)) {
-    staged_discard(&header);
-    return -1;
-  }
-  return staged_commit(&header, err);
+  interrupt_hold();                        // both take their names, or neither
+  int status = staged_commit(&hex, err);
+  if (status) staged_discard(&header);
+  else status = staged_commit(&header, err);
+  interrupt_release();
+  if (interrupt_pending()) interrupt_end();
+  return status;
 }

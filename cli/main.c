@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 
@@ -47,7 +48,16 @@ static const struct command {
   {"cache", cache_main},
 };
 
+// A descriptor that the caller closed would be given to the next file that is opened, and what is printed would go into it. Reading
+// from what is put in its place fails, and so does writing.
+static int keep_standard_files(void) {
+  for (int fd = 0; fd <= 2; fd++)
+    if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY) != fd) return -1;
+  return 0;
+}
+
 int main(int argc, char **argv) {
+  if (keep_standard_files()) return EXIT_FAILED;
   signal(SIGPIPE, SIG_IGN);   // a closed standard output is an error like a full disk
   signal(SIGXFSZ, SIG_IGN);   // and so is a file that may not grow
   interrupt_install();

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 
 #include "interrupt.h"
@@ -278,10 +279,72 @@ static void only_here(void **state) {
                           "grep -vE '^(base/staged|model/image/cache|cli/download|sim/library)[.]c:'"), 0);
 }
 
+// A name that cannot be is refused before anything is computed, each with its own reason.
+static void impossible(void **state) {
+  char path[FILE_PATH_SIZE], name[300];
+  struct staged s;
+  struct err err;
+  memset(name, 'n', sizeof name);
+  name[256] = 0;
+  in(path, state, name);
+  expect_failure(staged_open(&s, path, &err), &err, "File name too long");
+  name[255] = 0;
+  in(path, state, name);
+  expect_success(staged_open(&s, path, &err), &err);
+  staged_discard(&s);
+  expect_failure(staged_open(&s, "", &err), &err, "No such file");
+  in(path, state, "file");
+  put(path, "1");
+  in(path, state, "file/");
+  expect_failure(staged_open(&s, path, &err), &err, "Not a directory");
+}
+
+// What a shell closed does not become the file that is opened next; a second output needs a name of its own.
+static void standard_files(void **state) {
+  static const struct { const char *line; int status; } cases[] = {
+    {"$G generate --model models/demo --engine golden --tokens 4 --prompt Once --stats $D/stats >&- 2> $D/said", 1},
+    {"grep -q 'Bad file descriptor' $D/said && ! grep -qs Once $D/stats", 0},
+    {"$G compile --model models/demo --lanes 64 --output /dev/stdout --json > $D/image 2> $D/said", 2},
+    {"$G compile --model models/demo --lanes 64 --output /dev/null --json > $D/image 2> $D/said", 2},
+    {"$G compile --model models/demo --lanes 64 --hex --output /dev/null 2> $D/said", 2},
+    {"grep -q 'two files' $D/said && ! ls /dev/null.vh 2> $D/said", 0},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    char command[1024];
+    snprintf(command, sizeof command, "G=build/gpt2rtl; D=%s; %s", (char *)*state, cases[i].line);
+    const int status = system(command);
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != cases[i].status) fail_msg("%s: exit status %d, expected %d", cases[i].line, WEXITSTATUS(status), cases[i].status);
+  }
+}
+
+// A mapped file whose disk is full: a sentence, not a signal, and what was being made is removed.
+static void mapped_writing(void **state) {
+  char path[FILE_PATH_SIZE], words[FILE_PATH_SIZE];
+  in(path, state, "mapped");
+  in(words, state, "said");
+  const pid_t child = fork();
+  if (child == 0) {
+    const int out = open(words, O_WRONLY | O_CREAT, 0600), fd = open(path, O_RDWR | O_CREAT, 0600);
+    dup2(out, STDERR_FILENO);
+    file_guard_install();
+    interrupt_add_file(path);
+    volatile char *at = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);   // of an empty file
+    *at = 1;
+    _exit(0);
+  }
+  int status;
+  assert_int_equal(waitpid(child, &status, 0), child);
+  assert_true(WIFEXITED(status));
+  assert_int_equal(WEXITSTATUS(status), 1);
+  assert_false(file_exists(path));
+  expect_content(words, "gpt2rtl: a file that is mapped into memory cannot be written: its disk is full, or failed\n");
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
   const struct CMUnitTest tests[] = {
     TEST(links_and_modes), TEST(direct), TEST(refused), TEST(names), TEST(folders), TEST(removed), TEST(generation), TEST(making), TEST(pipes), TEST(only_here),
+    TEST(impossible), TEST(standard_files), TEST(mapped_writing),
   };
   return cmocka_run_group_tests_name("staged", tests, NULL, NULL);
 }
