@@ -150,12 +150,12 @@ static int read_shape(const struct reader *r, struct gpt2_config *c) {
       read_size(r, "vocab_size", 1, CONFIG_MAX_VOCAB, &c->vocab_size) != 0) {
     return -1;
   }
-  if (c->n_embd != c->n_head * CONFIG_HEAD_SIZE) {
+  if (c->n_embd != c->n_head * HEAD_DIM) {
     return err_set(r->err,
                    "%s: n_embd is %zu, expected n_head x %d = %zu: the hardware's heads are %d "
                    "wide, as in every GPT-2",
-                   r->path, c->n_embd, CONFIG_HEAD_SIZE, c->n_head * CONFIG_HEAD_SIZE,
-                   CONFIG_HEAD_SIZE);
+                   r->path, c->n_embd, HEAD_DIM, c->n_head * HEAD_DIM,
+                   HEAD_DIM);
   }
   c->n_inner = 4 * c->n_embd;
   size_t inner = c->n_inner;
@@ -314,8 +314,8 @@ int config_named(struct gpt2_config *config, const char *name, struct err *err) 
       *config = (struct gpt2_config){
           .n_layer = known[i].n_layer,
           .n_head = known[i].n_head,
-          .n_embd = known[i].n_head * CONFIG_HEAD_SIZE,
-          .n_inner = 4 * known[i].n_head * CONFIG_HEAD_SIZE,
+          .n_embd = known[i].n_head * HEAD_DIM,
+          .n_inner = 4 * known[i].n_head * HEAD_DIM,
           .n_ctx = known[i].n_ctx,
           .vocab_size = known[i].vocab_size,
           .layer_norm_epsilon = 1e-5,

@@ -12,10 +12,10 @@
 
 // Limits of what one build runs; gpt2-xl is 48 layers, 25 heads, 1024 positions, 50,257 tokens.
 enum {
-  CONFIG_HEAD_SIZE = 64,  // width of a head in every GPT-2, and of the hardware's segments
+  HEAD_DIM = 64,  // width of a head in every GPT-2, and of the hardware's segments
   CONFIG_MAX_LAYERS = 128,
   CONFIG_MAX_HEADS = 25,
-  CONFIG_MAX_EMBD = CONFIG_MAX_HEADS * CONFIG_HEAD_SIZE,
+  CONFIG_MAX_EMBD = CONFIG_MAX_HEADS * HEAD_DIM,
   CONFIG_MIN_CTX = 2,
   CONFIG_MAX_CTX = 1024,
   CONFIG_MAX_VOCAB = 65536,  // an id fits 16 bits

@@ -12,6 +12,7 @@
 #include <cjson/cJSON.h>
 
 #include "engine.h"
+#include "clock.h"
 #include "fast_weights.h"
 #include "parallel.h"
 #include "progress.h"
@@ -64,12 +65,6 @@ struct bench {
   uint64_t done;
 };
 
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 // ------------------------------------------------------------------------------------------------------------- options
 
 static int parse(struct bench *b, int argc, char **argv) {
@@ -114,14 +109,14 @@ static void read_piece(void *ctx, uint32_t item, uint32_t thread) {
 }
 
 static void faster(double *best, double n, double begin) {
-  const double rate = n / (now() - begin);
+  const double rate = n / (clock_now() - begin);
   if (rate > *best) *best = rate;
 }
 
 // Readings of the whole buffer by all threads, with and without prefetching, whichever the processor likes: r->read.
 static void read_memory(struct bench *b, struct result *r, struct fast_pool *pool) {
   for (int i = 0; i < 2; i++) {
-    const double begin = now();
+    const double begin = clock_now();
     b->prefetch = i;
     for (int pass = 0; pass < WINDOW; pass++) fast_pool_run(pool, (uint32_t)(b->bytes / PIECE), read_piece, b);
     faster(&r->read, WINDOW * (double)b->bytes, begin);
@@ -136,7 +131,7 @@ static void measure_decode(struct bench *b, struct result *r, struct fast_engine
   double begin = 0;
   read_memory(b, r, pool);
   for (uint32_t i = 0, id = b->tokens.ids[b->context[c]]; i < n; i++) {
-    if (i % window == 0) begin = now();
+    if (i % window == 0) begin = clock_now();
     fast_engine_run(engine, &id, 1, b->context[c] + i, FAST_LAST_HEAD, NULL);
     id = fast_engine_choose(engine, &sampling);
     if (i % window == window - 1) faster(&r->decode[c], window, begin);
@@ -145,16 +140,16 @@ static void measure_decode(struct bench *b, struct result *r, struct fast_engine
 
 // A run through the contexts fills the cache up to each.
 static void measure(struct bench *b, struct result *r, struct fast_engine *engine, struct fast_pool *pool) {
-  const double start = now();
-  for (int repeat = 0; repeat < REPEATS && (repeat == 0 || now() - start < PATIENCE); repeat++) {
+  const double start = clock_now();
+  for (int repeat = 0; repeat < REPEATS && (repeat == 0 || clock_now() - start < PATIENCE); repeat++) {
     uint32_t filled = 0;
     for (int c = 0; c < CONTEXTS; c++) {
-      const double begin = now();
+      const double begin = clock_now();
       if (b->context[c] > filled)
         fast_engine_run(engine, b->tokens.ids + filled, b->context[c] - filled, filled, FAST_LAST_HEAD, NULL);
       if (filled == 0 && b->context[c] == b->prompt) faster(&r->prefill, b->prompt, begin);
       filled = b->context[c];
-      for (int i = 0; i < REPEATS && (i == 0 || now() - start < PATIENCE); i++) measure_decode(b, r, engine, pool, c);
+      for (int i = 0; i < REPEATS && (i == 0 || clock_now() - start < PATIENCE); i++) measure_decode(b, r, engine, pool, c);
       progress_show(&b->progress, ++b->done, NULL);
     }
   }

@@ -180,7 +180,7 @@ static int info_folder(const char *dir, bool json, struct err *err) {
          "head                %s\n"
          "parameters          %zu\n"
          "layer norm epsilon  %g\n",
-         cli_name(name, dir), c.n_layer, c.n_head, CONFIG_HEAD_SIZE, c.n_embd, c.n_ctx, c.vocab_size,
+         cli_name(name, dir), c.n_layer, c.n_head, HEAD_DIM, c.n_embd, c.n_ctx, c.vocab_size,
          c.tie_word_embeddings ? "tied to the token embedding" : "its own", config_parameters(&c), c.layer_norm_epsilon);
   printf("stop id             ");
   for (size_t i = 0; i < c.n_eos; i++) printf(i ? ", %u" : "%u", (unsigned)c.eos_token_ids[i]);

@@ -1,19 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "progress.h"
+#include "clock.h"
 
 #include <assert.h>
 #include <stdio.h>
-#include <time.h>
 #include <unistd.h>
 
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 void progress_start(struct progress *p, const char *what, uint64_t total) {
-  *p = (struct progress){.what = what, .total = total, .shown = isatty(STDERR_FILENO) == 1, .begin = now()};
+  *p = (struct progress){.what = what, .total = total, .shown = isatty(STDERR_FILENO) == 1, .begin = clock_now()};
 }
 
 void progress_show(struct progress *p, uint64_t done, const char *note) {
@@ -21,7 +15,7 @@ void progress_show(struct progress *p, uint64_t done, const char *note) {
   static const char bar[] = "##############################";
   static_assert(sizeof bar == WIDTH + 1, "the bar is as wide as its frame");
   if (!p->shown || !p->total || done > p->total) return;
-  const double t = now(), share = (double)done / (double)p->total;
+  const double t = clock_now(), share = (double)done / (double)p->total;
   if (done < p->total && t - p->drawn < 0.1) return;
   p->drawn = t;
   const int filled = (int)(share * WIDTH);

@@ -9,16 +9,11 @@
 #include <cjson/cJSON.h>
 
 #include "cli.h"
-
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
+#include "clock.h"
 
 void stats_start(struct stats *s) {
   memset(s, 0, sizeof *s);
-  s->begin = now();
+  s->begin = clock_now();
 }
 
 int stats_add(struct stats *s, const struct controller_step *step, uint64_t cycles, struct err *err) {
@@ -31,7 +26,7 @@ int stats_add(struct stats *s, const struct controller_step *step, uint64_t cycl
   }
   s->positions[s->n++] = (struct stats_position){.step = *step, .cycles = cycles - s->cycles};
   s->cycles = cycles;
-  s->seconds = now() - s->begin;
+  s->seconds = clock_now() - s->begin;
   return 0;
 }
 

@@ -16,8 +16,9 @@
 
 #include <stdint.h>
 
+#include "config.h"   // HEAD_DIM
+
 enum {
-  HEAD_DIM = 64,         // width of a head, of an operand block, and of a segment of the engine
   ROW_FRAC = 16,         // fraction bits of a row
   ROW_BITS = 31,         // a row's width: 31 so that an operand exponent of 0..15 covers it with int16
   RES_FRAC = 12,         // fraction bits of the residual

@@ -18,8 +18,8 @@
 #include "tap.h"
 
 enum {
-  MAX_CTX = 1024,
-  MAX_HEADS = 25,                          // gpt2-xl
+  MAX_CTX = CONFIG_MAX_CTX,
+  MAX_HEADS = CONFIG_MAX_HEADS,            // gpt2-xl
   MAX_WIDTH = MAX_HEADS * HEAD_DIM,
   MAX_TOP_K = 64,
 };

@@ -15,7 +15,6 @@
 #include "staged.h"
 
 enum {
-  SEGMENT = CONFIG_HEAD_SIZE,
   STEPS = 127,                 // an int8 weight is -127..127
   POSITION_STEPS = 127 * 257,  // 256 high + low, each -127..127 at the end of the range
 };
@@ -98,13 +97,13 @@ static void put_side_beat(const struct writer *o, const uint32_t *words, size_t 
 // 64 weights in steps of their row's scale. Of a position row, block 2k holds the high bytes of the
 // elements 64k .. and block 2k + 1 the low ones, signed both.
 static void quantise(uint8_t *q, const float *w, float steps_per_unit) {
-  for (size_t i = 0; i < SEGMENT; i++) {
+  for (size_t i = 0; i < HEAD_DIM; i++) {
     q[i] = (uint8_t)(int8_t)rintf(w[i] * steps_per_unit);
   }
 }
 
 static void quantise_position(uint8_t *q, const float *w, float steps_per_unit, bool low) {
-  for (size_t i = 0; i < SEGMENT; i++) {
+  for (size_t i = 0; i < HEAD_DIM; i++) {
     const int x = (int)rintf(w[i] * steps_per_unit);
     const int x_low = (int8_t)(uint8_t)x;
     q[i] = (uint8_t)(low ? x_low : (x - x_low) / 256);
@@ -115,18 +114,18 @@ static void put_weight_beat(const struct writer *o, const struct image_region *r
                             const struct image_tensor *s, const uint32_t *words,
                             struct image_beat at) {
   memset(o->beat, 0, o->lanes);
-  for (uint32_t segment = 0; segment < o->lanes / SEGMENT; segment++) {
-    const uint32_t row = at.group * (o->lanes / SEGMENT) + segment;
+  for (uint32_t segment = 0; segment < o->lanes / HEAD_DIM; segment++) {
+    const uint32_t row = at.group * (o->lanes / HEAD_DIM) + segment;
     if (row >= r->n_rows) {
       break;  // padding
     }
     const float *w = s->w + image_tensor_row(s, row) * s->n_cols;
     const float steps_per_unit = (float)(1 / image_scale_value((uint16_t)words[row]));
-    uint8_t *q = o->beat + segment * SEGMENT;
+    uint8_t *q = o->beat + segment * HEAD_DIM;
     if (r->kind == IMAGE_WPE) {
-      quantise_position(q, w + at.block / 2 * SEGMENT, steps_per_unit, at.block % 2 != 0);
+      quantise_position(q, w + at.block / 2 * HEAD_DIM, steps_per_unit, at.block % 2 != 0);
     } else {
-      quantise(q, w + at.block * SEGMENT, steps_per_unit);
+      quantise(q, w + at.block * HEAD_DIM, steps_per_unit);
     }
   }
   put_beat(o);
@@ -149,7 +148,7 @@ static int put_region(const struct writer *o, const struct image_region *r,
   for (uint64_t i = 0; i < r->beats && result == 0; i++) {
     const struct image_beat at = image_beat_at(r, o->lanes, i);
     if (at.side) {
-      const size_t first = (size_t)at.group * (o->lanes / SEGMENT);
+      const size_t first = (size_t)at.group * (o->lanes / HEAD_DIM);
       put_side_beat(o, words + first, n_words - first);
     } else {
       put_weight_beat(o, r, &s, words, at);

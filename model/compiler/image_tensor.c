@@ -3,13 +3,12 @@
 
 #include <stdio.h>
 
-enum { SEGMENT = CONFIG_HEAD_SIZE };
 
 struct image_tensor image_tensor_of(const struct gpt2_weights *weights,
                                     const struct image_region *r) {
   const struct gpt2_layer *l = &weights->layers[r->layer];
   const size_t c = weights->config.n_embd;
-  struct image_tensor s = {.n_cols = c, .stride = SEGMENT};
+  struct image_tensor s = {.n_cols = c, .stride = HEAD_DIM};
   bool in_layer = true;
   switch (r->kind) {
     case IMAGE_LN_1:
@@ -17,7 +16,7 @@ struct image_tensor image_tensor_of(const struct gpt2_weights *weights,
       break;
     case IMAGE_QKV:  // a head's 64 rows each of query, key and value
       s.w = l->attn_w, s.bias = l->attn_b;
-      s.first = r->part * SEGMENT;
+      s.first = r->part * HEAD_DIM;
       s.stride = c;
       break;
     case IMAGE_LN_2:

@@ -22,7 +22,7 @@ struct image_tensor image_tensor_of(const struct gpt2_weights *weights,
                                     const struct image_region *region);
 
 static inline size_t image_tensor_row(const struct image_tensor *tensor, size_t r) {
-  return tensor->first + r / CONFIG_HEAD_SIZE * tensor->stride + r % CONFIG_HEAD_SIZE;
+  return tensor->first + r / HEAD_DIM * tensor->stride + r % HEAD_DIM;
 }
 
 #endif

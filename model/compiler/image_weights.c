@@ -6,7 +6,6 @@
 #include "image_format.h"
 #include "image_tensor.h"
 
-enum { SEGMENT = CONFIG_HEAD_SIZE };
 
 // Gives each tensor of weights its part of storage.
 static int allocate(struct gpt2_weights *weights, const struct image_header *h, struct err *err) {
@@ -59,14 +58,14 @@ static void get_side_beat(uint32_t *words, const uint8_t *beat, size_t count) {
 }
 
 static void get_weights(float *w, const uint8_t *q, double scale) {
-  for (size_t i = 0; i < SEGMENT; i++) {
+  for (size_t i = 0; i < HEAD_DIM; i++) {
     w[i] = (float)((int8_t)q[i] * scale);
   }
 }
 
 // Block 2k, the high bytes, comes before block 2k + 1.
 static void get_position(float *w, const uint8_t *q, double scale, bool low) {
-  for (size_t i = 0; i < SEGMENT; i++) {
+  for (size_t i = 0; i < HEAD_DIM; i++) {
     w[i] = (float)(low ? (double)w[i] + (int8_t)q[i] * scale : 256 * (int8_t)q[i] * scale);
   }
 }
@@ -74,7 +73,7 @@ static void get_position(float *w, const uint8_t *q, double scale, bool low) {
 static int get_region(struct gpt2_weights *weights, const struct image *image,
                       const struct image_region *r, struct err *err) {
   const struct image_tensor s = image_tensor_of(weights, r);
-  const uint32_t lanes = image->header.lanes, segments = lanes / SEGMENT;
+  const uint32_t lanes = image->header.lanes, segments = lanes / HEAD_DIM;
   const size_t n_words = image_is_norm(r->kind) ? s.n_cols : r->n_rows;
   float *w = weights->storage + (s.w - weights->storage);
   float *bias = s.bias == NULL ? NULL : weights->storage + (s.bias - weights->storage);
@@ -106,13 +105,13 @@ static int get_region(struct gpt2_weights *weights, const struct image *image,
       if (row >= r->n_rows) {
         break;
       }
-      const uint8_t *q = beats + i * lanes + segment * SEGMENT;
+      const uint8_t *q = beats + i * lanes + segment * HEAD_DIM;
       const double scale = image_scale_value((uint16_t)words[row]);
       float *to = w + image_tensor_row(&s, row) * s.n_cols;
       if (r->kind == IMAGE_WPE) {
-        get_position(to + at.block / 2 * SEGMENT, q, scale, at.block % 2 != 0);
+        get_position(to + at.block / 2 * HEAD_DIM, q, scale, at.block % 2 != 0);
       } else {
-        get_weights(to + at.block * SEGMENT, q, scale);
+        get_weights(to + at.block * HEAD_DIM, q, scale);
       }
     }
   }

@@ -142,12 +142,12 @@ static void round_cached(const struct emulator *m, float *x, size_t n) {
     return;
   }
   const float most = (float)((1 << (bits - 1)) - 1);
-  for (size_t i = 0; i < n; i += CONFIG_HEAD_SIZE) {
+  for (size_t i = 0; i < n; i += HEAD_DIM) {
     float max = 0;
-    for (size_t j = i; j < i + CONFIG_HEAD_SIZE; j++) {
+    for (size_t j = i; j < i + HEAD_DIM; j++) {
       max = fmaxf(max, fabsf(x[j]));
     }
-    for (size_t j = i; max > 0 && j < i + CONFIG_HEAD_SIZE; j++) {
+    for (size_t j = i; max > 0 && j < i + HEAD_DIM; j++) {
       x[j] = rintf(x[j] * (most / max)) * (max / most);
     }
   }

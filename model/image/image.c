@@ -9,7 +9,7 @@
 #include "config.h"
 #include "file.h"
 
-enum { SEGMENT = CONFIG_HEAD_SIZE, GROUPS_PER_SIDE_BEAT = 16, MIN_LANES = 64, MAX_LANES = 4096 };
+enum { GROUPS_PER_SIDE_BEAT = 16, MIN_LANES = 64, MAX_LANES = 4096 };
 
 static uint64_t div_up(uint64_t a, uint64_t b) {
   return (a + b - 1) / b;
@@ -47,8 +47,8 @@ static bool region_identity(struct image_region *r, const struct image_header *h
 }
 
 uint64_t image_matrix_beats(uint32_t lanes, uint64_t n_rows, uint64_t n_cols) {
-  uint64_t groups = div_up(n_rows, lanes / SEGMENT);
-  return groups * (n_cols / SEGMENT) + div_up(groups, GROUPS_PER_SIDE_BEAT);
+  uint64_t groups = div_up(n_rows, lanes / HEAD_DIM);
+  return groups * (n_cols / HEAD_DIM) + div_up(groups, GROUPS_PER_SIDE_BEAT);
 }
 
 bool image_next_region(struct image_region *region, const struct image_header *h) {
@@ -60,7 +60,7 @@ bool image_next_region(struct image_region *region, const struct image_header *h
   }
   const uint32_t rows[] = {
       [IMAGE_WPE] = h->n_ctx, [IMAGE_WTE] = h->vocab_size,
-      [IMAGE_LN_1] = 1,       [IMAGE_QKV] = 3 * SEGMENT,
+      [IMAGE_LN_1] = 1,       [IMAGE_QKV] = 3 * HEAD_DIM,
       [IMAGE_LN_2] = 1,       [IMAGE_ATTN_PROJ] = c,
       [IMAGE_FC] = 4 * c,     [IMAGE_MLP_PROJ] = c,
       [IMAGE_LN_F] = 1,       [IMAGE_HEAD] = h->vocab_size,
@@ -79,7 +79,7 @@ struct image_beat image_beat_at(const struct image_region *r, uint32_t lanes, ui
   if (image_is_norm(r->kind)) {
     return (struct image_beat){.side = true, .group = (uint32_t)i * GROUPS_PER_SIDE_BEAT};
   }
-  const uint64_t groups = div_up(r->n_rows, lanes / SEGMENT), blocks = r->n_cols / SEGMENT;
+  const uint64_t groups = div_up(r->n_rows, lanes / HEAD_DIM), blocks = r->n_cols / HEAD_DIM;
   // By columns, all but the last block come without side beats; the last one is a matrix by rows.
   const uint64_t plain = r->by_columns ? (blocks - 1) * groups : 0;
   if (i < plain) {
@@ -137,10 +137,10 @@ int image_layout(struct image_header *h, struct err *err) {
   if (check_shape(h, err) != 0) {
     return -1;
   }
-  const uint32_t segments = h->lanes / SEGMENT;
+  const uint32_t segments = h->lanes / HEAD_DIM;
   h->magic = IMAGE_MAGIC;
   h->version = IMAGE_VERSION;
-  h->n_embd = h->n_head * SEGMENT;
+  h->n_embd = h->n_head * HEAD_DIM;
 
   if (config_epsilon_term((double)h->layer_norm_epsilon, h->n_embd, &h->eps_term, err) != 0) {
     return -1;
@@ -172,8 +172,8 @@ int image_layout(struct image_header *h, struct err *err) {
     h->wte_base = h->head_base;
   }
 
-  h->kv_v_off = (uint32_t)image_matrix_beats(h->lanes, h->n_ctx, SEGMENT);
-  h->kv_stride = h->kv_v_off + (uint32_t)div_up(h->n_ctx, SEGMENT) * (SEGMENT / segments);
+  h->kv_v_off = (uint32_t)image_matrix_beats(h->lanes, h->n_ctx, HEAD_DIM);
+  h->kv_stride = h->kv_v_off + (uint32_t)div_up(h->n_ctx, HEAD_DIM) * (HEAD_DIM / segments);
   return 0;
 }
 

@@ -49,7 +49,7 @@ void image_describe(FILE *out, const struct image_header *h) {
           ", vocabulary %" PRIu32 ", %s head\n",
           h->n_layer, h->n_head, h->n_embd, h->n_ctx, h->vocab_size, h->tied ? "tied" : "own");
   fprintf(out, "lanes      %" PRIu32 ": a beat is %" PRIu32 " bytes, %" PRIu32 " segments of %d\n",
-          h->lanes, h->lanes, h->lanes / CONFIG_HEAD_SIZE, CONFIG_HEAD_SIZE);
+          h->lanes, h->lanes, h->lanes / HEAD_DIM, HEAD_DIM);
   fprintf(out, "file       %" PRIu64 " bytes: a header of %d, %" PRIu64 " beats\n",
           IMAGE_HEADER_BYTES + h->n_beats * h->lanes, IMAGE_HEADER_BYTES, h->n_beats);
   fprintf(out, "memory     %" PRIu64 " bytes with the KV cache\n",

@@ -7,7 +7,6 @@
 
 #include "elementary.h"
 
-enum { HS = CONFIG_HEAD_SIZE };
 
 struct gpt2_float {
   const struct gpt2_weights *weights;
@@ -138,17 +137,17 @@ static void add(float *x, const float *y, size_t n) {
 }
 
 // One head of one position over n positions, whose keys and values are stride floats apart:
-// scores[n] from query[HS], and out[HS] from probabilities.
+// scores[n] from query[HEAD_DIM], and out[HEAD_DIM] from probabilities.
 static void score(float *scores, const float *query, const float *keys, size_t stride, size_t n) {
   for (size_t i = 0; i < n; i++) {
-    scores[i] = dot(query, keys + i * stride, HS) * 0.125f;  // 1 / sqrt(64)
+    scores[i] = dot(query, keys + i * stride, HEAD_DIM) * 0.125f;  // 1 / sqrt(64)
   }
 }
 
 static void mix(float *out, const float *probs, const float *values, size_t stride, size_t n) {
-  float sums[HS] = {0};
+  float sums[HEAD_DIM] = {0};
   for (size_t i = 0; i < n; i++) {
-    for (size_t d = 0; d < HS; d++) {
+    for (size_t d = 0; d < HEAD_DIM; d++) {
       sums[d] += probs[i] * values[i * stride + d];
     }
   }
@@ -178,7 +177,7 @@ static void attend(struct gpt2_float *s, size_t l, size_t t, size_t n) {
   const float *keys = s->keys + l * config->n_ctx * C;
   const float *values = s->values + l * config->n_ctx * C;
   for (size_t h = 0; h < NH; h++) {
-    score(s->scores + h * n, s->qkv + t * 3 * C + h * HS, keys + h * HS, C, n);
+    score(s->scores + h * n, s->qkv + t * 3 * C + h * HEAD_DIM, keys + h * HEAD_DIM, C, n);
   }
   ready(s, TAP_SCORES, l, s->scores, NH * n, 1, n - 1);
   for (size_t h = 0; h < NH; h++) {
@@ -186,7 +185,7 @@ static void attend(struct gpt2_float *s, size_t l, size_t t, size_t n) {
   }
   ready(s, TAP_PROBS, l, s->scores, NH * n, 1, n - 1);
   for (size_t h = 0; h < NH; h++) {
-    mix(s->mixed + t * C + h * HS, s->scores + h * n, values + h * HS, C, n);
+    mix(s->mixed + t * C + h * HEAD_DIM, s->scores + h * n, values + h * HEAD_DIM, C, n);
   }
 }
 
