@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // config - the shape of a GPT-2 model, from config.json of the Hugging Face layout or by name
 
-#ifndef CONFIG_H
-#define CONFIG_H
+#ifndef GPT2RTL_CONFIG_H
+#define GPT2RTL_CONFIG_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -5,8 +5,8 @@
 // one sentence without a newline: what failed, where (path, offset, tensor), what was expected,
 // what was found and, where there is one, the next command. The library itself never prints.
 
-#ifndef ERR_H
-#define ERR_H
+#ifndef GPT2RTL_ERR_H
+#define GPT2RTL_ERR_H
 
 struct err {
   char text[512];

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // file - paths, read-only maps of whole files
 
-#ifndef FILE_H
-#define FILE_H
+#ifndef GPT2RTL_FILE_H
+#define GPT2RTL_FILE_H
 
 #include <stdbool.h>
 #include <stddef.h>

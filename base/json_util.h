@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // json_util - cJSON with errors that say where
 
-#ifndef JSON_UTIL_H
-#define JSON_UTIL_H
+#ifndef GPT2RTL_JSON_UTIL_H
+#define GPT2RTL_JSON_UTIL_H
 
 #include <cjson/cJSON.h>
 #include <stddef.h>

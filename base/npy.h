@@ -7,8 +7,8 @@
 //   3. the data, little-endian, the last index fastest
 // Source: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 
-#ifndef NPY_H
-#define NPY_H
+#ifndef GPT2RTL_NPY_H
+#define GPT2RTL_NPY_H
 
 #include <stddef.h>
 #include <stdio.h>

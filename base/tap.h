@@ -36,8 +36,8 @@
 // hardware divides by the sum of the exponentials behind PV: it has no probabilities,
 // but what its numbers amount to. Formats: docs/numerics.md.
 
-#ifndef TAP_H
-#define TAP_H
+#ifndef GPT2RTL_TAP_H
+#define GPT2RTL_TAP_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // utf8 - where characters end in bytes that may not be UTF-8
 
-#ifndef UTF8_H
-#define UTF8_H
+#ifndef GPT2RTL_UTF8_H
+#define GPT2RTL_UTF8_H
 
 #include <stddef.h>
 

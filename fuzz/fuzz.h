@@ -2,8 +2,8 @@
 // fuzz - what the targets of libFuzzer share: the input as files of a folder
 //
 // A target is one function, LLVMFuzzerTestOneInput; libFuzzer brings main. Files of one input are separated by a zero byte.
-#ifndef FUZZ_H
-#define FUZZ_H
+#ifndef GPT2RTL_FUZZ_H
+#define GPT2RTL_FUZZ_H
 
 #include <stdint.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // fuzz_text - what a tokenizer that was taken must do: ids of its vocabulary, and text back
-#ifndef FUZZ_TEXT_H
-#define FUZZ_TEXT_H
+#ifndef GPT2RTL_FUZZ_TEXT_H
+#define GPT2RTL_FUZZ_TEXT_H
 
 #include "fuzz.h"
 

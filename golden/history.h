@@ -11,8 +11,8 @@
 //     step(history.ids[position], position);
 //   }
 
-#ifndef HISTORY_H
-#define HISTORY_H
+#ifndef GPT2RTL_HISTORY_H
+#define GPT2RTL_HISTORY_H
 
 #include <stddef.h>
 #include <stdint.h>

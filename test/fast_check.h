@@ -2,8 +2,8 @@
 //
 // fast_check - the fast engine and its kernels against golden/, bit for bit, without a test framework: it runs here and on
 // AArch64 under an emulator (test/arm64/fast_neon.c)
-#ifndef FAST_CHECK_H
-#define FAST_CHECK_H
+#ifndef GPT2RTL_FAST_CHECK_H
+#define GPT2RTL_FAST_CHECK_H
 
 #include "fast.h"
 

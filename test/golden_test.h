@@ -3,8 +3,8 @@
 //
 // Include first, as model_test.h. The bounds that the tests state are those of docs/numerics.md.
 
-#ifndef GOLDEN_TEST_H
-#define GOLDEN_TEST_H
+#ifndef GPT2RTL_GOLDEN_TEST_H
+#define GPT2RTL_GOLDEN_TEST_H
 
 #include <math.h>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // http_server - a small HTTP/1.1 server on loopback for tests, which answers as it is told to
-#ifndef HTTP_SERVER_H
-#define HTTP_SERVER_H
+#ifndef GPT2RTL_HTTP_SERVER_H
+#define GPT2RTL_HTTP_SERVER_H
 
 #include <stddef.h>
 #include <stdint.h>

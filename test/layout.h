@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // layout - model folders as publishers lay them out: names, order, shapes and dtypes; values random
-#ifndef LAYOUT_H
-#define LAYOUT_H
+#ifndef GPT2RTL_LAYOUT_H
+#define GPT2RTL_LAYOUT_H
 
 #include <stdbool.h>
 #include <stddef.h>

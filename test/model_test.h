@@ -3,8 +3,8 @@
 //
 // Include first: cmocka.h wants its own prerequisites before it.
 
-#ifndef MODEL_TEST_H
-#define MODEL_TEST_H
+#ifndef GPT2RTL_MODEL_TEST_H
+#define GPT2RTL_MODEL_TEST_H
 
 #include <setjmp.h>
 #include <stdarg.h>

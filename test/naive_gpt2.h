@@ -3,8 +3,8 @@
 //
 // The check of gpt2_float, which shares nothing with it but the weights.
 
-#ifndef NAIVE_GPT2_H
-#define NAIVE_GPT2_H
+#ifndef GPT2RTL_NAIVE_GPT2_H
+#define GPT2RTL_NAIVE_GPT2_H
 
 #include <math.h>
 #include <stdlib.h>

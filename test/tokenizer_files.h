@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // tokenizer_files - the files of a tokenizer, read and turned into each other's form
-#ifndef TOKENIZER_FILES_H
-#define TOKENIZER_FILES_H
+#ifndef GPT2RTL_TOKENIZER_FILES_H
+#define GPT2RTL_TOKENIZER_FILES_H
 
 #include <stdbool.h>
 

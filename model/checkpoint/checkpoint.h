@@ -4,8 +4,8 @@
 // dir/model.safetensors, or, where that is absent, the shards that dir/model.safetensors.index.json
 // names: {"weight_map": {"tensor name": "file name", ...}, ...}, files in the same folder.
 
-#ifndef CHECKPOINT_H
-#define CHECKPOINT_H
+#ifndef GPT2RTL_CHECKPOINT_H
+#define GPT2RTL_CHECKPOINT_H
 
 #include <stddef.h>
 

@@ -7,8 +7,8 @@
 // Biases of the matrices may be absent, all of them, or those of LayerNorm: they are zero then. A
 // tied model may have its embedding under the head's name only.
 
-#ifndef GPT2_SOURCE_H
-#define GPT2_SOURCE_H
+#ifndef GPT2RTL_GPT2_SOURCE_H
+#define GPT2RTL_GPT2_SOURCE_H
 
 #include <stdbool.h>
 

@@ -4,8 +4,8 @@
 // One list serves the loader (weights) and the writer (random_model). Names are Hugging Face's
 // without the prefix "transformer."; a head of its own, lm_head.weight, is not in the list.
 
-#ifndef GPT2_TENSORS_H
-#define GPT2_TENSORS_H
+#ifndef GPT2RTL_GPT2_TENSORS_H
+#define GPT2RTL_GPT2_TENSORS_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -27,8 +27,8 @@
 // Vocabulary: ids 0..255 are the bytes in GPT-2's order, the last is <|endoftext|>, and each
 // between is an earlier token and one more character.
 
-#ifndef RANDOM_MODEL_H
-#define RANDOM_MODEL_H
+#ifndef GPT2RTL_RANDOM_MODEL_H
+#define GPT2RTL_RANDOM_MODEL_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -11,8 +11,8 @@
 //
 // A file may come from anywhere: everything in the header is checked before it is used.
 
-#ifndef SAFETENSORS_H
-#define SAFETENSORS_H
+#ifndef GPT2RTL_SAFETENSORS_H
+#define GPT2RTL_SAFETENSORS_H
 
 #include <stddef.h>
 

@@ -4,8 +4,8 @@
 // The header is known before the data: open with all names and shapes, append the data in pieces
 // of any size, finish. A model larger than memory can be written.
 
-#ifndef SAFETENSORS_WRITER_H
-#define SAFETENSORS_WRITER_H
+#ifndef GPT2RTL_SAFETENSORS_WRITER_H
+#define GPT2RTL_SAFETENSORS_WRITER_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -5,8 +5,8 @@
 // a row. Hugging Face stores GPT-2's layers as Conv1D, [in][out]; loading transposes them.
 // Dimensions: V vocabulary, T positions, C width, L layers.
 
-#ifndef WEIGHTS_H
-#define WEIGHTS_H
+#ifndef GPT2RTL_WEIGHTS_H
+#define GPT2RTL_WEIGHTS_H
 
 #include "config.h"
 #include "err.h"

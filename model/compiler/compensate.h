@@ -9,8 +9,8 @@
 //
 // No text is needed: H comes from the model's own activations over random ids, the same every time.
 
-#ifndef COMPENSATE_H
-#define COMPENSATE_H
+#ifndef GPT2RTL_COMPENSATE_H
+#define GPT2RTL_COMPENSATE_H
 
 #include "err.h"
 #include "weights.h"

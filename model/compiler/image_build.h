@@ -5,8 +5,8 @@
 // weight is at most 127 steps), biases and LayerNorm parameters as halfs, position rows in 16 bits.
 // Layout and formats: image.h, golden/fixed.h, docs/memory_image.md.
 
-#ifndef IMAGE_BUILD_H
-#define IMAGE_BUILD_H
+#ifndef GPT2RTL_IMAGE_BUILD_H
+#define GPT2RTL_IMAGE_BUILD_H
 
 #include <stdint.h>
 

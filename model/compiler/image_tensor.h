@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // image_tensor - which tensor, and which of its rows, a region of the image is made from
 
-#ifndef IMAGE_TENSOR_H
-#define IMAGE_TENSOR_H
+#ifndef GPT2RTL_IMAGE_TENSOR_H
+#define GPT2RTL_IMAGE_TENSOR_H
 
 #include <stddef.h>
 

@@ -4,8 +4,8 @@
 // With them the float reference tells what int8 weights cost from what the integer arithmetic
 // costs.
 
-#ifndef IMAGE_WEIGHTS_H
-#define IMAGE_WEIGHTS_H
+#ifndef GPT2RTL_IMAGE_WEIGHTS_H
+#define GPT2RTL_IMAGE_WEIGHTS_H
 
 #include "err.h"
 #include "image.h"

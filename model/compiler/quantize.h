@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // quantize - a row of float weights as integers and one scale of the image's format
 
-#ifndef QUANTIZE_H
-#define QUANTIZE_H
+#ifndef GPT2RTL_QUANTIZE_H
+#define GPT2RTL_QUANTIZE_H
 
 #include <stddef.h>
 #include <stdint.h>

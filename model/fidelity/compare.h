@@ -12,8 +12,8 @@
 // Of the next token's distribution p (float) and q (the other): the divergence sum p ln(p / q), in
 // nats, whether both have the same likeliest token, and the loss of the token that follows.
 
-#ifndef COMPARE_H
-#define COMPARE_H
+#ifndef GPT2RTL_COMPARE_H
+#define GPT2RTL_COMPARE_H
 
 #include <stddef.h>
 #include <stdint.h>

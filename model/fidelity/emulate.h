@@ -6,8 +6,8 @@
 // that are not named) has float's precision. Figures of the hardware itself come from the integer
 // model.
 
-#ifndef EMULATE_H
-#define EMULATE_H
+#ifndef GPT2RTL_EMULATE_H
+#define GPT2RTL_EMULATE_H
 
 #include <stdbool.h>
 

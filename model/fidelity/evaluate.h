@@ -15,8 +15,8 @@
 // the likeliest; perplexity: exp of the mean over passages of the target's loss, the sum of its
 // tokens'. What does not fit the model's context is cut at the left.
 
-#ifndef EVALUATE_H
-#define EVALUATE_H
+#ifndef GPT2RTL_EVALUATE_H
+#define GPT2RTL_EVALUATE_H
 
 #include <stddef.h>
 #include <stdint.h>

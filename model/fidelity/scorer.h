@@ -4,8 +4,8 @@
 // The integer model runs as fast/, which gives golden/'s numbers bit for bit. A scorer owns an engine's
 // state and reads the model that others share: one a thread.
 
-#ifndef SCORER_H
-#define SCORER_H
+#ifndef GPT2RTL_SCORER_H
+#define GPT2RTL_SCORER_H
 
 #include <stdbool.h>
 #include <stddef.h>

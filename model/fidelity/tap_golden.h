@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // tap_golden - the tensors of integers that a probe sees (golden/probe.h), whole and as floats
 
-#ifndef TAP_GOLDEN_H
-#define TAP_GOLDEN_H
+#ifndef GPT2RTL_TAP_GOLDEN_H
+#define GPT2RTL_TAP_GOLDEN_H
 
 #include "golden.h"
 #include "tap.h"

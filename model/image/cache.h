@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // cache - the folder where what is made once is kept: $XDG_CACHE_HOME/gpt2rtl, or ~/.cache/gpt2rtl
 
-#ifndef CACHE_H
-#define CACHE_H
+#ifndef GPT2RTL_CACHE_H
+#define GPT2RTL_CACHE_H
 
 #include "err.h"
 #include "file.h"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // image_format - the image's two 16-bit number formats (golden/fixed.h), to and from double
 
-#ifndef IMAGE_FORMAT_H
-#define IMAGE_FORMAT_H
+#ifndef GPT2RTL_IMAGE_FORMAT_H
+#define GPT2RTL_IMAGE_FORMAT_H
 
 #include <stdint.h>
 

@@ -14,8 +14,8 @@
 // one at a time and all at once agree to the last bit or nearly (a compiler may fuse products).
 // Dimensions: T positions of a call, C width, NH heads, L layers, V vocabulary.
 
-#ifndef GPT2_FLOAT_H
-#define GPT2_FLOAT_H
+#ifndef GPT2RTL_GPT2_FLOAT_H
+#define GPT2RTL_GPT2_FLOAT_H
 
 #include <stddef.h>
 #include <stdint.h>

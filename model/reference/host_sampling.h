@@ -9,8 +9,8 @@
 // 1, penalty 1 and the same top_k the same id is drawn as there. Everything is integers but penalty
 // and top_p, which multiply or divide doubles once each: the same on every machine.
 
-#ifndef HOST_SAMPLING_H
-#define HOST_SAMPLING_H
+#ifndef GPT2RTL_HOST_SAMPLING_H
+#define GPT2RTL_HOST_SAMPLING_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -5,8 +5,8 @@
 // neighbours are a known pair, take the pair of lowest rank and merge all its occurrences from left
 // to right. Time n log n for n tokens, also when they are one word.
 
-#ifndef BPE_H
-#define BPE_H
+#ifndef GPT2RTL_BPE_H
+#define GPT2RTL_BPE_H
 
 #include <stddef.h>
 #include <stdint.h>

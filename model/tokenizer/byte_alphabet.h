@@ -6,8 +6,8 @@
 // order, as U+0100, U+0101, ... A space is U+0120, a newline U+010A.
 // Source: bytes_to_unicode() in https://github.com/openai/gpt-2, src/encoder.py.
 
-#ifndef BYTE_ALPHABET_H
-#define BYTE_ALPHABET_H
+#ifndef GPT2RTL_BYTE_ALPHABET_H
+#define GPT2RTL_BYTE_ALPHABET_H
 
 #include <stddef.h>
 

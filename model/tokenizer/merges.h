@@ -5,8 +5,8 @@
 // written in the characters of byte_alphabet.h. A first line that begins with "#version" and empty
 // lines do not count; a carriage return before the newline is ignored.
 
-#ifndef MERGES_H
-#define MERGES_H
+#ifndef GPT2RTL_MERGES_H
+#define GPT2RTL_MERGES_H
 
 #include <cjson/cJSON.h>
 

@@ -12,8 +12,8 @@
 // begins no valid character is a piece of its own, and the text around it is cut as if the text
 // ended there. So any bytes can be encoded, and valid text is cut as GPT-2 cuts it.
 
-#ifndef PRETOKENIZER_H
-#define PRETOKENIZER_H
+#ifndef GPT2RTL_PRETOKENIZER_H
+#define GPT2RTL_PRETOKENIZER_H
 
 #include <stddef.h>
 

@@ -5,8 +5,8 @@
 // begin one are held back until they do, or cannot any more. The one that is complete first counts;
 // of two that end together, the longer. So where tokens end makes no difference.
 
-#ifndef STOP_TEXT_H
-#define STOP_TEXT_H
+#ifndef GPT2RTL_STOP_TEXT_H
+#define GPT2RTL_STOP_TEXT_H
 
 #include <stddef.h>
 

@@ -13,8 +13,8 @@
 //
 // A tokenizer is read-only once loaded: threads may share it.
 
-#ifndef TOKENIZER_H
-#define TOKENIZER_H
+#ifndef GPT2RTL_TOKENIZER_H
+#define GPT2RTL_TOKENIZER_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -14,8 +14,8 @@
 // An added token is found in a text before the text is cut. There are two kinds: those with
 // "normalized": false are looked for first, in the whole text; the others in what is left between.
 
-#ifndef TOKENIZER_CONFIG_H
-#define TOKENIZER_CONFIG_H
+#ifndef GPT2RTL_TOKENIZER_CONFIG_H
+#define GPT2RTL_TOKENIZER_CONFIG_H
 
 #include <cjson/cJSON.h>
 #include <stdbool.h>

@@ -15,8 +15,8 @@
 //                   false
 // truncation and padding say how a batch is made and are ignored.
 
-#ifndef TOKENIZER_JSON_H
-#define TOKENIZER_JSON_H
+#ifndef GPT2RTL_TOKENIZER_JSON_H
+#define GPT2RTL_TOKENIZER_JSON_H
 
 #include "bpe.h"
 #include "err.h"

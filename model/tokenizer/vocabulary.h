@@ -6,8 +6,8 @@
 // list of added tokens, {"content": text, "id": id}, written as they are; these may be in the object
 // too, with the same id.
 
-#ifndef VOCABULARY_H
-#define VOCABULARY_H
+#ifndef GPT2RTL_VOCABULARY_H
+#define GPT2RTL_VOCABULARY_H
 
 #include <cjson/cJSON.h>
 #include <stddef.h>
