@@ -18,6 +18,7 @@
 #include <xxhash.h>
 
 #include "cache.h"
+#include "clock.h"
 #include "interrupt.h"
 #include "verilated_cpu.h"
 
@@ -161,12 +162,6 @@ static int find_place(struct place *p, struct err *err) {
 
 // --------------------------------------------------------------------------------------------------------------- make
 
-static double seconds_since(const struct timespec *start) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (double)(now.tv_sec - start->tv_sec) + 1e-9 * (double)(now.tv_nsec - start->tv_nsec);
-}
-
 // The environment without what a make that runs this program says to its own. NULL: out of memory.
 static char **make_environment(void) {
   size_t n = 0, kept = 0;
@@ -216,17 +211,16 @@ static int spawn_make(pid_t *child, const char *tree, const char *target, const 
 
 static int make(const struct place *p, const char *target, uint32_t lanes, enum sim_build build, struct err *err) {
   char log[FILE_PATH_SIZE], tree[FILE_PATH_SIZE];
-  struct timespec start;
   int status = 0;
   pid_t child;
-  clock_gettime(CLOCK_MONOTONIC, &start);
+  const double start = clock_now();
   if (file_join(log, p->kept, "make.log", err) || link_sources(p, tree, err)) return -1;
   interrupt_hold();
   const int error = spawn_make(&child, tree, target, log);
   const int slot = error ? -1 : interrupt_add_child(child);
   for (pid_t done = 0; !error && done != child;) {
     if (interrupt_pending()) kill(-child, SIGTERM);
-    if (library_progress) library_progress(lanes, build, seconds_since(&start));
+    if (library_progress) library_progress(lanes, build, clock_now() - start);
     done = waitpid(child, &status, WNOHANG);
     if (done < 0 && errno != EINTR) status = -1, done = child;
     if (done == 0) nanosleep(&(struct timespec){.tv_nsec = 200000000}, NULL);

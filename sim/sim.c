@@ -12,10 +12,12 @@ enum { PATIENCE = 1000000 };               // cycles without any transfer or eve
 
 // gpt2_top's ports where C looks at them: bytes for single bits, words otherwise.
 #define BIT_PORTS(P)                                                                                                   \
-  P(clk_i) P(rst_ni) P(mem_rst_ni) P(start_i) P(abort_i) P(stop_en_i) P(all_heads_i) P(prompt_valid_i) P(prompt_ready_o) P(prompt_last_i)       \
+  P(clk_i) P(rst_ni) P(mem_rst_ni) P(start_i) P(abort_i) P(stop_en_i) P(all_heads_i)                                   \
+  P(prompt_valid_i) P(prompt_ready_o) P(prompt_last_i)                                                                 \
   P(tok_valid_o) P(tok_ready_i) P(lg_valid_o) P(lg_ready_i) P(lg_last_o) P(step_start_o) P(step_head_o)                \
   P(step_recomputed_o) P(step_end_o) P(rd_req_valid_o) P(rd_req_ready_i) P(rd_rsp_valid_i) P(rd_rsp_ready_o)           \
-  P(rd_rsp_error_i) P(wr_valid_o) P(wr_ready_i) P(wr_ack_i) P(wr_ack_error_i) P(mon_valid_o) P(busy_o) P(done_o) P(error_o) P(rd_req_len_o)
+  P(rd_rsp_error_i) P(wr_valid_o) P(wr_ready_i) P(wr_ack_i) P(wr_ack_error_i) P(mon_valid_o) P(busy_o) P(done_o)       \
+  P(error_o) P(rd_req_len_o)
 #define WORD_PORTS(P)                                                                                                  \
   P(cfg_i) P(sampling_i) P(max_new_i) P(stop_id_i) P(prompt_id_i) P(tok_id_o) P(lg_base_id_o) P(lg_rows_o)             \
   P(step_id_o) P(step_choice_o) P(rd_req_addr_o) P(rd_rsp_data_i) P(wr_addr_o) P(wr_data_o) P(mon_tag_o) P(mon_rows_o) \
