@@ -52,7 +52,7 @@ $(B)/gen/tables.h: $(B)/make_tables
 	$(call do,TABLE) $< c > $@.new && mv $@.new $@
 # The hardware's tables are kept with its sources, so that they can be taken without running anything; lint/lint.sh lint/layers.sh compares.
 tables: $(B)/make_tables
-	@$< sv > rtl/gpt2_tables_pkg.sv.new && mv rtl/gpt2_tables_pkg.sv.new rtl/gpt2_tables_pkg.sv
+	@$< sv > rtl/base/gpt2_tables_pkg.sv.new && mv rtl/base/gpt2_tables_pkg.sv.new rtl/base/gpt2_tables_pkg.sv
 
 # fast/ chooses its vector code at run time: only the file of an instruction set is compiled for it.
 VECTOR_x86_64_avx2       := -mavx2 -mtune=haswell
@@ -80,13 +80,13 @@ $(B)/%.a:
 
 # -------------------------------------------------------------------------------------------------------- Block tests
 #
-# build/block/<module>_s<Segments>.so: rtl/<module>.sv (or test/<module>.sv) Verilated alone, with assertions, behind
+# build/block/<module>_s<Segments>.so: <module>.sv of rtl/ (or of test/) Verilated alone, with assertions, behind
 # sim/verilated_block.h. Segments 0: the module has no such parameter. TRACE=1 adds .._trace.so with waveforms.
 
-RTL_PKG  := rtl/gpt2_pkg.sv rtl/gpt2_tables_pkg.sv
-RTL      := $(wildcard rtl/*.sv)
-RTL_MODULES := $(filter-out %_pkg,$(patsubst rtl/%.sv,%,$(RTL)))
-SEGMENTED := $(patsubst rtl/%.sv,%,$(shell grep -lE 'parameter +int +unsigned +Segments' $(RTL) /dev/null))
+RTL_PKG  := rtl/base/gpt2_pkg.sv rtl/base/gpt2_tables_pkg.sv
+RTL      := $(wildcard rtl/*/*.sv)
+RTL_MODULES := $(filter-out %_pkg,$(basename $(notdir $(RTL))))
+SEGMENTED := $(basename $(notdir $(shell grep -lE 'parameter +int +unsigned +Segments' $(RTL) /dev/null)))
 
 # Segments at which a module is tested, and parameters other than the defaults: BLOCK_SEGMENTS_x, BLOCK_PARAMS_x. A block may be
 # another module with other parameters: BLOCK_MODULE_x.
@@ -126,7 +126,7 @@ block_name   = $(shell sed -E 's/_s[0-9]+$$//' <<< '$(1)')
 block_module = $(or $(BLOCK_MODULE_$(block_name)),$(block_name))
 block_top    = $(block_module) $(addprefix -GSegments=,$(filter-out 0,$(lastword $(subst _s, ,$(1))))) \
                $(addprefix -G,$(BLOCK_PARAMS_$(block_name))) \
-               $(RTL_PKG) $(firstword $(wildcard $(addsuffix /$(block_module).sv,rtl test)))
+               $(RTL_PKG) $(firstword $(wildcard $(addsuffix /$(block_module).sv,rtl/* test)))
 $(B)/block/%_trace.so: $(SO_NEEDS) $(FST)
 	$(call verilated_so,$(call block_top,$*) $(CHECKED) $(TRACED),-O1 -DVM_TRACE=1,-lz)
 $(B)/block/%.so: $(SO_NEEDS)
@@ -135,7 +135,7 @@ $(B)/block/%.so: $(SO_NEEDS)
 # build/sim/gpt2_top_<lanes>.so: the simulator (sim/sim.h): fast; _check with assertions; _trace with waveforms.
 # They carry the hash of their sources, by which the program knows them (sim/library.h).
 # <lanes> may have parameters behind it: gpt2_top_256-NormWidth.16-ExpWidth.1.so.
-sim_top = gpt2_top -GLanes=$(subst .,=,$(subst -, -G,$(1))) sim/counters.vlt $(RTL_PKG) rtl/gpt2_top.sv
+sim_top = gpt2_top -GLanes=$(subst .,=,$(subst -, -G,$(1))) sim/counters.vlt $(RTL_PKG) rtl/top/gpt2_top.sv
 SIM_NEEDS := $(SO_NEEDS) $(B)/sim/source.o sim/counters.vlt
 $(B)/sim/source.c: sim/source_hash.sh FORCE
 	@mkdir -p $(@D)
@@ -340,13 +340,13 @@ ANY_SIMS = $(SIMS:$(B)/sim/%=$(B)/sim/any/%)
 PREFIX  ?= /usr/local
 SHARE    = $(DESTDIR)$(PREFIX)/share
 install: all $(ANY_SIMS) $(B)/gpt2rtl.1
-	@install -d $(SHARE)/gpt2rtl/{rtl,sim,build/sim/any} $(SHARE)/man/man1 $(SHARE)/{bash-completion/completions,zsh/site-functions} \
+	@install -d $(SHARE)/gpt2rtl/{sim,build/sim/any} $(addprefix $(SHARE)/gpt2rtl/,$(sort $(dir $(RTL)))) $(SHARE)/man/man1 $(SHARE)/{bash-completion/completions,zsh/site-functions} \
 	  $(DESTDIR)$(PREFIX)/bin
 	@install -m 755 $(B)/gpt2rtl $(DESTDIR)$(PREFIX)/bin/
 	@install -m 755 $(SIMS) $(SHARE)/gpt2rtl/build/sim/
 	@install -m 755 $(ANY_SIMS) $(SHARE)/gpt2rtl/build/sim/any/
 	@install -m 644 Makefile LICENSE $(SHARE)/gpt2rtl/
-	@install -m 644 rtl/*.sv $(SHARE)/gpt2rtl/rtl/
+	@for f in $(RTL); do install -m 644 $$f $(SHARE)/gpt2rtl/$$f || exit 1; done
 	@cp -p $(wildcard sim/*) $(SHARE)/gpt2rtl/sim/
 	@install -m 644 $(B)/gpt2rtl.1 $(SHARE)/man/man1/
 	@install -m 644 tools/completion.sh $(SHARE)/bash-completion/completions/gpt2rtl

@@ -28,7 +28,7 @@ module bare_engine #(
   for (genvar s = 0; s < int'(Segments); s++) begin : gen_segment
     logic signed [31:0] sum_d, sum_q;
 
-    // The shape that compilers vectorise: see rtl/matvec.sv.
+    // The shape that compilers vectorise: see rtl/block/matvec.sv.
     always_comb begin
       sum_d = first_q ? 0 : sum_q;
       for (int i = 0; i < 16; i++) begin

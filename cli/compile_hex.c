@@ -48,7 +48,7 @@ static void write_header(FILE *out, const struct image_header *h, const char *he
           (uint64_t)h->n_layer * h->n_head * h->kv_stride);
   fprintf(out, "localparam [0:0]  StopEnable = %d;   // whether the model has an end-of-text id\n", stops);
   fprintf(out, "localparam [16:0] StopId     = %" PRIu32 ";\n\n", stops ? h->eos_id : 0);
-  fprintf(out, "// cfg_i: config_t of rtl/gpt2_pkg.sv, field by field.\nlocalparam [%d:0] Config = {\n", PKG_CONFIG_BITS - 1);
+  fprintf(out, "// cfg_i: config_t of rtl/base/gpt2_pkg.sv, field by field.\nlocalparam [%d:0] Config = {\n", PKG_CONFIG_BITS - 1);
   int left = PKG_CONFIG_BITS;
 #define FIELD(name, bits)                                                                                              \
   left -= bits;                                                                                                        \

@@ -33,11 +33,11 @@ one() {                                                       # JOB
   IFS=$' \t' read -r name module what script <<< "$1"
   dir=build/formal/$name
   mkdir -p "$dir"
-  cp rtl/gpt2_pkg.sv rtl/gpt2_tables_pkg.sv rtl/{stream,memory}_rules.sv "rtl/$module.sv" "formal/fv_$module.sv" "$dir/"
+  cp rtl/base/gpt2_pkg.sv rtl/base/gpt2_tables_pkg.sv rtl/base/{stream,memory}_rules.sv rtl/*/"$module.sv" "formal/fv_$module.sv" "$dir/"
   if [ $what = caught ]; then
     expected=2                                                # sby: an assertion fails
     sed -i -E "$script" "$dir/$module.sv"
-    if cmp -s "$dir/$module.sv" "rtl/$module.sv"; then
+    if cmp -s "$dir/$module.sv" rtl/*/"$module.sv"; then
       printf '%s\n' "formal/mutants: $name changes nothing: $script" "[  FAILED  ] formal.$name"
       return 1
     fi

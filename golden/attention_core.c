@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// attention_core - one head: scores, softmax, PV, division (rtl/attention_core.sv)
+// attention_core - one head: scores, softmax, PV, division (rtl/block/attention_core.sv)
 #include "probe.h"
 
 void attention_core(struct operand *out, const struct operand *q, const struct kv_head *kv, uint32_t head,

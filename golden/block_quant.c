@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// block_quant - 64 rows to an operand block (rtl/block_quant.sv)
+// block_quant - 64 rows to an operand block (rtl/block/block_quant.sv)
 //
 // The exponent comes from the OR of all x ^ sign(x): 15 magnitude bits are kept. Rounding half up may carry a number to
 // 2^15, which is clamped to 32767, an error of one LSB at most; this is part of the rounding, not a saturation.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// controller - the token loop: the prompt, then generation, the context crop, the stop (rtl/controller.sv)
+// controller - the token loop: the prompt, then generation, the context crop, the stop (rtl/top/controller.sv)
 //
 // One description of a run serves the golden model, the float model (both by controller_run) and the hardware (sim_run):
 //

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// final_layernorm - ln_f, only for positions whose head is wanted (rtl/final_layernorm.sv)
+// final_layernorm - ln_f, only for positions whose head is wanted (rtl/block/final_layernorm.sv)
 #include "golden.h"
 
 void final_layernorm(struct operand *out, const struct residual *r, const struct image *image, struct saturation *sat) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// final_linear - the language-model head (rtl/final_linear.sv)
+// final_linear - the language-model head (rtl/block/final_linear.sv)
 #include "golden.h"
 
 void final_linear(int32_t *logits, const struct image *image, const struct operand *x, struct saturation *sat) {

@@ -2,7 +2,7 @@
 //
 // fixed - rounding, shifting, saturating, and the two 16-bit number formats of the memory image
 //
-// The number formats that the golden blocks share. The RTL's twin is rtl/gpt2_pkg.sv: the same constants and functions
+// The number formats that the golden blocks share. The RTL's twin is rtl/base/gpt2_pkg.sv: the same constants and functions
 // under the same names. docs/numerics.md derives the widths.
 //
 //   row       Q14.16 signed, 31 bits: what rescale gives to every block (projections, scores, logits)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// gelu - the tanh form, GPT-2's (rtl/gelu.sv)
+// gelu - the tanh form, GPT-2's (rtl/block/gelu.sv)
 //
 // gelu(x) = max(x, 0) - g(|x|) with g(a) = a - gelu(a): even, within 0..0.17, and below half an LSB beyond 8.
 #include "golden.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// gpt2_core - embedding, layers, head (rtl/gpt2_core.sv)
+// gpt2_core - embedding, layers, head (rtl/core/gpt2_core.sv)
 #include "probe.h"
 
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// kv_cache - keys and values as int8 with a scale (rtl/kv_cache.sv)
+// kv_cache - keys and values as int8 with a scale (rtl/block/kv_cache.sv)
 #include <string.h>
 
 #include "golden.h"

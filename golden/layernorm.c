@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// layernorm - statistics and normalising (rtl/layernorm.sv)
+// layernorm - statistics and normalising (rtl/block/layernorm.sv)
 //
 // With integers x in Q14.12 and V = C sum(x^2) - sum(x)^2, which is exact, sqrt(V) = C * std. So
 //   n = (x - mean) * C / sqrt(V + epsilon C^2 2^24),   y = n * gain + bias

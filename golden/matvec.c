@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// matvec - the engine's sums (rtl/matvec.sv)
+// matvec - the engine's sums (rtl/block/matvec.sv)
 //
 // |sum_i w*m| <= 64 * 128 * 2^15 = 2^28; shifted by up to 15 and added over up to 128 blocks: 2^50, within 52 bits.
 #include "golden.h"

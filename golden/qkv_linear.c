@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// qkv_linear - one head's query, key and value (rtl/qkv_linear.sv)
+// qkv_linear - one head's query, key and value (rtl/block/qkv_linear.sv)
 #include "probe.h"
 
 void qkv_linear(struct operand *q, struct kv_head *kv, const struct matrix *qkv, const struct operand *x, uint32_t head,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// rescale - from the engine's 52-bit sums to rows, Q14.16 (rtl/rescale.sv)
+// rescale - from the engine's 52-bit sums to rows, Q14.16 (rtl/block/rescale.sv)
 //
 // Two roundings: to 32 bits before the 12-bit mantissa (a direct product would exceed 64 bits), and to 16 fraction bits
 // after it. The first shift follows from the bound of the sum, |acc| <= 2^28 * n_blocks * 2^e_max (64 * 127 * 32767 a

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// residual_add - the residual memory and its sums (rtl/residual_add.sv)
+// residual_add - the residual memory and its sums (rtl/block/residual_add.sv)
 //
 // |x| < 2^26: 1600 of them sum within 38 bits signed, their squares within 63.
 #include "golden.h"

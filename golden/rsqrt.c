@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// rsqrt - reciprocal square root by a table and one Newton step (rtl/rsqrt.sv)
+// rsqrt - reciprocal square root by a table and one Newton step (rtl/base/rsqrt.sv)
 #include "golden.h"
 #include "tables.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// sampling - argmax, or top-k with temperature by the cumulative distribution (rtl/sampling.sv)
+// sampling - argmax, or top-k with temperature by the cumulative distribution (rtl/block/sampling.sv)
 #include <math.h>
 
 #include "golden.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// softmax - exponentials of one head's scores, weighted by the V scales, and their total (rtl/softmax.sv)
+// softmax - exponentials of one head's scores, weighted by the V scales, and their total (rtl/block/softmax.sv)
 //
 // The division by the total comes after PV, as the scale of its rows.
 #include "golden.h"

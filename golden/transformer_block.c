@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// transformer_block - the wiring of one layer (rtl/transformer_block.sv)
+// transformer_block - the wiring of one layer (rtl/core/transformer_block.sv)
 #include "probe.h"
 
 void transformer_block(struct gpt2_core *core, uint32_t layer, uint32_t position) {

@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# layers.sh - the C side's floors: a file includes headers of its own folder and of folders on lower floors, and nothing else.
-# So there are no circles, and no call runs upwards, since each call needs its prototype.
+# layers.sh - nothing looks up. In C a file includes headers of its own folder and of folders on lower floors, and nothing else. So
+# there are no circles, and no call runs upwards, since each call needs its prototype. In rtl/, whose folders stand in the order
+# of the alphabet, a module instantiates modules of its own folder and of folders before it.
 status=0
 declare -A floor=(
   [base]=0
@@ -16,7 +17,15 @@ declare -A floor=(
 )
 folders=$(git ls-files '*.c' '*.h' 2> /dev/null | grep -vE '^(test|fuzz|tools|examples)/' | xargs -n 1 dirname | sort -u)
 [ -n "$folders" ] || folders=$(find base model golden fast sim cli bench -name '*.c' -printf '%h\n' | sort -u)
-echo "[==========] Running $(wc -w <<< "$folders") test(s)."
+echo "[==========] Running $(wc -w <<< "$folders rtl") test(s)."
+result() {                                                    # NAME WHAT_IS_WRONG
+  if [ -z "$2" ]; then
+    echo "[       OK ] layers.$1"
+  else
+    printf '%s\n[  FAILED  ] layers.%s\n' "$2" "$1"
+    status=1
+  fi
+}
 for folder in $folders; do
   echo "[ RUN      ] layers.${folder//\//.}"
   wrong=
@@ -30,12 +39,16 @@ for folder in $folders; do
       done
     done < <(grep -oE '^#include "[^"]+"' "$folder"/*.[ch] | sed -E 's/#include "([^"]+)"/\1/')
   fi
-  if [ -z "$wrong" ]; then
-    echo "[       OK ] layers.${folder//\//.}"
-  else
-    printf '%s\n' "$wrong"
-    echo "[  FAILED  ] layers.${folder//\//.}"
-    status=1
-  fi
+  result "${folder//\//.}" "$wrong"
 done
+
+echo "[ RUN      ] layers.rtl"
+wrong=
+for file in rtl/*/*.sv; do
+  while read -r module; do
+    other=$(dirname rtl/*/"$module.sv")
+    [ -e "$other/$module.sv" ] && [[ $other > $(dirname "$file") ]] && wrong+="$file instantiates $module of $other, a later folder"$'\n'
+  done < <(sed -nE 's/^ *([a-z][a-z0-9_]*)( +#\(.*| +u_[a-z0-9_]+ *\(.*)$/\1/p' "$file" | sort -u)
+done
+result rtl "$wrong"
 exit $status

@@ -5,14 +5,14 @@
 # VERILATOR: another one. PREFIX: of the tests' names, lint unless given
 prefix=${1:-lint}
 status=0
-tests="$(basename -s .sv rtl/*.sv | grep -v _pkg) matvec:AdderRetiming=1'b1"          # MODULE[:PARAMETER=VALUE]
+tests="$(basename -s .sv rtl/*/*.sv | grep -v _pkg) matvec:AdderRetiming=1'b1"          # MODULE[:PARAMETER=VALUE]
 echo "[==========] Running $(wc -w <<< "$tests") test(s)."
 for test in $tests; do
   IFS=: read -r module parameter <<< "$test"
   name=$prefix.${test//[^A-Za-z0-9_]/_}
   echo "[ RUN      ] $name"
-  if ${VERILATOR:-verilator} --lint-only -Wall -Irtl --top-module "$module" ${parameter:+"-G$parameter"} lint/waivers.vlt rtl/gpt2_pkg.sv \
-      rtl/gpt2_tables_pkg.sv "rtl/$module.sv" 2>&1; then
+  if ${VERILATOR:-verilator} --lint-only -Wall $(printf -- "-I%s " rtl/*/) --top-module "$module" ${parameter:+"-G$parameter"} lint/waivers.vlt rtl/base/gpt2_pkg.sv \
+      rtl/base/gpt2_tables_pkg.sv rtl/*/"$module.sv" 2>&1; then
     echo "[       OK ] $name"
   else
     echo "[  FAILED  ] $name"
@@ -21,11 +21,11 @@ for test in $tests; do
 done
 [ "$prefix" = lint ] || exit $status
 
-listed() { diff <(grep -oE 'rtl/[a-z0-9_]+\.sv' gpt2rtl.core | sort) <(ls rtl/*.sv | LC_ALL=C sort); }
-tables() { build/make_tables sv | diff - rtl/gpt2_tables_pkg.sv; }
+listed() { diff <(grep -oE 'rtl/[a-z0-9_/]+\.sv' gpt2rtl.core | LC_ALL=C sort) <(ls rtl/*/*.sv | LC_ALL=C sort); }
+tables() { build/make_tables sv | diff - rtl/base/gpt2_tables_pkg.sv; }
 check() {                                                     # NAME FUNCTION SENTENCE
   if "$2"; then echo "[       OK ] lint.$1"; else printf '%s\n[  FAILED  ] lint.%s\n' "$3" "$1"; status=1; fi
 }
 check gpt2rtl.core listed "gpt2rtl.core (<) does not list the files of rtl/ (>)"
-check gpt2_tables_pkg tables "rtl/gpt2_tables_pkg.sv (>) is not what tools/make_tables.c writes (<): make tables"
+check gpt2_tables_pkg tables "rtl/base/gpt2_tables_pkg.sv (>) is not what tools/make_tables.c writes (<): make tables"
 exit $status

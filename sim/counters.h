@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// counters - what the hardware's cycles went into: rtl/counters.sv, read through gpt2_top
+// counters - what the hardware's cycles went into: rtl/core/counters.sv, read through gpt2_top
 #ifndef GPT2RTL_COUNTERS_H
 #define GPT2RTL_COUNTERS_H
 

@@ -2,7 +2,7 @@
 //
 // estimate - cycles of a token by a model of the schedule, without simulating it
 //
-// Walks the jobs of one token in rtl/sequencer.sv's order. A job takes a cycle a beat; it starts when the job before it has ended, when
+// Walks the jobs of one token in rtl/core/sequencer.sv's order. A job takes a cycle a beat; it starts when the job before it has ended, when
 // its operands stand (a constant behind the job that makes them, measured in simulation: sim/estimate.c) and as its beats arrive.
 // Memory is a fluid: `beats` a cycle into weight_stream's queue, which holds 256, fewer those under way.
 //

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// gpt2_pkg - the packed structs of rtl/gpt2_pkg.sv in C: fields in the same order (most significant first), pack and unpack
+// gpt2_pkg - the packed structs of rtl/base/gpt2_pkg.sv in C: fields in the same order (most significant first), pack and unpack
 //
 // For each struct x_t of the package there is: struct pkg_x with a uint64_t of every field's name; PKG_X_BITS and
 // PKG_X_WORDS, its size; pkg_x_pack(words, &x), which writes all words; pkg_x_unpack(&x, words).

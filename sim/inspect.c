@@ -119,7 +119,7 @@ static void see_probabilities(struct inspect *s, uint32_t bank, uint32_t tile, c
   probe_probs(&s->probe, h->head, h->p, h->v_scale, s->pv_scale[bank], cached);
 }
 
-// A block's slot says what it is (rtl/operand_buffer.sv); LayerNorm's are those of ln_1 and ln_2 of each layer, then of ln_f.
+// A block's slot says what it is (rtl/block/operand_buffer.sv); LayerNorm's are those of ln_1 and ln_2 of each layer, then of ln_f.
 static void see_operand(struct inspect *s) {
   const uint32_t slot = *s->op_slot, group = slot / MAX_HEADS;
   struct operand block;

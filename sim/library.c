@@ -100,7 +100,7 @@ struct place {
 
 static bool holds_sources(const char *folder) {
   char name[FILE_PATH_SIZE];
-  return !file_join(name, folder, "rtl/gpt2_top.sv", NULL) && file_exists(name);
+  return !file_join(name, folder, "rtl/top/gpt2_top.sv", NULL) && file_exists(name);
 }
 
 // The folders above the running program: one of them is the project, or has it in share/gpt2rtl.

@@ -37,7 +37,7 @@ for lanes in 64 256 1024; do
   else
     echo "[  FAILED  ] vector_check.$lanes"
     echo "  $so: the functions with the matrix engine's loop have $multiplications multiplications of $bits bits ($need are the least)," \
-      "$gathers gathers and $scatters scatters (none is allowed): the compiler does not vectorise rtl/matvec.sv's loop well"
+      "$gathers gathers and $scatters scatters (none is allowed): the compiler does not vectorise rtl/block/matvec.sv's loop well"
     failed=1
   fi
 done

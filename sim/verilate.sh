@@ -11,7 +11,7 @@ shift 3
 mkdir -p "$(dirname "$out")"
 work=$(mktemp -d "${out%.so}.work-XXXXXX")
 trap 'rm -rf "$work"' EXIT
-$VERILATOR --cc -Wno-lint --prefix Vblock --MMD -Irtl -Itest -Mdir "$work" "$@"
+$VERILATOR --cc -Wno-lint --prefix Vblock --MMD $(printf -- "-I%s " rtl/*/) -Itest -Mdir "$work" "$@"
 # ports.inc: PORT(name, most significant bit, IN | OUT)
 sed -nE 's/^ *VL_(IN|OUT)[0-9W]*\(&([A-Za-z0-9_]+),([0-9]+),.*/PORT(\2, \3, \1)/p' "$work/Vblock.h" > "$work/ports.inc"
 # All in one compilation. Verilator 5.006 forgets to declare __Vilp where it samples a wide signal for $stable.

@@ -156,7 +156,7 @@ def in_parallel(function, jobs, weight):
 
 def read(path, settings):
     from pyosys import libyosys as ys
-    files = ["rtl/gpt2_pkg.sv", "rtl/gpt2_tables_pkg.sv"] + [f for f in sorted(glob.glob("rtl/*.sv")) if not f.endswith("_pkg.sv")]
+    files = ["rtl/base/gpt2_pkg.sv", "rtl/base/gpt2_tables_pkg.sv"] + [f for f in sorted(glob.glob("rtl/*/*.sv")) if not f.endswith("_pkg.sv")]
     given = " ".join(f"-G {s}" for s in settings)
     design = ys.Design()
     for command in (f"read_slang --keep-hierarchy -j 1 -D SYNTHESIS --top gpt2_top {given} " + " ".join(files),

@@ -18,18 +18,18 @@ import sys
 SMALL = {"Segments": 4, "Lanes": 256, "MaxHeads": 4, "MaxCtx": 256, "RomBeats": 16, "RamBeats": 16,
          "RomFile": '"build/synth/rom.hex"'}
 VARIANTS = ["matvec:AdderRetiming=1"]
-PACKAGES = ["rtl/gpt2_pkg.sv", "rtl/gpt2_tables_pkg.sv"]
+PACKAGES = ["rtl/base/gpt2_pkg.sv", "rtl/base/gpt2_tables_pkg.sv"]
+FILES = {os.path.basename(f)[:-3]: f for f in glob.glob("rtl/*/*.sv")}
 
 
 def sources(module, seen):
     """The module's file and those of all modules below it."""
     if module in seen:
         return
-    path = f"rtl/{module}.sv"
-    if not os.path.exists(path):
+    if module not in FILES:
         return
     seen.append(module)
-    for name in re.findall(r"^\s*([a-z]\w*)\s*(?:#\s*\(|u_\w+)", open(path).read(), re.M):
+    for name in re.findall(r"^\s*([a-z]\w*)\s*(?:#\s*\(|u_\w+)", open(FILES[module]).read(), re.M):
         sources(name, seen)
 
 
@@ -38,12 +38,12 @@ def child(module):
     module, _, parameter = module.partition(":")
     files = []
     sources(module, files)
-    text = open(f"rtl/{module}.sv").read()
+    text = open(FILES[module]).read()
     parameters = re.findall(r"^\s*parameter\s+(?:int\s+unsigned\s+)?(\w+)", text, re.M)
     given = " ".join(f"-G {p}={SMALL[p]}" for p in parameters if p in SMALL) + (parameter and f" -G {parameter}")
     design = ys.Design()
     for command in (
-        f"read_slang -j 1 -D SYNTHESIS --top {module} {given} " + " ".join(PACKAGES + [f"rtl/{f}.sv" for f in files]),
+        f"read_slang -j 1 -D SYNTHESIS --top {module} {given} " + " ".join(PACKAGES + [FILES[f] for f in files]),
         f"hierarchy -check -top {module}", "proc", "opt", "check -assert", "stat",
     ):
         ys.run_pass(command, design)
@@ -61,7 +61,7 @@ def check(module):
 
 
 def main():
-    modules = sys.argv[1:] or sorted(os.path.basename(f)[:-3] for f in glob.glob("rtl/*.sv") if not f.endswith("_pkg.sv")) + VARIANTS
+    modules = sys.argv[1:] or sorted(f for f in FILES if not f.endswith("_pkg")) + VARIANTS
     os.makedirs("build/synth", exist_ok=True)
     with open("build/synth/rom.hex", "w") as rom:
         rom.write((512 * "5" + "\n") * SMALL["RomBeats"])

@@ -19,8 +19,8 @@ SIGNAL = r"(_\d+_|\\\S+ )"
 
 def netlist(path, parameters):
     from pyosys import libyosys as ys
-    files = ["rtl/gpt2_pkg.sv", "rtl/gpt2_tables_pkg.sv"]
-    files += sorted(f for f in glob.glob("rtl/*.sv") if not f.endswith("_pkg.sv"))
+    files = ["rtl/base/gpt2_pkg.sv", "rtl/base/gpt2_tables_pkg.sv"]
+    files += sorted(f for f in glob.glob("rtl/*/*.sv") if not f.endswith("_pkg.sv"))
     given = " ".join(f"-G {p}" for p in parameters)
     design = ys.Design()
     for command in (
@@ -84,7 +84,7 @@ def main():
     with open(path + ".raw") as raw:
         text = garbage(balance(raw.read()))
     with open(path + ".new", "w") as out:
-        out.write(f"// gpt2_top, {' '.join(parameters)}: written by `make verilog` of gpt2rtl from rtl/*.sv, Apache-2.0\n" + text)
+        out.write(f"// gpt2_top, {' '.join(parameters)}: written by `make verilog` of gpt2rtl from rtl/, Apache-2.0\n" + text)
     os.remove(path + ".raw")
     os.rename(path + ".new", path)
 

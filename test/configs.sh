@@ -16,7 +16,7 @@
 # combinations at a time, as many as there are processors unless given; one takes up to 1.5 GB.
 maxima=(1,64 2,64 3,192 7,320 12,1024 25,64 25,1024)          # MaxHeads,MaxCtx: the least, nano, odd ones, gpt2, gpt2-xl
 few='128_1_64_16_1 512_25_1024_1_4 2048_3_192_8_8 4096_12_1024_64_64'
-files="rtl/gpt2_pkg.sv rtl/gpt2_tables_pkg.sv rtl/gpt2_top.sv"
+files="$(printf -- "-I%s " rtl/*/) rtl/base/gpt2_pkg.sv rtl/base/gpt2_tables_pkg.sv rtl/top/gpt2_top.sv"
 work=build/config
 export VERILATOR=${VERILATOR:-verilator} files work
 
@@ -55,7 +55,7 @@ elaborate() {                                                 # NAME OPTION... -
     done
     echo endmodule
   } > "$work/configs_$name.sv"
-  $VERILATOR --lint-only "${options[@]}" -Irtl --top-module "configs_$name" $files "$work/configs_$name.sv" 2>&1
+  $VERILATOR --lint-only "${options[@]}" --top-module "configs_$name" $files "$work/configs_$name.sv" 2>&1
 }
 lint() { local name=$1; shift; elaborate "$name" -Wall lint/waivers.vlt -- "$@"; }   # NAME COMBINATION...
 

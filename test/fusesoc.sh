@@ -11,7 +11,7 @@ fi
 work=build/fusesoc
 rm -rf $work
 mkdir -p $work/{gpt2rtl,soc}
-if git rev-parse --git-dir > /dev/null 2>&1; then sources=$(git ls-files gpt2rtl.core rtl lint); else sources=$(ls gpt2rtl.core rtl/*.sv lint/*.vlt); fi
+if git rev-parse --git-dir > /dev/null 2>&1; then sources=$(git ls-files gpt2rtl.core rtl lint); else sources=$(ls gpt2rtl.core rtl/*/*.sv lint/*.vlt); fi
 cp --parents $sources $work/gpt2rtl/
 cat > $work/soc/soc.core << 'END'
 CAPI=2:

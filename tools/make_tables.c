@@ -2,7 +2,7 @@
 //
 // make_tables - the piecewise-linear tables of exp2, reciprocal, rsqrt and GELU, for C and for SystemVerilog
 //
-//   make_tables c > build/gen/tables.h      make_tables sv > rtl/gpt2_tables_pkg.sv, with `make tables`
+//   make_tables c > build/gen/tables.h      make_tables sv > rtl/base/gpt2_tables_pkg.sv, with `make tables`
 //
 // A segment [a, b) of f becomes base + slope * rest / 2^n: the chord moved by half of its largest error, which halves
 // the error of a convex f. Falling functions store the slope positive and subtract it.

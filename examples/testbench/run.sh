@@ -21,8 +21,8 @@ if [ "$tool" = icarus ]; then
   run="vvp $out/netlist.vvp"
 else
   prompt='3 77 1' tokens=70        # past the context of 64
-  verilator --binary -O3 --top-module testbench -Irtl -I$out --Mdir $out/obj -o testbench \
-    rtl/gpt2_pkg.sv rtl/gpt2_tables_pkg.sv examples/testbench/testbench.sv > $out/verilator.log || { cat $out/verilator.log; exit 1; }
+  verilator --binary -O3 --top-module testbench $(printf -- "-I%s " rtl/*/) -I$out --Mdir $out/obj -o testbench \
+    rtl/base/gpt2_pkg.sv rtl/base/gpt2_tables_pkg.sv examples/testbench/testbench.sv > $out/verilator.log || { cat $out/verilator.log; exit 1; }
   run=$out/obj/testbench
 fi
 
