@@ -7,7 +7,7 @@
 #include "file.h"
 #include "json_util.h"
 
-// ---- fields of config.json ----------------------------------------------------------------------
+// --------------------------------------------------------------------------- fields of config.json
 
 struct reader {
   const cJSON *root;
@@ -19,9 +19,7 @@ struct reader {
 static int check_unique(const struct reader *r, const char *name) {
   size_t count = 0;
   const cJSON *item;
-  cJSON_ArrayForEach(item, r->root) {
-    count += strcmp(item->string, name) == 0;
-  }
+  cJSON_ArrayForEach(item, r->root) { count += strcmp(item->string, name) == 0; }
   return count <= 1 ? 0 : err_set(r->err, "%s: %s comes %zu times", r->path, name, count);
 }
 
@@ -34,7 +32,7 @@ static const cJSON *field(const struct reader *r, const char *name) {
 static int read_size(const struct reader *r, const char *name, size_t min, size_t max,
                      size_t *value) {
   const cJSON *item = field(r, name);
-  if (item == NULL) {
+  if (!item) {
     return err_set(r->err, "%s: %s is missing, expected a whole number of %zu..%zu", r->path, name,
                    min, max);
   }
@@ -67,12 +65,8 @@ static int read_tokens(const struct reader *r, const char *name, size_t vocab_si
       return err_set(r->err, "%s: %s is not a token's id%s", r->path, name,
                      room > 1 ? ", or a list of them" : "");
     }
-    if (json_integer(entry, 0, vocab_size - 1, &id) != 0) {
-      continue;
-    }
-    if (*count == room) {
-      return err_set(r->err, "%s: %s has more than %zu ids", r->path, name, room);
-    }
+    if (json_integer(entry, 0, vocab_size - 1, &id) != 0) continue;
+    if (*count == room) return err_set(r->err, "%s: %s has more than %zu ids", r->path, name, room);
     ids[(*count)++] = (uint32_t)id;
   }
   return 0;
@@ -82,27 +76,23 @@ static int read_ends(const struct reader *r, struct gpt2_config *c) {
   size_t n_bos;
   if (read_tokens(r, "bos_token_id", c->vocab_size, &c->bos_token_id, 1, &n_bos) != 0 ||
       read_tokens(r, "eos_token_id", c->vocab_size, c->eos_token_ids, CONFIG_MAX_EOS, &c->n_eos) !=
-          0) {
+          0)
     return -1;
-  }
   c->bos_token_id = n_bos == 0 ? CONFIG_NO_TOKEN : c->bos_token_id;
   return 0;
 }
 
 static int read_bool(const struct reader *r, const char *name, bool fallback, bool *value) {
   const cJSON *item = field(r, name);
-  if (item != NULL && !cJSON_IsBool(item)) {
+  if (item && !cJSON_IsBool(item))
     return err_set(r->err, "%s: %s is neither true nor false", r->path, name);
-  }
-  *value = item == NULL ? fallback : cJSON_IsTrue(item);
+  *value = !item ? fallback : cJSON_IsTrue(item);
   return 0;
 }
 
 static int require_bool(const struct reader *r, const char *name, bool required) {
   bool value = required;
-  if (read_bool(r, name, required, &value) != 0) {
-    return -1;
-  }
+  if (read_bool(r, name, required, &value) != 0) return -1;
   if (value != required) {
     return err_set(r->err, "%s: %s is %s, but only GPT-2's own arithmetic is built: expected %s",
                    r->path, name, value ? "true" : "false", required ? "true" : "false");
@@ -114,54 +104,42 @@ static int require_bool(const struct reader *r, const char *name, bool required)
 static int require_string(const struct reader *r, const char *name, const char *const *values,
                           const char *why) {
   const cJSON *item = field(r, name);
-  if (item == NULL) {
-    return 0;
-  }
+  if (!item) return 0;
   const char *value = cJSON_IsString(item) ? item->valuestring : "(not a string)";
-  for (const char *const *v = values; *v != NULL; v++) {
-    if (strcmp(value, *v) == 0) {
-      return 0;
-    }
-  }
+  for (const char *const *v = values; *v != NULL; v++)
+    if (strcmp(value, *v) == 0) return 0;
   return err_set(r->err, "%s: %s is \"%.60s\", expected \"%s\"%s%s%s%s", r->path, name, value,
-                 values[0], values[1] == NULL ? "" : " or \"", values[1] == NULL ? "" : values[1],
-                 values[1] == NULL ? "" : "\"", why);
+                 values[0], !values[1] ? "" : " or \"", !values[1] ? "" : values[1],
+                 !values[1] ? "" : "\"", why);
 }
 
 // Absent, null, or without content.
 static int require_empty(const struct reader *r, const char *name, const char *what) {
   const cJSON *item = field(r, name);
-  if (item == NULL || ((cJSON_IsObject(item) || cJSON_IsArray(item)) && item->child == NULL)) {
-    return 0;
-  }
+  if (!item || ((cJSON_IsObject(item) || cJSON_IsArray(item)) && !item->child)) return 0;
   return err_set(r->err, "%s: %s is not empty: %s", r->path, name, what);
 }
 
-// ---- the shape ----------------------------------------------------------------------------------
+// --------------------------------------------------------------------------------------- the shape
 
 static int read_shape(const struct reader *r, struct gpt2_config *c) {
-  const char *context = field(r, "n_positions") == NULL && field(r, "n_ctx") != NULL
-                            ? "n_ctx"
-                            : "n_positions";
+  const char *context =
+      field(r, "n_positions") == NULL && field(r, "n_ctx") != NULL ? "n_ctx" : "n_positions";
   if (read_size(r, "n_layer", 1, CONFIG_MAX_LAYERS, &c->n_layer) != 0 ||
       read_size(r, "n_head", 1, CONFIG_MAX_HEADS, &c->n_head) != 0 ||
       read_size(r, "n_embd", 1, CONFIG_MAX_EMBD, &c->n_embd) != 0 ||
       read_size(r, context, CONFIG_MIN_CTX, CONFIG_MAX_CTX, &c->n_ctx) != 0 ||
-      read_size(r, "vocab_size", 1, CONFIG_MAX_VOCAB, &c->vocab_size) != 0) {
+      read_size(r, "vocab_size", 1, CONFIG_MAX_VOCAB, &c->vocab_size) != 0)
     return -1;
-  }
   if (c->n_embd != c->n_head * HEAD_DIM) {
     return err_set(r->err,
                    "%s: n_embd is %zu, expected n_head x %d = %zu: the hardware's heads are %d "
                    "wide, as in every GPT-2",
-                   r->path, c->n_embd, HEAD_DIM, c->n_head * HEAD_DIM,
-                   HEAD_DIM);
+                   r->path, c->n_embd, HEAD_DIM, c->n_head * HEAD_DIM, HEAD_DIM);
   }
   c->n_inner = 4 * c->n_embd;
   size_t inner = c->n_inner;
-  if (field(r, "n_inner") != NULL && read_size(r, "n_inner", 1, SIZE_MAX, &inner) != 0) {
-    return -1;
-  }
+  if (field(r, "n_inner") != NULL && read_size(r, "n_inner", 1, SIZE_MAX, &inner) != 0) return -1;
   if (inner != c->n_inner) {
     return err_set(r->err, "%s: n_inner is %zu, expected null or 4 x n_embd = %zu", r->path, inner,
                    c->n_inner);
@@ -184,10 +162,9 @@ int config_epsilon_term(double epsilon, size_t width, uint64_t *term, struct err
 
 static int read_epsilon(const struct reader *r, struct gpt2_config *c) {
   const cJSON *epsilon = field(r, "layer_norm_epsilon");
-  if (epsilon != NULL && !cJSON_IsNumber(epsilon)) {
+  if (epsilon && !cJSON_IsNumber(epsilon))
     return err_set(r->err, "%s: layer_norm_epsilon is not a number", r->path);
-  }
-  c->layer_norm_epsilon = epsilon == NULL ? 1e-5 : epsilon->valuedouble;
+  c->layer_norm_epsilon = !epsilon ? 1e-5 : epsilon->valuedouble;
   uint64_t term;
   struct err why;
   return config_epsilon_term(c->layer_norm_epsilon, c->n_embd, &term, &why) == 0
@@ -202,7 +179,8 @@ static int read_arithmetic(const struct reader *r, struct gpt2_config *c) {
   // Five names of the tanh form; "gelu" alone is the exact one.
   static const char *const tanh_form[] = {"gelu_new",  "gelu_pytorch_tanh", "gelu_python_tanh",
                                           "gelu_fast", "gelu_accurate",     NULL};
-  bool upcast;  // the same arithmetic, in an order that keeps halfs from overflowing: no change here
+  bool
+      upcast;  // the same arithmetic, in an order that keeps halfs from overflowing: no change here
   if (require_string(r, "model_type", gpt2, "") != 0 ||
       require_string(r, "activation_function", tanh_form,
                      ": the hardware's table is GELU in its tanh form") != 0 ||
@@ -214,41 +192,48 @@ static int read_arithmetic(const struct reader *r, struct gpt2_config *c) {
       read_bool(r, "scale_attn_weights", true, &c->scale_attn_weights) != 0 ||
       read_bool(r, "scale_attn_by_inverse_layer_idx", false, &c->scale_attn_by_inverse_layer_idx) !=
           0 ||
-      read_bool(r, "tie_word_embeddings", true, &c->tie_word_embeddings) != 0) {
+      read_bool(r, "tie_word_embeddings", true, &c->tie_word_embeddings) != 0)
     return -1;
-  }
   return read_epsilon(r, c);
 }
 
 int config_read(struct gpt2_config *config, const char *path, struct err *err) {
-  static const char *const names[] = {
-      "model_type", "n_layer", "n_head", "n_embd", "n_positions", "n_ctx", "n_inner", "vocab_size",
-      "activation_function", "layer_norm_epsilon", "scale_attn_weights",
-      "scale_attn_by_inverse_layer_idx", "reorder_and_upcast_attn", "tie_word_embeddings",
-      "add_cross_attention", "pruned_heads", "quantization_config", "bos_token_id", "eos_token_id"};
+  static const char *const names[] = {"model_type",
+                                      "n_layer",
+                                      "n_head",
+                                      "n_embd",
+                                      "n_positions",
+                                      "n_ctx",
+                                      "n_inner",
+                                      "vocab_size",
+                                      "activation_function",
+                                      "layer_norm_epsilon",
+                                      "scale_attn_weights",
+                                      "scale_attn_by_inverse_layer_idx",
+                                      "reorder_and_upcast_attn",
+                                      "tie_word_embeddings",
+                                      "add_cross_attention",
+                                      "pruned_heads",
+                                      "quantization_config",
+                                      "bos_token_id",
+                                      "eos_token_id"};
   *config = (struct gpt2_config){0};
   cJSON *root;
-  if (json_read(&root, path, err) != 0) {
-    return -1;
-  }
+  if (json_read(&root, path, err) != 0) return -1;
   struct reader r = {.root = root, .path = path, .err = err};
   int result = 0;
-  for (size_t i = 0; i < sizeof names / sizeof names[0] && result == 0; i++) {
+  for (size_t i = 0; i < sizeof names / sizeof names[0] && result == 0; i++)
     result = check_unique(&r, names[i]);
-  }
   if (result != 0 || read_shape(&r, config) != 0 || read_arithmetic(&r, config) != 0 ||
-      read_ends(&r, config) != 0) {
+      read_ends(&r, config) != 0)
     result = -1;
-  }
   cJSON_Delete(root);
   return result;
 }
 
 int config_no_adapter(const char *dir, struct err *err) {
   char path[FILE_PATH_SIZE];
-  if (file_join(path, dir, "adapter_config.json", err) != 0) {
-    return -1;
-  }
+  if (file_join(path, dir, "adapter_config.json", err) != 0) return -1;
   return !file_exists(path)
              ? 0
              : err_set(
@@ -265,16 +250,11 @@ int config_read_folder(struct gpt2_config *config, const char *dir, struct err *
   char path[FILE_PATH_SIZE];
   if (config_no_adapter(dir, err) != 0 || file_join(path, dir, "config.json", err) != 0 ||
       config_read(config, path, err) != 0 ||
-      file_join(path, dir, "generation_config.json", err) != 0) {
+      file_join(path, dir, "generation_config.json", err) != 0)
     return -1;
-  }
-  if (!file_exists(path)) {
-    return 0;
-  }
+  if (!file_exists(path)) return 0;
   cJSON *root;
-  if (json_read(&root, path, err) != 0) {
-    return -1;
-  }
+  if (json_read(&root, path, err) != 0) return -1;
   const struct reader r = {.root = root, .path = path, .err = err};
   int result = check_unique(&r, "bos_token_id") != 0 || check_unique(&r, "eos_token_id") != 0
                    ? -1
@@ -289,23 +269,24 @@ size_t config_vocab_size(const char *dir) {
   size_t size = 0;
   if (file_join(path, dir, "config.json", NULL) == 0 && json_read(&root, path, NULL) == 0) {
     if (json_integer(cJSON_GetObjectItemCaseSensitive(root, "vocab_size"), 1, CONFIG_MAX_VOCAB,
-                     &size) != 0) {
+                     &size) != 0)
       size = 0;
-    }
     cJSON_Delete(root);
   }
   return size;
 }
 
-// ---- named shapes -------------------------------------------------------------------------------
+// ------------------------------------------------------------------------------------ named shapes
 
 int config_named(struct gpt2_config *config, const char *name, struct err *err) {
   static const struct {
     const char *name;
     size_t n_layer, n_head, n_ctx, vocab_size;
   } known[] = {
-      {"nano", 2, 2, 64, 301},          {"gpt2", 12, 12, 1024, 50257},
-      {"gpt2-medium", 24, 16, 1024, 50257}, {"gpt2-large", 36, 20, 1024, 50257},
+      {"nano", 2, 2, 64, 301},
+      {"gpt2", 12, 12, 1024, 50257},
+      {"gpt2-medium", 24, 16, 1024, 50257},
+      {"gpt2-large", 36, 20, 1024, 50257},
       {"gpt2-xl", 48, 25, 1024, 50257},
   };
   for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {

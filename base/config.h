@@ -35,15 +35,17 @@ struct gpt2_config {
   uint32_t bos_token_id;      // an id below V or CONFIG_NO_TOKEN: what an empty prompt starts with
   uint32_t eos_token_ids[CONFIG_MAX_EOS];  // ids below V: generation stops at any of them
   size_t n_eos;                            // how many
-  bool tie_word_embeddings;   // the head's weights are the token embedding
-  bool scale_attn_weights;    // scores are divided by sqrt(64), as in GPT-2
-  bool scale_attn_by_inverse_layer_idx;  // and by the layer's number, counted from 1
+  bool tie_word_embeddings;                // the head's weights are the token embedding
+  bool scale_attn_weights;                 // scores are divided by sqrt(64), as in GPT-2
+  bool scale_attn_by_inverse_layer_idx;    // and by the layer's number, counted from 1
 };
 
-// Reads path, a config.json. Every field that changes the arithmetic is honoured or refused by name:
+// Reads path, a config.json. Every field that changes the arithmetic is honoured or refused by
+// name:
 //   layer_norm_epsilon                the value, within config_epsilon_term's range
 //   tie_word_embeddings               both
-//   scale_attn_weights, scale_attn_by_inverse_layer_idx   both; weights_load puts them into the query
+//   scale_attn_weights, scale_attn_by_inverse_layer_idx   both; weights_load puts them into the
+//                                                         query
 //   reorder_and_upcast_attn           both: the same arithmetic
 //   activation_function               gelu_new, gelu_pytorch_tanh, gelu_python_tanh, gelu_fast,
 //                                     gelu_accurate: one form
@@ -53,9 +55,9 @@ struct gpt2_config {
 //   model_type                        gpt2
 // eos_token_id is a number, or a list of which any stops; bos_token_id a number. One that is no id
 // of the model, such as -1, counts as none. Other fields are ignored. Absent fields take Hugging
-// Face's defaults, but the shape - n_layer, n_head, n_embd, vocab_size, and one of n_positions (which
-// counts) or n_ctx - must be there.
-// Errors: no such file, bad JSON (line and byte offset), a field missing, twice, or outside its range.
+// Face's defaults, but the shape - n_layer, n_head, n_embd, vocab_size, and one of n_positions
+// (which counts) or n_ctx - must be there. Errors: no such file, bad JSON (line and byte offset), a
+// field missing, twice, or outside its range.
 int config_read(struct gpt2_config *config, const char *path, struct err *err);
 
 // Checks that dir has no adapter_config.json beside the weights: an adapter would change what they
@@ -75,9 +77,9 @@ size_t config_vocab_size(const char *dir);
 // Errors: an unknown name; the text lists the known ones.
 int config_named(struct gpt2_config *config, const char *name, struct err *err);
 
-// What LayerNorm adds to C^2 times the variance, in Q.24: round(epsilon C^2 2^24), epsilon rounded to
-// float32 first as the image stores it. Errors: below 2^16, where the hardware's reciprocal square
-// root begins (a variance of zero must not fall below), or from 2^48 on; without a path.
+// What LayerNorm adds to C^2 times the variance, in Q.24: round(epsilon C^2 2^24), epsilon rounded
+// to float32 first as the image stores it. Errors: below 2^16, where the hardware's reciprocal
+// square root begins (a variance of zero must not fall below), or from 2^48 on; without a path.
 int config_epsilon_term(double epsilon, size_t width, uint64_t *term, struct err *err);
 
 // The first id at which generation stops, or CONFIG_NO_TOKEN.

@@ -2,8 +2,9 @@
 //
 // elementary - exp and tanh of floats, the same bits on every machine
 //
-// Libraries differ in the last bit of theirs, by version and by processor. These are double arithmetic of +, -, *, / alone (compiled
-// with -ffp-contract=off), rounded once to float: the nearest float but for one value in a hundred million.
+// Libraries differ in the last bit of theirs, by version and by processor. These are double
+// arithmetic of +, -, *, / alone (compiled with -ffp-contract=off), rounded once to float: the
+// nearest float but for one value in a hundred million.
 #ifndef GPT2RTL_ELEMENTARY_H
 #define GPT2RTL_ELEMENTARY_H
 

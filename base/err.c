@@ -9,7 +9,7 @@
 #include "utf8.h"
 
 int err_set(struct err *err, const char *format, ...) {
-  if (err != NULL) {
+  if (err) {
     char text[sizeof err->text];
     va_list args;
     va_start(args, format);
@@ -17,7 +17,9 @@ int err_set(struct err *err, const char *format, ...) {
     va_end(args);
     size_t n = length < 0 ? 0 : strlen(text);
     if ((size_t)length > n) {  // cut, perhaps within a character
-      n = utf8_valid_prefix((const unsigned char *)text, n) + 3 < n ? n : utf8_valid_prefix((const unsigned char *)text, n);
+      n = utf8_valid_prefix((const unsigned char *)text, n) + 3 < n
+              ? n
+              : utf8_valid_prefix((const unsigned char *)text, n);
     }
     printable(err->text, sizeof err->text, text, n);
   }

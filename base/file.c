@@ -18,17 +18,14 @@
 int file_join(char path[static FILE_PATH_SIZE], const char *dir, const char *name,
               struct err *err) {
   int length = snprintf(path, FILE_PATH_SIZE, "%s/%s", dir, name);
-  if (length < 0 || length >= FILE_PATH_SIZE) {
+  if (length < 0 || length >= FILE_PATH_SIZE)
     return err_set(err, "%.100s...: the path is longer than %d bytes", dir, FILE_PATH_SIZE - 1);
-  }
   return 0;
 }
 
-bool file_exists(const char *path) {
-  return access(path, F_OK) == 0;
-}
+bool file_exists(const char *path) { return access(path, F_OK) == 0; }
 
-// ---- maps that shrink ---------------------------------------------------------------------------
+// -------------------------------------------------------------------------------- maps that shrink
 
 // What is mapped now, for the handler: an entry is read only while its size is not 0.
 enum { GUARDED = 512, NAME_ROOM = 512 };
@@ -61,9 +58,7 @@ static void unguard(const void *data) {
 }
 
 static void write_text(const char *text) {
-  if (write(STDERR_FILENO, text, strlen(text)) < 0) {
-    return;
-  }
+  if (write(STDERR_FILENO, text, strlen(text)) < 0) return;
 }
 
 static void on_bus_error(int signal_number, siginfo_t *info, void *context) {
@@ -82,7 +77,8 @@ static void on_bus_error(int signal_number, siginfo_t *info, void *context) {
   }
   // None of ours: a waveform's writer maps what it writes, and its disk is full.
   (void)signal_number;
-  write_text("gpt2rtl: a file that is mapped into memory cannot be written: its disk is full, or failed\n");
+  write_text("gpt2rtl: a file that is mapped into memory cannot be written: its disk is full, or "
+             "failed\n");
   interrupt_clean();
   _exit(1);
 }
@@ -97,10 +93,9 @@ int file_map_open(struct file_map *map, const char *path, struct err *err) {
   static const unsigned char empty[1];
   *map = (struct file_map){.data = empty, .size = 0};
 
-  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a pipe is refused below, not waited for
-  if (fd < 0) {
-    return err_set(err, "%s: cannot open: %s", path, strerror(errno));
-  }
+  int fd =
+      open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a pipe is refused below, not waited for
+  if (fd < 0) return err_set(err, "%s: cannot open: %s", path, strerror(errno));
   struct stat info;
   int result = 0;
   if (fstat(fd, &info) != 0) {

@@ -12,8 +12,7 @@
 enum { FILE_PATH_SIZE = 4096 };
 
 // Writes "dir/name" to path. Fails if it does not fit.
-int file_join(char path[static FILE_PATH_SIZE], const char *dir, const char *name,
-              struct err *err);
+int file_join(char path[static FILE_PATH_SIZE], const char *dir, const char *name, struct err *err);
 
 bool file_exists(const char *path);
 
@@ -23,9 +22,9 @@ struct file_map {
   size_t size;
 };
 
-// Maps a regular file for reading. If it shrinks while the map is open, or its disk fails, reading it
-// raises SIGBUS (file_guard_install).
-// Errors: the file is absent, unreadable or not a regular file.
+// Maps a regular file for reading. If it shrinks while the map is open, or its disk fails, reading
+// it raises SIGBUS (file_guard_install). Errors: the file is absent, unreadable or not a regular
+// file.
 int file_map_open(struct file_map *map, const char *path, struct err *err);
 void file_map_close(struct file_map *map);
 

@@ -9,7 +9,8 @@
 
 enum { SLOTS = 32, PATH_ROOM = 4096 };
 
-// A handler may run between any two instructions: a slot is read only while its state says what it holds.
+// A handler may run between any two instructions: a slot is read only while its state says what it
+// holds.
 enum state { FREE, CLAIMED, IS_FILE, IS_FOLDER, IS_CHILD };
 static struct slot {
   _Atomic int state;
@@ -24,7 +25,7 @@ enum { SIGNALS = sizeof signals / sizeof *signals };
 static _Atomic int held;
 _Atomic int interrupt_noted;
 
-// ---------------------------------------------------------------------------------------------------------------- slots
+// ------------------------------------------------------------------------------------------- slots
 
 static int claim(void) {
   for (int i = 0; i < SLOTS; i++) {
@@ -46,14 +47,16 @@ static int add(enum state state, const char *path, const char *const *names, pid
 }
 
 int interrupt_add_file(const char *path) { return add(IS_FILE, path, NULL, 0); }
-int interrupt_add_folder(const char *path, const char *const *names) { return add(IS_FOLDER, path, names, 0); }
+int interrupt_add_folder(const char *path, const char *const *names) {
+  return add(IS_FOLDER, path, names, 0);
+}
 int interrupt_add_child(pid_t group) { return add(IS_CHILD, "", NULL, group); }
 
 void interrupt_drop(int slot) {
   if (slot >= 0) atomic_store(&slots[slot].state, FREE);
 }
 
-// -------------------------------------------------------------------------------------------------------------- signals
+// ----------------------------------------------------------------------------------------- signals
 
 static void end_children(int signal) {
   for (int i = 0; i < SLOTS; i++)
@@ -98,7 +101,8 @@ void interrupt_install(void) {
   sigemptyset(&action.sa_mask);
   for (int i = 0; i < SIGNALS; i++) sigaddset(&action.sa_mask, signals[i]);
   for (int i = 0; i < SIGNALS; i++)
-    if (!sigaction(signals[i], NULL, &old) && old.sa_handler != SIG_IGN) sigaction(signals[i], &action, NULL);
+    if (!sigaction(signals[i], NULL, &old) && old.sa_handler != SIG_IGN)
+      sigaction(signals[i], &action, NULL);
 }
 
 void interrupt_hold(void) { atomic_store(&held, 1); }

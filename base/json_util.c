@@ -11,36 +11,28 @@
 
 static size_t line_of(const char *text, size_t position) {
   size_t line = 1;
-  for (size_t i = 0; i < position; i++) {
-    line += text[i] == '\n';
-  }
+  for (size_t i = 0; i < position; i++) line += text[i] == '\n';
   return line;
 }
 
 static size_t skip_white(const char *text, size_t length, size_t position) {
   while (position < length && (text[position] == ' ' || text[position] == '\t' ||
-                               text[position] == '\n' || text[position] == '\r')) {
+                               text[position] == '\n' || text[position] == '\r'))
     position++;
-  }
   return position;
 }
 
 // Where a zero byte is, as itself or as the escape \u0000; length if there is none.
 static size_t find_zero(const char *text, size_t length) {
   const char *zero = memchr(text, 0, length);
-  if (zero != NULL) {
-    length = (size_t)(zero - text);
-  }
+  if (zero) length = (size_t)(zero - text);
   static const char escape[] = "u0000";
   for (const char *at = text; (at = memmem(at, length - (size_t)(at - text), escape, 5)) != NULL;
        at++) {
     size_t backslashes = 0;  // an even number of them stands for half as many and no escape
-    while (backslashes < (size_t)(at - text) && at[-1 - (ptrdiff_t)backslashes] == '\\') {
+    while (backslashes < (size_t)(at - text) && at[-1 - (ptrdiff_t)backslashes] == '\\')
       backslashes++;
-    }
-    if (backslashes % 2 == 1) {
-      return (size_t)(at - text) - 1;
-    }
+    if (backslashes % 2 == 1) return (size_t)(at - text) - 1;
   }
   return length;
 }
@@ -53,9 +45,7 @@ static size_t find_invalid(const char *text, size_t length) {
       continue;
     }
     const int bytes = utf8_character((const unsigned char *)text + i, length - i);
-    if (bytes <= 0) {
-      return i;
-    }
+    if (bytes <= 0) return i;
     i += (size_t)bytes;
   }
   return length;
@@ -64,9 +54,8 @@ static size_t find_invalid(const char *text, size_t length) {
 int json_parse(cJSON **root, const char *text, size_t length, const char *path, size_t offset,
                struct err *err) {
   *root = NULL;
-  if (length > JSON_MAX_BYTES) {
+  if (length > JSON_MAX_BYTES)
     return err_set(err, "%s: %zu bytes of JSON, expected at most %d", path, length, JSON_MAX_BYTES);
-  }
   size_t zero = find_zero(text, length);
   if (zero < length) {
     return err_set(err, "%s: line %zu, byte %zu: a zero byte", path, line_of(text, zero),
@@ -79,8 +68,8 @@ int json_parse(cJSON **root, const char *text, size_t length, const char *path, 
   }
   const char *end = text;
   *root = cJSON_ParseWithLengthOpts(text, length, &end, 0);
-  size_t position = end == NULL ? 0 : (size_t)(end - text);
-  if (*root == NULL) {
+  size_t position = !end ? 0 : (size_t)(end - text);
+  if (!*root) {
     // After the text's last byte cJSON reports the byte before: a cut file is told as such.
     bool cut = skip_white(text, length, position + 1) >= length;
     return err_set(err, "%s: line %zu, byte %zu: %s", path, line_of(text, position),
@@ -99,9 +88,7 @@ int json_parse(cJSON **root, const char *text, size_t length, const char *path, 
 int json_read(cJSON **root, const char *path, struct err *err) {
   *root = NULL;
   struct file_map map;
-  if (file_map_open(&map, path, err) != 0) {
-    return -1;
-  }
+  if (file_map_open(&map, path, err) != 0) return -1;
   int result = json_parse(root, (const char *)map.data, map.size, path, 0, err);
   file_map_close(&map);
   if (result == 0 && !cJSON_IsObject(*root)) {
@@ -113,17 +100,11 @@ int json_read(cJSON **root, const char *path, struct err *err) {
 }
 
 int json_integer(const cJSON *item, size_t min, size_t max, size_t *value) {
-  if (!cJSON_IsNumber(item)) {
-    return -1;
-  }
+  if (!cJSON_IsNumber(item)) return -1;
   double number = item->valuedouble;
-  if (!(number >= 0 && number <= JSON_MAX_INTEGER) || floor(number) < number) {
-    return -1;
-  }
+  if (!(number >= 0 && number <= JSON_MAX_INTEGER) || floor(number) < number) return -1;
   size_t whole = (size_t)number;
-  if (whole < min || whole > max) {
-    return -1;
-  }
+  if (whole < min || whole > max) return -1;
   *value = whole;
   return 0;
 }

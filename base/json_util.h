@@ -18,9 +18,9 @@ enum { JSON_MAX_BYTES = 32 << 20 };
 
 // Parses length bytes of JSON, one value and white space around it. path names the file in errors;
 // offset is where the text begins in that file. On success *root is the value, to be released by
-// cJSON_Delete. Errors: a syntax error, with line and byte offset; bytes after the value; a zero byte,
-// also as \u0000, which would end a string for us and not for other readers; what is not UTF-8;
-// JSON_MAX_BYTES.
+// cJSON_Delete. Errors: a syntax error, with line and byte offset; bytes after the value; a zero
+// byte, also as \u0000, which would end a string for us and not for other readers; what is not
+// UTF-8; JSON_MAX_BYTES.
 int json_parse(cJSON **root, const char *text, size_t length, const char *path, size_t offset,
                struct err *err);
 

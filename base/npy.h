@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // npy - NumPy's file format, version 1.0: one array of float32
 //
-//   1. 6 bytes 93 'N' 'U' 'M' 'P' 'Y', the version 1 0, the length of the text as 16 bits little-endian
-//   2. the text: a Python dictionary of descr, fortran_order and shape, blanks and a newline so that the
-//      data begin at a multiple of 64
+//   1. 6 bytes 93 'N' 'U' 'M' 'P' 'Y', the version 1 0, the length of the text as 16 bits
+//      little-endian
+//   2. the text: a Python dictionary of descr, fortran_order and shape, blanks and a newline so
+//      that the data begin at a multiple of 64
 //   3. the data, little-endian, the last index fastest
 // Source: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 

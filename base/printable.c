@@ -14,7 +14,8 @@ bool printable_character(const unsigned char *text, int n) {
   }
   if (n == 3) {
     const unsigned c = (text[0] & 0xfu) << 12 | (text[1] & 0x3fu) << 6 | (text[2] & 0x3fu);
-    return !(c == 0x200e || c == 0x200f || (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069));
+    return !(c == 0x200e || c == 0x200f || (c >= 0x2028 && c <= 0x202e) ||
+             (c >= 0x2066 && c <= 0x2069));
   }
   return true;
 }

@@ -16,20 +16,23 @@
 #include "interrupt.h"
 
 enum {
-  MAX_LINKS = 40,            // as Linux' own limit
-  KEEP = 200,                // bytes of a name that its staging name has: 255 are the limit
+  MAX_LINKS = 40,  // as Linux' own limit
+  KEEP = 200,      // bytes of a name that its staging name has: 255 are the limit
   ATTEMPTS = 100,
-  PATH_ROOM = 4096,          // PATH_MAX: what realpath fills
+  PATH_ROOM = 4096,  // PATH_MAX: what realpath fills
 };
 
 static int cannot(const char *name, int error, struct err *err) {
-  return err_set(err, "%s: cannot be written: %s", name, error == EISDIR ? "it is a folder" : strerror(error));
+  return err_set(err, "%s: cannot be written: %s", name,
+                 error == EISDIR ? "it is a folder" : strerror(error));
 }
 
-// ---------------------------------------------------------------------------------------------------------------- names
+// ------------------------------------------------------------------------------------------- names
 
-// Of "folder/base", with the folder's links followed; base is empty where path names a folder by its form.
-static int split(char folder[static FILE_PATH_SIZE], char base[static FILE_PATH_SIZE], const char *path) {
+// Of "folder/base", with the folder's links followed; base is empty where path names a folder by
+// its form.
+static int split(char folder[static FILE_PATH_SIZE], char base[static FILE_PATH_SIZE],
+                 const char *path) {
   char text[FILE_PATH_SIZE], real[PATH_ROOM];
   const size_t length = strlen(path);
   if (length >= sizeof text) return ENAMETOOLONG;
@@ -52,13 +55,16 @@ static int join(char path[static FILE_PATH_SIZE], const char *folder, const char
 static int own_descriptor(const char *folder, const char *base) {
   char own[64];
   snprintf(own, sizeof own, "/proc/%ld/fd", (long)getpid());
-  if (strcmp(folder, own) || !*base || strspn(base, "0123456789") != strlen(base) || strlen(base) > 7) return -1;
+  if (strcmp(folder, own) || !*base || strspn(base, "0123456789") != strlen(base) ||
+      strlen(base) > 7)
+    return -1;
   return atoi(base);
 }
 
-// Follows path's links to what a write through it would change: its path, or *descriptor. *magic: a link of /proc, which is no name.
-// Returns 0 or an errno.
-static int follow(char path[static FILE_PATH_SIZE], const char *given, int *descriptor, bool *magic) {
+// Follows path's links to what a write through it would change: its path, or *descriptor. *magic: a
+// link of /proc, which is no name. Returns 0 or an errno.
+static int follow(char path[static FILE_PATH_SIZE], const char *given, int *descriptor,
+                  bool *magic) {
   char folder[FILE_PATH_SIZE], base[FILE_PATH_SIZE], target[FILE_PATH_SIZE];
   struct statfs fs;
   struct stat st;
@@ -76,7 +82,8 @@ static int follow(char path[static FILE_PATH_SIZE], const char *given, int *desc
     const ssize_t n = readlink(path, target, sizeof target - 1);
     if (n < 0) return 0;
     target[n] = 0;
-    if (!statfs(folder, &fs) && fs.f_type == PROC_SUPER_MAGIC && target[0] != '/') return *magic = true, 0;
+    if (!statfs(folder, &fs) && fs.f_type == PROC_SUPER_MAGIC && target[0] != '/')
+      return *magic = true, 0;
     if (target[0] == '/') memcpy(path, target, (size_t)n + 1);
     else if ((error = join(path, folder, target))) return error;
   }
@@ -91,20 +98,24 @@ static int staging_name(char staging[static FILE_PATH_SIZE], const char *path) {
   if (getrandom(random, sizeof random, 0) != sizeof random) return errno;
   for (size_t i = 0; i < sizeof random; i++) suffix[i] = digits[random[i] % 32];
   const char *base = strrchr(path, '/') + 1;
-  if (strlen(base) > NAME_MAX) return ENAMETOOLONG;          // the staging name would do, and the rename would fail at the end
-  const int length = snprintf(staging, FILE_PATH_SIZE, "%.*s%.*s.tmp-%s", (int)(base - path), path, KEEP, base, suffix);
+  if (strlen(base) > NAME_MAX)
+    return ENAMETOOLONG;  // the staging name would do, and the rename would fail at the end
+  const int length = snprintf(staging, FILE_PATH_SIZE, "%.*s%.*s.tmp-%s", (int)(base - path), path,
+                              KEEP, base, suffix);
   return length >= FILE_PATH_SIZE ? ENAMETOOLONG : 0;
 }
 
-// ---------------------------------------------------------------------------------------------------------------- files
+// ------------------------------------------------------------------------------------------- files
 
-// What is replaced hands down its owner and mode. Where the owner cannot be kept, neither are the rights of a group that may be another.
+// What is replaced hands down its owner and mode. Where the owner cannot be kept, neither are the
+// rights of a group that may be another.
 static void inherit(const char *staging, const struct stat *old) {
   struct stat now;
   mode_t mode = old->st_mode & 07777;
   if (stat(staging, &now)) return;
   const bool same = now.st_uid == old->st_uid && now.st_gid == old->st_gid;
-  if (!same && chown(staging, old->st_uid, old->st_gid)) mode &= (mode_t)~(S_ISUID | S_ISGID | S_IRWXG);
+  if (!same && chown(staging, old->st_uid, old->st_gid))
+    mode &= (mode_t) ~(S_ISUID | S_ISGID | S_IRWXG);
   chmod(staging, mode);
 }
 
@@ -115,7 +126,7 @@ static void sync_folder(const char *path) {
   strcpy(folder + n, n ? "" : "/");
   const int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) return;
-  fsync(fd);                               // the file is there; that some file systems cannot do this changes nothing
+  fsync(fd);  // the file is there; that some file systems cannot do this changes nothing
   close(fd);
 }
 
@@ -137,11 +148,12 @@ int staged_open(struct staged *s, const char *path, struct err *err) {
   s->slot = -1;
   int error = follow(s->path, path, &descriptor, &magic);
   if (error) return cannot(path, error, err);
-  strcpy(s->name, path);                   // follow has found it short enough
+  strcpy(s->name, path);  // follow has found it short enough
   if (descriptor >= 0) return open_direct(s, fcntl(descriptor, F_DUPFD_CLOEXEC, 3), err);
   const bool exists = !stat(s->path, &old);
   if (exists && S_ISDIR(old.st_mode)) return cannot(path, EISDIR, err);
-  if (exists && (magic || !S_ISREG(old.st_mode))) return open_direct(s, open(s->path, O_WRONLY | O_CLOEXEC | O_NOCTTY), err);
+  if (exists && (magic || !S_ISREG(old.st_mode)))
+    return open_direct(s, open(s->path, O_WRONLY | O_CLOEXEC | O_NOCTTY), err);
   if (exists && faccessat(AT_FDCWD, s->path, W_OK, AT_EACCESS)) return cannot(path, errno, err);
   int fd = -1;
   for (int i = 0; fd < 0 && i < ATTEMPTS; i++) {
@@ -164,7 +176,8 @@ int staged_open(struct staged *s, const char *path, struct err *err) {
 }
 
 int staged_commit(struct staged *s, struct err *err) {
-  const bool written = !ferror(s->file) && !fflush(s->file) && (s->direct || !fsync(fileno(s->file)));
+  const bool written =
+      !ferror(s->file) && !fflush(s->file) && (s->direct || !fsync(fileno(s->file)));
   int error = errno;
   if (fclose(s->file) && written) error = errno;
   else if (written) error = 0;
@@ -205,9 +218,10 @@ int staged_place(const char *from, const char *path, struct err *err) {
   return 0;
 }
 
-// -------------------------------------------------------------------------------------------------------------- folders
+// ----------------------------------------------------------------------------------------- folders
 
-int staged_folder_open(struct staged_folder *f, const char *path, const char *const *names, struct err *err) {
+int staged_folder_open(struct staged_folder *f, const char *path, const char *const *names,
+                       struct err *err) {
   char given[FILE_PATH_SIZE];
   int descriptor;
   bool magic;

@@ -28,24 +28,17 @@ static const char *const names[TAP_TENSORS] = {
     [TAP_LM_HEAD] = "lm_head",
 };
 
-bool tap_in_layer(enum tap_tensor tensor) {
-  return tensor >= TAP_LN_1 && tensor <= TAP_LAYER;
-}
+bool tap_in_layer(enum tap_tensor tensor) { return tensor >= TAP_LN_1 && tensor <= TAP_LAYER; }
 
 size_t tap_elements(const struct gpt2_config *config, enum tap_tensor tensor, size_t position) {
   switch (tensor) {
-    case TAP_C_ATTN:
-      return 3 * config->n_embd;
+    case TAP_C_ATTN: return 3 * config->n_embd;
     case TAP_SCORES:
-    case TAP_PROBS:
-      return config->n_head * (position + 1);
+    case TAP_PROBS: return config->n_head * (position + 1);
     case TAP_C_FC:
-    case TAP_ACT:
-      return config->n_inner;
-    case TAP_LM_HEAD:
-      return config->vocab_size;
-    default:
-      return config->n_embd;
+    case TAP_ACT: return config->n_inner;
+    case TAP_LM_HEAD: return config->vocab_size;
+    default: return config->n_embd;
   }
 }
 
@@ -59,11 +52,8 @@ size_t tap_max_elements(const struct gpt2_config *config) {
 }
 
 void tap_name(char name[TAP_NAME_SIZE], enum tap_tensor tensor, size_t layer) {
-  if (tap_in_layer(tensor)) {
-    snprintf(name, TAP_NAME_SIZE, "h.%zu%s", layer, names[tensor]);
-  } else {
-    snprintf(name, TAP_NAME_SIZE, "%s", names[tensor]);
-  }
+  if (tap_in_layer(tensor)) snprintf(name, TAP_NAME_SIZE, "h.%zu%s", layer, names[tensor]);
+  else snprintf(name, TAP_NAME_SIZE, "%s", names[tensor]);
 }
 
 static int unknown(const char *name, struct err *err) {
@@ -90,9 +80,7 @@ int tap_find(enum tap_tensor *tensor, size_t *layer, const char *name,
   }
   for (int i = 0; i < TAP_TENSORS; i++) {
     *tensor = (enum tap_tensor)i;
-    if (tap_in_layer(*tensor) != in_layer || strcmp(at, names[i]) != 0) {
-      continue;
-    }
+    if (tap_in_layer(*tensor) != in_layer || strcmp(at, names[i]) != 0) continue;
     if (number >= config->n_layer) {
       return err_set(err, "tensor '%s': the model's layers are 0 to %zu", name,
                      config->n_layer - 1);

@@ -31,9 +31,9 @@
 //   ln_f               C                 as the head takes it                operand
 //   lm_head            V                 logits                              row
 //
-// key, value, scores, probs, context and resid_mid are no outputs of Hugging Face's modules and have
-// names of their own. ln_f and lm_head are computed only for positions whose logits are wanted. The
-// hardware divides by the sum of the exponentials behind PV: it has no probabilities,
+// key, value, scores, probs, context and resid_mid are no outputs of Hugging Face's modules and
+// have names of their own. ln_f and lm_head are computed only for positions whose logits are
+// wanted. The hardware divides by the sum of the exponentials behind PV: it has no probabilities,
 // but what its numbers amount to. Formats: docs/numerics.md.
 
 #ifndef GPT2RTL_TAP_H

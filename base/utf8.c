@@ -5,22 +5,14 @@
 // above U+10FFFF (F4); all later bytes are 80..BF.
 int utf8_character(const unsigned char *text, size_t length) {
   unsigned char lead = text[0];
-  if (lead < 0x80) {
-    return 1;
-  }
-  if (lead < 0xC2 || lead > 0xF4) {
-    return UTF8_INVALID;
-  }
+  if (lead < 0x80) return 1;
+  if (lead < 0xC2 || lead > 0xF4) return UTF8_INVALID;
   int size = lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
   unsigned char low = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
   unsigned char high = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
   for (int i = 1; i < size; i++) {
-    if ((size_t)i == length) {
-      return UTF8_INCOMPLETE;
-    }
-    if (text[i] < low || text[i] > high) {
-      return UTF8_INVALID;
-    }
+    if ((size_t)i == length) return UTF8_INCOMPLETE;
+    if (text[i] < low || text[i] > high) return UTF8_INVALID;
     low = 0x80;
     high = 0xBF;
   }
@@ -31,9 +23,7 @@ size_t utf8_valid_prefix(const unsigned char *text, size_t length) {
   size_t valid = 0;
   while (valid < length) {
     int size = utf8_character(text + valid, length - valid);
-    if (size <= 0) {
-      break;
-    }
+    if (size <= 0) break;
     valid += (size_t)size;
   }
   return valid;

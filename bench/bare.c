@@ -87,7 +87,8 @@ static int run_rows(struct bare *b, size_t rows, struct err *err) {
       const int8_t *beat = row + i * LANES;
       *b->first = i == 0;
       memcpy(b->weights, beat, LANES);
-      for (int line = 0; line < LANES; line += 64) __builtin_prefetch(beat + PREFETCH * LANES + line);
+      for (int line = 0; line < LANES; line += 64)
+        __builtin_prefetch(beat + PREFETCH * LANES + line);
       *b->clk = 0;
       b->code->eval(b->instance);
       *b->clk = 1;
@@ -95,7 +96,7 @@ static int run_rows(struct bare *b, size_t rows, struct err *err) {
     }
     b->at += BLOCKS * LANES;
   }
-  *b->first = 0;                           // the last beat stands in the input registers
+  *b->first = 0;  // the last beat stands in the input registers
   memset(b->weights, 0, LANES);
   *b->clk = 0;
   b->code->eval(b->instance);
@@ -106,7 +107,8 @@ static int run_rows(struct bare *b, size_t rows, struct err *err) {
     for (int i = 0; i < BLOCKS; i++)
       for (int k = 0; k < 64; k++) sum += row[i * LANES + s * 64 + k] * b->x[k];
     if ((int32_t)sum != (int32_t)b->sums[s])
-      return err_set(err, "the bare engine's segment %d: expected %d, found %d", s, (int32_t)sum, (int32_t)b->sums[s]);
+      return err_set(err, "the bare engine's segment %d: expected %d, found %d", s, (int32_t)sum,
+                     (int32_t)b->sums[s]);
   }
   return 0;
 }

@@ -14,17 +14,17 @@ enum { CAUSES = COUNT_WHATS - COUNT_MEMORY };
 
 struct row {
   uint32_t lanes, context;
-  const char *parameters;    // of gpt2_top, "": its defaults
-  const char *memory;        // a preset, NULL: the default, 150 cycles and a beat a cycle
+  const char *parameters;  // of gpt2_top, "": its defaults
+  const char *memory;      // a preset, NULL: the default, 150 cycles and a beat a cycle
   uint64_t cycles;
-  double floor;              // cycles
-  uint64_t idle[CAUSES];     // cycles, from COUNT_MEMORY on
-  double estimate;           // cycles: gpt2rtl estimate's
-  double rate;               // simulated cycles a second of one core, or 0
+  double floor;           // cycles
+  uint64_t idle[CAUSES];  // cycles, from COUNT_MEMORY on
+  double estimate;        // cycles: gpt2rtl estimate's
+  double rate;            // simulated cycles a second of one core, or 0
 };
 
-// Bars: the share of the memory floor of published designs, and of the rows without a preset at 512 positions, or the last before.
-// Errors: the file cannot be written.
+// Bars: the share of the memory floor of published designs, and of the rows without a preset at 512
+// positions, or the last before. Errors: the file cannot be written.
 int plot_write(const char *path, const struct row *rows, size_t n, struct err *err);
 
 #endif

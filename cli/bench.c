@@ -2,8 +2,9 @@
 //
 // bench: how fast this machine runs the golden engine, and how fast it can read its memory
 //
-// Machines are rarely quiet: each figure is the fastest of several, and the memory's reading is measured between the others and for
-// as long, so that both have had the same chances: eight tokens, eight readings of as many bytes.
+// Machines are rarely quiet: each figure is the fastest of several, and the memory's reading is
+// measured between the others and for as long, so that both have had the same chances: eight
+// tokens, eight readings of as many bytes.
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,79 +20,102 @@
 
 static const char command[] = "bench";
 static const char help[] =
-  "gpt2rtl bench - how fast this machine runs the golden engine: the hardware's integers, in C\n"
-  "\n"
-  "usage: gpt2rtl bench --model DIR [OPTION...]\n"
-  "\n"
-  "  --model DIR         the model's folder; random weights are as fast as others (gpt2rtl random-model)\n"
-  "  --threads N,N,...   1 to 256 each; default: 1, and the processors there are\n"
-  "  --vector V          portable, avx2, avx512vnni or neon; auto: the fastest, the default; all: one after another\n"
-  "  --json              the result as JSON\n"
-  "\n"
-  "Decoding: tokens per second from one chosen token to the next, embedding, attention, head and sampling (top-k 40) included,\n"
-  "behind so many positions. GB/s: the weights and cached vectors that a token takes, times tokens per second; behind it\n"
-  "their share of what a plain loop reads from a buffer as large as the model. Prefill: a prompt, without its heads but the\n"
-  "last. Each is the fastest of several measurements.\n"
-  "\n"
-  "example: gpt2rtl bench --model build/models/gpt2 --threads 1,2 --vector all\n";
+    "gpt2rtl bench - how fast this machine runs the golden engine: the hardware's integers, in C\n"
+    "\n"
+    "usage: gpt2rtl bench --model DIR [OPTION...]\n"
+    "\n"
+    "  --model DIR         the model's folder; random weights are as fast as others (gpt2rtl "
+    "random-model)\n"
+    "  --threads N,N,...   1 to 256 each; default: 1, and the processors there are\n"
+    "  --vector V          portable, avx2, avx512vnni or neon; auto: the fastest, the default; "
+    "all: one after another\n"
+    "  --json              the result as JSON\n"
+    "\n"
+    "Decoding: tokens per second from one chosen token to the next, embedding, attention, head and "
+    "sampling (top-k 40) included,\n"
+    "behind so many positions. GB/s: the weights and cached vectors that a token takes, times "
+    "tokens per second; behind it\n"
+    "their share of what a plain loop reads from a buffer as large as the model. Prefill: a "
+    "prompt, without its heads but the\n"
+    "last. Each is the fastest of several measurements.\n"
+    "\n"
+    "example: gpt2rtl bench --model build/models/gpt2 --threads 1,2 --vector all\n";
 
-enum { MAX_RUNS = 8, CONTEXTS = 3, PROMPT = 512, DECODED = 64, REPEATS = 3, WINDOW = 8 /* tokens, or readings of the memory, that are timed together */, PATIENCE = 10 /* seconds; then once is enough */ };
+enum {
+  MAX_RUNS = 8,
+  CONTEXTS = 3,
+  PROMPT = 512,
+  DECODED = 64,
+  REPEATS = 3,
+  WINDOW = 8 /* tokens, or readings of the memory, that are timed together */,
+  PATIENCE = 10 /* seconds; then once is enough */
+};
 
 struct result {
   const struct fast_kernels *kernels;
   uint32_t threads;
-  double read;                             // bytes per second
-  double decode[CONTEXTS];                 // tokens per second
-  double prefill;                          // the same
+  double read;              // bytes per second
+  double decode[CONTEXTS];  // tokens per second
+  double prefill;           // the same
 };
 
 struct bench {
   const char *dir;
   bool json;
-  uint32_t *threads;                       // [n_threads]
+  uint32_t *threads;  // [n_threads]
   size_t n_threads;
   const struct fast_kernels *kernels[MAX_RUNS];
   size_t n_kernels;
   struct image image;
-  struct tokens { uint32_t ids[CONFIG_MAX_CTX]; } tokens;
-  uint32_t context[CONTEXTS];              // positions cached when decoding begins
-  uint32_t prompt;                         // positions of the prefill
-  struct result *results;                  // [n_threads * n_kernels]
+  struct tokens {
+    uint32_t ids[CONFIG_MAX_CTX];
+  } tokens;
+  uint32_t context[CONTEXTS];  // positions cached when decoding begins
+  uint32_t prompt;             // positions of the prefill
+  struct result *results;      // [n_threads * n_kernels]
   size_t n_results;
-  uint8_t *buffer;                         // what the memory is read from
+  uint8_t *buffer;  // what the memory is read from
   size_t bytes;
-  bool prefetch;                           // it is read so
+  bool prefetch;  // it is read so
   struct progress progress;
   uint64_t done;
 };
 
-// ------------------------------------------------------------------------------------------------------------- options
+// ----------------------------------------------------------------------------------------- options
 
 static int parse(struct bench *b, int argc, char **argv) {
   const char *threads = NULL, *vector = NULL;
   const struct option_spec specs[] = {
-    {"--model", &b->dir, NULL}, {"--threads", &threads, NULL}, {"--vector", &vector, NULL}, {"--json", NULL, &b->json},
+      {"--model", &b->dir, NULL},
+      {"--threads", &threads, NULL},
+      {"--vector", &vector, NULL},
+      {"--json", NULL, &b->json},
   };
   char standard[32];
   struct err err;
   int status = options_parse(command, help, specs, sizeof specs / sizeof *specs, argc, argv, NULL);
   if (status >= 0) return status;
   if (!b->dir) return cli_usage(command, "--model is missing");
-  snprintf(standard, sizeof standard, parallel_processors() > 1 ? "1,%zu" : "1", parallel_processors());
-  if ((status = option_ids(command, "--threads", threads ? threads : standard, &b->threads, &b->n_threads))) return status;
+  snprintf(standard, sizeof standard, parallel_processors() > 1 ? "1,%zu" : "1",
+           parallel_processors());
+  if ((status = option_ids(command, "--threads", threads ? threads : standard, &b->threads,
+                           &b->n_threads)))
+    return status;
   if (b->n_threads == 0) return cli_usage(command, "--threads: at least one number is expected");
   for (size_t i = 0; i < b->n_threads; i++)
     if (b->threads[i] < 1 || b->threads[i] > FAST_MAX_THREADS)
-      return cli_usage(command, "--threads '%s': numbers from 1 to %d are expected", threads, FAST_MAX_THREADS);
+      return cli_usage(command, "--threads '%s': numbers from 1 to %d are expected", threads,
+                       FAST_MAX_THREADS);
   if (vector && !strcmp(vector, "all")) {
-    while (b->n_kernels < MAX_RUNS && (b->kernels[b->n_kernels] = fast_kernels_at(b->n_kernels))) b->n_kernels++;
+    while (b->n_kernels < MAX_RUNS && (b->kernels[b->n_kernels] = fast_kernels_at(b->n_kernels)))
+      b->n_kernels++;
     return -1;
   }
   b->kernels[b->n_kernels++] = fast_kernels_named(vector ? vector : "auto", &err);
   return b->kernels[0] ? -1 : cli_usage(command, "--vector: %s, all", err.text);
 }
 
-// ----------------------------------------------------------------------------------------------------------- measuring
+// --------------------------------------------------------------------------------------- measuring
 
 enum { PIECE = 1 << 18 };
 
@@ -113,17 +137,20 @@ static void faster(double *best, double n, double begin) {
   if (rate > *best) *best = rate;
 }
 
-// Readings of the whole buffer by all threads, with and without prefetching, whichever the processor likes: r->read.
+// Readings of the whole buffer by all threads, with and without prefetching, whichever the
+// processor likes: r->read.
 static void read_memory(struct bench *b, struct result *r, struct fast_pool *pool) {
   for (int i = 0; i < 2; i++) {
     const double begin = clock_now();
     b->prefetch = i;
-    for (int pass = 0; pass < WINDOW; pass++) fast_pool_run(pool, (uint32_t)(b->bytes / PIECE), read_piece, b);
+    for (int pass = 0; pass < WINDOW; pass++)
+      fast_pool_run(pool, (uint32_t)(b->bytes / PIECE), read_piece, b);
     faster(&r->read, WINDOW * (double)b->bytes, begin);
   }
 }
 
-static void measure_decode(struct bench *b, struct result *r, struct fast_engine *engine, struct fast_pool *pool, int c) {
+static void measure_decode(struct bench *b, struct result *r, struct fast_engine *engine,
+                           struct fast_pool *pool, int c) {
   struct sampling sampling = {.top_k = 40, .inv_t = sampling_inv_t(1), .state = 1};
   uint32_t n = b->image.header.n_ctx - b->context[c];
   n = n < DECODED ? n : DECODED;
@@ -139,17 +166,21 @@ static void measure_decode(struct bench *b, struct result *r, struct fast_engine
 }
 
 // A run through the contexts fills the cache up to each.
-static void measure(struct bench *b, struct result *r, struct fast_engine *engine, struct fast_pool *pool) {
+static void measure(struct bench *b, struct result *r, struct fast_engine *engine,
+                    struct fast_pool *pool) {
   const double start = clock_now();
-  for (int repeat = 0; repeat < REPEATS && (repeat == 0 || clock_now() - start < PATIENCE); repeat++) {
+  for (int repeat = 0; repeat < REPEATS && (repeat == 0 || clock_now() - start < PATIENCE);
+       repeat++) {
     uint32_t filled = 0;
     for (int c = 0; c < CONTEXTS; c++) {
       const double begin = clock_now();
       if (b->context[c] > filled)
-        fast_engine_run(engine, b->tokens.ids + filled, b->context[c] - filled, filled, FAST_LAST_HEAD, NULL);
+        fast_engine_run(engine, b->tokens.ids + filled, b->context[c] - filled, filled,
+                        FAST_LAST_HEAD, NULL);
       if (filled == 0 && b->context[c] == b->prompt) faster(&r->prefill, b->prompt, begin);
       filled = b->context[c];
-      for (int i = 0; i < REPEATS && (i == 0 || clock_now() - start < PATIENCE); i++) measure_decode(b, r, engine, pool, c);
+      for (int i = 0; i < REPEATS && (i == 0 || clock_now() - start < PATIENCE); i++)
+        measure_decode(b, r, engine, pool, c);
       progress_show(&b->progress, ++b->done, NULL);
     }
   }
@@ -159,9 +190,8 @@ static int run(struct bench *b, struct err *err) {
   if (model_image(&b->image, b->dir, 256, err)) return -1;
   const struct image_header *h = &b->image.header;
   const uint32_t contexts[CONTEXTS] = {0, PROMPT, 960};
-  for (int c = 0; c < CONTEXTS; c++) {     // of a smaller model: its context in the same parts
+  for (int c = 0; c < CONTEXTS; c++)  // of a smaller model: its context in the same parts
     b->context[c] = h->n_ctx > 960 ? contexts[c] : contexts[c] * h->n_ctx / 1024;
-  }
   b->prompt = b->context[1];
   for (uint32_t i = 0; i < h->n_ctx; i++) b->tokens.ids[i] = i * 7919 % h->vocab_size;
   b->results = calloc(b->n_threads * b->n_kernels, sizeof *b->results);
@@ -178,7 +208,10 @@ static int run(struct bench *b, struct err *err) {
       struct result *r = &b->results[b->n_results++];
       struct fast_engine *engine = NULL;
       *r = (struct result){.kernels = b->kernels[k], .threads = b->threads[t]};
-      failed = fast_engine_create(&engine, &b->image, &(struct fast_options){.threads = r->threads, .kernels = r->kernels}, err);
+      failed =
+          fast_engine_create(&engine, &b->image,
+                             &(struct fast_options){.threads = r->threads, .kernels = r->kernels},
+                             err);
       if (!failed) measure(b, r, engine, pool);
       fast_engine_destroy(engine);
     }
@@ -188,14 +221,15 @@ static int run(struct bench *b, struct err *err) {
   return failed;
 }
 
-// -------------------------------------------------------------------------------------------------------------- output
+// ------------------------------------------------------------------------------------------ output
 
 static double weight_bytes(const struct image_header *h) {
   const double c = h->n_embd;
   return h->n_layer * 12 * c * c + h->vocab_size * c;
 }
 
-// Weights and cached vectors that a token takes behind `context` positions, on average over those measured.
+// Weights and cached vectors that a token takes behind `context` positions, on average over those
+// measured.
 static double token_bytes(const struct image_header *h, uint32_t context) {
   const uint32_t left = h->n_ctx - context, n = left < DECODED ? left : DECODED;
   return weight_bytes(h) + 2.0 * h->n_layer * h->n_embd * (context + (n + 1) / 2.0);
@@ -230,7 +264,8 @@ static int print_json(const struct bench *b, struct err *err) {
 static int print_table(const struct bench *b, struct err *err) {
   const struct image_header *h = &b->image.header;
   char name[CLI_NAME_SIZE];
-  printf("%s: %u layers, width %u, %u ids: %.1f MB of weights a token\n\n", cli_name(name, b->dir), h->n_layer, h->n_embd, h->vocab_size, weight_bytes(h) / 1e6);
+  printf("%s: %u layers, width %u, %u ids: %.1f MB of weights a token\n\n", cli_name(name, b->dir),
+         h->n_layer, h->n_embd, h->vocab_size, weight_bytes(h) / 1e6);
   printf("| vector code | threads | memory reads |");
   for (int c = 0; c < CONTEXTS; c++) printf(" decode behind %u |", b->context[c]);
   printf(" prefill of %u |\n| --- | --- | --- |", b->prompt);
@@ -241,7 +276,8 @@ static int print_table(const struct bench *b, struct err *err) {
     printf("| %s | %u | %.1f GB/s |", r->kernels->name, r->threads, r->read / 1e9);
     for (int c = 0; c < CONTEXTS; c++) {
       const double bytes = r->decode[c] * token_bytes(h, b->context[c]);
-      printf(" %.1f tokens/s, %.1f GB/s, %.0f %% |", r->decode[c], bytes / 1e9, 100 * bytes / r->read);
+      printf(" %.1f tokens/s, %.1f GB/s, %.0f %% |", r->decode[c], bytes / 1e9,
+             100 * bytes / r->read);
     }
     printf(" %.1f tokens/s |\n", r->prefill);
   }
@@ -252,7 +288,9 @@ int bench_main(int argc, char **argv) {
   struct bench b = {0};
   struct err err;
   int status = parse(&b, argc, argv);
-  if (status < 0) status = run(&b, &err) || (b.json ? print_json : print_table)(&b, &err) ? cli_fail(&err) : EXIT_DONE;
+  if (status < 0)
+    status =
+        run(&b, &err) || (b.json ? print_json : print_table)(&b, &err) ? cli_fail(&err) : EXIT_DONE;
   fast_memory_unmap(b.buffer, b.bytes);
   image_close(&b.image);
   free(b.results);

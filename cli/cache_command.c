@@ -18,16 +18,19 @@
 
 static const char command[] = "cache";
 static const char help[] =
-  "gpt2rtl cache - what the program keeps of what it makes once: memory images, simulators\n"
-  "\n"
-  "usage: gpt2rtl cache [--clear] [--json]\n"
-  "\n"
-  "  --clear             remove all of it; it is made again when it is needed. What another run is making stays\n"
-  "  --json              the list as JSON: folder, bytes, entries of name, kind, bytes and what is known of them\n"
-  "\n"
-  "The folder is $XDG_CACHE_HOME/gpt2rtl, or ~/.cache/gpt2rtl. Other files in it are left alone.\n"
-  "\n"
-  "example: gpt2rtl cache --clear\n";
+    "gpt2rtl cache - what the program keeps of what it makes once: memory images, simulators\n"
+    "\n"
+    "usage: gpt2rtl cache [--clear] [--json]\n"
+    "\n"
+    "  --clear             remove all of it; it is made again when it is needed. What another run "
+    "is making stays\n"
+    "  --json              the list as JSON: folder, bytes, entries of name, kind, bytes and what "
+    "is known of them\n"
+    "\n"
+    "The folder is $XDG_CACHE_HOME/gpt2rtl, or ~/.cache/gpt2rtl. Other files in it are left "
+    "alone.\n"
+    "\n"
+    "example: gpt2rtl cache --clear\n";
 
 enum kind { IMAGE, SIMULATORS, CHECKSUM, LEFT, KINDS };
 static const char *const kind_names[KINDS] = {"image", "simulators", "checksum", "left over"};
@@ -36,8 +39,8 @@ struct entry {
   enum kind kind;
   char *name;
   uint64_t bytes;
-  unsigned lanes;            // IMAGE
-  char *model;               // IMAGE, CHECKSUM: the folder, or NULL
+  unsigned lanes;  // IMAGE
+  char *model;     // IMAGE, CHECKSUM: the folder, or NULL
 };
 
 struct list {
@@ -46,7 +49,7 @@ struct list {
   size_t n;
 };
 
-// ------------------------------------------------------------------------------------------------------------- entries
+// ----------------------------------------------------------------------------------------- entries
 
 static size_t hex_digits(const char *text) { return strspn(text, "0123456789abcdef"); }
 
@@ -58,7 +61,8 @@ static enum kind kind_of(const char *name, unsigned *lanes) {
   if (hex_digits(name) != 16) return KINDS;
   const char *rest = name + 16;
   if (!strcmp(rest, ".source")) return CHECKSUM;
-  if (sscanf(rest, "-%u.v%u.image%n", lanes, &version, &end) == 2 && end && !rest[end]) return IMAGE;
+  if (sscanf(rest, "-%u.v%u.image%n", lanes, &version, &end) == 2 && end && !rest[end])
+    return IMAGE;
   if (!*rest || (*rest == '-' && hex_digits(rest + 1) == 8 && !rest[9])) return SIMULATORS;
   return KINDS;
 }
@@ -97,7 +101,8 @@ static int read_list(struct list *l, struct err *err) {
   struct dirent **names;
   if (cache_path(l->folder, err)) return -1;
   const int n = scandir(l->folder, &names, NULL, NULL);
-  if (n < 0) return errno == ENOENT ? 0 : err_set(err, "%s: cannot be read: %s", l->folder, strerror(errno));
+  if (n < 0)
+    return errno == ENOENT ? 0 : err_set(err, "%s: cannot be read: %s", l->folder, strerror(errno));
   l->entries = calloc((size_t)n + 1, sizeof *l->entries);
   for (int i = 0; i < n; i++) {
     char path[FILE_PATH_SIZE];
@@ -119,16 +124,19 @@ static int read_list(struct list *l, struct err *err) {
   for (size_t i = 0; i < l->n; i++) {
     char path[FILE_PATH_SIZE], checksum[17];
     const struct entry *c = &l->entries[i];
-    if (c->kind != CHECKSUM || !c->model || file_join(path, l->folder, c->name, NULL) || !read_checksum(checksum, path)) continue;
+    if (c->kind != CHECKSUM || !c->model || file_join(path, l->folder, c->name, NULL) ||
+        !read_checksum(checksum, path))
+      continue;
     for (size_t k = 0; k < l->n; k++) {
       struct entry *image = &l->entries[k];
-      if (image->kind == IMAGE && !image->model && !strncmp(image->name, checksum, 16)) image->model = strdup(c->model);
+      if (image->kind == IMAGE && !image->model && !strncmp(image->name, checksum, 16))
+        image->model = strdup(c->model);
     }
   }
   return 0;
 }
 
-// ----------------------------------------------------------------------------------------------------------------- show
+// -------------------------------------------------------------------------------------------- show
 
 static uint64_t total(const struct list *l) {
   uint64_t sum = 0;
@@ -140,9 +148,11 @@ static int print_text(const struct list *l, struct err *err) {
   char name[CLI_NAME_SIZE];
   for (size_t i = 0; i < l->n; i++) {
     const struct entry *e = &l->entries[i];
-    if (e->kind == CHECKSUM) continue;     // a line of text
+    if (e->kind == CHECKSUM) continue;  // a line of text
     printf("%9.1f MB  %-10s  ", (double)e->bytes / 1e6, kind_names[e->kind]);
-    if (e->kind == IMAGE) printf("%u lanes, %s\n", e->lanes, e->model ? cli_name(name, e->model) : "a model not known any more");
+    if (e->kind == IMAGE)
+      printf("%u lanes, %s\n", e->lanes,
+             e->model ? cli_name(name, e->model) : "a model not known any more");
     else printf("%s\n", cli_name(name, e->name));
   }
   printf("%9.1f MB  in %s\n", (double)total(l) / 1e6, cli_name(name, l->folder));
@@ -167,7 +177,7 @@ static int print_json(const struct list *l, struct err *err) {
   return stdout_json(json, err);
 }
 
-// ---------------------------------------------------------------------------------------------------------------- clear
+// ------------------------------------------------------------------------------------------- clear
 
 static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw) {
   (void)st, (void)type, (void)ftw;
@@ -195,7 +205,8 @@ static int clear(struct list *l, struct err *err) {
       continue;
     }
     const int error = nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
-    if (error && error != ENOENT) return err_set(err, "%s: cannot be removed: %s", path, strerror(error > 0 ? error : errno));
+    if (error && error != ENOENT)
+      return err_set(err, "%s: cannot be removed: %s", path, strerror(error > 0 ? error : errno));
     free(e->name);
     free(e->model);
   }

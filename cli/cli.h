@@ -37,34 +37,40 @@ int cache_main(int argc, char **argv);
 
 // "gpt2rtl: text" on standard error, as a terminal may see it.
 void cli_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
-// The same of err. Returns EXIT_FAILED; where a signal was why, the program ends by it, without a word.
+// The same of err. Returns EXIT_FAILED; where a signal was why, the program ends by it, without a
+// word.
 int cli_fail(const struct err *err);
 // "gpt2rtl COMMAND: text" and where the help is. Returns EXIT_USAGE.
 int cli_usage(const char *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-// ------------------------------------------------------------------------------------------------------------- options
+// ----------------------------------------------------------------------------------------- options
 
 struct option_spec {
-  const char *name;          // with the dashes
-  const char **value;        // what follows it, or "=" and it, is stored here; NULL for a flag:
-  bool *flag;                // with value too: it may come several times, value has room for OPTION_MANY and a NULL after them
+  const char *name;    // with the dashes
+  const char **value;  // what follows it, or "=" and it, is stored here; NULL for a flag:
+  bool *flag;  // with value too: it may come several times, value has room for OPTION_MANY and a
+               // NULL after them
 };
 enum { OPTION_MANY = 16 };
 
-// Takes argv apart. Options may come in any order; "--help" prints help on standard output; what is no option goes to
-// *positional where that is not NULL, at most one. Returns -1 to go on, or the exit status.
-int options_parse(const char *command, const char *help, const struct option_spec *specs, size_t n_specs, int argc,
-                  char **argv, const char **positional);
+// Takes argv apart. Options may come in any order; "--help" prints help on standard output; what is
+// no option goes to *positional where that is not NULL, at most one. Returns -1 to go on, or the
+// exit status.
+int options_parse(const char *command, const char *help, const struct option_spec *specs,
+                  size_t n_specs, int argc, char **argv, const char **positional);
 
 // Numbers out of options, all of text and within the range. Return 0, or EXIT_USAGE with a message.
-int option_u64(const char *command, const char *name, const char *text, uint64_t low, uint64_t high, uint64_t *value);
-int option_double(const char *command, const char *name, const char *text, double low, double high, double *value);
+int option_u64(const char *command, const char *name, const char *text, uint64_t low, uint64_t high,
+               uint64_t *value);
+int option_double(const char *command, const char *name, const char *text, double low, double high,
+                  double *value);
 // "1,2,3": *ids is to be freed.
-int option_ids(const char *command, const char *name, const char *text, uint32_t **ids, size_t *count);
+int option_ids(const char *command, const char *name, const char *text, uint32_t **ids,
+               size_t *count);
 // 64 times a power of two, to 4096.
 int option_lanes(const char *command, const char *text, uint32_t *lanes);
 
-// --------------------------------------------------------------------------------------------------------------- files
+// ------------------------------------------------------------------------------------------- files
 
 // All of a file, or of standard input, "-". *text is to be freed and has a zero after it.
 int input_read(const char *path, char **text, size_t *length, struct err *err);
@@ -72,10 +78,12 @@ int input_read(const char *path, char **text, size_t *length, struct err *err);
 int stdout_write(const void *data, size_t length, struct err *err);
 
 struct cJSON;
-// Text as a string of JSON: what is no UTF-8, and a zero, becomes U+FFFD. A name goes into an object so.
+// Text as a string of JSON: what is no UTF-8, and a zero, becomes U+FFFD. A name goes into an
+// object so.
 struct cJSON *text_json(const char *text, size_t length);
 void json_add_name(struct cJSON *object, const char *key, const char *text);
-// Writes text, which is JSON, with what a terminal would not print as it is (printable.h) escaped as \uNNNN.
+// Writes text, which is JSON, with what a terminal would not print as it is (printable.h) escaped
+// as \uNNNN.
 void json_print(FILE *file, const char *text);
 // Prints json so and deletes it.
 int stdout_json(struct cJSON *json, struct err *err);
@@ -84,14 +92,16 @@ int stdout_json(struct cJSON *json, struct err *err);
 enum { CLI_NAME_SIZE = 8192 };
 const char *cli_name(char to[CLI_NAME_SIZE], const char *name);
 
-// -------------------------------------------------------------------------------------------------------------- models
+// ------------------------------------------------------------------------------------------ models
 
-// Opens the memory image of a model folder for lanes, made on first use and kept in $XDG_CACHE_HOME/gpt2rtl (~/.cache/gpt2rtl) under its
-// weights' checksum (model_source.h); where nothing can be kept, in memory, and says so. Release with image_close.
+// Opens the memory image of a model folder for lanes, made on first use and kept in
+// $XDG_CACHE_HOME/gpt2rtl (~/.cache/gpt2rtl) under its weights' checksum (model_source.h); where
+// nothing can be kept, in memory, and says so. Release with image_close.
 int model_image(struct image *image, const char *dir, uint32_t lanes, struct err *err);
 
-// Writes image as text: to path its beats for $readmemh, a line each; to path with .vh in place of .hex (or behind another
-// name) sizes and configuration as Verilog parameters. Errors: either file cannot be written.
+// Writes image as text: to path its beats for $readmemh, a line each; to path with .vh in place of
+// .hex (or behind another name) sizes and configuration as Verilog parameters. Errors: either file
+// cannot be written.
 int compile_hex(const char *path, const struct image *image, struct err *err);
 
 #endif

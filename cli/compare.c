@@ -19,41 +19,53 @@
 
 static const char command[] = "compare";
 static const char help[] =
-  "gpt2rtl compare - what the integers lose against float32: per tensor and in what is predicted\n"
-  "\n"
-  "usage: gpt2rtl compare --model DIR --text FILE [OPTION...]\n"
-  "\n"
-  "  --model DIR         the model's folder\n"
-  "  --text FILE         the text; its tokens are cut into windows, each a sequence of its own\n"
-  "  --image FILE        an image of this model from gpt2rtl compile, instead of the one that generate would make\n"
-  "  --context N         tokens a window, 2 to the model's context, which is the default\n"
-  "  --limit N           only the first N tokens of the text\n"
-  "  --threads N         1 to 256; default: the processors there are. The result is the same with any number\n"
-  "  --json              everything as JSON: each tensor of each layer\n"
-  "\n"
-  "The integer model computes what the hardware does, bit for bit. Of each tensor: the signal-to-noise ratio in decibels,\n"
-  "averaged over positions, the largest error, and how often and where a number was too large for its format. Of the next\n"
-  "token's distribution: perplexity of both, how often the likeliest token is the same, divergence (KL, of the integers'\n"
-  "from float's, in nats). Names are Hugging Face's (base/tap.h).\n"
-  "\n"
-  "What a bit buys: with any of the following, an emulation takes the place of the integer model: float32 with the\n"
-  "hardware's kinds of rounding at these widths. It is not the hardware's arithmetic.\n"
-  "\n"
-  "  --weight-bits N     2 to 16 (the hardware: 8)\n"
-  "  --weight-group N    weights that share a scale: 16 to 4096 columns of a row, 0: the row (the hardware), or \"tensor\"\n"
-  "  --weight-scale S    max: the smallest that cuts no weight (the hardware's image); least: of the least squared error;\n"
-  "                      compensated: as max, rounded so that errors cancel (gpt2rtl compile --rounding compensated)\n"
-  "  --activation-bits N 4 to 16: elements of operands (16)\n"
-  "  --activation-block N  elements that share an exponent: 1 to 65536, a power of two (64)\n"
-  "  --kv-bits N         2 to 16: cached keys and values (8)\n"
-  "  --residual-bits N   2 to 20: fraction bits of the hidden state (12)\n"
-  "  --exp-segments N    of the exponential's table, 1 to 65536 (64)\n"
-  "  --gelu-segments N   of GELU's table, 1 to 65536 (512)\n"
-  "\n"
-  "What is not given has the hardware's width; \"float\" in place of a number: not rounded at all.\n"
-  "\n"
-  "example: gpt2rtl compare --model models/demo --text story.txt\n"
-  "         gpt2rtl compare --model models/demo --text story.txt --weight-bits 6 --kv-bits float\n";
+    "gpt2rtl compare - what the integers lose against float32: per tensor and in what is "
+    "predicted\n"
+    "\n"
+    "usage: gpt2rtl compare --model DIR --text FILE [OPTION...]\n"
+    "\n"
+    "  --model DIR         the model's folder\n"
+    "  --text FILE         the text; its tokens are cut into windows, each a sequence of its own\n"
+    "  --image FILE        an image of this model from gpt2rtl compile, instead of the one that "
+    "generate would make\n"
+    "  --context N         tokens a window, 2 to the model's context, which is the default\n"
+    "  --limit N           only the first N tokens of the text\n"
+    "  --threads N         1 to 256; default: the processors there are. The result is the same "
+    "with any number\n"
+    "  --json              everything as JSON: each tensor of each layer\n"
+    "\n"
+    "The integer model computes what the hardware does, bit for bit. Of each tensor: the "
+    "signal-to-noise ratio in decibels,\n"
+    "averaged over positions, the largest error, and how often and where a number was too large "
+    "for its format. Of the next\n"
+    "token's distribution: perplexity of both, how often the likeliest token is the same, "
+    "divergence (KL, of the integers'\n"
+    "from float's, in nats). Names are Hugging Face's (base/tap.h).\n"
+    "\n"
+    "What a bit buys: with any of the following, an emulation takes the place of the integer "
+    "model: float32 with the\n"
+    "hardware's kinds of rounding at these widths. It is not the hardware's arithmetic.\n"
+    "\n"
+    "  --weight-bits N     2 to 16 (the hardware: 8)\n"
+    "  --weight-group N    weights that share a scale: 16 to 4096 columns of a row, 0: the row "
+    "(the hardware), or \"tensor\"\n"
+    "  --weight-scale S    max: the smallest that cuts no weight (the hardware's image); least: of "
+    "the least squared error;\n"
+    "                      compensated: as max, rounded so that errors cancel (gpt2rtl compile "
+    "--rounding compensated)\n"
+    "  --activation-bits N 4 to 16: elements of operands (16)\n"
+    "  --activation-block N  elements that share an exponent: 1 to 65536, a power of two (64)\n"
+    "  --kv-bits N         2 to 16: cached keys and values (8)\n"
+    "  --residual-bits N   2 to 20: fraction bits of the hidden state (12)\n"
+    "  --exp-segments N    of the exponential's table, 1 to 65536 (64)\n"
+    "  --gelu-segments N   of GELU's table, 1 to 65536 (512)\n"
+    "\n"
+    "What is not given has the hardware's width; \"float\" in place of a number: not rounded at "
+    "all.\n"
+    "\n"
+    "example: gpt2rtl compare --model models/demo --text story.txt\n"
+    "         gpt2rtl compare --model models/demo --text story.txt --weight-bits 6 --kv-bits "
+    "float\n";
 
 struct run {
   const char *dir, *path, *image_path;
@@ -69,16 +81,17 @@ struct run {
   struct worker {
     struct compare compare;
     struct emulator emulator;
-  } *workers;
-  struct compare_result *results;          // [n_windows]
+  } * workers;
+  struct compare_result *results;  // [n_windows]
   struct compare_result all;
   struct progress progress;
 };
 
-// ------------------------------------------------------------------------------------------------------------- options
+// ----------------------------------------------------------------------------------------- options
 
 // A width of the emulation: a number or "float".
-static int option_width(struct run *r, const char *name, const char *text, uint64_t low, uint64_t high, int *width) {
+static int option_width(struct run *r, const char *name, const char *text, uint64_t low,
+                        uint64_t high, int *width) {
   uint64_t value = 0;
   if (!text) return 0;
   r->emulated = true;
@@ -91,14 +104,27 @@ static int option_width(struct run *r, const char *name, const char *text, uint6
 }
 
 static int parse(struct run *r, int argc, char **argv) {
-  const char *context = NULL, *limit = NULL, *threads = NULL, *group = NULL, *block = NULL, *scale = NULL;
-  const char *weight = NULL, *activation = NULL, *kv = NULL, *residual = NULL, *exp = NULL, *gelu = NULL;
+  const char *context = NULL, *limit = NULL, *threads = NULL, *group = NULL, *block = NULL,
+             *scale = NULL;
+  const char *weight = NULL, *activation = NULL, *kv = NULL, *residual = NULL, *exp = NULL,
+             *gelu = NULL;
   const struct option_spec specs[] = {
-    {"--model", &r->dir, NULL}, {"--text", &r->path, NULL}, {"--context", &context, NULL}, {"--limit", &limit, NULL},
-    {"--threads", &threads, NULL}, {"--json", NULL, &r->json}, {"--weight-bits", &weight, NULL},
-    {"--weight-group", &group, NULL}, {"--activation-bits", &activation, NULL}, {"--activation-block", &block, NULL},
-    {"--kv-bits", &kv, NULL}, {"--residual-bits", &residual, NULL}, {"--exp-segments", &exp, NULL},
-    {"--gelu-segments", &gelu, NULL}, {"--weight-scale", &scale, NULL}, {"--image", &r->image_path, NULL},
+      {"--model", &r->dir, NULL},
+      {"--text", &r->path, NULL},
+      {"--context", &context, NULL},
+      {"--limit", &limit, NULL},
+      {"--threads", &threads, NULL},
+      {"--json", NULL, &r->json},
+      {"--weight-bits", &weight, NULL},
+      {"--weight-group", &group, NULL},
+      {"--activation-bits", &activation, NULL},
+      {"--activation-block", &block, NULL},
+      {"--kv-bits", &kv, NULL},
+      {"--residual-bits", &residual, NULL},
+      {"--exp-segments", &exp, NULL},
+      {"--gelu-segments", &gelu, NULL},
+      {"--weight-scale", &scale, NULL},
+      {"--image", &r->image_path, NULL},
   };
   int status = options_parse(command, help, specs, sizeof specs / sizeof *specs, argc, argv, NULL);
   if (status >= 0) return status;
@@ -107,9 +133,13 @@ static int parse(struct run *r, int argc, char **argv) {
   r->threads = parallel_processors();
   if (!r->dir) return cli_usage(command, "--model is missing");
   if (!r->path) return cli_usage(command, "--text is missing");
-  if (context && (status = option_u64(command, "--context", context, 2, CONFIG_MAX_CTX, &r->context))) return status;
-  if (limit && (status = option_u64(command, "--limit", limit, 2, UINT32_MAX, &r->limit))) return status;
-  if (threads && (status = option_u64(command, "--threads", threads, 1, PARALLEL_MAX, &r->threads))) return status;
+  if (context &&
+      (status = option_u64(command, "--context", context, 2, CONFIG_MAX_CTX, &r->context)))
+    return status;
+  if (limit && (status = option_u64(command, "--limit", limit, 2, UINT32_MAX, &r->limit)))
+    return status;
+  if (threads && (status = option_u64(command, "--threads", threads, 1, PARALLEL_MAX, &r->threads)))
+    return status;
   if (group && !strcmp(group, "tensor")) {
     e->weight_tensor = r->emulated = true;
     group = NULL;
@@ -119,7 +149,8 @@ static int parse(struct run *r, int argc, char **argv) {
     e->weight_least = !strcmp(scale, "least");
     e->weight_compensated = !strcmp(scale, "compensated");
     if (!e->weight_least && !e->weight_compensated && strcmp(scale, "max"))
-      return cli_usage(command, "--weight-scale '%s': max, least or compensated is expected", scale);
+      return cli_usage(command, "--weight-scale '%s': max, least or compensated is expected",
+                       scale);
   }
   if ((status = option_width(r, "--weight-bits", weight, 2, 16, &e->weight_bits)) ||
       (status = option_width(r, "--weight-group", group, 0, 4096, &e->weight_group)) ||
@@ -136,12 +167,14 @@ static int parse(struct run *r, int argc, char **argv) {
   return -1;
 }
 
-// ----------------------------------------------------------------------------------------------------------------- run
+// --------------------------------------------------------------------------------------------- run
 
 static int open_worker(struct run *r, struct worker *w, struct err *err) {
   struct gpt2_float *other = NULL;
   if (!r->emulated) return compare_open(&w->compare, &r->weights, &r->image, NULL, err);
-  if (gpt2_float_create(&other, &r->rounded, err) || compare_open(&w->compare, &r->weights, NULL, other, err)) return -1;
+  if (gpt2_float_create(&other, &r->rounded, err) ||
+      compare_open(&w->compare, &r->weights, NULL, other, err))
+    return -1;
   return emulator_open(&w->emulator, &r->emulation, &r->weights.config, other, err);
 }
 
@@ -149,8 +182,8 @@ static int work(void *ctx, size_t worker, size_t item, struct err *err) {
   struct run *r = ctx;
   const size_t begin = item * r->context, left = r->n_ids - begin;
   if (compare_result_create(&r->results[item], &r->weights.config, err)) return -1;
-  return compare_run(&r->workers[worker].compare, r->ids + begin, left < r->context ? left : r->context,
-                     &r->results[item], err);
+  return compare_run(&r->workers[worker].compare, r->ids + begin,
+                     left < r->context ? left : r->context, &r->results[item], err);
 }
 
 static void finished(void *ctx, size_t item) {
@@ -180,7 +213,9 @@ static int open_image(struct run *r, struct err *err) {
   const struct image_header *h = &r->image.header;
   if (!r->image_path) return model_image(&r->image, r->dir, 256, err);
   if (image_open(&r->image, r->image_path, IMAGE_CHECKED, err)) return -1;
-  if (h->n_layer == c->n_layer && h->n_embd == c->n_embd && h->n_ctx == c->n_ctx && h->vocab_size == c->vocab_size) return 0;
+  if (h->n_layer == c->n_layer && h->n_embd == c->n_embd && h->n_ctx == c->n_ctx &&
+      h->vocab_size == c->vocab_size)
+    return 0;
   return err_set(err, "%s: an image of another shape than %s", r->image_path, r->dir);
 }
 
@@ -189,21 +224,31 @@ static int run(struct run *r, struct err *err) {
   const struct gpt2_config *config = &r->weights.config;
   if (!r->context) r->context = config->n_ctx;
   if (r->context > config->n_ctx)
-    return err_set(err, "--context %" PRIu64 ": the model's context is %zu", r->context, config->n_ctx);
-  if (r->emulated ? emulate_weights(&r->rounded, &r->weights, &r->emulation, err) : open_image(r, err)) return -1;
+    return err_set(err, "--context %" PRIu64 ": the model's context is %zu", r->context,
+                   config->n_ctx);
+  if (r->emulated ? emulate_weights(&r->rounded, &r->weights, &r->emulation, err)
+                  : open_image(r, err))
+    return -1;
   if (tokenizer_load(&r->tokenizer, r->dir, config->vocab_size, err) ||
-      tokenizer_encode_part(r->tokenizer, (const char *)r->file.data, r->file.size, &r->ids, &r->n_ids, err))
+      tokenizer_encode_part(r->tokenizer, (const char *)r->file.data, r->file.size, &r->ids,
+                            &r->n_ids, err))
     return -1;
   if (r->limit && r->n_ids > r->limit) r->n_ids = r->limit;
-  if (r->n_ids < 2) return err_set(err, "%s: %zu tokens, expected at least 2: the first has no loss", r->path, r->n_ids);
+  if (r->n_ids < 2)
+    return err_set(err, "%s: %zu tokens, expected at least 2: the first has no loss", r->path,
+                   r->n_ids);
   // A last window of one token would predict nothing.
   r->n_windows = r->n_ids / r->context + (r->n_ids % r->context > 1);
   if (compare(r, err)) return -1;
   const struct compare_about about = {
-    .model = r->dir, .text = r->path, .context = r->context, .windows = r->n_windows,
-    .emulation = r->emulated ? &r->emulation : NULL,
+      .model = r->dir,
+      .text = r->path,
+      .context = r->context,
+      .windows = r->n_windows,
+      .emulation = r->emulated ? &r->emulation : NULL,
   };
-  return r->json ? stdout_json(compare_json(&r->all, &about), err) : compare_print(&r->all, &about, err);
+  return r->json ? stdout_json(compare_json(&r->all, &about), err)
+                 : compare_print(&r->all, &about, err);
 }
 
 int compare_main(int argc, char **argv) {

@@ -7,20 +7,21 @@
 
 #include "cli.h"
 
-static const struct compare_tensor *tensor_of(const struct compare_result *r, size_t layer, int tensor) {
+static const struct compare_tensor *tensor_of(const struct compare_result *r, size_t layer,
+                                              int tensor) {
   return &r->tensors[layer * TAP_TENSORS + (size_t)tensor];
 }
 
-// ------------------------------------------------------------------------------------------------------- saturations
+// ------------------------------------------------------------------------------------- saturations
 
 // What the counters count, with the ranges of docs/numerics.md.
 static const struct {
   const char *name, *range;
 } formats[4] = {
-  {"row", "Q14.16: within 16384"},
-  {"residual", "Q14.12: within 16384"},
-  {"norm", "Q6.18: within 64"},
-  {"prob", "V scale x probability below 4: values within 508"},
+    {"row", "Q14.16: within 16384"},
+    {"residual", "Q14.12: within 16384"},
+    {"norm", "Q6.18: within 64"},
+    {"prob", "V scale x probability below 4: values within 508"},
 };
 
 static uint64_t count_of(const struct saturation *s, int format) {
@@ -38,8 +39,8 @@ static void print_saturations(const struct compare_result *r) {
     printf("saturations         none\n");
     return;
   }
-  printf("saturations         row %" PRIu64 ", residual %" PRIu64 ", norm %" PRIu64 ", prob %" PRIu64
-         ": numbers too large for their format were cut\n",
+  printf("saturations         row %" PRIu64 ", residual %" PRIu64 ", norm %" PRIu64
+         ", prob %" PRIu64 ": numbers too large for their format were cut\n",
          total(r, 0), total(r, 1), total(r, 2), total(r, 3));
   for (size_t layer = 0; layer < r->n_layer; layer++) {
     for (int i = 0; i < TAP_TENSORS; i++) {
@@ -48,18 +49,19 @@ static void print_saturations(const struct compare_result *r) {
         char name[TAP_NAME_SIZE];
         if (!count_of(&t->sat, format)) continue;
         tap_name(name, (enum tap_tensor)i, layer);
-        printf("  %-18s%" PRIu64 " beyond %s, %s; float has %g at position %zu, element %zu\n", name,
-               count_of(&t->sat, format), formats[format].name, formats[format].range, (double)t->sat_value,
-               t->sat_position, t->sat_element);
+        printf("  %-18s%" PRIu64 " beyond %s, %s; float has %g at position %zu, element %zu\n",
+               name, count_of(&t->sat, format), formats[format].name, formats[format].range,
+               (double)t->sat_value, t->sat_position, t->sat_element);
       }
     }
   }
 }
 
-// -------------------------------------------------------------------------------------------------------------- people
+// ------------------------------------------------------------------------------------------ people
 
-static const char *const columns[] = {"ln_1", "c_attn", "key", "value", "scores", "probs", "context", "c_proj",
-                                      "resid_mid", "ln_2", "c_fc", "act", "c_proj", "layer"};
+static const char *const columns[] = {"ln_1",  "c_attn",  "key",    "value",     "scores",
+                                      "probs", "context", "c_proj", "resid_mid", "ln_2",
+                                      "c_fc",  "act",     "c_proj", "layer"};
 
 static void print_decibels(const struct compare_tensor *t, int width) {
   if (compare_decibels(t) >= COMPARE_EXACT) printf("%*s", width, "exact");
@@ -94,8 +96,8 @@ static void print_errors(const struct compare_result *r, const char *other) {
       if (tensor_of(r, layer, i)->error > tensor_of(r, worst, i)->error) worst = layer;
     const struct compare_tensor *t = tensor_of(r, worst, i);
     tap_name(name, (enum tap_tensor)i, worst);
-    printf("  %-18s%9.3g%12.6g%12.6g%10zu%9zu\n", name, t->error, (double)t->expected, (double)t->found, t->position,
-           t->element);
+    printf("  %-18s%9.3g%12.6g%12.6g%10zu%9zu\n", name, t->error, (double)t->expected,
+           (double)t->found, t->position, t->element);
   }
 }
 
@@ -122,7 +124,8 @@ static void print_emulation(const struct emulation *e) {
   putchar('\n');
 }
 
-int compare_print(const struct compare_result *r, const struct compare_about *about, struct err *err) {
+int compare_print(const struct compare_result *r, const struct compare_about *about,
+                  struct err *err) {
   const double n = (double)r->tokens, loss = r->nll / n, other = r->nll_other / n;
   const char *name = about->emulation ? "emulation" : "integers";
   if (about->emulation) print_emulation(about->emulation);
@@ -130,33 +133,46 @@ int compare_print(const struct compare_result *r, const struct compare_about *ab
          "likeliest token     the same for %.2f %%\n"
          "divergence          mean %.3g nats, largest %.3g at position %zu\n"
          "tokens              %zu in %zu windows of %" PRIu64 "\n",
-         exp(loss), name, exp(other), 100 * expm1(other - loss), 100 * (double)r->same / n, r->divergence / n,
-         r->largest_divergence, r->largest_divergence_position, r->tokens, about->windows, about->context);
+         exp(loss), name, exp(other), 100 * expm1(other - loss), 100 * (double)r->same / n,
+         r->divergence / n, r->largest_divergence, r->largest_divergence_position, r->tokens,
+         about->windows, about->context);
   if (!about->emulation) print_saturations(r);
   print_ratios(r);
   print_errors(r, name);
   return stdout_write("", 0, err);
 }
 
-// ---------------------------------------------------------------------------------------------------------------- JSON
+// -------------------------------------------------------------------------------------------- JSON
 
 static void add_emulation(cJSON *json, const struct emulation *e) {
   const struct {
     const char *name;
     int value;
   } fields[] = {
-    {"weight_bits", e->weight_bits}, {"weight_group", e->weight_group}, {"activation_bits", e->activation_bits},
-    {"activation_block", e->activation_block ? e->activation_block : 64}, {"kv_bits", e->kv_bits},
-    {"residual_bits", e->residual_bits}, {"exp_segments", e->exp_segments}, {"gelu_segments", e->gelu_segments},
+      {"weight_bits", e->weight_bits},
+      {"weight_group", e->weight_group},
+      {"activation_bits", e->activation_bits},
+      {"activation_block", e->activation_block ? e->activation_block : 64},
+      {"kv_bits", e->kv_bits},
+      {"residual_bits", e->residual_bits},
+      {"exp_segments", e->exp_segments},
+      {"gelu_segments", e->gelu_segments},
   };
   cJSON *object = cJSON_AddObjectToObject(json, "emulation");
-  cJSON_AddStringToObject(object, "note", "not the hardware's arithmetic; 0 bits or segments: float; weight_group 0: a row");
-  for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) cJSON_AddNumberToObject(object, fields[i].name, fields[i].value);
+  cJSON_AddStringToObject(
+      object, "note",
+      "not the hardware's arithmetic; 0 bits or segments: float; weight_group 0: a row");
+  for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+    cJSON_AddNumberToObject(object, fields[i].name, fields[i].value);
   cJSON_AddBoolToObject(object, "weight_tensor", e->weight_tensor);
-  cJSON_AddStringToObject(object, "weight_scale", e->weight_least ? "least" : e->weight_compensated ? "compensated" : "max");
+  cJSON_AddStringToObject(object, "weight_scale",
+                          e->weight_least         ? "least"
+                          : e->weight_compensated ? "compensated"
+                                                  : "max");
 }
 
-static void add_tensor(cJSON *array, const struct compare_tensor *t, enum tap_tensor tensor, size_t layer) {
+static void add_tensor(cJSON *array, const struct compare_tensor *t, enum tap_tensor tensor,
+                       size_t layer) {
   char name[TAP_NAME_SIZE];
   cJSON *object = cJSON_CreateObject();
   tap_name(name, tensor, layer);
@@ -196,10 +212,12 @@ cJSON *compare_json(const struct compare_result *r, const struct compare_about *
   cJSON_AddNumberToObject(json, "divergence", r->divergence / n);
   cJSON_AddNumberToObject(json, "largest_divergence", r->largest_divergence);
   cJSON *saturations = cJSON_AddObjectToObject(json, "saturations");
-  for (int format = 0; format < 4; format++) cJSON_AddNumberToObject(saturations, formats[format].name, (double)total(r, format));
+  for (int format = 0; format < 4; format++)
+    cJSON_AddNumberToObject(saturations, formats[format].name, (double)total(r, format));
   cJSON *tensors = cJSON_AddArrayToObject(json, "tensors");
   for (size_t layer = 0; layer < r->n_layer; layer++)
     for (int i = 0; i < TAP_TENSORS; i++)
-      if (layer == 0 || tap_in_layer((enum tap_tensor)i)) add_tensor(tensors, tensor_of(r, layer, i), (enum tap_tensor)i, layer);
+      if (layer == 0 || tap_in_layer((enum tap_tensor)i))
+        add_tensor(tensors, tensor_of(r, layer, i), (enum tap_tensor)i, layer);
   return json;
 }

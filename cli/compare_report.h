@@ -13,9 +13,10 @@ struct compare_about {
   const char *model, *text;
   uint64_t context;
   size_t windows;
-  const struct emulation *emulation;       // NULL: the integer model
+  const struct emulation *emulation;  // NULL: the integer model
 };
-int compare_print(const struct compare_result *result, const struct compare_about *about, struct err *err);
+int compare_print(const struct compare_result *result, const struct compare_about *about,
+                  struct err *err);
 cJSON *compare_json(const struct compare_result *result, const struct compare_about *about);
 
 #endif

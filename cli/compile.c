@@ -14,27 +14,33 @@
 #include "tokenizer.h"
 #include "weights.h"
 
-// ------------------------------------------------------------------------------------------------------------- compile
+// ----------------------------------------------------------------------------------------- compile
 
 static const char compile_help[] =
-  "gpt2rtl compile - a model folder to one memory image, in the order in which the hardware reads it\n"
-  "\n"
-  "usage: gpt2rtl compile --model DIR --output FILE [--lanes L] [--rounding R] [--hex] [--json]\n"
-  "\n"
-  "  --model DIR         the model's folder; its tokenizer is not needed\n"
-  "  --lanes L           bytes a beat: 64, 128, 256, ... 4096; default 256\n"
-  "  --rounding R        nearest, the default; compensated: errors of a row made to cancel in what it computes, by the\n"
-  "                      model's own activations; closer to float32 (docs/fidelity.md), seconds to minutes\n"
-  "  --output FILE       the image (docs/memory_image.md)\n"
-  "  --hex               FILE is text for $readmemh instead, a beat a line; the same name with .vh gets the sizes and the\n"
-  "                      configuration as Verilog (examples/testbench)\n"
-  "  --json              what was written, as JSON on standard output\n"
-  "\n"
-  "generate and logits make and keep their own; this is for looking at one, or for real hardware.\n"
-  "\n"
-  "example: gpt2rtl compile --model models/demo --lanes 64 --hex --output demo.hex\n";
+    "gpt2rtl compile - a model folder to one memory image, in the order in which the hardware "
+    "reads it\n"
+    "\n"
+    "usage: gpt2rtl compile --model DIR --output FILE [--lanes L] [--rounding R] [--hex] [--json]\n"
+    "\n"
+    "  --model DIR         the model's folder; its tokenizer is not needed\n"
+    "  --lanes L           bytes a beat: 64, 128, 256, ... 4096; default 256\n"
+    "  --rounding R        nearest, the default; compensated: errors of a row made to cancel in "
+    "what it computes, by the\n"
+    "                      model's own activations; closer to float32 (docs/fidelity.md), seconds "
+    "to minutes\n"
+    "  --output FILE       the image (docs/memory_image.md)\n"
+    "  --hex               FILE is text for $readmemh instead, a beat a line; the same name with "
+    ".vh gets the sizes and the\n"
+    "                      configuration as Verilog (examples/testbench)\n"
+    "  --json              what was written, as JSON on standard output\n"
+    "\n"
+    "generate and logits make and keep their own; this is for looking at one, or for real "
+    "hardware.\n"
+    "\n"
+    "example: gpt2rtl compile --model models/demo --lanes 64 --hex --output demo.hex\n";
 
-static int compile(const char *dir, uint32_t lanes, const char *path, bool hex, bool compensated, struct err *err) {
+static int compile(const char *dir, uint32_t lanes, const char *path, bool hex, bool compensated,
+                   struct err *err) {
   struct gpt2_weights weights;
   struct image image;
   uint64_t source;
@@ -46,7 +52,9 @@ static int compile(const char *dir, uint32_t lanes, const char *path, bool hex, 
     return status;
   }
   struct model_identity identity;
-  if (model_identity(&identity, dir, err) || model_source_load(&weights, &source, false, &identity, dir, err)) return -1;
+  if (model_identity(&identity, dir, err) ||
+      model_source_load(&weights, &source, false, &identity, dir, err))
+    return -1;
   status = compensated ? compensate_weights(&weights, err) : 0;
   if (!status) status = image_build(path, &weights, lanes, source, err);
   weights_free(&weights);
@@ -66,7 +74,9 @@ static cJSON *image_json(const struct image_header *h) {
   cJSON_AddNumberToObject(json, "version", h->version);
   cJSON_AddNumberToObject(json, "beats", (double)h->n_beats);
   cJSON_AddNumberToObject(json, "bytes", (double)(IMAGE_HEADER_BYTES + h->n_beats * h->lanes));
-  cJSON_AddNumberToObject(json, "bytes_with_kv", (double)(h->n_beats + (uint64_t)h->n_layer * h->n_head * h->kv_stride) * h->lanes);
+  cJSON_AddNumberToObject(json, "bytes_with_kv",
+                          (double)(h->n_beats + (uint64_t)h->n_layer * h->n_head * h->kv_stride) *
+                              h->lanes);
   cJSON_AddNumberToObject(json, "layers", h->n_layer);
   cJSON_AddNumberToObject(json, "heads", h->n_head);
   cJSON_AddNumberToObject(json, "width", h->n_embd);
@@ -94,23 +104,26 @@ static int compile_report(const char *path, uint32_t lanes, bool hex, struct err
   return stdout_json(json, err);
 }
 
-// Whether path names a regular file, or nothing yet; not where it is standard output by another name.
+// Whether path names a regular file, or nothing yet; not where it is standard output by another
+// name.
 static bool is_file(const char *path) {
   struct stat st, out;
   if (stat(path, &st)) return true;
-  return S_ISREG(st.st_mode) && (fstat(STDOUT_FILENO, &out) || st.st_dev != out.st_dev || st.st_ino != out.st_ino);
+  return S_ISREG(st.st_mode) &&
+         (fstat(STDOUT_FILENO, &out) || st.st_dev != out.st_dev || st.st_ino != out.st_ino);
 }
 
 int compile_main(int argc, char **argv) {
   const char *dir = NULL, *lanes_text = NULL, *path = NULL, *rounding = NULL;
   bool hex = false, json = false;
   const struct option_spec specs[] = {
-    {"--model", &dir, NULL}, {"--lanes", &lanes_text, NULL}, {"--output", &path, NULL}, {"--hex", NULL, &hex},
-    {"--rounding", &rounding, NULL}, {"--json", NULL, &json},
+      {"--model", &dir, NULL}, {"--lanes", &lanes_text, NULL},  {"--output", &path, NULL},
+      {"--hex", NULL, &hex},   {"--rounding", &rounding, NULL}, {"--json", NULL, &json},
   };
   uint32_t lanes = 256;
   struct err err;
-  int status = options_parse("compile", compile_help, specs, sizeof specs / sizeof *specs, argc, argv, NULL);
+  int status =
+      options_parse("compile", compile_help, specs, sizeof specs / sizeof *specs, argc, argv, NULL);
   if (status >= 0) return status;
   if (!dir) return cli_usage("compile", "--model is missing");
   if (!path) return cli_usage("compile", "--output is missing");
@@ -119,26 +132,34 @@ int compile_main(int argc, char **argv) {
   if (rounding && !compensated && strcmp(rounding, "nearest"))
     return cli_usage("compile", "--rounding '%s': nearest or compensated is expected", rounding);
   if (compensated && hex) return cli_usage("compile", "--hex is for images of nearest rounding");
-  if (hex && !is_file(path)) return cli_usage("compile", "--hex writes two files; --output is not the name of one");
-  if (json && !is_file(path)) return cli_usage("compile", "--json describes a file; --output is not the name of one");
-  if (compile(dir, lanes, path, hex, compensated, &err) || (json && compile_report(path, lanes, hex, &err))) return cli_fail(&err);
+  if (hex && !is_file(path))
+    return cli_usage("compile", "--hex writes two files; --output is not the name of one");
+  if (json && !is_file(path))
+    return cli_usage("compile", "--json describes a file; --output is not the name of one");
+  if (compile(dir, lanes, path, hex, compensated, &err) ||
+      (json && compile_report(path, lanes, hex, &err)))
+    return cli_fail(&err);
   return EXIT_DONE;
 }
 
-// ---------------------------------------------------------------------------------------------------------------- info
+// -------------------------------------------------------------------------------------------- info
 
 static const char info_help[] =
-  "gpt2rtl info - what is in a model folder or a memory image; all of it is read and checked\n"
-  "\n"
-  "usage: gpt2rtl info DIR|FILE [--json]\n"
-  "\n"
-  "Of a folder: shape, parameters, tokenizer, the checksum of its weights. Of an image: sizes, layout, checksum.\n"
-  "\n"
-  "example: gpt2rtl info models/demo\n";
+    "gpt2rtl info - what is in a model folder or a memory image; all of it is read and checked\n"
+    "\n"
+    "usage: gpt2rtl info DIR|FILE [--json]\n"
+    "\n"
+    "Of a folder: shape, parameters, tokenizer, the checksum of its weights. Of an image: sizes, "
+    "layout, checksum.\n"
+    "\n"
+    "example: gpt2rtl info models/demo\n";
 
-static cJSON *id_json(uint32_t id) { return id == CONFIG_NO_TOKEN ? cJSON_CreateNull() : cJSON_CreateNumber(id); }
+static cJSON *id_json(uint32_t id) {
+  return id == CONFIG_NO_TOKEN ? cJSON_CreateNull() : cJSON_CreateNumber(id);
+}
 
-static int info_folder_json(const char *dir, const struct gpt2_config *c, uint32_t end, uint64_t source, struct err *err) {
+static int info_folder_json(const char *dir, const struct gpt2_config *c, uint32_t end,
+                            uint64_t source, struct err *err) {
   char text[17];
   cJSON *json = cJSON_CreateObject();
   json_add_name(json, "model", dir);
@@ -152,8 +173,10 @@ static int info_folder_json(const char *dir, const struct gpt2_config *c, uint32
   cJSON_AddNumberToObject(json, "layer_norm_epsilon", c->layer_norm_epsilon);
   cJSON_AddItemToObject(json, "stop_id", id_json(config_eos(c)));
   cJSON *stops = cJSON_AddArrayToObject(json, "stop_ids");
-  for (size_t i = 0; i < c->n_eos; i++) cJSON_AddItemToArray(stops, cJSON_CreateNumber(c->eos_token_ids[i]));
-  cJSON_AddItemToObject(json, "endoftext_id", end == TOKENIZER_NO_TOKEN ? cJSON_CreateNull() : cJSON_CreateNumber(end));
+  for (size_t i = 0; i < c->n_eos; i++)
+    cJSON_AddItemToArray(stops, cJSON_CreateNumber(c->eos_token_ids[i]));
+  cJSON_AddItemToObject(json, "endoftext_id",
+                        end == TOKENIZER_NO_TOKEN ? cJSON_CreateNull() : cJSON_CreateNumber(end));
   cJSON_AddStringToObject(json, "source", hex64(text, source));
   return stdout_json(json, err);
 }
@@ -181,13 +204,15 @@ static int info_folder(const char *dir, bool json, struct err *err) {
          "parameters          %zu\n"
          "layer norm epsilon  %g\n",
          cli_name(name, dir), c.n_layer, c.n_head, HEAD_DIM, c.n_embd, c.n_ctx, c.vocab_size,
-         c.tie_word_embeddings ? "tied to the token embedding" : "its own", config_parameters(&c), c.layer_norm_epsilon);
+         c.tie_word_embeddings ? "tied to the token embedding" : "its own", config_parameters(&c),
+         c.layer_norm_epsilon);
   printf("stop id             ");
   for (size_t i = 0; i < c.n_eos; i++) printf(i ? ", %u" : "%u", (unsigned)c.eos_token_ids[i]);
   puts(c.n_eos ? "" : "none");
   if (end == TOKENIZER_NO_TOKEN) printf("<|endoftext|>       none\n");
   else printf("<|endoftext|>       %u\n", (unsigned)end);
-  printf("checksum            %016llx (config.json and the safetensors)\n", (unsigned long long)source);
+  printf("checksum            %016llx (config.json and the safetensors)\n",
+         (unsigned long long)source);
   return stdout_write("", 0, err);
 }
 
@@ -214,29 +239,37 @@ int info_main(int argc, char **argv) {
   if (status >= 0) return status;
   if (!path) return cli_usage("info", "a model folder or an image is needed");
   const bool folder = !stat(path, &st) && S_ISDIR(st.st_mode);
-  return (folder ? info_folder(path, json, &err) : info_file(path, json, &err)) ? cli_fail(&err) : EXIT_DONE;
+  return (folder ? info_folder(path, json, &err) : info_file(path, json, &err)) ? cli_fail(&err)
+                                                                                : EXIT_DONE;
 }
 
-// -------------------------------------------------------------------------------------------------------- random-model
+// ------------------------------------------------------------------------------------ random-model
 
 static const char random_help[] =
-  "gpt2rtl random-model - a model folder with random weights: any shape for tests, without a download\n"
-  "\n"
-  "usage: gpt2rtl random-model --config NAME --output DIR [--seed S] [--outliers]\n"
-  "\n"
-  "  --config NAME       nano, gpt2, gpt2-medium, gpt2-large or gpt2-xl; or a config.json: its layers, heads, context and\n"
-  "                      vocabulary, of 257 tokens or more\n"
-  "  --seed S            0 to 2^64 - 1; default 1. The same seed gives the same files on every machine\n"
-  "  --outliers          with GPT-2's known outliers: the hidden state near 3,000 in one dimension of position 0\n"
-  "  --output DIR        a folder that does not exist or is empty\n"
-  "\n"
-  "example: gpt2rtl random-model --config nano --seed 1 --output /tmp/nano\n";
+    "gpt2rtl random-model - a model folder with random weights: any shape for tests, without a "
+    "download\n"
+    "\n"
+    "usage: gpt2rtl random-model --config NAME --output DIR [--seed S] [--outliers]\n"
+    "\n"
+    "  --config NAME       nano, gpt2, gpt2-medium, gpt2-large or gpt2-xl; or a config.json: its "
+    "layers, heads, context and\n"
+    "                      vocabulary, of 257 tokens or more\n"
+    "  --seed S            0 to 2^64 - 1; default 1. The same seed gives the same files on every "
+    "machine\n"
+    "  --outliers          with GPT-2's known outliers: the hidden state near 3,000 in one "
+    "dimension of position 0\n"
+    "  --output DIR        a folder that does not exist or is empty\n"
+    "\n"
+    "example: gpt2rtl random-model --config nano --seed 1 --output /tmp/nano\n";
 
 int random_model_main(int argc, char **argv) {
   const char *name = NULL, *seed_text = NULL, *dir = NULL;
   bool outliers = false;
   const struct option_spec specs[] = {
-    {"--config", &name, NULL}, {"--seed", &seed_text, NULL}, {"--output", &dir, NULL}, {"--outliers", NULL, &outliers},
+      {"--config", &name, NULL},
+      {"--seed", &seed_text, NULL},
+      {"--output", &dir, NULL},
+      {"--outliers", NULL, &outliers},
   };
   uint64_t seed = 1;
   struct gpt2_config config;
@@ -246,8 +279,11 @@ int random_model_main(int argc, char **argv) {
   if (status >= 0) return status;
   if (!name) return cli_usage("random-model", "--config is missing");
   if (!dir) return cli_usage("random-model", "--output is missing");
-  if (stat(name, &st) && config_named(&config, name, &err)) return cli_usage("random-model", "--config: %s", err.text);
-  if (seed_text && (status = option_u64("random-model", "--seed", seed_text, 0, UINT64_MAX, &seed))) return status;
-  const int result = outliers ? random_model_write_outliers(name, seed, dir, &err) : random_model_write(name, seed, dir, &err);
+  if (stat(name, &st) && config_named(&config, name, &err))
+    return cli_usage("random-model", "--config: %s", err.text);
+  if (seed_text && (status = option_u64("random-model", "--seed", seed_text, 0, UINT64_MAX, &seed)))
+    return status;
+  const int result = outliers ? random_model_write_outliers(name, seed, dir, &err)
+                              : random_model_write(name, seed, dir, &err);
   return result ? cli_fail(&err) : EXIT_DONE;
 }

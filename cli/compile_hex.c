@@ -35,23 +35,33 @@ static void write_beats(FILE *out, const struct image *image) {
 
 static void write_header(FILE *out, const struct image_header *h, const char *hex) {
   const bool stops = h->eos_id < h->vocab_size;
-  char name[CLI_NAME_SIZE];                // a line end in it would end the comment
+  char name[CLI_NAME_SIZE];  // a line end in it would end the comment
   struct pkg_config c;
   sim_config(&c, h);
-  fprintf(out, "// Written by gpt2rtl compile --hex beside %s: %" PRIu32 " layers, %" PRIu32 " heads, context %" PRIu32
-          ", vocabulary %" PRIu32 ".\n// To be included in a module.\n\n", cli_name(name, hex), h->n_layer, h->n_head, h->n_ctx, h->vocab_size);
+  fprintf(out,
+          "// Written by gpt2rtl compile --hex beside %s: %" PRIu32 " layers, %" PRIu32
+          " heads, context %" PRIu32 ", vocabulary %" PRIu32
+          ".\n// To be included in a module.\n\n",
+          cli_name(name, hex), h->n_layer, h->n_head, h->n_ctx, h->vocab_size);
   fprintf(out, "localparam Lanes      = %" PRIu32 ";  // bytes a beat\n", h->lanes);
-  fprintf(out, "localparam MaxHeads   = %" PRIu32 ";  // the smallest hardware that this model fits\n", h->n_head);
-  fprintf(out, "localparam MaxCtx     = %" PRIu32 ";\n", (h->n_ctx + HEAD_DIM - 1) / HEAD_DIM * HEAD_DIM);
+  fprintf(out,
+          "localparam MaxHeads   = %" PRIu32 ";  // the smallest hardware that this model fits\n",
+          h->n_head);
+  fprintf(out, "localparam MaxCtx     = %" PRIu32 ";\n",
+          (h->n_ctx + HEAD_DIM - 1) / HEAD_DIM * HEAD_DIM);
   fprintf(out, "localparam ImageBeats = %" PRIu64 ";  // lines of the .hex\n", h->n_beats);
   fprintf(out, "localparam KvBeats    = %" PRIu64 ";  // of the KV cache, behind the image\n",
           (uint64_t)h->n_layer * h->n_head * h->kv_stride);
-  fprintf(out, "localparam [0:0]  StopEnable = %d;   // whether the model has an end-of-text id\n", stops);
+  fprintf(out, "localparam [0:0]  StopEnable = %d;   // whether the model has an end-of-text id\n",
+          stops);
   fprintf(out, "localparam [16:0] StopId     = %" PRIu32 ";\n\n", stops ? h->eos_id : 0);
-  fprintf(out, "// cfg_i: config_t of rtl/base/gpt2_pkg.sv, field by field.\nlocalparam [%d:0] Config = {\n", PKG_CONFIG_BITS - 1);
+  fprintf(
+      out,
+      "// cfg_i: config_t of rtl/base/gpt2_pkg.sv, field by field.\nlocalparam [%d:0] Config = {\n",
+      PKG_CONFIG_BITS - 1);
   int left = PKG_CONFIG_BITS;
-#define FIELD(name, bits)                                                                                              \
-  left -= bits;                                                                                                        \
+#define FIELD(name, bits) \
+  left -= bits;           \
   fprintf(out, "  %d'd%" PRIu64 "%s  // %s\n", bits, c.name, left ? "," : "", #name);
   PKG_CONFIG_FIELDS(FIELD)
 #undef FIELD
@@ -68,7 +78,7 @@ int compile_hex(const char *path, const struct image *image, struct err *err) {
   }
   write_beats(hex.file, image);
   write_header(header.file, &image->header, path);
-  interrupt_hold();                        // both take their names, or neither
+  interrupt_hold();  // both take their names, or neither
   int status = staged_commit(&hex, err);
   if (status) staged_discard(&header);
   else status = staged_commit(&header, err);

@@ -30,10 +30,13 @@ static int update(EVP_MD_CTX *hash, int file, uint64_t size, const char *name, s
   }
   progress_end(&bar);
   free(chunk);
-  return done == size ? 0 : err_set(err, "%s: cannot be read: %s", name, n < 0 ? strerror(errno) : "it became shorter");
+  return done == size ? 0
+                      : err_set(err, "%s: cannot be read: %s", name,
+                                n < 0 ? strerror(errno) : "it became shorter");
 }
 
-int digest_file(char text[static DIGEST_TEXT], int file, bool sha256, const char *name, struct err *err) {
+int digest_file(char text[static DIGEST_TEXT], int file, bool sha256, const char *name,
+                struct err *err) {
   unsigned char bytes[EVP_MAX_MD_SIZE];
   unsigned length = 0;
   struct stat st;
@@ -46,7 +49,10 @@ int digest_file(char text[static DIGEST_TEXT], int file, bool sha256, const char
   }
   if (!sha256) {
     char head[32];
-    EVP_DigestUpdate(hash, head, (size_t)snprintf(head, sizeof head, "blob %llu", (unsigned long long)st.st_size) + 1);
+    EVP_DigestUpdate(hash, head,
+                     (size_t)snprintf(head, sizeof head, "blob %llu",
+                                      (unsigned long long)st.st_size) +
+                         1);
   }
   const int result = update(hash, file, (uint64_t)st.st_size, name, err);
   EVP_DigestFinal_ex(hash, bytes, &length);

@@ -14,7 +14,7 @@
 #include "staged.h"
 #include "transfer.h"
 
-enum { ENOUGH = 1 << 20 };   // bytes: what counts as getting on
+enum { ENOUGH = 1 << 20 };  // bytes: what counts as getting on
 
 // Until the file has all its bytes, or what fails does so too often in a row.
 static int receive(struct transfer *t, struct err *err) {
@@ -25,34 +25,43 @@ static int receive(struct transfer *t, struct err *err) {
     failures = t->have >= before + ENOUGH ? 1 : failures + 1;
     if (failures > t->what->retries) return -1;
     const unsigned step = failures < 6 ? failures : 6;
-    nanosleep(&(struct timespec){.tv_sec = (1 << step) / 4, .tv_nsec = (1 << step) % 4 * 250000000L}, NULL);
+    nanosleep(&(struct timespec){.tv_sec = (1 << step) / 4,
+                                 .tv_nsec = (1 << step) % 4 * 250000000L},
+              NULL);
   }
 }
 
-// -------------------------------------------------------------------------------------------------------------- checks
+// ------------------------------------------------------------------------------------------ checks
 
-// 0: the bytes are those that are expected; 1: they are not to be kept, with both hashes in err; -1.
+// 0: the bytes are those that are expected; 1: they are not to be kept, with both hashes in err;
+// -1.
 static int check(const struct transfer *t, struct err *err) {
   const char *expected = t->what->sha256 ? t->what->sha256 : t->served;
   char found[DIGEST_TEXT];
   if (!expected[0]) {
-    err_set(err, "%s: the server names no hash (X-Linked-ETag, ETag) by which the file could be checked", t->what->url);
+    err_set(err,
+            "%s: the server names no hash (X-Linked-ETag, ETag) by which the file could be checked",
+            t->what->url);
     return 1;
   }
   if (digest_file(found, t->file, strlen(expected) == DIGEST_SHA256, t->what->name, err)) return -1;
   if (!strcmp(found, expected)) return 0;
-  err_set(err, "%s: %s of its %llu bytes is %s, expected %s: not kept; it was altered on its way, or is another file", t->what->url,
-          strlen(expected) == DIGEST_SHA256 ? "sha256" : "the git object id", (unsigned long long)t->have, found, expected);
+  err_set(err,
+          "%s: %s of its %llu bytes is %s, expected %s: not kept; it was altered on its way, or is "
+          "another file",
+          t->what->url, strlen(expected) == DIGEST_SHA256 ? "sha256" : "the git object id",
+          (unsigned long long)t->have, found, expected);
   return 1;
 }
 
 static int receive_checked(struct transfer *t, struct err *err) {
   t->pieced = t->have > 0;
-  if (t->what->size && t->have > t->what->size && transfer_cut(t, 0)) return err_set(err, "%s", t->problem);
+  if (t->what->size && t->have > t->what->size && transfer_cut(t, 0))
+    return err_set(err, "%s", t->problem);
   const bool complete = t->what->size && t->have == t->what->size && t->what->sha256;
   if (!complete && receive(t, err)) return -1;
   int result = check(t, err);
-  if (result == 1 && t->pieced) {          // an older piece may be what is wrong: once more, all of it
+  if (result == 1 && t->pieced) {  // an older piece may be what is wrong: once more, all of it
     t->whole = true;
     if (receive(t, err)) return -1;
     result = check(t, err);
@@ -63,9 +72,11 @@ static int receive_checked(struct transfer *t, struct err *err) {
 
 static int run(struct transfer *t, const char *part, struct err *err) {
   struct stat st;
-  if (flock(t->file, LOCK_EX | LOCK_NB)) return err_set(err, "%s: another download is writing it", part);
+  if (flock(t->file, LOCK_EX | LOCK_NB))
+    return err_set(err, "%s: another download is writing it", part);
   if (fstat(t->file, &st)) return err_set(err, "%s: %s", part, strerror(errno));
-  if (!S_ISREG(st.st_mode)) return err_set(err, "%s: cannot be written: it is no regular file", part);
+  if (!S_ISREG(st.st_mode))
+    return err_set(err, "%s: cannot be written: it is no regular file", part);
   t->have = (uint64_t)st.st_size;
   t->total = t->what->size;
   t->curl = curl_easy_init();
@@ -74,7 +85,8 @@ static int run(struct transfer *t, const char *part, struct err *err) {
   const int result = receive_checked(t, err);
   progress_end(&t->bar);
   curl_easy_cleanup(t->curl);
-  if (!result && fsync(t->file)) return err_set(err, "%s: cannot be written: %s", part, strerror(errno));
+  if (!result && fsync(t->file))
+    return err_set(err, "%s: cannot be written: %s", part, strerror(errno));
   if (!result && staged_place(part, t->what->path, err)) return -1;
   if (result && !t->have) unlink(part);
   return result;
@@ -84,13 +96,18 @@ static int run(struct transfer *t, const char *part, struct err *err) {
 static int check_there(const struct download *what, struct err *err) {
   char found[DIGEST_TEXT];
   const int file = open(what->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (file < 0) return errno == ENOENT ? 0 : err_set(err, "%s: cannot be read: %s", what->path, strerror(errno));
+  if (file < 0)
+    return errno == ENOENT ? 0
+                           : err_set(err, "%s: cannot be read: %s", what->path, strerror(errno));
   int result = what->sha256 ? digest_file(found, file, true, what->name, err) : 0;
   close(file);
   if (result || !what->sha256) return result ? -1 : 1;
   if (!strcmp(found, what->sha256)) return 1;
-  return err_set(err, "%s is there, and not the file that is to be fetched (sha256 %s, expected %s): remove it, or fetch elsewhere "
-                      "with --output", what->path, found, what->sha256);
+  return err_set(err,
+                 "%s is there, and not the file that is to be fetched (sha256 %s, expected %s): "
+                 "remove it, or fetch elsewhere "
+                 "with --output",
+                 what->path, found, what->sha256);
 }
 
 enum download_result download(const struct download *what, struct err *err) {
@@ -109,5 +126,7 @@ enum download_result download(const struct download *what, struct err *err) {
   }
   const int result = run(&t, part, err);
   close(t.file);
-  return result && t.absent && what->optional ? DOWNLOAD_ABSENT : result ? DOWNLOAD_FAILED : DOWNLOAD_DONE;
+  return result && t.absent && what->optional ? DOWNLOAD_ABSENT
+         : result                             ? DOWNLOAD_FAILED
+                                              : DOWNLOAD_DONE;
 }

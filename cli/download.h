@@ -2,12 +2,14 @@
 //
 // download - one file by HTTP or HTTPS: resumed where it was cut, checked, there when it is whole
 //
-// The bytes go to "path.part", which stays when a download ends early: the next one asks for the rest (Range). It
-// becomes path when its size and its hash are right; a file that is there with the right hash is left alone.
+// The bytes go to "path.part", which stays when a download ends early: the next one asks for the
+// rest (Range). It becomes path when its size and its hash are right; a file that is there with the
+// right hash is left alone.
 //
-// The hash: sha256 where the caller knows it. Otherwise what the server says about the file at that address, as
-// huggingface.co does: X-Linked-ETag is the sha256 of a large file; the ETag of a small one is git's object id, the
-// SHA-1 of "blob SIZE\0" and the bytes. A server that says neither is refused.
+// The hash: sha256 where the caller knows it. Otherwise what the server says about the file at that
+// address, as huggingface.co does: X-Linked-ETag is the sha256 of a large file; the ETag of a small
+// one is git's object id, the SHA-1 of "blob SIZE\0" and the bytes. A server that says neither is
+// refused.
 #ifndef GPT2RTL_DOWNLOAD_H
 #define GPT2RTL_DOWNLOAD_H
 
@@ -19,18 +21,20 @@
 struct download {
   const char *url;
   const char *path;
-  const char *name;          // for the progress bar and messages
-  uint64_t size;             // 0: not known
-  const char *sha256;        // 64 hexadecimal digits, or NULL
-  unsigned timeout;          // seconds without a byte, or without an answer, after which a connection is given up
-  bool optional;             // the server may have no such file
-  unsigned retries;          // how often in a row to try again after failures that may pass, each time waiting longer
+  const char *name;    // for the progress bar and messages
+  uint64_t size;       // 0: not known
+  const char *sha256;  // 64 hexadecimal digits, or NULL
+  unsigned timeout;    // seconds without a byte, or without an answer, after which a connection is
+                       // given up
+  bool optional;       // the server may have no such file
+  unsigned retries;    // how often in a row to try again after failures that may pass, each time
+                       // waiting longer
 };
 
 enum download_result {
   DOWNLOAD_DONE,
-  DOWNLOAD_THERE,            // nothing was to do
-  DOWNLOAD_ABSENT,           // an optional file that the server has not
+  DOWNLOAD_THERE,   // nothing was to do
+  DOWNLOAD_ABSENT,  // an optional file that the server has not
   DOWNLOAD_FAILED = -1,
 };
 

@@ -13,28 +13,37 @@
 
 static const char command[] = "dump";
 static const char help[] =
-  "gpt2rtl dump - an intermediate tensor, from the hardware, the integer model or the float reference, as a NumPy file\n"
-  "\n"
-  "usage: gpt2rtl dump --model DIR --ids 1,2,3 --tensor NAME --output FILE.npy [OPTION...]\n"
-  "       gpt2rtl dump --model DIR --list\n"
-  "\n"
-  "  --model DIR         the model's folder\n"
-  "  --image FILE        in its place a memory image (gpt2rtl compile), which has its lanes; not for --engine float\n"
-  "  --ids 1,2,3         token ids, 1 to the model's context: T of them\n"
-  "  --tensor NAME       Hugging Face's name, h.3.attn.c_attn; \"transformer.\" may stand before it\n"
-  "  --output FILE       float32, T rows; of attention's scores and probs [heads][T][T], with -inf and 0 where a position\n"
-  "                      does not see another\n"
-  "  --engine E          rtl: read off the wires of the simulated hardware, the default; golden: the integer model in C,\n"
-  "                      the same bits; float: the reference\n"
-  "  --lanes L           64, 128, 256, ... 4096; default 256. The simulator that shows its wires is made on first use\n"
-  "  --memory SETTINGS   default latency=150,beats=1.0,stall=0.0 (gpt2rtl generate --help)\n"
-  "  --list              the names and shapes of all tensors (T from --ids, otherwise the context)\n"
-  "  --json              say on standard output what was written, or list, as JSON\n"
-  "\n"
-  "Rows, residuals and cached vectors are the integers times their unit, without loss up to float32's 24 bits; what the\n"
-  "formats are: docs/inspect.md. All engines mean the same by a name.\n"
-  "\n"
-  "example: gpt2rtl dump --model models/demo --ids 12,7,300 --tensor h.3.attn.c_attn --engine golden --output qkv.npy\n";
+    "gpt2rtl dump - an intermediate tensor, from the hardware, the integer model or the float "
+    "reference, as a NumPy file\n"
+    "\n"
+    "usage: gpt2rtl dump --model DIR --ids 1,2,3 --tensor NAME --output FILE.npy [OPTION...]\n"
+    "       gpt2rtl dump --model DIR --list\n"
+    "\n"
+    "  --model DIR         the model's folder\n"
+    "  --image FILE        in its place a memory image (gpt2rtl compile), which has its lanes; not "
+    "for --engine float\n"
+    "  --ids 1,2,3         token ids, 1 to the model's context: T of them\n"
+    "  --tensor NAME       Hugging Face's name, h.3.attn.c_attn; \"transformer.\" may stand before "
+    "it\n"
+    "  --output FILE       float32, T rows; of attention's scores and probs [heads][T][T], with "
+    "-inf and 0 where a position\n"
+    "                      does not see another\n"
+    "  --engine E          rtl: read off the wires of the simulated hardware, the default; golden: "
+    "the integer model in C,\n"
+    "                      the same bits; float: the reference\n"
+    "  --lanes L           64, 128, 256, ... 4096; default 256. The simulator that shows its wires "
+    "is made on first use\n"
+    "  --memory SETTINGS   default latency=150,beats=1.0,stall=0.0 (gpt2rtl generate --help)\n"
+    "  --list              the names and shapes of all tensors (T from --ids, otherwise the "
+    "context)\n"
+    "  --json              say on standard output what was written, or list, as JSON\n"
+    "\n"
+    "Rows, residuals and cached vectors are the integers times their unit, without loss up to "
+    "float32's 24 bits; what the\n"
+    "formats are: docs/inspect.md. All engines mean the same by a name.\n"
+    "\n"
+    "example: gpt2rtl dump --model models/demo --ids 12,7,300 --tensor h.3.attn.c_attn --engine "
+    "golden --output qkv.npy\n";
 
 struct dump {
   const char *dir, *image, *name, *path;
@@ -48,17 +57,18 @@ struct dump {
   enum tap_tensor tensor;
   size_t layer, shape[3], rank;
   float *x;
-  size_t positions;                        // seen
+  size_t positions;  // seen
 };
 
-// ------------------------------------------------------------------------------------------------------------- options
+// ----------------------------------------------------------------------------------------- options
 
 static int parse(struct dump *d, int argc, char **argv) {
   const char *ids = NULL, *engine = NULL, *lanes = NULL, *memory = NULL;
   const struct option_spec specs[] = {
-    {"--model", &d->dir, NULL}, {"--image", &d->image, NULL}, {"--ids", &ids, NULL}, {"--tensor", &d->name, NULL},
-    {"--output", &d->path, NULL}, {"--engine", &engine, NULL}, {"--lanes", &lanes, NULL}, {"--memory", &memory, NULL},
-    {"--list", NULL, &d->list}, {"--json", NULL, &d->json},
+      {"--model", &d->dir, NULL},   {"--image", &d->image, NULL}, {"--ids", &ids, NULL},
+      {"--tensor", &d->name, NULL}, {"--output", &d->path, NULL}, {"--engine", &engine, NULL},
+      {"--lanes", &lanes, NULL},    {"--memory", &memory, NULL},  {"--list", NULL, &d->list},
+      {"--json", NULL, &d->json},
   };
   struct err err;
   int status = options_parse(command, help, specs, sizeof specs / sizeof *specs, argc, argv, NULL);
@@ -66,27 +76,35 @@ static int parse(struct dump *d, int argc, char **argv) {
   d->lanes = 256;
   d->memory = SIM_MEMORY_DEFAULT;
   if (!d->dir == !d->image) return cli_usage(command, "one of --model and --image is needed");
-  if (d->list && (d->name || d->path)) return cli_usage(command, "--list takes no --tensor and no --output");
+  if (d->list && (d->name || d->path))
+    return cli_usage(command, "--list takes no --tensor and no --output");
   if (!d->list && !ids) return cli_usage(command, "--ids is missing");
-  if (!d->list && !d->name) return cli_usage(command, "--tensor is missing; --list shows their names");
+  if (!d->list && !d->name)
+    return cli_usage(command, "--tensor is missing; --list shows their names");
   if (!d->list && !d->path) return cli_usage(command, "--output is missing");
   if (engine && (status = option_engine(command, engine, &d->kind))) return status;
   if ((status = option_rtl(command, d->kind, lanes, memory, NULL))) return status;
-  if (d->kind == ENGINE_GOLDEN) d->kind = ENGINE_READABLE;   // the fast one has no tensors to show
-  if (d->image && d->kind == ENGINE_FLOAT) return cli_usage(command, "--engine float needs --model: an image holds integers");
-  if (d->image && lanes) return cli_usage(command, "--lanes goes with --model: an image has its own");
+  if (d->kind == ENGINE_GOLDEN) d->kind = ENGINE_READABLE;  // the fast one has no tensors to show
+  if (d->image && d->kind == ENGINE_FLOAT)
+    return cli_usage(command, "--engine float needs --model: an image holds integers");
+  if (d->image && lanes)
+    return cli_usage(command, "--lanes goes with --model: an image has its own");
   if (lanes && (status = option_lanes(command, lanes, &d->lanes))) return status;
-  if (memory && sim_memory_parse(&d->memory, memory, &err)) return cli_usage(command, "--memory: %s", err.text);
+  if (memory && sim_memory_parse(&d->memory, memory, &err))
+    return cli_usage(command, "--memory: %s", err.text);
   if (ids && (status = option_ids(command, "--ids", ids, &d->ids, &d->n_ids))) return status;
   return -1;
 }
 
-// -------------------------------------------------------------------------------------------------------------- shapes
+// ------------------------------------------------------------------------------------------ shapes
 
-static bool is_square(enum tap_tensor tensor) { return tensor == TAP_SCORES || tensor == TAP_PROBS; }
+static bool is_square(enum tap_tensor tensor) {
+  return tensor == TAP_SCORES || tensor == TAP_PROBS;
+}
 
 // T rows, or a square a head. Returns the number of elements.
-static size_t find_shape(const struct gpt2_config *config, enum tap_tensor tensor, size_t T, size_t shape[3], size_t *rank) {
+static size_t find_shape(const struct gpt2_config *config, enum tap_tensor tensor, size_t T,
+                         size_t shape[3], size_t *rank) {
   *rank = is_square(tensor) ? 3 : 2;
   shape[0] = is_square(tensor) ? config->n_head : T;
   shape[1] = is_square(tensor) ? T : tap_elements(config, tensor, 0);
@@ -96,7 +114,8 @@ static size_t find_shape(const struct gpt2_config *config, enum tap_tensor tenso
 
 static cJSON *shape_json(const size_t shape[3], size_t rank) {
   cJSON *json = cJSON_CreateArray();
-  for (size_t i = 0; i < rank; i++) cJSON_AddItemToArray(json, cJSON_CreateNumber((double)shape[i]));
+  for (size_t i = 0; i < rank; i++)
+    cJSON_AddItemToArray(json, cJSON_CreateNumber((double)shape[i]));
   return json;
 }
 
@@ -105,7 +124,8 @@ static int list(const struct dump *d, struct err *err) {
   for (size_t layer = 0; layer < d->config.n_layer; layer++) {
     for (int i = 0; i < TAP_TENSORS; i++) {
       const enum tap_tensor tensor = (enum tap_tensor)i;
-      if (tap_in_layer(tensor) ? false : layer != (tensor < TAP_LN_1 ? 0 : d->config.n_layer - 1)) continue;
+      if (tap_in_layer(tensor) ? false : layer != (tensor < TAP_LN_1 ? 0 : d->config.n_layer - 1))
+        continue;
       char name[TAP_NAME_SIZE];
       size_t shape[3], rank;
       tap_name(name, tensor, layer);
@@ -124,7 +144,7 @@ static int list(const struct dump *d, struct err *err) {
   return stdout_write("", 0, err);
 }
 
-// ----------------------------------------------------------------------------------------------------------------- run
+// --------------------------------------------------------------------------------------------- run
 
 static void see(void *ctx, const struct tap_place *place, const float *x, size_t n) {
   struct dump *d = ctx;
@@ -135,11 +155,13 @@ static void see(void *ctx, const struct tap_place *place, const float *x, size_t
     memcpy(d->x + t * n, x, n * sizeof *x);
     return;
   }
-  for (size_t h = 0; h < d->shape[0]; h++) memcpy(d->x + (h * T + t) * T, x + h * (t + 1), (t + 1) * sizeof *x);
+  for (size_t h = 0; h < d->shape[0]; h++)
+    memcpy(d->x + (h * T + t) * T, x + h * (t + 1), (t + 1) * sizeof *x);
 }
 
 // Has the engine show its tensors to see.
-static int watch(struct dump *d, struct engine *engine, struct tap_golden *tap, struct probe *probe, struct err *err) {
+static int watch(struct dump *d, struct engine *engine, struct tap_golden *tap, struct probe *probe,
+                 struct err *err) {
   if (d->kind == ENGINE_FLOAT) {
     gpt2_float_watch(engine->state, see, d);
     return 0;
@@ -150,10 +172,10 @@ static int watch(struct dump *d, struct engine *engine, struct tap_golden *tap, 
 }
 
 static int fill(struct dump *d, struct engine *engine, struct err *err) {
-  const struct controller_run run = {
-    .prompt = d->ids, .n_prompt = d->n_ids, .all_heads = d->tensor == TAP_LN_F || d->tensor == TAP_LM_HEAD,
-    .sampling = {.top_k = 1, .inv_t = 1, .state = 1},
-  };
+  const struct controller_run run = {.prompt = d->ids,
+                                     .n_prompt = d->n_ids,
+                                     .all_heads = d->tensor == TAP_LN_F || d->tensor == TAP_LM_HEAD,
+                                     .sampling = {.top_k = 1, .inv_t = 1, .state = 1}};
   struct tap_golden tap = {0};
   struct probe probe = {0};
   uint64_t saturations;
@@ -165,7 +187,8 @@ static int fill(struct dump *d, struct engine *engine, struct err *err) {
   int result = watch(d, engine, &tap, &probe, err);
   if (!result) result = engine_run(engine, &run, NULL, &saturations, err);
   tap_golden_close(&tap);
-  if (!result && d->positions != d->n_ids) return err_set(err, "%s: %zu of %zu positions were shown", d->name, d->positions, d->n_ids);
+  if (!result && d->positions != d->n_ids)
+    return err_set(err, "%s: %zu of %zu positions were shown", d->name, d->positions, d->n_ids);
   return result;
 }
 
@@ -173,7 +196,9 @@ static int report(const struct dump *d, struct err *err) {
   char name[TAP_NAME_SIZE];
   tap_name(name, d->tensor, d->layer);
   if (!d->json) {
-    if (d->rank == 3) cli_say("%s: %s [%zu, %zu, %zu], float32", d->path, name, d->shape[0], d->shape[1], d->shape[2]);
+    if (d->rank == 3)
+      cli_say("%s: %s [%zu, %zu, %zu], float32", d->path, name, d->shape[0], d->shape[1],
+              d->shape[2]);
     else cli_say("%s: %s [%zu, %zu], float32", d->path, name, d->shape[0], d->shape[1]);
     return 0;
   }
@@ -181,7 +206,8 @@ static int report(const struct dump *d, struct err *err) {
   cJSON_AddStringToObject(json, "tensor", name);
   cJSON_AddStringToObject(json, "dtype", "float32");
   cJSON_AddItemToObject(json, "shape", shape_json(d->shape, d->rank));
-  cJSON_AddStringToObject(json, "engine", d->kind == ENGINE_READABLE ? "golden" : engine_names[d->kind]);
+  cJSON_AddStringToObject(json, "engine",
+                          d->kind == ENGINE_READABLE ? "golden" : engine_names[d->kind]);
   json_add_name(json, d->dir ? "model" : "image", d->dir ? d->dir : d->image);
   json_add_name(json, "output", d->path);
   return stdout_json(json, err);
@@ -198,7 +224,10 @@ static int run(struct dump *d, struct err *err) {
   }
   if (d->list) return list(d, err);
   if (tap_find(&d->tensor, &d->layer, d->name, &d->config, err)) return -1;
-  const struct engine_options options = {.lanes = d->lanes, .image = d->image, .memory = &d->memory, .build = SIM_TRACE};
+  const struct engine_options options = {.lanes = d->lanes,
+                                         .image = d->image,
+                                         .memory = &d->memory,
+                                         .build = SIM_TRACE};
   int result = engine_open(&engine, d->kind, d->dir, &options, err);
   if (!result) result = fill(d, &engine, err);
   engine_close(&engine);

@@ -17,10 +17,12 @@ int option_engine(const char *command, const char *text, enum engine_kind *kind)
       return 0;
     }
   }
-  return cli_usage(command, "--engine '%s': rtl, golden, golden-readable or float is expected", text);
+  return cli_usage(command, "--engine '%s': rtl, golden, golden-readable or float is expected",
+                   text);
 }
 
-int option_rtl(const char *command, enum engine_kind kind, const char *lanes, const char *memory, const char *clock) {
+int option_rtl(const char *command, enum engine_kind kind, const char *lanes, const char *memory,
+               const char *clock) {
   const char *given = lanes ? "--lanes" : memory ? "--memory" : clock ? "--clock" : NULL;
   return given && kind != ENGINE_RTL ? cli_usage(command, "%s needs --engine rtl", given) : 0;
 }
@@ -31,37 +33,48 @@ static void show_making(uint32_t lanes, enum sim_build build, double seconds) {
   static bool said;
   if (isatty(STDERR_FILENO)) {
     if (seconds < 0) fputs("\r\033[K", stderr);
-    else fprintf(stderr, "\rgpt2rtl: making the simulator for %u lanes%s (once; a minute or more): %.0f s ", lanes, kind[build], seconds);
+    else
+      fprintf(stderr,
+              "\rgpt2rtl: making the simulator for %u lanes%s (once; a minute or more): %.0f s ",
+              lanes, kind[build], seconds);
   } else if (!said) {
-    fprintf(stderr, "gpt2rtl: making the simulator for %u lanes%s (once; a minute or more)\n", lanes, kind[build]);
+    fprintf(stderr, "gpt2rtl: making the simulator for %u lanes%s (once; a minute or more)\n",
+            lanes, kind[build]);
   }
   said = seconds >= 0;
 }
 
 static void show_note(const char *sentence) { cli_say("%s", sentence); }
 
-int option_fast(const char *command, enum engine_kind kind, const char *threads, const char *vector, struct fast_options *fast) {
+int option_fast(const char *command, enum engine_kind kind, const char *threads, const char *vector,
+                struct fast_options *fast) {
   const size_t processors = parallel_processors();
   uint64_t n = processors < 8 ? processors : 8;
   struct err err;
   int status;
   if ((threads || vector) && kind != ENGINE_GOLDEN)
     return cli_usage(command, "%s needs --engine golden", threads ? "--threads" : "--vector");
-  if (threads && (status = option_u64(command, "--threads", threads, 1, FAST_MAX_THREADS, &n))) return status;
-  *fast = (struct fast_options){.threads = (uint32_t)n, .kernels = fast_kernels_named(vector ? vector : "auto", &err)};
+  if (threads && (status = option_u64(command, "--threads", threads, 1, FAST_MAX_THREADS, &n)))
+    return status;
+  *fast = (struct fast_options){.threads = (uint32_t)n,
+                                .kernels = fast_kernels_named(vector ? vector : "auto", &err)};
   return fast->kernels ? 0 : cli_usage(command, "--vector: %s", err.text);
 }
 
-int engine_open(struct engine *e, enum engine_kind kind, const char *dir, const struct engine_options *o, struct err *err) {
+int engine_open(struct engine *e, enum engine_kind kind, const char *dir,
+                const struct engine_options *o, struct err *err) {
   memset(e, 0, sizeof *e);
   e->kind = kind;
   if (kind == ENGINE_FLOAT) {
-    if (weights_load(&e->weights, dir, err) || gpt2_float_create(&e->state, &e->weights, err)) return -1;
+    if (weights_load(&e->weights, dir, err) || gpt2_float_create(&e->state, &e->weights, err))
+      return -1;
     e->n_ctx = (uint32_t)e->weights.config.n_ctx;
     e->n_vocab = (uint32_t)e->weights.config.vocab_size;
     return 0;
   }
-  if (o->image ? image_open(&e->image, o->image, IMAGE_CHECKED, err) : model_image(&e->image, dir, o->lanes, err)) return -1;
+  if (o->image ? image_open(&e->image, o->image, IMAGE_CHECKED, err)
+               : model_image(&e->image, dir, o->lanes, err))
+    return -1;
   e->n_ctx = e->image.header.n_ctx;
   e->n_vocab = e->image.header.vocab_size;
   if (kind == ENGINE_GOLDEN) return fast_engine_create(&e->fast, &e->image, &o->fast, err);
@@ -83,7 +96,9 @@ void engine_close(struct engine *e) {
 }
 
 int engine_show_choices(struct engine *e, const struct fast_options *fast,
-                        int (*chosen)(void *ctx, const struct controller_step *step, const float *logits), struct err *err) {
+                        int (*chosen)(void *ctx, const struct controller_step *step,
+                                      const float *logits),
+                        struct err *err) {
   e->chosen = chosen;
   return e->kind == ENGINE_RTL ? fast_engine_create(&e->shadow, &e->image, fast, err) : 0;
 }
@@ -92,18 +107,20 @@ uint64_t engine_cycles(const struct engine *e) { return e->sim ? sim_cycles(e->s
 
 bool engine_traced(const struct engine *e) { return e->sim && sim_traced(e->sim); }
 
-void engine_counters(const struct engine *e, struct sim_counters *counters) { sim_read_counters(e->sim, counters); }
+void engine_counters(const struct engine *e, struct sim_counters *counters) {
+  sim_read_counters(e->sim, counters);
+}
 
-// ---------------------------------------------------------------------------------------------------------------- run
+// --------------------------------------------------------------------------------------------- run
 
 struct running {
   const struct controller_run *run;
   struct engine *engine;
   int (*logits)(void *ctx, const float *logits);
-  float *row;                              // [V]
-  int32_t *rounded;                        // [V]: float logits as the sampler takes them
+  float *row;        // [V]
+  int32_t *rounded;  // [V]: float logits as the sampler takes them
   struct sampling sampling;
-  struct err different;                    // the hardware's choice and the shadow's
+  struct err different;  // the hardware's choice and the shadow's
 };
 
 static int from_rows(void *ctx, const int32_t *logits) {
@@ -125,12 +142,15 @@ static int show_choice(struct running *r, const struct controller_step *step) {
   struct engine *e = r->engine;
   const int32_t *rows = NULL;
   if (e->shadow) {
-    fast_engine_run(e->shadow, &step->id, 1, step->position, step->head ? FAST_LAST_HEAD : FAST_NO_HEAD, NULL);
+    fast_engine_run(e->shadow, &step->id, 1, step->position,
+                    step->head ? FAST_LAST_HEAD : FAST_NO_HEAD, NULL);
     if (step->head) {
       const uint32_t choice = fast_engine_choose(e->shadow, &r->sampling);
       if (choice != step->choice)
-        return err_set(&r->different, "position %u: the hardware chose id %u, the golden engine %u: please report this",
-                       (unsigned)step->position, (unsigned)step->choice, (unsigned)choice);
+        return err_set(
+            &r->different,
+            "position %u: the hardware chose id %u, the golden engine %u: please report this",
+            (unsigned)step->position, (unsigned)step->choice, (unsigned)choice);
       rows = fast_engine_logits(e->shadow);
     }
   }
@@ -147,7 +167,8 @@ static int on_step(void *ctx, const struct controller_step *step) {
 }
 
 // Float logits are rounded to the rows of the integer model, 2^-16, so that one sampler serves all.
-static int float_step(void *self, uint32_t id, uint32_t position, bool head, uint32_t *choice, struct err *err) {
+static int float_step(void *self, uint32_t id, uint32_t position, bool head, uint32_t *choice,
+                      struct err *err) {
   struct running *r = self;
   if (gpt2_float_step(r->engine->state, id, position, head ? r->row : NULL, err)) return -1;
   if (!head) return 0;
@@ -155,7 +176,8 @@ static int float_step(void *self, uint32_t id, uint32_t position, bool head, uin
     const double x = nearbyint((double)r->row[i] * 65536.0);
     r->rounded[i] = (int32_t)fmax(fmin(x, (double)ROW_MAX), -(double)ROW_MAX);
   }
-  *choice = r->run->choose ? r->run->choose(r->run->ctx, r->rounded) : sampling_choose(&r->sampling, r->rounded, r->engine->n_vocab);
+  *choice = r->run->choose ? r->run->choose(r->run->ctx, r->rounded)
+                           : sampling_choose(&r->sampling, r->rounded, r->engine->n_vocab);
   if (!r->run->all_heads || !r->logits || !r->logits(r->run->ctx, r->row)) return 0;
   err->text[0] = 0;
   return -1;
@@ -163,8 +185,9 @@ static int float_step(void *self, uint32_t id, uint32_t position, bool head, uin
 
 static uint64_t all_of(struct saturation s) { return s.row + s.residual + s.norm + s.prob; }
 
-int engine_run(struct engine *e, const struct controller_run *given, int (*logits)(void *ctx, const float *logits),
-               uint64_t *saturations, struct err *err) {
+int engine_run(struct engine *e, const struct controller_run *given,
+               int (*logits)(void *ctx, const float *logits), uint64_t *saturations,
+               struct err *err) {
   struct running r = {.run = given, .engine = e, .logits = logits, .sampling = given->sampling};
   struct controller_run run = *given;
   int result;
@@ -192,7 +215,10 @@ int engine_run(struct engine *e, const struct controller_run *given, int (*logit
     result = controller_run_golden(&run, &e->core, err);
     *saturations = all_of(e->core.sat);
   } else {
-    const struct controller_model model = {.self = &r, .n_ctx = e->n_ctx, .n_vocab = e->n_vocab, .step = float_step};
+    const struct controller_model model = {.self = &r,
+                                           .n_ctx = e->n_ctx,
+                                           .n_vocab = e->n_vocab,
+                                           .step = float_step};
     result = controller_run(&run, &model, err);
   }
   if (result && !err->text[0] && r.different.text[0]) *err = r.different;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// engine - one model on one of four engines: the simulated hardware, the integer model, fast or readable, the float model
+// engine - one model on one of four engines: the simulated hardware, the integer model, fast or
+// readable, the float model
 #ifndef GPT2RTL_ENGINE_H
 #define GPT2RTL_ENGINE_H
 
@@ -14,56 +15,70 @@
 enum engine_kind { ENGINE_RTL, ENGINE_GOLDEN, ENGINE_READABLE, ENGINE_FLOAT };
 enum { ENGINES = 4 };
 extern const char *const engine_names[ENGINES];
-// "rtl", "golden" (fast/), "golden-readable" (golden/) or "float". Returns 0, or EXIT_USAGE with a message.
+// "rtl", "golden" (fast/), "golden-readable" (golden/) or "float". Returns 0, or EXIT_USAGE with a
+// message.
 int option_engine(const char *command, const char *text, enum engine_kind *kind);
 
-// The options of the simulated hardware as given, or NULL: other engines have no use for them. Returns 0, or EXIT_USAGE with a message.
-int option_rtl(const char *command, enum engine_kind kind, const char *lanes, const char *memory, const char *clock);
+// The options of the simulated hardware as given, or NULL: other engines have no use for them.
+// Returns 0, or EXIT_USAGE with a message.
+int option_rtl(const char *command, enum engine_kind kind, const char *lanes, const char *memory,
+               const char *clock);
 
 struct engine {
   enum engine_kind kind;
   uint32_t n_ctx, n_vocab;
-  struct image image;        // all but float
-  struct sim *sim;           // rtl
-  struct fast_engine *fast;  // golden
-  struct gpt2_core core;     // golden-readable
-  struct gpt2_weights weights;   // float
+  struct image image;           // all but float
+  struct sim *sim;              // rtl
+  struct fast_engine *fast;     // golden
+  struct gpt2_core core;        // golden-readable
+  struct gpt2_weights weights;  // float
   struct gpt2_float *state;
   int (*chosen)(void *ctx, const struct controller_step *step, const float *logits);
-  struct fast_engine *shadow;    // rtl with chosen: computes along
+  struct fast_engine *shadow;  // rtl with chosen: computes along
 };
 
 struct engine_options {
-  uint32_t lanes;                          // all but float
-  const char *image;                       // all but float: a memory image, in place of the model's folder and of lanes; or NULL
-  const struct sim_memory *memory;         // rtl
-  enum sim_build build;                    // rtl
-  struct fast_options fast;                // golden
+  uint32_t lanes;  // all but float
+  const char *
+      image;  // all but float: a memory image, in place of the model's folder and of lanes; or NULL
+  const struct sim_memory *memory;  // rtl
+  enum sim_build build;             // rtl
+  struct fast_options fast;         // golden
 };
 
-// --threads and --vector as given, or NULL: what they mean for the golden engine. Without --threads: the processors there
-// are, at most 8. Returns 0, or EXIT_USAGE with a message; so too when one is given for another engine.
-int option_fast(const char *command, enum engine_kind kind, const char *threads, const char *vector, struct fast_options *fast);
-#define OPTION_FAST_HELP                                                                                                   \
-  "  --threads N         of the golden engine, 1 to 256; default: the processors there are, at most 8. Any number gives\n"  \
-  "                      the same result\n"                                                                                 \
-  "  --vector V          of the golden engine: portable, avx2, avx512vnni, neon, or auto, the fastest that this machine\n"  \
+// --threads and --vector as given, or NULL: what they mean for the golden engine. Without
+// --threads: the processors there are, at most 8. Returns 0, or EXIT_USAGE with a message; so too
+// when one is given for another engine.
+int option_fast(const char *command, enum engine_kind kind, const char *threads, const char *vector,
+                struct fast_options *fast);
+#define OPTION_FAST_HELP                                                                         \
+  "  --threads N         of the golden engine, 1 to 256; default: the processors there are, at " \
+  "most 8. Any number gives\n"                                                                   \
+  "                      the same result\n"                                                      \
+  "  --vector V          of the golden engine: portable, avx2, avx512vnni, neon, or auto, the "  \
+  "fastest that this machine\n"                                                                  \
   "                      runs, the default. Each gives the same result\n"
 
-// Loads the model in dir (NULL with options->image). Release with engine_close, also after an error.
-int engine_open(struct engine *engine, enum engine_kind kind, const char *dir, const struct engine_options *options, struct err *err);
+// Loads the model in dir (NULL with options->image). Release with engine_close, also after an
+// error.
+int engine_open(struct engine *engine, enum engine_kind kind, const char *dir,
+                const struct engine_options *options, struct err *err);
 void engine_close(struct engine *engine);
 
-// Runs run (its member logits is not looked at). logits[V] come as floats to `logits` (or NULL) where run has all_heads.
-// *saturations counts where an integer format overflowed; 0 for float.
-int engine_run(struct engine *engine, const struct controller_run *run, int (*logits)(void *ctx, const float *logits),
-               uint64_t *saturations, struct err *err);
+// Runs run (its member logits is not looked at). logits[V] come as floats to `logits` (or NULL)
+// where run has all_heads. *saturations counts where an integer format overflowed; 0 for float.
+int engine_run(struct engine *engine, const struct controller_run *run,
+               int (*logits)(void *ctx, const float *logits), uint64_t *saturations,
+               struct err *err);
 
-// From now on `chosen` is called with a run's ctx behind each position whose head ran, before the run's step: logits[V] that the id
-// was chosen from. The hardware keeps them to itself unless all of them are asked for, which would change what is drawn; so the
-// golden engine computes along: its logits are the hardware's, and a run in which their choices differ fails.
+// From now on `chosen` is called with a run's ctx behind each position whose head ran, before the
+// run's step: logits[V] that the id was chosen from. The hardware keeps them to itself unless all
+// of them are asked for, which would change what is drawn; so the golden engine computes along: its
+// logits are the hardware's, and a run in which their choices differ fails.
 int engine_show_choices(struct engine *engine, const struct fast_options *fast,
-                        int (*chosen)(void *ctx, const struct controller_step *step, const float *logits), struct err *err);
+                        int (*chosen)(void *ctx, const struct controller_step *step,
+                                      const float *logits),
+                        struct err *err);
 
 // In a callback of a run: cycles so far. 0 for engines without cycles.
 uint64_t engine_cycles(const struct engine *engine);

@@ -11,23 +11,29 @@
 
 static const char command[] = "estimate";
 static const char help[] =
-  "gpt2rtl estimate - how fast the hardware would be on a memory and at a clock, by a model of its schedule; nothing is simulated\n"
-  "\n"
-  "usage: gpt2rtl estimate [OPTION...]\n"
-  "\n"
-  "  --config C          gpt2, gpt2-medium, gpt2-large, gpt2-xl or nano; a model's folder; or a config.json. Default gpt2\n"
-  "  --lanes L           multipliers of the hardware: 64, 128, 256, ... 4096; default 256\n"
-  "  --memory P          ideal, ddr4-2400, 4xddr4-2400, hbm2-u50, hbm2-u280, or in cycles as for generate; default\n"
-  "                      latency=150,beats=1.0\n"
-  "  --clock MHZ         of the hardware, 1 to 2000; default 250\n"
-  "  --context N         positions already cached; default: 1, 128, 512 and 1023 or as many of them as there are\n"
-  "  --greedy            the likeliest token is taken instead of one drawn from the 40 likeliest\n"
-  "  --json              as JSON\n"
-  "\n"
-  "The floor is the time in which the lanes would read every weight and every cached key and value once. For the 124M shape at 64 to\n"
-  "1024 lanes the cycles are within 1 % of what simulation counts (docs/performance.md).\n"
-  "\n"
-  "example: gpt2rtl estimate --memory hbm2-u280 --clock 300 --lanes 1024\n";
+    "gpt2rtl estimate - how fast the hardware would be on a memory and at a clock, by a model of "
+    "its schedule; nothing is simulated\n"
+    "\n"
+    "usage: gpt2rtl estimate [OPTION...]\n"
+    "\n"
+    "  --config C          gpt2, gpt2-medium, gpt2-large, gpt2-xl or nano; a model's folder; or a "
+    "config.json. Default gpt2\n"
+    "  --lanes L           multipliers of the hardware: 64, 128, 256, ... 4096; default 256\n"
+    "  --memory P          ideal, ddr4-2400, 4xddr4-2400, hbm2-u50, hbm2-u280, or in cycles as for "
+    "generate; default\n"
+    "                      latency=150,beats=1.0\n"
+    "  --clock MHZ         of the hardware, 1 to 2000; default 250\n"
+    "  --context N         positions already cached; default: 1, 128, 512 and 1023 or as many of "
+    "them as there are\n"
+    "  --greedy            the likeliest token is taken instead of one drawn from the 40 "
+    "likeliest\n"
+    "  --json              as JSON\n"
+    "\n"
+    "The floor is the time in which the lanes would read every weight and every cached key and "
+    "value once. For the 124M shape at 64 to\n"
+    "1024 lanes the cycles are within 1 % of what simulation counts (docs/performance.md).\n"
+    "\n"
+    "example: gpt2rtl estimate --memory hbm2-u280 --clock 300 --lanes 1024\n";
 
 struct asked {
   const char *name;
@@ -50,7 +56,12 @@ static int read_config(struct gpt2_config *config, const char *name, struct err 
 // What most cycles beyond the floor's go into.
 static const char *binds(const struct estimate *e) {
   static const char *const text[ESTIMATE_CAUSES] = {
-    "the memory's bandwidth", "the memory's latency", "LayerNorm", "softmax", "the hand-over between units", "sampling",
+      "the memory's bandwidth",
+      "the memory's latency",
+      "LayerNorm",
+      "softmax",
+      "the hand-over between units",
+      "sampling",
   };
   size_t most = 0;
   double idle = 0;
@@ -63,21 +74,31 @@ static const char *binds(const struct estimate *e) {
 
 static int print_text(const struct asked *a, struct err *err) {
   char text[4096];
-  int n = snprintf(text, sizeof text, "%s: %zu layers, %zu heads, width %zu, vocabulary %zu\n%u lanes at %g MHz, latency %u cycles, "
-                   "%.4g beats a cycle", a->name, a->config.n_layer, a->config.n_head, a->config.n_embd, a->config.vocab_size, a->lanes,
-                   a->memory.clock, a->memory.latency, a->memory.beats);
+  int n =
+      snprintf(text, sizeof text,
+               "%s: %zu layers, %zu heads, width %zu, vocabulary %zu\n%u lanes at %g MHz, latency "
+               "%u cycles, "
+               "%.4g beats a cycle",
+               a->name, a->config.n_layer, a->config.n_head, a->config.n_embd, a->config.vocab_size,
+               a->lanes, a->memory.clock, a->memory.latency, a->memory.beats);
   if (a->memory.preset)
-    n += snprintf(text + n, sizeof text - (size_t)n, " (%s: %g GB/s, %.1f %% of it in order, %g ns)", a->memory.preset->name,
-                  a->memory.preset->peak, 100 * a->memory.preset->efficiency, a->memory.preset->latency);
-  n += snprintf(text + n, sizeof text - (size_t)n, "\n\n%7s %12s %9s %7s   idle for", "context", "cycles/token", "tokens/s", "floor");
-  for (int i = 0; i < ESTIMATE_CAUSES; i++) n += snprintf(text + n, sizeof text - (size_t)n, " %10s", estimate_cause_names[i]);
+    n +=
+        snprintf(text + n, sizeof text - (size_t)n, " (%s: %g GB/s, %.1f %% of it in order, %g ns)",
+                 a->memory.preset->name, a->memory.preset->peak, 100 * a->memory.preset->efficiency,
+                 a->memory.preset->latency);
+  n += snprintf(text + n, sizeof text - (size_t)n, "\n\n%7s %12s %9s %7s   idle for", "context",
+                "cycles/token", "tokens/s", "floor");
+  for (int i = 0; i < ESTIMATE_CAUSES; i++)
+    n += snprintf(text + n, sizeof text - (size_t)n, " %10s", estimate_cause_names[i]);
   n += snprintf(text + n, sizeof text - (size_t)n, "   bound by\n");
   for (size_t i = 0; i < a->n_contexts; i++) {
     struct estimate e;
     estimate_token(&e, &a->config, a->lanes, a->contexts[i], &a->memory, a->top_k);
-    n += snprintf(text + n, sizeof text - (size_t)n, "%7u %12.0f %9.4g %5.1f %%           ", a->contexts[i], e.cycles,
-                  a->memory.clock * 1e6 / e.cycles, 100 * e.floor / e.cycles);
-    for (int c = 0; c < ESTIMATE_CAUSES; c++) n += snprintf(text + n, sizeof text - (size_t)n, " %10.0f", e.idle[c]);
+    n += snprintf(text + n, sizeof text - (size_t)n, "%7u %12.0f %9.4g %5.1f %%           ",
+                  a->contexts[i], e.cycles, a->memory.clock * 1e6 / e.cycles,
+                  100 * e.floor / e.cycles);
+    for (int c = 0; c < ESTIMATE_CAUSES; c++)
+      n += snprintf(text + n, sizeof text - (size_t)n, " %10.0f", e.idle[c]);
     n += snprintf(text + n, sizeof text - (size_t)n, "   %s\n", binds(&e));
   }
   return stdout_write(text, (size_t)n, err);
@@ -104,7 +125,8 @@ static int print_json(const struct asked *a, struct err *err) {
     cJSON_AddNumberToObject(entry, "tokens_per_second", a->memory.clock * 1e6 / e.cycles);
     cJSON_AddStringToObject(entry, "bound_by", binds(&e));
     idle = cJSON_AddObjectToObject(entry, "idle");
-    for (int c = 0; c < ESTIMATE_CAUSES; c++) cJSON_AddNumberToObject(idle, estimate_cause_names[c], e.idle[c]);
+    for (int c = 0; c < ESTIMATE_CAUSES; c++)
+      cJSON_AddNumberToObject(idle, estimate_cause_names[c], e.idle[c]);
   }
   return stdout_json(json, err);
 }
@@ -115,23 +137,27 @@ int estimate_main(int argc, char **argv) {
   const char *lanes = NULL, *memory = NULL, *clock = NULL, *context = NULL;
   bool json = false, greedy = false;
   const struct option_spec specs[] = {
-    {"--config", &a.name, NULL}, {"--lanes", &lanes, NULL}, {"--memory", &memory, NULL}, {"--clock", &clock, NULL},
-    {"--context", &context, NULL}, {"--greedy", NULL, &greedy}, {"--json", NULL, &json},
+      {"--config", &a.name, NULL}, {"--lanes", &lanes, NULL},     {"--memory", &memory, NULL},
+      {"--clock", &clock, NULL},   {"--context", &context, NULL}, {"--greedy", NULL, &greedy},
+      {"--json", NULL, &json},
   };
   struct err err;
   int status = options_parse(command, help, specs, sizeof specs / sizeof *specs, argc, argv, NULL);
   if (status >= 0) return status;
   if (!a.name) a.name = "gpt2";
   if (lanes && (status = option_lanes(command, lanes, &a.lanes))) return status;
-  if (memory && sim_memory_parse(&a.memory, memory, &err)) return cli_usage(command, "--memory: %s", err.text);
-  if (clock && (status = option_double(command, "--clock", clock, 1, 2000, &a.memory.clock))) return status;
+  if (memory && sim_memory_parse(&a.memory, memory, &err))
+    return cli_usage(command, "--memory: %s", err.text);
+  if (clock && (status = option_double(command, "--clock", clock, 1, 2000, &a.memory.clock)))
+    return status;
   if (a.memory.stall > 0) return cli_usage(command, "--memory: stalls are not estimated");
   if (read_config(&a.config, a.name, &err)) return cli_fail(&err);
   if (greedy) a.top_k = 1;
   sim_memory_resolve(&a.memory, a.lanes);
   if (context) {
     uint64_t n;
-    if ((status = option_u64(command, "--context", context, 0, a.config.n_ctx - 1, &n))) return status;
+    if ((status = option_u64(command, "--context", context, 0, a.config.n_ctx - 1, &n)))
+      return status;
     a.contexts[a.n_contexts++] = (uint32_t)n;
   } else {
     for (size_t i = 0; i < 4; i++)

@@ -15,61 +15,70 @@
 #include "progress.h"
 
 static const char perplexity_help[] =
-  "gpt2rtl perplexity - how well a model predicts a text: exp of the mean loss of its tokens\n"
-  "\n"
-  "usage: gpt2rtl perplexity --model DIR --text FILE [OPTION...]\n"
-  "\n"
-  "  --model DIR         the model's folder\n"
-  "  --text FILE         the text\n"
-  "  --engine E          golden: the integer model, what the hardware computes, the default; float: the float32 reference\n"
-  "  --context N         tokens a window, 2 to the model's context, which is the default\n"
-  "  --stride N          tokens from window to window, 1 to the context; default half of it\n"
-  "  --limit N           only the first N tokens of the text\n"
-  "  --threads N         1 to 256; default: the processors there are. The result is the same with any number\n"
-  "  --json              the result as JSON\n"
-  "\n"
-  "The definition is that of Hugging Face's guide \"Perplexity of fixed-length models\": the text is one sequence of tokens,\n"
-  "a window moves over it by the stride, and of each window those tokens count that no window before it held. (The\n"
-  "figure of 25.19 published for GPT-2 124M on WikiText-2's test part has --context 1024 --stride 512.)\n"
-  "\n"
-  "example: gpt2rtl perplexity --model models/demo --text story.txt --engine float\n";
+    "gpt2rtl perplexity - how well a model predicts a text: exp of the mean loss of its tokens\n"
+    "\n"
+    "usage: gpt2rtl perplexity --model DIR --text FILE [OPTION...]\n"
+    "\n"
+    "  --model DIR         the model's folder\n"
+    "  --text FILE         the text\n"
+    "  --engine E          golden: the integer model, what the hardware computes, the default; "
+    "float: the float32 reference\n"
+    "  --context N         tokens a window, 2 to the model's context, which is the default\n"
+    "  --stride N          tokens from window to window, 1 to the context; default half of it\n"
+    "  --limit N           only the first N tokens of the text\n"
+    "  --threads N         1 to 256; default: the processors there are. The result is the same "
+    "with any number\n"
+    "  --json              the result as JSON\n"
+    "\n"
+    "The definition is that of Hugging Face's guide \"Perplexity of fixed-length models\": the "
+    "text is one sequence of tokens,\n"
+    "a window moves over it by the stride, and of each window those tokens count that no window "
+    "before it held. (The\n"
+    "figure of 25.19 published for GPT-2 124M on WikiText-2's test part has --context 1024 "
+    "--stride 512.)\n"
+    "\n"
+    "example: gpt2rtl perplexity --model models/demo --text story.txt --engine float\n";
 
 static const char lambada_help[] =
-  "gpt2rtl lambada - how often a model completes the last word of a passage\n"
-  "\n"
-  "usage: gpt2rtl lambada --model DIR --file JSONL [OPTION...]\n"
-  "\n"
-  "  --model DIR         the model's folder\n"
-  "  --file JSONL        a passage a line: {\"text\": \"...\"}, as OpenAI's lambada_test.jsonl\n"
-  "  --engine E          golden: the integer model, what the hardware computes, the default; float: the float32 reference\n"
-  "  --limit N           only the first N passages\n"
-  "  --threads N         1 to 256; default: the processors there are. The result is the same with any number\n"
-  "  --json              the result as JSON\n"
-  "\n"
-  "The definition is that of the task lambada_openai of lm-evaluation-harness: the target is a space and the last word;\n"
-  "accuracy: all its tokens are the likeliest ones; perplexity: exp of the mean loss of a target, the sum of its tokens'.\n"
-  "(Published for GPT-2 124M: accuracy 0.3256, perplexity 40.06.)\n"
-  "\n"
-  "example: gpt2rtl lambada --model models/gpt2 --file lambada_test.jsonl --engine golden\n";
+    "gpt2rtl lambada - how often a model completes the last word of a passage\n"
+    "\n"
+    "usage: gpt2rtl lambada --model DIR --file JSONL [OPTION...]\n"
+    "\n"
+    "  --model DIR         the model's folder\n"
+    "  --file JSONL        a passage a line: {\"text\": \"...\"}, as OpenAI's lambada_test.jsonl\n"
+    "  --engine E          golden: the integer model, what the hardware computes, the default; "
+    "float: the float32 reference\n"
+    "  --limit N           only the first N passages\n"
+    "  --threads N         1 to 256; default: the processors there are. The result is the same "
+    "with any number\n"
+    "  --json              the result as JSON\n"
+    "\n"
+    "The definition is that of the task lambada_openai of lm-evaluation-harness: the target is a "
+    "space and the last word;\n"
+    "accuracy: all its tokens are the likeliest ones; perplexity: exp of the mean loss of a "
+    "target, the sum of its tokens'.\n"
+    "(Published for GPT-2 124M: accuracy 0.3256, perplexity 40.06.)\n"
+    "\n"
+    "example: gpt2rtl lambada --model models/gpt2 --file lambada_test.jsonl --engine golden\n";
 
-// -------------------------------------------------------------------------------------------------------------- shared
+// ------------------------------------------------------------------------------------------ shared
 
 struct run {
   const char *command;
   // as given
   const char *dir, *path;
   enum engine_kind kind;
-  uint64_t context, stride, limit, threads;      // 0: not given
+  uint64_t context, stride, limit, threads;  // 0: not given
   bool json;
   // made from it
-  struct gpt2_weights weights;                   // float
-  struct image image;                            // golden
+  struct gpt2_weights weights;  // float
+  struct image image;           // golden
   size_t n_ctx;
   struct tokenizer *tokenizer;
   struct file_map file;
-  struct scorer *scorers;                        // [threads]
-  struct token_score *scores;                    // [threads][n_ctx]
-  struct evaluate_sum *sums;                     // [items]
+  struct scorer *scorers;      // [threads]
+  struct token_score *scores;  // [threads][n_ctx]
+  struct evaluate_sum *sums;   // [items]
   struct progress progress;
   size_t finished, n_items;
   // perplexity
@@ -85,8 +94,9 @@ static int parse(struct run *r, const char *help, const char *input, int argc, c
   const char *engine = NULL, *context = NULL, *stride = NULL, *limit = NULL, *threads = NULL;
   const bool windows = !strcmp(r->command, "perplexity");
   const struct option_spec specs[] = {
-    {"--model", &r->dir, NULL}, {input, &r->path, NULL}, {"--engine", &engine, NULL}, {"--limit", &limit, NULL},
-    {"--threads", &threads, NULL}, {"--json", NULL, &r->json}, {"--context", &context, NULL}, {"--stride", &stride, NULL},
+      {"--model", &r->dir, NULL},    {input, &r->path, NULL},       {"--engine", &engine, NULL},
+      {"--limit", &limit, NULL},     {"--threads", &threads, NULL}, {"--json", NULL, &r->json},
+      {"--context", &context, NULL}, {"--stride", &stride, NULL},
   };
   int status = options_parse(r->command, help, specs, windows ? 8 : 6, argc, argv, NULL);
   if (status >= 0) return status;
@@ -96,11 +106,20 @@ static int parse(struct run *r, const char *help, const char *input, int argc, c
   if (!r->path) return cli_usage(r->command, "%s is missing", input);
   if (engine && (status = option_engine(r->command, engine, &r->kind))) return status;
   if (r->kind == ENGINE_RTL || r->kind == ENGINE_READABLE)
-    return cli_usage(r->command, "--engine %s: golden gives the same numbers, bit for bit, in less time", engine);
-  if (context && (status = option_u64(r->command, "--context", context, 2, CONFIG_MAX_CTX, &r->context))) return status;
-  if (stride && (status = option_u64(r->command, "--stride", stride, 1, CONFIG_MAX_CTX, &r->stride))) return status;
-  if (limit && (status = option_u64(r->command, "--limit", limit, 1, UINT32_MAX, &r->limit))) return status;
-  if (threads && (status = option_u64(r->command, "--threads", threads, 1, PARALLEL_MAX, &r->threads))) return status;
+    return cli_usage(r->command,
+                     "--engine %s: golden gives the same numbers, bit for bit, in less time",
+                     engine);
+  if (context &&
+      (status = option_u64(r->command, "--context", context, 2, CONFIG_MAX_CTX, &r->context)))
+    return status;
+  if (stride &&
+      (status = option_u64(r->command, "--stride", stride, 1, CONFIG_MAX_CTX, &r->stride)))
+    return status;
+  if (limit && (status = option_u64(r->command, "--limit", limit, 1, UINT32_MAX, &r->limit)))
+    return status;
+  if (threads &&
+      (status = option_u64(r->command, "--threads", threads, 1, PARALLEL_MAX, &r->threads)))
+    return status;
   return -1;
 }
 
@@ -108,7 +127,8 @@ static int load(struct run *r, struct err *err) {
   const bool golden = r->kind == ENGINE_GOLDEN;
   size_t vocab_size;
   if (file_map_open(&r->file, r->path, err)) return -1;
-  if (golden ? model_image(&r->image, r->dir, 256, err) : weights_load(&r->weights, r->dir, err)) return -1;
+  if (golden ? model_image(&r->image, r->dir, 256, err) : weights_load(&r->weights, r->dir, err))
+    return -1;
   r->n_ctx = golden ? r->image.header.n_ctx : r->weights.config.n_ctx;
   vocab_size = golden ? r->image.header.vocab_size : r->weights.config.vocab_size;
   return tokenizer_load(&r->tokenizer, r->dir, vocab_size, err);
@@ -116,14 +136,16 @@ static int load(struct run *r, struct err *err) {
 
 static int work_window(void *ctx, size_t worker, size_t item, struct err *err) {
   struct run *r = ctx;
-  return evaluate_window(&r->sums[item], &r->scorers[worker], r->ids, &r->windows[item], r->scores + worker * r->n_ctx, err);
+  return evaluate_window(&r->sums[item], &r->scorers[worker], r->ids, &r->windows[item],
+                         r->scores + worker * r->n_ctx, err);
 }
 
 static int work_passage(void *ctx, size_t worker, size_t item, struct err *err) {
   struct run *r = ctx;
   const struct passage *p = &r->passages[item];
   const struct window all = {0, p->count, p->count - p->target};
-  return evaluate_window(&r->sums[item], &r->scorers[worker], p->ids, &all, r->scores + worker * r->n_ctx, err);
+  return evaluate_window(&r->sums[item], &r->scorers[worker], p->ids, &all,
+                         r->scores + worker * r->n_ctx, err);
 }
 
 static void finished(void *ctx, size_t item) {
@@ -142,7 +164,9 @@ static int evaluate(struct run *r, struct err *err) {
   r->sums = calloc(r->n_items, sizeof *r->sums);
   if (!r->scorers || !r->scores || !r->sums) return err_memory(err, "the scores");
   for (size_t i = 0; i < r->threads; i++)
-    if (scorer_open(&r->scorers[i], golden ? NULL : &r->weights, golden ? &r->image : NULL, i ? &r->scorers[0] : NULL, err)) return -1;
+    if (scorer_open(&r->scorers[i], golden ? NULL : &r->weights, golden ? &r->image : NULL,
+                    i ? &r->scorers[0] : NULL, err))
+      return -1;
   progress_start(&r->progress, r->command, r->n_items);
   const int result = parallel_run(&parallel, r->n_items, r->threads, err);
   progress_end(&r->progress);
@@ -156,7 +180,8 @@ static uint64_t saturations(const struct run *r) {
 }
 
 static void release(struct run *r) {
-  for (size_t i = r->threads; r->scorers && i-- > 0;) scorer_close(&r->scorers[i]);   // the first lends to the others
+  for (size_t i = r->threads; r->scorers && i-- > 0;)
+    scorer_close(&r->scorers[i]);  // the first lends to the others
   for (size_t i = 0; r->passages && i < r->n_items; i++) free(r->passages[i].ids);
   free(r->scorers);
   free(r->scores);
@@ -177,7 +202,7 @@ static cJSON *json_of(const struct run *r) {
   return json;
 }
 
-// ---------------------------------------------------------------------------------------------------------- perplexity
+// -------------------------------------------------------------------------------------- perplexity
 
 static int perplexity(struct run *r, struct err *err) {
   if (load(r, err)) return -1;
@@ -186,10 +211,15 @@ static int perplexity(struct run *r, struct err *err) {
   if (r->context > r->n_ctx)
     return err_set(err, "--context %" PRIu64 ": the model's context is %zu", r->context, r->n_ctx);
   if (r->stride > r->context)
-    return err_set(err, "--stride %" PRIu64 ": at most the context, %" PRIu64 ", is expected", r->stride, r->context);
-  if (tokenizer_encode_part(r->tokenizer, (const char *)r->file.data, r->file.size, &r->ids, &r->n_ids, err)) return -1;
+    return err_set(err, "--stride %" PRIu64 ": at most the context, %" PRIu64 ", is expected",
+                   r->stride, r->context);
+  if (tokenizer_encode_part(r->tokenizer, (const char *)r->file.data, r->file.size, &r->ids,
+                            &r->n_ids, err))
+    return -1;
   if (r->limit && r->n_ids > r->limit) r->n_ids = r->limit;
-  if (evaluate_windows(&r->windows, &r->n_items, r->n_ids, r->context, r->stride, err) || evaluate(r, err)) return -1;
+  if (evaluate_windows(&r->windows, &r->n_items, r->n_ids, r->context, r->stride, err) ||
+      evaluate(r, err))
+    return -1;
 
   struct evaluate_sum all = {0};
   for (size_t i = 0; i < r->n_items; i++) {
@@ -214,8 +244,10 @@ static int perplexity(struct run *r, struct err *err) {
          "loss                %.5f nats a token\n"
          "accuracy            %.2f %% of the tokens were the likeliest\n"
          "tokens              %zu of %zu, context %" PRIu64 ", stride %" PRIu64 "\n",
-         exp(loss), loss, 100 * (double)all.likely / n, all.tokens, r->n_ids, r->context, r->stride);
-  if (saturations(r)) printf("saturations         %" PRIu64 ": gpt2rtl compare names them\n", saturations(r));
+         exp(loss), loss, 100 * (double)all.likely / n, all.tokens, r->n_ids, r->context,
+         r->stride);
+  if (saturations(r))
+    printf("saturations         %" PRIu64 ": gpt2rtl compare names them\n", saturations(r));
   return stdout_write("", 0, err);
 }
 
@@ -228,7 +260,7 @@ int perplexity_main(int argc, char **argv) {
   return status;
 }
 
-// ------------------------------------------------------------------------------------------------------------- lambada
+// ----------------------------------------------------------------------------------------- lambada
 
 // The passage in a line of the file, from *at on, which moves behind it. Blank lines are none.
 static int read_passage(struct run *r, const char **at, size_t line, struct err *err) {
@@ -238,17 +270,18 @@ static int read_passage(struct run *r, const char **at, size_t line, struct err 
   struct err why;
   int result = 0;
   *at = newline ? newline + 1 : end;
-  while (length && (begin[length - 1] == ' ' || begin[length - 1] == '\r' || begin[length - 1] == '\t')) length--;
+  while (length &&
+         (begin[length - 1] == ' ' || begin[length - 1] == '\r' || begin[length - 1] == '\t'))
+    length--;
   if (!length) return 0;
   cJSON *json = cJSON_ParseWithLength(begin, length);
   const cJSON *text = cJSON_GetObjectItemCaseSensitive(json, "text");
-  if (!cJSON_IsString(text)) {
+  if (!cJSON_IsString(text))
     result = err_set(err, "%s: line %zu: expected an object with a string \"text\"", r->path, line);
-  } else if (evaluate_passage(&r->passages[r->n_items], r->tokenizer, text->valuestring, r->n_ctx, &why)) {
+  else if (evaluate_passage(&r->passages[r->n_items], r->tokenizer, text->valuestring, r->n_ctx,
+                            &why))
     result = err_set(err, "%s: line %zu: %.300s", r->path, line, why.text);
-  } else {
-    r->n_items++;
-  }
+  else r->n_items++;
   cJSON_Delete(json);
   return result;
 }
@@ -286,7 +319,8 @@ static int lambada(struct run *r, struct err *err) {
          "perplexity          %.4f\n"
          "passages            %zu\n",
          accuracy, perplexity, r->n_items);
-  if (saturations(r)) printf("saturations         %" PRIu64 ": gpt2rtl compare names them\n", saturations(r));
+  if (saturations(r))
+    printf("saturations         %" PRIu64 ": gpt2rtl compare names them\n", saturations(r));
   return stdout_write("", 0, err);
 }
 

@@ -57,7 +57,9 @@ cJSON *text_json(const char *text, size_t length) {
   return json;
 }
 
-void json_add_name(cJSON *object, const char *key, const char *text) { cJSON_AddItemToObject(object, key, text_json(text, strlen(text))); }
+void json_add_name(cJSON *object, const char *key, const char *text) {
+  cJSON_AddItemToObject(object, key, text_json(text, strlen(text)));
+}
 
 void json_print(FILE *f, const char *text) {
   const size_t length = strlen(text);
@@ -65,7 +67,9 @@ void json_print(FILE *f, const char *text) {
     const unsigned char *c = (const unsigned char *)text + i;
     const int n = utf8_character(c, length - i);
     if (n > 1 && !printable_character(c, n)) {
-      fprintf(f, "\\u%04x", n == 2 ? (c[0] & 0x1fu) << 6 | (c[1] & 0x3fu) : (c[0] & 0xfu) << 12 | (c[1] & 0x3fu) << 6 | (c[2] & 0x3fu));
+      fprintf(f, "\\u%04x",
+              n == 2 ? (c[0] & 0x1fu) << 6 | (c[1] & 0x3fu)
+                     : (c[0] & 0xfu) << 12 | (c[1] & 0x3fu) << 6 | (c[2] & 0x3fu));
     } else if (n == 1 && *c == 0x7f) {
       fputs("\\u007f", f);
     } else {

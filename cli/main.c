@@ -8,48 +8,60 @@
 #include "interrupt.h"
 
 static const char help[] =
-  "gpt2rtl - GPT-2 inference on simulated hardware\n"
-  "\n"
-  "usage: gpt2rtl COMMAND [OPTION...]\n"
-  "\n"
-  "  generate      continue a text\n"
-  "  logits        the logits of every position, as float32\n"
-  "  perplexity    how well a model predicts a text\n"
-  "  lambada       how often it completes the last word of a passage\n"
-  "  compare       what the integers lose against float32, tensor by tensor\n"
-  "  bench         how fast this machine runs the golden engine\n"
-  "  estimate      how fast the hardware would be on a memory and at a clock\n"
-  "  dump          an intermediate tensor, as a NumPy file\n"
-  "  tokenize      text on standard input to token ids\n"
-  "  detokenize    token ids on standard input to text\n"
-  "  fetch         a model's weights and tokenizer from their publisher\n"
-  "  compile       a model folder to a memory image\n"
-  "  info          what is in a model folder or a memory image, and whether it is sound\n"
-  "  cache         what is kept of what was made once: list, clear\n"
-  "  random-model  a model folder with random weights, for tests\n"
-  "\n"
-  "gpt2rtl COMMAND --help lists the options with their ranges and defaults.\n"
-  "DIR is a model folder as Hugging Face lays it out: config.json; model.safetensors or shards with their index;\n"
-  "vocab.json and merges.txt, or tokenizer.json (docs/models.md).\n"
-  "Exit status: 0 done, 1 failed, 2 wrong usage; SIGINT, SIGTERM and SIGHUP end it as that signal (a shell sees 128 + its\n"
-  "number) and leave nothing half-written.\n"
-  "\n"
-  "example: gpt2rtl generate --model models/demo --prompt 'Once upon a time' --tokens 100 --temperature 0.8\n";
+    "gpt2rtl - GPT-2 inference on simulated hardware\n"
+    "\n"
+    "usage: gpt2rtl COMMAND [OPTION...]\n"
+    "\n"
+    "  generate      continue a text\n"
+    "  logits        the logits of every position, as float32\n"
+    "  perplexity    how well a model predicts a text\n"
+    "  lambada       how often it completes the last word of a passage\n"
+    "  compare       what the integers lose against float32, tensor by tensor\n"
+    "  bench         how fast this machine runs the golden engine\n"
+    "  estimate      how fast the hardware would be on a memory and at a clock\n"
+    "  dump          an intermediate tensor, as a NumPy file\n"
+    "  tokenize      text on standard input to token ids\n"
+    "  detokenize    token ids on standard input to text\n"
+    "  fetch         a model's weights and tokenizer from their publisher\n"
+    "  compile       a model folder to a memory image\n"
+    "  info          what is in a model folder or a memory image, and whether it is sound\n"
+    "  cache         what is kept of what was made once: list, clear\n"
+    "  random-model  a model folder with random weights, for tests\n"
+    "\n"
+    "gpt2rtl COMMAND --help lists the options with their ranges and defaults.\n"
+    "DIR is a model folder as Hugging Face lays it out: config.json; model.safetensors or shards "
+    "with their index;\n"
+    "vocab.json and merges.txt, or tokenizer.json (docs/models.md).\n"
+    "Exit status: 0 done, 1 failed, 2 wrong usage; SIGINT, SIGTERM and SIGHUP end it as that "
+    "signal (a shell sees 128 + its\n"
+    "number) and leave nothing half-written.\n"
+    "\n"
+    "example: gpt2rtl generate --model models/demo --prompt 'Once upon a time' --tokens 100 "
+    "--temperature 0.8\n";
 
 static const struct command {
   const char *name;
   int (*run)(int argc, char **argv);
 } commands[] = {
-  {"generate", generate_main}, {"logits", logits_main}, {"dump", dump_main}, {"tokenize", tokenize_main}, {"detokenize", detokenize_main},
-  {"compile", compile_main}, {"info", info_main}, {"random-model", random_model_main}, {"fetch", fetch_main},
-  {"perplexity", perplexity_main}, {"lambada", lambada_main}, {"compare", compare_main},
-  {"bench", bench_main},
-  {"estimate", estimate_main},
-  {"cache", cache_main},
+    {"generate", generate_main},
+    {"logits", logits_main},
+    {"dump", dump_main},
+    {"tokenize", tokenize_main},
+    {"detokenize", detokenize_main},
+    {"compile", compile_main},
+    {"info", info_main},
+    {"random-model", random_model_main},
+    {"fetch", fetch_main},
+    {"perplexity", perplexity_main},
+    {"lambada", lambada_main},
+    {"compare", compare_main},
+    {"bench", bench_main},
+    {"estimate", estimate_main},
+    {"cache", cache_main},
 };
 
-// A descriptor that the caller closed would be given to the next file that is opened, and what is printed would go into it. Reading
-// from what is put in its place fails, and so does writing.
+// A descriptor that the caller closed would be given to the next file that is opened, and what is
+// printed would go into it. Reading from what is put in its place fails, and so does writing.
 static int keep_standard_files(void) {
   for (int fd = 0; fd <= 2; fd++)
     if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY) != fd) return -1;
@@ -58,8 +70,8 @@ static int keep_standard_files(void) {
 
 int main(int argc, char **argv) {
   if (keep_standard_files()) return EXIT_FAILED;
-  signal(SIGPIPE, SIG_IGN);   // a closed standard output is an error like a full disk
-  signal(SIGXFSZ, SIG_IGN);   // and so is a file that may not grow
+  signal(SIGPIPE, SIG_IGN);  // a closed standard output is an error like a full disk
+  signal(SIGXFSZ, SIG_IGN);  // and so is a file that may not grow
   interrupt_install();
   file_guard_install();
   if (argc < 2) {
@@ -72,7 +84,10 @@ int main(int argc, char **argv) {
   if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))
     return stdout_write(help, strlen(help), &err) ? cli_fail(&err) : EXIT_DONE;
   if (!strcmp(argv[1], "--version"))
-    return stdout_write("gpt2rtl " GPT2RTL_VERSION "\n", strlen("gpt2rtl " GPT2RTL_VERSION "\n"), &err) ? cli_fail(&err) : EXIT_DONE;
+    return stdout_write("gpt2rtl " GPT2RTL_VERSION "\n", strlen("gpt2rtl " GPT2RTL_VERSION "\n"),
+                        &err)
+               ? cli_fail(&err)
+               : EXIT_DONE;
   cli_say("unknown command '%s'", argv[1]);
   fputs("gpt2rtl --help lists the commands\n", stderr);
   return EXIT_USAGE;

@@ -11,23 +11,30 @@
 #include "model_source.h"
 
 // In memory that ends with the program.
-static int build_unkept(struct image *image, const struct gpt2_weights *weights, uint32_t lanes, uint64_t source, struct err *err) {
+static int build_unkept(struct image *image, const struct gpt2_weights *weights, uint32_t lanes,
+                        uint64_t source, struct err *err) {
   char path[64];
   const int fd = memfd_create("gpt2rtl-image", MFD_CLOEXEC);
   if (fd < 0) return err_set(err, "no memory for the image: %s", strerror(errno));
   snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-  const int result = image_build(path, weights, lanes, source, err) || image_open(image, path, IMAGE_CHECKED, err) ? -1 : 0;
+  const int result =
+      image_build(path, weights, lanes, source, err) || image_open(image, path, IMAGE_CHECKED, err)
+          ? -1
+          : 0;
   close(fd);
   return result;
 }
 
 // At path; where that cannot be written ("": there is no place, and why says so), in memory.
-static int build(struct image *image, const char *path, const struct gpt2_weights *weights, const char *dir, uint32_t lanes,
-                 uint64_t source, struct err *why, struct err *err) {
+static int build(struct image *image, const char *path, const struct gpt2_weights *weights,
+                 const char *dir, uint32_t lanes, uint64_t source, struct err *why,
+                 struct err *err) {
   if (path[0]) cli_say("making the memory image of %s for %u lanes: %s", dir, lanes, path);
-  if (path[0] && !image_build(path, weights, lanes, source, why)) return image_open(image, path, IMAGE_CHECKED, err);
+  if (path[0] && !image_build(path, weights, lanes, source, why))
+    return image_open(image, path, IMAGE_CHECKED, err);
   if (build_unkept(image, weights, lanes, source, err)) return -1;
-  cli_say("%s: the memory image of %s for %u lanes is made for this run only", why->text, dir, lanes);
+  cli_say("%s: the memory image of %s for %u lanes is made for this run only", why->text, dir,
+          lanes);
   return 0;
 }
 
@@ -42,7 +49,8 @@ int model_image(struct image *image, const char *dir, uint32_t lanes, struct err
   const bool keeps = !cache_folder(folder, &why);
   const bool known = keeps && !model_source_find(&source, folder, &identity);
   if (!known && image_source(&source, dir, err)) return -1;
-  snprintf(name, sizeof name, "%016llx-%u.v%u.image", (unsigned long long)source, lanes, IMAGE_VERSION);
+  snprintf(name, sizeof name, "%016llx-%u.v%u.image", (unsigned long long)source, lanes,
+           IMAGE_VERSION);
   if (keeps && file_join(path, folder, name, err)) return -1;
   if (keeps && file_exists(path)) {
     if (!image_open(image, path, IMAGE_CHECKED, err)) {

@@ -49,21 +49,23 @@ int cli_usage(const char *command, const char *format, ...) {
   return EXIT_USAGE;
 }
 
-static const struct option_spec *find(const struct option_spec *specs, size_t n_specs, const char *text, size_t length) {
+static const struct option_spec *find(const struct option_spec *specs, size_t n_specs,
+                                      const char *text, size_t length) {
   for (size_t i = 0; i < n_specs; i++)
     if (strlen(specs[i].name) == length && !memcmp(specs[i].name, text, length)) return &specs[i];
   return NULL;
 }
 
-int options_parse(const char *command, const char *help, const struct option_spec *specs, size_t n_specs, int argc,
-                  char **argv, const char **positional) {
+int options_parse(const char *command, const char *help, const struct option_spec *specs,
+                  size_t n_specs, int argc, char **argv, const char **positional) {
   struct err err;
   for (int i = 0; i < argc; i++)
     if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))
       return stdout_write(help, strlen(help), &err) ? cli_fail(&err) : EXIT_DONE;
   for (int i = 0; i < argc; i++) {
     if (argv[i][0] != '-' || !argv[i][1]) {
-      if (!positional || *positional) return cli_usage(command, "unexpected argument '%s'", argv[i]);
+      if (!positional || *positional)
+        return cli_usage(command, "unexpected argument '%s'", argv[i]);
       *positional = argv[i];
       continue;
     }
@@ -78,22 +80,20 @@ int options_parse(const char *command, const char *help, const struct option_spe
     const char **value = spec->value;
     if (spec->flag) {
       while (*value) value++;
-      if (value == spec->value + OPTION_MANY) return cli_usage(command, "%s is given more than %d times", spec->name, OPTION_MANY);
+      if (value == spec->value + OPTION_MANY)
+        return cli_usage(command, "%s is given more than %d times", spec->name, OPTION_MANY);
       *spec->flag = true;
     }
     if (*value) return cli_usage(command, "%s is given twice", spec->name);
-    if (argv[i][length]) {
-      *value = argv[i] + length + 1;
-    } else if (i + 1 < argc) {
-      *value = argv[++i];
-    } else {
-      return cli_usage(command, "%s needs a value", spec->name);
-    }
+    if (argv[i][length]) *value = argv[i] + length + 1;
+    else if (i + 1 < argc) *value = argv[++i];
+    else return cli_usage(command, "%s needs a value", spec->name);
   }
   return -1;
 }
 
-// Digits only: no sign, no blanks. Returns the character behind, or NULL if there are none or too many.
+// Digits only: no sign, no blanks. Returns the character behind, or NULL if there are none or too
+// many.
 static const char *parse_u64(const char *text, uint64_t *value) {
   if (*text < '0' || *text > '9') return NULL;
   char *end;
@@ -102,21 +102,24 @@ static const char *parse_u64(const char *text, uint64_t *value) {
   return errno ? NULL : end;
 }
 
-int option_u64(const char *command, const char *name, const char *text, uint64_t low, uint64_t high, uint64_t *value) {
+int option_u64(const char *command, const char *name, const char *text, uint64_t low, uint64_t high,
+               uint64_t *value) {
   const char *end = parse_u64(text, value);
   if (end && !*end && *value >= low && *value <= high) return 0;
-  return cli_usage(command, "%s '%s': a whole number from %llu to %llu is expected", name, text, (unsigned long long)low,
-                   (unsigned long long)high);
+  return cli_usage(command, "%s '%s': a whole number from %llu to %llu is expected", name, text,
+                   (unsigned long long)low, (unsigned long long)high);
 }
 
-int option_double(const char *command, const char *name, const char *text, double low, double high, double *value) {
+int option_double(const char *command, const char *name, const char *text, double low, double high,
+                  double *value) {
   char *end;
   *value = strtod(text, &end);
   if (*text && !*end && *value >= low && *value <= high) return 0;
   return cli_usage(command, "%s '%s': a number from %g to %g is expected", name, text, low, high);
 }
 
-int option_ids(const char *command, const char *name, const char *text, uint32_t **ids, size_t *count) {
+int option_ids(const char *command, const char *name, const char *text, uint32_t **ids,
+               size_t *count) {
   size_t n = 1;
   for (const char *c = text; *c; c++) n += *c == ',';
   *ids = calloc(n, sizeof **ids);
@@ -127,7 +130,9 @@ int option_ids(const char *command, const char *name, const char *text, uint32_t
     if (!end || value > UINT32_MAX || (*end && *end != ',') || (*end == ',' && !end[1])) {
       free(*ids);
       *ids = NULL;
-      return cli_usage(command, "%s '%s': ids are decimal numbers with commas between, as in 464,2068,7586", name, text);
+      return cli_usage(command,
+                       "%s '%s': ids are decimal numbers with commas between, as in 464,2068,7586",
+                       name, text);
     }
     (*ids)[(*count)++] = (uint32_t)value;
     at = *end ? end + 1 : end;
@@ -139,7 +144,8 @@ int option_lanes(const char *command, const char *text, uint32_t *lanes) {
   uint64_t value = 0;
   const char *end = parse_u64(text, &value);
   if (!end || *end || value < 64 || value > 4096 || (value & (value - 1)))
-    return cli_usage(command, "--lanes '%s': 64, 128, 256, 512, 1024, 2048 or 4096 is expected", text);
+    return cli_usage(command, "--lanes '%s': 64, 128, 256, 512, 1024, 2048 or 4096 is expected",
+                     text);
   *lanes = (uint32_t)value;
   return 0;
 }

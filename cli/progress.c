@@ -7,7 +7,10 @@
 #include <unistd.h>
 
 void progress_start(struct progress *p, const char *what, uint64_t total) {
-  *p = (struct progress){.what = what, .total = total, .shown = isatty(STDERR_FILENO) == 1, .begin = clock_now()};
+  *p = (struct progress){.what = what,
+                         .total = total,
+                         .shown = isatty(STDERR_FILENO) == 1,
+                         .begin = clock_now()};
 }
 
 void progress_show(struct progress *p, uint64_t done, const char *note) {
@@ -21,7 +24,8 @@ void progress_show(struct progress *p, uint64_t done, const char *note) {
   const int filled = (int)(share * WIDTH);
   fprintf(stderr, "\r%s [%.*s%*s] %3.0f %%", p->what, filled, bar, WIDTH - filled, "", 100 * share);
   if (done > p->first)
-    fprintf(stderr, ", %.0f s left", (t - p->begin) * (double)(p->total - done) / (double)(done - p->first));
+    fprintf(stderr, ", %.0f s left",
+            (t - p->begin) * (double)(p->total - done) / (double)(done - p->first));
   fprintf(stderr, "%s%s\033[K", note ? ", " : "", note ? note : "");
   fflush(stderr);
 }

@@ -16,7 +16,8 @@ void stats_start(struct stats *s) {
   s->begin = clock_now();
 }
 
-int stats_add(struct stats *s, const struct controller_step *step, uint64_t cycles, struct err *err) {
+int stats_add(struct stats *s, const struct controller_step *step, uint64_t cycles,
+              struct err *err) {
   if (s->n == s->room) {
     const size_t room = s->room ? 2 * s->room : 1024;
     struct stats_position *more = realloc(s->positions, room * sizeof *more);
@@ -38,7 +39,8 @@ void stats_free(struct stats *s) {
 // Reading every weight, key and value of the run once.
 static double total_floor(const struct stats *s, const struct image_header *shape) {
   double sum = 0;
-  for (size_t i = 0; i < s->n; i++) sum += floor_cycles(shape, s->positions[i].step.position, s->positions[i].step.head);
+  for (size_t i = 0; i < s->n; i++)
+    sum += floor_cycles(shape, s->positions[i].step.position, s->positions[i].step.head);
   return sum;
 }
 
@@ -47,14 +49,19 @@ void stats_summary(const struct stats *s, const struct stats_about *about) {
   const bool cycles = about->cycles;
   fflush(stdout);
   fprintf(stderr, "gpt2rtl: %zu tokens, %zu positions", s->generated, s->n);
-  if (cycles) fprintf(stderr, ", %.0f cycles per token, %.3g million cycles per second", c / n, c / s->seconds / 1e6);
+  if (cycles)
+    fprintf(stderr, ", %.0f cycles per token, %.3g million cycles per second", c / n,
+            c / s->seconds / 1e6);
   fprintf(stderr, ", %.4g tokens per second\n", n / s->seconds);
   if (!about->counters) return;
   const enum count_what bound = counters_bound(about->counters);
   const double total = (double)about->counters->cycles;
-  fprintf(stderr, "gpt2rtl: %.1f %% of the memory floor; the engine was idle in %.1f %% of the cycles, most of them for %s (%.1f %%)\n",
-          100 * total_floor(s, about->shape) / c, 100 - 100 * (double)counters_used(about->counters) / total,
-          count_what_name[bound], 100 * (double)counters_of(about->counters, bound) / total);
+  fprintf(stderr,
+          "gpt2rtl: %.1f %% of the memory floor; the engine was idle in %.1f %% of the cycles, "
+          "most of them for %s (%.1f %%)\n",
+          100 * total_floor(s, about->shape) / c,
+          100 - 100 * (double)counters_used(about->counters) / total, count_what_name[bound],
+          100 * (double)counters_of(about->counters, bound) / total);
 }
 
 static void write_string(FILE *f, const char *text) {
@@ -84,7 +91,8 @@ static void write_counters(FILE *f, const struct sim_counters *c) {
     return;
   }
   const uint64_t kv_reads = counters_of(c, COUNT_KV) + c->at[COUNT_SCORES][COUNT_SCALES];
-  fprintf(f, "{\"cycles\": %" PRIu64 ", \"kv_reads\": %" PRIu64 ", \"kv_writes\": %" PRIu64, c->cycles, kv_reads, c->kv_writes);
+  fprintf(f, "{\"cycles\": %" PRIu64 ", \"kv_reads\": %" PRIu64 ", \"kv_writes\": %" PRIu64,
+          c->cycles, kv_reads, c->kv_writes);
   for (int what = 0; what < COUNT_WHATS; what++)
     fprintf(f, ", \"%s\": %" PRIu64, count_what_name[what], counters_of(c, (enum count_what)what));
   fputs(",\n  \"phases\": {", f);
@@ -102,7 +110,7 @@ static void write_counters(FILE *f, const struct sim_counters *c) {
 }
 
 void stats_write(const struct stats *s, const struct stats_about *about, FILE *f) {
-  char checksum[17], seed[24];             // 64 bits: more than a number of JSON is sure to keep
+  char checksum[17], seed[24];  // 64 bits: more than a number of JSON is sure to keep
   if (about->seed) snprintf(seed, sizeof seed, "%" PRIu64, *about->seed);
   if (about->checksum) snprintf(checksum, sizeof checksum, "%016" PRIx64, *about->checksum);
   fprintf(f, "{\"schema\": 1,\n \"version\": \"%s\",\n ", GPT2RTL_VERSION);
@@ -116,7 +124,8 @@ void stats_write(const struct stats *s, const struct stats_about *about, FILE *f
   fputs("\"tokens\": [", f);
   for (size_t i = 0; i < s->n; i++) {
     const struct controller_step *step = &s->positions[i].step;
-    fprintf(f, "%s\n  {\"position\": %u, \"id\": %u, ", i ? "," : "", (unsigned)step->position, (unsigned)step->id);
+    fprintf(f, "%s\n  {\"position\": %u, \"id\": %u, ", i ? "," : "", (unsigned)step->position,
+            (unsigned)step->id);
     write_number_or_null(f, "next", step->head, step->choice);
     fputs(", ", f);
     write_number_or_null(f, "cycles", about->cycles, s->positions[i].cycles);

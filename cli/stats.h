@@ -16,42 +16,47 @@
 
 struct stats_position {
   struct controller_step step;
-  uint64_t cycles;           // since the position before was over
+  uint64_t cycles;  // since the position before was over
 };
 
 struct stats {
   struct stats_position *positions;
   size_t n, room;
-  size_t generated;          // ids chosen and reported
-  uint64_t cycles;           // until the last position was over
-  double begin, seconds;     // the same by the wall clock
+  size_t generated;       // ids chosen and reported
+  uint64_t cycles;        // until the last position was over
+  double begin, seconds;  // the same by the wall clock
 };
 
-void stats_start(struct stats *stats);                           // the clock starts
+void stats_start(struct stats *stats);  // the clock starts
 // A position is over, `cycles` after the start.
-int stats_add(struct stats *stats, const struct controller_step *step, uint64_t cycles, struct err *err);
+int stats_add(struct stats *stats, const struct controller_step *step, uint64_t cycles,
+              struct err *err);
 void stats_free(struct stats *stats);
 
 struct stats_about {
   const char *model, *engine;
-  const uint64_t *checksum, *seed;         // NULL: null
-  uint32_t lanes;                          // 0: null
-  const char *memory;                      // NULL: null
-  bool cycles;                             // false: null wherever cycles would be
-  const struct image_header *shape;        // of the hardware's model, or NULL
-  const struct sim_counters *counters;     // NULL: null
+  const uint64_t *checksum, *seed;      // NULL: null
+  uint32_t lanes;                       // 0: null
+  const char *memory;                   // NULL: null
+  bool cycles;                          // false: null wherever cycles would be
+  const struct image_header *shape;     // of the hardware's model, or NULL
+  const struct sim_counters *counters;  // NULL: null
 };
 // The lines on standard error: how much, how fast, and what bound it.
 void stats_summary(const struct stats *stats, const struct stats_about *about);
 // The JSON of --stats, schema 1:
-//   {"schema": 1, "version": "0.1.0", "model": DIR, "image_checksum": 16 hex digits, "engine": "rtl", "lanes": 256,
-//    "memory": "latency=150,beats=1,stall=0", "seed": "7",
-//    "tokens": [{"position": 0, "id": 464, "next": null, "cycles": 12345, "recomputed": true}, ...],
-//    "cycles", "floor": cycles that reading everything once takes, "seconds", "cycles_per_second", "tokens_per_second",
-//    "counters": {"cycles", "kv_reads", "kv_writes": beats, "weights", "padding", .. "hand_over": cycles (counters.h),
+//   {"schema": 1, "version": "0.1.0", "model": DIR, "image_checksum": 16 hex digits,
+//    "engine": "rtl", "lanes": 256, "memory": "latency=150,beats=1,stall=0", "seed": "7",
+//    "tokens": [{"position": 0, "id": 464, "next": null, "cycles": 12345, "recomputed": true},
+//               ...],
+//    "cycles", "floor": cycles that reading everything once takes, "seconds",
+//    "cycles_per_second", "tokens_per_second",
+//    "counters": {"cycles", "kv_reads", "kv_writes": beats,
+//                 "weights", "padding", .. "hand_over": cycles (counters.h),
 //                 "phases": {"qkv": {"weights": ..}, ..}: the same by phase, where not 0}}
-// One entry a position, in the order of computation: the id read in; the id chosen behind it, null where none is;
-// recomputed is there, and true, only behind a context crop. Sums and rates are over all these positions.
+// One entry a position, in the order of computation: the id read in; the id chosen behind it, null
+// where none is; recomputed is there, and true, only behind a context crop. Sums and rates are over
+// all these positions.
 void stats_write(const struct stats *stats, const struct stats_about *about, FILE *file);
 
 #endif

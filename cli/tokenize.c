@@ -8,41 +8,50 @@
 #include "top.h"
 
 static const char tokenize_help[] =
-  "gpt2rtl tokenize - text on standard input to token ids on standard output: decimal numbers, spaces between\n"
-  "\n"
-  "usage: gpt2rtl tokenize --model DIR [--json] < TEXT\n"
-  "\n"
-  "  --model DIR         a folder with vocab.json and merges.txt, or tokenizer.json; weights are not needed\n"
-  "  --json              {\"ids\": [...]}\n"
-  "\n"
-  "Any bytes can be encoded; <|endoftext|> and other added tokens in the text are ids of their own. What the folder asks for\n"
-  "stands before or after the text (add_bos_token, a template).\n"
-  "\n"
-  "example: echo -n 'Once upon a time' | gpt2rtl tokenize --model models/demo\n";
+    "gpt2rtl tokenize - text on standard input to token ids on standard output: decimal numbers, "
+    "spaces between\n"
+    "\n"
+    "usage: gpt2rtl tokenize --model DIR [--json] < TEXT\n"
+    "\n"
+    "  --model DIR         a folder with vocab.json and merges.txt, or tokenizer.json; weights are "
+    "not needed\n"
+    "  --json              {\"ids\": [...]}\n"
+    "\n"
+    "Any bytes can be encoded; <|endoftext|> and other added tokens in the text are ids of their "
+    "own. What the folder asks for\n"
+    "stands before or after the text (add_bos_token, a template).\n"
+    "\n"
+    "example: echo -n 'Once upon a time' | gpt2rtl tokenize --model models/demo\n";
 
 static const char detokenize_help[] =
-  "gpt2rtl detokenize - token ids on standard input to their bytes on standard output, and nothing else\n"
-  "\n"
-  "usage: gpt2rtl detokenize --model DIR [--json] < IDS\n"
-  "\n"
-  "  --model DIR         a folder with vocab.json and merges.txt, or tokenizer.json; weights are not needed\n"
-  "  --json              {\"text\": \"...\"}; what is no UTF-8, and a zero, becomes U+FFFD\n"
-  "\n"
-  "Ids are decimal numbers with blanks or line ends between. One that the model has (config.json) and no token gives nothing.\n"
-  "\n"
-  "example: echo '12 7 300' | gpt2rtl detokenize --model models/demo\n";
+    "gpt2rtl detokenize - token ids on standard input to their bytes on standard output, and "
+    "nothing else\n"
+    "\n"
+    "usage: gpt2rtl detokenize --model DIR [--json] < IDS\n"
+    "\n"
+    "  --model DIR         a folder with vocab.json and merges.txt, or tokenizer.json; weights are "
+    "not needed\n"
+    "  --json              {\"text\": \"...\"}; what is no UTF-8, and a zero, becomes U+FFFD\n"
+    "\n"
+    "Ids are decimal numbers with blanks or line ends between. One that the model has "
+    "(config.json) and no token gives nothing.\n"
+    "\n"
+    "example: echo '12 7 300' | gpt2rtl detokenize --model models/demo\n";
 
 // The tokenizer of --model and all of standard input. Returns -1 to go on, or the exit status.
-static int open_input(const char *command, const char *help, int argc, char **argv, struct tokenizer **tokenizer,
-                      char **text, size_t *length, bool *json) {
-  const bool decodes = !strcmp(command, "detokenize");   // ids that the model has and the tokenizer has not are its business
+static int open_input(const char *command, const char *help, int argc, char **argv,
+                      struct tokenizer **tokenizer, char **text, size_t *length, bool *json) {
+  const bool decodes =
+      !strcmp(command,
+              "detokenize");  // ids that the model has and the tokenizer has not are its business
   const char *dir = NULL;
   const struct option_spec specs[] = {{"--model", &dir, NULL}, {"--json", NULL, json}};
   struct err err;
   const int status = options_parse(command, help, specs, 2, argc, argv, NULL);
   if (status >= 0) return status;
   if (!dir) return cli_usage(command, "--model is missing");
-  if (tokenizer_load(tokenizer, dir, decodes ? config_vocab_size(dir) : 0, &err)) return cli_fail(&err);
+  if (tokenizer_load(tokenizer, dir, decodes ? config_vocab_size(dir) : 0, &err))
+    return cli_fail(&err);
   if (!input_read("-", text, length, &err)) return -1;
   tokenizer_free(*tokenizer);
   return cli_fail(&err);
@@ -66,28 +75,34 @@ int tokenize_main(int argc, char **argv) {
   uint32_t *ids = NULL;
   struct err err;
   bool json = false;
-  const int status = open_input("tokenize", tokenize_help, argc, argv, &tokenizer, &text, &length, &json);
+  const int status =
+      open_input("tokenize", tokenize_help, argc, argv, &tokenizer, &text, &length, &json);
   if (status >= 0) return status;
-  const bool failed = tokenizer_encode(tokenizer, text, length, &ids, &count, &err) || print_ids(ids, count, json, &err);
+  const bool failed = tokenizer_encode(tokenizer, text, length, &ids, &count, &err) ||
+                      print_ids(ids, count, json, &err);
   free(ids);
   free(text);
   tokenizer_free(tokenizer);
   return failed ? cli_fail(&err) : EXIT_DONE;
 }
 
-// Writes the bytes of one id after another to out. Errors: what is no number, or no id of the vocabulary.
-static int print_tokens(const struct tokenizer *tokenizer, const char *text, size_t length, FILE *out, struct err *err) {
+// Writes the bytes of one id after another to out. Errors: what is no number, or no id of the
+// vocabulary.
+static int print_tokens(const struct tokenizer *tokenizer, const char *text, size_t length,
+                        FILE *out, struct err *err) {
   static const char blanks[] = " \t\r\n\v\f";
   for (const char *at = text + strspn(text, blanks); at < text + length; at += strspn(at, blanks)) {
     char *end;
     size_t bytes;
     errno = 0;
-    const unsigned long long id = *at >= '0' && *at <= '9' ? strtoull(at, &end, 10) : (end = NULL, 0ull);
+    const unsigned long long id =
+        *at >= '0' && *at <= '9' ? strtoull(at, &end, 10) : (end = NULL, 0ull);
     if (!end || (!*end && end < text + length) || (*end && !strchr(blanks, *end)))
-      return err_set(err, "standard input, byte %zu: '%.20s' is no token id", (size_t)(at - text), at);
+      return err_set(err, "standard input, byte %zu: '%.20s' is no token id", (size_t)(at - text),
+                     at);
     if (errno || id >= tokenizer_ids(tokenizer))
-      return err_set(err, "standard input, byte %zu: id %.*s is not in the vocabulary of %zu ids", (size_t)(at - text),
-                     (int)(end - at), at, tokenizer_ids(tokenizer));
+      return err_set(err, "standard input, byte %zu: id %.*s is not in the vocabulary of %zu ids",
+                     (size_t)(at - text), (int)(end - at), at, tokenizer_ids(tokenizer));
     const char *token = tokenizer_token(tokenizer, (uint32_t)id, &bytes);
     if (token && fwrite(token, 1, bytes, out) != bytes) break;
     at = end;
@@ -95,7 +110,8 @@ static int print_tokens(const struct tokenizer *tokenizer, const char *text, siz
   return out == stdout ? stdout_write("", 0, err) : 0;
 }
 
-static int print_json(const struct tokenizer *tokenizer, const char *text, size_t length, struct err *err) {
+static int print_json(const struct tokenizer *tokenizer, const char *text, size_t length,
+                      struct err *err) {
   char *bytes = NULL;
   size_t n;
   FILE *f = open_memstream(&bytes, &n);
@@ -116,9 +132,11 @@ int detokenize_main(int argc, char **argv) {
   size_t length;
   struct err err;
   bool json = false;
-  const int status = open_input("detokenize", detokenize_help, argc, argv, &tokenizer, &text, &length, &json);
+  const int status =
+      open_input("detokenize", detokenize_help, argc, argv, &tokenizer, &text, &length, &json);
   if (status >= 0) return status;
-  const int result = json ? print_json(tokenizer, text, length, &err) : print_tokens(tokenizer, text, length, stdout, &err);
+  const int result = json ? print_json(tokenizer, text, length, &err)
+                          : print_tokens(tokenizer, text, length, stdout, &err);
   free(text);
   tokenizer_free(tokenizer);
   return result ? cli_fail(&err) : EXIT_DONE;

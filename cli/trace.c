@@ -8,36 +8,51 @@
 int trace_parse(const char *command, struct trace_options *o) {
   uint64_t megabytes = 1000;
   int status;
-  const char *alone = o->tokens ? "--trace-tokens" : o->scopes ? "--trace-scope" : o->limit_text ? "--trace-limit" : o->wide ? "--trace-wide" : NULL;
+  const char *alone = o->tokens       ? "--trace-tokens"
+                      : o->scopes     ? "--trace-scope"
+                      : o->limit_text ? "--trace-limit"
+                      : o->wide       ? "--trace-wide"
+                                      : NULL;
   if (!o->path) return alone ? cli_usage(command, "%s needs --trace", alone) : 0;
-  if (o->limit_text && (status = option_u64(command, "--trace-limit", o->limit_text, 1, 1000000, &megabytes))) return status;
+  if (o->limit_text &&
+      (status = option_u64(command, "--trace-limit", o->limit_text, 1, 1000000, &megabytes)))
+    return status;
   o->limit = megabytes * 1000000;
   if (!o->tokens) return 0;
   char *end;
   const char *colon = strchr(o->tokens, ':'), *second = colon ? colon + 1 : o->tokens;
   o->first = strtoull(o->tokens, &end, 10);
-  const bool good = *o->tokens >= '0' && *o->tokens <= '9' && end == (colon ? colon : o->tokens + strlen(o->tokens));
+  const bool good = *o->tokens >= '0' && *o->tokens <= '9' &&
+                    end == (colon ? colon : o->tokens + strlen(o->tokens));
   o->last = strtoull(second, &end, 10);
   o->positions_given = true;
-  if (good && *second >= '0' && *second <= '9' && !*end && o->first <= o->last && o->last < UINT32_MAX) return 0;
-  return cli_usage(command, "--trace-tokens '%s': A:B is expected, two positions, or one", o->tokens);
+  if (good && *second >= '0' && *second <= '9' && !*end && o->first <= o->last &&
+      o->last < UINT32_MAX)
+    return 0;
+  return cli_usage(command, "--trace-tokens '%s': A:B is expected, two positions, or one",
+                   o->tokens);
 }
 
-int trace_start(struct engine *engine, const struct trace_options *o, size_t n_prompt, uint64_t n_new, struct err *err) {
+int trace_start(struct engine *engine, const struct trace_options *o, size_t n_prompt,
+                uint64_t n_new, struct err *err) {
   const uint64_t behind = n_prompt + n_new - (n_new > 0);
-  const struct sim_trace trace = {
-    .path = o->path, .scopes = o->scopes ? o->scopes : "gpt2_top", .wide = o->wide,
-    .first = o->positions_given ? o->first : n_prompt - 1, .last = o->positions_given ? o->last : n_prompt - 1,
-  };
+  const struct sim_trace trace = {.path = o->path,
+                                  .scopes = o->scopes ? o->scopes : "gpt2_top",
+                                  .wide = o->wide,
+                                  .first = o->positions_given ? o->first : n_prompt - 1,
+                                  .last = o->positions_given ? o->last : n_prompt - 1};
   uint64_t bytes;
   if (trace.last >= behind)
-    return err_set(err, "--trace-tokens %s: the run computes positions 0 to %" PRIu64, o->tokens, behind - 1);
+    return err_set(err, "--trace-tokens %s: the run computes positions 0 to %" PRIu64, o->tokens,
+                   behind - 1);
   if (sim_trace(engine->sim, &trace, &bytes, err)) return -1;
   const double megabytes = (double)bytes / 1e6;
   if (bytes > o->limit)
-    return err_set(err, "%s would have about %.0f MB, the limit is %.0f: choose fewer positions or modules, or set --trace-limit",
+    return err_set(err,
+                   "%s would have about %.0f MB, the limit is %.0f: choose fewer positions or "
+                   "modules, or set --trace-limit",
                    o->path, megabytes, (double)o->limit / 1e6);
-  cli_say("%s: positions %" PRIu64 " to %" PRIu64 ", about %.*f MB", o->path, trace.first, trace.last,
-          megabytes < 10 ? 2 : 0, megabytes);
+  cli_say("%s: positions %" PRIu64 " to %" PRIu64 ", about %.*f MB", o->path, trace.first,
+          trace.last, megabytes < 10 ? 2 : 0, megabytes);
   return 0;
 }

@@ -7,33 +7,41 @@
 #include "engine.h"
 
 struct trace_options {
-  const char *path, *tokens, *scopes, *limit_text;   // as given, or NULL
+  const char *path, *tokens, *scopes, *limit_text;  // as given, or NULL
   bool wide;
   // made from it
-  uint64_t first, last, limit;             // positions; bytes
+  uint64_t first, last, limit;  // positions; bytes
   bool positions_given;
 };
 
-#define TRACE_SPECS(o)                                                                                                 \
-  {"--trace", &(o).path, NULL}, {"--trace-tokens", &(o).tokens, NULL}, {"--trace-scope", &(o).scopes, NULL},           \
-    {"--trace-limit", &(o).limit_text, NULL}, {"--trace-wide", NULL, &(o).wide}
+#define TRACE_SPECS(o)                                                                  \
+  {"--trace", &(o).path, NULL}, {"--trace-tokens", &(o).tokens, NULL},                  \
+      {"--trace-scope", &(o).scopes, NULL}, {"--trace-limit", &(o).limit_text, NULL}, { \
+    "--trace-wide", NULL, &(o).wide                                                     \
+  }
 // Their lines of a help text.
-#define TRACE_HELP                                                                                                                  \
-  "  --trace FILE.fst    write a waveform (rtl only), and beside it FILE.gtkw, which groups its signals: gtkwave FILE.gtkw.\n"      \
-  "                      How large it will be is found first, from a trial, and said\n"                                             \
-  "  --trace-tokens A:B  of positions A to B (or one, A), counted from 0 as the run computes them; default: the last of the\n"      \
-  "                      prompt, behind which the first token is chosen\n"                                                          \
-  "  --trace-scope LIST  of these modules, commas between: an instance's name, softmax or u_attention_core.u_row_collect, and\n"    \
-  "                      behind a colon how many levels of what is in it: 1, the default, its own ports and signals; 0 all.\n"      \
-  "                      Default gpt2_top; gpt2_top:0 is everything\n"                                                              \
-  "  --trace-wide        also signals wider than 256 bits: beats of weights\n"                                                      \
+#define TRACE_HELP                                                                                \
+  "  --trace FILE.fst    write a waveform (rtl only), and beside it FILE.gtkw, which groups its " \
+  "signals: gtkwave FILE.gtkw.\n"                                                                 \
+  "                      How large it will be is found first, from a trial, and said\n"           \
+  "  --trace-tokens A:B  of positions A to B (or one, A), counted from 0 as the run computes "    \
+  "them; default: the last of the\n"                                                              \
+  "                      prompt, behind which the first token is chosen\n"                        \
+  "  --trace-scope LIST  of these modules, commas between: an instance's name, softmax or "       \
+  "u_attention_core.u_row_collect, and\n"                                                         \
+  "                      behind a colon how many levels of what is in it: 1, the default, its "   \
+  "own ports and signals; 0 all.\n"                                                               \
+  "                      Default gpt2_top; gpt2_top:0 is everything\n"                            \
+  "  --trace-wide        also signals wider than 256 bits: beats of weights\n"                    \
   "  --trace-limit MB    refuse a larger one, 1 to 1000000; default 1000\n"
 
 // Returns 0, or EXIT_USAGE with a message.
 int trace_parse(const char *command, struct trace_options *options);
 
-// Has engine's next run, whose prompt has n_prompt ids and which generates n_new more, write the waveform; says on standard
-// error how large it will be. Errors: larger than the limit; positions that the run does not reach; sim_trace's.
-int trace_start(struct engine *engine, const struct trace_options *options, size_t n_prompt, uint64_t n_new, struct err *err);
+// Has engine's next run, whose prompt has n_prompt ids and which generates n_new more, write the
+// waveform; says on standard error how large it will be. Errors: larger than the limit; positions
+// that the run does not reach; sim_trace's.
+int trace_start(struct engine *engine, const struct trace_options *options, size_t n_prompt,
+                uint64_t n_new, struct err *err);
 
 #endif

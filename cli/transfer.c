@@ -10,10 +10,11 @@
 
 #include "cli.h"
 
-// ------------------------------------------------------------------------------------------------------------- headers
+// ----------------------------------------------------------------------------------------- headers
 
 // The value of header "name:", without blanks and quotes, or false.
-static bool header_value(const char *line, size_t length, const char *name, char *value, size_t room) {
+static bool header_value(const char *line, size_t length, const char *name, char *value,
+                         size_t room) {
   const size_t n = strlen(name);
   if (length < n || strncasecmp(line, name, n)) return false;
   size_t begin = n, end = length;
@@ -27,8 +28,11 @@ static bool header_value(const char *line, size_t length, const char *name, char
 
 static void take_hash(struct transfer *t, const char *value, bool linked) {
   const size_t n = strlen(value);
-  const bool sha256 = linked && n == DIGEST_SHA256;   // an ETag of that length may be any server's own
-  if (!(sha256 || n == DIGEST_SHA1) || strspn(value, "0123456789abcdef") != n || (t->linked && !linked)) return;
+  const bool sha256 =
+      linked && n == DIGEST_SHA256;  // an ETag of that length may be any server's own
+  if (!(sha256 || n == DIGEST_SHA1) || strspn(value, "0123456789abcdef") != n ||
+      (t->linked && !linked))
+    return;
   memcpy(t->served, value, n + 1);
   t->linked = linked;
 }
@@ -47,7 +51,8 @@ static size_t on_header(char *line, size_t size, size_t count, void *ctx) {
     take_hash(t, value, false);
   } else if (header_value(line, length, "x-linked-size:", value, sizeof value)) {
     t->linked_size = strtoull(value, NULL, 10);
-  } else if (header_value(line, length, "content-range:", value, sizeof value) && !strncmp(value, "bytes ", 6)) {
+  } else if (header_value(line, length, "content-range:", value, sizeof value) &&
+             !strncmp(value, "bytes ", 6)) {
     const char *slash = strchr(value, '/');
     if (value[6] >= '0' && value[6] <= '9') t->range_begin = strtoull(value + 6, &end, 10);
     if (slash && slash[1] >= '0' && slash[1] <= '9') t->range_total = strtoull(slash + 1, &end, 10);
@@ -55,7 +60,7 @@ static size_t on_header(char *line, size_t size, size_t count, void *ctx) {
   return length;
 }
 
-// ---------------------------------------------------------------------------------------------------------------- body
+// -------------------------------------------------------------------------------------------- body
 
 static int refuse(struct transfer *t, bool again, const char *format, uint64_t a, uint64_t b) {
   snprintf(t->problem, sizeof t->problem, format, (unsigned long long)a, (unsigned long long)b);
@@ -71,7 +76,8 @@ static long response(const struct transfer *t) {
 
 int transfer_cut(struct transfer *t, uint64_t size) {
   t->have = size;
-  return ftruncate(t->file, (off_t)size) ? refuse(t, false, "the .part file cannot be cut", 0, 0) : 0;
+  return ftruncate(t->file, (off_t)size) ? refuse(t, false, "the .part file cannot be cut", 0, 0)
+                                         : 0;
 }
 
 // Before the first byte: is it the byte that is wanted, of a file of the size that is wanted?
@@ -83,22 +89,27 @@ static int begin_body(struct transfer *t) {
   if (response(t) == 206) {
     if (t->range_begin != t->have) {
       t->whole = true;
-      return refuse(t, true, "the server sent bytes from %llu on, asked for were those from %llu on", t->range_begin, t->have);
+      return refuse(t, true,
+                    "the server sent bytes from %llu on, asked for were those from %llu on",
+                    t->range_begin, t->have);
     }
     if (t->range_total != UINT64_MAX) total = t->range_total;
     t->pieced = true;
   } else {
-    if (t->have && transfer_cut(t, 0)) return -1;   // the whole file, although the rest was asked for
+    if (t->have && transfer_cut(t, 0))
+      return -1;  // the whole file, although the rest was asked for
     t->pieced = false;
     if (length >= 0) total = (uint64_t)length;
   }
   if (!total) total = t->linked_size;
   if (total && t->have > total) {
     t->whole = true;
-    return refuse(t, true, "more bytes are there (%llu) than the server's file has (%llu)", t->have, total);
+    return refuse(t, true, "more bytes are there (%llu) than the server's file has (%llu)", t->have,
+                  total);
   }
   if (t->total && total && total != t->total)
-    return refuse(t, false, "the server's file has %llu bytes, expected %llu: it is another file", total, t->total);
+    return refuse(t, false, "the server's file has %llu bytes, expected %llu: it is another file",
+                  total, t->total);
   if (!t->total) t->total = total;
   t->bar.total = t->total;
   t->bar.first = t->have;
@@ -109,7 +120,7 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *ctx) {
   struct transfer *t = ctx;
   const size_t length = size * count;
   const long code = response(t);
-  if (code != 200 && code != 206) return length;   // a page that says what is wrong
+  if (code != 200 && code != 206) return length;  // a page that says what is wrong
   if (!t->begun && begin_body(t)) return 0;
   if (t->total && length > t->total - t->have) {
     refuse(t, false, "the server sends more than the %llu bytes that the file has", t->total, 0);
@@ -119,7 +130,8 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *ctx) {
   for (size_t done = 0; done < length;) {
     const ssize_t n = pwrite(t->file, bytes + done, length - done, (off_t)t->have);
     if (n <= 0) {
-      snprintf(t->problem, sizeof t->problem, "%.100s.part cannot be written: %s", t->what->name, strerror(errno));
+      snprintf(t->problem, sizeof t->problem, "%.100s.part cannot be written: %s", t->what->name,
+               strerror(errno));
       return 0;
     }
     done += (size_t)n;
@@ -131,7 +143,7 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *ctx) {
   return length;
 }
 
-// ------------------------------------------------------------------------------------------------------------- attempts
+// ---------------------------------------------------------------------------------------- attempts
 
 // After an attempt: 0 whole, 1 to be tried again, -1 not; with the reason.
 static int judge(struct transfer *t, CURLcode rc, const char *detail, struct err *err) {
@@ -141,7 +153,7 @@ static int judge(struct transfer *t, CURLcode rc, const char *detail, struct err
     err_set(err, "%s: %s", url, t->problem);
     return t->again ? 1 : -1;
   }
-  if (code == 416) {         // nothing behind what is there: it is all, or not of this file
+  if (code == 416) {  // nothing behind what is there: it is all, or not of this file
     if (t->range_total == t->have) return 0;
     err_set(err, "%s: the server has no bytes from %llu on", url, (unsigned long long)t->have);
     t->whole = true;
@@ -151,8 +163,9 @@ static int judge(struct transfer *t, CURLcode rc, const char *detail, struct err
     t->absent = code == 404;
     const bool passes = code == 408 || code == 429 || code >= 500;
     err_set(err, "%s: the server answers %ld%s", url, code,
-            passes        ? ": try again later"
-            : code == 404 ? ", no such file: is it a model with safetensors, vocab.json and merges.txt?"
+            passes ? ": try again later"
+            : code == 404
+                ? ", no such file: is it a model with safetensors, vocab.json and merges.txt?"
             : code == 401 || code == 403 ? ", not for everybody, or no such model"
                                          : "");
     return passes ? 1 : -1;
@@ -163,23 +176,33 @@ static int judge(struct transfer *t, CURLcode rc, const char *detail, struct err
         err_set(err, "%s: the server answers %ld", url, code);
         return -1;
       }
-      if (!t->begun) begin_body(t);   // an empty file
+      if (!t->begun) begin_body(t);  // an empty file
       if (!t->total || t->have == t->total) return 0;
-      err_set(err, "%s: cut after %llu of %llu bytes", url, (unsigned long long)t->have, (unsigned long long)t->total);
+      err_set(err, "%s: cut after %llu of %llu bytes", url, (unsigned long long)t->have,
+              (unsigned long long)t->total);
       return 1;
     case CURLE_OPERATION_TIMEDOUT:
-      err_set(err, "%s: nothing came for %u seconds, at byte %llu", url, t->what->timeout, (unsigned long long)t->have);
+      err_set(err, "%s: nothing came for %u seconds, at byte %llu", url, t->what->timeout,
+              (unsigned long long)t->have);
       return 1;
-    case CURLE_COULDNT_RESOLVE_HOST: case CURLE_COULDNT_RESOLVE_PROXY: case CURLE_COULDNT_CONNECT:
-      err_set(err, "%s: no connection: %s; where a proxy is needed, set https_proxy; --base-url names a mirror", url, detail);
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_RESOLVE_PROXY:
+    case CURLE_COULDNT_CONNECT:
+      err_set(err,
+              "%s: no connection: %s; where a proxy is needed, set https_proxy; --base-url names a "
+              "mirror",
+              url, detail);
       return 1;
-    case CURLE_PARTIAL_FILE: case CURLE_RECV_ERROR: case CURLE_SEND_ERROR: case CURLE_GOT_NOTHING: case CURLE_HTTP2_STREAM:
-    case CURLE_HTTP2: case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_PARTIAL_FILE:
+    case CURLE_RECV_ERROR:
+    case CURLE_SEND_ERROR:
+    case CURLE_GOT_NOTHING:
+    case CURLE_HTTP2_STREAM:
+    case CURLE_HTTP2:
+    case CURLE_SSL_CONNECT_ERROR:
       err_set(err, "%s: cut at byte %llu: %s", url, (unsigned long long)t->have, detail);
       return 1;
-    default:
-      err_set(err, "%s: %s", url, detail[0] ? detail : curl_easy_strerror(rc));
-      return -1;
+    default: err_set(err, "%s: %s", url, detail[0] ? detail : curl_easy_strerror(rc)); return -1;
   }
 }
 

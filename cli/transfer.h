@@ -17,12 +17,12 @@ struct transfer {
   const struct download *what;
   CURL *curl;
   int file;
-  uint64_t have;             // bytes in the file
-  uint64_t total;            // that it shall have, 0: not known yet
-  bool begun;                // this answer's body has begun
-  bool whole;                // ask for the whole file, not for its rest
-  bool pieced;               // what is there came in more than one piece
-  uint64_t range_begin, range_total;   // of Content-Range; UINT64_MAX: none
+  uint64_t have;                      // bytes in the file
+  uint64_t total;                     // that it shall have, 0: not known yet
+  bool begun;                         // this answer's body has begun
+  bool whole;                         // ask for the whole file, not for its rest
+  bool pieced;                        // what is there came in more than one piece
+  uint64_t range_begin, range_total;  // of Content-Range; UINT64_MAX: none
   uint64_t linked_size;      // of X-Linked-Size, huggingface.co's word for the file's size; 0: none
   char served[DIGEST_TEXT];  // the hash that the server names, hexadecimal
   bool linked;               // it is from X-Linked-ETag
@@ -32,9 +32,9 @@ struct transfer {
   struct progress bar;
 };
 
-// Asks for the bytes behind those that the file has, or for all where `whole` says so or the server knows no ranges, and
-// writes them to the file. Returns 0 when the file has all its bytes, 1 when what failed may pass, -1 when not; with the
-// address and the reason in err.
+// Asks for the bytes behind those that the file has, or for all where `whole` says so or the server
+// knows no ranges, and writes them to the file. Returns 0 when the file has all its bytes, 1 when
+// what failed may pass, -1 when not; with the address and the reason in err.
 int transfer_attempt(struct transfer *transfer, struct err *err);
 
 // Makes the file shorter. Returns 0, or -1 with the reason in `problem`.

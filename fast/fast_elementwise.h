@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// fast_elementwise - the kernels that work element by element, written so that the compiler vectorises them
+// fast_elementwise - the kernels that work element by element, written so that the compiler
+// vectorises them
 //
-// Included by each fast_kernels_*.c, which is compiled for its own instruction set: one text, as many widths. No branches,
-// no calls; 32 bits wherever they suffice, because twice as many fit a vector. The arithmetic is golden/'s, whose
-// comments give the formats; here stands why fewer bits do, where they do.
+// Included by each fast_kernels_*.c, which is compiled for its own instruction set: one text, as
+// many widths. No branches, no calls; 32 bits wherever they suffice, because twice as many fit a
+// vector. The arithmetic is golden/'s, whose comments give the formats; here stands why fewer bits
+// do, where they do.
 #ifndef GPT2RTL_FAST_ELEMENTWISE_H
 #define GPT2RTL_FAST_ELEMENTWISE_H
 
@@ -14,24 +16,32 @@
 // fixed.h's round_shift without its branch: n may be 0.
 static inline int64_t round64(int64_t x, int n) { return (x + (((int64_t)1 << n) >> 1)) >> n; }
 static inline int32_t round32(int32_t x, int n) { return (x + ((1 << n) >> 1)) >> n; }
-static inline int64_t clamp64(int64_t x, int64_t max) { return x > max ? max : x < -max ? -max : x; }
+static inline int64_t clamp64(int64_t x, int64_t max) {
+  return x > max ? max : x < -max ? -max : x;
+}
 
 // half_significand, half_exponent, half_to_row without branches.
-static inline int half_shift(uint32_t half) { return (int)((half >> 10 & 31) + ((half & 31 << 10) == 0)); }
+static inline int half_shift(uint32_t half) {
+  return (int)((half >> 10 & 31) + ((half & 31 << 10) == 0));
+}
 static inline int32_t half_signed(uint32_t half) {
   const int32_t m = (int32_t)((half & 1023) + ((half & 31 << 10) == 0 ? 0u : 1024u));
   return half & 0x8000 ? -m : m;
 }
-static inline int64_t half_row(uint32_t half) { return ((int64_t)half_signed(half) * ((int64_t)1 << half_shift(half)) + 256) >> 9; }
+static inline int64_t half_row(uint32_t half) {
+  return ((int64_t)half_signed(half) * ((int64_t)1 << half_shift(half)) + 256) >> 9;
+}
 
-static uint64_t rescale(int32_t *restrict row, const int64_t *restrict acc, const uint32_t *restrict side, uint32_t n, int first,
-                        int extra) {
+static uint64_t rescale(int32_t *restrict row, const int64_t *restrict acc,
+                        const uint32_t *restrict side, uint32_t n, int first, int extra) {
   const int base = SCALE_BIAS + extra - first + 15;
   uint64_t saturated = 0;
   for (uint32_t i = 0; i < n; i++) {
     const int64_t a = round64(acc[i], first), a32 = clamp64(a, INT32_MAX);
     const int32_t mantissa = (int32_t)(2048 + (side[i] & 2047));
-    const int64_t y = round64((int64_t)(int32_t)a32 * mantissa * (1 << 15), base - (int)(side[i] >> 11 & 31)) + half_row(side[i] >> 16);
+    const int64_t y =
+        round64((int64_t)(int32_t)a32 * mantissa * (1 << 15), base - (int)(side[i] >> 11 & 31)) +
+        half_row(side[i] >> 16);
     const int64_t y31 = clamp64(y, ROW_MAX);
     saturated += (uint64_t)(a != a32) + (uint64_t)(y != y31);
     row[i] = (int32_t)y31;
@@ -54,16 +64,17 @@ static void gelu_rows(int32_t *row, uint32_t n) {
   for (uint32_t i = 0; i < n; i++) {
     const int32_t x = row[i], a = x < 0 ? -x : x, relu = x < 0 ? 0 : x;
     const int32_t at = a >> 10 < 511 ? a >> 10 : 511;
-    const int32_t g = gelu_base[at] + round32(gelu_slope[at] * (a & 1023), 10);      // 15 + 10 bits
+    const int32_t g = gelu_base[at] + round32(gelu_slope[at] * (a & 1023), 10);  // 15 + 10 bits
     row[i] = a < 8 << ROW_FRAC ? relu - round32(g, 4) : relu;
   }
 }
 
-static void residual_add_rows(struct residual *r, const int32_t *row, uint32_t width, struct saturation *sat) {
+static void residual_add_rows(struct residual *r, const int32_t *row, uint32_t width,
+                              struct saturation *sat) {
   int64_t sum = 0;
   uint64_t squares = 0, saturated = 0;
   for (uint32_t c = 0; c < width; c++) {
-    const int32_t y = r->x[c] + round32(row[c], ROW_FRAC - RES_FRAC);                // 28 bits
+    const int32_t y = r->x[c] + round32(row[c], ROW_FRAC - RES_FRAC);  // 28 bits
     const int32_t x = y > RES_MAX ? (int32_t)RES_MAX : y < -RES_MAX ? -(int32_t)RES_MAX : y;
     saturated += y != x;
     r->x[c] = x;
@@ -75,7 +86,8 @@ static void residual_add_rows(struct residual *r, const int32_t *row, uint32_t w
   sat->residual += saturated;
 }
 
-static void layernorm_words(int32_t *restrict y, const int32_t *restrict x, const uint32_t *restrict word, uint32_t width,
+static void layernorm_words(int32_t *restrict y, const int32_t *restrict x,
+                            const uint32_t *restrict word, uint32_t width,
                             const struct layernorm_statistics *s, struct saturation *sat) {
   const int64_t mean = s->mean, ratio = s->ratio;
   const int shift = s->ratio_shift;
@@ -83,7 +95,8 @@ static void layernorm_words(int32_t *restrict y, const int32_t *restrict x, cons
   for (uint32_t c = 0; c < width; c++) {
     const int64_t d = (int64_t)x[c] * (1 << (ROW_FRAC - RES_FRAC)) - mean;
     const int64_t n = round64(d * ratio, shift), n25 = clamp64(n, (1 << 24) - 1);
-    const int64_t scaled = round64(n25 * half_signed(word[c] & 0xffff) * 16, 31 - half_shift(word[c]));
+    const int64_t scaled =
+        round64(n25 * half_signed(word[c] & 0xffff) * 16, 31 - half_shift(word[c]));
     const int64_t z = scaled + half_row(word[c] >> 16), z31 = clamp64(z, ROW_MAX);
     norms += n != n25;
     rows += z != z31;
@@ -110,12 +123,14 @@ static inline uint32_t exponential(uint32_t d) {
   return ((uint32_t)mantissa + ((1u << whole) >> 1)) >> whole;
 }
 
-static uint64_t exponentials(int32_t *restrict p, const int32_t *restrict score, const uint16_t *restrict v_scale, uint32_t n,
-                             int32_t max, struct saturation *sat) {
+static uint64_t exponentials(int32_t *restrict p, const int32_t *restrict score,
+                             const uint16_t *restrict v_scale, uint32_t n, int32_t max,
+                             struct saturation *sat) {
   uint64_t z = 0, saturated = 0;
   for (uint32_t i = 0; i < n; i++) {
     const uint32_t e = exponential((uint32_t)max - (uint32_t)score[i]), scale = v_scale[i];
-    const int64_t y = round64((int64_t)e * (int32_t)(2048 + (scale & 2047)) * 4, 31 - (int)(scale >> 11));
+    const int64_t y =
+        round64((int64_t)e * (int32_t)(2048 + (scale & 2047)) * 4, 31 - (int)(scale >> 11));
     const int64_t y31 = y > ROW_MAX ? ROW_MAX : y;
     z += e;
     saturated += y != y31;
@@ -126,7 +141,10 @@ static uint64_t exponentials(int32_t *restrict p, const int32_t *restrict score,
 }
 
 // The struct of a file: its multiply, and these.
-#define FAST_KERNELS(NAME, MULTIPLY)                                                                                       \
-  {NAME, MULTIPLY, rescale, block_quant64, gelu_rows, residual_add_rows, layernorm_words, largest, exponentials}
+#define FAST_KERNELS(NAME, MULTIPLY)                                                       \
+  {                                                                                        \
+    NAME, MULTIPLY, rescale, block_quant64, gelu_rows, residual_add_rows, layernorm_words, \
+        largest, exponentials                                                              \
+  }
 
 #endif

@@ -2,30 +2,36 @@
 //
 // fast_engine - a batch's way through the layers, in the loops that the threads share
 //
-// A layer is five loops: heads; strips of the projection; positions (residual and LayerNorm); strips of the MLP's first
-// layer, each with its GELU, for a strip is an operand block; strips of its second. Between them everybody waits.
+// A layer is five loops: heads; strips of the projection; positions (residual and LayerNorm);
+// strips of the MLP's first layer, each with its GELU, for a strip is an operand block; strips of
+// its second. Between them everybody waits.
 #include "fast_state.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-// ---------------------------------------------------------------------------------------------------------------- strips
+// ------------------------------------------------------------------------------------------ strips
 
-void fast_strip(struct fast_batch *b, struct fast_scratch *s, const struct fast_matrix *m, uint32_t strip, const struct operand *x,
-                uint32_t n) {
+void fast_strip(struct fast_batch *b, struct fast_scratch *s, const struct fast_matrix *m,
+                uint32_t strip, const struct operand *x, uint32_t n) {
   const int8_t *tiles = m->tiles + (size_t)strip * m->n_blocks * TILE_BYTES;
   b->engine->kernels->multiply(s->acc, tiles, m->n_blocks, x, m->n_blocks, n);
 }
 
-void fast_strip_rows(int32_t *row, struct fast_batch *b, struct fast_scratch *s, const struct fast_matrix *m, uint32_t strip,
-                     const struct operand *x, uint32_t token) {
-  const int first = rescale_first(fast_largest_exponent(x + (size_t)token * m->n_blocks, m->n_blocks), m->n_blocks);
+void fast_strip_rows(int32_t *row, struct fast_batch *b, struct fast_scratch *s,
+                     const struct fast_matrix *m, uint32_t strip, const struct operand *x,
+                     uint32_t token) {
+  const int first =
+      rescale_first(fast_largest_exponent(x + (size_t)token * m->n_blocks, m->n_blocks),
+                    m->n_blocks);
   const uint32_t left = m->n_rows - strip * HEAD_DIM, n = left < HEAD_DIM ? left : HEAD_DIM;
-  s->sat.row += b->engine->kernels->rescale(row, s->acc[token], m->side + strip * HEAD_DIM, n, first, RESCALE_LINEAR);
+  s->sat.row += b->engine->kernels->rescale(row, s->acc[token], m->side + strip * HEAD_DIM, n,
+                                            first, RESCALE_LINEAR);
 }
 
 // A matrix whose rows go to the residual.
-static void to_rows(struct fast_batch *b, const struct fast_matrix *m, uint32_t strip, const struct operand *x, uint32_t thread) {
+static void to_rows(struct fast_batch *b, const struct fast_matrix *m, uint32_t strip,
+                    const struct operand *x, uint32_t thread) {
   struct fast_scratch *s = &b->engine->scratch[thread];
   const uint32_t width = b->engine->image->header.n_embd;
   fast_strip(b, s, m, strip, x, b->n);
@@ -65,12 +71,14 @@ static void head(void *ctx, uint32_t strip, uint32_t thread) {
   const struct operand *x = e->x + (size_t)b->first_head * m->n_blocks;
   fast_strip(b, s, m, strip, x, b->n_heads);
   for (uint32_t t = 0; t < b->n_heads; t++)
-    fast_strip_rows(e->logits + (size_t)t * m->n_rows + (size_t)strip * HEAD_DIM, b, s, m, strip, x, t);
+    fast_strip_rows(e->logits + (size_t)t * m->n_rows + (size_t)strip * HEAD_DIM, b, s, m, strip, x,
+                    t);
 }
 
-// ------------------------------------------------------------------------------------------------------------- positions
+// --------------------------------------------------------------------------------------- positions
 
-static void embed(struct fast_engine *e, struct residual *r, int32_t *row, uint32_t id, uint32_t position, struct saturation *sat) {
+static void embed(struct fast_engine *e, struct residual *r, int32_t *row, uint32_t id,
+                  uint32_t position, struct saturation *sat) {
   const struct image_header *h = &e->image->header;
   const struct matrix wpe = {e->image, h->wpe_base, h->n_ctx, 2 * h->n_head, false};
   const struct matrix wte = {e->image, h->wte_base, h->vocab_size, h->n_head, false};
@@ -91,14 +99,16 @@ static void position(void *ctx, uint32_t t, uint32_t thread) {
   if (!b->norm || t < b->first_head) return;
   const struct layernorm_statistics statistics = layernorm_statistics(r, &e->image->header);
   e->kernels->layernorm(row, r->x, b->norm, width, &statistics, sat);
-  for (uint32_t h = 0; h < heads; h++) e->kernels->block_quant(&e->x[t * heads + h], row + h * HEAD_DIM);
+  for (uint32_t h = 0; h < heads; h++)
+    e->kernels->block_quant(&e->x[t * heads + h], row + h * HEAD_DIM);
 }
 
-// ----------------------------------------------------------------------------------------------------------------- batch
+// ------------------------------------------------------------------------------------------- batch
 
 static void report_hidden(const struct fast_batch *b, const struct fast_report *report, int layer) {
   if (!report || !report->hidden) return;
-  for (uint32_t t = 0; t < b->n; t++) report->hidden(report->ctx, b->position + t, layer, b->engine->residual[t].x);
+  for (uint32_t t = 0; t < b->n; t++)
+    report->hidden(report->ctx, b->position + t, layer, b->engine->residual[t].x);
 }
 
 static void run_batch(struct fast_batch *b, const struct fast_report *report) {
@@ -106,7 +116,7 @@ static void run_batch(struct fast_batch *b, const struct fast_report *report) {
   const struct image_header *h = &e->image->header;
   const uint32_t first_head = b->first_head;
   struct fast_pool *pool = e->pool;
-  b->first_head = 0;                       // until the last LayerNorm all positions are normalised
+  b->first_head = 0;  // until the last LayerNorm all positions are normalised
   b->norm = e->weights.norms;
   b->embed = true;
   fast_pool_run(pool, b->n, position, b);
@@ -129,11 +139,12 @@ static void run_batch(struct fast_batch *b, const struct fast_report *report) {
   fast_pool_run(pool, e->weights.head.n_strips, head, b);
   e->newest_logits = b->n_heads - 1;
   for (uint32_t t = 0; report && report->logits && t < b->n_heads; t++)
-    report->logits(report->ctx, b->position + first_head + t, e->logits + (size_t)t * h->vocab_size);
+    report->logits(report->ctx, b->position + first_head + t,
+                   e->logits + (size_t)t * h->vocab_size);
 }
 
-void fast_engine_run(struct fast_engine *e, const uint32_t *ids, uint32_t n, uint32_t position, enum fast_heads heads,
-                     const struct fast_report *report) {
+void fast_engine_run(struct fast_engine *e, const uint32_t *ids, uint32_t n, uint32_t position,
+                     enum fast_heads heads, const struct fast_report *report) {
   for (uint32_t done = 0; done < n;) {
     struct fast_batch b = {.engine = e, .ids = ids + done, .position = position + done};
     b.n = n - done < FAST_BATCH ? n - done : FAST_BATCH;
@@ -159,7 +170,7 @@ struct saturation fast_engine_saturation(const struct fast_engine *e) {
   return sum;
 }
 
-// ---------------------------------------------------------------------------------------------------------- making one
+// -------------------------------------------------------------------------------------- making one
 
 static int make_cache(struct fast_engine *e) {
   const struct image_header *h = &e->image->header;
@@ -173,8 +184,10 @@ static int make_cache(struct fast_engine *e) {
   for (size_t i = 0; i < heads; i++) {
     uint8_t *at = (uint8_t *)e->cache_memory + i * a_head;
     e->cache[i] = (struct fast_cache){
-      .k = (int8_t *)at, .v = (int8_t *)at + values, .k_side = (uint32_t *)(void *)(at + 2 * values),
-      .v_scale = (uint16_t *)(void *)(at + 2 * values + words * sizeof(uint32_t)),
+        .k = (int8_t *)at,
+        .v = (int8_t *)at + values,
+        .k_side = (uint32_t *)(void *)(at + 2 * values),
+        .v_scale = (uint16_t *)(void *)(at + 2 * values + words * sizeof(uint32_t)),
     };
   }
   return 0;
@@ -195,11 +208,14 @@ static int make_buffers(struct fast_engine *e) {
   e->strip_max = calloc(vocab / HEAD_DIM + 1, sizeof *e->strip_max);
   e->candidate = calloc(vocab, sizeof *e->candidate);
   e->candidate_id = calloc(vocab, sizeof *e->candidate_id);
-  return e->residual && e->row && e->x && e->attention && e->hidden && e->logits && e->strip_max && e->candidate && e->candidate_id ? 0 : -1;
+  return e->residual && e->row && e->x && e->attention && e->hidden && e->logits && e->strip_max &&
+                 e->candidate && e->candidate_id
+             ? 0
+             : -1;
 }
 
-int fast_engine_create(struct fast_engine **engine, const struct image *image, const struct fast_options *options,
-                       struct err *err) {
+int fast_engine_create(struct fast_engine **engine, const struct image *image,
+                       const struct fast_options *options, struct err *err) {
   struct fast_engine *e = *engine = calloc(1, sizeof *e);
   if (!e) return err_memory(err, "the engine");
   e->image = image;
@@ -208,7 +224,8 @@ int fast_engine_create(struct fast_engine **engine, const struct image *image, c
   e->shares = options->share != NULL;
   if (e->shares) e->weights = options->share->weights;
   int failed = e->shares ? 0 : fast_weights_load(&e->weights, image, err);
-  if (!failed && (make_cache(e) || make_buffers(e))) failed = err_memory(err, "the KV cache and the positions of a batch");
+  if (!failed && (make_cache(e) || make_buffers(e)))
+    failed = err_memory(err, "the KV cache and the positions of a batch");
   if (!failed) failed = fast_pool_create(&e->pool, e->n_threads, err);
   if (!failed) return 0;
   fast_engine_destroy(e);

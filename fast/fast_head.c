@@ -16,14 +16,16 @@ static int32_t kth_largest(const int32_t *x, uint32_t n, uint32_t k) {
   return found == k ? top[k - 1] : INT32_MIN;
 }
 
-// sampling_choose takes the k largest logits, of equal ones those in front. The k-th largest of the maxima of 64 is no larger
-// than the k-th largest logit: what is below it cannot be among them, and the rest, in order, gives the same choice.
+// sampling_choose takes the k largest logits, of equal ones those in front. The k-th largest of the
+// maxima of 64 is no larger than the k-th largest logit: what is below it cannot be among them, and
+// the rest, in order, gives the same choice.
 uint32_t fast_engine_choose(struct fast_engine *e, struct sampling *sampling) {
   const int32_t *logits = fast_engine_logits(e);
   const uint32_t n_vocab = e->image->header.vocab_size;
   uint32_t strips = 0, n = 0;
   for (uint32_t v = 0; v < n_vocab; v += HEAD_DIM)
-    e->strip_max[strips++] = e->kernels->largest(logits + v, n_vocab - v < HEAD_DIM ? n_vocab - v : HEAD_DIM);
+    e->strip_max[strips++] =
+        e->kernels->largest(logits + v, n_vocab - v < HEAD_DIM ? n_vocab - v : HEAD_DIM);
   const int32_t least = kth_largest(e->strip_max, strips, sampling->top_k);
   for (uint32_t s = 0; s < strips; s++) {
     if (e->strip_max[s] < least) continue;
@@ -36,13 +38,13 @@ uint32_t fast_engine_choose(struct fast_engine *e, struct sampling *sampling) {
   return e->candidate_id[sampling_choose(sampling, e->candidate, n)];
 }
 
-// ------------------------------------------------------------------------------------------------------------ token loop
+// -------------------------------------------------------------------------------------- token loop
 
 struct running {
   const struct controller_run *run;
   struct fast_engine *engine;
   struct sampling sampling;
-  bool stop;                               // a callback wants an end
+  bool stop;  // a callback wants an end
 };
 
 static void on_logits(void *ctx, uint32_t position, const int32_t *logits) {
@@ -57,31 +59,39 @@ static void on_hidden(void *ctx, uint32_t position, int layer, const int32_t *x)
   if (r->run->hidden && r->run->hidden(r->run->ctx, layer, x)) r->stop = true;
 }
 
-static int step(void *self, uint32_t id, uint32_t position, bool head, uint32_t *choice, struct err *err) {
+static int step(void *self, uint32_t id, uint32_t position, bool head, uint32_t *choice,
+                struct err *err) {
   struct running *r = self;
   const struct fast_report report = {.ctx = r, .hidden = on_hidden};
   fast_engine_run(r->engine, &id, 1, position, head ? FAST_LAST_HEAD : FAST_NO_HEAD, &report);
   if (head)
-    *choice = r->run->choose ? r->run->choose(r->run->ctx, fast_engine_logits(r->engine)) : fast_engine_choose(r->engine, &r->sampling);
+    *choice = r->run->choose ? r->run->choose(r->run->ctx, fast_engine_logits(r->engine))
+                             : fast_engine_choose(r->engine, &r->sampling);
   if (head && !r->stop) on_logits(r, position, fast_engine_logits(r->engine));
   if (!r->stop) return 0;
   if (err) err->text[0] = 0;
   return -1;
 }
 
-static int prefill(void *self, const uint32_t *ids, uint32_t n, uint32_t position, struct err *err) {
+static int prefill(void *self, const uint32_t *ids, uint32_t n, uint32_t position,
+                   struct err *err) {
   struct running *r = self;
   (void)err;
   fast_engine_run(r->engine, ids, n, position, FAST_NO_HEAD, NULL);
   return 0;
 }
 
-int controller_run_fast(const struct controller_run *run, struct fast_engine *engine, struct err *err) {
+int controller_run_fast(const struct controller_run *run, struct fast_engine *engine,
+                        struct err *err) {
   const struct image_header *h = &engine->image->header;
   struct running r = {.run = run, .engine = engine, .sampling = run->sampling};
   const struct controller_model model = {
-    .self = &r, .n_ctx = h->n_ctx, .n_vocab = h->vocab_size, .step = step,
-    .prefill = run->hidden ? NULL : prefill,           // whose hidden states come in the order of the positions
+      .self = &r,
+      .n_ctx = h->n_ctx,
+      .n_vocab = h->vocab_size,
+      .step = step,
+      .prefill =
+          run->hidden ? NULL : prefill,  // whose hidden states come in the order of the positions
   };
   return controller_run(run, &model, err);
 }

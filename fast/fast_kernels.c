@@ -12,8 +12,9 @@ static bool always(void) { return true; }
 #if defined(__x86_64__)
 static bool has_avx2(void) { return __builtin_cpu_supports("avx2"); }
 static bool has_avx512vnni(void) {
-  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni");
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+         __builtin_cpu_supports("avx512vnni");
 }
 #elif defined(__aarch64__)
 static bool has_neon(void) { return getauxval(AT_HWCAP) & HWCAP_ASIMD; }
@@ -23,11 +24,12 @@ static const struct choice {
   const struct fast_kernels *kernels;
   bool (*runs)(void);
 } choices[] = {
-  {&fast_portable, always},
+    {&fast_portable, always},
 #if defined(__x86_64__)
-  {&fast_avx2, has_avx2}, {&fast_avx512vnni, has_avx512vnni},
+    {&fast_avx2, has_avx2},
+    {&fast_avx512vnni, has_avx512vnni},
 #elif defined(__aarch64__)
-  {&fast_neon, has_neon},
+    {&fast_neon, has_neon},
 #endif
 };
 enum { CHOICES = sizeof choices / sizeof *choices };

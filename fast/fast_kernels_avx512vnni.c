@@ -2,8 +2,9 @@
 //
 // fast_kernels_avx512vnni - x86-64 with AVX-512 F, BW, DQ, VL and VNNI
 //
-// vpmovsxbw makes 32 bytes of a tile, 16 rows of two columns, a vector of int16 pairs; vpdpwssd multiplies them by the two
-// inputs, broadcast, and adds both products to 16 sums of 32 bits. Four such vectors are the tile's 64 rows.
+// vpmovsxbw makes 32 bytes of a tile, 16 rows of two columns, a vector of int16 pairs; vpdpwssd
+// multiplies them by the two inputs, broadcast, and adds both products to 16 sums of 32 bits. Four
+// such vectors are the tile's 64 rows.
 #include "fast_kernels.h"
 
 #if defined(__x86_64__)
@@ -13,14 +14,17 @@
 #include <string.h>
 
 enum {
-  VECTORS = HEAD_DIM / 16,   // of 16 rows
-  // With many tokens a tile is left only after so long that the processor's own prefetching has stopped: the first of them
-  // fetch what comes two tiles later. With one token that would only be in the way of it: 27 instead of 30 GB/s.
+  VECTORS = HEAD_DIM / 16,  // of 16 rows
+  // With many tokens a tile is left only after so long that the processor's own prefetching has
+  // stopped: the first of them fetch what comes two tiles later. With one token that would only be
+  // in the way of it: 27 instead of 30 GB/s.
   AHEAD = 2 * TILE_BYTES,
-  TOKENS = 6,                // at once: 4 x 6 sums, 4 vectors of weights and a broadcast are 29 of 32 registers
+  TOKENS = 6,  // at once: 4 x 6 sums, 4 vectors of weights and a broadcast are 29 of 32 registers
 };
 
-static inline __m512i weights(const int8_t *w) { return _mm512_cvtepi8_epi16(_mm256_loadu_si256((const void *)w)); }
+static inline __m512i weights(const int8_t *w) {
+  return _mm512_cvtepi8_epi16(_mm256_loadu_si256((const void *)w));
+}
 static inline __m512i inputs(const struct operand *x, int pair) {
   int32_t two;
   memcpy(&two, &x->m[2 * pair], sizeof two);
@@ -31,12 +35,14 @@ static inline void add(int64_t *acc, __m512i sum, __m128i e) {
   const __m512i low = _mm512_cvtepi32_epi64(_mm512_castsi512_si256(sum));
   const __m512i high = _mm512_cvtepi32_epi64(_mm512_extracti64x4_epi64(sum, 1));
   _mm512_storeu_si512(acc, _mm512_add_epi64(_mm512_loadu_si512(acc), _mm512_sll_epi64(low, e)));
-  _mm512_storeu_si512(acc + 8, _mm512_add_epi64(_mm512_loadu_si512(acc + 8), _mm512_sll_epi64(high, e)));
+  _mm512_storeu_si512(acc + 8,
+                      _mm512_add_epi64(_mm512_loadu_si512(acc + 8), _mm512_sll_epi64(high, e)));
 }
 
 // One tile and `tokens` tokens, a constant where this is inlined.
-static inline __attribute__((always_inline)) void tile(int64_t (*acc)[HEAD_DIM], const int8_t *w, const struct operand *x,
-                                                       size_t stride, const int tokens, const bool prefetch) {
+static inline __attribute__((always_inline)) void tile(int64_t (*acc)[HEAD_DIM], const int8_t *w,
+                                                       const struct operand *x, size_t stride,
+                                                       const int tokens, const bool prefetch) {
   __m512i sum[TOKENS][VECTORS];
   for (int t = 0; t < tokens; t++)
     for (int v = 0; v < VECTORS; v++) sum[t][v] = _mm512_setzero_si512();
@@ -58,8 +64,8 @@ static inline __attribute__((always_inline)) void tile(int64_t (*acc)[HEAD_DIM],
   }
 }
 
-static void multiply(int64_t (*acc)[HEAD_DIM], const int8_t *strip, uint32_t n_blocks, const struct operand *x, size_t stride,
-                     uint32_t n) {
+static void multiply(int64_t (*acc)[HEAD_DIM], const int8_t *strip, uint32_t n_blocks,
+                     const struct operand *x, size_t stride, uint32_t n) {
   memset(acc, 0, n * sizeof *acc);
   for (uint32_t k = 0; k < n_blocks; k++, strip += TILE_BYTES) {
     const struct operand *in = x + k;
@@ -69,7 +75,8 @@ static void multiply(int64_t (*acc)[HEAD_DIM], const int8_t *strip, uint32_t n_b
       t = TOKENS;
       in += TOKENS * stride;
     }
-    for (; t + TOKENS <= n; t += TOKENS, in += TOKENS * stride) tile(acc + t, strip, in, stride, TOKENS, false);
+    for (; t + TOKENS <= n; t += TOKENS, in += TOKENS * stride)
+      tile(acc + t, strip, in, stride, TOKENS, false);
     switch (n - t) {
       case 1: tile(acc + t, strip, in, stride, 1, false); break;
       case 2: tile(acc + t, strip, in, stride, 2, false); break;

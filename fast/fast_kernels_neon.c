@@ -2,8 +2,9 @@
 //
 // fast_kernels_neon - AArch64, whose every processor has it
 //
-// Eight bytes of a tile, four rows of two columns, are widened to int16 and multiplied by the two inputs; the two products of
-// a row stay in neighbouring lanes until the tile is over, and are added then.
+// Eight bytes of a tile, four rows of two columns, are widened to int16 and multiplied by the two
+// inputs; the two products of a row stay in neighbouring lanes until the tile is over, and are
+// added then.
 #include "fast_kernels.h"
 
 #if defined(__aarch64__)
@@ -12,7 +13,7 @@
 #include <arm_neon.h>
 #include <string.h>
 
-enum { QUARTER = HEAD_DIM / 4 };           // rows at once: 16 in 8 vectors of two rows
+enum { QUARTER = HEAD_DIM / 4 };  // rows at once: 16 in 8 vectors of two rows
 
 static inline int16x8_t inputs(const struct operand *x, int pair) {
   int32_t two;
@@ -40,12 +41,13 @@ static void quarter(int64_t *acc, const int8_t *w, const struct operand *x) {
   }
 }
 
-static void multiply(int64_t (*acc)[HEAD_DIM], const int8_t *strip, uint32_t n_blocks, const struct operand *x, size_t stride,
-                     uint32_t n) {
+static void multiply(int64_t (*acc)[HEAD_DIM], const int8_t *strip, uint32_t n_blocks,
+                     const struct operand *x, size_t stride, uint32_t n) {
   memset(acc, 0, n * sizeof *acc);
   for (uint32_t k = 0; k < n_blocks; k++, strip += TILE_BYTES)
     for (uint32_t t = 0; t < n; t++)
-      for (uint32_t r = 0; r < HEAD_DIM; r += QUARTER) quarter(acc[t] + r, strip + 2 * r, &x[t * stride + k]);
+      for (uint32_t r = 0; r < HEAD_DIM; r += QUARTER)
+        quarter(acc[t] + r, strip + 2 * r, &x[t * stride + k]);
 }
 
 const struct fast_kernels fast_neon = FAST_KERNELS("neon", multiply);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A loop is one 64-bit ticket: its number of items and the next one to take. Who takes an item that exists knows that the
-// loop is not over, so what belongs to it (f, ctx) holds still; a thread that the system keeps away delays nobody.
+// A loop is one 64-bit ticket: its number of items and the next one to take. Who takes an item that
+// exists knows that the loop is not over, so what belongs to it (f, ctx) holds still; a thread that
+// the system keeps away delays nobody.
 #include "fast_pool.h"
 
 #include <pthread.h>
@@ -10,18 +11,20 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-enum { SPINS = 4000 };       // some ten microseconds: longer than what one thread does alone between a token's loops
+enum {
+  SPINS = 4000
+};  // some ten microseconds: longer than what one thread does alone between a token's loops
 
 struct fast_pool {
   uint32_t n, started;
   pthread_t threads[FAST_MAX_THREADS];
   void (*f)(void *ctx, uint32_t item, uint32_t thread);
   void *ctx;
-  atomic_ullong ticket;      // number of items << 32 | next item
-  atomic_uint unfinished;    // items
-  atomic_uint sleeping;      // threads
-  atomic_bool over;          // they are to end
-  pthread_mutex_t mutex;     // of sleepers
+  atomic_ullong ticket;    // number of items << 32 | next item
+  atomic_uint unfinished;  // items
+  atomic_uint sleeping;    // threads
+  atomic_bool over;        // they are to end
+  pthread_mutex_t mutex;   // of sleepers
   pthread_cond_t wake;
 };
 
@@ -49,7 +52,9 @@ static void take_items(struct fast_pool *p, uint32_t thread) {
   }
 }
 
-static bool called(struct fast_pool *p) { return has_items(atomic_load(&p->ticket)) || atomic_load(&p->over); }
+static bool called(struct fast_pool *p) {
+  return has_items(atomic_load(&p->ticket)) || atomic_load(&p->over);
+}
 
 static void wait_for_call(struct fast_pool *p) {
   for (int i = 0; i < SPINS; i++) {
@@ -57,7 +62,7 @@ static void wait_for_call(struct fast_pool *p) {
     pause_a_little();
   }
   pthread_mutex_lock(&p->mutex);
-  atomic_fetch_add(&p->sleeping, 1);       // before the last look: call() looks the other way round
+  atomic_fetch_add(&p->sleeping, 1);  // before the last look: call() looks the other way round
   while (!called(p)) pthread_cond_wait(&p->wake, &p->mutex);
   atomic_fetch_sub(&p->sleeping, 1);
   pthread_mutex_unlock(&p->mutex);
@@ -80,7 +85,8 @@ static void *work(void *arg) {
   }
 }
 
-void fast_pool_run(struct fast_pool *p, uint32_t n_items, void (*f)(void *ctx, uint32_t item, uint32_t thread), void *ctx) {
+void fast_pool_run(struct fast_pool *p, uint32_t n_items,
+                   void (*f)(void *ctx, uint32_t item, uint32_t thread), void *ctx) {
   if (p->n == 1 || n_items < 2) {
     for (uint32_t i = 0; i < n_items; i++) f(ctx, i, 0);
     return;
@@ -91,10 +97,9 @@ void fast_pool_run(struct fast_pool *p, uint32_t n_items, void (*f)(void *ctx, u
   atomic_store(&p->ticket, (unsigned long long)n_items << 32);
   call(p);
   take_items(p, 0);
-  for (int i = 0; atomic_load(&p->unfinished); i++) {
+  for (int i = 0; atomic_load(&p->unfinished); i++)
     if (i < SPINS) pause_a_little();
     else sched_yield();
-  }
 }
 
 int fast_pool_create(struct fast_pool **pool, uint32_t n, struct err *err) {

@@ -2,8 +2,8 @@
 //
 // fast_pool - threads that share the items of a loop
 //
-// A token of GPT-2 124M is 49 such loops of 12 to 786 items, a few hundred microseconds at most each: the threads persist,
-// and wait for the next loop awake for a while before they sleep.
+// A token of GPT-2 124M is 49 such loops of 12 to 786 items, a few hundred microseconds at most
+// each: the threads persist, and wait for the next loop awake for a while before they sleep.
 #ifndef GPT2RTL_FAST_POOL_H
 #define GPT2RTL_FAST_POOL_H
 
@@ -15,12 +15,15 @@ enum { FAST_MAX_THREADS = 256 };
 
 struct fast_pool;
 
-// n threads, 1 .. FAST_MAX_THREADS, the caller's own included. Errors: out of memory or threads; then *pool is NULL.
+// n threads, 1 .. FAST_MAX_THREADS, the caller's own included. Errors: out of memory or threads;
+// then *pool is NULL.
 int fast_pool_create(struct fast_pool **pool, uint32_t n, struct err *err);
-void fast_pool_destroy(struct fast_pool *pool);                      // takes NULL
+void fast_pool_destroy(struct fast_pool *pool);  // takes NULL
 
-// Calls f(ctx, item, thread) for each item 0 .. n_items - 1, once, in any order; thread is 0 .. n - 1 and different for
-// calls at the same time. Returns when all are done; what they wrote is visible then.
-void fast_pool_run(struct fast_pool *pool, uint32_t n_items, void (*f)(void *ctx, uint32_t item, uint32_t thread), void *ctx);
+// Calls f(ctx, item, thread) for each item 0 .. n_items - 1, once, in any order; thread is 0 .. n -
+// 1 and different for calls at the same time. Returns when all are done; what they wrote is visible
+// then.
+void fast_pool_run(struct fast_pool *pool, uint32_t n_items,
+                   void (*f)(void *ctx, uint32_t item, uint32_t thread), void *ctx);
 
 #endif

@@ -7,11 +7,12 @@
 #include "fast.h"
 #include "fast_weights.h"
 
-// A head's cache: keys as strips of one tile (rows are positions), values as one strip (rows are dimensions).
+// A head's cache: keys as strips of one tile (rows are positions), values as one strip (rows are
+// dimensions).
 struct fast_cache {
   int8_t *k, *v;
-  uint32_t *k_side;                        // [n_ctx, rounded up to 64] scales as side words
-  uint16_t *v_scale;                       // the same
+  uint32_t *k_side;   // [n_ctx, rounded up to 64] scales as side words
+  uint16_t *v_scale;  // the same
 };
 
 // A thread's own.
@@ -28,35 +29,35 @@ struct fast_engine {
   struct fast_pool *pool;
   uint32_t n_threads;
   struct fast_weights weights;
-  bool shares;                             // the weights are another's
-  struct fast_cache *cache;                // [L][NH]
+  bool shares;               // the weights are another's
+  struct fast_cache *cache;  // [L][NH]
   void *cache_memory;
   size_t cache_bytes;
-  struct fast_scratch *scratch;            // [threads]
+  struct fast_scratch *scratch;  // [threads]
 
   // of the positions of a batch
-  struct residual *residual;               // [FAST_BATCH]
-  int32_t *row;                            // [FAST_BATCH][C]: what is added to the residual next
-  struct operand *x;                       // [FAST_BATCH][NH]: normalised
-  struct operand *attention;               // [FAST_BATCH][NH]
-  struct operand *hidden;                  // [FAST_BATCH][4 NH]: GELU's
-  int32_t *logits;                         // [FAST_BATCH][V]
-  uint32_t newest_logits;                  // of them, the newest position's
+  struct residual *residual;  // [FAST_BATCH]
+  int32_t *row;               // [FAST_BATCH][C]: what is added to the residual next
+  struct operand *x;          // [FAST_BATCH][NH]: normalised
+  struct operand *attention;  // [FAST_BATCH][NH]
+  struct operand *hidden;     // [FAST_BATCH][4 NH]: GELU's
+  int32_t *logits;            // [FAST_BATCH][V]
+  uint32_t newest_logits;     // of them, the newest position's
 
   // of sampling
-  int32_t *strip_max, *candidate;          // [V / 64], [V]
-  uint32_t *candidate_id;                  // [V]
+  int32_t *strip_max, *candidate;  // [V / 64], [V]
+  uint32_t *candidate_id;          // [V]
 };
 
 // A batch on its way through the layers: fast_pool's context.
 struct fast_batch {
   struct fast_engine *engine;
   const uint32_t *ids;
-  uint32_t n, position;                    // n <= FAST_BATCH
+  uint32_t n, position;  // n <= FAST_BATCH
   uint32_t layer;
-  uint32_t first_head, n_heads;            // positions, counted within the batch, whose head runs
-  const uint32_t *norm;                    // parameters of the LayerNorm that follows; NULL: none
-  bool embed;                              // residual_add's rows: embeddings
+  uint32_t first_head, n_heads;  // positions, counted within the batch, whose head runs
+  const uint32_t *norm;          // parameters of the LayerNorm that follows; NULL: none
+  bool embed;                    // residual_add's rows: embeddings
 };
 
 static inline int fast_largest_exponent(const struct operand *x, uint32_t n_blocks) {
@@ -65,11 +66,13 @@ static inline int fast_largest_exponent(const struct operand *x, uint32_t n_bloc
   return e;
 }
 
-// Strip `strip` of a matrix times n tokens x[n][n_blocks]: the sums are in the thread's acc; and of them, one token's rows.
-void fast_strip(struct fast_batch *b, struct fast_scratch *s, const struct fast_matrix *m, uint32_t strip, const struct operand *x,
-                uint32_t n);
-void fast_strip_rows(int32_t *row, struct fast_batch *b, struct fast_scratch *s, const struct fast_matrix *m, uint32_t strip,
-                     const struct operand *x, uint32_t token);
+// Strip `strip` of a matrix times n tokens x[n][n_blocks]: the sums are in the thread's acc; and of
+// them, one token's rows.
+void fast_strip(struct fast_batch *b, struct fast_scratch *s, const struct fast_matrix *m,
+                uint32_t strip, const struct operand *x, uint32_t n);
+void fast_strip_rows(int32_t *row, struct fast_batch *b, struct fast_scratch *s,
+                     const struct fast_matrix *m, uint32_t strip, const struct operand *x,
+                     uint32_t token);
 
 // Items of fast_pool_run, ctx a struct fast_batch.
 void fast_attention_head(void *ctx, uint32_t head, uint32_t thread);

@@ -5,16 +5,18 @@
 #include <string.h>
 #include <sys/mman.h>
 
-// ------------------------------------------------------------------------------------------------------------- memory
+// ------------------------------------------------------------------------------------------ memory
 
 enum { HUGE_PAGE = 1 << 21 };
 
 static size_t mapped_bytes(size_t bytes) { return (bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE; }
 
 void *fast_memory_map(size_t bytes) {
-  // A huge page begins at a multiple of its size: one more is mapped, and what is in front and behind given back.
+  // A huge page begins at a multiple of its size: one more is mapped, and what is in front and
+  // behind given back.
   const size_t size = mapped_bytes(bytes);
-  uint8_t *p = mmap(NULL, size + HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  uint8_t *p =
+      mmap(NULL, size + HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (p == MAP_FAILED) return NULL;
   const size_t front = HUGE_PAGE - (uintptr_t)p % HUGE_PAGE;
   munmap(p, front);
@@ -27,14 +29,20 @@ void fast_memory_unmap(void *memory, size_t bytes) {
   if (memory) munmap(memory, mapped_bytes(bytes));
 }
 
-// ------------------------------------------------------------------------------------------------------------ packing
+// ----------------------------------------------------------------------------------------- packing
 
 static struct fast_matrix shape(uint32_t n_rows, uint32_t n_blocks) {
-  return (struct fast_matrix){.n_rows = n_rows, .n_strips = (n_rows + HEAD_DIM - 1) / HEAD_DIM, .n_blocks = n_blocks};
+  return (struct fast_matrix){.n_rows = n_rows,
+                              .n_strips = (n_rows + HEAD_DIM - 1) / HEAD_DIM,
+                              .n_blocks = n_blocks};
 }
 
-static size_t tile_bytes(const struct fast_matrix *m) { return (size_t)m->n_strips * m->n_blocks * TILE_BYTES; }
-static size_t side_bytes(const struct fast_matrix *m) { return (size_t)m->n_strips * HEAD_DIM * sizeof *m->side; }
+static size_t tile_bytes(const struct fast_matrix *m) {
+  return (size_t)m->n_strips * m->n_blocks * TILE_BYTES;
+}
+static size_t side_bytes(const struct fast_matrix *m) {
+  return (size_t)m->n_strips * HEAD_DIM * sizeof *m->side;
+}
 
 // Gives the matrix its place, tiles from *tiles on and side words from *sides on.
 static void place(struct fast_matrix *m, uint8_t **tiles, uint8_t **sides) {
@@ -76,8 +84,10 @@ static void copy_norm(uint32_t *words, const struct image *image, uint64_t base)
 int fast_weights_load(struct fast_weights *w, const struct image *image, struct err *err) {
   const struct image_header *h = &image->header;
   const uint32_t heads = h->n_head, width = h->n_embd, layers = h->n_layer;
-  const struct fast_layer a_layer = {shape(3 * width, heads), shape(width, heads), shape(4 * width, heads), shape(width, 4 * heads)};
-  const struct fast_matrix *const in_layer[] = {&a_layer.qkv, &a_layer.attn_proj, &a_layer.fc, &a_layer.mlp_proj};
+  const struct fast_layer a_layer = {shape(3 * width, heads), shape(width, heads),
+                                     shape(4 * width, heads), shape(width, 4 * heads)};
+  const struct fast_matrix *const in_layer[] = {&a_layer.qkv, &a_layer.attn_proj, &a_layer.fc,
+                                                &a_layer.mlp_proj};
   w->head = shape(h->vocab_size, heads);
   size_t tiles = tile_bytes(&w->head), sides = side_bytes(&w->head);
   for (size_t i = 0; i < 4; i++) {
@@ -89,7 +99,8 @@ int fast_weights_load(struct fast_weights *w, const struct image *image, struct 
   w->memory = fast_memory_map(w->bytes);
   w->layers = calloc(layers, sizeof *w->layers);
   if (!w->memory || !w->layers)
-    return err_set(err, "no memory for the weights: %zu MB are needed besides the image", w->bytes >> 20);
+    return err_set(err, "no memory for the weights: %zu MB are needed besides the image",
+                   w->bytes >> 20);
 
   uint8_t *tile = w->memory, *side = tile + tiles;
   w->norms = (uint32_t *)(void *)(side + sides);

@@ -6,27 +6,27 @@
 
 #include "fast_kernels.h"
 
-// Zeroed memory that begins at a page, in huge pages where the system gives them: a stream of weights in pages of 4 KB
-// spends its time on the page table. NULL when there is none.
+// Zeroed memory that begins at a page, in huge pages where the system gives them: a stream of
+// weights in pages of 4 KB spends its time on the page table. NULL when there is none.
 void *fast_memory_map(size_t bytes);
-void fast_memory_unmap(void *memory, size_t bytes);                  // takes NULL
+void fast_memory_unmap(void *memory, size_t bytes);  // takes NULL
 
 // n_strips strips of n_blocks tiles; rows behind the matrix's last are zero, with their side words.
 struct fast_matrix {
   int8_t *tiles;
-  uint32_t *side;                          // [64 n_strips]: bias << 16 | scale
+  uint32_t *side;  // [64 n_strips]: bias << 16 | scale
   uint32_t n_rows, n_strips, n_blocks;
 };
 
 struct fast_layer {
-  struct fast_matrix qkv;                  // strips 3 h, 3 h + 1, 3 h + 2: query, key and value of head h
+  struct fast_matrix qkv;  // strips 3 h, 3 h + 1, 3 h + 2: query, key and value of head h
   struct fast_matrix attn_proj, fc, mlp_proj;
 };
 
 struct fast_weights {
   struct fast_layer *layers;
   struct fast_matrix head;
-  uint32_t *norms;                         // [2 L + 1][C] words: ln_1 and ln_2 of each layer, ln_f
+  uint32_t *norms;  // [2 L + 1][C] words: ln_1 and ln_2 of each layer, ln_f
   void *memory;
   size_t bytes;
 };

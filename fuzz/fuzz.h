@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // fuzz - what the targets of libFuzzer share: the input as files of a folder
 //
-// A target is one function, LLVMFuzzerTestOneInput; libFuzzer brings main. Files of one input are separated by a zero byte.
+// A target is one function, LLVMFuzzerTestOneInput; libFuzzer brings main. Files of one input are
+// separated by a zero byte.
 #ifndef GPT2RTL_FUZZ_H
 #define GPT2RTL_FUZZ_H
 
@@ -16,12 +17,12 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 // Ends the program as a finding.
-#define FUZZ_CHECK(condition)                                                         \
-  do {                                                                                \
-    if (!(condition)) {                                                               \
-      fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition);       \
-      abort();                                                                        \
-    }                                                                                 \
+#define FUZZ_CHECK(condition)                                                   \
+  do {                                                                          \
+    if (!(condition)) {                                                         \
+      fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition); \
+      abort();                                                                  \
+    }                                                                           \
   } while (0)
 
 // A folder of this process in $TMPDIR.
@@ -29,28 +30,32 @@ static inline const char *fuzz_folder(void) {
   static char folder[FILE_PATH_SIZE];
   if (folder[0] == 0) {
     const char *tmp = getenv("TMPDIR");
-    snprintf(folder, sizeof folder, "%s/fuzz-XXXXXX", tmp == NULL ? "/tmp" : tmp);
+    snprintf(folder, sizeof folder, "%s/fuzz-XXXXXX", !tmp ? "/tmp" : tmp);
     FUZZ_CHECK(mkdtemp(folder) != NULL);
   }
   return folder;
 }
 
 // Writes folder/name, `bytes` long: data, and zeros after it.
-static inline void fuzz_write(char path[static FILE_PATH_SIZE], const char *name, const uint8_t *data, size_t size, size_t bytes) {
+static inline void fuzz_write(char path[static FILE_PATH_SIZE], const char *name,
+                              const uint8_t *data, size_t size, size_t bytes) {
   FUZZ_CHECK(file_join(path, fuzz_folder(), name, NULL) == 0);
   FILE *f = fopen(path, "wb");
-  FUZZ_CHECK(f != NULL && fwrite(data, 1, size, f) == size && fflush(f) == 0);
+  FUZZ_CHECK(f && fwrite(data, 1, size, f) == size && fflush(f) == 0);
   FUZZ_CHECK(ftruncate(fileno(f), (off_t)bytes) == 0);
   fclose(f);
 }
 
-// Writes the parts of the input to n files of these names; those for which there is no part are removed.
-static inline void fuzz_write_parts(const uint8_t *data, size_t size, const char *const *names, size_t n) {
+// Writes the parts of the input to n files of these names; those for which there is no part are
+// removed.
+static inline void fuzz_write_parts(const uint8_t *data, size_t size, const char *const *names,
+                                    size_t n) {
   char path[FILE_PATH_SIZE];
   for (size_t i = 0, at = 0; i < n; i++) {
     size_t end = at;
     while (end < size && (i + 1 == n || data[end] != 0)) end++;
-    fuzz_write(path, names[i], data + (at < size ? at : 0), end - (at < end ? at : end), end - (at < end ? at : end));
+    fuzz_write(path, names[i], data + (at < size ? at : 0), end - (at < end ? at : end),
+               end - (at < end ? at : end));
     if (i > 0 && at >= size) remove(path);
     at = end + 1;
   }

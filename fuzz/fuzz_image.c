@@ -15,7 +15,8 @@ static void walk(const struct image_header *h) {
   while (image_next_region(&region, h)) {
     FUZZ_CHECK(region.base == end && region.beats > 0);
     end += region.beats;
-    for (uint64_t i = 0; i < region.beats; i += 1 + region.beats / 64) image_beat_at(&region, h->lanes, i);
+    for (uint64_t i = 0; i < region.beats; i += 1 + region.beats / 64)
+      image_beat_at(&region, h->lanes, i);
   }
   FUZZ_CHECK(end == h->n_beats);
 }
@@ -27,9 +28,9 @@ static void open_image(const struct image_header *h, const uint8_t *data, size_t
   char path[FILE_PATH_SIZE];
   struct image image;
   struct err err = {""};
-  if (sound && beats == 0) return;          // too large for here
+  if (sound && beats == 0) return;  // too large for here
   uint8_t *file = calloc(1, bytes);
-  FUZZ_CHECK(file != NULL);
+  FUZZ_CHECK(file);
   memcpy(file, data, size < bytes ? size : bytes);
   memcpy(file, h, sizeof *h);
   fuzz_write(path, "image", file, bytes, bytes);
@@ -39,7 +40,7 @@ static void open_image(const struct image_header *h, const uint8_t *data, size_t
   FUZZ_CHECK(!sound || !refused);
   if (refused) return;
   walk(&image.header);
-  if (nowhere == NULL) nowhere = fopen("/dev/null", "w");
+  if (!nowhere) nowhere = fopen("/dev/null", "w");
   image_describe(nowhere, &image.header);
   image_close(&image);
 }

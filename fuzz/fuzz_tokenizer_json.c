@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// tokenizer.json, and the files that overrule it: tokenizer_config.json, added_tokens.json, special_tokens_map.json.
+// tokenizer.json, and the files that overrule it: tokenizer_config.json, added_tokens.json,
+// special_tokens_map.json.
 #include "fuzz_text.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-  static const char *const names[] = {"tokenizer.json", "tokenizer_config.json", "added_tokens.json", "special_tokens_map.json"};
+  static const char *const names[] = {"tokenizer.json", "tokenizer_config.json",
+                                      "added_tokens.json", "special_tokens_map.json"};
   struct tokenizer *tokenizer;
   struct err err = {""};
   fuzz_write_parts(data, size, names, 4);

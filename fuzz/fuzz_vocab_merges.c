@@ -8,7 +8,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   struct tokenizer *tokenizer;
   struct err err = {""};
   fuzz_write_parts(data, size, names, 2);
-  FUZZ_CHECK(file_join(vocab, fuzz_folder(), names[0], NULL) == 0 && file_join(merges, fuzz_folder(), names[1], NULL) == 0);
+  FUZZ_CHECK(file_join(vocab, fuzz_folder(), names[0], NULL) == 0 &&
+             file_join(merges, fuzz_folder(), names[1], NULL) == 0);
   if (fuzz_refused(tokenizer_load_files(&tokenizer, vocab, merges, 0, &err), &err)) return 0;
   fuzz_text(tokenizer, 1);
   tokenizer_free(tokenizer);

@@ -3,8 +3,8 @@
 // attention_core - one head: scores, softmax, PV, division (rtl/block/attention_core.sv)
 #include "probe.h"
 
-void attention_core(struct operand *out, const struct operand *q, const struct kv_head *kv, uint32_t head,
-                    uint32_t n, struct saturation *sat, const struct probe *probe) {
+void attention_core(struct operand *out, const struct operand *q, const struct kv_head *kv,
+                    uint32_t head, uint32_t n, struct saturation *sat, const struct probe *probe) {
   static _Thread_local int32_t score[MAX_CTX];
   static _Thread_local struct operand p[MAX_CTX / HEAD_DIM];
   int e_max;

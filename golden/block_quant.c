@@ -2,8 +2,9 @@
 //
 // block_quant - 64 rows to an operand block (rtl/block/block_quant.sv)
 //
-// The exponent comes from the OR of all x ^ sign(x): 15 magnitude bits are kept. Rounding half up may carry a number to
-// 2^15, which is clamped to 32767, an error of one LSB at most; this is part of the rounding, not a saturation.
+// The exponent comes from the OR of all x ^ sign(x): 15 magnitude bits are kept. Rounding half up
+// may carry a number to 2^15, which is clamped to 32767, an error of one LSB at most; this is part
+// of the rounding, not a saturation.
 #include "golden.h"
 
 void block_quant(struct operand *out, const int32_t row[HEAD_DIM]) {

@@ -2,7 +2,8 @@
 //
 // gelu - the tanh form, GPT-2's (rtl/block/gelu.sv)
 //
-// gelu(x) = max(x, 0) - g(|x|) with g(a) = a - gelu(a): even, within 0..0.17, and below half an LSB beyond 8.
+// gelu(x) = max(x, 0) - g(|x|) with g(a) = a - gelu(a): even, within 0..0.17, and below half an LSB
+// beyond 8.
 #include "golden.h"
 #include "tables.h"
 
@@ -10,7 +11,7 @@ int32_t gelu(int32_t row) {
   int32_t a = row < 0 ? -row : row;
   int32_t relu = row < 0 ? 0 : row;
   if (a >= 8 << ROW_FRAC) return relu;
-  int32_t i = a >> 10, rest = a & 1023;                              // 512 segments of 1/64
-  int64_t g = gelu_base[i] + round_shift((int64_t)gelu_slope[i] * rest, 10);   // 20 fraction bits
+  int32_t i = a >> 10, rest = a & 1023;  // 512 segments of 1/64
+  int64_t g = gelu_base[i] + round_shift((int64_t)gelu_slope[i] * rest, 10);  // 20 fraction bits
   return relu - (int32_t)round_shift(g, 4);
 }

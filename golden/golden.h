@@ -2,10 +2,10 @@
 //
 // golden - the integer models of the RTL, one file per block, named after the block
 //
-// Each function is the arithmetic of one RTL block without its timing; the RTL equals it bit for bit. They are declared
-// here in the order of the data flow. Number formats: fixed.h. Dimensions: T position, C width, NH heads (C = 64 NH),
-// L layers, V vocabulary. The caller owns all pointers. Outputs come first and do not alias inputs. Only
-// gpt2_core_create can fail or allocate.
+// Each function is the arithmetic of one RTL block without its timing; the RTL equals it bit for
+// bit. They are declared here in the order of the data flow. Number formats: fixed.h. Dimensions: T
+// position, C width, NH heads (C = 64 NH), L layers, V vocabulary. The caller owns all pointers.
+// Outputs come first and do not alias inputs. Only gpt2_core_create can fail or allocate.
 #ifndef GPT2RTL_GOLDEN_H
 #define GPT2RTL_GOLDEN_H
 
@@ -19,18 +19,18 @@
 
 enum {
   MAX_CTX = CONFIG_MAX_CTX,
-  MAX_HEADS = CONFIG_MAX_HEADS,            // gpt2-xl
+  MAX_HEADS = CONFIG_MAX_HEADS,  // gpt2-xl
   MAX_WIDTH = MAX_HEADS * HEAD_DIM,
   MAX_TOP_K = 64,
 };
 
 // 64 numbers with one exponent: the engine's right-hand side.
 struct operand {
-  int16_t m[HEAD_DIM];                     // value = m * 2^(e - F)
-  uint8_t e;                               // 0..15
+  int16_t m[HEAD_DIM];  // value = m * 2^(e - F)
+  uint8_t e;            // 0..15
 };
 
-// ---------------------------------------------------------------------------------------------------------- arithmetic
+// -------------------------------------------------------------------------------------- arithmetic
 
 // 2^-t as Q.22 (1.0 = 2^22), t >= 0 with 16 fraction bits. Relative error < 8e-6 + half an LSB.
 uint32_t exp2_neg(uint64_t t);
@@ -38,14 +38,15 @@ uint32_t exp2_neg(uint64_t t);
 // 2^31 / x within 4.6e-5 relative, for x in [2^15, 2^16); result in [2^15, 2^16].
 uint32_t reciprocal(uint32_t x);
 
-// 1/sqrt(m / 2^30) as Q.22 for m in [2^30, 2^32): a table and one Newton step; relative error < 2.5e-7.
+// 1/sqrt(m / 2^30) as Q.22 for m in [2^30, 2^32): a table and one Newton step; relative error
+// < 2.5e-7.
 uint32_t rsqrt(uint32_t m);
 
-// ------------------------------------------------------------------------------------------------- stream and engine
+// ------------------------------------------------------------------------------- stream and engine
 
 // Addresses in the image, in beats (the layout of model/image/image.h).
 struct weight_stream {
-  uint64_t ln1, qkv, ln2, proj, mlp1, ln_next, mlp2;   // of one layer; ln1: its ln_1 parameters
+  uint64_t ln1, qkv, ln2, proj, mlp1, ln_next, mlp2;  // of one layer; ln1: its ln_1 parameters
 };
 void weight_stream_layer(struct weight_stream *w, const struct image_header *h, uint32_t layer);
 
@@ -55,43 +56,48 @@ uint64_t weight_stream_beats(const struct image_header *h, uint64_t n_rows, uint
 // One matrix in the image.
 struct matrix {
   const struct image *image;
-  uint64_t base;                           // its first beat
-  uint32_t n_rows, n_blocks;               // rows; columns / 64
+  uint64_t base;              // its first beat
+  uint32_t n_rows, n_blocks;  // rows; columns / 64
   bool by_columns;
 };
-const int8_t *matrix_block(const struct matrix *m, uint32_t row, uint32_t block);   // 64 weights
-uint32_t matrix_side(const struct matrix *m, uint32_t row);                         // bias << 16 | scale
-uint32_t side_word(const struct image *image, uint64_t base, uint64_t index);       // word `index` of beats from `base`
+const int8_t *matrix_block(const struct matrix *m, uint32_t row, uint32_t block);  // 64 weights
+uint32_t matrix_side(const struct matrix *m, uint32_t row);  // bias << 16 | scale
+uint32_t side_word(const struct image *image, uint64_t base,
+                   uint64_t index);  // word `index` of beats from `base`
 
-// sum_k (sum_i w_k[i] * x[k].m[i]) << x[k].e, 52 bits; w_k = w[k]. *e_max receives the largest exponent.
+// sum_k (sum_i w_k[i] * x[k].m[i]) << x[k].e, 52 bits; w_k = w[k]. *e_max receives the largest
+// exponent.
 int64_t matvec_row(int *e_max, const int8_t *const *w, const struct operand *x, uint32_t n_blocks);
 
-// The engine's sum as a row: acc * scale / 2^extra + bias. n_blocks is the number of operand blocks summed (it bounds
-// acc), extra the binary places by which the operand's F and a job's own factor exceed 16 (RESCALE_*).
+// The engine's sum as a row: acc * scale / 2^extra + bias. n_blocks is the number of operand blocks
+// summed (it bounds acc), extra the binary places by which the operand's F and a job's own factor
+// exceed 16 (RESCALE_*).
 enum { RESCALE_LINEAR = 0, RESCALE_SCORES = 3, RESCALE_PV = PROB_FRAC - ROW_FRAC };
-int rescale_first(int e_max, uint32_t n_blocks);   // the shift of the first rounding, 0..19
-int32_t rescale_row(int64_t acc, int e_max, uint32_t n_blocks, uint16_t scale, uint16_t bias, int extra,
-                    struct saturation *sat);
+int rescale_first(int e_max, uint32_t n_blocks);  // the shift of the first rounding, 0..19
+int32_t rescale_row(int64_t acc, int e_max, uint32_t n_blocks, uint16_t scale, uint16_t bias,
+                    int extra, struct saturation *sat);
 
 // y = W x + b for a whole matrix.
-void rescale_matrix(int32_t *y, const struct matrix *m, const struct operand *x, struct saturation *sat);
+void rescale_matrix(int32_t *y, const struct matrix *m, const struct operand *x,
+                    struct saturation *sat);
 
 // 64 rows (31 bits) as an operand: the smallest exponent at which all fit int16, rounded half up.
 void block_quant(struct operand *out, const int32_t row[HEAD_DIM]);
 
-// ------------------------------------------------------------------------------------------------------------- blocks
+// ------------------------------------------------------------------------------------------ blocks
 
 // An observer of intermediate tensors (probe.h). Functions that make one take a probe, or NULL.
 struct probe {
-  // Receives elements first .. first + n - 1 of a tensor: integers with frac fraction bits. Attention's tensors come
-  // head by head. NULL: no observer.
-  void (*see)(void *ctx, const struct tap_place *place, uint32_t first, const int32_t *x, uint32_t n, int frac);
+  // Receives elements first .. first + n - 1 of a tensor: integers with frac fraction bits.
+  // Attention's tensors come head by head. NULL: no observer.
+  void (*see)(void *ctx, const struct tap_place *place, uint32_t first, const int32_t *x,
+              uint32_t n, int frac);
   void *ctx;
-  struct tap_place place;                  // layer and position; probe_rows sets the tensor
+  struct tap_place place;  // layer and position; probe_rows sets the tensor
 };
 
 struct residual {
-  int32_t x[MAX_WIDTH];                    // Q14.12
+  int32_t x[MAX_WIDTH];  // Q14.12
   int64_t sum;
   uint64_t sum_sq;
 };
@@ -99,28 +105,32 @@ struct residual {
 // One int8 row of a table, dequantised to rows: y[C].
 void token_embedding(int32_t *y, const struct matrix *table, uint32_t id);
 // One 16-bit row of the position table (n_ctx rows x 2C columns), dequantised to rows: y[C].
-void pos_embedding_rows(int32_t *y, const struct matrix *table, uint32_t position, struct saturation *sat);
+void pos_embedding_rows(int32_t *y, const struct matrix *table, uint32_t position,
+                        struct saturation *sat);
 // The residual becomes that row.
-void pos_embedding(struct residual *r, const struct matrix *table, uint32_t position, struct saturation *sat);
+void pos_embedding(struct residual *r, const struct matrix *table, uint32_t position,
+                   struct saturation *sat);
 
 // x += row, rounded to Q14.12; sum and sum of squares of the new x, all C of them.
 void residual_add(struct residual *r, const int32_t *row, uint32_t width, struct saturation *sat);
 
 // A residual's statistics for LayerNorm: (x - mean) * ratio / 2^ratio_shift has 18 fraction bits.
 struct layernorm_statistics {
-  int64_t mean;                            // 16 fraction bits
-  int64_t ratio;                           // C / sqrt(V'), 18 bits
-  int ratio_shift;                         // 1..36
+  int64_t mean;     // 16 fraction bits
+  int64_t ratio;    // C / sqrt(V'), 18 bits
+  int ratio_shift;  // 1..36
 };
-struct layernorm_statistics layernorm_statistics(const struct residual *r, const struct image_header *h);
+struct layernorm_statistics layernorm_statistics(const struct residual *r,
+                                                 const struct image_header *h);
 
-// LayerNorm of the residual with gain and bias words (image.h, 4) from beat `params`: rows y[C], and as C / 64 operand
-// blocks.
-void layernorm_rows(int32_t *y, const struct residual *r, const struct image *image, uint64_t params,
-                    struct saturation *sat);
-void layernorm(struct operand *out, const struct residual *r, const struct image *image, uint64_t params,
-               struct saturation *sat);
-void final_layernorm(struct operand *out, const struct residual *r, const struct image *image, struct saturation *sat);
+// LayerNorm of the residual with gain and bias words (image.h, 4) from beat `params`: rows y[C],
+// and as C / 64 operand blocks.
+void layernorm_rows(int32_t *y, const struct residual *r, const struct image *image,
+                    uint64_t params, struct saturation *sat);
+void layernorm(struct operand *out, const struct residual *r, const struct image *image,
+               uint64_t params, struct saturation *sat);
+void final_layernorm(struct operand *out, const struct residual *r, const struct image *image,
+                     struct saturation *sat);
 
 // int8 vectors with their scales; T grows by one a token.
 struct kv_head {
@@ -129,19 +139,24 @@ struct kv_head {
 };
 // 64 rows as int8 and a scale: q = round(127 x / max|x|).
 void kv_quantize(int8_t q[HEAD_DIM], uint16_t *scale, const int32_t row[HEAD_DIM]);
-void kv_cache_write(struct kv_head *kv, uint32_t t, const int32_t k[HEAD_DIM], const int32_t v[HEAD_DIM]);
+void kv_cache_write(struct kv_head *kv, uint32_t t, const int32_t k[HEAD_DIM],
+                    const int32_t v[HEAD_DIM]);
 
 // One head's query block, and its key and value written at position t.
-void qkv_linear(struct operand *q, struct kv_head *kv, const struct matrix *qkv, const struct operand *x, uint32_t head,
-                uint32_t t, struct saturation *sat, const struct probe *probe);
+void qkv_linear(struct operand *q, struct kv_head *kv, const struct matrix *qkv,
+                const struct operand *x, uint32_t head, uint32_t t, struct saturation *sat,
+                const struct probe *probe);
 
-// p[i] = exp(s[i] - max s) * v_scale[i] as operand blocks (ceil(n / 64), zero beyond n); returns 1 / sum exp as a scale.
-uint16_t softmax_inverse(uint64_t z);      // 1 / (z * 2^-22) as a scale
-uint16_t softmax(struct operand *p, const int32_t *score, const uint16_t *v_scale, uint32_t n, struct saturation *sat);
+// p[i] = exp(s[i] - max s) * v_scale[i] as operand blocks (ceil(n / 64), zero beyond n); returns 1
+// / sum exp as a scale.
+uint16_t softmax_inverse(uint64_t z);  // 1 / (z * 2^-22) as a scale
+uint16_t softmax(struct operand *p, const int32_t *score, const uint16_t *v_scale, uint32_t n,
+                 struct saturation *sat);
 
-// Attention of head `head` (a number only the probe uses) over positions 0 .. n-1: its operand block for the projection.
-void attention_core(struct operand *out, const struct operand *q, const struct kv_head *kv, uint32_t head,
-                    uint32_t n, struct saturation *sat, const struct probe *probe);
+// Attention of head `head` (a number only the probe uses) over positions 0 .. n-1: its operand
+// block for the projection.
+void attention_core(struct operand *out, const struct operand *q, const struct kv_head *kv,
+                    uint32_t head, uint32_t n, struct saturation *sat, const struct probe *probe);
 
 int32_t gelu(int32_t row);
 // y[C] = W2 gelu(W1 x + b1) + b2.
@@ -149,30 +164,33 @@ void mlp_ffn(int32_t *y, const struct matrix *w1, const struct matrix *w2, const
              struct saturation *sat, const struct probe *probe);
 
 // logits[V], rows.
-void final_linear(int32_t *logits, const struct image *image, const struct operand *x, struct saturation *sat);
+void final_linear(int32_t *logits, const struct image *image, const struct operand *x,
+                  struct saturation *sat);
 
-// top_k = 1 is argmax. inv_t = round(log2(e) / temperature * 2^16), 24 bits. Of equal logits the lower id comes first.
+// top_k = 1 is argmax. inv_t = round(log2(e) / temperature * 2^16), 24 bits. Of equal logits the
+// lower id comes first.
 struct sampling {
   uint32_t top_k, inv_t;
-  uint64_t state;                          // xorshift64, never 0; advanced once per choice with top_k > 1
+  uint64_t state;  // xorshift64, never 0; advanced once per choice with top_k > 1
 };
-uint64_t sampling_seed(uint64_t seed);     // any seed as a state (splitmix64)
+uint64_t sampling_seed(uint64_t seed);  // any seed as a state (splitmix64)
 enum { SAMPLING_INV_T_BITS = 24 };
 uint32_t sampling_inv_t(double temperature);
 uint32_t sampling_choose(struct sampling *s, const int32_t *logits, uint32_t n_vocab);
 
-// -------------------------------------------------------------------------------------------------------------- wiring
+// ------------------------------------------------------------------------------------------ wiring
 
 struct gpt2_core {
   const struct image *image;
-  struct kv_head *kv;                      // [L][NH]
+  struct kv_head *kv;  // [L][NH]
   struct residual residual;
   struct saturation sat;
-  int32_t *logits;                         // [V], valid after a step with head
-  // Called after the embedding (layer -1) and after each layer with the hidden state x[C], Q14.12; may be NULL.
+  int32_t *logits;  // [V], valid after a step with head
+  // Called after the embedding (layer -1) and after each layer with the hidden state x[C], Q14.12;
+  // may be NULL.
   void (*hidden)(void *ctx, int layer, const int32_t *x);
   void *hidden_ctx;
-  struct probe probe;                      // all zero, or an observer of every tensor
+  struct probe probe;  // all zero, or an observer of every tensor
 };
 int gpt2_core_create(struct gpt2_core *core, const struct image *image, struct err *err);
 void gpt2_core_destroy(struct gpt2_core *core);

@@ -14,7 +14,8 @@ int gpt2_core_create(struct gpt2_core *core, const struct image *image, struct e
   core->logits = calloc(h->vocab_size, sizeof *core->logits);
   if (core->kv && core->logits) return 0;
   gpt2_core_destroy(core);
-  return err_set(err, "no memory for the KV cache of %u layers and %u heads", h->n_layer, h->n_head);
+  return err_set(err, "no memory for the KV cache of %u layers and %u heads", h->n_layer,
+                 h->n_head);
 }
 
 void gpt2_core_destroy(struct gpt2_core *core) {

@@ -6,11 +6,9 @@
 
 int history_create(struct history *history, size_t n_ctx, struct err *err) {
   *history = (struct history){.n_ctx = n_ctx};
-  if (n_ctx < 2) {
-    return err_set(err, "a context of %zu positions, expected at least 2", n_ctx);
-  }
+  if (n_ctx < 2) return err_set(err, "a context of %zu positions, expected at least 2", n_ctx);
   history->ids = malloc(n_ctx * sizeof *history->ids);
-  return history->ids == NULL ? err_memory(err, "the history") : 0;
+  return !history->ids ? err_memory(err, "the history") : 0;
 }
 
 void history_free(struct history *history) {
@@ -18,9 +16,7 @@ void history_free(struct history *history) {
   *history = (struct history){0};
 }
 
-void history_clear(struct history *history) {
-  history->count = 0;
-}
+void history_clear(struct history *history) { history->count = 0; }
 
 size_t history_push(struct history *history, uint32_t id) {
   size_t position = history->count;
@@ -38,9 +34,7 @@ size_t history_append(struct history *history, const uint32_t *ids, size_t count
   size_t first = history->count;
   for (size_t i = 0; i < count; i++) {
     size_t position = history_push(history, ids[i]);
-    if (position < first) {
-      first = position;
-    }
+    if (position < first) first = position;
   }
   return first;
 }

@@ -28,17 +28,18 @@ void kv_quantize(int8_t q[HEAD_DIM], uint16_t *scale, const int32_t row[HEAD_DIM
   }
 
   // scale = max / 127 = m * 2^(length - 32) / 127; 33026 = round(2^22 / 127)
-  int64_t product = (int64_t)m * 33026;                              // 31 or 32 bits
+  int64_t product = (int64_t)m * 33026;  // 31 or 32 bits
   int product_length = bit_length((uint64_t)product);
   int64_t mantissa = round_shift(product, product_length - 12);
   if (mantissa == 4096) {
     mantissa = 2048;
     product_length++;
   }
-  *scale = (uint16_t)((product_length + length - 31) << 11 | (mantissa - 2048));   // exponent 1..31
+  *scale = (uint16_t)((product_length + length - 31) << 11 | (mantissa - 2048));  // exponent 1..31
 }
 
-void kv_cache_write(struct kv_head *kv, uint32_t t, const int32_t k[HEAD_DIM], const int32_t v[HEAD_DIM]) {
+void kv_cache_write(struct kv_head *kv, uint32_t t, const int32_t k[HEAD_DIM],
+                    const int32_t v[HEAD_DIM]) {
   kv_quantize(kv->k[t], &kv->k_scale[t], k);
   kv_quantize(kv->v[t], &kv->v_scale[t], v);
 }

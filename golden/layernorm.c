@@ -4,7 +4,8 @@
 //
 // With integers x in Q14.12 and V = C sum(x^2) - sum(x)^2, which is exact, sqrt(V) = C * std. So
 //   n = (x - mean) * C / sqrt(V + epsilon C^2 2^24),   y = n * gain + bias
-// needs no division: 1/C is a constant of the configuration, C / sqrt(V') one number R a token (18 bits and an exponent).
+// needs no division: 1/C is a constant of the configuration, C / sqrt(V') one number R a token (18
+// bits and an exponent).
 #include "golden.h"
 
 __extension__ typedef unsigned __int128 uint128;
@@ -14,7 +15,8 @@ static int bit_length128(uint128 x) {
   return high ? 64 + bit_length(high) : bit_length((uint64_t)x);
 }
 
-struct layernorm_statistics layernorm_statistics(const struct residual *r, const struct image_header *h) {
+struct layernorm_statistics layernorm_statistics(const struct residual *r,
+                                                 const struct image_header *h) {
   const uint32_t width = h->n_embd;
   struct layernorm_statistics s;
   s.mean = round_shift(r->sum * h->inv_width, 30 + RES_FRAC - ROW_FRAC);
@@ -26,15 +28,15 @@ struct layernorm_statistics layernorm_statistics(const struct residual *r, const
   int shift = length - 32 + (length & 1);
   uint32_t m = (uint32_t)(shift >= 0 ? v >> shift : v << -shift);
 
-  uint64_t product = (uint64_t)rsqrt(m) * width;                     // 28..33 bits
+  uint64_t product = (uint64_t)rsqrt(m) * width;  // 28..33 bits
   int product_length = bit_length(product);
   s.ratio = (int64_t)(product >> (product_length - 18));
   s.ratio_shift = 41 - product_length + shift / 2;
   return s;
 }
 
-void layernorm_rows(int32_t *y, const struct residual *r, const struct image *image, uint64_t params,
-                    struct saturation *sat) {
+void layernorm_rows(int32_t *y, const struct residual *r, const struct image *image,
+                    uint64_t params, struct saturation *sat) {
   const struct layernorm_statistics s = layernorm_statistics(r, &image->header);
   for (uint32_t c = 0; c < image->header.n_embd; c++) {
     uint32_t word = side_word(image, params, c);
@@ -46,9 +48,10 @@ void layernorm_rows(int32_t *y, const struct residual *r, const struct image *im
   }
 }
 
-void layernorm(struct operand *out, const struct residual *r, const struct image *image, uint64_t params,
-               struct saturation *sat) {
+void layernorm(struct operand *out, const struct residual *r, const struct image *image,
+               uint64_t params, struct saturation *sat) {
   int32_t y[MAX_WIDTH];
   layernorm_rows(y, r, image, params, sat);
-  for (uint32_t c = 0; c < image->header.n_embd; c += HEAD_DIM) block_quant(&out[c / HEAD_DIM], y + c);
+  for (uint32_t c = 0; c < image->header.n_embd; c += HEAD_DIM)
+    block_quant(&out[c / HEAD_DIM], y + c);
 }

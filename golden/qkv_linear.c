@@ -3,8 +3,9 @@
 // qkv_linear - one head's query, key and value (rtl/block/qkv_linear.sv)
 #include "probe.h"
 
-void qkv_linear(struct operand *q, struct kv_head *kv, const struct matrix *qkv, const struct operand *x, uint32_t head,
-                uint32_t t, struct saturation *sat, const struct probe *probe) {
+void qkv_linear(struct operand *q, struct kv_head *kv, const struct matrix *qkv,
+                const struct operand *x, uint32_t head, uint32_t t, struct saturation *sat,
+                const struct probe *probe) {
   int32_t row[3 * HEAD_DIM];
   const uint32_t width = qkv->n_blocks * HEAD_DIM;
   struct matrix mine = *qkv;
@@ -14,5 +15,6 @@ void qkv_linear(struct operand *q, struct kv_head *kv, const struct matrix *qkv,
   block_quant(q, row);
   kv_cache_write(kv, t, row + HEAD_DIM, row + 2 * HEAD_DIM);
   for (uint32_t i = 0; i < 3; i++)
-    probe_rows(probe, TAP_C_ATTN, i * width + head * HEAD_DIM, row + i * HEAD_DIM, HEAD_DIM, ROW_FRAC);
+    probe_rows(probe, TAP_C_ATTN, i * width + head * HEAD_DIM, row + i * HEAD_DIM, HEAD_DIM,
+               ROW_FRAC);
 }

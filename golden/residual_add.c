@@ -9,7 +9,8 @@ void residual_add(struct residual *r, const int32_t *row, uint32_t width, struct
   r->sum = 0;
   r->sum_sq = 0;
   for (uint32_t c = 0; c < width; c++) {
-    int64_t x = saturate(r->x[c] + round_shift(row[c], ROW_FRAC - RES_FRAC), RES_MAX, &sat->residual);
+    int64_t x =
+        saturate(r->x[c] + round_shift(row[c], ROW_FRAC - RES_FRAC), RES_MAX, &sat->residual);
     r->x[c] = (int32_t)x;
     r->sum += x;
     r->sum_sq += (uint64_t)(x * x);

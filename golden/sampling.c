@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// sampling - argmax, or top-k with temperature by the cumulative distribution (rtl/block/sampling.sv)
+// sampling - argmax, or top-k with temperature by the cumulative distribution
+// (rtl/block/sampling.sv)
 #include <math.h>
 
 #include "golden.h"
@@ -36,14 +37,14 @@ uint32_t sampling_choose(struct sampling *s, const int32_t *logits, uint32_t n_v
 
   uint64_t e[MAX_TOP_K], z = 0;
   for (uint32_t i = 0; i < n; i++) {
-    uint64_t d = (uint64_t)((int64_t)value[0] - value[i]);           // 31 bits
+    uint64_t d = (uint64_t)((int64_t)value[0] - value[i]);  // 31 bits
     e[i] = exp2_neg(d * s->inv_t >> 16);
-    z += e[i];                                                       // at most 64 * 2^22
+    z += e[i];  // at most 64 * 2^22
   }
   s->state ^= s->state << 13;
   s->state ^= s->state >> 7;
   s->state ^= s->state << 17;
-  uint64_t target = (s->state >> 32) * z >> 32;                      // < z
+  uint64_t target = (s->state >> 32) * z >> 32;  // < z
   uint32_t i = 0;
   for (uint64_t sum = e[0]; sum <= target; sum += e[i]) i++;
   return id[i];

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// softmax - exponentials of one head's scores, weighted by the V scales, and their total (rtl/block/softmax.sv)
+// softmax - exponentials of one head's scores, weighted by the V scales, and their total
+// (rtl/block/softmax.sv)
 //
 // The division by the total comes after PV, as the scale of its rows.
 #include "golden.h"
@@ -24,9 +25,9 @@ uint32_t reciprocal(uint32_t x) {
 
 uint16_t softmax_inverse(uint64_t z) {
   // z = m * 2^(length - 16 - 22), m in [2^15, 2^16); 1/m = r * 2^-31
-  int length = bit_length(z);                                        // 22..32
+  int length = bit_length(z);  // 22..32
   uint32_t r = reciprocal((uint32_t)(z >> (length - 16)));
-  int r_length = bit_length(r);                                      // 16 or 17
+  int r_length = bit_length(r);  // 16 or 17
   int64_t mantissa = round_shift(r, r_length - 12);
   if (mantissa == 4096) {
     mantissa = 2048;
@@ -35,11 +36,12 @@ uint16_t softmax_inverse(uint64_t z) {
   return (uint16_t)((r_length + 30 - length) << 11 | (mantissa - 2048));
 }
 
-uint16_t softmax(struct operand *p, const int32_t *score, const uint16_t *v_scale, uint32_t n, struct saturation *sat) {
+uint16_t softmax(struct operand *p, const int32_t *score, const uint16_t *v_scale, uint32_t n,
+                 struct saturation *sat) {
   int32_t max = score[0];
   for (uint32_t t = 1; t < n; t++) max = score[t] > max ? score[t] : max;
 
-  uint64_t z = 0;                                                    // below 1024 * 2^22: exp(0) = 2^22 - 31
+  uint64_t z = 0;  // below 1024 * 2^22: exp(0) = 2^22 - 31
   for (uint32_t t0 = 0; t0 < n; t0 += HEAD_DIM) {
     int32_t row[HEAD_DIM] = {0};
     for (uint32_t i = 0; i < HEAD_DIM && t0 + i < n; i++) {
@@ -48,7 +50,8 @@ uint16_t softmax(struct operand *p, const int32_t *score, const uint16_t *v_scal
       z += e;
       // e * 2^-22 * mantissa * 2^(exponent - 35), with 28 fraction bits
       int64_t y = (int64_t)e * scale_mantissa(v_scale[t0 + i]) * 4;
-      row[i] = (int32_t)saturate(round_shift(y, 31 - scale_exponent(v_scale[t0 + i])), ROW_MAX, &sat->prob);
+      row[i] = (int32_t)saturate(round_shift(y, 31 - scale_exponent(v_scale[t0 + i])), ROW_MAX,
+                                 &sat->prob);
     }
     block_quant(&p[t0 / HEAD_DIM], row);
   }

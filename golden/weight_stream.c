@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// weight_stream - addresses of beats (rtl/core/weight_stream.sv and rtl/core/sequencer.sv; the layout is model/image/image.h)
+// weight_stream - addresses of beats (rtl/core/weight_stream.sv and rtl/core/sequencer.sv; the
+// layout is model/image/image.h)
 #include "golden.h"
 
 static uint64_t div_up(uint64_t a, uint64_t b) { return (a + b - 1) / b; }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// bits - fields of wide values kept as 32-bit words, least significant word first (Verilator's layout)
+// bits - fields of wide values kept as 32-bit words, least significant word first (Verilator's
+// layout)
 #ifndef GPT2RTL_BITS_H
 #define GPT2RTL_BITS_H
 

@@ -5,22 +5,24 @@
 #include <stdbool.h>
 #include <string.h>
 
-// Cycles from the end of a job (behind its last beat) until the first beat of one that takes its results may enter; R = 64 / Segments is what
-// 64 rows take. Measured in simulation, unit widths as in gpt2_top's defaults.
+// Cycles from the end of a job (behind its last beat) until the first beat of one that takes its
+// results may enter; R = 64 / Segments is what 64 rows take. Measured in simulation, unit widths as
+// in gpt2_top's defaults.
 enum {
-  QUEUE = 256,               // weight_stream: Depth,
-  BURST = 32,                //   MaxBurst
-  NORM = 45,                 // residual's last rows -> LayerNorm's first block
-  EMBEDDED = 33,             // the token's last beat -> the same, + R
-  KV_QUANTISED = 28,         // QKV -> its head's scores, + R
-  PROBABILITIES = 41,        // scores -> PV's first tile, + R; each further tile R behind
-  SOFTMAX_FREE = 23,         // scores -> the next head's scores, + R for each 64 positions
-  ATTENDED = 22,             // PV -> projection
-  CHOSEN = 32,               // the head's last beat -> the next token's first request, by argmax
-  DRAWN = 63,                // as much more by drawing, on average
+  QUEUE = 256,         // weight_stream: Depth,
+  BURST = 32,          //   MaxBurst
+  NORM = 45,           // residual's last rows -> LayerNorm's first block
+  EMBEDDED = 33,       // the token's last beat -> the same, + R
+  KV_QUANTISED = 28,   // QKV -> its head's scores, + R
+  PROBABILITIES = 41,  // scores -> PV's first tile, + R; each further tile R behind
+  SOFTMAX_FREE = 23,   // scores -> the next head's scores, + R for each 64 positions
+  ATTENDED = 22,       // PV -> projection
+  CHOSEN = 32,         // the head's last beat -> the next token's first request, by argmax
+  DRAWN = 63,          // as much more by drawing, on average
 };
 
-const char *const estimate_cause_names[ESTIMATE_CAUSES] = {"bandwidth", "start", "layernorm", "softmax", "handover", "sampling"};
+const char *const estimate_cause_names[ESTIMATE_CAUSES] = {"bandwidth", "start",    "layernorm",
+                                                           "softmax",   "handover", "sampling"};
 
 struct walk {
   struct estimate *e;
@@ -47,14 +49,17 @@ static void take(struct walk *w, double beats) {
   w->now += cycles;
 }
 
-// A job of groups x blocks beats with a side beat before each 16 groups. The first side beat needs no operand: it enters before `ready`.
-static void job(struct walk *w, double groups, double blocks, bool sides, double ready, enum estimate_cause cause) {
+// A job of groups x blocks beats with a side beat before each 16 groups. The first side beat needs
+// no operand: it enters before `ready`.
+static void job(struct walk *w, double groups, double blocks, bool sides, double ready,
+                enum estimate_cause cause) {
   if (sides) take(w, 1);
   wait_until(w, ready, cause);
   take(w, groups * blocks + (sides ? ceil_div(groups, 16) - 1 : 0));
 }
 
-// Position and token rows: a block of 64 elements passes to the residual in R cycles, two beats of position each R + 1.
+// Position and token rows: a block of 64 elements passes to the residual in R cycles, two beats of
+// position each R + 1.
 static void embedding(struct walk *w, double heads) {
   double free = 0;
   for (double h = 0; h < heads; h++) {
@@ -78,7 +83,9 @@ struct heads {
   double n, width_groups;
 };
 
-static void qkv(struct walk *w, double heads, double ready) { job(w, 3 * w->r, heads, true, ready, ESTIMATE_LAYERNORM); }
+static void qkv(struct walk *w, double heads, double ready) {
+  job(w, 3 * w->r, heads, true, ready, ESTIMATE_LAYERNORM);
+}
 
 static void scores(struct walk *w, struct heads *a, double quantised) {
   wait_until(w, quantised, ESTIMATE_HANDOVER);
@@ -98,7 +105,8 @@ static void project(struct walk *w, struct heads *a, unsigned h, unsigned heads)
   job(w, a->width_groups, 1, h == heads - 1, a->attended[h] + ATTENDED, ESTIMATE_HANDOVER);
 }
 
-// QKV(0)  QKV(1) S(0)  QKV(2) S(1) PV(0) ... ln_2  P(0)  S(H-1)  P(1..3)  PV(H-2)  P(4..H-3)  PV(H-1)  P(H-2)  P(H-1)
+// QKV(0)  QKV(1) S(0)  QKV(2) S(1) PV(0) ... ln_2  P(0)  S(H-1)  P(1..3)  PV(H-2)  P(4..H-3)
+// PV(H-1)  P(H-2)  P(H-1)
 static void attention(struct walk *w, unsigned heads, double n, double ready, double norm_beats) {
   struct heads a = {.scored = -1e9, .n = n, .width_groups = heads * w->r};
   double quantised[CONFIG_MAX_HEADS], scored[CONFIG_MAX_HEADS];
@@ -123,15 +131,17 @@ static void attention(struct walk *w, unsigned heads, double n, double ready, do
   while (p < heads) project(w, &a, p++, heads);
 }
 
-void estimate_token(struct estimate *e, const struct gpt2_config *c, uint32_t lanes, uint32_t context, const struct sim_memory *memory,
-                    uint32_t top_k) {
+void estimate_token(struct estimate *e, const struct gpt2_config *c, uint32_t lanes,
+                    uint32_t context, const struct sim_memory *memory, uint32_t top_k) {
   struct sim_memory m = *memory;
   sim_memory_resolve(&m, lanes);
   const unsigned heads = (unsigned)c->n_head;
-  const double width = (double)c->n_embd, layers = (double)c->n_layer, vocabulary = (double)c->vocab_size, segments = lanes / 64.0;
+  const double width = (double)c->n_embd, layers = (double)c->n_layer,
+               vocabulary = (double)c->vocab_size, segments = lanes / 64.0;
   const double norm_beats = ceil_div(4.0 * heads, segments);
   memset(e, 0, sizeof *e);
-  e->floor = (12 * width * width * layers + vocabulary * width + 2 * width * layers * context) / lanes;
+  e->floor =
+      (12 * width * width * layers + vocabulary * width + 2 * width * layers * context) / lanes;
   e->writes = (uint64_t)(layers * heads * (2 + 64 / segments));
 
   struct walk w = {.e = e, .segments = segments, .r = 64 / segments};
@@ -152,7 +162,8 @@ void estimate_token(struct estimate *e, const struct gpt2_config *c, uint32_t la
   }
   const double head = w.now;
   job(&w, ceil_div(vocabulary, segments), heads, true, ready, ESTIMATE_LAYERNORM);
-  // Sampling keeps pace but for the logits that enter its list, k (1 + ln(V / k)) of V in any order.
+  // Sampling keeps pace but for the logits that enter its list, k (1 + ln(V / k)) of V in any
+  // order.
   if (top_k > 1) wait_until(&w, head + top_k * (1 + log(vocabulary / top_k)), ESTIMATE_SAMPLING);
   wait_until(&w, w.now + CHOSEN + (top_k > 1 ? DRAWN : 0), ESTIMATE_SAMPLING);
   // Writes to the cache share the bus of a memory that is slower than the engine.

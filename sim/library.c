@@ -33,10 +33,10 @@ const char *library_parameters = "";
 
 static const char *const suffix[] = {"", "_check", "_trace"};
 
-// ----------------------------------------------------------------------------------------------------------- processor
+// --------------------------------------------------------------------------------------- processor
 
 struct words {
-  char text[4096];           // " word word ": each with a space on both sides
+  char text[4096];  // " word word ": each with a space on both sides
 };
 
 // What the kernel says that this processor can do.
@@ -55,7 +55,8 @@ static void read_words(struct words *words) {
 
 static bool has_word(const struct words *words, const char *word, size_t n) {
   char spaced[64];
-  return snprintf(spaced, sizeof spaced, " %.*s ", (int)n, word) < (int)sizeof spaced && strstr(words->text, spaced);
+  return snprintf(spaced, sizeof spaced, " %.*s ", (int)n, word) < (int)sizeof spaced &&
+         strstr(words->text, spaced);
 }
 
 // 8 hex digits of those that compilers may use.
@@ -63,13 +64,15 @@ static void cpu_key(char key[static 9]) {
   struct words words;
   char known[1024] = "";
   read_words(&words);
-#define ADD(word, macro) if (has_word(&words, #word, sizeof #word - 1)) strcat(known, #word " ");
+#define ADD(word, macro) \
+  if (has_word(&words, #word, sizeof #word - 1)) strcat(known, #word " ");
   CPU_WORDS(ADD)
 #undef ADD
   snprintf(key, 9, "%08x", (unsigned)XXH32(known, strlen(known), 0));
 }
 
-// Whether this processor runs the simulator at path: all that it was compiled for is there. Without a mark it is not one of ours.
+// Whether this processor runs the simulator at path: all that it was compiled for is there. Without
+// a mark it is not one of ours.
 static bool runs_here(const char *path) {
   struct file_map map;
   struct words words;
@@ -88,14 +91,14 @@ static bool runs_here(const char *path) {
   return runs;
 }
 
-// ------------------------------------------------------------------------------------------------------------ folders
+// ----------------------------------------------------------------------------------------- folders
 
 struct place {
-  char root[FILE_PATH_SIZE];     // where rtl/ and the Makefile are
-  char built[FILE_PATH_SIZE];    // what make has left
-  char kept[FILE_PATH_SIZE];     // what is made here; "" where there is no folder for it:
-  struct err why;                //   why not
-  char hash[HASH_SIZE];          // of the sources in root
+  char root[FILE_PATH_SIZE];   // where rtl/ and the Makefile are
+  char built[FILE_PATH_SIZE];  // what make has left
+  char kept[FILE_PATH_SIZE];   // what is made here; "" where there is no folder for it:
+  struct err why;              //   why not
+  char hash[HASH_SIZE];        // of the sources in root
 };
 
 static bool holds_sources(const char *folder) {
@@ -107,7 +110,8 @@ static bool holds_sources(const char *folder) {
 static int find_root(struct place *p, bool *installed, struct err *err) {
   char above[FILE_PATH_SIZE];
   const ssize_t n = readlink("/proc/self/exe", above, sizeof above - 1);
-  if (n < 0) return err_set(err, "/proc/self/exe cannot be read: where the simulator stands is unknown");
+  if (n < 0)
+    return err_set(err, "/proc/self/exe cannot be read: where the simulator stands is unknown");
   above[n] = 0;
   for (char *slash; (slash = strrchr(above, '/'));) {
     *slash = 0;
@@ -117,7 +121,8 @@ static int find_root(struct place *p, bool *installed, struct err *err) {
     *installed = true;
     if (!file_join(p->root, above, "share/gpt2rtl", err) && holds_sources(p->root)) return 0;
   }
-  return err_set(err, "the project's sources are not above the running program, nor in share/gpt2rtl beside it: run "
+  return err_set(err, "the project's sources are not above the running program, nor in "
+                      "share/gpt2rtl beside it: run "
                       "build/gpt2rtl where make put it, or make install");
 }
 
@@ -145,14 +150,18 @@ static int source_hash(char hash[static HASH_SIZE], const char *root, struct err
   close(fds[0]);
   hash[n] = 0;
   while (!error && waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
-  if (!error && status == 0 && n == HASH_SIZE - 1 && strspn(hash, "0123456789abcdef") == n) return 0;
-  return err_set(err, "%s: the sources of the simulator cannot be read (bash %s failed)", root, script);
+  if (!error && status == 0 && n == HASH_SIZE - 1 && strspn(hash, "0123456789abcdef") == n)
+    return 0;
+  return err_set(err, "%s: the sources of the simulator cannot be read (bash %s failed)", root,
+                 script);
 }
 
 static int find_place(struct place *p, struct err *err) {
   char base[FILE_PATH_SIZE], cpu[9], key[KEY_SIZE];
   bool installed;
-  if (find_root(p, &installed, err) || source_hash(p->hash, p->root, err) || file_join(p->built, p->root, "build/sim", err)) return -1;
+  if (find_root(p, &installed, err) || source_hash(p->hash, p->root, err) ||
+      file_join(p->built, p->root, "build/sim", err))
+    return -1;
   cpu_key(cpu);
   snprintf(key, sizeof key, "%s-%s", p->hash, cpu);
   if (!installed) return file_join(p->kept, p->built, key, err);
@@ -160,7 +169,7 @@ static int find_place(struct place *p, struct err *err) {
   return 0;
 }
 
-// --------------------------------------------------------------------------------------------------------------- make
+// -------------------------------------------------------------------------------------------- make
 
 // The environment without what a make that runs this program says to its own. NULL: out of memory.
 static char **make_environment(void) {
@@ -168,12 +177,13 @@ static char **make_environment(void) {
   while (environ[n]) n++;
   char **env = calloc(n + 1, sizeof *env);
   for (size_t i = 0; env && i < n; i++)
-    if (strncmp(environ[i], "MAKEFLAGS=", 10) && strncmp(environ[i], "MAKELEVEL=", 10)) env[kept++] = environ[i];
+    if (strncmp(environ[i], "MAKEFLAGS=", 10) && strncmp(environ[i], "MAKELEVEL=", 10))
+      env[kept++] = environ[i];
   return env;
 }
 
-// make's own paths can have no space in them. So it runs in a folder of its own in p->kept, with links to the sources, and all names
-// are relative to that.
+// make's own paths can have no space in them. So it runs in a folder of its own in p->kept, with
+// links to the sources, and all names are relative to that.
 static int link_sources(const struct place *p, char tree[static FILE_PATH_SIZE], struct err *err) {
   static const char *const parts[] = {"Makefile", "rtl", "sim", "tools"};
   char to[FILE_PATH_SIZE], link[FILE_PATH_SIZE];
@@ -197,7 +207,8 @@ static int spawn_make(pid_t *child, const char *tree, const char *target, const 
   snprintf(goal, sizeof goal, "../sim/%s", target);
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, log, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0666);
+  posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, log,
+                                   O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0666);
   posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO);
   posix_spawn_file_actions_addchdir_np(&actions, tree);
   posix_spawnattr_init(&attributes);
@@ -209,7 +220,8 @@ static int spawn_make(pid_t *child, const char *tree, const char *target, const 
   return error;
 }
 
-static int make(const struct place *p, const char *target, uint32_t lanes, enum sim_build build, struct err *err) {
+static int make(const struct place *p, const char *target, uint32_t lanes, enum sim_build build,
+                struct err *err) {
   char log[FILE_PATH_SIZE], tree[FILE_PATH_SIZE];
   int status = 0;
   pid_t child;
@@ -231,11 +243,16 @@ static int make(const struct place *p, const char *target, uint32_t lanes, enum 
   if (error) return err_set(err, "make cannot be run: %s", strerror(error));
   if (interrupt_pending()) return err_set(err, "interrupted");
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return 0;
-  return err_set(err, "the simulator for %u lanes could not be made; it takes make, verilator and clang. See %s", lanes, log);
+  return err_set(
+      err,
+      "the simulator for %u lanes could not be made; it takes make, verilator and clang. See %s",
+      lanes, log);
 }
 
-// Only one process makes; what others have made meanwhile is found when the lock is free. 1: p->kept cannot be written.
-static int make_locked(const struct place *p, const char *path, const char *name, uint32_t lanes, enum sim_build build, struct err *err) {
+// Only one process makes; what others have made meanwhile is found when the lock is free. 1:
+// p->kept cannot be written.
+static int make_locked(const struct place *p, const char *path, const char *name, uint32_t lanes,
+                       enum sim_build build, struct err *err) {
   char lock[FILE_PATH_SIZE];
   if (folder_make(p->kept, err)) return 1;
   if (file_join(lock, p->kept, "lock", err)) return -1;
@@ -256,7 +273,7 @@ static int remove_entry(const char *path, const struct stat *st, int type, struc
   return remove(path), 0;
 }
 
-// --------------------------------------------------------------------------------------------------------------- open
+// -------------------------------------------------------------------------------------------- open
 
 // 0: opened; 1: it is not there, made from other sources or for another processor. Otherwise -1.
 static int open_made(struct library *l, const char *path, const char *hash, struct err *err) {
@@ -271,21 +288,29 @@ static int open_made(struct library *l, const char *path, const char *hash, stru
 }
 
 // The one that is kept, made if it is not there. 1: it cannot be kept there.
-static int open_kept(struct library *l, const struct place *p, const char *name, uint32_t lanes, enum sim_build build, struct err *err) {
+static int open_kept(struct library *l, const struct place *p, const char *name, uint32_t lanes,
+                     enum sim_build build, struct err *err) {
   char path[FILE_PATH_SIZE], folder[FILE_PATH_SIZE];
   if (file_join(folder, p->kept, "sim", err) || file_join(path, folder, name, err)) return -1;
   int result = file_exists(path) ? 0 : make_locked(p, path, name, lanes, build, err);
   if (result) return result;
   result = open_made(l, path, p->hash, err);
-  return result <= 0 ? result : err_set(err, "%s: is not made from the sources in %s: they were changed meanwhile; try again", path, p->root);
+  return result <= 0
+             ? result
+             : err_set(
+                   err,
+                   "%s: is not made from the sources in %s: they were changed meanwhile; try again",
+                   path, p->root);
 }
 
 // Without a folder to keep it in: in one for this run only.
-static int open_unkept(struct library *l, struct place *p, const char *name, uint32_t lanes, enum sim_build build, struct err *err) {
+static int open_unkept(struct library *l, struct place *p, const char *name, uint32_t lanes,
+                       enum sim_build build, struct err *err) {
   const char *temporary = getenv("TMPDIR");
   if (!temporary || temporary[0] != '/') temporary = "/tmp";
   if (file_join(p->kept, temporary, "gpt2rtl-XXXXXX", err)) return -1;
-  if (!mkdtemp(p->kept)) return err_set(err, "%s; nor can %s be written: %s", p->why.text, temporary, strerror(errno));
+  if (!mkdtemp(p->kept))
+    return err_set(err, "%s; nor can %s be written: %s", p->why.text, temporary, strerror(errno));
   if (library_note) {
     char text[sizeof p->why.text + 64];
     snprintf(text, sizeof text, "%s: the simulator is made for this run only", p->why.text);
@@ -300,7 +325,9 @@ static int open_unkept(struct library *l, struct place *p, const char *name, uin
 static int open_any(struct library *l, const struct place *p, const char *name, struct err *err) {
   char folder[FILE_PATH_SIZE], path[FILE_PATH_SIZE];
   struct err why;
-  if (file_join(folder, p->built, "any", &why) || file_join(path, folder, name, &why) || open_made(l, path, p->hash, &why)) return -1;
+  if (file_join(folder, p->built, "any", &why) || file_join(path, folder, name, &why) ||
+      open_made(l, path, p->hash, &why))
+    return -1;
   if (library_note) {
     char text[sizeof err->text + 64];
     snprintf(text, sizeof text, "%s: taking the one for any processor, which is slower", err->text);
@@ -318,7 +345,11 @@ int library_open(struct library *l, uint32_t lanes, enum sim_build build, struct
   if (find_place(&place, err)) return -1;
   if (own) {
     const int found = open_made(l, own, place.hash, err);
-    return found <= 0 ? found : err_set(err, "%s: GPT2RTL_SIMULATOR names no simulator made from the sources in %s for this processor", own, place.root);
+    return found <= 0 ? found
+                      : err_set(err,
+                                "%s: GPT2RTL_SIMULATOR names no simulator made from the sources in "
+                                "%s for this processor",
+                                own, place.root);
   }
   if (file_join(path, place.built, name, err)) return -1;
   int result = open_made(l, path, place.hash, err);

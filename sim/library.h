@@ -2,16 +2,20 @@
 //
 // library - finds the Verilated hardware for a number of lanes, or has it made
 //
-// `make` leaves build/sim/gpt2_top_<lanes>.so for 64, 256 and 1024 lanes, with _check or _trace behind the lanes for the other builds.
-// Each carries the hash of what it was made from (sim/source_hash.sh) and the instructions it was compiled for (verilated_cpu.h), and
-// is taken only if that hash is the sources' present one and this processor has them all; otherwise it is not even loaded. All others
-// are made on first use, by the same Makefile, and kept in a folder <key> named after that hash and this processor's instructions:
-// build/sim/<key> in the project's own folder; $XDG_CACHE_HOME/gpt2rtl/<key> (~/.cache/gpt2rtl) where the program is installed and its
-// sources stand in share/gpt2rtl. One process makes, others wait for it; what is half made never has the final name. Where no folder
-// can be written, it is made in $TMPDIR for the run. Where it cannot be made, build/sim/any/gpt2_top_<lanes>.so is taken, which
-// `make install` adds: for any processor of the architecture, slower.
+// `make` leaves build/sim/gpt2_top_<lanes>.so for 64, 256 and 1024 lanes, with _check or _trace
+// behind the lanes for the other builds. Each carries the hash of what it was made from
+// (sim/source_hash.sh) and the instructions it was compiled for (verilated_cpu.h), and is taken
+// only if that hash is the sources' present one and this processor has them all; otherwise it is
+// not even loaded. All others are made on first use, by the same Makefile, and kept in a folder
+// <key> named after that hash and this processor's instructions: build/sim/<key> in the project's
+// own folder; $XDG_CACHE_HOME/gpt2rtl/<key> (~/.cache/gpt2rtl) where the program is installed and
+// its sources stand in share/gpt2rtl. One process makes, others wait for it; what is half made
+// never has the final name. Where no folder can be written, it is made in $TMPDIR for the run.
+// Where it cannot be made, build/sim/any/gpt2_top_<lanes>.so is taken, which `make install` adds:
+// for any processor of the architecture, slower.
 //
-// GPT2RTL_SIMULATOR in the environment names a simulator to take instead, of hardware with other parameters (docs/parameters.md).
+// GPT2RTL_SIMULATOR in the environment names a simulator to take instead, of hardware with other
+// parameters (docs/parameters.md).
 #ifndef GPT2RTL_LIBRARY_H
 #define GPT2RTL_LIBRARY_H
 
@@ -22,18 +26,21 @@
 
 enum sim_build {
   SIM_FAST,
-  SIM_CHECK,                 // the assertions of the RTL are on, registers without reset start at random: for tests
-  SIM_TRACE,                 // can write waveforms (sim.h, sim_trace)
+  SIM_CHECK,  // the assertions of the RTL are on, registers without reset start at random: for
+              // tests
+  SIM_TRACE,  // can write waveforms (sim.h, sim_trace)
 };
 
-// Told about five times a second how long making a simulator has taken so far, in seconds, and a negative number when that is over.
-// NULL, as it is at first: nobody is.
+// Told about five times a second how long making a simulator has taken so far, in seconds, and a
+// negative number when that is over. NULL, as it is at first: nobody is.
 extern void (*library_progress)(uint32_t lanes, enum sim_build build, double seconds);
 
-// Told, as a sentence, that the simulator is not the one expected, or not kept. NULL, as it is at first: nobody is.
+// Told, as a sentence, that the simulator is not the one expected, or not kept. NULL, as it is at
+// first: nobody is.
 extern void (*library_note)(const char *sentence);
 
-// Parameters of gpt2_top other than its defaults, as the Makefile's targets name them: "-NormWidth.16-ExpWidth.1". At first "".
+// Parameters of gpt2_top other than its defaults, as the Makefile's targets name them:
+// "-NormWidth.16-ExpWidth.1". At first "".
 extern const char *library_parameters;
 
 struct library {
@@ -41,8 +48,9 @@ struct library {
   const struct verilated_block *code;
 };
 
-// Opens the hardware of 64, 128, ... 4096 lanes. Release with library_close, which takes a zeroed one too. Errors: the project's
-// folder is not found; the simulator cannot be made (no Verilator, no clang: the error names the log); a signal came meanwhile (interrupt.h).
+// Opens the hardware of 64, 128, ... 4096 lanes. Release with library_close, which takes a zeroed
+// one too. Errors: the project's folder is not found; the simulator cannot be made (no Verilator,
+// no clang: the error names the log); a signal came meanwhile (interrupt.h).
 int library_open(struct library *library, uint32_t lanes, enum sim_build build, struct err *err);
 void library_close(struct library *library);
 

@@ -10,21 +10,21 @@
 #include "golden.h"
 
 enum {
-  BURSTS = 256,              // requests that may wait; more are not taken
+  BURSTS = 256,  // requests that may wait; more are not taken
   WRITES = 64,
-  PREFETCH = 6,              // beats ahead of the one handed over
+  PREFETCH = 6,  // beats ahead of the one handed over
 };
 
 struct burst {
   const uint8_t *next, *end;
-  uint64_t ready;            // the cycle from which on it is answered
+  uint64_t ready;  // the cycle from which on it is answered
 };
 
 struct write {
   uint64_t ready;
   uint8_t *to;
-  uint64_t *strobe;          // lanes bits, a word a segment
-  uint8_t *data;             // lanes bytes
+  uint64_t *strobe;  // lanes bits, a word a segment
+  uint8_t *data;     // lanes bytes
 };
 
 struct memory {
@@ -34,8 +34,8 @@ struct memory {
   uint64_t n_image, n_kv;
   uint32_t lanes;
 
-  uint64_t rng, stall_below;               // a draw below it is a stall
-  int64_t credit, credit_a_cycle;          // beats that may move now, in 2^-32
+  uint64_t rng, stall_below;       // a draw below it is a stall
+  int64_t credit, credit_a_cycle;  // beats that may move now, in 2^-32
   int64_t write_cost;
   unsigned latency;
   struct burst bursts[BURSTS];
@@ -46,31 +46,37 @@ struct memory {
   uint64_t cycle, beats_read, beats_written;
 };
 
-// ----------------------------------------------------------------------------------------------------------- settings
+// ---------------------------------------------------------------------------------------- settings
 
-// Peaks are data rate x width: 2400 MT/s x 8 bytes; 2 stacks x 1024 bits x 1800 MT/s (U280). Latencies, and what is left of the peak
-// when reading in order, are those that Shuhai measured from logic in a U280 beside the memory (idle, page closed): 27 cycles of
-// 300 MHz and 18 of 19.2 GB/s for a DDR4-2400 channel; 55 cycles of 450 MHz and 425 of 460 GB/s for HBM2.
-// U50: the same two stacks, for which the card's data sheet gives 316 GB/s.
+// Peaks are data rate x width: 2400 MT/s x 8 bytes; 2 stacks x 1024 bits x 1800 MT/s (U280).
+// Latencies, and what is left of the peak when reading in order, are those that Shuhai measured
+// from logic in a U280 beside the memory (idle, page closed): 27 cycles of 300 MHz and 18 of 19.2
+// GB/s for a DDR4-2400 channel; 55 cycles of 450 MHz and 425 of 460 GB/s for HBM2. U50: the same
+// two stacks, for which the card's data sheet gives 316 GB/s.
 #define SHUHAI "Wang, Huang, Zhang, Alonso: Shuhai, FCCM 2020 (arXiv 2005.04324)"
 const struct memory_preset memory_presets[] = {
-  {"ideal", 0, INFINITY, 1, "no memory is like that: an answer in the next cycle, a beat a cycle"},
-  {"ddr4-2400", 89.9, 19.2, 18.0 / 19.2, "JEDEC JESD79-4, 64 bits; " SHUHAI},
-  {"4xddr4-2400", 89.9, 76.8, 18.0 / 19.2, "Alveo U200/U250 data sheet DS962, 77 GB/s; " SHUHAI},
-  {"hbm2-u50", 122.2, 316, 425.0 / 460, "Alveo U50 data sheet DS965; " SHUHAI},
-  {"hbm2-u280", 122.2, 460, 425.0 / 460, "Alveo U280 data sheet DS963; " SHUHAI},
-  {0},
+    {"ideal", 0, INFINITY, 1,
+     "no memory is like that: an answer in the next cycle, a beat a cycle"},
+    {"ddr4-2400", 89.9, 19.2, 18.0 / 19.2, "JEDEC JESD79-4, 64 bits; " SHUHAI},
+    {"4xddr4-2400", 89.9, 76.8, 18.0 / 19.2, "Alveo U200/U250 data sheet DS962, 77 GB/s; " SHUHAI},
+    {"hbm2-u50", 122.2, 316, 425.0 / 460, "Alveo U50 data sheet DS965; " SHUHAI},
+    {"hbm2-u280", 122.2, 460, 425.0 / 460, "Alveo U280 data sheet DS963; " SHUHAI},
+    {0},
 };
 
 static int unknown(const char *item, struct err *err) {
   char names[128] = "";
   for (const struct memory_preset *p = memory_presets; p->name; p++)
-    snprintf(names + strlen(names), sizeof names - strlen(names), "%s%s", p == memory_presets ? "" : ", ", p->name);
-  return err_set(err, "memory setting '%s': known are latency=, beats=, stall=, seed= and the presets %s", item, names);
+    snprintf(names + strlen(names), sizeof names - strlen(names), "%s%s",
+             p == memory_presets ? "" : ", ", p->name);
+  return err_set(
+      err, "memory setting '%s': known are latency=, beats=, stall=, seed= and the presets %s",
+      item, names);
 }
 
 // One item, item=value or a preset's name (value NULL). cycles: latency or beats was named.
-static int parse_item(struct sim_memory *m, const char *item, const char *value, bool *cycles, struct err *err) {
+static int parse_item(struct sim_memory *m, const char *item, const char *value, bool *cycles,
+                      struct err *err) {
   char *end;
   if (!value) {
     for (const struct memory_preset *p = memory_presets; p->name; p++) {
@@ -88,16 +94,19 @@ static int parse_item(struct sim_memory *m, const char *item, const char *value,
     m->latency = (unsigned)x;
     *cycles = true;
   } else if (!strcmp(item, "beats")) {
-    if (!(x >= 0.001 && x <= 1)) return err_set(err, "memory setting beats=%s: 0.001 to 1 beats a cycle", value);
+    if (!(x >= 0.001 && x <= 1))
+      return err_set(err, "memory setting beats=%s: 0.001 to 1 beats a cycle", value);
     m->beats = x;
     *cycles = true;
   } else if (!strcmp(item, "stall")) {
-    if (!(x >= 0 && x <= 0.95)) return err_set(err, "memory setting stall=%s: a probability, 0 to 0.95", value);
+    if (!(x >= 0 && x <= 0.95))
+      return err_set(err, "memory setting stall=%s: a probability, 0 to 0.95", value);
     m->stall = x;
   } else if (!strcmp(item, "seed")) {
     errno = 0;
     m->seed = strtoull(value, &end, 10);
-    if (*value < '0' || *value > '9' || *end || errno) return err_set(err, "memory setting seed=%s: expected 0 to 2^64 - 1", value);
+    if (*value < '0' || *value > '9' || *end || errno)
+      return err_set(err, "memory setting seed=%s: expected 0 to 2^64 - 1", value);
   } else {
     return unknown(item, err);
   }
@@ -120,7 +129,9 @@ int sim_memory_parse(struct sim_memory *memory, const char *text, struct err *er
     if (*at) at++;
   }
   if (m.preset && cycles)
-    return err_set(err, "memory setting '%s': %s stands for a latency and a bandwidth; give it or them", text, m.preset->name);
+    return err_set(err,
+                   "memory setting '%s': %s stands for a latency and a bandwidth; give it or them",
+                   text, m.preset->name);
   *memory = m;
   return 0;
 }
@@ -135,10 +146,11 @@ void sim_memory_resolve(struct sim_memory *m, uint32_t lanes) {
 void sim_memory_print(char text[static 128], const struct sim_memory *m) {
   int n = 0;
   if (m->preset) n = snprintf(text, 128, "%s at %g MHz: ", m->preset->name, m->clock);
-  snprintf(text + n, 128 - (size_t)n, "latency=%u,beats=%.6g,stall=%.6g", m->latency, m->beats, m->stall);
+  snprintf(text + n, 128 - (size_t)n, "latency=%u,beats=%.6g,stall=%.6g", m->latency, m->beats,
+           m->stall);
 }
 
-// ------------------------------------------------------------------------------------------------------------- memory
+// ------------------------------------------------------------------------------------------ memory
 
 void memory_set(struct memory *m, const struct sim_memory *settings) {
   struct sim_memory s = *settings;
@@ -149,16 +161,18 @@ void memory_set(struct memory *m, const struct sim_memory *settings) {
   m->write_cost = s.preset && s.beats < 1 ? INT64_C(1) << 32 : 0;
 }
 
-int memory_create(struct memory **out, const struct sim_memory *settings, const uint8_t *image, uint64_t n_image,
-                  uint64_t n_kv, uint32_t lanes, struct err *err) {
+int memory_create(struct memory **out, const struct sim_memory *settings, const uint8_t *image,
+                  uint64_t n_image, uint64_t n_kv, uint32_t lanes, struct err *err) {
   *out = NULL;
   struct memory *m = calloc(1, sizeof *m);
   if (!m) return err_memory(err, "the simulated memory");
-  *m = (struct memory){
-    .image = image, .n_image = n_image, .n_kv = n_kv, .lanes = lanes, .rng = sampling_seed(settings->seed),
-  };
+  *m = (struct memory){.image = image,
+                       .n_image = n_image,
+                       .n_kv = n_kv,
+                       .lanes = lanes,
+                       .rng = sampling_seed(settings->seed)};
   memory_set(m, settings);
-  const size_t room = lanes + lanes / 8;   // of a write
+  const size_t room = lanes + lanes / 8;  // of a write
   m->kv = calloc(n_kv, lanes);
   m->write_bytes = aligned_alloc(64, WRITES * room);
   if (!m->kv || !m->write_bytes) {
@@ -184,10 +198,11 @@ void memory_connect(struct memory *m, const struct memory_port *port) { m->port 
 uint8_t *memory_kv(struct memory *m) { return m->kv; }
 
 struct memory_counts memory_count(const struct memory *m) {
-  return (struct memory_counts){
-    .cycles = m->cycle, .beats_read = m->beats_read, .beats_written = m->beats_written,
-    .reads_waiting = m->burst_count, .writes_waiting = m->write_count,
-  };
+  return (struct memory_counts){.cycles = m->cycle,
+                                .beats_read = m->beats_read,
+                                .beats_written = m->beats_written,
+                                .reads_waiting = m->burst_count,
+                                .writes_waiting = m->write_count};
 }
 
 static uint64_t next_random(struct memory *m) {
@@ -202,7 +217,8 @@ bool memory_stalls(struct memory *m) { return m->stall_below && next_random(m) <
 // The bytes of n beats from addr, or NULL if they are not all in the image or all in the KV cache.
 static const uint8_t *beats_at(const struct memory *m, uint32_t addr, uint32_t n) {
   if ((uint64_t)addr + n <= m->n_image) return m->image + (size_t)addr * m->lanes;
-  if (addr >= m->n_image && addr + (uint64_t)n <= m->n_image + m->n_kv) return m->kv + (size_t)(addr - m->n_image) * m->lanes;
+  if (addr >= m->n_image && addr + (uint64_t)n <= m->n_image + m->n_kv)
+    return m->kv + (size_t)(addr - m->n_image) * m->lanes;
   return NULL;
 }
 
@@ -221,7 +237,8 @@ static void write_bytes(const struct memory *m, const struct write *w) {
 
 void memory_drive(struct memory *m) {
   const struct memory_port *p = &m->port;
-  const int64_t most = INT64_C(2) << 32;   // less, and what a beat in the next cycle leaves over would be lost
+  const int64_t most =
+      INT64_C(2) << 32;  // less, and what a beat in the next cycle leaves over would be lost
   m->credit += m->credit_a_cycle;
   if (m->credit > most) m->credit = most;
   const bool stall = memory_stalls(m);
@@ -248,19 +265,27 @@ static int take_read(struct memory *m, struct err *err) {
   const uint32_t addr = *m->port.rd_req_addr, n = *m->port.rd_req_len;
   const uint8_t *from = beats_at(m, addr, n);
   if (!from || n == 0)
-    return err_set(err, "cycle %llu: the hardware reads %u beats from beat %u, outside the image (%llu beats) and the "
-                        "KV cache (%llu behind it)", (unsigned long long)m->cycle, n, addr,
-                   (unsigned long long)m->n_image, (unsigned long long)m->n_kv);
+    return err_set(err,
+                   "cycle %llu: the hardware reads %u beats from beat %u, outside the image (%llu "
+                   "beats) and the "
+                   "KV cache (%llu behind it)",
+                   (unsigned long long)m->cycle, n, addr, (unsigned long long)m->n_image,
+                   (unsigned long long)m->n_kv);
   m->bursts[(m->burst_first + m->burst_count++) % BURSTS] =
-    (struct burst){.next = from, .end = from + (size_t)n * m->lanes, .ready = m->cycle + m->latency};
+      (struct burst){.next = from,
+                     .end = from + (size_t)n * m->lanes,
+                     .ready = m->cycle + m->latency};
   return 0;
 }
 
 static int take_write(struct memory *m, struct err *err) {
   const uint32_t addr = *m->port.wr_addr;
   if (addr < m->n_image || !beats_at(m, addr, 1))
-    return err_set(err, "cycle %llu: the hardware writes to beat %u, which is not in the KV cache (%llu beats from %llu)",
-                   (unsigned long long)m->cycle, addr, (unsigned long long)m->n_kv, (unsigned long long)m->n_image);
+    return err_set(err,
+                   "cycle %llu: the hardware writes to beat %u, which is not in the KV cache (%llu "
+                   "beats from %llu)",
+                   (unsigned long long)m->cycle, addr, (unsigned long long)m->n_kv,
+                   (unsigned long long)m->n_image);
   struct write *w = &m->writes[(m->write_first + m->write_count++) % WRITES];
   w->to = m->kv + (size_t)(addr - m->n_image) * m->lanes;
   w->ready = m->cycle + m->latency;

@@ -13,36 +13,62 @@
 
 // Of GTKWave's trace flags (analyzer.h of its source): how a value is shown, and what a line is.
 enum {
-  SHOW_HEX = 0x22, SHOW_DECIMAL = 0x24, SHOW_BIT = 0x28, SHOW_SIGNED = 0x420, SHOW_FIXED = 0x40000420,
-  GROUP_BEGIN = 0x800200, GROUP_END = 0x1000200, GROUP_CLOSED = 0x400000, COLLAPSED = 0x1000,
+  SHOW_HEX = 0x22,
+  SHOW_DECIMAL = 0x24,
+  SHOW_BIT = 0x28,
+  SHOW_SIGNED = 0x420,
+  SHOW_FIXED = 0x40000420,
+  GROUP_BEGIN = 0x800200,
+  GROUP_END = 0x1000200,
+  GROUP_CLOSED = 0x400000,
+  COLLAPSED = 0x1000,
 };
 
 #define CORE "gpt2_top.u_core"
-#define CONFIGURATION "configuration"      // constant during a run: shown closed
+#define CONFIGURATION "configuration"  // constant during a run: shown closed
 
-// What gpt2_top's and gpt2_core's ports whose names begin so carry, in the order in which a position goes through them. The first
-// ANYWHERE are the same in every module.
+// What gpt2_top's and gpt2_core's ports whose names begin so carry, in the order in which a
+// position goes through them. The first ANYWHERE are the same in every module.
 enum { ANYWHERE = 3 };
-static const struct { const char *word, *title; } ports[] = {
-  {"clk", "clock and reset"}, {"rst", "clock and reset"}, {"cfg", CONFIGURATION}, {"step", "step: one position"}, {"prompt", "prompt ids in"},
-  {"rd", "memory reads"}, {"wr", "memory writes"}, {"mon", "residual as it is written"}, {"lg", "logits out"},
-  {"tok", "chosen ids out"}, {"start", "run"}, {"busy", "run"}, {"done", "run"}, {"error", "run"}, {"max", "run"}, {"stop", "run"},
-  {"all", "run"}, {"sat", "counters"}, {"heads", "counters"}, {"sampling", CONFIGURATION},
+static const struct {
+  const char *word, *title;
+} ports[] = {
+    {"clk", "clock and reset"},
+    {"rst", "clock and reset"},
+    {"cfg", CONFIGURATION},
+    {"step", "step: one position"},
+    {"prompt", "prompt ids in"},
+    {"rd", "memory reads"},
+    {"wr", "memory writes"},
+    {"mon", "residual as it is written"},
+    {"lg", "logits out"},
+    {"tok", "chosen ids out"},
+    {"start", "run"},
+    {"busy", "run"},
+    {"done", "run"},
+    {"error", "run"},
+    {"max", "run"},
+    {"stop", "run"},
+    {"all", "run"},
+    {"sat", "counters"},
+    {"heads", "counters"},
+    {"sampling", CONFIGURATION},
 };
 
-enum { STAGE = 100, REST = 200 };          // orders of groups behind those of ports
-enum { FRAMES = 5 };                       // of 200 pixels, GTKWave's unit of zoom: all of the time, in ps, is in view
+enum { STAGE = 100, REST = 200 };  // orders of groups behind those of ports
+enum { FRAMES = 5 };  // of 200 pixels, GTKWave's unit of zoom: all of the time, in ps, is in view
 
 struct entry {
   const struct waveform_signal *signal;
-  size_t index;                            // in the file
-  size_t module;                           // index of the module's first signal
-  size_t module_length;                    // of its path, in the signal's scope
-  unsigned order;                          // of the group in the module
+  size_t index;          // in the file
+  size_t module;         // index of the module's first signal
+  size_t module_length;  // of its path, in the signal's scope
+  unsigned order;        // of the group in the module
   char title[32];
 };
 
-// The length of the module's path in a scope: what stands before the packed structs, generate blocks go with the module.
+// The length of the module's path in a scope: what stands before the packed structs, generate
+// blocks go with the module.
 static size_t module_length(const char *scope) {
   size_t keep = 0;
   for (size_t i = 0; scope[i];) {
@@ -82,8 +108,10 @@ static void classify(struct entry *e) {
   if (is_port(own)) {
     const size_t n = strcspn(own, "_");
     snprintf(e->title, sizeof e->title, "%.*s", (int)n, own);
-    const unsigned known = sizeof ports / sizeof *ports, top = !memchr(e->signal->scope, '.', e->module_length) ||
-                         (e->module_length == strlen(CORE) && !memcmp(e->signal->scope, CORE, e->module_length));
+    const unsigned known = sizeof ports / sizeof *ports,
+                   top = !memchr(e->signal->scope, '.', e->module_length) ||
+                         (e->module_length == strlen(CORE) &&
+                          !memcmp(e->signal->scope, CORE, e->module_length));
     e->order = known;
     for (unsigned i = 0; i < (top ? known : ANYWHERE); i++) {
       if (strlen(ports[i].word) != n || memcmp(ports[i].word, own, n)) continue;
@@ -101,7 +129,8 @@ static void classify(struct entry *e) {
   }
 }
 
-// By module as in the file, by group, as in the file. Groups of ports without a known word stay together by title.
+// By module as in the file, by group, as in the file. Groups of ports without a known word stay
+// together by title.
 static int compare(const void *a, const void *b) {
   const struct entry *x = a, *y = b;
   if (x->module != y->module) return x->module < y->module ? -1 : 1;
@@ -116,8 +145,9 @@ static void write_signal(FILE *f, const struct entry *e) {
   const char *own = e->signal->name;
   const bool rows = width == 32 && strstr(own, "rows"), residual = rows && !strncmp(own, "mon_", 4);
   if (rows) fprintf(f, "[fpshift_count] %d\n", residual ? RES_FRAC : ROW_FRAC);
-  const bool bits = width > 32 || strstr(own, "addr") || strstr(own, "base") || strstr(own, "off") || strstr(own, "data") ||
-                    strstr(own, "strb") || strstr(own, "mask") || strstr(own, "scale");
+  const bool bits = width > 32 || strstr(own, "addr") || strstr(own, "base") ||
+                    strstr(own, "off") || strstr(own, "data") || strstr(own, "strb") ||
+                    strstr(own, "mask") || strstr(own, "scale");
   fprintf(f, "@%x\n", rows ? SHOW_FIXED : width == 1 ? SHOW_BIT : bits ? SHOW_HEX : SHOW_DECIMAL);
   snprintf(path, sizeof path, "block.%s.%s", e->signal->scope, own);
   for (const char *c = path; *c; c++)
@@ -144,7 +174,9 @@ static void write_groups(FILE *f, const struct entry *entries, size_t n) {
       module_closed = GROUP_CLOSED;
     }
     if (!e) return;
-    if (new_module) fprintf(f, "@%x\n-%.*s\n", GROUP_BEGIN | module_closed, (int)e->module_length, e->signal->scope);
+    if (new_module)
+      fprintf(f, "@%x\n-%.*s\n", GROUP_BEGIN | module_closed, (int)e->module_length,
+              e->signal->scope);
     if (new_group) {
       closed = strcmp(e->title, CONFIGURATION) ? module_closed : GROUP_CLOSED;
       fprintf(f, "@%x\n-%s\n", GROUP_BEGIN | closed, e->title);
@@ -153,22 +185,29 @@ static void write_groups(FILE *f, const struct entry *entries, size_t n) {
   }
 }
 
-static int write_file(const char *path, const char *trace, const struct entry *entries, size_t n, uint64_t cycles,
-                      struct err *err) {
+static int write_file(const char *path, const char *trace, const struct entry *entries, size_t n,
+                      uint64_t cycles, struct err *err) {
   struct staged out;
   if (staged_open(&out, path, err)) return -1;
   FILE *f = out.file;
   const char *slash = strrchr(trace, '/');
-  fprintf(f, "[*] gpt2rtl: open with gtkwave %s\n[dumpfile] \"%s\"\n[size] 1600 900\n[pos] -1 -1\n[signals_width] 320\n"
-          "[sst_expanded] 0\n*%.2f\n", slash ? slash + 1 : trace, slash ? slash + 1 : trace, -log2(1000.0 * (double)(cycles + 1) / FRAMES));
+  fprintf(f,
+          "[*] gpt2rtl: open with gtkwave %s\n[dumpfile] \"%s\"\n[size] 1600 900\n[pos] -1 "
+          "-1\n[signals_width] 320\n"
+          "[sst_expanded] 0\n*%.2f\n",
+          slash ? slash + 1 : trace, slash ? slash + 1 : trace,
+          -log2(1000.0 * (double)(cycles + 1) / FRAMES));
   write_groups(f, entries, n);
   return staged_commit(&out, err);
 }
 
-int save_file_write(const char *trace, const struct waveform_signals *signals, uint64_t cycles, struct err *err) {
+int save_file_write(const char *trace, const struct waveform_signals *signals, uint64_t cycles,
+                    struct err *err) {
   char path[FILE_PATH_SIZE];
-  const size_t length = strlen(trace), stem = length > 4 && !strcmp(trace + length - 4, ".fst") ? length - 4 : length;
-  if (snprintf(path, sizeof path, "%.*s.gtkw", (int)stem, trace) >= FILE_PATH_SIZE) return err_set(err, "%s: path too long", trace);
+  const size_t length = strlen(trace),
+               stem = length > 4 && !strcmp(trace + length - 4, ".fst") ? length - 4 : length;
+  if (snprintf(path, sizeof path, "%.*s.gtkw", (int)stem, trace) >= FILE_PATH_SIZE)
+    return err_set(err, "%s: path too long", trace);
   struct entry *entries = calloc(signals->n + 1, sizeof *entries);
   if (!entries) return err_memory(err, "the save file");
   size_t n = 0;
@@ -176,13 +215,18 @@ int save_file_write(const char *trace, const struct waveform_signals *signals, u
     const struct waveform_signal *signal = &signals->list[i];
     if (isupper((unsigned char)signal->name[0])) continue;
     struct entry *e = &entries[n++];
-    *e = (struct entry){.signal = signal, .index = i, .module_length = module_length(signal->scope)};
+    *e =
+        (struct entry){.signal = signal, .index = i, .module_length = module_length(signal->scope)};
     const struct entry *before = n > 1 ? e - 1 : NULL;
     e->module = before && before->module_length == e->module_length &&
-                !memcmp(before->signal->scope, signal->scope, e->module_length) ? before->module : i;
+                        !memcmp(before->signal->scope, signal->scope, e->module_length)
+                    ? before->module
+                    : i;
     // A module's signals may stand on both sides of those of its submodules.
     for (const struct entry *other = entries; e->module == i && other < e; other++)
-      if (other->module_length == e->module_length && !memcmp(other->signal->scope, signal->scope, e->module_length)) e->module = other->module;
+      if (other->module_length == e->module_length &&
+          !memcmp(other->signal->scope, signal->scope, e->module_length))
+        e->module = other->module;
     classify(e);
   }
   qsort(entries, n, sizeof *entries, compare);

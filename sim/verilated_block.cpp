@@ -2,8 +2,8 @@
 //
 // verilated_block - a Verilated module (class Vblock) behind the C table of verilated_block.h
 //
-// ports.inc, made from Vblock.h, has PORT(name, msb, IN | OUT) for each port. Compiled once for each module, together
-// with everything that Verilator wrote for it.
+// ports.inc, made from Vblock.h, has PORT(name, msb, IN | OUT) for each port. Compiled once for
+// each module, together with everything that Verilator wrote for it.
 #include "verilated_block.h"
 #include "verilated_cpu.h"
 
@@ -25,7 +25,8 @@
 
 namespace {
 
-// CPU_MARK and the words of verilated_cpu.h whose macros are defined: those expand to something else than their own names.
+// CPU_MARK and the words of verilated_cpu.h whose macros are defined: those expand to something
+// else than their own names.
 struct Cpu {
   char text[1024] = {};
   std::size_t n = 0;
@@ -36,10 +37,10 @@ struct Cpu {
     add(CPU_MARK);
 #define TEXT(x) #x
 #define EXPANDED(x) TEXT(x)
-#define CPU_WORD(word, macro)          \
-  if (EXPANDED(macro)[0] != '_') {     \
-    add(" ");                          \
-    add(#word);                        \
+#define CPU_WORD(word, macro)      \
+  if (EXPANDED(macro)[0] != '_') { \
+    add(" ");                      \
+    add(#word);                    \
   }
     CPU_WORDS(CPU_WORD)
   }
@@ -51,9 +52,9 @@ struct Instance {
   VerilatedContext context;
   Vblock top{&context, "block"};
   std::vector<verilated_port> ports;
-  std::list<std::string> names;      // of internal signals
+  std::list<std::string> names;  // of internal signals
 #if VM_TRACE
-  std::unique_ptr<VerilatedFstC> fst;   // one a file: reopened, it would mix up the signals' numbers
+  std::unique_ptr<VerilatedFstC> fst;  // one a file: reopened, it would mix up the signals' numbers
   bool dumping = false;
 #endif
 
@@ -67,9 +68,11 @@ struct Instance {
       VerilatedVarNameMap *const vars = scope.second->varsp();
       if (!vars) continue;
       for (const auto &var : *vars) {
-        const auto width = static_cast<unsigned>(std::abs(var.second.left(0) - var.second.right(0)) + 1);   // 0: packed
+        const auto width = static_cast<unsigned>(
+            std::abs(var.second.left(0) - var.second.right(0)) + 1);  // 0: packed
         names.push_back(std::string{scope.first}.substr(sizeof "block." - 1) + "." + var.first);
-        ports.push_back({names.back().c_str(), width, static_cast<unsigned>(var.second.totalSize()), 0, var.second.datap()});
+        ports.push_back({names.back().c_str(), width, static_cast<unsigned>(var.second.totalSize()),
+                         0, var.second.datap()});
       }
     }
 #if VM_TRACE
@@ -77,7 +80,7 @@ struct Instance {
 #endif
   }
   ~Instance() {
-    Verilated::threadContextp(&context);   // of several instances the one made last would be taken
+    Verilated::threadContextp(&context);  // of several instances the one made last would be taken
     top.final();
   }
 };
@@ -93,7 +96,7 @@ unsigned ports(void *p, const verilated_port **out) {
 
 int eval(void *p) {
   auto *instance = instance_of(p);
-  instance->context.timeInc(500);    // half a cycle: waveforms have a cycle a nanosecond
+  instance->context.timeInc(500);  // half a cycle: waveforms have a cycle a nanosecond
   instance->top.eval();
 #if VM_TRACE
   if (instance->dumping) instance->fst->dump(instance->context.time());
@@ -134,14 +137,17 @@ void trace_close(void *p) {
   instance_of(p)->fst.reset();
 }
 
-int trace_read(const char *path, void (*see)(void *ctx, const char *scope, const char *name, unsigned width), void *ctx) {
+int trace_read(const char *path,
+               void (*see)(void *ctx, const char *scope, const char *name, unsigned width),
+               void *ctx) {
   void *const file = fstReaderOpen(path);
   if (!file) return -1;
   std::vector<std::string> scope{""};
   while (const fstHier *h = fstReaderIterateHier(file)) {
     if (h->htyp == FST_HT_SCOPE) {
       const bool packed = h->u.scope.typ == FST_ST_VCD_STRUCT;
-      scope.push_back(scope.back() + (scope.size() > 2 ? "." : "") + (scope.size() > 1 ? h->u.scope.name : "") + (packed ? ":" : ""));
+      scope.push_back(scope.back() + (scope.size() > 2 ? "." : "") +
+                      (scope.size() > 1 ? h->u.scope.name : "") + (packed ? ":" : ""));
     } else if (h->htyp == FST_HT_UPSCOPE) {
       scope.pop_back();
     } else if (h->htyp == FST_HT_VAR) {
@@ -157,7 +163,8 @@ int trace_read(const char *path, void (*see)(void *ctx, const char *scope, const
 void (*const trace_open)(void *, const char *, const char *const *, unsigned) = nullptr;
 void (*const trace_on)(void *, int) = nullptr;
 void (*const trace_close)(void *) = nullptr;
-int (*const trace_read)(const char *, void (*)(void *, const char *, const char *, unsigned), void *) = nullptr;
+int (*const trace_read)(const char *, void (*)(void *, const char *, const char *, unsigned),
+                        void *) = nullptr;
 
 #endif
 
@@ -177,9 +184,11 @@ void *create(const char *trace) {
 
 }  // namespace
 
-const struct verilated_block verilated_block = {create, destroy, ports, eval, trace_open, trace_on, trace_close, trace_read};
+const struct verilated_block verilated_block = {create,     destroy,  ports,       eval,
+                                                trace_open, trace_on, trace_close, trace_read};
 
-// Verilator calls these where an assertion fails ($error, $fatal, $stop), after it has printed the message.
+// Verilator calls these where an assertion fails ($error, $fatal, $stop), after it has printed the
+// message.
 void vl_stop(const char *, int, const char *) VL_MT_UNSAFE {
   stops++;
   fflush(stdout);
@@ -191,7 +200,8 @@ void vl_fatal(const char *file, int line, const char *, const char *message) VL_
   fflush(stdout);
 }
 
-// Read from the file, not from memory: nothing of it may run on a processor that lacks what it needs.
+// Read from the file, not from memory: nothing of it may run on a processor that lacks what it
+// needs.
 extern "C" {
 extern const Cpu verilated_cpu;
 constexpr Cpu verilated_cpu;

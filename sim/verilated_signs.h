@@ -2,9 +2,10 @@
 //
 // verilated_signs - sign extension and arithmetic shift in a form that compilers know
 //
-// Verilator extends a sign by -(x & sign bit) | x. Compilers do not see what that is, and so not that a product's factors have 8 and
-// 16 bits. Shifting up and down again says it: the engine's loop then needs no more than shifts for it. Same values; included
-// in front of what Verilator wrote, behind verilated.h (sim/verilate.sh).
+// Verilator extends a sign by -(x & sign bit) | x. Compilers do not see what that is, and so not
+// that a product's factors have 8 and 16 bits. Shifting up and down again says it: the engine's
+// loop then needs no more than shifts for it. Same values; included in front of what Verilator
+// wrote, behind verilated.h (sim/verilate.sh).
 #ifndef GPT2RTL_VERILATED_SIGNS_H
 #define GPT2RTL_VERILATED_SIGNS_H
 
@@ -20,7 +21,8 @@ static inline QData extend_sign_64(int bits, QData x) {
 #define VL_EXTENDS_II(obits, lbits, lhs) extend_sign_32(lbits, lhs)
 #define VL_EXTENDS_QI(obits, lbits, lhs) extend_sign_64(lbits, lhs)
 #define VL_EXTENDS_QQ(obits, lbits, lhs) extend_sign_64(lbits, lhs)
-#define VL_MULS_III(lbits, lhs, rhs) ((IData)(extend_sign_32(lbits, lhs) * extend_sign_32(lbits, rhs)))
+#define VL_MULS_III(lbits, lhs, rhs) \
+  ((IData)(extend_sign_32(lbits, lhs) * extend_sign_32(lbits, rhs)))
 #define VL_MULS_QQQ(lbits, lhs, rhs) (extend_sign_64(lbits, lhs) * extend_sign_64(lbits, rhs))
 
 #endif

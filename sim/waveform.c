@@ -16,19 +16,19 @@ struct waveform {
   const struct verilated_block *code;
   void *instance;
   struct sim_trace trace;
-  struct staged_folder folder;             // Verilator's writer takes a name, and makes another file beside it
+  struct staged_folder folder;  // Verilator's writer takes a name, and makes another file beside it
   char staging[FILE_PATH_SIZE];
   struct waveform_signals signals;
-  char **paths;                            // what trace_open takes: scopes, or signals where some of a scope's are left out
+  char **paths;  // what trace_open takes: scopes, or signals where some of a scope's are left out
   unsigned n_paths;
-  uint64_t position;                       // of the run: how many have started
-  uint64_t trial, cycles;                  // cycles on file
+  uint64_t position;       // of the run: how many have started
+  uint64_t trial, cycles;  // cycles on file
   double rate;
   bool kept;
   enum { WAITING, ON, ENDING, DONE } state;
 };
 
-// ------------------------------------------------------------------------------------------------------------- signals
+// ----------------------------------------------------------------------------------------- signals
 
 static void signals_free(struct waveform_signals *s) {
   for (size_t i = 0; i < s->n; i++) {
@@ -57,21 +57,24 @@ static void add_signal(void *ctx, const char *scope, const char *name, unsigned 
   if (!signal->scope || !signal->name) s->failed = true;
 }
 
-static int read_signals(const struct waveform *w, const char *path, struct waveform_signals *signals, struct err *err) {
+static int read_signals(const struct waveform *w, const char *path,
+                        struct waveform_signals *signals, struct err *err) {
   const int status = w->code->trace_read(path, add_signal, signals);
   if (status) return err_set(err, "%s: the waveform cannot be read again: is the disk full?", path);
   return !signals->failed ? 0 : err_memory(err, "the names of signals");
 }
 
-// -------------------------------------------------------------------------------------------------------------- scopes
+// ------------------------------------------------------------------------------------------ scopes
 
-// Whether a part of a path is a module's: not a packed struct, a generate block or a loop's variables.
+// Whether a part of a path is a module's: not a packed struct, a generate block or a loop's
+// variables.
 static bool is_module(const char *part, size_t n) {
-  return n && part[n - 1] != ':' && (n < 4 || memcmp(part, "gen_", 4)) && (n < 10 || memcmp(part, "unnamedblk", 10));
+  return n && part[n - 1] != ':' && (n < 4 || memcmp(part, "gen_", 4)) &&
+         (n < 10 || memcmp(part, "unnamedblk", 10));
 }
 
-// Whether `path`, of n characters, is the module that the user calls `name`: the end of the path, at a dot, "u_" may be missing;
-// gpt2_core is the instance u_core.
+// Whether `path`, of n characters, is the module that the user calls `name`: the end of the path,
+// at a dot, "u_" may be missing; gpt2_core is the instance u_core.
 static bool is_called(const char *path, size_t n, const char *name, size_t m) {
   for (size_t i = 0; i < n; i++) {
     if (i && path[i - 1] != '.') continue;
@@ -80,14 +83,16 @@ static bool is_called(const char *path, size_t n, const char *name, size_t m) {
     if (rest == m && !memcmp(at, name, m)) return true;
     if (rest <= 2 || memcmp(at, "u_", 2)) continue;
     if (rest - 2 == m && !memcmp(at + 2, name, m)) return true;
-    if (m == rest + 3 && !memcmp(name, "gpt2_", 5) && !memcmp(name + 5, at + 2, rest - 2)) return true;
+    if (m == rest + 3 && !memcmp(name, "gpt2_", 5) && !memcmp(name + 5, at + 2, rest - 2))
+      return true;
   }
   return false;
 }
 
 // Whether scope lies at most levels deep in a module called name; levels 0: at any depth.
 static bool is_inside(const char *scope, const char *name, size_t m, unsigned long levels) {
-  if (!*scope || strstr(scope, "unnamedblk")) return false;   // without a scope: the copies of gpt2_top's ports
+  if (!*scope || strstr(scope, "unnamedblk"))
+    return false;  // without a scope: the copies of gpt2_top's ports
   for (const char *end = scope + strcspn(scope, ".");; end += 1 + strcspn(end + 1, ".")) {
     if (end[-1] != ':' && is_called(scope, (size_t)(end - scope), name, m)) {
       unsigned long depth = 1;
@@ -103,11 +108,14 @@ static bool is_inside(const char *scope, const char *name, size_t m, unsigned lo
 }
 
 // "no module", and which there are: the instances' names, each once; clock gates are not worth it.
-static int unknown_module(const struct waveform_signals *all, const char *name, size_t n, struct err *err) {
+static int unknown_module(const struct waveform_signals *all, const char *name, size_t n,
+                          struct err *err) {
   char known[440] = " gpt2_top,", item[64];
   for (size_t i = 1; i < all->n; i++) {
     const char *last = strrchr(all->list[i].scope, '.');
-    if (!last || strncmp(last, ".u_", 3) || !strncmp(last, ".u_gate", 7) || !is_module(last + 1, strlen(last + 1))) continue;
+    if (!last || strncmp(last, ".u_", 3) || !strncmp(last, ".u_gate", 7) ||
+        !is_module(last + 1, strlen(last + 1)))
+      continue;
     snprintf(item, sizeof item, " %s,", last + 3);
     if (!strstr(known, item) && strlen(known) + strlen(item) < sizeof known) strcat(known, item);
   }
@@ -128,7 +136,8 @@ static int choose(struct waveform *w, struct waveform_signals *signals, struct e
     if (name < n) levels = strtoul(at + name + 1, &end, 10);
     if (end != at + n || (name < n && (at[name + 1] < '0' || at[name + 1] > '9'))) {
       free(keep);
-      return err_set(err, "scope '%.*s': behind the colon goes a number of levels, 0 for all", (int)n, at);
+      return err_set(err, "scope '%.*s': behind the colon goes a number of levels, 0 for all",
+                     (int)n, at);
     }
     for (size_t i = 0; i < signals->n; i++) {
       if (!is_inside(signals->list[i].scope, at, name, levels)) continue;
@@ -160,13 +169,15 @@ static int choose(struct waveform *w, struct waveform_signals *signals, struct e
 }
 
 // Whether one of the first `end` signals is of this scope and wider than that.
-static bool scope_has(const struct waveform_signals *s, const char *scope, size_t end, unsigned wider) {
+static bool scope_has(const struct waveform_signals *s, const char *scope, size_t end,
+                      unsigned wider) {
   for (size_t i = 0; i < end; i++)
     if (s->list[i].width > wider && !strcmp(s->list[i].scope, scope)) return true;
   return false;
 }
 
-// A scope as a whole if none of its signals is too wide, otherwise signal by signal: Verilator compares each signal with each path.
+// A scope as a whole if none of its signals is too wide, otherwise signal by signal: Verilator
+// compares each signal with each path.
 static int collect_paths(struct waveform *w, struct err *err) {
   const struct waveform_signals *s = &w->signals;
   const unsigned widest = w->trace.wide ? UINT_MAX : WAVEFORM_WIDE;
@@ -187,7 +198,7 @@ static int collect_paths(struct waveform *w, struct err *err) {
   return 0;
 }
 
-// --------------------------------------------------------------------------------------------------------------- files
+// ------------------------------------------------------------------------------------------- files
 
 static const char staging_file[] = "waveform.fst";
 static const char *const staging_files[] = {staging_file, "waveform.fst.hier", NULL};
@@ -196,7 +207,9 @@ static int prepare(struct waveform *w, struct err *err) {
   struct stat st;
   if (!stat(w->trace.path, &st) && !S_ISREG(st.st_mode))
     return err_set(err, "%s: cannot be written: a waveform needs a regular file", w->trace.path);
-  if (staged_folder_open(&w->folder, w->trace.path, staging_files, err) || file_join(w->staging, w->folder.staging, staging_file, err)) return -1;
+  if (staged_folder_open(&w->folder, w->trace.path, staging_files, err) ||
+      file_join(w->staging, w->folder.staging, staging_file, err))
+    return -1;
   w->code->trace_open(w->instance, w->staging, NULL, 0);
   w->code->trace_close(w->instance);
   const int result = read_signals(w, w->staging, &w->signals, err);
@@ -237,7 +250,8 @@ static int measure(struct waveform *w, struct err *err) {
   struct stat st;
   const bool known = !stat(w->staging, &st);
   staged_folder_discard(&w->folder);
-  if (!known || !st.st_size) return err_set(err, "%s: a trial for its size cannot be written", w->trace.path);
+  if (!known || !st.st_size)
+    return err_set(err, "%s: a trial for its size cannot be written", w->trace.path);
   w->rate = (double)st.st_size / (double)w->cycles;
   return 0;
 }
@@ -264,7 +278,8 @@ int waveform_cycle(struct waveform *w, bool start, bool end, struct err *err) {
     w->state = ON;
   }
   w->cycles += w->state == ON;
-  if (w->state == ON && ((end && w->position == w->trace.last + 1) || w->cycles == w->trial)) w->state = ENDING;
+  if (w->state == ON && ((end && w->position == w->trace.last + 1) || w->cycles == w->trial))
+    w->state = ENDING;
   return 0;
 }
 
@@ -278,6 +293,8 @@ bool waveform_kept(const struct waveform *w) { return w->kept; }
 int waveform_finish(struct waveform *w, struct err *err) {
   if (w->state == DONE) return 0;
   if (w->state != WAITING) return close_file(w, err);
-  return err_set(err, "%s is not written: the run was over after %llu positions, number %llu was to be its first",
-                 w->trace.path, (unsigned long long)w->position, (unsigned long long)w->trace.first);
+  return err_set(
+      err,
+      "%s is not written: the run was over after %llu positions, number %llu was to be its first",
+      w->trace.path, (unsigned long long)w->position, (unsigned long long)w->trace.first);
 }

@@ -28,7 +28,7 @@ struct block {
 
 const char *const block_stall_names[BLOCK_STALLS] = {"plain", "idle", "back-pressure", "both"};
 
-// ------------------------------------------------------------------------------------------------------ random numbers
+// ---------------------------------------------------------------------------------- random numbers
 
 uint64_t rng_next(uint64_t *state) {
   *state ^= *state >> 12;
@@ -53,7 +53,7 @@ int64_t rng_signed(uint64_t *state, unsigned bits) {
   return n == 0 ? 0 : bits_sign(rng_next(state), n);
 }
 
-// -------------------------------------------------------------------------------------------------------------- module
+// ------------------------------------------------------------------------------------------ module
 
 static const struct verilated_port *find(struct block *b, const char *name) {
   for (unsigned i = 0; i < b->n_ports; i++)
@@ -71,7 +71,7 @@ static void port_set(const struct verilated_port *p, const uint32_t *words) {
   const uint32_t mask = p->width % 32 ? (1u << p->width % 32) - 1 : UINT32_MAX;
   if (p->bytes < 4) {
     const uint32_t v = words[0] & mask;
-    memcpy(p->data, &v, p->bytes);   // little-endian
+    memcpy(p->data, &v, p->bytes);  // little-endian
     return;
   }
   const size_t n = BITS_WORDS(p->width);
@@ -118,8 +118,12 @@ static const struct verilated_port *input(struct block *b, const char *name) {
   return p;
 }
 
-void block_set(struct block *b, const char *name, const uint32_t *words) { port_set(input(b, name), words); }
-void block_get(struct block *b, const char *name, uint32_t *words) { port_get(port(b, name), words); }
+void block_set(struct block *b, const char *name, const uint32_t *words) {
+  port_set(input(b, name), words);
+}
+void block_get(struct block *b, const char *name, uint32_t *words) {
+  port_get(port(b, name), words);
+}
 
 void block_set_u64(struct block *b, const char *name, uint64_t value) {
   const struct verilated_port *p = input(b, name);
@@ -178,7 +182,7 @@ void block_reset(struct block *b) {
   block_eval(b);
 }
 
-// ------------------------------------------------------------------------------------------------------------- streams
+// ----------------------------------------------------------------------------------------- streams
 
 void block_stalls(struct block *b, enum block_stall stall, uint64_t seed) {
   b->stall = stall;
@@ -189,34 +193,44 @@ void block_stalls(struct block *b, enum block_stall stall, uint64_t seed) {
   }
 }
 
-static struct block_stream *stream(struct block *b, bool source, const char *valid, const char *ready,
-                                   const struct block_field *fields, size_t n_fields, const void *items,
-                                   size_t item_bytes, size_t n) {
+static struct block_stream *stream(struct block *b, bool source, const char *valid,
+                                   const char *ready, const struct block_field *fields,
+                                   size_t n_fields, const void *items, size_t item_bytes,
+                                   size_t n) {
   if (b->n_streams == MAX_STREAMS) fail_msg("%s: more than %d streams", b->name, MAX_STREAMS);
   struct block_stream *s = &b->streams[b->n_streams++];
-  *s = (struct block_stream){
-    .block = b, .valid = valid, .ready = ready, .fields = fields, .n_fields = n_fields, .item_bytes = item_bytes,
-    .n = n, .items = (unsigned char *)(uintptr_t)items, .source = source,
-  };
+  *s = (struct block_stream){.block = b,
+                             .valid = valid,
+                             .ready = ready,
+                             .fields = fields,
+                             .n_fields = n_fields,
+                             .item_bytes = item_bytes,
+                             .n = n,
+                             .items = (unsigned char *)(uintptr_t)items,
+                             .source = source};
   if (port(b, valid)->input != source) fail_msg("%s: %s has the wrong direction", b->name, valid);
-  if (ready && port(b, ready)->input == source) fail_msg("%s: %s has the wrong direction", b->name, ready);
+  if (ready && port(b, ready)->input == source)
+    fail_msg("%s: %s has the wrong direction", b->name, ready);
   for (size_t i = 0; i < n_fields; i++) {
     const struct verilated_port *p = port(b, fields[i].port);
     if (fields[i].bytes < 4 * BITS_WORDS(p->width))
-      fail_msg("%s: port %s has %u bits, its member only %zu bytes", b->name, p->name, p->width, fields[i].bytes);
+      fail_msg("%s: port %s has %u bits, its member only %zu bytes", b->name, p->name, p->width,
+               fields[i].bytes);
   }
   const bool hit = source ? b->stall & BLOCK_IDLE : b->stall & BLOCK_BACK_PRESSURE;
   s->idle_percent = hit ? 40 : 0;
   return s;
 }
 
-struct block_stream *block_source(struct block *b, const char *valid, const char *ready, const struct block_field *fields,
-                                  size_t n_fields, const void *items, size_t item_bytes, size_t n) {
+struct block_stream *block_source(struct block *b, const char *valid, const char *ready,
+                                  const struct block_field *fields, size_t n_fields,
+                                  const void *items, size_t item_bytes, size_t n) {
   return stream(b, true, valid, ready, fields, n_fields, items, item_bytes, n);
 }
 
-struct block_stream *block_sink(struct block *b, const char *valid, const char *ready, const struct block_field *fields,
-                                size_t n_fields, void *items, size_t item_bytes, size_t n) {
+struct block_stream *block_sink(struct block *b, const char *valid, const char *ready,
+                                const struct block_field *fields, size_t n_fields, void *items,
+                                size_t item_bytes, size_t n) {
   return stream(b, false, valid, ready, fields, n_fields, items, item_bytes, n);
 }
 
@@ -230,7 +244,8 @@ static uint32_t *member(const struct block_stream *s, size_t item, const struct 
   return (uint32_t *)(void *)(s->items + item * s->item_bytes + f->offset);
 }
 
-// Stalls come in episodes: for some 64 cycles often, then hardly ever, so that queues fill and empty.
+// Stalls come in episodes: for some 64 cycles often, then hardly ever, so that queues fill and
+// empty.
 static bool pauses(struct block *b, struct block_stream *s) {
   if (s->hold) return true;
   const bool often = (b->cycle / 64 * 0x9e3779b97f4a7c15ull >> 60) & 1;
@@ -271,13 +286,15 @@ static void source_sample(struct block *b, struct block_stream *s) {
 static void sink_sample(struct block *b, struct block_stream *s, bool ready) {
   const bool valid = block_get_u64(b, s->valid);
   if (!valid) {
-    if (s->offered) fail_msg("%s: %s fell before %s rose (item %zu, cycle %llu)", b->name, s->valid, s->ready, s->done,
-                             (unsigned long long)b->cycle);
+    if (s->offered)
+      fail_msg("%s: %s fell before %s rose (item %zu, cycle %llu)", b->name, s->valid, s->ready,
+               s->done, (unsigned long long)b->cycle);
     return;
   }
   if (s->done >= s->n) {
-    if (ready) fail_msg("%s: %s: more than the %zu items expected (cycle %llu)", b->name, s->valid, s->n,
-                        (unsigned long long)b->cycle);
+    if (ready)
+      fail_msg("%s: %s: more than the %zu items expected (cycle %llu)", b->name, s->valid, s->n,
+               (unsigned long long)b->cycle);
     return;
   }
   for (size_t i = 0; i < s->n_fields; i++) {
@@ -285,8 +302,8 @@ static void sink_sample(struct block *b, struct block_stream *s, bool ready) {
     uint32_t words[BITS_WORDS(p->width)], *to = member(s, s->done, &s->fields[i]);
     port_get(p, words);
     if (s->offered && memcmp(to, words, sizeof words))
-      fail_msg("%s: %s changed while %s waited for %s (item %zu, cycle %llu)", b->name, p->name, s->valid, s->ready,
-               s->done, (unsigned long long)b->cycle);
+      fail_msg("%s: %s changed while %s waited for %s (item %zu, cycle %llu)", b->name, p->name,
+               s->valid, s->ready, s->done, (unsigned long long)b->cycle);
     memset(to, 0, s->fields[i].bytes);
     memcpy(to, words, sizeof words);
   }
@@ -326,9 +343,11 @@ static void stuck(struct block *b, unsigned limit) {
   for (size_t i = 0; i < b->n_streams; i++) {
     const struct block_stream *s = &b->streams[i];
     const size_t at = strlen(text);
-    snprintf(text + at, sizeof text - at, "%s %s %zu of %zu", i ? "," : "", s->valid, s->done, s->n);
+    snprintf(text + at, sizeof text - at, "%s %s %zu of %zu", i ? "," : "", s->valid, s->done,
+             s->n);
   }
-  fail_msg("%s: nothing moved for %u cycles (cycle %llu):%s", b->name, limit, (unsigned long long)b->cycle, text);
+  fail_msg("%s: nothing moved for %u cycles (cycle %llu):%s", b->name, limit,
+           (unsigned long long)b->cycle, text);
 }
 
 void block_run(struct block *b, unsigned limit, unsigned extra) {
@@ -346,7 +365,8 @@ void block_run(struct block *b, unsigned limit, unsigned extra) {
 }
 
 void block_expect(const struct block_stream *s, const void *want, size_t n) {
-  if (s->done != n) fail_msg("%s: %s: %zu items, expected %zu", s->block->name, s->valid, s->done, n);
+  if (s->done != n)
+    fail_msg("%s: %s: %zu items, expected %zu", s->block->name, s->valid, s->done, n);
   for (size_t item = 0; item < n; item++) {
     for (size_t i = 0; i < s->n_fields; i++) {
       const struct block_field *f = &s->fields[i];
@@ -358,8 +378,9 @@ void block_expect(const struct block_stream *s, const void *want, size_t n) {
         if (width - 32 * w < 32) expected &= (1u << (width - 32 * w)) - 1;
         const uint32_t found = member(s, item, f)[w];
         if (found != expected)
-          fail_msg("%s: item %zu of %zu, %s word %u: expected %d (0x%x), found %d (0x%x)", s->block->name, item, n, f->port,
-                   w, (int32_t)expected, expected, (int32_t)found, found);
+          fail_msg("%s: item %zu of %zu, %s word %u: expected %d (0x%x), found %d (0x%x)",
+                   s->block->name, item, n, f->port, w, (int32_t)expected, expected, (int32_t)found,
+                   found);
       }
     }
   }

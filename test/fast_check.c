@@ -18,30 +18,37 @@ static int32_t within(uint64_t *state, int32_t limit) {
 }
 
 static int differs(struct err *err, const char *what, size_t at, int64_t found, int64_t expected) {
-  return err_set(err, "%s, element %zu: %lld, expected %lld", what, at, (long long)found, (long long)expected);
+  return err_set(err, "%s, element %zu: %lld, expected %lld", what, at, (long long)found,
+                 (long long)expected);
 }
 
-static int compare(const char *what, const int32_t *found, const int32_t *expected, size_t n, struct err *err) {
+static int compare(const char *what, const int32_t *found, const int32_t *expected, size_t n,
+                   struct err *err) {
   for (size_t i = 0; i < n; i++)
     if (found[i] != expected[i]) return differs(err, what, i, found[i], expected[i]);
   return 0;
 }
 
-static int compare_saturation(const char *what, struct saturation found, struct saturation expected, struct err *err) {
-  if (found.row == expected.row && found.residual == expected.residual && found.norm == expected.norm && found.prob == expected.prob)
+static int compare_saturation(const char *what, struct saturation found, struct saturation expected,
+                              struct err *err) {
+  if (found.row == expected.row && found.residual == expected.residual &&
+      found.norm == expected.norm && found.prob == expected.prob)
     return 0;
-  return err_set(err, "%s: saturations row %llu, residual %llu, norm %llu, prob %llu; expected %llu, %llu, %llu, %llu", what,
-                 (unsigned long long)found.row, (unsigned long long)found.residual, (unsigned long long)found.norm,
-                 (unsigned long long)found.prob, (unsigned long long)expected.row, (unsigned long long)expected.residual,
+  return err_set(err,
+                 "%s: saturations row %llu, residual %llu, norm %llu, prob %llu; expected %llu, "
+                 "%llu, %llu, %llu",
+                 what, (unsigned long long)found.row, (unsigned long long)found.residual,
+                 (unsigned long long)found.norm, (unsigned long long)found.prob,
+                 (unsigned long long)expected.row, (unsigned long long)expected.residual,
                  (unsigned long long)expected.norm, (unsigned long long)expected.prob);
 }
 
-// ---- images made in memory ----------------------------------------------------------------------
+// --------------------------------------------------------------------------- images made in memory
 
 // value as a scale, cut to its range.
 static uint32_t scale_word(double value) {
   int e;
-  const double f = frexp(value, &e);       // 0.5 .. 1
+  const double f = frexp(value, &e);  // 0.5 .. 1
   const int exponent = e + SCALE_BIAS - 12;
   return exponent < 0 ? 0 : (uint32_t)exponent << 11 | (uint32_t)((f * 2 - 1) * 2048);
 }
@@ -54,7 +61,8 @@ static uint32_t half_word(double value) {
   return (value < 0 ? 0x8000u : 0) | (uint32_t)(e + 14) << 10 | (uint32_t)((f * 2 - 1) * 1024);
 }
 
-static void model_beat(uint8_t *beat, const struct image_region *r, uint32_t lanes, struct image_beat at, uint64_t *random) {
+static void model_beat(uint8_t *beat, const struct image_region *r, uint32_t lanes,
+                       struct image_beat at, uint64_t *random) {
   if (!at.side && !image_is_norm(r->kind)) {
     for (uint32_t i = 0; i < lanes; i++) beat[i] = (uint8_t)(beat[i] == 0x80 ? 0x81 : beat[i]);
     return;
@@ -63,15 +71,18 @@ static void model_beat(uint8_t *beat, const struct image_region *r, uint32_t lan
   const double columns = r->n_cols, unit = 1 / (73 * sqrt(columns));
   for (uint32_t i = 0; i < lanes / 4; i++) {
     const double x = (double)within(random, 1000) / 1000;
-    uint32_t word = scale_word(unit * (1 + x / 4) * (r->kind == IMAGE_HEAD ? 3 : r->kind == IMAGE_WPE ? 0.01 : 1)) |
+    uint32_t word = scale_word(unit * (1 + x / 4) *
+                               (r->kind == IMAGE_HEAD  ? 3
+                                : r->kind == IMAGE_WPE ? 0.01
+                                                       : 1)) |
                     (r->kind == IMAGE_HEAD ? 0 : half_word(x / 8) << 16);
     if (image_is_norm(r->kind)) word = half_word(1 + x / 4) | half_word(x / 4) << 16;
     memcpy(beat + 4 * i, &word, 4);
   }
 }
 
-int fast_check_image(struct image *image, uint8_t **beats, const struct image_header *shape, enum fast_check_bytes bytes, uint64_t seed,
-                     struct err *err) {
+int fast_check_image(struct image *image, uint8_t **beats, const struct image_header *shape,
+                     enum fast_check_bytes bytes, uint64_t seed, struct err *err) {
   *image = (struct image){.header = *shape};
   *beats = NULL;
   image->header.layer_norm_epsilon = 1e-5f;
@@ -88,11 +99,12 @@ int fast_check_image(struct image *image, uint8_t **beats, const struct image_he
   image->beats = *beats;
   if (bytes == FAST_ANY_BYTES) return 0;
   for (struct image_region r = {0}; image_next_region(&r, &image->header);)
-    for (uint64_t i = 0; i < r.beats; i++) model_beat(*beats + (r.base + i) * lanes, &r, lanes, image_beat_at(&r, lanes, i), &random);
+    for (uint64_t i = 0; i < r.beats; i++)
+      model_beat(*beats + (r.base + i) * lanes, &r, lanes, image_beat_at(&r, lanes, i), &random);
   return 0;
 }
 
-// ---- kernels ------------------------------------------------------------------------------------
+// ----------------------------------------------------------------------------------------- kernels
 
 enum { BLOCKS = 5, TOKENS = 15, STRIDE = 7, ROUNDS = 40 };
 
@@ -121,13 +133,15 @@ static int check_multiply(const struct fast_kernels *k, uint64_t *random, struct
     for (uint32_t r = 0; r < HEAD_DIM; r++) {
       const int8_t *w[BLOCKS];
       for (uint32_t b = 0; b < blocks; b++) {
-        for (uint32_t c = 0; c < HEAD_DIM; c++) rows[b][c] = strip[b * TILE_BYTES + tile_offset(r, c)];
+        for (uint32_t c = 0; c < HEAD_DIM; c++)
+          rows[b][c] = strip[b * TILE_BYTES + tile_offset(r, c)];
         w[b] = rows[b];
       }
       for (uint32_t t = 0; t < n; t++) {
         int e_max;
         const int64_t expected = matvec_row(&e_max, w, x + t * STRIDE, blocks);
-        if (acc[t][r] != expected) return differs(err, "multiply", t * HEAD_DIM + r, acc[t][r], expected);
+        if (acc[t][r] != expected)
+          return differs(err, "multiply", t * HEAD_DIM + r, acc[t][r], expected);
       }
     }
   }
@@ -141,7 +155,8 @@ static int check_rescale(const struct fast_kernels *k, uint64_t *random, struct 
   int32_t row[HEAD_DIM];
   struct saturation expected = {0}, found = {0};
   for (int round = 0; round < 64 * ROUNDS; round++) {
-    const uint32_t n = 1 + (uint32_t)(next(random) % HEAD_DIM), blocks = 1 + (uint32_t)(next(random) % 128);
+    const uint32_t n = 1 + (uint32_t)(next(random) % HEAD_DIM),
+                   blocks = 1 + (uint32_t)(next(random) % 128);
     const int e_max = (int)(next(random) % 16), extra = extras[round % 3];
     // what so many blocks can sum to, in all sizes, and both ends of it
     const int64_t limit = (int64_t)blocks << (28 + e_max);
@@ -153,7 +168,8 @@ static int check_rescale(const struct fast_kernels *k, uint64_t *random, struct 
     const int first = rescale_first(e_max, blocks);
     found.row += k->rescale(row, acc, side, n, first, extra);
     for (uint32_t i = 0; i < n; i++) {
-      const int32_t y = rescale_row(acc[i], e_max, blocks, (uint16_t)side[i], (uint16_t)(side[i] >> 16), extra, &expected);
+      const int32_t y = rescale_row(acc[i], e_max, blocks, (uint16_t)side[i],
+                                    (uint16_t)(side[i] >> 16), extra, &expected);
       if (row[i] != y) return differs(err, "rescale", i, row[i], y);
     }
   }
@@ -201,21 +217,29 @@ static int check_residual(const struct fast_kernels *k, uint64_t *random, struct
   struct saturation found_sat = {0}, expected_sat = {0};
   for (int round = 0; round < 4 * ROUNDS; round++) {
     const uint32_t width = (1 + (uint32_t)(next(random) % MAX_HEADS)) * HEAD_DIM;
-    struct image image = {.header = {.lanes = 64, .n_layer = 1, .n_head = width / HEAD_DIM, .n_ctx = 2, .vocab_size = 1,
+    struct image image = {.header = {.lanes = 64,
+                                     .n_layer = 1,
+                                     .n_head = width / HEAD_DIM,
+                                     .n_ctx = 2,
+                                     .vocab_size = 1,
                                      .layer_norm_epsilon = 1e-5f}};
     if (image_layout(&image.header, err)) return -1;
     random_rows(row, width, random);
-    for (size_t c = 0; c < width; c++) expected.x[c] = within(random, (int32_t)RES_MAX) >> (round % 26);
+    for (size_t c = 0; c < width; c++)
+      expected.x[c] = within(random, (int32_t)RES_MAX) >> (round % 26);
     for (size_t c = 0; c < width; c++) words[c] = (uint32_t)next(random);
     if (round % 8 == 0) memset(row, 0, sizeof row), memset(&expected, 0, sizeof expected);
-    if (round % 8 == 1) for (size_t c = 0; c < width; c++) expected.x[c] = c ? 0 : (int32_t)RES_MAX;
+    if (round % 8 == 1)
+      for (size_t c = 0; c < width; c++) expected.x[c] = c ? 0 : (int32_t)RES_MAX;
     found = expected;
     residual_add(&expected, row, width, &expected_sat);
     k->residual_add(&found, row, width, &found_sat);
     if (compare("residual_add", found.x, expected.x, width, err)) return -1;
-    if (found.sum != expected.sum) return differs(err, "residual_add, sum", width, found.sum, expected.sum);
+    if (found.sum != expected.sum)
+      return differs(err, "residual_add, sum", width, found.sum, expected.sum);
     if (found.sum_sq != expected.sum_sq)
-      return differs(err, "residual_add, squares", width, (int64_t)found.sum_sq, (int64_t)expected.sum_sq);
+      return differs(err, "residual_add, squares", width, (int64_t)found.sum_sq,
+                     (int64_t)expected.sum_sq);
 
     image.beats = (const uint8_t *)words;
     layernorm_rows(rows, &expected, &image, 0, &expected_sat);
@@ -223,7 +247,8 @@ static int check_residual(const struct fast_kernels *k, uint64_t *random, struct
     k->layernorm(y, found.x, words, width, &statistics, &found_sat);
     if (compare("layernorm", y, rows, width, err)) return -1;
   }
-  if (expected_sat.row == 0 || expected_sat.residual == 0) return err_set(err, "layernorm: nothing saturated: the test is too tame");
+  if (expected_sat.row == 0 || expected_sat.residual == 0)
+    return err_set(err, "layernorm: nothing saturated: the test is too tame");
   return compare_saturation("residual_add and layernorm", found_sat, expected_sat, err);
 }
 
@@ -238,20 +263,25 @@ static int check_softmax(const struct fast_kernels *k, uint64_t *random, struct 
     for (uint32_t i = 0; i < n; i++) v_scale[i] = (uint16_t)(next(random) >> (round % 3 * 2));
     const uint16_t inverse = softmax(blocks, score, v_scale, n, &expected);
     const uint64_t z = k->exponentials(p, score, v_scale, n, k->largest(score, n), &found);
-    if (softmax_inverse(z) != inverse) return differs(err, "exponentials, sum", n, softmax_inverse(z), inverse);
+    if (softmax_inverse(z) != inverse)
+      return differs(err, "exponentials, sum", n, softmax_inverse(z), inverse);
     memset(p + n, 0, HEAD_DIM * sizeof *p);
     for (uint32_t j = 0; j < (n + HEAD_DIM - 1) / HEAD_DIM; j++) {
       block_quant(&block, p + j * HEAD_DIM);
-      if (block.e != blocks[j].e) return differs(err, "exponentials, exponent of block", j, block.e, blocks[j].e);
+      if (block.e != blocks[j].e)
+        return differs(err, "exponentials, exponent of block", j, block.e, blocks[j].e);
       for (uint32_t i = 0; i < HEAD_DIM; i++)
-        if (block.m[i] != blocks[j].m[i]) return differs(err, "exponentials", j * HEAD_DIM + i, block.m[i], blocks[j].m[i]);
+        if (block.m[i] != blocks[j].m[i])
+          return differs(err, "exponentials", j * HEAD_DIM + i, block.m[i], blocks[j].m[i]);
     }
   }
-  if (expected.prob == 0) return err_set(err, "exponentials: nothing saturated: the test is too tame");
+  if (expected.prob == 0)
+    return err_set(err, "exponentials: nothing saturated: the test is too tame");
   return compare_saturation("exponentials", found, expected, err);
 }
 
-// Every exponential that a difference of scores gives up to 24, where it becomes 0, and beyond; and every argument of gelu's table.
+// Every exponential that a difference of scores gives up to 24, where it becomes 0, and beyond; and
+// every argument of gelu's table.
 static int check_tables(const struct fast_kernels *k, struct err *err) {
   enum { N = 1024 };
   int32_t score[N], p[N], expected[N];
@@ -262,10 +292,13 @@ static int check_tables(const struct fast_kernels *k, struct err *err) {
     const uint64_t z = k->exponentials(p, score, v_scale, N, 0, &sat);
     uint64_t sum = 0;
     for (int32_t i = 0; i < N; i++) {
-      const uint32_t e = d + i >= 32 << ROW_FRAC ? 0 : exp2_neg((uint64_t)round_shift((int64_t)(d + i) * 94548, 16));
+      const uint32_t e = d + i >= 32 << ROW_FRAC
+                             ? 0
+                             : exp2_neg((uint64_t)round_shift((int64_t)(d + i) * 94548, 16));
       sum += e;
       const int64_t y = (int64_t)e << 13;  // 2048 * 4: beyond the format from about half of 1.0 on
-      if (p[i] != (y > ROW_MAX ? ROW_MAX : y)) return differs(err, "exponential", (size_t)(d + i), p[i], y);
+      if (p[i] != (y > ROW_MAX ? ROW_MAX : y))
+        return differs(err, "exponential", (size_t)(d + i), p[i], y);
     }
     if (z != sum) return differs(err, "sum of exponentials", (size_t)d, (int64_t)z, (int64_t)sum);
   }
@@ -279,24 +312,31 @@ static int check_tables(const struct fast_kernels *k, struct err *err) {
 
 int fast_check_kernels(const struct fast_kernels *k, uint64_t seed, struct err *err) {
   uint64_t random = seed;
-  return check_multiply(k, &random, err) || check_rescale(k, &random, err) || check_rows(k, &random, err) ||
-         check_residual(k, &random, err) || check_softmax(k, &random, err) || check_tables(k, err) ? -1 : 0;
+  return check_multiply(k, &random, err) || check_rescale(k, &random, err) ||
+                 check_rows(k, &random, err) || check_residual(k, &random, err) ||
+                 check_softmax(k, &random, err) || check_tables(k, err)
+             ? -1
+             : 0;
 }
 
-// ---- the engine ---------------------------------------------------------------------------------
+// -------------------------------------------------------------------------------------- the engine
 
 static struct sampling check_sampling(uint32_t position) {
   static const uint32_t top_k[] = {1, 40, 2, 64};
-  return (struct sampling){.top_k = top_k[position % 4], .inv_t = sampling_inv_t(0.8), .state = sampling_seed(position)};
+  return (struct sampling){.top_k = top_k[position % 4],
+                           .inv_t = sampling_inv_t(0.8),
+                           .state = sampling_seed(position)};
 }
 
 static void golden_hidden(void *ctx, int layer, const int32_t *x) {
   struct fast_expected *g = ctx;
   const struct image_header *h = &g->core.image->header;
-  memcpy(g->hidden + ((size_t)g->n * (h->n_layer + 1) + (size_t)(layer + 1)) * h->n_embd, x, h->n_embd * sizeof *x);
+  memcpy(g->hidden + ((size_t)g->n * (h->n_layer + 1) + (size_t)(layer + 1)) * h->n_embd, x,
+         h->n_embd * sizeof *x);
 }
 
-int fast_expect(struct fast_expected *g, const struct image *image, uint32_t n, uint64_t seed, struct err *err) {
+int fast_expect(struct fast_expected *g, const struct image *image, uint32_t n, uint64_t seed,
+                struct err *err) {
   const struct image_header *h = &image->header;
   uint64_t random = seed;
   *g = (struct fast_expected){0};
@@ -312,7 +352,8 @@ int fast_expect(struct fast_expected *g, const struct image *image, uint32_t n, 
     struct sampling sampling = check_sampling(g->n);
     g->ids[g->n] = (uint32_t)(next(&random) % h->vocab_size);
     gpt2_core_step(&g->core, g->ids[g->n], g->n, true);
-    memcpy(g->logits + (size_t)g->n * h->vocab_size, g->core.logits, h->vocab_size * sizeof *g->logits);
+    memcpy(g->logits + (size_t)g->n * h->vocab_size, g->core.logits,
+           h->vocab_size * sizeof *g->logits);
     g->choice[g->n] = sampling_choose(&sampling, g->core.logits, h->vocab_size);
   }
   return 0;
@@ -329,7 +370,7 @@ void fast_expected_free(struct fast_expected *g) {
 struct checking {
   const struct fast_expected *expected;
   struct err *err;
-  uint32_t logits, hidden;                 // reports, so far
+  uint32_t logits, hidden;  // reports, so far
   int result;
 };
 
@@ -339,7 +380,8 @@ static void on_logits(void *ctx, uint32_t position, const int32_t *logits) {
   char what[64];
   c->logits++;
   snprintf(what, sizeof what, "logits of position %u", position);
-  if (!c->result) c->result = compare(what, logits, c->expected->logits + position * n_vocab, n_vocab, c->err);
+  if (!c->result)
+    c->result = compare(what, logits, c->expected->logits + position * n_vocab, n_vocab, c->err);
 }
 
 static void on_hidden(void *ctx, uint32_t position, int layer, const int32_t *x) {
@@ -349,10 +391,12 @@ static void on_hidden(void *ctx, uint32_t position, int layer, const int32_t *x)
   char what[64];
   c->hidden++;
   snprintf(what, sizeof what, "position %u behind layer %d", position, layer);
-  if (!c->result) c->result = compare(what, x, c->expected->hidden + at * h->n_embd, h->n_embd, c->err);
+  if (!c->result)
+    c->result = compare(what, x, c->expected->hidden + at * h->n_embd, h->n_embd, c->err);
 }
 
-static int check_cache(const struct fast_engine *engine, const struct fast_expected *g, struct err *err) {
+static int check_cache(const struct fast_engine *engine, const struct fast_expected *g,
+                       struct err *err) {
   const struct image_header *h = &g->core.image->header;
   for (uint32_t i = 0; i < h->n_layer * h->n_head; i++) {
     const struct kv_head *kv = &g->core.kv[i];
@@ -360,14 +404,17 @@ static int check_cache(const struct fast_engine *engine, const struct fast_expec
       int8_t k[HEAD_DIM], v[HEAD_DIM];
       uint16_t k_scale, v_scale;
       fast_engine_cached(engine, i / h->n_head, i % h->n_head, t, k, &k_scale, v, &v_scale);
-      if (memcmp(k, kv->k[t], HEAD_DIM) || memcmp(v, kv->v[t], HEAD_DIM) || k_scale != kv->k_scale[t] || v_scale != kv->v_scale[t])
-        return err_set(err, "the cache of layer %u, head %u differs at position %u", i / h->n_head, i % h->n_head, t);
+      if (memcmp(k, kv->k[t], HEAD_DIM) || memcmp(v, kv->v[t], HEAD_DIM) ||
+          k_scale != kv->k_scale[t] || v_scale != kv->v_scale[t])
+        return err_set(err, "the cache of layer %u, head %u differs at position %u", i / h->n_head,
+                       i % h->n_head, t);
     }
   }
   return 0;
 }
 
-int fast_check_engine(const struct fast_expected *g, const struct fast_options *options, uint32_t batch, struct err *err) {
+int fast_check_engine(const struct fast_expected *g, const struct fast_options *options,
+                      uint32_t batch, struct err *err) {
   const uint32_t n_layer = g->core.image->header.n_layer;
   struct checking c = {.expected = g, .err = err};
   const struct fast_report report = {.ctx = &c, .logits = on_logits, .hidden = on_hidden};
@@ -378,25 +425,29 @@ int fast_check_engine(const struct fast_expected *g, const struct fast_options *
     fast_engine_run(engine, g->ids + t, n, t, FAST_EVERY_HEAD, &report);
     struct sampling sampling = check_sampling(last);
     const uint32_t choice = fast_engine_choose(engine, &sampling);
-    if (!c.result && choice != g->choice[last]) c.result = differs(err, "choice at position", last, choice, g->choice[last]);
+    if (!c.result && choice != g->choice[last])
+      c.result = differs(err, "choice at position", last, choice, g->choice[last]);
   }
   if (!c.result && (c.logits != g->n || c.hidden != g->n * (n_layer + 1)))
-    c.result = err_set(err, "%u logits and %u hidden states were reported, expected %u and %u", c.logits, c.hidden, g->n, g->n * (n_layer + 1));
+    c.result = err_set(err, "%u logits and %u hidden states were reported, expected %u and %u",
+                       c.logits, c.hidden, g->n, g->n * (n_layer + 1));
   if (!c.result) c.result = check_cache(engine, g, err);
-  if (!c.result) c.result = compare_saturation("engine", fast_engine_saturation(engine), g->core.sat, err);
+  if (!c.result)
+    c.result = compare_saturation("engine", fast_engine_saturation(engine), g->core.sat, err);
   fast_engine_destroy(engine);
   return c.result;
 }
 
-// ---- the token loop -----------------------------------------------------------------------------
+// ---------------------------------------------------------------------------------- the token loop
 
 struct loop {
-  uint64_t hash;                           // of all reports in their order
+  uint64_t hash;  // of all reports in their order
   uint32_t n_vocab, width, steps, recomputed;
 };
 
 static void mix(struct loop *l, const void *data, size_t bytes) {
-  for (size_t i = 0; i < bytes; i++) l->hash = (l->hash ^ ((const uint8_t *)data)[i]) * 0x100000001b3;
+  for (size_t i = 0; i < bytes; i++)
+    l->hash = (l->hash ^ ((const uint8_t *)data)[i]) * 0x100000001b3;
 }
 static int loop_token(void *ctx, uint32_t id) {
   mix(ctx, &id, sizeof id);
@@ -415,28 +466,36 @@ static int loop_logits(void *ctx, const int32_t *logits) {
   return 0;
 }
 
-int fast_check_loop(const struct image *image, const struct fast_kernels *kernels, uint32_t threads, uint32_t n_prompt, uint32_t max_new,
-                    bool all_heads, struct err *err) {
+int fast_check_loop(const struct image *image, const struct fast_kernels *kernels, uint32_t threads,
+                    uint32_t n_prompt, uint32_t max_new, bool all_heads, struct err *err) {
   const struct image_header *h = &image->header;
   struct loop golden = {.n_vocab = h->vocab_size, .width = h->n_embd}, fast = golden;
   uint32_t prompt[MAX_CTX];
   for (uint32_t i = 0; i < n_prompt; i++) prompt[i] = i * 7919 % h->vocab_size;
-  struct controller_run run = {
-    .prompt = prompt, .n_prompt = n_prompt, .max_new = max_new, .all_heads = all_heads, .sampling = check_sampling(1),
-    .token = loop_token, .step = loop_step, .logits = loop_logits, .ctx = &golden,
-  };
+  struct controller_run run = {.prompt = prompt,
+                               .n_prompt = n_prompt,
+                               .max_new = max_new,
+                               .all_heads = all_heads,
+                               .sampling = check_sampling(1),
+                               .token = loop_token,
+                               .step = loop_step,
+                               .logits = loop_logits,
+                               .ctx = &golden};
   struct gpt2_core core = {0};
   struct fast_engine *engine = NULL;
   int result = -1;
   if (gpt2_core_create(&core, image, err) || controller_run_golden(&run, &core, err)) goto end;
-  if (fast_engine_create(&engine, image, &(struct fast_options){.threads = threads, .kernels = kernels}, err)) goto end;
+  if (fast_engine_create(&engine, image,
+                         &(struct fast_options){.threads = threads, .kernels = kernels}, err))
+    goto end;
   run.ctx = &fast;
   if (controller_run_fast(&run, engine, err)) goto end;
-  if (golden.steps != fast.steps || golden.recomputed != fast.recomputed || golden.hash != fast.hash)
-    err_set(err, "a run of %u + %u ids: %u steps, %u again, hash %016llx; expected %u, %u, %016llx", n_prompt, max_new, fast.steps,
-            fast.recomputed, (unsigned long long)fast.hash, golden.steps, golden.recomputed, (unsigned long long)golden.hash);
-  else
-    result = compare_saturation("a run", fast_engine_saturation(engine), core.sat, err);
+  if (golden.steps != fast.steps || golden.recomputed != fast.recomputed ||
+      golden.hash != fast.hash)
+    err_set(err, "a run of %u + %u ids: %u steps, %u again, hash %016llx; expected %u, %u, %016llx",
+            n_prompt, max_new, fast.steps, fast.recomputed, (unsigned long long)fast.hash,
+            golden.steps, golden.recomputed, (unsigned long long)golden.hash);
+  else result = compare_saturation("a run", fast_engine_saturation(engine), core.sat, err);
 end:
   gpt2_core_destroy(&core);
   fast_engine_destroy(engine);

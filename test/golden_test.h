@@ -14,7 +14,7 @@
 #include "image_weights.h"
 #include "model_test.h"
 
-// ---- bounds -------------------------------------------------------------------------------------
+// ------------------------------------------------------------------------------------------ bounds
 
 // The case of all so far that came closest to its bound.
 struct worst {
@@ -59,17 +59,14 @@ static inline void expect_spread(const struct spread *spread, const char *what, 
                                  double high) {
   const double rms = sqrt(spread->squares / (double)spread->cases);
   print_message("%-34s %8zu cases, errors %.2f of the prediction\n", what, spread->cases, rms);
-  if (!(rms >= low && rms <= high)) {
+  if (!(rms >= low && rms <= high))
     fail_msg("%s: errors are %.3f of the prediction, expected %.2f..%.2f", what, rms, low, high);
-  }
 }
 
 // The variance of a number rounded to multiples of step.
-static inline double rounding_variance(double step) {
-  return step * step / 12;
-}
+static inline double rounding_variance(double step) { return step * step / 12; }
 
-// ---- numbers ------------------------------------------------------------------------------------
+// ----------------------------------------------------------------------------------------- numbers
 
 // Uniform in [-1, 1).
 static inline double random_signed(uint64_t *state) {
@@ -82,13 +79,9 @@ static inline double random_normal(uint64_t *state) {
   return sqrt(-2 * log(radius)) * cos(acos(-1) * random_signed(state));
 }
 
-static inline int32_t to_row(double x) {
-  return (int32_t)lrint(ldexp(x, ROW_FRAC));
-}
+static inline int32_t to_row(double x) { return (int32_t)lrint(ldexp(x, ROW_FRAC)); }
 
-static inline double from_row(int32_t row) {
-  return ldexp(row, -ROW_FRAC);
-}
+static inline double from_row(int32_t row) { return ldexp(row, -ROW_FRAC); }
 
 // Element i of a block with F = frac.
 static inline double operand_value(const struct operand *x, size_t i, int frac) {
@@ -98,9 +91,7 @@ static inline double operand_value(const struct operand *x, size_t i, int frac) 
 // A block of normal numbers, quantised.
 static inline struct operand random_operand(uint64_t *state, double deviation) {
   int32_t row[HEAD_DIM];
-  for (size_t i = 0; i < HEAD_DIM; i++) {
-    row[i] = to_row(deviation * random_normal(state));
-  }
+  for (size_t i = 0; i < HEAD_DIM; i++) row[i] = to_row(deviation * random_normal(state));
   struct operand x;
   block_quant(&x, row);
   return x;
@@ -123,7 +114,7 @@ static inline uint64_t saturations(const struct saturation *sat) {
   return sat->row + sat->residual + sat->norm + sat->prob;
 }
 
-// ---- matrices -----------------------------------------------------------------------------------
+// ---------------------------------------------------------------------------------------- matrices
 
 // A matrix in an image of its own, and what it means. Weights are uniform in -127..127 and reach
 // both ends.
@@ -164,9 +155,8 @@ static inline void make_matrix(struct test_matrix *t, uint64_t *state, uint32_t 
   for (uint64_t i = 0; i < region.beats; i++) {
     const struct image_beat at = image_beat_at(&region, lanes, i);
     uint8_t *beat = t->beats + i * lanes;
-    for (size_t n = 0; at.side && n < lanes / 4 && at.group * segments + n < rows; n++) {
+    for (size_t n = 0; at.side && n < lanes / 4 && at.group * segments + n < rows; n++)
       memcpy(beat + 4 * n, &words[at.group * segments + n], 4);
-    }
     for (size_t s = 0; !at.side && s < segments && at.group * segments + s < rows; s++) {
       const size_t r = at.group * segments + s;
       for (size_t c = 0; c < 64; c++) {
@@ -200,17 +190,14 @@ static inline void free_matrix(struct test_matrix *t) {
 static inline double exact_row(const struct test_matrix *t, uint32_t r, const struct operand *x) {
   const size_t columns = 64 * (size_t)t->matrix.n_blocks;
   double y = t->bias[r];
-  for (size_t c = 0; c < columns; c++) {
+  for (size_t c = 0; c < columns; c++)
     y += t->w[r * columns + c] * operand_value(&x[c / 64], c % 64, ROW_FRAC);
-  }
   return y;
 }
 
 static inline int largest_exponent(const struct operand *x, size_t n_blocks) {
   int e = 0;
-  for (size_t k = 0; k < n_blocks; k++) {
-    e = x[k].e > e ? x[k].e : e;
-  }
+  for (size_t k = 0; k < n_blocks; k++) e = x[k].e > e ? x[k].e : e;
   return e;
 }
 

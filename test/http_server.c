@@ -54,7 +54,8 @@ static void *serve(void *arg) {
     handler(fd, &request);
   }
   shutdown(fd, SHUT_WR);
-  while (recv(fd, text, sizeof text, 0) > 0) {   // closed with bytes unread, the answer would be lost
+  while (recv(fd, text, sizeof text, 0) >
+         0) {  // closed with bytes unread, the answer would be lost
   }
   close(fd);
   return NULL;
@@ -79,7 +80,8 @@ int http_server_start(http_handler answer) {
   handler = answer;
   listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (listener < 0 || bind(listener, (struct sockaddr *)&address, size) || listen(listener, 16) ||
-      getsockname(listener, (struct sockaddr *)&address, &size) || pthread_create(&thread, NULL, accept_all, NULL)) {
+      getsockname(listener, (struct sockaddr *)&address, &size) ||
+      pthread_create(&thread, NULL, accept_all, NULL)) {
     perror("http_server");
     exit(1);
   }

@@ -13,7 +13,8 @@ struct http_request {
   int ranged;
 };
 
-// Answers on the connection fd, which is closed behind it. Called in a thread of its own for each connection.
+// Answers on the connection fd, which is closed behind it. Called in a thread of its own for each
+// connection.
 typedef void (*http_handler)(int fd, const struct http_request *request);
 
 // Starts a server for the rest of the process. Returns its port.

@@ -24,45 +24,41 @@
 #include "err.h"
 #include "file.h"
 
-// ---- errors -------------------------------------------------------------------------------------
+// ------------------------------------------------------------------------------------------ errors
 
 // The call fails, and its sentence has this in it.
 static inline void expect_failure(int result, const struct err *err, const char *fragment) {
   assert_int_equal(result, -1);
-  if (strstr(err->text, fragment) == NULL) {
+  if (strstr(err->text, fragment) == NULL)
     fail_msg("the error is \"%s\", expected \"%s\" in it", err->text, fragment);
-  }
 }
 
 static inline void expect_success(int result, const struct err *err) {
-  if (result != 0) {
-    fail_msg("%s", err->text);
-  }
+  if (result != 0) fail_msg("%s", err->text);
 }
 
-// ---- files --------------------------------------------------------------------------------------
+// ------------------------------------------------------------------------------------------- files
 
 // A fresh folder; *state becomes its name. For cmocka's setup and teardown.
 static inline int make_folder(void **state) {
   char *folder = strdup("/tmp/gpt2rtl-test-XXXXXX");
   *state = folder;
-  return folder == NULL || mkdtemp(folder) == NULL ? -1 : 0;
+  return !folder || mkdtemp(folder) == NULL ? -1 : 0;
 }
 
 // A link goes, what it leads to stays.
 static inline void remove_tree(const char *path) {
   struct stat st;
   DIR *dir = lstat(path, &st) == 0 && S_ISDIR(st.st_mode) ? opendir(path) : NULL;
-  if (dir == NULL) {
+  if (!dir) {
     remove(path);
     return;
   }
   for (const struct dirent *entry; (entry = readdir(dir)) != NULL;) {
     char inside[FILE_PATH_SIZE];
     if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
-        file_join(inside, path, entry->d_name, NULL) == 0) {
+        file_join(inside, path, entry->d_name, NULL) == 0)
       remove_tree(inside);
-    }
   }
   closedir(dir);
   rmdir(path);
@@ -93,7 +89,7 @@ static inline void write_string(char path[static FILE_PATH_SIZE], const char *fo
 static inline void need_shared(char path[static FILE_PATH_SIZE], const char *name) {
   const char *root = getenv("GPT2RTL_SHARED");
   char data[FILE_PATH_SIZE];
-  assert_int_equal(file_join(data, root == NULL ? "../shared" : root, "data", NULL), 0);
+  assert_int_equal(file_join(data, !root ? "../shared" : root, "data", NULL), 0);
   assert_int_equal(file_join(path, data, name, NULL), 0);
   if (!file_exists(path)) {
     print_message("skipped: %s is absent\n", path);
@@ -105,7 +101,7 @@ static inline void need_shared(char path[static FILE_PATH_SIZE], const char *nam
 static inline const char *need_gpt2(void) {
   const char *dir = getenv("GPT2RTL_MODEL");
   char path[FILE_PATH_SIZE];
-  dir = dir == NULL ? "models/gpt2" : dir;
+  dir = !dir ? "models/gpt2" : dir;
   if (file_join(path, dir, "model.safetensors", NULL) != 0 || !file_exists(path)) {
     print_message("skipped: the official weights are not in %s; set GPT2RTL_MODEL\n", dir);
     skip();
@@ -113,7 +109,7 @@ static inline const char *need_gpt2(void) {
   return dir;
 }
 
-// ---- random numbers -----------------------------------------------------------------------------
+// ---------------------------------------------------------------------------------- random numbers
 
 // xorshift64; *state is not 0.
 static inline uint64_t random_next(uint64_t *state) {

@@ -24,26 +24,18 @@ struct naive_statistics {
 static inline void naive_linear(double *y, const double *x, const float *w, const float *b,
                                 size_t n, size_t m) {
   for (size_t o = 0; o < m; o++) {
-    y[o] = b == NULL ? 0 : b[o];
-    for (size_t i = 0; i < n; i++) {
-      y[o] += (double)w[o * n + i] * x[i];
-    }
+    y[o] = !b ? 0 : b[o];
+    for (size_t i = 0; i < n; i++) y[o] += (double)w[o * n + i] * x[i];
   }
 }
 
-static inline void naive_norm(double *y, const double *x, const float *g, const float *b,
-                              size_t n, double epsilon) {
+static inline void naive_norm(double *y, const double *x, const float *g, const float *b, size_t n,
+                              double epsilon) {
   double mean = 0;
   double variance = 0;
-  for (size_t i = 0; i < n; i++) {
-    mean += x[i] / (double)n;
-  }
-  for (size_t i = 0; i < n; i++) {
-    variance += (x[i] - mean) * (x[i] - mean) / (double)n;
-  }
-  for (size_t i = 0; i < n; i++) {
-    y[i] = (x[i] - mean) / sqrt(variance + epsilon) * g[i] + b[i];
-  }
+  for (size_t i = 0; i < n; i++) mean += x[i] / (double)n;
+  for (size_t i = 0; i < n; i++) variance += (x[i] - mean) * (x[i] - mean) / (double)n;
+  for (size_t i = 0; i < n; i++) y[i] = (x[i] - mean) / sqrt(variance + epsilon) * g[i] + b[i];
 }
 
 // One head of position t: out[64] from the rows qkv[0..t][3C].
@@ -57,9 +49,7 @@ static inline void naive_head(double *out, const double *qkv, size_t t, size_t h
   for (size_t i = 0; i <= t; i++) {
     const double *k = qkv + i * 3 * width + width + head * 64;
     p[i] = 0;
-    for (size_t d = 0; d < 64; d++) {
-      p[i] += q[d] * k[d] / 8;
-    }
+    for (size_t d = 0; d < 64; d++) p[i] += q[d] * k[d] / 8;
     mean += p[i] / (double)(t + 1);
   }
   for (size_t i = 0; i <= t; i++) {
@@ -73,16 +63,13 @@ static inline void naive_head(double *out, const double *qkv, size_t t, size_t h
     const double *v = qkv + i * 3 * width + 2 * width + head * 64;
     p[i] /= total;
     entropy -= p[i] > 0 ? p[i] * log(p[i]) : 0;
-    for (size_t d = 0; d < 64; d++) {
-      out[d] += p[i] * v[d];
-    }
+    for (size_t d = 0; d < 64; d++) out[d] += p[i] * v[d];
   }
   stats->entropy += entropy;
   stats->flat += log((double)(t + 1));
 }
 
-static inline void naive_add(double *x, const double *y, size_t n,
-                             struct naive_statistics *stats) {
+static inline void naive_add(double *x, const double *y, size_t n, struct naive_statistics *stats) {
   for (size_t i = 0; i < n; i++) {
     x[i] += y[i];
     stats->largest = fmax(stats->largest, fabs(x[i]));
@@ -99,11 +86,9 @@ static inline void naive_gpt2(double *logits, const struct gpt2_weights *w, cons
   double *a = calloc(4 * C, sizeof *a);
   double *b = calloc(4 * C, sizeof *b);
   *stats = (struct naive_statistics){0};
-  for (size_t t = 0; t < n; t++) {
-    for (size_t i = 0; i < C; i++) {
+  for (size_t t = 0; t < n; t++)
+    for (size_t i = 0; i < C; i++)
       x[t * C + i] = (double)w->wte[ids[t] * C + i] + (double)w->wpe[t * C + i];
-    }
-  }
   for (size_t l = 0; l < config->n_layer; l++) {
     const struct gpt2_layer *layer = &w->layers[l];
     for (size_t t = 0; t < n; t++) {
@@ -111,9 +96,7 @@ static inline void naive_gpt2(double *logits, const struct gpt2_weights *w, cons
       naive_linear(qkv + t * 3 * C, a, layer->attn_w, layer->attn_b, C, 3 * C);
     }
     for (size_t t = 0; t < n; t++) {
-      for (size_t h = 0; h < config->n_head; h++) {
-        naive_head(a + h * 64, qkv, t, h, C, stats);
-      }
+      for (size_t h = 0; h < config->n_head; h++) naive_head(a + h * 64, qkv, t, h, C, stats);
       naive_linear(b, a, layer->attn_proj_w, layer->attn_proj_b, C, C);
       naive_add(x + t * C, b, C, stats);
 

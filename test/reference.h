@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// reference - published outputs of the real GPT-2, as the tests that hold an engine against them read them
+// reference - published outputs of the real GPT-2, as the tests that hold an engine against them
+// read them
 #ifndef GPT2RTL_REFERENCE_H
 #define GPT2RTL_REFERENCE_H
 

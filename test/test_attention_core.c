@@ -2,36 +2,50 @@
 //
 // attention_core: whole heads, with the engine and rescale played by their golden models
 //
-// The order of rows is the sequencer's: scores(h), then PV(h - 1). Scores start when scores_free_o is high and the scores
-// before have come; PV rows when the head's last block of probabilities has been taken. Other jobs' rows in between.
+// The order of rows is the sequencer's: scores(h), then PV(h - 1). Scores start when scores_free_o
+// is high and the scores before have come; PV rows when the head's last block of probabilities has
+// been taken. Other jobs' rows in between.
 #include <string.h>
 
 #include "block.h"
 #include "golden.h"
 
-struct in { uint32_t tag[PKG_TAG_WORDS], rows[16], aux[8]; };
-struct blk { uint32_t rows[64], slot; };
+struct in {
+  uint32_t tag[PKG_TAG_WORDS], rows[16], aux[8];
+};
+struct blk {
+  uint32_t rows[64], slot;
+};
 static const struct block_field in_fields[] = {
-  BLOCK_FIELD(struct in, tag, "rows_tag_i"), BLOCK_FIELD(struct in, rows, "rows_i"), BLOCK_FIELD(struct in, aux, "aux_i"),
+    BLOCK_FIELD(struct in, tag, "rows_tag_i"),
+    BLOCK_FIELD(struct in, rows, "rows_i"),
+    BLOCK_FIELD(struct in, aux, "aux_i"),
 };
 static const struct block_field p_fields[] = {
-  BLOCK_FIELD(struct blk, rows, "p_blk_rows_o"), BLOCK_FIELD(struct blk, slot, "p_blk_slot_o"),
+    BLOCK_FIELD(struct blk, rows, "p_blk_rows_o"),
+    BLOCK_FIELD(struct blk, slot, "p_blk_slot_o"),
 };
 static const struct block_field o_fields[] = {
-  BLOCK_FIELD(struct blk, rows, "o_blk_rows_o"), BLOCK_FIELD(struct blk, slot, "o_blk_slot_o"),
+    BLOCK_FIELD(struct blk, rows, "o_blk_rows_o"),
+    BLOCK_FIELD(struct blk, slot, "o_blk_slot_o"),
 };
 
 enum {
-  PASSES = 13, MAX_H = 12, RUNS = PASSES * MAX_H, MAX_P = RUNS * 16, MAX_IN = 3 * RUNS * MAX_CTX,
-  SLOT_O = PKG_SLOT_O(25), SLOT_P = PKG_SLOT_P(25),
+  PASSES = 13,
+  MAX_H = 12,
+  RUNS = PASSES * MAX_H,
+  MAX_P = RUNS * 16,
+  MAX_IN = 3 * RUNS * MAX_CTX,
+  SLOT_O = PKG_SLOT_O(25),
+  SLOT_P = PKG_SLOT_P(25),
 };
 
-enum start { NONE, SCORES, PV };           // what an input waits for
+enum start { NONE, SCORES, PV };  // what an input waits for
 struct head {
   uint32_t head, n;
   struct operand p[MAX_CTX / HEAD_DIM], o;
   uint16_t inv_z;
-  size_t p_end;                            // blocks of probabilities up to and with this head's
+  size_t p_end;  // blocks of probabilities up to and with this head's
 };
 
 struct run {
@@ -40,7 +54,7 @@ struct run {
   const struct in *in;
   const uint8_t *start;
   const struct head *heads;
-  size_t pv;                               // heads whose PV has started
+  size_t pv;  // heads whose PV has started
   uint64_t saturated;
 };
 
@@ -58,9 +72,9 @@ static void after(void *ctx) {
     }
     now++;
   }
-  r->source->hold = now < r->source->n &&
-                    ((r->start[now] == SCORES && !block_get_u64(b, "scores_free_o")) ||
-                     (r->start[now] == PV && r->p->done < r->heads[r->pv].p_end));
+  r->source->hold =
+      now < r->source->n && ((r->start[now] == SCORES && !block_get_u64(b, "scores_free_o")) ||
+                             (r->start[now] == PV && r->p->done < r->heads[r->pv].p_end));
   // 1/z stands when the last block is offered.
   if (block_get_u64(b, "p_blk_valid_o")) {
     size_t i = 0;
@@ -76,9 +90,11 @@ static void make_kv(uint64_t *rng, struct kv_head *kv, uint32_t n, unsigned kind
       kv->k[t][d] = (int8_t)rng_range(rng, -127, 127);
       kv->v[t][d] = (int8_t)rng_range(rng, -127, 127);
     }
-    kv->k_scale[t] = (uint16_t)(rng_range(rng, 14, kind == 1 ? 26 : 18) << 11 | rng_range(rng, 0, 2047));
-    kv->v_scale[t] = (uint16_t)(rng_range(rng, 14, kind == 2 ? 31 : 20) << 11 | rng_range(rng, 0, 2047));
-    if (kind == 3) {                                                               // all scores equal
+    kv->k_scale[t] =
+        (uint16_t)(rng_range(rng, 14, kind == 1 ? 26 : 18) << 11 | rng_range(rng, 0, 2047));
+    kv->v_scale[t] =
+        (uint16_t)(rng_range(rng, 14, kind == 2 ? 31 : 20) << 11 | rng_range(rng, 0, 2047));
+    if (kind == 3) {  // all scores equal
       memcpy(kv->k[t], kv->k[0], 64);
       kv->k_scale[t] = kv->k_scale[0];
     }
@@ -89,8 +105,10 @@ static size_t other_rows(uint64_t *rng, struct in *in, unsigned segments) {
   static const unsigned ops[] = {PKG_OP_QKV, PKG_OP_PROJ, PKG_OP_MLP1, PKG_OP_MLP2, PKG_OP_HEAD};
   size_t n = (size_t)rng_range(rng, 0, 20);
   for (size_t i = 0; i < n; i++) {
-    pkg_tag_pack(in[i].tag, &(struct pkg_tag){.op = ops[rng_next(rng) % 5], .head = rng_next(rng) % 12,
-                                              .group = rng_next(rng) % 12, .last = rng_chance(rng, 20)});
+    pkg_tag_pack(in[i].tag, &(struct pkg_tag){.op = ops[rng_next(rng) % 5],
+                                              .head = rng_next(rng) % 12,
+                                              .group = rng_next(rng) % 12,
+                                              .last = rng_chance(rng, 20)});
     for (unsigned s = 0; s < segments; s++) in[i].rows[s] = (uint32_t)rng_signed(rng, 31);
   }
   return n;
@@ -115,7 +133,10 @@ static void check(unsigned segments, unsigned n_head) {
       const uint32_t len = lengths[pass];
       const unsigned first = pass * n_head;
       for (unsigned head = 0; head <= n_head; head++) {
-        struct pkg_tag tag = {.head = head, .position = len - 1, .layer = pass, .want_head = pass % 2};
+        struct pkg_tag tag = {.head = head,
+                              .position = len - 1,
+                              .layer = pass,
+                              .want_head = pass % 2};
         n += other_rows(&rng, &in[n], segments);
         if (head < n_head) {
           struct head *h = &heads[first + head];
@@ -145,7 +166,8 @@ static void check(unsigned segments, unsigned n_head) {
             const uint32_t tiles = (len + 63) / 64;
             int e_max;
             int64_t acc = matvec_row(&e_max, w, h->p, tiles);
-            o[first + head].rows[d] = (uint32_t)rescale_row(acc, e_max, tiles, h->inv_z, 0, RESCALE_PV, &ignored);
+            o[first + head].rows[d] =
+                (uint32_t)rescale_row(acc, e_max, tiles, h->inv_z, 0, RESCALE_PV, &ignored);
           }
 
           start[n] = SCORES;
@@ -183,7 +205,8 @@ static void check(unsigned segments, unsigned n_head) {
     static struct blk got_p[MAX_P], got_o[RUNS];
     run.source = block_source(b, "rows_valid_i", NULL, in_fields, 3, in, sizeof *in, n);
     run.p = block_sink(b, "p_blk_valid_o", "p_blk_ready_i", p_fields, 2, got_p, sizeof *got_p, n_p);
-    run.o = block_sink(b, "o_blk_valid_o", "o_blk_ready_i", o_fields, 2, got_o, sizeof *got_o, n_runs);
+    run.o =
+        block_sink(b, "o_blk_valid_o", "o_blk_ready_i", o_fields, 2, got_o, sizeof *got_o, n_runs);
     run.o->max_pause = 64 / segments - 1;
     block_hooks(b, NULL, after, &run);
     block_run(b, 3000, 100);
@@ -216,11 +239,21 @@ static void check_all(unsigned segments) {
   check(segments, 12);
 }
 
-static void test_1(void **state) { (void)state; check_all(1); }
-static void test_4(void **state) { (void)state; check_all(4); }
-static void test_16(void **state) { (void)state; check_all(16); }
+static void test_1(void **state) {
+  (void)state;
+  check_all(1);
+}
+static void test_4(void **state) {
+  (void)state;
+  check_all(4);
+}
+static void test_16(void **state) {
+  (void)state;
+  check_all(16);
+}
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_1), cmocka_unit_test(test_4), cmocka_unit_test(test_16)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_1), cmocka_unit_test(test_4),
+                                     cmocka_unit_test(test_16)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// test_bad_input - files that are cut, altered or no files at all: an error that names the file, or a sound result
+// test_bad_input - files that are cut, altered or no files at all: an error that names the file, or
+// a sound result
 //
-// A byte of a file is altered, the folder is loaded, the byte is put back; each byte of each small file and of each
-// header, to values that mean something in JSON, in numbers or in UTF-8. Nothing may crash, hang or be silent. Under
-// sanitizers this test is the one that looks for more than that.
+// A byte of a file is altered, the folder is loaded, the byte is put back; each byte of each small
+// file and of each header, to values that mean something in JSON, in numbers or in UTF-8. Nothing
+// may crash, hang or be silent. Under sanitizers this test is the one that looks for more than
+// that.
 #include "golden_test.h"
 
 #include <fcntl.h>
@@ -15,7 +17,7 @@
 #include "tokenizer.h"
 #include "tokenizer_files.h"
 
-// ---- altering -----------------------------------------------------------------------------------
+// ---------------------------------------------------------------------------------------- altering
 
 struct outcome {
   size_t refused, taken;
@@ -26,9 +28,8 @@ typedef int (*loader)(const char *folder, struct err *err);
 
 // An error says which file is meant.
 static void expect_named(const struct err *err, const char *folder) {
-  if (strstr(err->text, folder) == NULL) {
+  if (strstr(err->text, folder) == NULL)
     fail_msg("the error names no file of %s: \"%s\"", folder, err->text);
-  }
 }
 
 static void attempt(struct outcome *o, const char *folder, loader load) {
@@ -42,8 +43,10 @@ static void attempt(struct outcome *o, const char *folder, loader load) {
 }
 
 // Alters bytes first..end-1 of folder/name, one at a time, each to several values.
-static struct outcome alter(const char *folder, const char *name, size_t first, size_t end, size_t step, loader load) {
-  static const unsigned char values[] = {0, ' ', '"', '{', '}', '[', ',', '-', '9', '\\', 0xFF, 0x80, 0x7F};
+static struct outcome alter(const char *folder, const char *name, size_t first, size_t end,
+                            size_t step, loader load) {
+  static const unsigned char values[] = {0,   ' ', '"',  '{',  '}',  '[', ',',
+                                         '-', '9', '\\', 0xFF, 0x80, 0x7F};
   struct outcome o = {0};
   char path[FILE_PATH_SIZE];
   assert_int_equal(file_join(path, folder, name, NULL), 0);
@@ -54,7 +57,8 @@ static struct outcome alter(const char *folder, const char *name, size_t first, 
     assert_int_equal(pread(file, &before, 1, (off_t)at), 1);
     for (size_t i = 0; i <= sizeof values; i++) {
       const unsigned char after = i < sizeof values ? values[i] : before ^ 1;
-      if (after == before || (i + at) % 3 == 0) continue;   // two thirds of them: seconds, not minutes
+      if (after == before || (i + at) % 3 == 0)
+        continue;  // two thirds of them: seconds, not minutes
       assert_int_equal(pwrite(file, &after, 1, (off_t)at), 1);
       attempt(&o, folder, load);
     }
@@ -62,8 +66,9 @@ static struct outcome alter(const char *folder, const char *name, size_t first, 
   }
   close(file);
   struct err err;
-  expect_success(load(folder, &err), &err);   // all is as it was
-  print_message("%-32s %6zu bytes: %6zu refused, %6zu taken\n", name, end - first, o.refused, o.taken);
+  expect_success(load(folder, &err), &err);  // all is as it was
+  print_message("%-32s %6zu bytes: %6zu refused, %6zu taken\n", name, end - first, o.refused,
+                o.taken);
   assert_true(o.refused > 0);
   return o;
 }
@@ -77,7 +82,8 @@ static size_t size_of(const char *folder, const char *name) {
 }
 
 // Cuts folder/name to each of the sizes, which descend; all are refused.
-static void cut(const char *folder, const char *name, const size_t *sizes, size_t count, loader load) {
+static void cut(const char *folder, const char *name, const size_t *sizes, size_t count,
+                loader load) {
   char path[FILE_PATH_SIZE];
   assert_int_equal(file_join(path, folder, name, NULL), 0);
   for (size_t i = 0; i < count; i++) {
@@ -88,13 +94,14 @@ static void cut(const char *folder, const char *name, const size_t *sizes, size_
   }
 }
 
-// ---- loaders ------------------------------------------------------------------------------------
+// ----------------------------------------------------------------------------------------- loaders
 
 static int load_config(const char *folder, struct err *err) {
   char path[FILE_PATH_SIZE];
   struct gpt2_config c;
-  if (file_join(path, folder, "config.json", err) != 0 || config_read(&c, path, err) != 0) return -1;
-  assert_in_range(c.n_layer, 1, CONFIG_MAX_LAYERS);   // what is taken can be run
+  if (file_join(path, folder, "config.json", err) != 0 || config_read(&c, path, err) != 0)
+    return -1;
+  assert_in_range(c.n_layer, 1, CONFIG_MAX_LAYERS);  // what is taken can be run
   assert_in_range(c.n_head, 1, CONFIG_MAX_HEADS);
   assert_int_equal(c.n_embd, 64 * c.n_head);
   assert_in_range(c.n_ctx, CONFIG_MIN_CTX, CONFIG_MAX_CTX);
@@ -121,7 +128,8 @@ static int load_tokenizer(const char *folder, struct err *err) {
   uint32_t *ids;
   size_t count, length;
   char *back;
-  expect_success(tokenizer_encode(t, text, sizeof text - 1, &ids, &count, err), err);   // whatever it is, it is one
+  expect_success(tokenizer_encode(t, text, sizeof text - 1, &ids, &count, err),
+                 err);  // whatever it is, it is one
   expect_success(tokenizer_decode(t, ids, count, &back, &length, err), err);
   assert_int_equal(length, sizeof text - 1);
   assert_memory_equal(back, text, length);
@@ -136,7 +144,8 @@ static int load_settings(const char *folder, struct err *err) {
   static const char text[] = "The<pad>end<|endoftext|>";
   struct gpt2_config c;
   struct tokenizer *t;
-  if (config_read_folder(&c, folder, err) != 0 || tokenizer_load(&t, folder, 0, err) != 0) return -1;
+  if (config_read_folder(&c, folder, err) != 0 || tokenizer_load(&t, folder, 0, err) != 0)
+    return -1;
   for (size_t i = 0; i < c.n_eos; i++) assert_true(c.eos_token_ids[i] < c.vocab_size);
   uint32_t *ids;
   size_t count, length;
@@ -152,15 +161,23 @@ static int load_settings(const char *folder, struct err *err) {
 static int load_image(const char *folder, struct err *err) {
   char path[FILE_PATH_SIZE];
   struct image image;
-  if (file_join(path, folder, "image", err) != 0 || image_open(&image, path, IMAGE_CHECKED, err) != 0) return -1;
+  if (file_join(path, folder, "image", err) != 0 ||
+      image_open(&image, path, IMAGE_CHECKED, err) != 0)
+    return -1;
   image_close(&image);
   return 0;
 }
 
-// ---- folders ------------------------------------------------------------------------------------
+// ----------------------------------------------------------------------------------------- folders
 
-static const struct layout small = {.layers = 1, .heads = 1, .ctx = 4, .vocab = 257, .prefix = "transformer.", .dtype = "F16",
-                                    .mask = "BOOL", .head = "F16"};
+static const struct layout small = {.layers = 1,
+                                    .heads = 1,
+                                    .ctx = 4,
+                                    .vocab = 257,
+                                    .prefix = "transformer.",
+                                    .dtype = "F16",
+                                    .mask = "BOOL",
+                                    .head = "F16"};
 
 static size_t header_end(const char *folder, const char *name) {
   char path[FILE_PATH_SIZE];
@@ -188,7 +205,7 @@ static void write_tokenizer(const char *folder) {
   remove_tree(dir);
 }
 
-// ---- altered files ------------------------------------------------------------------------------
+// ----------------------------------------------------------------------------------- altered files
 
 static void altered_config(void **state) {
   layout_write(&small, *state, 1, false);
@@ -202,8 +219,10 @@ static void altered_weights(void **state) {
 
 static void altered_shards(void **state) {
   layout_write(&small, *state, 3, false);
-  alter(*state, "model.safetensors.index.json", 0, size_of(*state, "model.safetensors.index.json"), 1, load_weights);
-  alter(*state, "model-00002-of-00003.safetensors", 0, header_end(*state, "model-00002-of-00003.safetensors"), 3, load_weights);
+  alter(*state, "model.safetensors.index.json", 0, size_of(*state, "model.safetensors.index.json"),
+        1, load_weights);
+  alter(*state, "model-00002-of-00003.safetensors", 0,
+        header_end(*state, "model-00002-of-00003.safetensors"), 3, load_weights);
 }
 
 static void altered_tokenizer(void **state) {
@@ -223,9 +242,12 @@ static void altered_tokenizer_json(void **state) {
   vocab = strndup((const char *)map.data, map.size);
   file_map_close(&map);
   FILE *out = open_memstream(&text, &length);
-  fprintf(out, "{\"added_tokens\": [{\"id\": 300, \"content\": \"<|endoftext|>\", \"lstrip\": false}], \"normalizer\": null, "
-               "\"pre_tokenizer\": {\"type\": \"ByteLevel\", \"add_prefix_space\": false}, \"decoder\": {\"type\": \"ByteLevel\"},"
-               " \"model\": {\"type\": \"BPE\", \"dropout\": null, \"merges\": [\"\\u0120 e\", [\"\\u0120\", \"t\"]], \"vocab\": ");
+  fprintf(out, "{\"added_tokens\": [{\"id\": 300, \"content\": \"<|endoftext|>\", \"lstrip\": "
+               "false}], \"normalizer\": null, "
+               "\"pre_tokenizer\": {\"type\": \"ByteLevel\", \"add_prefix_space\": false}, "
+               "\"decoder\": {\"type\": \"ByteLevel\"},"
+               " \"model\": {\"type\": \"BPE\", \"dropout\": null, \"merges\": [\"\\u0120 e\", "
+               "[\"\\u0120\", \"t\"]], \"vocab\": ");
   const size_t front = (size_t)ftell(out);
   fprintf(out, "%s}}", vocab);
   fclose(out);
@@ -241,10 +263,13 @@ static void altered_settings(void **state) {
     const char *name, *text;
   } files[] = {
       {"added_tokens.json", "{\"<pad>\": 301, \"<a>\": 302}"},
-      {"special_tokens_map.json", "{\"pad_token\": {\"content\": \"<pad>\", \"lstrip\": false}, \"eos_token\": \"e\"}"},
-      {"tokenizer_config.json", "{\"add_bos_token\": true, \"add_prefix_space\": true, \"bos_token\": \"<|endoftext|>\","
-                                " \"additional_special_tokens\": [\"<b>\"]}"},
-      {"tokenizer_config.json", "{\"add_eos_token\": true, \"added_tokens_decoder\": {\"301\": {\"content\": \"<pad>\", \"special\": true}}}"},
+      {"special_tokens_map.json",
+       "{\"pad_token\": {\"content\": \"<pad>\", \"lstrip\": false}, \"eos_token\": \"e\"}"},
+      {"tokenizer_config.json",
+       "{\"add_bos_token\": true, \"add_prefix_space\": true, \"bos_token\": \"<|endoftext|>\","
+       " \"additional_special_tokens\": [\"<b>\"]}"},
+      {"tokenizer_config.json", "{\"add_eos_token\": true, \"added_tokens_decoder\": {\"301\": "
+                                "{\"content\": \"<pad>\", \"special\": true}}}"},
       {"generation_config.json", "{\"bos_token_id\": 3, \"eos_token_id\": [1, 2, -1]}"},
       {"tokenizer.json", NULL},
   };
@@ -253,16 +278,20 @@ static void altered_settings(void **state) {
   write_tokenizer(*state);
   assert_int_equal(file_join(path, *state, "vocab.json", NULL), 0);
   char *vocab = read_text(path);
-  const size_t front = (size_t)snprintf(template, sizeof template,
-      "{\"pre_tokenizer\": {\"type\": \"ByteLevel\"}, \"post_processor\": {\"type\": \"Sequence\", \"processors\": [{\"type\":"
-      " \"TemplateProcessing\", \"single\": [{\"SpecialToken\": {\"id\": \"e\"}}, {\"Sequence\": {\"id\": \"A\"}}],"
-      " \"special_tokens\": {\"e\": {\"ids\": [300, 7]}}}]}, \"model\": {\"merges\": [], \"vocab\": ");
+  const size_t front =
+      (size_t)snprintf(template, sizeof template,
+                       "{\"pre_tokenizer\": {\"type\": \"ByteLevel\"}, \"post_processor\": "
+                       "{\"type\": \"Sequence\", \"processors\": [{\"type\":"
+                       " \"TemplateProcessing\", \"single\": [{\"SpecialToken\": {\"id\": \"e\"}}, "
+                       "{\"Sequence\": {\"id\": \"A\"}}],"
+                       " \"special_tokens\": {\"e\": {\"ids\": [300, 7]}}}]}, \"model\": "
+                       "{\"merges\": [], \"vocab\": ");
   snprintf(template + front, sizeof template - front, "%s}}", vocab);
   free(vocab);
   for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
-    const char *text = files[i].text == NULL ? template : files[i].text;
+    const char *text = !files[i].text ? template : files[i].text;
     write_string(path, *state, files[i].name, text);
-    alter(*state, files[i].name, 0, files[i].text == NULL ? front : strlen(text), 1, load_settings);
+    alter(*state, files[i].name, 0, !files[i].text ? front : strlen(text), 1, load_settings);
   }
 }
 
@@ -276,12 +305,12 @@ static void altered_image(void **state) {
   expect_success(image_build(path, &w, 64, 1, &err), &err);
   weights_free(&w);
   struct outcome o = alter(*state, "image", 0, 192, 1, load_image);
-  assert_int_equal(o.taken, 0);            // there is a checksum
+  assert_int_equal(o.taken, 0);  // there is a checksum
   o = alter(*state, "image", 192, size_of(*state, "image"), 997, load_image);
   assert_int_equal(o.taken, 0);
 }
 
-// ---- cut files ----------------------------------------------------------------------------------
+// --------------------------------------------------------------------------------------- cut files
 
 static int descending(const void *a, const void *b) {
   const size_t x = *(const size_t *)a, y = *(const size_t *)b;
@@ -289,13 +318,13 @@ static int descending(const void *a, const void *b) {
 }
 
 // Around the beginning and the end of each part, and all small sizes.
-static void cut_everywhere(const char *folder, const char *name, const size_t *parts, size_t n_parts, loader load) {
+static void cut_everywhere(const char *folder, const char *name, const size_t *parts,
+                           size_t n_parts, loader load) {
   size_t *sizes = malloc((3 * n_parts + 64) * sizeof *sizes), count = 0;
   const size_t size = size_of(folder, name);
   for (size_t i = 0; i < n_parts; i++) {
-    for (size_t at = parts[i] - 1; at <= parts[i] + 1; at++) {
+    for (size_t at = parts[i] - 1; at <= parts[i] + 1; at++)
       if (at < size) sizes[count++] = at;
-    }
   }
   for (size_t at = 0; at < 32; at++) sizes[count++] = at;
   qsort(sizes, count, sizeof *sizes, descending);
@@ -315,7 +344,7 @@ static void cut_weights(void **state) {
   for (size_t i = 0; i < safetensors_count(file); i++) parts[n++] = safetensors_at(file, i)->begin;
   safetensors_close(file);
   parts[n++] = size_of(*state, "model.safetensors");
-  for (size_t at = 100; at < parts[0]; at += 150) parts[n++] = at;   // inside the header
+  for (size_t at = 100; at < parts[0]; at += 150) parts[n++] = at;  // inside the header
   cut_everywhere(*state, "model.safetensors", parts, n, load_weights);
 }
 
@@ -353,7 +382,7 @@ static void cut_image(void **state) {
   cut_everywhere(*state, "image", parts, n, load_image);
 }
 
-// ---- values and shapes --------------------------------------------------------------------------
+// ------------------------------------------------------------------------------- values and shapes
 
 // NaN and infinity anywhere: the tensor, the element, the byte.
 static void not_finite(void **state) {
@@ -374,8 +403,9 @@ static void not_finite(void **state) {
     char expected[128];
     assert_int_equal(pread(fd, &before, 2, (off_t)at), 2);
     assert_int_equal(pwrite(fd, &bits[i % 4], 2, (off_t)at), 2);
-    snprintf(expected, sizeof expected, "model.safetensors: tensor %s: element %zu (byte %zu of the file) is NaN or infinite", t->name,
-             element, at);
+    snprintf(expected, sizeof expected,
+             "model.safetensors: tensor %s: element %zu (byte %zu of the file) is NaN or infinite",
+             t->name, element, at);
     expect_failure(load_weights(*state, &err), &err, expected);
     assert_int_equal(pwrite(fd, &before, 2, (off_t)at), 2);
   }
@@ -389,12 +419,18 @@ static void other_shapes(void **state) {
     const char *name;
     struct layout other;
     const char *error;
-  } cases[] = {
-      {"layers", {.layers = 2, .heads = 1, .ctx = 4, .vocab = 257}, "tensor h.1.ln_1.weight is missing"},
-      {"heads", {.layers = 1, .heads = 2, .ctx = 4, .vocab = 257}, "tensor wte.weight has shape [257][64], expected [257][128]"},
-      {"context", {.layers = 1, .heads = 1, .ctx = 5, .vocab = 257}, "tensor wpe.weight has shape [4][64], expected [5][64]"},
-      {"vocabulary", {.layers = 1, .heads = 1, .ctx = 4, .vocab = 256}, "tensor wte.weight has shape [257][64], expected [256][64]"},
-  };
+  } cases[] = {{"layers",
+                {.layers = 2, .heads = 1, .ctx = 4, .vocab = 257},
+                "tensor h.1.ln_1.weight is missing"},
+               {"heads",
+                {.layers = 1, .heads = 2, .ctx = 4, .vocab = 257},
+                "tensor wte.weight has shape [257][64], expected [257][128]"},
+               {"context",
+                {.layers = 1, .heads = 1, .ctx = 5, .vocab = 257},
+                "tensor wpe.weight has shape [4][64], expected [5][64]"},
+               {"vocabulary",
+                {.layers = 1, .heads = 1, .ctx = 4, .vocab = 256},
+                "tensor wte.weight has shape [257][64], expected [256][64]"}};
   char path[FILE_PATH_SIZE], kept[FILE_PATH_SIZE];
   struct err err;
   assert_int_equal(file_join(path, *state, "model.safetensors", NULL), 0);
@@ -421,22 +457,27 @@ static void wrong_dtypes(void **state) {
     l.dtype = dtypes[i];
     l.head = NULL;
     layout_write(&l, *state, 1, true);
-    snprintf(expected, sizeof expected, "tensor transformer.wte.weight is %s, expected F32, F16 or BF16", dtypes[i]);
+    snprintf(expected, sizeof expected,
+             "tensor transformer.wte.weight is %s, expected F32, F16 or BF16", dtypes[i]);
     expect_failure(load_weights(*state, &err), &err, expected);
   }
 }
 
-// ---- what is no file ----------------------------------------------------------------------------
+// --------------------------------------------------------------------------------- what is no file
 
 static void no_files(void **state) {
   static const struct {
     const char *name;
     loader load;
-  } files[] = {{"config.json", load_weights}, {"model.safetensors", load_weights}, {"vocab.json", load_tokenizer},
-               {"merges.txt", load_tokenizer}, {"tokenizer.json", load_tokenizer}, {"image", load_image},
+  } files[] = {{"config.json", load_weights},
+               {"model.safetensors", load_weights},
+               {"vocab.json", load_tokenizer},
+               {"merges.txt", load_tokenizer},
+               {"tokenizer.json", load_tokenizer},
+               {"image", load_image},
                {"model.safetensors.index.json", load_weights}};
   char path[FILE_PATH_SIZE];
-  alarm(60);                               // a pipe nobody writes to must not be waited for
+  alarm(60);  // a pipe nobody writes to must not be waited for
   for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
     for (int kind = 0; kind < 5; kind++) {
       struct err err = {""};
@@ -454,18 +495,22 @@ static void no_files(void **state) {
                        : kind == 3 ? symlink(path, path)
                                    : (write_string(path, *state, files[i].name, ""), 0),
                        0);
-      // No merges are merges; a link that leads nowhere is as no tokenizer.json: the other two are there.
-      const bool sound = (kind == 4 && strcmp(files[i].name, "merges.txt") == 0) || (kind == 3 && strcmp(files[i].name, "tokenizer.json") == 0);
-      if (files[i].load(*state, &err) != (sound ? 0 : -1)) fail_msg("%s of kind %d: %s", files[i].name, kind, err.text);
+      // No merges are merges; a link that leads nowhere is as no tokenizer.json: the other two are
+      // there.
+      const bool sound = (kind == 4 && strcmp(files[i].name, "merges.txt") == 0) ||
+                         (kind == 3 && strcmp(files[i].name, "tokenizer.json") == 0);
+      if (files[i].load(*state, &err) != (sound ? 0 : -1))
+        fail_msg("%s of kind %d: %s", files[i].name, kind, err.text);
       if (!sound) expect_named(&err, *state);
     }
   }
   alarm(0);
 }
 
-// ---- hostile beats ------------------------------------------------------------------------------
+// ----------------------------------------------------------------------------------- hostile beats
 
-// An image whose checksum is right and whose content is anything: the integer model computes something, in time.
+// An image whose checksum is right and whose content is anything: the integer model computes
+// something, in time.
 static void any_beats(void **state) {
   static const int fills[] = {-1, 0x00, 0xFF, 0x80, 0x7F, -2, -3};
   char path[FILE_PATH_SIZE];
@@ -485,7 +530,8 @@ static void any_beats(void **state) {
     expect_success(image_open(&image, path, IMAGE_CHECKED, &err), &err);
     const size_t bytes = (size_t)image.header.n_beats * image.header.lanes;
     uint8_t *beats = malloc(bytes);
-    for (size_t k = 0; k < bytes; k++) beats[k] = fills[i] < 0 ? (uint8_t)(random_next(&random) >> 24) : (uint8_t)fills[i];
+    for (size_t k = 0; k < bytes; k++)
+      beats[k] = fills[i] < 0 ? (uint8_t)(random_next(&random) >> 24) : (uint8_t)fills[i];
     const struct image hostile = {.header = image.header, .beats = beats};
     expect_success(gpt2_core_create(&core, &hostile, &err), &err);
     for (uint32_t p = 0; p < 5; p++) gpt2_core_step(&core, p * 50, p, true);
@@ -498,10 +544,21 @@ static void any_beats(void **state) {
 int main(void) {
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
   const struct CMUnitTest tests[] = {
-      IN_FOLDER(altered_config), IN_FOLDER(altered_weights),        IN_FOLDER(altered_shards), IN_FOLDER(altered_tokenizer),
-      IN_FOLDER(altered_tokenizer_json), IN_FOLDER(altered_settings), IN_FOLDER(altered_image),  IN_FOLDER(cut_weights),    IN_FOLDER(cut_others),
-      IN_FOLDER(cut_image),      IN_FOLDER(not_finite),             IN_FOLDER(other_shapes),   IN_FOLDER(wrong_dtypes),
-      IN_FOLDER(no_files),       IN_FOLDER(any_beats),
+      IN_FOLDER(altered_config),
+      IN_FOLDER(altered_weights),
+      IN_FOLDER(altered_shards),
+      IN_FOLDER(altered_tokenizer),
+      IN_FOLDER(altered_tokenizer_json),
+      IN_FOLDER(altered_settings),
+      IN_FOLDER(altered_image),
+      IN_FOLDER(cut_weights),
+      IN_FOLDER(cut_others),
+      IN_FOLDER(cut_image),
+      IN_FOLDER(not_finite),
+      IN_FOLDER(other_shapes),
+      IN_FOLDER(wrong_dtypes),
+      IN_FOLDER(no_files),
+      IN_FOLDER(any_beats),
   };
   return cmocka_run_group_tests_name("bad_input", tests, NULL, NULL);
 }

@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// block_arbiter: every block comes out once with its slot, one a cycle, a cycle after it was taken; of those that wait the lowest
-// maker's first
+// block_arbiter: every block comes out once with its slot, one a cycle, a cycle after it was taken;
+// of those that wait the lowest maker's first
 #include <string.h>
 
 #include "block.h"
 
 enum { MAKERS = 5, BLOCKS = 4000 };
 
-struct offer { bool valid; uint32_t slot, rows[64]; };
-static const char *const rows_port[MAKERS] = {"o_rows_i", "q_rows_i", "g_rows_i", "x_rows_i", "p_rows_i"};
+struct offer {
+  bool valid;
+  uint32_t slot, rows[64];
+};
+static const char *const rows_port[MAKERS] = {"o_rows_i", "q_rows_i", "g_rows_i", "x_rows_i",
+                                              "p_rows_i"};
 
 static void fill(struct offer *o, uint64_t *rng) {
   o->slot = (uint32_t)rng_range(rng, 0, 255);
@@ -28,7 +32,7 @@ static void run(struct block *b, const unsigned percent[MAKERS], uint64_t seed) 
     int first = MAKERS;
     for (int p = 0; p < MAKERS; p++) {
       if (!offer[p].valid) {
-        fill(&offer[p], &rng);                               // noise while it is not valid
+        fill(&offer[p], &rng);  // noise while it is not valid
         offer[p].valid = rng_chance(&rng, percent[p]);
       }
       valid |= (uint32_t)offer[p].valid << p;
@@ -62,13 +66,14 @@ static void run(struct block *b, const unsigned percent[MAKERS], uint64_t seed) 
   }
   for (int p = 0; p < MAKERS; p++)
     if (percent[p] && count[p] == 0) fail_msg("maker %d had no turn", p);
-  if (percent[4] == 100) assert_int_equal(busy, cycles);     // a block every cycle while any waits
+  if (percent[4] == 100) assert_int_equal(busy, cycles);  // a block every cycle while any waits
 }
 
 static void test_makers(void **state) {
   (void)state;
   static const unsigned percent[][MAKERS] = {
-    {10, 10, 10, 10, 10}, {20, 20, 20, 20, 20}, {2, 2, 20, 70, 100}, {0, 0, 0, 0, 100}, {100, 0, 0, 0, 0}, {10, 20, 30, 5, 100},
+      {10, 10, 10, 10, 10}, {20, 20, 20, 20, 20}, {2, 2, 20, 70, 100},
+      {0, 0, 0, 0, 100},    {100, 0, 0, 0, 0},    {10, 20, 30, 5, 100},
   };
   struct block *b = block_open("block_arbiter", 0);
   for (size_t i = 0; i < sizeof percent / sizeof *percent; i++) run(b, percent[i], 1 + i);

@@ -1,26 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// block_quant: blocks equal to block_quant() for rows of all sizes, the exponent's edges and the carry into 2^15 included
+// block_quant: blocks equal to block_quant() for rows of all sizes, the exponent's edges and the
+// carry into 2^15 included
 #include "block.h"
 #include "golden.h"
 
-struct in { uint32_t slot, rows[64]; };
-struct out { uint32_t slot, operand[PKG_OPERAND_WORDS]; };
+struct in {
+  uint32_t slot, rows[64];
+};
+struct out {
+  uint32_t slot, operand[PKG_OPERAND_WORDS];
+};
 static const struct block_field in_fields[] = {
-  BLOCK_FIELD(struct in, slot, "in_slot_i"), BLOCK_FIELD(struct in, rows, "in_rows_i"),
+    BLOCK_FIELD(struct in, slot, "in_slot_i"),
+    BLOCK_FIELD(struct in, rows, "in_rows_i"),
 };
 static const struct block_field out_fields[] = {
-  BLOCK_FIELD(struct out, slot, "out_slot_o"), BLOCK_FIELD(struct out, operand, "out_operand_o"),
+    BLOCK_FIELD(struct out, slot, "out_slot_o"),
+    BLOCK_FIELD(struct out, operand, "out_operand_o"),
 };
 enum { N = 5000, LATENCY = 3 };
 
-// Rows of up to `bits` bits; edge: one of them is the greatest or least number of that many, as it stands or one off.
+// Rows of up to `bits` bits; edge: one of them is the greatest or least number of that many, as it
+// stands or one off.
 static void draw(uint64_t *rng, int32_t row[64], unsigned bits, bool edge) {
   for (unsigned i = 0; i < 64; i++) row[i] = (int32_t)rng_signed(rng, bits);
   if (!edge || bits == 0) return;
   int64_t top = ((int64_t)1 << (bits - 1)) - 1, x = rng_chance(rng, 50) ? top : -top - 1;
   x += rng_range(rng, -1, 1);
-  row[rng_range(rng, 0, 63)] = (int32_t)(x > ROW_MAX ? ROW_MAX : x < -ROW_MAX - 1 ? -ROW_MAX - 1 : x);
+  row[rng_range(rng, 0, 63)] = (int32_t)(x > ROW_MAX        ? ROW_MAX
+                                         : x < -ROW_MAX - 1 ? -ROW_MAX - 1
+                                                            : x);
 }
 
 static void test_blocks(void **state) {
@@ -44,8 +54,10 @@ static void test_blocks(void **state) {
     }
     block_reset(b);
     block_stalls(b, stall, 7);
-    struct block_stream *source = block_source(b, "in_valid_i", NULL, in_fields, 2, in, sizeof *in, N);
-    struct block_stream *sink = block_sink(b, "out_valid_o", NULL, out_fields, 2, got, sizeof *got, N);
+    struct block_stream *source =
+        block_source(b, "in_valid_i", NULL, in_fields, 2, in, sizeof *in, N);
+    struct block_stream *sink =
+        block_sink(b, "out_valid_o", NULL, out_fields, 2, got, sizeof *got, N);
     block_run(b, 100, 20);
     block_expect(sink, want, N);
     assert_int_equal(sink->first_cycle - source->first_cycle, LATENCY);

@@ -9,15 +9,10 @@ static size_t merge_naively(const struct bpe *bpe, uint32_t *ids, size_t count) 
   for (;;) {
     size_t best = bpe->count;
     for (size_t i = 0; i + 1 < count; i++) {
-      for (size_t rank = 0; rank < best; rank++) {
-        if (bpe->merges[rank].left == ids[i] && bpe->merges[rank].right == ids[i + 1]) {
-          best = rank;
-        }
-      }
+      for (size_t rank = 0; rank < best; rank++)
+        if (bpe->merges[rank].left == ids[i] && bpe->merges[rank].right == ids[i + 1]) best = rank;
     }
-    if (best == bpe->count) {
-      return count;
-    }
+    if (best == bpe->count) return count;
     size_t kept = 0;
     for (size_t i = 0; i < count; kept++) {
       bool pair = i + 1 < count && ids[i] == bpe->merges[best].left &&
@@ -52,9 +47,8 @@ static void test_against_naive(void **state) {
     uint32_t ids[60];
     uint32_t expected[60];
     size_t count = random_below(&random, 61);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++)
       ids[i] = expected[i] = (uint32_t)random_below(&random, alphabet);
-    }
     size_t merged;
     expect_success(bpe_merge_all(&bpe, &scratch, ids, count, &merged, &err), &err);
     assert_int_equal(merged, merge_naively(&bpe, expected, count));

@@ -12,7 +12,7 @@
 #include "trace.h"
 
 enum { OUTPUT = 1 << 16 };
-static char out[OUTPUT], err_text[OUTPUT];   // of the last command
+static char out[OUTPUT], err_text[OUTPUT];  // of the last command
 static size_t out_length;
 
 static void slurp(const char *path, char text[static OUTPUT], size_t *length) {
@@ -32,11 +32,11 @@ static int run(const char *folder, const char *format, ...) {
   vsnprintf(arguments, sizeof arguments, format, args);
   va_end(args);
   assert_non_null(getcwd(cwd, sizeof cwd));
-  size_t n = (size_t)snprintf(command, sizeof command, "export XDG_CACHE_HOME=%s/build/models/cache; { build/gpt2rtl ", cwd);
-  for (const char *c = arguments; *c; c++) {
+  size_t n = (size_t)snprintf(command, sizeof command,
+                              "export XDG_CACHE_HOME=%s/build/models/cache; { build/gpt2rtl ", cwd);
+  for (const char *c = arguments; *c; c++)
     if (*c == '@') n += (size_t)snprintf(command + n, sizeof command - n, "%s", folder);
     else command[n++] = *c;
-  }
   snprintf(command + n, sizeof command - n, "; } 2> %s/stderr", folder);
   FILE *pipe = popen(command, "r");
   assert_non_null(pipe);
@@ -49,26 +49,25 @@ static int run(const char *folder, const char *format, ...) {
 }
 
 #define RUN(...) run(*state, __VA_ARGS__)
-#define EXPECT(status, ...)                                                                                            \
-  do {                                                                                                                 \
-    const int found = run(*state, __VA_ARGS__);                                                                        \
-    if (found != (status)) fail_msg("exit status %d, expected %d; %s", found, (status), err_text);                     \
+#define EXPECT(status, ...)                                                                        \
+  do {                                                                                             \
+    const int found = run(*state, __VA_ARGS__);                                                    \
+    if (found != (status)) fail_msg("exit status %d, expected %d; %s", found, (status), err_text); \
   } while (0)
 
 static void expect_text(const char *text, const char *fragment) {
   if (!strstr(text, fragment)) fail_msg("expected \"%s\" in: %s", fragment, text);
 }
 
-static const char *const commands[] = {"generate", "logits", "tokenize", "detokenize", "compile", "info", "random-model",
-                                       "perplexity", "lambada", "compare", "estimate", "bench"};
+static const char *const commands[] = {"generate", "logits",  "tokenize",     "detokenize",
+                                       "compile",  "info",    "random-model", "perplexity",
+                                       "lambada",  "compare", "estimate",     "bench"};
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
 static void help(void **state) {
   EXPECT(0, "--help");
   expect_text(out, "example: ");
-  for (int i = 0; i < COMMANDS; i++) {
-    expect_text(out, commands[i]);
-  }
+  for (int i = 0; i < COMMANDS; i++) expect_text(out, commands[i]);
   for (int i = 0; i < COMMANDS; i++) {
     EXPECT(0, "%s --help", commands[i]);
     expect_text(out, "usage: ");
@@ -80,39 +79,82 @@ static void help(void **state) {
 
 static void usage(void **state) {
   static const char *const wrong[] = {
-    "", "nothing", "generate", "generate --model models/demo", "generate --model", "generate --modell x --prompt y",
-    "generate --model @/nano --prompt x --ids 1", "generate --model @/nano --prompt x --tokens 0",
-    "generate --model @/nano --prompt x --tokens 1x", "generate --model @/nano --prompt x --tokens -1",
-    "generate --model @/nano --prompt x --engine gpu", "generate --model @/nano --prompt x --lanes 96",
-    "generate --model @/nano --prompt x --temperature -1", "generate --model @/nano --prompt x --temperature nan",
-    "generate --model @/nano --prompt x --top-k 65", "generate --model @/nano --prompt x --top-k 0",
-    "generate --model @/nano --prompt x --seed 18446744073709551616", "generate --model @/nano --prompt x --memory speed=9",
-    "generate --model @/nano --prompt x --memory latency=0", "generate --model @/nano --prompt x --memory stall=1",
-    "generate --model @/nano --prompt x --memory ddr5", "generate --model @/nano --prompt x --memory ideal,beats=0.5",
-    "generate --model @/nano --prompt x --memory ideal --clock 0", "estimate --memory beats=0", "estimate --lanes 65",
-    "estimate --context 1024", "estimate --memory ideal --clock 3000", "estimate --memory stall=0.5",
-    "generate --model @/nano --prompt x --memory beats=", "generate --model @/nano --ids 1,,2", "generate --model @/nano --ids 1,",
-    "generate --model @/nano --ids x", "generate --model @/nano --prompt x extra", "generate --model a --model b --prompt x",
-    "generate --model @/nano --prompt x --ignore-eos=1", "generate --model @/nano --prompt x --engine float --trace t.fst",
-    "logits --model @/nano --ids 1", "logits --model @/nano --output x", "logits --ids 1 --output x", "tokenize", "detokenize",
-    "compile --model @/nano", "compile --model @/nano --lanes 96 --output x", "compile --model @/nano --lanes 8192 --output x",
-    "info", "info a b", "random-model --config nano", "random-model --output x", "random-model --config huge --output x",
-    "random-model --config huge.json --output x",
-    "generate --model @/nano --prompt x --threads 2", "generate --model @/nano --prompt x --engine golden-readable --vector auto",
-    "generate --model @/nano --prompt x --engine golden --threads 0", "generate --model @/nano --prompt x --engine golden --vector sse",
-    "generate --model @/nano --prompt x --engine golden --lanes 64", "generate --model @/nano --prompt x --engine float --lanes 256",
-    "generate --model @/nano --prompt x --engine golden-readable --memory ideal", "generate --model @/nano --prompt x --engine golden --clock 250",
-    "generate --model @/nano --prompt x --clock 250", "generate --model @/nano --prompt x --memory seed=-1",
-    "generate --model @/nano --prompt x --memory seed=18446744073709551616", "generate --model @/nano --prompt x --seed -1",
-    "random-model --config nano --seed -1 --output @/x", "logits --model @/nano --ids 1 --output @/x --engine golden --lanes 64",
-    "logits --model @/nano --ids 1 --output @/x --engine float --memory ideal",
-    "dump --model @/nano --ids 1 --tensor ln_f --output @/x --engine golden --lanes 64",
-    "dump --model @/nano --ids 1 --tensor ln_f --output @/x --engine float --memory ideal",
-    "bench", "bench --model @/nano --threads 1,0", "bench --model @/nano --threads 1,257", "bench --model @/nano --vector mmx",
+      "",
+      "nothing",
+      "generate",
+      "generate --model models/demo",
+      "generate --model",
+      "generate --modell x --prompt y",
+      "generate --model @/nano --prompt x --ids 1",
+      "generate --model @/nano --prompt x --tokens 0",
+      "generate --model @/nano --prompt x --tokens 1x",
+      "generate --model @/nano --prompt x --tokens -1",
+      "generate --model @/nano --prompt x --engine gpu",
+      "generate --model @/nano --prompt x --lanes 96",
+      "generate --model @/nano --prompt x --temperature -1",
+      "generate --model @/nano --prompt x --temperature nan",
+      "generate --model @/nano --prompt x --top-k 65",
+      "generate --model @/nano --prompt x --top-k 0",
+      "generate --model @/nano --prompt x --seed 18446744073709551616",
+      "generate --model @/nano --prompt x --memory speed=9",
+      "generate --model @/nano --prompt x --memory latency=0",
+      "generate --model @/nano --prompt x --memory stall=1",
+      "generate --model @/nano --prompt x --memory ddr5",
+      "generate --model @/nano --prompt x --memory ideal,beats=0.5",
+      "generate --model @/nano --prompt x --memory ideal --clock 0",
+      "estimate --memory beats=0",
+      "estimate --lanes 65",
+      "estimate --context 1024",
+      "estimate --memory ideal --clock 3000",
+      "estimate --memory stall=0.5",
+      "generate --model @/nano --prompt x --memory beats=",
+      "generate --model @/nano --ids 1,,2",
+      "generate --model @/nano --ids 1,",
+      "generate --model @/nano --ids x",
+      "generate --model @/nano --prompt x extra",
+      "generate --model a --model b --prompt x",
+      "generate --model @/nano --prompt x --ignore-eos=1",
+      "generate --model @/nano --prompt x --engine float --trace t.fst",
+      "logits --model @/nano --ids 1",
+      "logits --model @/nano --output x",
+      "logits --ids 1 --output x",
+      "tokenize",
+      "detokenize",
+      "compile --model @/nano",
+      "compile --model @/nano --lanes 96 --output x",
+      "compile --model @/nano --lanes 8192 --output x",
+      "info",
+      "info a b",
+      "random-model --config nano",
+      "random-model --output x",
+      "random-model --config huge --output x",
+      "random-model --config huge.json --output x",
+      "generate --model @/nano --prompt x --threads 2",
+      "generate --model @/nano --prompt x --engine golden-readable --vector auto",
+      "generate --model @/nano --prompt x --engine golden --threads 0",
+      "generate --model @/nano --prompt x --engine golden --vector sse",
+      "generate --model @/nano --prompt x --engine golden --lanes 64",
+      "generate --model @/nano --prompt x --engine float --lanes 256",
+      "generate --model @/nano --prompt x --engine golden-readable --memory ideal",
+      "generate --model @/nano --prompt x --engine golden --clock 250",
+      "generate --model @/nano --prompt x --clock 250",
+      "generate --model @/nano --prompt x --memory seed=-1",
+      "generate --model @/nano --prompt x --memory seed=18446744073709551616",
+      "generate --model @/nano --prompt x --seed -1",
+      "random-model --config nano --seed -1 --output @/x",
+      "logits --model @/nano --ids 1 --output @/x --engine golden --lanes 64",
+      "logits --model @/nano --ids 1 --output @/x --engine float --memory ideal",
+      "dump --model @/nano --ids 1 --tensor ln_f --output @/x --engine golden --lanes 64",
+      "dump --model @/nano --ids 1 --tensor ln_f --output @/x --engine float --memory ideal",
+      "bench",
+      "bench --model @/nano --threads 1,0",
+      "bench --model @/nano --threads 1,257",
+      "bench --model @/nano --vector mmx",
   };
   for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
     const int status = RUN("%s < /dev/null", wrong[i]);
-    if (status != 2) fail_msg("gpt2rtl %s: exit status %d, expected 2; %s", wrong[i], status, err_text);
+    if (status != 2)
+      fail_msg("gpt2rtl %s: exit status %d, expected 2; %s", wrong[i], status, err_text);
     expect_text(err_text, "--help");
     assert_string_equal(out, "");
   }
@@ -124,11 +166,12 @@ static void failures(void **state) {
   EXPECT(1, "info @/absent");
   EXPECT(1, "tokenize --model @/absent < /dev/null");
   EXPECT(1, "compile --model @/nano --output @/no/such/folder");
-  EXPECT(1, "random-model --config nano --output @/nano");   // in use
+  EXPECT(1, "random-model --config nano --output @/nano");  // in use
   EXPECT(1, "generate --model @/nano --ids 301 --engine golden");
   expect_text(err_text, "0 to 300");
-  EXPECT(1, "generate --model @/nano --engine golden --ids 1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,"
-         "1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1");
+  EXPECT(1, "generate --model @/nano --engine golden --ids "
+            "1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,"
+            "1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1");
   expect_text(err_text, "holds 64");
   EXPECT(1, "generate --model @/nano --prompt x --engine golden --stats @/no/such");
   EXPECT(1, "generate --model @/nano --prompt x --engine golden > /dev/full");
@@ -139,7 +182,8 @@ static void failures(void **state) {
   // A broken image is refused, and which field.
   EXPECT(0, "compile --model @/nano --lanes 64 --output @/image");
   EXPECT(0, "info @/image");
-  EXPECT(1, "--version; printf x | dd of=@/image bs=1 seek=100000 conv=notrunc; build/gpt2rtl info @/image");
+  EXPECT(1, "--version; printf x | dd of=@/image bs=1 seek=100000 conv=notrunc; build/gpt2rtl info "
+            "@/image");
   expect_text(err_text, "checksum");
   EXPECT(1, "--version; truncate -s -64 @/image; build/gpt2rtl info @/image");
 }
@@ -148,8 +192,10 @@ static void tokens(void **state) {
   char path[FILE_PATH_SIZE];
   EXPECT(0, "tokenize --model @/nano < /dev/null");
   assert_string_equal(out, "\n");
-  EXPECT(0, "tokenize --model @/nano < /bin/true > @/ids; build/gpt2rtl detokenize --model @/nano < @/ids > @/bytes; cmp @/bytes /bin/true");
-  EXPECT(0, "tokenize --model @/nano < /bin/true | tr ' ' '\\n' | build/gpt2rtl detokenize --model @/nano | cmp - /bin/true");
+  EXPECT(0, "tokenize --model @/nano < /bin/true > @/ids; build/gpt2rtl detokenize --model @/nano "
+            "< @/ids > @/bytes; cmp @/bytes /bin/true");
+  EXPECT(0, "tokenize --model @/nano < /bin/true | tr ' ' '\\n' | build/gpt2rtl detokenize --model "
+            "@/nano | cmp - /bin/true");
   EXPECT(0, "detokenize --model @/nano < /dev/null");
   assert_int_equal(out_length, 0);
   static const char *const wrong[] = {"1 2 301", "1 -2", "1,2", "99999999999999999999", "x", "0x1"};
@@ -163,12 +209,14 @@ static void tokens(void **state) {
 // The three engines take the same way; rtl and golden give the same, whatever lanes and memory.
 static void engines(void **state) {
   static char golden[OUTPUT];
-  const char *common = "generate --model @/nano --ids 5,6,7 --tokens 90 --temperature 1 --seed 11 --ignore-eos";
+  const char *common =
+      "generate --model @/nano --ids 5,6,7 --tokens 90 --temperature 1 --seed 11 --ignore-eos";
   EXPECT(0, "%s --engine golden --stats @/golden.json", common);
   memcpy(golden, out, OUTPUT);
   const size_t length = out_length;
   assert_true(length >= 90);
-  static const char *const settings[] = {"", "--lanes 64", "--memory latency=3,stall=0.5", "--lanes 64 --memory beats=0.5",
+  static const char *const settings[] = {"", "--lanes 64", "--memory latency=3,stall=0.5",
+                                         "--lanes 64 --memory beats=0.5",
                                          "--memory ddr4-2400,stall=0.1 --clock 300"};
   for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
     EXPECT(0, "%s %s", common, settings[i]);
@@ -177,7 +225,8 @@ static void engines(void **state) {
     expect_text(err_text, "90 tokens");
     expect_text(err_text, "cycles per token");
   }
-  static const char *const fast[] = {"golden-readable", "golden --threads 3", "golden --vector portable --threads 1",
+  static const char *const fast[] = {"golden-readable", "golden --threads 3",
+                                     "golden --vector portable --threads 1",
                                      "golden --vector=auto"};
   for (size_t i = 0; i < sizeof fast / sizeof *fast; i++) {
     EXPECT(0, "%s --engine %s", common, fast[i]);
@@ -186,7 +235,8 @@ static void engines(void **state) {
   }
   EXPECT(0, "%s --engine float", common);
   expect_text(err_text, "90 tokens");
-  EXPECT(0, "generate --model @/nano --prompt '' --tokens 3 --engine golden");   // starts from the end-of-text token
+  EXPECT(0, "generate --model @/nano --prompt '' --tokens 3 --engine golden");  // starts from the
+                                                                                // end-of-text token
   EXPECT(0, "generate --model @/nano --ids 300 --tokens 5 --engine golden --temperature 1");
   expect_text(err_text, "--seed ");
 }
@@ -201,18 +251,31 @@ static void stats(void **state) {
   static char text[OUTPUT];
   char path[256];
   size_t length;
-  EXPECT(0, "generate --model @/nano --ids 5,6,7 --tokens 70 --temperature 1 --seed 11 --ignore-eos --stats @/stats.json");
+  EXPECT(0, "generate --model @/nano --ids 5,6,7 --tokens 70 --temperature 1 --seed 11 "
+            "--ignore-eos --stats @/stats.json");
   snprintf(path, sizeof path, "%s/stats.json", (char *)*state);
   slurp(path, text, &length);
   cJSON *json = cJSON_Parse(text);
   assert_non_null(json);
   static const char *const names[] = {
-    "schema", "version", "model", "image_checksum", "engine", "lanes", "memory", "seed", "tokens", "cycles", "seconds",
-    "cycles_per_second", "tokens_per_second",
+      "schema",
+      "version",
+      "model",
+      "image_checksum",
+      "engine",
+      "lanes",
+      "memory",
+      "seed",
+      "tokens",
+      "cycles",
+      "seconds",
+      "cycles_per_second",
+      "tokens_per_second",
   };
   for (size_t i = 0; i < sizeof names / sizeof *names; i++)
     if (!cJSON_HasObjectItem(json, names[i])) fail_msg("%s is missing", names[i]);
-  // 3 + 61 positions fill the context; then 32 again; 8 more tokens behind these, the last of them is not read in.
+  // 3 + 61 positions fill the context; then 32 again; 8 more tokens behind these, the last of them
+  // is not read in.
   const cJSON *list = cJSON_GetObjectItemCaseSensitive(json, "tokens"), *entry;
   double cycles = 0;
   int n = 0, recomputed = 0, chosen = 0;
@@ -235,7 +298,8 @@ static void stats(void **state) {
   assert_int_equal(n, 64 + 32 + 7);
   assert_true(cycles == number(json, "cycles"));
   assert_true(fabs(number(json, "tokens_per_second") * number(json, "seconds") / n - 1) < 1e-3);
-  assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(json, "seed")), "11");   // as --json has it
+  assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(json, "seed")),
+                      "11");  // as --json has it
   assert_int_equal((int)number(json, "lanes"), 256);
   cJSON_Delete(json);
   EXPECT(0, "generate --model @/nano --ids 5 --tokens 2 --engine float --stats @/stats.json");
@@ -267,7 +331,8 @@ static void logits(void **state) {
   }
 }
 
-// The golden engine's speed: each vector code and number of threads has its figures, none of them nothing.
+// The golden engine's speed: each vector code and number of threads has its figures, none of them
+// nothing.
 static void bench(void **state) {
   EXPECT(0, "bench --model @/nano --threads 1,2 --vector all --json");
   cJSON *json = cJSON_Parse(out);
@@ -278,7 +343,8 @@ static void bench(void **state) {
     assert_true(number(cJSON_GetObjectItemCaseSensitive(r, "prefill"), "tokens_per_second") > 0);
     const cJSON *decode = cJSON_GetObjectItemCaseSensitive(r, "decode");
     assert_int_equal(cJSON_GetArraySize(decode), 3);
-    cJSON_ArrayForEach(at, decode) assert_true(number(at, "tokens_per_second") > 0 && number(at, "share_of_read") > 0);
+    cJSON_ArrayForEach(at, decode)
+        assert_true(number(at, "tokens_per_second") > 0 && number(at, "share_of_read") > 0);
   }
   cJSON_Delete(json);
   EXPECT(0, "bench --model @/nano --threads 1");
@@ -287,18 +353,22 @@ static void bench(void **state) {
 
 // A closed standard output ends the run; what was printed before is whole characters.
 static void closed(void **state) {
-  EXPECT(0, "generate --model @/nano --ids 5 --tokens 5000 --ignore-eos --temperature 1 --seed 1 | head -c 10");
+  EXPECT(0, "generate --model @/nano --ids 5 --tokens 5000 --ignore-eos --temperature 1 --seed 1 | "
+            "head -c 10");
   assert_int_equal(out_length, 10);
 }
 
-// Named shapes, folders and files; twice the clock is twice the tokens where nothing but the engine binds.
+// Named shapes, folders and files; twice the clock is twice the tokens where nothing but the engine
+// binds.
 static void estimates(void **state) {
   double rate[2];
   for (int i = 0; i < 2; i++) {
-    EXPECT(0, "estimate --json --memory ideal --clock %d --config %s --context 0", 100 << i, i ? "@/nano/config.json" : "@/nano");
+    EXPECT(0, "estimate --json --memory ideal --clock %d --config %s --context 0", 100 << i,
+           i ? "@/nano/config.json" : "@/nano");
     cJSON *json = cJSON_Parse(out);
     assert_non_null(json);
-    rate[i] = number(cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(json, "estimates"), 0), "tokens_per_second");
+    rate[i] = number(cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(json, "estimates"), 0),
+                     "tokens_per_second");
     cJSON_Delete(json);
   }
   assert_true(fabs(rate[1] / rate[0] - 2) < 1e-6);
@@ -322,9 +392,10 @@ static int setup(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(help), cmocka_unit_test(usage), cmocka_unit_test(failures), cmocka_unit_test(tokens),
-    cmocka_unit_test(engines), cmocka_unit_test(stats), cmocka_unit_test(logits), cmocka_unit_test(bench), cmocka_unit_test(closed),
-    cmocka_unit_test(estimates),
+      cmocka_unit_test(help),      cmocka_unit_test(usage),   cmocka_unit_test(failures),
+      cmocka_unit_test(tokens),    cmocka_unit_test(engines), cmocka_unit_test(stats),
+      cmocka_unit_test(logits),    cmocka_unit_test(bench),   cmocka_unit_test(closed),
+      cmocka_unit_test(estimates),
   };
   return cmocka_run_group_tests_name("cli", tests, setup, remove_folder);
 }

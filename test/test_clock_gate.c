@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// clock_gate: a pulse of clk_o in each cycle with wake or hold and in the Linger cycles behind, and none in others
+// clock_gate: a pulse of clk_o in each cycle with wake or hold and in the Linger cycles behind, and
+// none in others
 #include <stdio.h>
 
 #include "block.h"
 
-enum { LINGER = 5, CYCLES = 20000 };             // LINGER: the Makefile's parameters
+enum { LINGER = 5, CYCLES = 20000 };  // LINGER: the Makefile's parameters
 
 static void pulses(void **state) {
   (void)state;
@@ -20,10 +21,11 @@ static void pulses(void **state) {
     block_set_u64(b, "wake_i", wake);
     block_set_u64(b, "hold_i", hold);
     block_eval(b);
-    assert_int_equal(block_get_u64(b, "clk_o"), 0);            // low with clk_i
+    assert_int_equal(block_get_u64(b, "clk_o"), 0);  // low with clk_i
     block_clock(b);
     if (block_get_u64(b, "clk_o") != runs)
-      fail_msg("cycle %d: wake %d, hold %d, %u cycles left: expected %s", i, wake, hold, left, runs ? "a pulse" : "no pulse");
+      fail_msg("cycle %d: wake %d, hold %d, %u cycles left: expected %s", i, wake, hold, left,
+               runs ? "a pulse" : "no pulse");
     left = wake || hold ? LINGER : left ? left - 1 : 0;
     ran += runs;
   }

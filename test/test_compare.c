@@ -30,9 +30,7 @@ static int setup(void **unused) {
   expect_success(file_join(path, folder, "image", &err), &err);
   expect_success(image_build(path, &weights, 256, 0, &err), &err);
   expect_success(image_open(&image, path, IMAGE_CHECKED, &err), &err);
-  for (size_t i = 0; i < N; i++) {
-    ids[i] = (uint32_t)random_below(&random, V);
-  }
+  for (size_t i = 0; i < N; i++) ids[i] = (uint32_t)random_below(&random, V);
   return 0;
 }
 
@@ -44,7 +42,8 @@ static int teardown(void **unused) {
   return 0;
 }
 
-static void compare_integers(struct compare_result *result, const struct gpt2_weights *w, const struct image *i) {
+static void compare_integers(struct compare_result *result, const struct gpt2_weights *w,
+                             const struct image *i) {
   struct compare c;
   struct err err;
   expect_success(compare_result_create(result, &w->config, &err), &err);
@@ -70,7 +69,7 @@ static void compare_emulation(struct compare_result *result, const struct emulat
   weights_free(&rounded);
 }
 
-// ---- the measures -------------------------------------------------------------------------------
+// ------------------------------------------------------------------------------------ the measures
 
 // Computed here from the logits of both, in double precision, and for one tensor from its elements.
 struct seen {
@@ -79,9 +78,8 @@ struct seen {
 
 static void see(void *ctx, const struct tap_place *place, const float *x, size_t n) {
   struct seen *seen = ctx;
-  if (place->tensor == TAP_C_FC && place->layer == 1) {
+  if (place->tensor == TAP_C_FC && place->layer == 1)
     memcpy(seen->x[place->position], x, n * sizeof *x);
-  }
 }
 
 static void test_measures(void **unused) {
@@ -111,9 +109,7 @@ static void test_measures(void **unused) {
       p_best = p[v] > p[p_best] ? v : p_best;
       q_best = q[v] > q[q_best] ? v : q_best;
     }
-    for (size_t v = 0; v < V; v++) {
-      divergence += p[v] / p_sum * log(p[v] / p_sum / (q[v] / q_sum));
-    }
+    for (size_t v = 0; v < V; v++) divergence += p[v] / p_sum * log(p[v] / p_sum / (q[v] / q_sum));
     nll -= log(p[ids[t + 1]] / p_sum);
     nll_other -= log(q[ids[t + 1]] / q_sum);
     same += p_best == q_best;
@@ -148,24 +144,27 @@ static void test_merge(void **unused) {
   compare_result_merge(&all, &one);
   compare_result_merge(&all, &one);
   assert_int_equal(all.tokens, 2 * one.tokens);
-  assert_true(fabs(all.divergence - 2 * one.divergence) < 1e-12 && all.largest_divergence == one.largest_divergence);
+  assert_true(fabs(all.divergence - 2 * one.divergence) < 1e-12 &&
+              all.largest_divergence == one.largest_divergence);
   const struct compare_tensor *a = &all.tensors[TAP_LN_1], *b = &one.tensors[TAP_LN_1];
-  assert_true(fabs(compare_decibels(a) - compare_decibels(b)) < 1e-9 && a->error == b->error && a->found == b->found);
+  assert_true(fabs(compare_decibels(a) - compare_decibels(b)) < 1e-9 && a->error == b->error &&
+              a->found == b->found);
   compare_result_free(&one);
   compare_result_free(&all);
 }
 
-// ---- outliers -----------------------------------------------------------------------------------
+// ---------------------------------------------------------------------------------------- outliers
 
 // With GPT-2's outlier the formats lose little more than without: at every tensor, and in what is
 // predicted. The bounds are 1 to 3 dB below what is found.
 static void test_outliers(void **unused) {
   (void)unused;
   static const double bound[TAP_TENSORS] = {
-      [TAP_WTE] = 42,    [TAP_WPE] = 70,     [TAP_DROP] = 42,    [TAP_LN_1] = 36,      [TAP_C_ATTN] = 35,
-      [TAP_KEY] = 34,    [TAP_VALUE] = 34,   [TAP_SCORES] = 33,  [TAP_PROBS] = 35,     [TAP_CONTEXT] = 35,
-      [TAP_ATTN_PROJ] = 34, [TAP_RESID_MID] = 34, [TAP_LN_2] = 35, [TAP_C_FC] = 34, [TAP_ACT] = 33,
-      [TAP_MLP_PROJ] = 32, [TAP_LAYER] = 34, [TAP_LN_F] = 35,    [TAP_LM_HEAD] = 34,
+      [TAP_WTE] = 42,    [TAP_WPE] = 70,     [TAP_DROP] = 42,      [TAP_LN_1] = 36,
+      [TAP_C_ATTN] = 35, [TAP_KEY] = 34,     [TAP_VALUE] = 34,     [TAP_SCORES] = 33,
+      [TAP_PROBS] = 35,  [TAP_CONTEXT] = 35, [TAP_ATTN_PROJ] = 34, [TAP_RESID_MID] = 34,
+      [TAP_LN_2] = 35,   [TAP_C_FC] = 34,    [TAP_ACT] = 33,       [TAP_MLP_PROJ] = 32,
+      [TAP_LAYER] = 34,  [TAP_LN_F] = 35,    [TAP_LM_HEAD] = 34,
   };
   char model[FILE_PATH_SIZE], path[FILE_PATH_SIZE];
   struct gpt2_weights hot;
@@ -183,9 +182,8 @@ static void test_outliers(void **unused) {
     const struct compare_tensor *t = &result.tensors[i];
     char name[TAP_NAME_SIZE];
     tap_name(name, (enum tap_tensor)(i % TAP_TENSORS), i / TAP_TENSORS);
-    if (compare_decibels(t) < bound[i % TAP_TENSORS]) {
+    if (compare_decibels(t) < bound[i % TAP_TENSORS])
       fail_msg("%s: %.1f dB, expected %.0f", name, compare_decibels(t), bound[i % TAP_TENSORS]);
-    }
     assert_int_equal(saturations(&t->sat), 0);
   }
   assert_true(result.tensors[TAP_LAYER].largest > 2600);
@@ -196,7 +194,7 @@ static void test_outliers(void **unused) {
   weights_free(&hot);
 }
 
-// ---- overflow -----------------------------------------------------------------------------------
+// ---------------------------------------------------------------------------------------- overflow
 
 // A number too large for the residual, and values too large for their scale: seen, and where.
 static void test_overflow(void **unused) {
@@ -207,15 +205,16 @@ static void test_overflow(void **unused) {
   struct image its_image;
   struct compare_result result;
   struct err err;
-  expect_success(emulate_weights(&large, &weights, &none, &err), &err);   // a copy
+  expect_success(emulate_weights(&large, &weights, &none, &err), &err);  // a copy
   ((float *)(uintptr_t)large.wpe)[7 * 128 + 100] = 20000;
-  ((float *)(uintptr_t)large.layers[1].attn_b)[2 * 128 + 64 + 5] = 900;   // a value of head 1
+  ((float *)(uintptr_t)large.layers[1].attn_b)[2 * 128 + 64 + 5] = 900;  // a value of head 1
   expect_success(file_join(path, folder, "large", &err), &err);
   expect_success(image_build(path, &large, 256, 0, &err), &err);
   expect_success(image_open(&its_image, path, IMAGE_CHECKED, &err), &err);
   compare_integers(&result, &large, &its_image);
-  const struct compare_tensor *wpe = &result.tensors[TAP_WPE], *value = &result.tensors[TAP_TENSORS + TAP_VALUE];
-  assert_true(wpe->sat.row == 1 && wpe->sat.residual == 1);   // the row, and what it becomes
+  const struct compare_tensor *wpe = &result.tensors[TAP_WPE],
+                              *value = &result.tensors[TAP_TENSORS + TAP_VALUE];
+  assert_true(wpe->sat.row == 1 && wpe->sat.residual == 1);  // the row, and what it becomes
   assert_int_equal(wpe->sat_position, 7);
   assert_int_equal(wpe->sat_element, 100);
   assert_true(wpe->sat_value == 20000);
@@ -229,7 +228,7 @@ static void test_overflow(void **unused) {
   weights_free(&large);
 }
 
-// ---- emulation ----------------------------------------------------------------------------------
+// --------------------------------------------------------------------------------------- emulation
 
 // Nothing rounded is the reference itself.
 static void test_nothing_rounded(void **unused) {
@@ -239,9 +238,8 @@ static void test_nothing_rounded(void **unused) {
   compare_emulation(&result, &none);
   assert_int_equal(result.same, N - 1);
   assert_true(result.divergence / (double)result.tokens < 1e-9);
-  for (size_t i = 0; i < LAYERS * TAP_TENSORS; i++) {
+  for (size_t i = 0; i < LAYERS * TAP_TENSORS; i++)
     assert_true(compare_decibels(&result.tensors[i]) > 100);
-  }
   compare_result_free(&result);
 }
 
@@ -256,9 +254,8 @@ static void test_hardware_widths(void **unused) {
     for (int i = TAP_LN_1; i <= TAP_LAYER; i++) {
       const double a = compare_decibels(&integers.tensors[layer * TAP_TENSORS + (size_t)i]);
       const double b = compare_decibels(&emulated.tensors[layer * TAP_TENSORS + (size_t)i]);
-      if (fabs(a - b) > 2) {
+      if (fabs(a - b) > 2)
         fail_msg("layer %zu, tensor %d: integers %.1f dB, emulation %.1f dB", layer, i, a, b);
-      }
     }
   }
   const double ratio = emulated.divergence / integers.divergence;
@@ -274,13 +271,19 @@ static void test_bits(void **unused) {
   static const struct {
     const char *name;
     struct emulation fine, coarse;
-    double factor;   // between their divergences, at least
+    double factor;  // between their divergences, at least
   } cases[] = {
       {"weights", {.weight_bits = 8}, {.weight_bits = 6}, 8},
-      {"scale of a row or a tensor", {.weight_bits = 6}, {.weight_bits = 6, .weight_tensor = true}, 1.3},
+      {"scale of a row or a tensor",
+       {.weight_bits = 6},
+       {.weight_bits = 6, .weight_tensor = true},
+       1.3},
       {"scale of 32 or a row", {.weight_bits = 5, .weight_group = 32}, {.weight_bits = 5}, 1.05},
       {"activations", {.activation_bits = 10}, {.activation_bits = 8}, 8},
-      {"block of 4 or 64", {.activation_bits = 7, .activation_block = 4}, {.activation_bits = 7}, 1.3},
+      {"block of 4 or 64",
+       {.activation_bits = 7, .activation_block = 4},
+       {.activation_bits = 7},
+       1.3},
       {"keys and values", {.kv_bits = 8}, {.kv_bits = 5}, 20},
       {"residual", {.residual_bits = 10}, {.residual_bits = 6}, 20},
       {"exp", {.exp_segments = 8}, {.exp_segments = 2}, 20},
@@ -298,12 +301,10 @@ static void test_bits(void **unused) {
   }
 }
 
-// ---- compensated rounding -----------------------------------------------------------------------
+// ---------------------------------------------------------------------------- compensated rounding
 
 static void expect_same(const float *x, const float *y, size_t n) {
-  for (size_t i = 0; i < n; i++) {
-    assert_true(x[i] == y[i]);   // -0 is 0
-  }
+  for (size_t i = 0; i < n; i++) assert_true(x[i] == y[i]);  // -0 is 0
 }
 
 // A scale that cuts the one large weight of a row may lose less: never more than the usual one.
@@ -315,9 +316,8 @@ static void test_least_error(void **unused) {
     int32_t q[2][128];
     uint16_t scale[2];
     double error[2] = {0};
-    for (size_t i = 0; i < 128; i++) {
+    for (size_t i = 0; i < 128; i++)
       w[i] = 0.7f * ((float)random_below(&random, 1001) / 1000 - 0.5f);
-    }
     w[7] = round % 2 == 0 ? 0.5f : 0.2f;
     assert_int_equal(quantize_row(q[0], &scale[0], w, 128, 7), 0);
     assert_int_equal(quantize_row_least(q[1], &scale[1], w, 128, 7), 0);
@@ -340,7 +340,7 @@ static void test_compensated(void **unused) {
   struct image its_image;
   struct compare_result plain, better;
   struct err err;
-  expect_success(emulate_weights(&compensated, &weights, &none, &err), &err);   // a copy
+  expect_success(emulate_weights(&compensated, &weights, &none, &err), &err);  // a copy
   expect_success(compensate_weights(&compensated, &err), &err);
   expect_success(file_join(path, folder, "compensated", &err), &err);
   expect_success(image_build(path, &compensated, 256, 0, &err), &err);
@@ -354,8 +354,8 @@ static void test_compensated(void **unused) {
   expect_same(a->mlp_proj_w, b->mlp_proj_w, 4 * 128 * 128);
   compare_integers(&plain, &weights, &image);
   compare_integers(&better, &weights, &its_image);
-  print_message("divergence %.3g nats rounded to nearest, %.3g compensated\n", plain.divergence / (N - 1),
-                better.divergence / (N - 1));
+  print_message("divergence %.3g nats rounded to nearest, %.3g compensated\n",
+                plain.divergence / (N - 1), better.divergence / (N - 1));
   assert_true(better.divergence < 0.9 * plain.divergence);
   compare_result_free(&plain);
   compare_result_free(&better);
@@ -364,12 +364,13 @@ static void test_compensated(void **unused) {
   image_close(&its_image);
 }
 
-// ---- the command --------------------------------------------------------------------------------
+// ------------------------------------------------------------------------------------- the command
 
 static int run(char text[static 65536], const char *options) {
   char command[8192];
-  snprintf(command, sizeof command, "XDG_CACHE_HOME=%s build/gpt2rtl compare --model %s/nano --text %s/words %s 2>&1", folder,
-           folder, folder, options);
+  snprintf(command, sizeof command,
+           "XDG_CACHE_HOME=%s build/gpt2rtl compare --model %s/nano --text %s/words %s 2>&1",
+           folder, folder, folder, options);
   FILE *pipe = popen(command, "r");
   assert_non_null(pipe);
   text[fread(text, 1, 65535, pipe)] = 0;
@@ -381,15 +382,18 @@ static void test_command(void **unused) {
   static char one[65536], text[65536];
   char path[FILE_PATH_SIZE];
   write_string(path, folder, "words",
-               "The old man sat on the hill and looked over the sea. There was a ship far out, and no wind at all. He had been "
-               "waiting since the morning, and he would wait until it was dark; that was all he knew how to do by now.");
-  assert_int_equal(run(text, "--threads 1 --json > /dev/null"), 0);   // makes the image
+               "The old man sat on the hill and looked over the sea. There was a ship far out, and "
+               "no wind at all. He had been "
+               "waiting since the morning, and he would wait until it was dark; that was all he "
+               "knew how to do by now.");
+  assert_int_equal(run(text, "--threads 1 --json > /dev/null"), 0);  // makes the image
   assert_int_equal(run(one, "--threads 1 --json"), 0);
   assert_int_equal(run(text, "--threads 3 --json"), 0);
   assert_string_equal(one, text);
   cJSON *json = cJSON_Parse(text);
   assert_string_equal(cJSON_GetObjectItem(json, "engine")->valuestring, "golden");
-  assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(json, "tensors")), TAP_TENSORS + TAP_LAYER - TAP_LN_1 + 1);
+  assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(json, "tensors")),
+                   TAP_TENSORS + TAP_LAYER - TAP_LN_1 + 1);
   const cJSON *tensor;
   cJSON_ArrayForEach(tensor, cJSON_GetObjectItem(json, "tensors")) {
     assert_true(cJSON_GetObjectItem(tensor, "signal_to_noise_db")->valuedouble > 20);
@@ -401,11 +405,13 @@ static void test_command(void **unused) {
   assert_null(strstr(text, "saturations"));
   assert_int_equal(run(text, "--weight-group tensor --json"), 0);
   assert_non_null(strstr(text, "\"engine\":\t\"emulation\""));
-  static const char *const wrong[] = {"--weight-bits 1", "--weight-bits 17", "--kv-bits x", "--activation-bits 3", "--limit 1",
-                                      "--weight-group 5000", "--weight-scale x", "--engine golden", "--threads 257"};
-  for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+  static const char *const wrong[] = {"--weight-bits 1",  "--weight-bits 17",
+                                      "--kv-bits x",      "--activation-bits 3",
+                                      "--limit 1",        "--weight-group 5000",
+                                      "--weight-scale x", "--engine golden",
+                                      "--threads 257"};
+  for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
     assert_int_equal(run(text, wrong[i]), 2);
-  }
   assert_int_equal(run(text, "--context 65"), 1);
   assert_non_null(strstr(text, "model's context is 64"));
 }
@@ -427,27 +433,36 @@ static void test_command_overflow(void **unused) {
   memcpy(bytes, map.data, map.size);
   const size_t size = map.size;
   file_map_close(&map);
-  bytes[at] = (char)0x9C;   // bfloat16 of 19968
+  bytes[at] = (char)0x9C;  // bfloat16 of 19968
   bytes[at + 1] = 0x46;
   FILE *file = fopen(path, "wb");
   assert_int_equal(fwrite(bytes, 1, size, file), size);
   fclose(file);
   free(bytes);
-  snprintf(command, sizeof command, "XDG_CACHE_HOME=%s build/gpt2rtl compare --model %s/hot --text %s/words", folder, folder, folder);
+  snprintf(command, sizeof command,
+           "XDG_CACHE_HOME=%s build/gpt2rtl compare --model %s/hot --text %s/words", folder, folder,
+           folder);
   FILE *pipe = popen(command, "r");
   text[fread(text, 1, sizeof text - 1, pipe)] = 0;
   assert_int_equal(pclose(pipe) / 256, 0);
   assert_non_null(strstr(text, "numbers too large for their format were cut"));
-  assert_non_null(strstr(text, "beyond residual, Q14.12: within 16384; float has 19968 at position 3, element 9"));
+  assert_non_null(
+      strstr(text,
+             "beyond residual, Q14.12: within 16384; float has 19968 at position 3, element 9"));
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_measures),        cmocka_unit_test(test_merge),
-      cmocka_unit_test(test_outliers),        cmocka_unit_test(test_overflow),
-      cmocka_unit_test(test_nothing_rounded), cmocka_unit_test(test_hardware_widths),
-      cmocka_unit_test(test_bits),            cmocka_unit_test(test_command),
-      cmocka_unit_test(test_command_overflow), cmocka_unit_test(test_compensated),
+      cmocka_unit_test(test_measures),
+      cmocka_unit_test(test_merge),
+      cmocka_unit_test(test_outliers),
+      cmocka_unit_test(test_overflow),
+      cmocka_unit_test(test_nothing_rounded),
+      cmocka_unit_test(test_hardware_widths),
+      cmocka_unit_test(test_bits),
+      cmocka_unit_test(test_command),
+      cmocka_unit_test(test_command_overflow),
+      cmocka_unit_test(test_compensated),
       cmocka_unit_test(test_least_error),
   };
   return cmocka_run_group_tests(tests, setup, teardown);

@@ -46,19 +46,26 @@ static void test_gpt2(void **state) {
 static void test_saved(void **state) {
   struct gpt2_config c;
   struct err err;
-  expect_success(
-      read_text(state, &c,
-                "{\"activation_function\": \"gelu_new\", \"add_cross_attention\": false, \"architectures\": [\"GPT2LMHeadModel\"],"
-                " \"attn_pdrop\": 0.1, \"bos_token_id\": 0, \"dtype\": \"float16\", \"embd_pdrop\": 0.1, \"eos_token_id\": 0,"
-                " \"initializer_range\": 0.02, \"layer_norm_epsilon\": 1e-05, \"model_type\": \"gpt2\", \"n_ctx\": 256,"
-                " \"n_embd\": 192, \"n_head\": 3, \"n_inner\": null, \"n_layer\": 6, \"n_positions\": 256, \"pad_token_id\": null,"
-                " \"reorder_and_upcast_attn\": false, \"resid_pdrop\": 0.1, \"scale_attn_by_inverse_layer_idx\": false,"
-                " \"scale_attn_weights\": true, \"summary_activation\": null, \"summary_first_dropout\": 0.1,"
-                " \"summary_proj_to_labels\": true, \"summary_type\": \"cls_index\", \"summary_use_proj\": true,"
-                " \"tie_word_embeddings\": true, \"transformers_version\": \"5.24.0\", \"use_cache\": true,"
-                " \"vocab_size\": 4096}",
-                &err),
-      &err);
+  expect_success(read_text(state, &c,
+                           "{\"activation_function\": \"gelu_new\", \"add_cross_attention\": "
+                           "false, \"architectures\": [\"GPT2LMHeadModel\"],"
+                           " \"attn_pdrop\": 0.1, \"bos_token_id\": 0, \"dtype\": \"float16\", "
+                           "\"embd_pdrop\": 0.1, \"eos_token_id\": 0,"
+                           " \"initializer_range\": 0.02, \"layer_norm_epsilon\": 1e-05, "
+                           "\"model_type\": \"gpt2\", \"n_ctx\": 256,"
+                           " \"n_embd\": 192, \"n_head\": 3, \"n_inner\": null, \"n_layer\": 6, "
+                           "\"n_positions\": 256, \"pad_token_id\": null,"
+                           " \"reorder_and_upcast_attn\": false, \"resid_pdrop\": 0.1, "
+                           "\"scale_attn_by_inverse_layer_idx\": false,"
+                           " \"scale_attn_weights\": true, \"summary_activation\": null, "
+                           "\"summary_first_dropout\": 0.1,"
+                           " \"summary_proj_to_labels\": true, \"summary_type\": \"cls_index\", "
+                           "\"summary_use_proj\": true,"
+                           " \"tie_word_embeddings\": true, \"transformers_version\": \"5.24.0\", "
+                           "\"use_cache\": true,"
+                           " \"vocab_size\": 4096}",
+                           &err),
+                 &err);
   assert_int_equal(c.n_layer, 6);
   assert_int_equal(config_eos(&c), 0);
 }
@@ -98,17 +105,19 @@ static void test_defaults(void **state) {
 
 // Fields that are honoured, and one that has nothing to change.
 static void test_honoured(void **state) {
-  static const char *const forms[] = {"gelu_new", "gelu_pytorch_tanh", "gelu_python_tanh", "gelu_fast", "gelu_accurate"};
+  static const char *const forms[] = {"gelu_new", "gelu_pytorch_tanh", "gelu_python_tanh",
+                                      "gelu_fast", "gelu_accurate"};
   for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
     char text[512];
     struct gpt2_config c;
     struct err err;
-    snprintf(text, sizeof text,
-             "{\"n_layer\": 1, \"n_head\": 1, \"n_embd\": 64, \"n_positions\": 16, \"n_ctx\": 8,"
-             " \"vocab_size\": 300, \"scale_attn_weights\": false, \"reorder_and_upcast_attn\": %s,"
-             " \"scale_attn_by_inverse_layer_idx\": true, \"layer_norm_epsilon\": 0.125,"
-             " \"pruned_heads\": {}, \"quantization_config\": null, \"activation_function\": \"%s\"}",
-             i % 2 ? "true" : "false", forms[i]);
+    snprintf(
+        text, sizeof text,
+        "{\"n_layer\": 1, \"n_head\": 1, \"n_embd\": 64, \"n_positions\": 16, \"n_ctx\": 8,"
+        " \"vocab_size\": 300, \"scale_attn_weights\": false, \"reorder_and_upcast_attn\": %s,"
+        " \"scale_attn_by_inverse_layer_idx\": true, \"layer_norm_epsilon\": 0.125,"
+        " \"pruned_heads\": {}, \"quantization_config\": null, \"activation_function\": \"%s\"}",
+        i % 2 ? "true" : "false", forms[i]);
     expect_success(read_text(state, &c, text, &err), &err);
     assert_int_equal(c.n_ctx, 16);  // n_positions counts
     assert_false(c.scale_attn_weights);
@@ -120,7 +129,7 @@ static void test_honoured(void **state) {
 // What ends a text: ids of the model, one or several; others count as none.
 static void test_ends(void **state) {
   static const struct {
-    const char *eos, *generation;   // config.json's, and generation_config.json or NULL
+    const char *eos, *generation;  // config.json's, and generation_config.json or NULL
     uint32_t bos;
     size_t n;
     uint32_t ids[3];
@@ -132,20 +141,26 @@ static void test_ends(void **state) {
       {"300", NULL, 7, 0, {0}},
       {"[300, 5, -1, 6]", NULL, 7, 2, {5, 6}},
       {"null", NULL, 7, 0, {0}},
-      {"5", "{\"eos_token_id\": [9, 8, 299], \"bos_token_id\": 50256}", CONFIG_NO_TOKEN, 3, {9, 8, 299}},
+      {"5",
+       "{\"eos_token_id\": [9, 8, 299], \"bos_token_id\": 50256}",
+       CONFIG_NO_TOKEN,
+       3,
+       {9, 8, 299}},
       {"5", "{\"eos_token_id\": 9, \"bos_token_id\": 3}", 3, 1, {9}},
-      {"5", "{\"temperature\": 0.5}", CONFIG_NO_TOKEN, 0, {0}},   // as in transformers
+      {"5", "{\"temperature\": 0.5}", CONFIG_NO_TOKEN, 0, {0}},  // as in transformers
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     char text[512], path[FILE_PATH_SIZE];
     struct gpt2_config c;
     struct err err;
-    snprintf(text, sizeof text,
-             "{\"n_layer\": 1, \"n_head\": 1, \"n_embd\": 64, \"n_positions\": 16, \"vocab_size\": 300,"
-             " \"bos_token_id\": 7, \"eos_token_id\": %s}",
-             cases[i].eos);
+    snprintf(
+        text, sizeof text,
+        "{\"n_layer\": 1, \"n_head\": 1, \"n_embd\": 64, \"n_positions\": 16, \"vocab_size\": 300,"
+        " \"bos_token_id\": 7, \"eos_token_id\": %s}",
+        cases[i].eos);
     write_string(path, *state, "config.json", text);
-    if (cases[i].generation != NULL) write_string(path, *state, "generation_config.json", cases[i].generation);
+    if (cases[i].generation)
+      write_string(path, *state, "generation_config.json", cases[i].generation);
     expect_success(config_read_folder(&c, *state, &err), &err);
     assert_int_equal(c.bos_token_id, cases[i].bos);
     assert_int_equal(c.n_eos, cases[i].n);
@@ -157,9 +172,12 @@ static void test_ends(void **state) {
   struct gpt2_config c;
   struct err err;
   write_string(path, *state, "generation_config.json", "{\"eos_token_id\": \"x\"}");
-  expect_failure(config_read_folder(&c, *state, &err), &err, "generation_config.json: eos_token_id is not a token's id");
-  write_string(path, *state, "generation_config.json", "{\"eos_token_id\": 1, \"eos_token_id\": 2}");
-  expect_failure(config_read_folder(&c, *state, &err), &err, "generation_config.json: eos_token_id comes 2 times");
+  expect_failure(config_read_folder(&c, *state, &err), &err,
+                 "generation_config.json: eos_token_id is not a token's id");
+  write_string(path, *state, "generation_config.json",
+               "{\"eos_token_id\": 1, \"eos_token_id\": 2}");
+  expect_failure(config_read_folder(&c, *state, &err), &err,
+                 "generation_config.json: eos_token_id comes 2 times");
   write_string(path, *state, "generation_config.json", "{");
   expect_failure(config_read_folder(&c, *state, &err), &err, "generation_config.json: line 1");
   assert_int_equal(config_vocab_size("/no/such"), 0);
@@ -188,17 +206,21 @@ static void test_refusals(void **state) {
       {"1e-05", "0", "layer_norm_epsilon is 0"},
       {"1e-05", "\"small\"", "layer_norm_epsilon is not a number"},
       {"gelu_new", "relu", "activation_function is \"relu\", expected \"gelu_new\" or"},
-      {"gelu_new", "gelu", "activation_function is \"gelu\", expected \"gelu_new\" or \"gelu_pytorch_tanh\": the hardware's table is GELU in its"},
+      {"gelu_new", "gelu",
+       "activation_function is \"gelu\", expected \"gelu_new\" or \"gelu_pytorch_tanh\": the "
+       "hardware's table is GELU in its"},
       {"\"gpt2\"", "\"gpt_neo\"", "model_type is \"gpt_neo\", expected \"gpt2\""},
       {"1e-05", "1e-10", "layer_norm_epsilon is 1e-10, expected 6.6e-09..28 for width 768"},
       {"1e-05", "30", "layer_norm_epsilon is 30, expected"},
       {"1e-05", "-1e-5", "layer_norm_epsilon is -1e-05, expected"},
-      {"gelu_new", "\\u001b[2J\\n", "activation_function is \"\\x1b[2J\\x0a\""},  // nothing for a terminal
+      {"gelu_new", "\\u001b[2J\\n",
+       "activation_function is \"\\x1b[2J\\x0a\""},  // nothing for a terminal
       {"gelu_new", "quick_gelu", "activation_function is \"quick_gelu\", expected \"gelu_new\" or"},
       {"gelu_new", "silu", "activation_function is \"silu\", expected \"gelu_new\" or"},
       {"gelu_new", "swish", "activation_function is \"swish\", expected \"gelu_new\" or"},
       {"\"gelu_new\"", "7", "activation_function is \"(not a string)\""},
-      {"}}}", "}}, \"scale_attn_weights\": \"no\"}", "scale_attn_weights is neither true nor false"},
+      {"}}}", "}}, \"scale_attn_weights\": \"no\"}",
+       "scale_attn_weights is neither true nor false"},
       {"}}}", "}}, \"scale_attn_by_inverse_layer_idx\": 2}", "inverse_layer_idx is neither"},
       {"}}}", "}}, \"reorder_and_upcast_attn\": 0}", "reorder_and_upcast_attn is neither"},
       {"}}}", "}}, \"pruned_heads\": {\"0\": [1]}}", "pruned_heads is not empty"},
@@ -212,7 +234,8 @@ static void test_refusals(void **state) {
       {"50256, \"attn", "\"x\", \"attn", "eos_token_id is not a token's id, or a list of them"},
       {"50256, \"attn", "[5, [6]], \"attn", "eos_token_id is not a token's id, or a list of them"},
       {"50256, \"attn", "{}, \"attn", "eos_token_id is not a token's id, or a list of them"},
-      {"50256, \"attn", "[0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16], \"attn", "eos_token_id has more than 16 ids"},
+      {"50256, \"attn", "[0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16], \"attn",
+       "eos_token_id has more than 16 ids"},
       {"}}}", "}}, \"add_cross_attention\": true}", "add_cross_attention is true"},
       {"}}}", "}}, \"tie_word_embeddings\": 1}", "tie_word_embeddings is neither true nor false"},
       {"}}}", "}}", "the JSON text ends early"},
@@ -239,7 +262,8 @@ static void test_not_an_object(void **state) {
   char path[FILE_PATH_SIZE];
   write_string(path, *state, "config.json", "{");
   assert_int_equal(truncate(path, (33 << 20)), 0);
-  expect_failure(config_read(&c, path, &err), &err, "34603008 bytes of JSON, expected at most 33554432");
+  expect_failure(config_read(&c, path, &err), &err,
+                 "34603008 bytes of JSON, expected at most 33554432");
   expect_failure(read_text(state, &c, "[1]", &err), &err, "expected a JSON object");
   expect_failure(read_text(state, &c, "", &err), &err, "byte 0: the JSON text ends early");
   expect_failure(config_read(&c, "/no/such/config.json", &err), &err,

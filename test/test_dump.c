@@ -15,18 +15,19 @@
 enum { T = 5, TEXT = 1 << 16 };
 static char out[TEXT];
 
-// Runs "gpt2rtl ARGUMENTS" with standard error behind standard output; "@" is the test's folder. Returns the exit status.
+// Runs "gpt2rtl ARGUMENTS" with standard error behind standard output; "@" is the test's folder.
+// Returns the exit status.
 static int run(const char *folder, const char *format, ...) {
   char arguments[1024], command[4096];
   va_list args;
   va_start(args, format);
   vsnprintf(arguments, sizeof arguments, format, args);
   va_end(args);
-  size_t n = (size_t)snprintf(command, sizeof command, "XDG_CACHE_HOME=\"$PWD/build/models/cache\" build/gpt2rtl ");
-  for (const char *c = arguments; *c; c++) {
+  size_t n = (size_t)snprintf(command, sizeof command,
+                              "XDG_CACHE_HOME=\"$PWD/build/models/cache\" build/gpt2rtl ");
+  for (const char *c = arguments; *c; c++)
     if (*c == '@') n += (size_t)snprintf(command + n, sizeof command - n, "%s", folder);
     else command[n++] = *c;
-  }
   snprintf(command + n, sizeof command - n, " 2>&1");
   FILE *pipe = popen(command, "r");
   assert_non_null(pipe);
@@ -34,10 +35,10 @@ static int run(const char *folder, const char *format, ...) {
   const int status = pclose(pipe);
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
-#define RUN(status, ...)                                                                                               \
-  do {                                                                                                                 \
-    const int found = run(*state, __VA_ARGS__);                                                                        \
-    if (found != (status)) fail_msg("exit status %d, expected %d; %s", found, (status), out);                          \
+#define RUN(status, ...)                                                                      \
+  do {                                                                                        \
+    const int found = run(*state, __VA_ARGS__);                                               \
+    if (found != (status)) fail_msg("exit status %d, expected %d; %s", found, (status), out); \
   } while (0)
 
 // The array in folder/name. Checks the header against shape; the data are to be freed.
@@ -54,7 +55,8 @@ static float *load(const char *folder, const char *name, const char *shape, size
   assert_int_equal(head[length - 1], '\n');
   head[length - 1] = 0;
   char expected[256];
-  snprintf(expected, sizeof expected, "{'descr': '<f4', 'fortran_order': False, 'shape': (%s), }", shape);
+  snprintf(expected, sizeof expected, "{'descr': '<f4', 'fortran_order': False, 'shape': (%s), }",
+           shape);
   if (strncmp(head, expected, strlen(expected))) fail_msg("%s, expected %s", head, expected);
   float *x = malloc((count + 1) * sizeof *x);
   assert_non_null(x);
@@ -65,8 +67,14 @@ static float *load(const char *folder, const char *name, const char *shape, size
 
 static void headers(void **state) {
   static const float x[24] = {1, 2, 3};
-  static const struct { size_t shape[4], rank, count; const char *text; } cases[] = {
-    {{3}, 1, 3, "3,"}, {{4, 6}, 2, 24, "4, 6"}, {{2, 3, 4}, 3, 24, "2, 3, 4"}, {{1, 2, 3, 4}, 4, 24, "1, 2, 3, 4"},
+  static const struct {
+    size_t shape[4], rank, count;
+    const char *text;
+  } cases[] = {
+      {{3}, 1, 3, "3,"},
+      {{4, 6}, 2, 24, "4, 6"},
+      {{2, 3, 4}, 3, 24, "2, 3, 4"},
+      {{1, 2, 3, 4}, 4, 24, "1, 2, 3, 4"},
   };
   char path[FILE_PATH_SIZE];
   assert_int_equal(file_join(path, *state, "x.npy", NULL), 0);
@@ -85,7 +93,8 @@ static void headers(void **state) {
   fclose(full);
 }
 
-// Hardware and integer model write the same file; float is near: 5 % of the root mean square, where finite.
+// Hardware and integer model write the same file; float is near: 5 % of the root mean square, where
+// finite.
 static void tensors(void **state) {
   static char names[TEXT];
   int n = 0;
@@ -99,13 +108,15 @@ static void tensors(void **state) {
     size_t count = 1;
     const cJSON *size;
     cJSON_ArrayForEach(size, cJSON_GetObjectItem(entry, "shape")) {
-      snprintf(shape + strlen(shape), sizeof shape - strlen(shape), "%s%d", *shape ? ", " : "", size->valueint);
+      snprintf(shape + strlen(shape), sizeof shape - strlen(shape), "%s%d", *shape ? ", " : "",
+               size->valueint);
       count *= (size_t)size->valueint;
     }
     static const char *const engines[] = {"rtl", "golden", "float"};
     float *x[3];
     for (int e = 0; e < 3; e++) {
-      RUN(0, "dump --model @/nano --ids 5,6,7,300,0 --tensor %s --engine %s --output @/%s.npy", name, engines[e], engines[e]);
+      RUN(0, "dump --model @/nano --ids 5,6,7,300,0 --tensor %s --engine %s --output @/%s.npy",
+          name, engines[e], engines[e]);
       assert_non_null(strstr(out, name));
       char file[32];
       snprintf(file, sizeof file, "%s.npy", engines[e]);
@@ -113,7 +124,8 @@ static void tensors(void **state) {
     }
     double signal = 0, noise = 0;
     for (size_t i = 0; i < count; i++) {
-      if (memcmp(&x[0][i], &x[1][i], sizeof(float))) fail_msg("%s, number %zu: rtl %g, golden %g", name, i, (double)x[0][i], (double)x[1][i]);
+      if (memcmp(&x[0][i], &x[1][i], sizeof(float)))
+        fail_msg("%s, number %zu: rtl %g, golden %g", name, i, (double)x[0][i], (double)x[1][i]);
       if (isinf(x[2][i])) {
         assert_true(x[1][i] == x[2][i]);
         continue;
@@ -121,7 +133,8 @@ static void tensors(void **state) {
       signal += (double)x[2][i] * (double)x[2][i];
       noise += ((double)x[1][i] - (double)x[2][i]) * ((double)x[1][i] - (double)x[2][i]);
     }
-    if (signal == 0 || sqrt(noise / signal) > 0.05) fail_msg("%s: %g of the root mean square from float", name, sqrt(noise / signal));
+    if (signal == 0 || sqrt(noise / signal) > 0.05)
+      fail_msg("%s: %g of the root mean square from float", name, sqrt(noise / signal));
     for (int e = 0; e < 3; e++) free(x[e]);
     n++;
   }
@@ -133,7 +146,8 @@ static void tensors(void **state) {
 // From a compiled image alone: the same file.
 static void image(void **state) {
   RUN(0, "compile --model @/nano --lanes 256 --output @/image");
-  RUN(0, "dump --model @/nano --ids 1,2 --tensor transformer.h.1.mlp.act --engine golden --output @/a.npy");
+  RUN(0, "dump --model @/nano --ids 1,2 --tensor transformer.h.1.mlp.act --engine golden --output "
+         "@/a.npy");
   RUN(0, "dump --image @/image --ids 1,2 --tensor h.1.mlp.act --engine golden --output @/b.npy");
   RUN(0, "dump --image @/image --ids 1,2 --tensor h.1.mlp.act --json --output @/c.npy");
   cJSON *json = cJSON_Parse(out);
@@ -141,7 +155,8 @@ static void image(void **state) {
   assert_string_equal(cJSON_GetObjectItem(json, "tensor")->valuestring, "h.1.mlp.act");
   assert_string_equal(cJSON_GetObjectItem(json, "engine")->valuestring, "rtl");
   cJSON_Delete(json);
-  float *a = load(*state, "a.npy", "2, 512", 1024), *b = load(*state, "b.npy", "2, 512", 1024), *c = load(*state, "c.npy", "2, 512", 1024);
+  float *a = load(*state, "a.npy", "2, 512", 1024), *b = load(*state, "b.npy", "2, 512", 1024),
+        *c = load(*state, "c.npy", "2, 512", 1024);
   assert_memory_equal(a, b, 1024 * sizeof *a);
   assert_memory_equal(a, c, 1024 * sizeof *a);
   free(a);
@@ -151,9 +166,15 @@ static void image(void **state) {
 
 static void refused(void **state) {
   static const char *const usage[] = {
-    "", "--model @/nano", "--model @/nano --ids 1", "--model @/nano --ids 1 --tensor wte", "--model @/nano --image x --list",
-    "--model @/nano --list --tensor wte", "--image x --ids 1 --tensor wte --output y --engine float",
-    "--image x --ids 1 --tensor wte --output y --lanes 64", "--model @/nano --ids 1 --tensor wte --output y --engine gpu",
+      "",
+      "--model @/nano",
+      "--model @/nano --ids 1",
+      "--model @/nano --ids 1 --tensor wte",
+      "--model @/nano --image x --list",
+      "--model @/nano --list --tensor wte",
+      "--image x --ids 1 --tensor wte --output y --engine float",
+      "--image x --ids 1 --tensor wte --output y --lanes 64",
+      "--model @/nano --ids 1 --tensor wte --output y --engine gpu",
   };
   for (size_t i = 0; i < sizeof usage / sizeof *usage; i++) RUN(2, "dump %s", usage[i]);
   RUN(1, "dump --model @/nano --ids 1 --tensor h.0.attn.c_atn --output @/no.npy");
@@ -173,14 +194,18 @@ static int setup(void **state) {
   struct err err;
   char dir[FILE_PATH_SIZE];
   struct image nano;
-  open_random(&nano, "nano", 1, 256);      // makes build/models
+  open_random(&nano, "nano", 1, 256);  // makes build/models
   image_close(&nano);
-  return make_folder(state) || file_join(dir, *state, "nano", &err) || random_model_write("nano", 1, dir, &err);
+  return make_folder(state) || file_join(dir, *state, "nano", &err) ||
+         random_model_write("nano", 1, dir, &err);
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(headers), cmocka_unit_test(tensors), cmocka_unit_test(image), cmocka_unit_test(refused),
+      cmocka_unit_test(headers),
+      cmocka_unit_test(tensors),
+      cmocka_unit_test(image),
+      cmocka_unit_test(refused),
   };
   return cmocka_run_group_tests_name("dump", tests, setup, remove_folder);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The estimate against simulation: the 124M shape with every preset at 256 and 1024 lanes, the demo model through its context
+// The estimate against simulation: the 124M shape with every preset at 256 and 1024 lanes, the demo
+// model through its context
 #include "trace.h"
 
 #include <math.h>
@@ -12,7 +13,7 @@
 
 struct measured {
   const struct sim *sim;
-  uint64_t before, cycles[256];            // until the step before was over; of each position
+  uint64_t before, cycles[256];  // until the step before was over; of each position
 };
 
 static int on_step(void *ctx, const struct controller_step *step) {
@@ -23,9 +24,11 @@ static int on_step(void *ctx, const struct controller_step *step) {
   return 0;
 }
 
-// Simulates positions 0 .. n - 1 and compares all but the first, in front of which there is no token.
-static void expect_close(const struct image *image, const struct gpt2_config *config, const struct sim_memory *memory, uint32_t n,
-                         uint32_t top_k, const char *what) {
+// Simulates positions 0 .. n - 1 and compares all but the first, in front of which there is no
+// token.
+static void expect_close(const struct image *image, const struct gpt2_config *config,
+                         const struct sim_memory *memory, uint32_t n, uint32_t top_k,
+                         const char *what) {
   const uint32_t id = 7, lanes = image->header.lanes;
   struct measured m = {0};
   struct sim_result result;
@@ -34,10 +37,14 @@ static void expect_close(const struct image *image, const struct gpt2_config *co
   char settings[128];
   if (sim_open(&sim, image, memory, SIM_FAST, &err)) fail_msg("%s", err.text);
   m.sim = sim;
-  const struct controller_run run = {
-    .prompt = &id, .n_prompt = 1, .max_new = n, .ctx = &m, .step = on_step,
-    .sampling = {.top_k = top_k, .inv_t = sampling_inv_t(1), .state = sampling_seed(1)},
-  };
+  const struct controller_run run = {.prompt = &id,
+                                     .n_prompt = 1,
+                                     .max_new = n,
+                                     .ctx = &m,
+                                     .step = on_step,
+                                     .sampling = {.top_k = top_k,
+                                                  .inv_t = sampling_inv_t(1),
+                                                  .state = sampling_seed(1)}};
   if (sim_run(sim, &run, &result, &err)) fail_msg("%s", err.text);
   sim_close(sim);
   double worst = 0, sum = 0;
@@ -55,8 +62,10 @@ static void expect_close(const struct image *image, const struct gpt2_config *co
   struct sim_memory resolved = *memory;
   sim_memory_resolve(&resolved, lanes);
   sim_memory_print(settings, &resolved);
-  print_message("%s, %u lanes, %s: %llu cycles at position %u, estimate %+.2f %% on average, %+.2f %% at worst\n", what, lanes, settings,
-                (unsigned long long)m.cycles[n - 1], n - 1, 100 * sum, 100 * worst);
+  print_message("%s, %u lanes, %s: %llu cycles at position %u, estimate %+.2f %% on average, %+.2f "
+                "%% at worst\n",
+                what, lanes, settings, (unsigned long long)m.cycles[n - 1], n - 1, 100 * sum,
+                100 * worst);
   assert_true(fabs(worst) < 0.01);
   assert_int_equal(beats, result.beats_read);
   assert_int_equal(writes, result.beats_written);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// gpt2rtl perplexity and lambada against their definitions, computed here in double precision from a
-// model that shares only the weights (naive_gpt2.h), or from the golden core's logits.
+// gpt2rtl perplexity and lambada against their definitions, computed here in double precision from
+// a model that shares only the weights (naive_gpt2.h), or from the golden core's logits.
 #include "golden_test.h"
 
 #include <cjson/cJSON.h>
@@ -48,13 +48,12 @@ static cJSON *run(const char *format, ...) {
   va_start(args, format);
   vsnprintf(arguments, sizeof arguments, format, args);
   va_end(args);
-  snprintf(command, sizeof command, "XDG_CACHE_HOME=%s build/gpt2rtl %s --json 2> /dev/null", folder, arguments);
+  snprintf(command, sizeof command, "XDG_CACHE_HOME=%s build/gpt2rtl %s --json 2> /dev/null",
+           folder, arguments);
   FILE *pipe = popen(command, "r");
   assert_non_null(pipe);
   text[fread(text, 1, sizeof text - 1, pipe)] = 0;
-  if (pclose(pipe) != 0) {
-    fail_msg("%s failed", command);
-  }
+  if (pclose(pipe) != 0) fail_msg("%s failed", command);
   cJSON *json = cJSON_Parse(text);
   assert_non_null(json);
   return json;
@@ -89,14 +88,12 @@ static void logits_of(double *logits, const uint32_t *ids, size_t n, bool golden
   expect_success(gpt2_core_create(&core, &image, &err), &err);
   for (size_t t = 0; t < n; t++) {
     gpt2_core_step(&core, ids[t], (uint32_t)t, true);
-    for (size_t v = 0; v < V; v++) {
-      logits[t * V + v] = from_row(core.logits[v]);
-    }
+    for (size_t v = 0; v < V; v++) logits[t * V + v] = from_row(core.logits[v]);
   }
   gpt2_core_destroy(&core);
 }
 
-// ---- windows ------------------------------------------------------------------------------------
+// ----------------------------------------------------------------------------------------- windows
 
 static void expect_windows(size_t count, size_t context, size_t stride, const char *expected) {
   struct window *windows;
@@ -105,8 +102,8 @@ static void expect_windows(size_t count, size_t context, size_t stride, const ch
   size_t n, used = 0;
   expect_success(evaluate_windows(&windows, &n, count, context, stride, &err), &err);
   for (size_t i = 0; i < n; i++) {
-    used += (size_t)snprintf(text + used, sizeof text - used, "%zu-%zu:%zu ", windows[i].begin, windows[i].end,
-                             windows[i].begin + windows[i].first);
+    used += (size_t)snprintf(text + used, sizeof text - used, "%zu-%zu:%zu ", windows[i].begin,
+                             windows[i].end, windows[i].begin + windows[i].first);
   }
   assert_string_equal(text, expected);
   free(windows);
@@ -128,7 +125,7 @@ static void test_windows(void **unused) {
   expect_failure(evaluate_windows(&windows, &n, 1, 8, 4, &err), &err, "at least 2");
 }
 
-// ---- perplexity ---------------------------------------------------------------------------------
+// -------------------------------------------------------------------------------------- perplexity
 
 // Each token but the first once: in the first window that ends behind it.
 static void test_perplexity(void **unused) {
@@ -140,18 +137,14 @@ static void test_perplexity(void **unused) {
   uint32_t *ids;
   uint64_t random = 9;
   size_t count;
-  for (size_t i = 0; i < BYTES; i++) {
-    text[i] = (char)('a' + random_below(&random, 20));
-  }
+  for (size_t i = 0; i < BYTES; i++) text[i] = (char)('a' + random_below(&random, 20));
   write_file(path, folder, "text", text, BYTES);
   expect_success(tokenizer_encode(tokenizer, text, BYTES, &ids, &count, &err), &err);
   for (int golden = 0; golden < 2; golden++) {
     double sum = 0;
     size_t right = 0, scored = 0, begin = 0;
     for (size_t i = 1; i < count; i++) {
-      while (i >= begin + CONTEXT) {
-        begin += STRIDE;
-      }
+      while (i >= begin + CONTEXT) begin += STRIDE;
       bool likely;
       if (i == 1 || i >= scored) {
         logits_of(logits, ids + begin, CONTEXT < count - begin ? CONTEXT : count - begin, golden);
@@ -160,8 +153,9 @@ static void test_perplexity(void **unused) {
       sum += loss(logits + (i - 1 - begin) * V, ids[i], &likely);
       right += likely;
     }
-    cJSON *json = run("perplexity --model %s --text %s --engine %s --context 40 --stride 13 --threads 3", model, path,
-                      golden ? "golden" : "float");
+    cJSON *json =
+        run("perplexity --model %s --text %s --engine %s --context 40 --stride 13 --threads 3",
+            model, path, golden ? "golden" : "float");
     const double expected = exp(sum / (double)(count - 1));
     print_message("perplexity %.6f, expected %.6f\n", number(json, "perplexity"), expected);
     assert_true(fabs(number(json, "perplexity") / expected - 1) < 1e-4);
@@ -173,7 +167,7 @@ static void test_perplexity(void **unused) {
   free(ids);
 }
 
-// ---- LAMBADA ------------------------------------------------------------------------------------
+// ----------------------------------------------------------------------------------------- LAMBADA
 
 // Passages of words; one with a blank too many, and one too long for the context.
 static void test_lambada(void **unused) {
@@ -184,14 +178,17 @@ static void test_lambada(void **unused) {
       {"two", " words"},
       {"a blank too many ", " here"},
       {"a line\\n", " break"},
-      {"one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen", " seventeen"},
+      {"one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
+       "sixteen",
+       " seventeen"},
   };
   enum { N = sizeof passages / sizeof *passages };
   static double logits[CTX * V];
   char path[FILE_PATH_SIZE], text[4096] = "", line[512];
   struct err err;
   for (size_t i = 0; i < N; i++) {
-    snprintf(line, sizeof line, "{\"text\": \"%s%s\"}\n%s", passages[i][0], passages[i][1], i == 2 ? "\n" : "");
+    snprintf(line, sizeof line, "{\"text\": \"%s%s\"}\n%s", passages[i][0], passages[i][1],
+             i == 2 ? "\n" : "");
     strcat(text, line);
   }
   write_string(path, folder, "passages", text);
@@ -210,9 +207,7 @@ static void test_lambada(void **unused) {
       }
       expect_success(tokenizer_encode(tokenizer, line, strlen(line), &ids, &count, &err), &err);
       size_t end = (size_t)(strrchr(line, ' ') - line);
-      while (line[end - 1] == ' ' || line[end - 1] == '\n') {
-        end--;
-      }
+      while (line[end - 1] == ' ' || line[end - 1] == '\n') end--;
       expect_success(tokenizer_encode(tokenizer, line, end, &context, &n, &err), &err);
       const size_t cut = count > CTX + 1 ? count - (CTX + 1) : 0;
       longest = count > longest ? count : longest;
@@ -228,7 +223,8 @@ static void test_lambada(void **unused) {
       free(context);
     }
     assert_true(longest > CTX + 1);
-    cJSON *json = run("lambada --model %s --file %s --engine %s", model, path, golden ? "golden" : "float");
+    cJSON *json =
+        run("lambada --model %s --file %s --engine %s", model, path, golden ? "golden" : "float");
     assert_int_equal((int)number(json, "passages"), N);
     assert_true(fabs(number(json, "perplexity") / exp(sum / N) - 1) < 1e-4);
     assert_true(fabs(number(json, "accuracy") - (double)right / N) < 1e-9);
@@ -251,13 +247,15 @@ static void test_likely(void **unused) {
 // What is wrong is said, by path and line.
 static void expect_error(int status, const char *fragment, const char *arguments) {
   char command[8192], text[4096];
-  snprintf(command, sizeof command, "XDG_CACHE_HOME=%s build/gpt2rtl %s 2>&1 > /dev/null", folder, arguments);
+  snprintf(command, sizeof command, "XDG_CACHE_HOME=%s build/gpt2rtl %s 2>&1 > /dev/null", folder,
+           arguments);
   FILE *pipe = popen(command, "r");
   assert_non_null(pipe);
   text[fread(text, 1, sizeof text - 1, pipe)] = 0;
   const int found = pclose(pipe) / 256;
   if (found != status || strstr(text, fragment) == NULL) {
-    fail_msg("gpt2rtl %s: status %d, \"%s\"; expected %d and \"%s\"", arguments, found, text, status, fragment);
+    fail_msg("gpt2rtl %s: status %d, \"%s\"; expected %d and \"%s\"", arguments, found, text,
+             status, fragment);
   }
 }
 
@@ -272,18 +270,24 @@ static void test_errors(void **unused) {
     int status;
     const char *fragment, *options;
   } wrong[] = {
-      {1, "model's context is 64", "--context 65"}, {1, "at most the context, 20", "--context 20 --stride 21"},
-      {2, "1 to 1024", "--stride 0"},                {2, "golden gives the same", "--engine rtl"},
-      {2, "1 to 256", "--threads 0"},                {2, "unknown option", "--file x"},
+      {1, "model's context is 64", "--context 65"},
+      {1, "at most the context, 20", "--context 20 --stride 21"},
+      {2, "1 to 1024", "--stride 0"},
+      {2, "golden gives the same", "--engine rtl"},
+      {2, "1 to 256", "--threads 0"},
+      {2, "unknown option", "--file x"},
   };
   for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
-    snprintf(arguments, sizeof arguments, "perplexity --model %s --text %s %s", model, path, wrong[i].options);
+    snprintf(arguments, sizeof arguments, "perplexity --model %s --text %s %s", model, path,
+             wrong[i].options);
     expect_error(wrong[i].status, wrong[i].fragment, arguments);
   }
   expect_error(2, "--model is missing", "perplexity --text x");
   expect_error(2, "--file is missing", "lambada --model x");
-  static const char *const lines[][2] = {{"{\"text\": \"a b\"}\n{\"txt\": \"a b\"}", "line 2: expected an object"},
-                                         {"\n\n{\"text\": \"word\"}", "line 3: 'word' has no word before"},
+  static const char *const lines[][2] = {{"{\"text\": \"a b\"}\n{\"txt\": \"a b\"}",
+                                          "line 2: expected an object"},
+                                         {"\n\n{\"text\": \"word\"}",
+                                          "line 3: 'word' has no word before"},
                                          {"{\"text\": 3}", "line 1: expected"},
                                          {"{\"text\": \"a b\"", "line 1: expected"},
                                          {" \n\n", "no passage"}};
@@ -294,18 +298,20 @@ static void test_errors(void **unused) {
   }
 }
 
-// ---- the official weights -----------------------------------------------------------------------
+// ---------------------------------------------------------------------------- the official weights
 
-// lm-evaluation-harness prints accuracy 0.3256 and perplexity 40.06 for GPT-2 124M on the whole file.
-// A tenth of the passages, taken from the front, is within a few standard errors of both.
+// lm-evaluation-harness prints accuracy 0.3256 and perplexity 40.06 for GPT-2 124M on the whole
+// file. A tenth of the passages, taken from the front, is within a few standard errors of both.
 static void test_published_lambada(void **unused) {
   (void)unused;
   const char *dir = need_gpt2();
   char path[FILE_PATH_SIZE];
   need_shared(path, "text/lambada/lambada_test.jsonl");
   for (int golden = 0; golden < 2; golden++) {
-    cJSON *json = run("lambada --model %s --file %s --engine %s --limit 500", dir, path, golden ? "golden" : "float");
-    print_message("accuracy %.4f, perplexity %.2f\n", number(json, "accuracy"), number(json, "perplexity"));
+    cJSON *json = run("lambada --model %s --file %s --engine %s --limit 500", dir, path,
+                      golden ? "golden" : "float");
+    print_message("accuracy %.4f, perplexity %.2f\n", number(json, "accuracy"),
+                  number(json, "perplexity"));
     assert_true(fabs(number(json, "accuracy") - 0.3256) < 0.07);
     assert_true(fabs(log(number(json, "perplexity") / 40.06)) < 0.4);
     cJSON_Delete(json);
@@ -314,8 +320,9 @@ static void test_published_lambada(void **unused) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_windows), cmocka_unit_test(test_perplexity), cmocka_unit_test(test_lambada),
-      cmocka_unit_test(test_likely),  cmocka_unit_test(test_errors),     cmocka_unit_test(test_published_lambada),
+      cmocka_unit_test(test_windows), cmocka_unit_test(test_perplexity),
+      cmocka_unit_test(test_lambada), cmocka_unit_test(test_likely),
+      cmocka_unit_test(test_errors),  cmocka_unit_test(test_published_lambada),
   };
   return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -6,11 +6,21 @@
 #include "block.h"
 #include "golden.h"
 
-struct in { uint32_t t[2]; };
-struct out { uint32_t e; };
+struct in {
+  uint32_t t[2];
+};
+struct out {
+  uint32_t e;
+};
 static const struct block_field in_fields[] = {BLOCK_FIELD(struct in, t, "in_t_i")};
 static const struct block_field out_fields[] = {BLOCK_FIELD(struct out, e, "out_e_o")};
-enum { FRACTIONS = 1 << 16, SHIFTS = 40 * 256, RANDOM = 20000, N = FRACTIONS + SHIFTS + RANDOM, LATENCY = 4 };
+enum {
+  FRACTIONS = 1 << 16,
+  SHIFTS = 40 * 256,
+  RANDOM = 20000,
+  N = FRACTIONS + SHIFTS + RANDOM,
+  LATENCY = 4
+};
 
 static void check(enum block_stall stall) {
   struct in *in = calloc(N, sizeof *in);
@@ -18,8 +28,9 @@ static void check(enum block_stall stall) {
   uint64_t rng = 1;
   for (uint32_t i = 0; i < N; i++) {
     uint64_t t = i < FRACTIONS ? i
-               : i < FRACTIONS + SHIFTS ? (uint64_t)((i - FRACTIONS) / 256) << 16 | (rng_next(&rng) & 0xffff)
-               : rng_next(&rng) >> rng_range(&rng, 24, 63);                          // 40 bits
+                 : i < FRACTIONS + SHIFTS
+                     ? (uint64_t)((i - FRACTIONS) / 256) << 16 | (rng_next(&rng) & 0xffff)
+                     : rng_next(&rng) >> rng_range(&rng, 24, 63);  // 40 bits
     in[i].t[0] = (uint32_t)t;
     in[i].t[1] = (uint32_t)(t >> 32);
     want[i].e = exp2_neg(t);
@@ -27,8 +38,10 @@ static void check(enum block_stall stall) {
   struct block *b = block_open("exp2_neg", 0);
   block_reset(b);
   block_stalls(b, stall, 7);
-  struct block_stream *source = block_source(b, "in_valid_i", NULL, in_fields, 1, in, sizeof *in, N);
-  struct block_stream *sink = block_sink(b, "out_valid_o", NULL, out_fields, 1, got, sizeof *got, N);
+  struct block_stream *source =
+      block_source(b, "in_valid_i", NULL, in_fields, 1, in, sizeof *in, N);
+  struct block_stream *sink =
+      block_sink(b, "out_valid_o", NULL, out_fields, 1, got, sizeof *got, N);
   block_run(b, 1000, 20);
   block_expect(sink, want, N);
   assert_int_equal(sink->first_cycle - source->first_cycle, LATENCY);
@@ -39,8 +52,14 @@ static void check(enum block_stall stall) {
   free(got);
 }
 
-static void test_plain(void **state) { (void)state; check(BLOCK_PLAIN); }
-static void test_idle(void **state) { (void)state; check(BLOCK_IDLE); }
+static void test_plain(void **state) {
+  (void)state;
+  check(BLOCK_PLAIN);
+}
+static void test_idle(void **state) {
+  (void)state;
+  check(BLOCK_IDLE);
+}
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_plain), cmocka_unit_test(test_idle)};

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The fast engine against golden/gpt2_core, bit for bit: hidden state behind every layer, logits, choices, KV cache, saturations,
-// for every vector code of this machine, several threads, positions one by one and many at once, every named shape.
+// The fast engine against golden/gpt2_core, bit for bit: hidden state behind every layer, logits,
+// choices, KV cache, saturations, for every vector code of this machine, several threads, positions
+// one by one and many at once, every named shape.
 #include "model_test.h"
 
 #include "config.h"
@@ -16,24 +17,32 @@ struct shape {
 };
 
 static struct image open_shape(const struct shape *s, uint8_t **beats) {
-  const struct image_header header = {
-    .lanes = s->lanes, .n_layer = s->n_layer, .n_head = s->n_head, .n_ctx = s->n_ctx, .vocab_size = s->vocab_size, .tied = s->tied,
-  };
+  const struct image_header header = {.lanes = s->lanes,
+                                      .n_layer = s->n_layer,
+                                      .n_head = s->n_head,
+                                      .n_ctx = s->n_ctx,
+                                      .vocab_size = s->vocab_size,
+                                      .tied = s->tied};
   struct image image;
   struct err err;
-  expect_success(fast_check_image(&image, beats, &header, s->bytes, s->n_layer * 77 + s->n_head, &err), &err);
+  expect_success(fast_check_image(&image, beats, &header, s->bytes, s->n_layer * 77 + s->n_head,
+                                  &err),
+                 &err);
   return image;
 }
 
-static void check_shared(const struct fast_expected *g, const char *name, const struct fast_kernels *k, uint32_t threads,
-                         uint32_t batch, const struct fast_engine *share) {
+static void check_shared(const struct fast_expected *g, const char *name,
+                         const struct fast_kernels *k, uint32_t threads, uint32_t batch,
+                         const struct fast_engine *share) {
   const struct fast_options options = {.threads = threads, .kernels = k, .share = share};
   struct err err;
   if (fast_check_engine(g, &options, batch, &err))
-    fail_msg("%s, %s, %u threads, %u positions at once: %s", name, k->name, threads, batch, err.text);
+    fail_msg("%s, %s, %u threads, %u positions at once: %s", name, k->name, threads, batch,
+             err.text);
 }
 
-static void check(const struct fast_expected *g, const char *name, const struct fast_kernels *k, uint32_t threads, uint32_t batch) {
+static void check(const struct fast_expected *g, const char *name, const struct fast_kernels *k,
+                  uint32_t threads, uint32_t batch) {
   check_shared(g, name, k, threads, batch, NULL);
 }
 
@@ -41,9 +50,11 @@ static void check(const struct fast_expected *g, const char *name, const struct 
 static void test_small(void **state) {
   (void)state;
   static const struct shape shapes[] = {
-    {"nano", 64, 2, 2, 128, 301, 1, FAST_MODEL},     {"nano, 4096 lanes", 4096, 2, 2, 128, 301, 1, FAST_MODEL},
-    {"five heads", 256, 3, 5, 90, 1000, 0, FAST_MODEL}, {"any bytes", 256, 2, 3, 70, 301, 1, FAST_ANY_BYTES},
-    {"one of each", 128, 1, 1, 2, 1, 0, FAST_MODEL},
+      {"nano", 64, 2, 2, 128, 301, 1, FAST_MODEL},
+      {"nano, 4096 lanes", 4096, 2, 2, 128, 301, 1, FAST_MODEL},
+      {"five heads", 256, 3, 5, 90, 1000, 0, FAST_MODEL},
+      {"any bytes", 256, 2, 3, 70, 301, 1, FAST_ANY_BYTES},
+      {"one of each", 128, 1, 1, 2, 1, 0, FAST_MODEL},
   };
   static const uint32_t threads[] = {1, 2, 3, 8};
   for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
@@ -55,10 +66,13 @@ static void test_small(void **state) {
     const struct image image = open_shape(s, &beats);
     const struct fast_kernels *k;
     expect_success(fast_expect(&g, &image, s->n_ctx, 3 + i, &err), &err);
-    if (s->bytes == FAST_ANY_BYTES && (g.core.sat.row == 0 || g.core.sat.residual == 0 || g.core.sat.prob == 0)) fail_msg("tame bytes");
+    if (s->bytes == FAST_ANY_BYTES &&
+        (g.core.sat.row == 0 || g.core.sat.residual == 0 || g.core.sat.prob == 0))
+      fail_msg("tame bytes");
     for (size_t v = 0; (k = fast_kernels_at(v)); v++)
       for (size_t t = 0; t < 4; t++)
-        for (size_t b = 0; b < 4; b++) check(&g, s->name, k, threads[t], batches[b] < s->n_ctx ? batches[b] : s->n_ctx);
+        for (size_t b = 0; b < 4; b++)
+          check(&g, s->name, k, threads[t], batches[b] < s->n_ctx ? batches[b] : s->n_ctx);
     fast_expected_free(&g);
     free(beats);
   }
@@ -102,14 +116,22 @@ static void named(const char *name, uint32_t n) {
   uint8_t *beats;
   expect_success(config_named(&config, name, &err), &err);
   const struct shape s = {
-    name, 256, (uint32_t)config.n_layer, (uint32_t)config.n_head, (uint32_t)config.n_ctx, (uint32_t)config.vocab_size, 1, FAST_MODEL,
+      name,
+      256,
+      (uint32_t)config.n_layer,
+      (uint32_t)config.n_head,
+      (uint32_t)config.n_ctx,
+      (uint32_t)config.vocab_size,
+      1,
+      FAST_MODEL,
   };
   const struct image image = open_shape(&s, &beats);
   const struct fast_kernels *k;
-  struct fast_engine *owner;               // of the weights, for all
+  struct fast_engine *owner;  // of the weights, for all
   expect_success(fast_engine_create(&owner, &image, &(struct fast_options){0}, &err), &err);
   expect_success(fast_expect(&g, &image, n, 5, &err), &err);
-  for (size_t v = 0; (k = fast_kernels_at(v)); v++) check_shared(&g, name, k, 1 + (uint32_t)v, v % 2 ? n : 1, owner);
+  for (size_t v = 0; (k = fast_kernels_at(v)); v++)
+    check_shared(&g, name, k, 1 + (uint32_t)v, v % 2 ? n : 1, owner);
   fast_engine_destroy(owner);
   fast_expected_free(&g);
   free(beats);
@@ -139,10 +161,13 @@ static void test_long_context(void **state) {
 static void test_loop(void **state) {
   (void)state;
   static const struct shape shapes[] = {
-    {"loop", 64, 2, 2, 70, 301, 1, FAST_MODEL},
-    {"loop on any bytes", 64, 1, 2, 70, 301, 1, FAST_ANY_BYTES},   // what the cache still holds behind a crop saturates nothing
+      {"loop", 64, 2, 2, 70, 301, 1, FAST_MODEL},
+      {"loop on any bytes", 64, 1, 2, 70, 301, 1,
+       FAST_ANY_BYTES},  // what the cache still holds behind a crop saturates nothing
   };
-  static const struct { uint32_t n_prompt, max_new; } runs[] = {{1, 1}, {1, 200}, {37, 3}, {69, 2}, {70, 0}, {70, 1}, {70, 100}};
+  static const struct {
+    uint32_t n_prompt, max_new;
+  } runs[] = {{1, 1}, {1, 200}, {37, 3}, {69, 2}, {70, 0}, {70, 1}, {70, 100}};
   for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
     struct err err;
     uint8_t *beats;
@@ -150,16 +175,22 @@ static void test_loop(void **state) {
     const struct fast_kernels *k = fast_kernels_named("auto", &err);
     for (size_t i = 0; i < sizeof runs / sizeof *runs; i++)
       for (int all = 0; all < 2; all++)
-        expect_success(fast_check_loop(&image, k, 2, runs[i].n_prompt, runs[i].max_new, all, &err), &err);
+        expect_success(fast_check_loop(&image, k, 2, runs[i].n_prompt, runs[i].max_new, all, &err),
+                       &err);
     free(beats);
   }
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_small), cmocka_unit_test_setup_teardown(test_folders, make_folder, remove_folder),
-    cmocka_unit_test(test_long_context), cmocka_unit_test(test_loop), cmocka_unit_test(test_gpt2),
-    cmocka_unit_test(test_gpt2_medium), cmocka_unit_test(test_gpt2_large), cmocka_unit_test(test_gpt2_xl),
+      cmocka_unit_test(test_small),
+      cmocka_unit_test_setup_teardown(test_folders, make_folder, remove_folder),
+      cmocka_unit_test(test_long_context),
+      cmocka_unit_test(test_loop),
+      cmocka_unit_test(test_gpt2),
+      cmocka_unit_test(test_gpt2_medium),
+      cmocka_unit_test(test_gpt2_large),
+      cmocka_unit_test(test_gpt2_xl),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

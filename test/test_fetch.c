@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // test_fetch - gpt2rtl fetch against a server on loopback that cuts, stalls and lies
 //
-// The address' first part says how the server behaves: http://127.0.0.1:PORT/cut/test/nano/resolve/main/config.json.
+// The address' first part says how the server behaves:
+// http://127.0.0.1:PORT/cut/test/nano/resolve/main/config.json.
 #include "model_test.h"
 
 #include <stdatomic.h>
@@ -13,12 +14,12 @@
 #include "random_model.h"
 
 static int port;
-static char origin[FILE_PATH_SIZE];        // the folder that is served
-static atomic_int asked;                   // requests for the weights since the last fetch
-static atomic_int resumed;                 // of these, such as asked for the rest
+static char origin[FILE_PATH_SIZE];  // the folder that is served
+static atomic_int asked;             // requests for the weights since the last fetch
+static atomic_int resumed;           // of these, such as asked for the rest
 static char out[4096], err_text[4096];
 
-// -------------------------------------------------------------------------------------------------------------- server
+// ------------------------------------------------------------------------------------------ server
 
 // The first word of a command's output.
 static void first_word(char word[static 128], const char *format, ...) {
@@ -36,21 +37,27 @@ struct served {
   char mode[32], name[64];
   struct file_map map;
   bool weights;
-  char hash[128];            // as huggingface.co names it
-  int nth;                   // request for the weights, from 1
+  char hash[128];  // as huggingface.co names it
+  int nth;         // request for the weights, from 1
 };
 
 static bool is(const struct served *s, const char *mode) { return strcmp(s->mode, mode) == 0; }
 
-static void send_head(int fd, const struct served *s, const char *status, uint64_t begin, uint64_t length, uint64_t total) {
-  http_print(fd, "HTTP/1.1 %s\r\nContent-Length: %ju\r\nConnection: close\r\n", status, (uintmax_t)length);
-  if (begin > 0) http_print(fd, "Content-Range: bytes %ju-%ju/%ju\r\n", (uintmax_t)begin, (uintmax_t)(total - 1), (uintmax_t)total);
-  if (!is(s, "nohash")) http_print(fd, "%s: \"%s\"\r\n", s->weights ? "X-Linked-ETag" : "ETag", s->hash);
+static void send_head(int fd, const struct served *s, const char *status, uint64_t begin,
+                      uint64_t length, uint64_t total) {
+  http_print(fd, "HTTP/1.1 %s\r\nContent-Length: %ju\r\nConnection: close\r\n", status,
+             (uintmax_t)length);
+  if (begin > 0)
+    http_print(fd, "Content-Range: bytes %ju-%ju/%ju\r\n", (uintmax_t)begin, (uintmax_t)(total - 1),
+               (uintmax_t)total);
+  if (!is(s, "nohash"))
+    http_print(fd, "%s: \"%s\"\r\n", s->weights ? "X-Linked-ETag" : "ETag", s->hash);
   http_print(fd, "\r\n");
 }
 
 static void send_error(int fd, const char *status, const char *more) {
-  http_print(fd, "HTTP/1.1 %s\r\n%sContent-Length: 6\r\nConnection: close\r\n\r\nsorry\n", status, more);
+  http_print(fd, "HTTP/1.1 %s\r\n%sContent-Length: 6\r\nConnection: close\r\n\r\nsorry\n", status,
+             more);
 }
 
 // The weights from begin on, in the ways that go wrong.
@@ -61,24 +68,32 @@ static void send_weights(int fd, const struct served *s, const struct http_reque
   const bool first = s->nth == 1;
   if (is(s, "norange") && !first) begin = 0;
   if (is(s, "wrongrange") && request->ranged) begin = 7;
-  if (is(s, "liesize")) {                  // more is announced than comes, each time
-    send_head(fd, s, request->ranged ? "206 Partial" : "200 OK", begin, size - begin + 100, size + 100);
+  if (is(s, "liesize")) {  // more is announced than comes, each time
+    send_head(fd, s, request->ranged ? "206 Partial" : "200 OK", begin, size - begin + 100,
+              size + 100);
     http_send(fd, data + begin, size - begin);
     return;
   }
   if (begin >= size) {
-    http_print(fd, "HTTP/1.1 416 Range Not Satisfiable\r\nContent-Range: bytes */%ju\r\nX-Linked-ETag: \"%s\"\r\n"
-                   "Content-Length: 0\r\nConnection: close\r\n\r\n", (uintmax_t)size, s->hash);
+    http_print(fd,
+               "HTTP/1.1 416 Range Not Satisfiable\r\nContent-Range: bytes */%ju\r\nX-Linked-ETag: "
+               "\"%s\"\r\n"
+               "Content-Length: 0\r\nConnection: close\r\n\r\n",
+               (uintmax_t)size, s->hash);
     return;
   }
-  if (is(s, "longer")) {                   // no length is announced, and it never ends
-    http_print(fd, "HTTP/1.1 200 OK\r\nX-Linked-ETag: \"%s\"\r\nX-Linked-Size: %ju\r\nConnection: close\r\n\r\n", s->hash, (uintmax_t)size);
+  if (is(s, "longer")) {  // no length is announced, and it never ends
+    http_print(fd,
+               "HTTP/1.1 200 OK\r\nX-Linked-ETag: \"%s\"\r\nX-Linked-Size: %ju\r\nConnection: "
+               "close\r\n\r\n",
+               s->hash, (uintmax_t)size);
     http_send(fd, data, size);
     http_send(fd, data, size);
     return;
   }
   send_head(fd, s, begin > 0 ? "206 Partial Content" : "200 OK", begin, size - begin, size);
-  if (is(s, "cut") || ((is(s, "norange") || is(s, "wrongrange") || is(s, "badonce") || is(s, "stall")) && first))
+  if (is(s, "cut") ||
+      ((is(s, "norange") || is(s, "wrongrange") || is(s, "badonce") || is(s, "stall")) && first))
     stop = begin + size / 3 < size ? begin + size / 3 : size;
   if (is(s, "cutall")) stop = begin + 10;
   if (is(s, "badhash") || (is(s, "badonce") && first)) {
@@ -96,7 +111,7 @@ static void send_weights(int fd, const struct served *s, const struct http_reque
 // Answers that hold no file.
 static const struct refusal {
   const char *mode;
-  bool once;                 // only to the first request
+  bool once;  // only to the first request
   const char *status, *more;
 } refusals[] = {
     {"e404", false, "404 Not Found", ""},
@@ -120,14 +135,17 @@ static bool refuse(int fd, const struct served *s) {
   }
   if (is(s, "garbage")) http_print(fd, "SSH-2.0-OpenSSH_9.2\r\n");
   if (is(s, "dead")) nanosleep(&(struct timespec){.tv_sec = 6}, NULL);
-  return is(s, "garbage") || is(s, "dead") || is(s, "silent") || (is(s, "silentonce") && s->nth == 1);
+  return is(s, "garbage") || is(s, "dead") || is(s, "silent") ||
+         (is(s, "silentonce") && s->nth == 1);
 }
 
 // As huggingface.co sends to its data servers.
 static void redirect(int fd, const struct served *s) {
   char more[512];
-  snprintf(more, sizeof more, "Location: http://127.0.0.1:%d/redirect/cdn/%s\r\nX-Linked-ETag: \"%s\"\r\nX-Linked-Size: %zu\r\n", port,
-           s->name, s->hash, s->map.size);
+  snprintf(more, sizeof more,
+           "Location: http://127.0.0.1:%d/redirect/cdn/%s\r\nX-Linked-ETag: "
+           "\"%s\"\r\nX-Linked-Size: %zu\r\n",
+           port, s->name, s->hash, s->map.size);
   send_error(fd, "302 Found", more);
 }
 
@@ -163,7 +181,7 @@ static void answer(int fd, const struct http_request *request) {
   file_map_close(&s.map);
 }
 
-// ----------------------------------------------------------------------------------------------------------------- run
+// --------------------------------------------------------------------------------------------- run
 
 static void slurp(const char *path, char text[static 4096]) {
   FILE *f = fopen(path, "rb");
@@ -177,8 +195,9 @@ static int fetch(void **state, const char *mode, const char *more) {
   char shell[4 * FILE_PATH_SIZE], path[FILE_PATH_SIZE];
   asked = resumed = 0;
   snprintf(shell, sizeof shell,
-           "build/gpt2rtl fetch test/nano --base-url http://127.0.0.1:%d/%s --output %s/copy --timeout 1 %s > %s/out 2> %s/err", port, mode,
-           (char *)*state, more, (char *)*state, (char *)*state);
+           "build/gpt2rtl fetch test/nano --base-url http://127.0.0.1:%d/%s --output %s/copy "
+           "--timeout 1 %s > %s/out 2> %s/err",
+           port, mode, (char *)*state, more, (char *)*state, (char *)*state);
   const int status = system(shell);
   assert_int_equal(file_join(path, *state, "out", NULL), 0);
   slurp(path, out);
@@ -203,7 +222,8 @@ static void expect_text(const char *text, const char *fragment) {
 }
 
 static void expect_done(void **state, const char *mode, const char *more) {
-  static const char *const names[] = {"config.json", "vocab.json", "merges.txt", "model.safetensors"};
+  static const char *const names[] = {"config.json", "vocab.json", "merges.txt",
+                                      "model.safetensors"};
   const int status = fetch(state, mode, more);
   if (status != 0) fail_msg("%s: exit status %d: %s", mode, status, err_text);
   expect_text(out, "copy: 2 layers, 2 heads, width 128, context 64, 301 tokens\n");
@@ -225,7 +245,8 @@ static void expect_done(void **state, const char *mode, const char *more) {
 }
 
 // Fails, says why, and leaves no weights; their part only if it can be gone on with.
-static void expect_failed(void **state, const char *mode, const char *more, const char *fragment, bool part_stays) {
+static void expect_failed(void **state, const char *mode, const char *more, const char *fragment,
+                          bool part_stays) {
   char path[FILE_PATH_SIZE];
   const int status = fetch(state, mode, more);
   if (status != 1) fail_msg("%s: exit status %d, expected 1: %s", mode, status, err_text);
@@ -234,10 +255,11 @@ static void expect_failed(void **state, const char *mode, const char *more, cons
   in_copy(path, state, "model.safetensors");
   assert_false(file_exists(path));
   in_copy(path, state, "model.safetensors.part");
-  if (file_exists(path) != part_stays) fail_msg("%s: model.safetensors.part %s", mode, part_stays ? "is gone" : "is left");
+  if (file_exists(path) != part_stays)
+    fail_msg("%s: model.safetensors.part %s", mode, part_stays ? "is gone" : "is left");
 }
 
-// --------------------------------------------------------------------------------------------------------------- tests
+// ------------------------------------------------------------------------------------------- tests
 
 // What the publisher has beside the four files comes too, and counts.
 static void more_files(void **state) {
@@ -258,7 +280,7 @@ static void good(void **state) {
   expect_done(state, "good", "");
   assert_int_equal(asked, 1);
   expect_text(err_text, "its hash is the one that the server names");
-  expect_done(state, "good", "");          // all is there
+  expect_done(state, "good", "");  // all is there
   assert_int_equal(asked, 0);
   remove_copy(state);
   expect_done(state, "redirect", "");
@@ -271,7 +293,7 @@ static void heals(void **state) {
     const char *mode;
     int asked, resumed;
   } cases[] = {
-      {"cut", 3, 2}, {"stall", 2, 1}, {"norange", 2, 1}, {"badonce", 3, 1},
+      {"cut", 3, 2},     {"stall", 2, 1},   {"norange", 2, 1},    {"badonce", 3, 1},
       {"once503", 2, 0}, {"once429", 2, 0}, {"silentonce", 2, 0},
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -311,7 +333,8 @@ static void fails(void **state) {
   }
 }
 
-// Cut for good, then gone on with by the same command; a part of something else; a part that is all of it.
+// Cut for good, then gone on with by the same command; a part of something else; a part that is all
+// of it.
 static void resumes(void **state) {
   char part[FILE_PATH_SIZE], whole[FILE_PATH_SIZE];
   struct stat st;
@@ -324,18 +347,18 @@ static void resumes(void **state) {
   assert_int_equal(asked, 1);
   assert_int_equal(resumed, 1);
 
-  assert_int_equal(rename(whole, part), 0);   // 416 says that nothing is missing
+  assert_int_equal(rename(whole, part), 0);  // 416 says that nothing is missing
   expect_done(state, "good", "");
   assert_int_equal(asked, 1);
 
-  FILE *file = fopen(part, "wb");             // of another file: the hash says so, and all is fetched again
+  FILE *file = fopen(part, "wb");  // of another file: the hash says so, and all is fetched again
   for (int i = 0; i < 1000; i++) fputc('x', file);
   fclose(file);
   assert_int_equal(remove(whole), 0);
   expect_done(state, "good", "");
   assert_int_equal(asked, 2);
 
-  assert_int_equal(rename(whole, part), 0);   // longer than the server's
+  assert_int_equal(rename(whole, part), 0);  // longer than the server's
   file = fopen(part, "ab");
   fputc('x', file);
   fclose(file);
@@ -353,8 +376,9 @@ static void pinned(void **state) {
   static const char *const names[] = {"gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl", "distilgpt2"};
   for (size_t i = 0; i < 5; i++) {
     snprintf(shell, sizeof shell,
-             "HF_ENDPOINT=http://127.0.0.1:%d/good/ build/gpt2rtl fetch %s --output %s/copy --retries 0 > /dev/null 2> %s/err", port, names[i],
-             (char *)*state, (char *)*state);
+             "HF_ENDPOINT=http://127.0.0.1:%d/good/ build/gpt2rtl fetch %s --output %s/copy "
+             "--retries 0 > /dev/null 2> %s/err",
+             port, names[i], (char *)*state, (char *)*state);
     assert_int_equal(WEXITSTATUS(system(shell)), 1);
     snprintf(shell, sizeof shell, "%s/err", (char *)*state);
     slurp(shell, err_text);
@@ -367,8 +391,10 @@ static void pinned(void **state) {
   need_shared(merges, "tokenizer/vocab.bpe");
   snprintf(shell, sizeof shell,
            "mkdir %s/copy && cp %s %s/copy/vocab.json && cp %s %s/copy/merges.txt.part && "
-           "build/gpt2rtl fetch gpt2-large --base-url http://127.0.0.1:%d/good --output %s/copy --retries 0 2> %s/err",
-           (char *)*state, vocab, (char *)*state, merges, (char *)*state, port, (char *)*state, (char *)*state);
+           "build/gpt2rtl fetch gpt2-large --base-url http://127.0.0.1:%d/good --output %s/copy "
+           "--retries 0 2> %s/err",
+           (char *)*state, vocab, (char *)*state, merges, (char *)*state, port, (char *)*state,
+           (char *)*state);
   assert_int_equal(WEXITSTATUS(system(shell)), 1);
   snprintf(shell, sizeof shell, "%s/err", (char *)*state);
   slurp(shell, err_text);
@@ -377,32 +403,57 @@ static void pinned(void **state) {
   expect_text(err_text, "model.safetensors: the server's file has ");
   expect_text(err_text, "expected 3247159078: it is another file");
   // A file with the name and other bytes is the user's: it is not touched.
-  snprintf(shell, sizeof shell, "echo mine > %s/copy/vocab.json; build/gpt2rtl fetch gpt2 --base-url http://127.0.0.1:%d/good --output %s/copy 2> "
-           "%s/err; grep -q mine %s/copy/vocab.json", (char *)*state, port, (char *)*state, (char *)*state, (char *)*state);
+  snprintf(shell, sizeof shell,
+           "echo mine > %s/copy/vocab.json; build/gpt2rtl fetch gpt2 --base-url "
+           "http://127.0.0.1:%d/good --output %s/copy 2> "
+           "%s/err; grep -q mine %s/copy/vocab.json",
+           (char *)*state, port, (char *)*state, (char *)*state, (char *)*state);
   assert_int_equal(system(shell), 0);
 }
 
 static void usage(void **state) {
   static const char *const wrong[] = {
-      "", "gpt3", "a b", "/gpt2", "openai-community/", "a/b/c", "a/../b", "a/b@", "a/b@x/y", "../x", "a/b?c", "gpt2 --timeout 0", "gpt2 --timeout 4000",
-      "gpt2 --retries -1", "gpt2 --retries 101", "gpt2 --base-url ftp://x", "gpt2 --base-url huggingface.co", "gpt2 --base-url 'http://a b'",
-      "gpt2 --output", "gpt2 --output ''", "gpt2 --mirror x",
+      "",
+      "gpt3",
+      "a b",
+      "/gpt2",
+      "openai-community/",
+      "a/b/c",
+      "a/../b",
+      "a/b@",
+      "a/b@x/y",
+      "../x",
+      "a/b?c",
+      "gpt2 --timeout 0",
+      "gpt2 --timeout 4000",
+      "gpt2 --retries -1",
+      "gpt2 --retries 101",
+      "gpt2 --base-url ftp://x",
+      "gpt2 --base-url huggingface.co",
+      "gpt2 --base-url 'http://a b'",
+      "gpt2 --output",
+      "gpt2 --output ''",
+      "gpt2 --mirror x",
   };
   char shell[FILE_PATH_SIZE];
   for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
-    snprintf(shell, sizeof shell, "build/gpt2rtl fetch %s > /dev/null 2> %s/err", wrong[i], (char *)*state);
+    snprintf(shell, sizeof shell, "build/gpt2rtl fetch %s > /dev/null 2> %s/err", wrong[i],
+             (char *)*state);
     const int status = WEXITSTATUS(system(shell));
     if (status != 2) fail_msg("gpt2rtl fetch %s: exit status %d, expected 2", wrong[i], status);
   }
   // No such host, nobody there; a folder that cannot be made.
-  snprintf(shell, sizeof shell, "build/gpt2rtl fetch a/b --retries 0 --base-url http://127.0.0.1:1 --output %s/x > /dev/null 2> %s/err",
+  snprintf(shell, sizeof shell,
+           "build/gpt2rtl fetch a/b --retries 0 --base-url http://127.0.0.1:1 --output %s/x > "
+           "/dev/null 2> %s/err",
            (char *)*state, (char *)*state);
   assert_int_equal(WEXITSTATUS(system(shell)), 1);
   snprintf(shell, sizeof shell, "%s/err", (char *)*state);
   slurp(shell, err_text);
   expect_text(err_text, "127.0.0.1:1/a/b/resolve/main/config.json: no connection: ");
-  snprintf(shell, sizeof shell, "touch %s/file; build/gpt2rtl fetch a/b --output %s/file/x > /dev/null 2> %s/err", (char *)*state,
-           (char *)*state, (char *)*state);
+  snprintf(shell, sizeof shell,
+           "touch %s/file; build/gpt2rtl fetch a/b --output %s/file/x > /dev/null 2> %s/err",
+           (char *)*state, (char *)*state, (char *)*state);
   assert_int_equal(WEXITSTATUS(system(shell)), 1);
 }
 
@@ -414,13 +465,18 @@ static void certificates(void **state) {
     print_message("skipped: no openssl command\n");
     skip();
   }
-  snprintf(shell, sizeof shell,
-           "cd %s && openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=127.0.0.1 -days 1 -keyout key -out cert 2> req && "
-           "{ openssl s_server -accept %d -naccept 1 -key key -cert cert -WWW > log 2>&1 & } && "
-           "for i in 1 2 3 4 5 6 7 8 9 10; do grep -qs ACCEPT log && exit 0; sleep 0.2; done; exit 1", (char *)*state, tls);
+  snprintf(
+      shell, sizeof shell,
+      "cd %s && openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=127.0.0.1 -days 1 -keyout key "
+      "-out cert 2> req && "
+      "{ openssl s_server -accept %d -naccept 1 -key key -cert cert -WWW > log 2>&1 & } && "
+      "for i in 1 2 3 4 5 6 7 8 9 10; do grep -qs ACCEPT log && exit 0; sleep 0.2; done; exit 1",
+      (char *)*state, tls);
   assert_int_equal(WEXITSTATUS(system(shell)), 0);
-  snprintf(shell, sizeof shell, "build/gpt2rtl fetch a/b --retries 0 --base-url https://127.0.0.1:%d --output %s/copy > /dev/null 2> %s/err", tls,
-           (char *)*state, (char *)*state);
+  snprintf(shell, sizeof shell,
+           "build/gpt2rtl fetch a/b --retries 0 --base-url https://127.0.0.1:%d --output %s/copy > "
+           "/dev/null 2> %s/err",
+           tls, (char *)*state, (char *)*state);
   assert_int_equal(WEXITSTATUS(system(shell)), 1);
   snprintf(shell, sizeof shell, "%s/err", (char *)*state);
   slurp(shell, err_text);
@@ -447,7 +503,8 @@ static int teardown(void **state) {
 int main(void) {
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
   const struct CMUnitTest tests[] = {
-      IN_FOLDER(more_files), IN_FOLDER(good), IN_FOLDER(heals), IN_FOLDER(fails), IN_FOLDER(resumes), IN_FOLDER(pinned), IN_FOLDER(usage), IN_FOLDER(certificates),
+      IN_FOLDER(more_files), IN_FOLDER(good),   IN_FOLDER(heals), IN_FOLDER(fails),
+      IN_FOLDER(resumes),    IN_FOLDER(pinned), IN_FOLDER(usage), IN_FOLDER(certificates),
   };
   return cmocka_run_group_tests_name("fetch", tests, setup, teardown);
 }

@@ -34,11 +34,8 @@ static char *held_out(size_t *size) {
 
 // The model that ships, or the stand-in until it does.
 static void find_model(char dir[static FILE_PATH_SIZE]) {
-  if (file_exists("models/demo/model.safetensors")) {
-    strcpy(dir, "models/demo");
-  } else {
-    need_shared(dir, "models/stories-3.5m");
-  }
+  if (file_exists("models/demo/model.safetensors")) strcpy(dir, "models/demo");
+  else need_shared(dir, "models/stories-3.5m");
 }
 
 struct model {
@@ -76,9 +73,7 @@ static void free_model(struct model *m) {
 
 static size_t most_likely(const float *logits, size_t n) {
   size_t best = 0;
-  for (size_t v = 1; v < n; v++) {
-    best = logits[v] > logits[best] ? v : best;
-  }
+  for (size_t v = 1; v < n; v++) best = logits[v] > logits[best] ? v : best;
   return best;
 }
 
@@ -106,9 +101,7 @@ static void test_perplexity(void **state) {
       expect_success(gpt2_float_step(trained, ids[t], t, logits, &err), &err);
       of_trained += gpt2_float_loss(logits, vocabulary, ids[t + 1]);
       gpt2_core_step(&core, ids[t], (uint32_t)t, true);
-      for (size_t v = 0; v < vocabulary; v++) {
-        integer[v] = (float)from_row(core.logits[v]);
-      }
+      for (size_t v = 0; v < vocabulary; v++) integer[v] = (float)from_row(core.logits[v]);
       of_golden += gpt2_float_loss(integer, vocabulary, ids[t + 1]);
       same += most_likely(integer, vocabulary) == most_likely(logits, vocabulary);
       n++;

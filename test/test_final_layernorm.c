@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// final_layernorm: what follows each pass of the residual, in steps with and without head as golden/gpt2_core.c takes
-// them: a LayerNorm behind every pass, but none behind the last where no head is wanted
+// final_layernorm: what follows each pass of the residual, in steps with and without head as
+// golden/gpt2_core.c takes them: a LayerNorm behind every pass, but none behind the last where no
+// head is wanted
 #include "block.h"
 
 struct bench {
@@ -11,7 +12,8 @@ struct bench {
 };
 
 static void cycle(struct bench *t) {
-  const struct pkg_tag noise = {.op = rng_next(&t->rng) % 10, .final_layer = rng_next(&t->rng) & 1,
+  const struct pkg_tag noise = {.op = rng_next(&t->rng) % 10,
+                                .final_layer = rng_next(&t->rng) & 1,
                                 .want_head = rng_next(&t->rng) & 1};
   uint32_t words[PKG_TAG_WORDS];
   block_clock(t->b);
@@ -32,7 +34,8 @@ static void idle(struct bench *t, bool ready) {
 }
 
 // The sums of one pass, and the blocks of the LayerNorm that has to follow it.
-static void pass(struct bench *t, enum pkg_op op, bool final_layer, bool want_head, bool was_ready) {
+static void pass(struct bench *t, enum pkg_op op, bool final_layer, bool want_head,
+                 bool was_ready) {
   const bool ends = op == PKG_OP_MLP2 && final_layer;
   const struct pkg_tag tag = {.op = op, .final_layer = final_layer, .want_head = want_head};
   uint32_t words[PKG_TAG_WORDS];

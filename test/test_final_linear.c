@@ -1,15 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// final_linear: OpHead's rows reach sampling, and the second reader where wanted, once each and in order, with ids and a
-// mask that ends at the vocabulary (301, 4096 and 50257 ids); room_o keeps 18 groups under way from overflowing it
+// final_linear: OpHead's rows reach sampling, and the second reader where wanted, once each and in
+// order, with ids and a mask that ends at the vocabulary (301, 4096 and 50257 ids); room_o keeps 18
+// groups under way from overflowing it
 #include "block.h"
 #include "golden.h"
 
-struct in { uint32_t tag[PKG_TAG_WORDS], rows[64]; };
-struct out { uint32_t base_id, mask[2], last, rows[64]; };
+struct in {
+  uint32_t tag[PKG_TAG_WORDS], rows[64];
+};
+struct out {
+  uint32_t base_id, mask[2], last, rows[64];
+};
 static const struct block_field out_fields[] = {
-  BLOCK_FIELD(struct out, base_id, "lg_base_id_o"), BLOCK_FIELD(struct out, mask, "lg_mask_o"),
-  BLOCK_FIELD(struct out, last, "lg_last_o"), BLOCK_FIELD(struct out, rows, "lg_rows_o"),
+    BLOCK_FIELD(struct out, base_id, "lg_base_id_o"),
+    BLOCK_FIELD(struct out, mask, "lg_mask_o"),
+    BLOCK_FIELD(struct out, last, "lg_last_o"),
+    BLOCK_FIELD(struct out, rows, "lg_rows_o"),
 };
 enum { IN_FLIGHT = 18, LATENCY = 2, MAX_OUT = 60000 };
 
@@ -18,10 +25,10 @@ struct issuer {
   struct block *b;
   const struct in *in;
   size_t n, issued;
-  unsigned delay, every;               // cycles from issue to rows; at best one group every `every` cycles
+  unsigned delay, every;  // cycles from issue to rows; at best one group every `every` cycles
   uint64_t rng;
   bool idle;
-  uint32_t pipe;                       // bit i: a group arrives in i cycles
+  uint32_t pipe;  // bit i: a group arrives in i cycles
   size_t sent;
 };
 
@@ -45,11 +52,13 @@ static void issuer_after(void *ctx) {
   }
 }
 
-static void run(struct block *b, unsigned segments, uint32_t n_vocab, unsigned positions, enum block_stall stall, bool stream) {
+static void run(struct block *b, unsigned segments, uint32_t n_vocab, unsigned positions,
+                enum block_stall stall, bool stream) {
   static struct in in[MAX_OUT];
   static struct out want[MAX_OUT], sampled[MAX_OUT], streamed[MAX_OUT];
   uint64_t rng = 1 + segments + n_vocab + stall;
-  uint32_t config[PKG_CONFIG_WORDS], groups = (n_vocab + segments - 1) / segments, n = positions * groups;
+  uint32_t config[PKG_CONFIG_WORDS], groups = (n_vocab + segments - 1) / segments,
+                                     n = positions * groups;
   assert_true(n <= MAX_OUT);
   for (uint32_t i = 0; i < n; i++) {
     struct pkg_tag tag = {.op = PKG_OP_HEAD, .group = i % groups, .last = i % groups == groups - 1};
@@ -66,12 +75,20 @@ static void run(struct block *b, unsigned segments, uint32_t n_vocab, unsigned p
   block_set(b, "cfg_i", config);
   block_set_u64(b, "stream_logits_i", stream);
   // At full pace and with IN_FLIGHT groups under way, or as a model of 12 heads
-  struct issuer m = {.b = b, .in = in, .n = n, .every = stall == BLOCK_BOTH ? 12 : 1, .rng = 3, .idle = stall == BLOCK_IDLE};
-  m.delay = stall == BLOCK_PLAIN ? 1 : IN_FLIGHT - 1;   // the one issued is the 18th
+  struct issuer m = {.b = b,
+                     .in = in,
+                     .n = n,
+                     .every = stall == BLOCK_BOTH ? 12 : 1,
+                     .rng = 3,
+                     .idle = stall == BLOCK_IDLE};
+  m.delay = stall == BLOCK_PLAIN ? 1 : IN_FLIGHT - 1;  // the one issued is the 18th
   block_hooks(b, issuer_before, issuer_after, &m);
-  struct block_stream *sampling = block_sink(b, "lg_valid_o", "lg_ready_i", out_fields, 4, sampled, sizeof *sampled, n);
+  struct block_stream *sampling =
+      block_sink(b, "lg_valid_o", "lg_ready_i", out_fields, 4, sampled, sizeof *sampled, n);
   struct block_stream *reader = NULL;
-  if (stream) reader = block_sink(b, "out_valid_o", "out_ready_i", out_fields, 4, streamed, sizeof *streamed, n);
+  if (stream)
+    reader =
+        block_sink(b, "out_valid_o", "out_ready_i", out_fields, 4, streamed, sizeof *streamed, n);
   block_run(b, 1000, 40);
   block_expect(sampling, want, n);
   if (stream) block_expect(reader, want, n);
@@ -113,13 +130,25 @@ static void test_latency(void **state) {
   block_close(b);
 }
 
-static void test_1(void **state) { (void)state; check(1); }
-static void test_4(void **state) { (void)state; check(4); }
-static void test_16(void **state) { (void)state; check(16); }
+static void test_1(void **state) {
+  (void)state;
+  check(1);
+}
+static void test_4(void **state) {
+  (void)state;
+  check(4);
+}
+static void test_16(void **state) {
+  (void)state;
+  check(16);
+}
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_1), cmocka_unit_test(test_4), cmocka_unit_test(test_16), cmocka_unit_test(test_latency),
+      cmocka_unit_test(test_1),
+      cmocka_unit_test(test_4),
+      cmocka_unit_test(test_16),
+      cmocka_unit_test(test_latency),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

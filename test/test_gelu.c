@@ -6,7 +6,9 @@
 
 enum { WIDTH = 16, LATENCY = 4, NEAR = (8 << ROW_FRAC) + 8, N = (2 * NEAR + 100000) / WIDTH };
 
-struct rows { uint32_t rows[WIDTH]; };
+struct rows {
+  uint32_t rows[WIDTH];
+};
 static const struct block_field in_fields[] = {BLOCK_FIELD(struct rows, rows, "in_rows_i")};
 static const struct block_field out_fields[] = {BLOCK_FIELD(struct rows, rows, "out_rows_o")};
 static struct rows in[N], want[N], got[N];
@@ -30,8 +32,10 @@ static void test_rows(void **state) {
   for (enum block_stall stall = BLOCK_PLAIN; stall <= BLOCK_IDLE; stall++) {
     block_reset(b);
     block_stalls(b, stall, 7);
-    struct block_stream *source = block_source(b, "in_valid_i", NULL, in_fields, 1, in, sizeof *in, N);
-    struct block_stream *sink = block_sink(b, "out_valid_o", NULL, out_fields, 1, got, sizeof *got, N);
+    struct block_stream *source =
+        block_source(b, "in_valid_i", NULL, in_fields, 1, in, sizeof *in, N);
+    struct block_stream *sink =
+        block_sink(b, "out_valid_o", NULL, out_fields, 1, got, sizeof *got, N);
     block_run(b, 100, 20);
     block_expect(sink, want, N);
     assert_int_equal(sink->first_cycle - source->first_cycle, LATENCY);

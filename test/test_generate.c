@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// generate: where it starts and ends, what it takes a prompt from, and what it chooses by, on each engine
+// generate: where it starts and ends, what it takes a prompt from, and what it chooses by, on each
+// engine
 #include "model_test.h"
 
 #include <sys/wait.h>
@@ -8,7 +9,7 @@
 #include <cjson/cJSON.h>
 
 enum { OUTPUT = 1 << 16 };
-static char out[OUTPUT], err_text[OUTPUT];   // of the last command
+static char out[OUTPUT], err_text[OUTPUT];  // of the last command
 static size_t out_length;
 
 static size_t slurp(const char *folder, const char *name, char text[static OUTPUT]) {
@@ -30,13 +31,13 @@ static int run(const char *folder, const char *format, ...) {
   vsnprintf(line, sizeof line, format, args);
   va_end(args);
   assert_non_null(getcwd(cwd, sizeof cwd));
-  size_t n = (size_t)snprintf(shell, sizeof shell, "export XDG_CACHE_HOME=%s/build/models/cache; { ", cwd);
-  for (const char *c = line; *c; c++) {
+  size_t n =
+      (size_t)snprintf(shell, sizeof shell, "export XDG_CACHE_HOME=%s/build/models/cache; { ", cwd);
+  for (const char *c = line; *c; c++)
     if (*c == '@') n += (size_t)snprintf(shell + n, sizeof shell - n, "%s", folder);
     else if (!strncmp(c, "gpt2rtl ", 8) && (c == line || c[-1] == ' '))
       n += (size_t)snprintf(shell + n, sizeof shell - n, "timeout 60 build/gpt2rtl "), c += 7;
     else shell[n++] = *c;
-  }
   snprintf(shell + n, sizeof shell - n, "; } > %s/stdout 2> %s/stderr", folder, folder);
   const int status = system(shell);
   out_length = slurp(folder, "stdout", out);
@@ -44,10 +45,10 @@ static int run(const char *folder, const char *format, ...) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-#define EXPECT(status, ...)                                                                                            \
-  do {                                                                                                                 \
-    const int found = run(*state, __VA_ARGS__);                                                                        \
-    if (found != (status)) fail_msg("exit status %d, expected %d; %s", found, (status), err_text);                     \
+#define EXPECT(status, ...)                                                                        \
+  do {                                                                                             \
+    const int found = run(*state, __VA_ARGS__);                                                    \
+    if (found != (status)) fail_msg("exit status %d, expected %d; %s", found, (status), err_text); \
   } while (0)
 
 static void expect_text(const char *text, const char *fragment) {
@@ -63,7 +64,8 @@ static void expect_json(size_t count, const int *ids, const char *text, const ch
   assert_non_null(json);
   const cJSON *list = cJSON_GetObjectItem(json, "ids");
   assert_int_equal(cJSON_GetArraySize(list), count);
-  for (int i = 0; i < (int)count; i++) assert_int_equal(cJSON_GetArrayItem(list, i)->valueint, ids[i]);
+  for (int i = 0; i < (int)count; i++)
+    assert_int_equal(cJSON_GetArrayItem(list, i)->valueint, ids[i]);
   if (text) assert_string_equal(cJSON_GetObjectItem(json, "text")->valuestring, text);
   else assert_true(cJSON_IsNull(cJSON_GetObjectItem(json, "text")));
   assert_string_equal(cJSON_GetObjectItem(json, "stop")->valuestring, stop);
@@ -72,8 +74,11 @@ static void expect_json(size_t count, const int *ids, const char *text, const ch
 
 // The demo with another line in config.json.
 static void make_demo(void **state, const char *sed) {
-  EXPECT(0, "rm -rf @/demo && mkdir @/demo && cp models/demo/config.json @/demo && ln -s $PWD/models/demo/[mv]*.* @/demo && sed -i '%s' "
-            "@/demo/config.json", sed);
+  EXPECT(0,
+         "rm -rf @/demo && mkdir @/demo && cp models/demo/config.json @/demo && ln -s "
+         "$PWD/models/demo/[mv]*.* @/demo && sed -i '%s' "
+         "@/demo/config.json",
+         sed);
 }
 
 // Greedily, after "a" (65): , and the old man was so pleased with the old man ...
@@ -85,10 +90,12 @@ static void ends(void **state) {
     make_demo(state, "s/\"eos_token_id\": 0/\"eos_token_id\": [4095, 527, 458]/");
     EXPECT(0, "gpt2rtl generate --model @/demo --ids 65 --tokens 8 --json --engine %s", engines[i]);
     expect_json(4, greedy, ", and the", "eos");
-    EXPECT(0, "gpt2rtl generate --model @/demo --ids 65 --tokens 8 --engine %s --stats @/stats", engines[i]);
+    EXPECT(0, "gpt2rtl generate --model @/demo --ids 65 --tokens 8 --engine %s --stats @/stats",
+           engines[i]);
     assert_string_equal(out, ", and the");
     expect_text(err_text, "4 tokens, 4 positions");
-    EXPECT(0, "gpt2rtl generate --model @/demo --ids 65 --tokens 6 --json --engine %s --ignore-eos", engines[i]);
+    EXPECT(0, "gpt2rtl generate --model @/demo --ids 65 --tokens 6 --json --engine %s --ignore-eos",
+           engines[i]);
     expect_json(6, greedy, ", and the old man was", "length");
     // generation_config.json counts in place of config.json.
     EXPECT(0, "echo '{\"eos_token_id\": 458}' > @/demo/generation_config.json");
@@ -98,10 +105,13 @@ static void ends(void **state) {
   EXPECT(0, "gpt2rtl info @/demo");
   expect_text(out, "stop id             458\n");
   // An image has one stop id; with its folder, all of them.
-  EXPECT(0, "echo '{\"eos_token_id\": [527, 270]}' > @/demo/generation_config.json && gpt2rtl compile --model @/demo --output @/image");
+  EXPECT(0, "echo '{\"eos_token_id\": [527, 270]}' > @/demo/generation_config.json && gpt2rtl "
+            "compile --model @/demo --output @/image");
   EXPECT(0, "gpt2rtl generate --image @/image --ids 65 --tokens 8 --engine golden --json");
   expect_json(4, greedy, NULL, "eos");
-  EXPECT(0, "gpt2rtl generate --image @/image --model @/demo --ids 65 --tokens 8 --engine golden --json");
+  EXPECT(
+      0,
+      "gpt2rtl generate --image @/image --model @/demo --ids 65 --tokens 8 --engine golden --json");
   expect_json(2, greedy, ",", "eos");
   make_demo(state, "s/\"eos_token_id\": 0/\"eos_token_id\": [-1, 270, 99999, 4095]/");
   EXPECT(0, "gpt2rtl info @/demo --json");
@@ -110,18 +120,23 @@ static void ends(void **state) {
 
 // Where a text starts: only an empty prompt needs to know.
 static void starts(void **state) {
-  make_demo(state, "s/\"bos_token_id\": 0/\"bos_token_id\": 65/; s/\"eos_token_id\": 0/\"eos_token_id\": -1/");
+  make_demo(
+      state,
+      "s/\"bos_token_id\": 0/\"bos_token_id\": 65/; s/\"eos_token_id\": 0/\"eos_token_id\": -1/");
   EXPECT(0, "gpt2rtl generate --model @/demo --prompt '' --tokens 3 --json --engine golden");
   expect_text(out, "\"prompt_ids\":	[65]");
   expect_json(3, greedy, ", and the", "length");
-  make_demo(state, "s/\"bos_token_id\": 0/\"bos_token_id\": 50256/; s/\"eos_token_id\": 0/\"eos_token_id\": 50256/");
+  make_demo(state, "s/\"bos_token_id\": 0/\"bos_token_id\": 50256/; s/\"eos_token_id\": "
+                   "0/\"eos_token_id\": 50256/");
   EXPECT(0, "gpt2rtl generate --model @/demo --ids 65 --tokens 3 --json --engine golden");
   expect_json(3, greedy, ", and the", "length");
   EXPECT(0, "gpt2rtl generate --model @/demo --prompt '' --tokens 1 --json --engine golden");
-  expect_text(out, "\"prompt_ids\":	[0]");        // <|endoftext|>
+  expect_text(out, "\"prompt_ids\":	[0]");  // <|endoftext|>
   EXPECT(0, "rm @/demo/vocab.json @/demo/merges.txt");
-  EXPECT(0, "gpt2rtl random-model --config nano --output @/nano && gpt2rtl compile --model @/nano --output @/image");
-  EXPECT(0, "sed -i 's/\"bos_token_id\": 300/\"bos_token_id\": -1/; s/\"eos_token_id\": 300/\"eos_token_id\": 301/' @/nano/config.json");
+  EXPECT(0, "gpt2rtl random-model --config nano --output @/nano && gpt2rtl compile --model @/nano "
+            "--output @/image");
+  EXPECT(0, "sed -i 's/\"bos_token_id\": 300/\"bos_token_id\": -1/; s/\"eos_token_id\": "
+            "300/\"eos_token_id\": 301/' @/nano/config.json");
   EXPECT(0, "sed -i 's/<|endoftext|>/<|other|>/' @/nano/vocab.json");
   EXPECT(0, "gpt2rtl generate --model @/nano --prompt x --tokens 1 --engine golden");
   EXPECT(1, "gpt2rtl generate --model @/nano --prompt '' --tokens 1 --engine golden");
@@ -131,31 +146,45 @@ static void starts(void **state) {
 static void stop_texts(void **state) {
   for (int i = 0; i < ENGINES; i++) {
     // "old man" is two tokens; "man was so x" begins and does not end.
-    EXPECT(0, "gpt2rtl generate --model models/demo --ids 65 --tokens 8 --engine %s --stop 'old man' --stop='man was so x'", engines[i]);
+    EXPECT(0,
+           "gpt2rtl generate --model models/demo --ids 65 --tokens 8 --engine %s --stop 'old man' "
+           "--stop='man was so x'",
+           engines[i]);
     assert_string_equal(out, ", and the ");
-    EXPECT(0, "gpt2rtl generate --model models/demo --ids 65 --tokens 8 --json --engine %s --stop 'ld m' --stats @/stats", engines[i]);
+    EXPECT(0,
+           "gpt2rtl generate --model models/demo --ids 65 --tokens 8 --json --engine %s --stop 'ld "
+           "m' --stats @/stats",
+           engines[i]);
     expect_json(5, greedy, ", and the o", "text");
     expect_text(out, "\"stop_text\":	\"ld m\"");
     expect_text(err_text, "5 tokens, 5 positions");
     slurp(*state, "stats", out);
     expect_text(out, "\"tokens\"");
-    EXPECT(0, "gpt2rtl generate --model models/demo --ids 65 --tokens 6 --engine %s --stop 'man was so x'", engines[i]);
+    EXPECT(0,
+           "gpt2rtl generate --model models/demo --ids 65 --tokens 6 --engine %s --stop 'man was "
+           "so x'",
+           engines[i]);
     assert_string_equal(out, ", and the old man was");
   }
-  EXPECT(0, "gpt2rtl generate --model models/demo --ids 65 --tokens 8 --engine golden --top 1 --stop 'old man'");
+  EXPECT(0, "gpt2rtl generate --model models/demo --ids 65 --tokens 8 --engine golden --top 1 "
+            "--stop 'old man'");
   expect_text(out, "* ");
   expect_text(out, "\n, and the \n");
   EXPECT(2, "gpt2rtl generate --model models/demo --ids 65 --stop ''");
-  EXPECT(2, "gpt2rtl generate --model models/demo --ids 65$(printf ' --stop %%s' 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17)");
+  EXPECT(2, "gpt2rtl generate --model models/demo --ids 65$(printf ' --stop %%s' 1 2 3 4 5 6 7 8 9 "
+            "10 11 12 13 14 15 16 17)");
   expect_text(err_text, "--stop is given more than 16 times");
   EXPECT(2, "gpt2rtl generate --image x --ids 65 --stop x");
   expect_text(err_text, "--stop needs --model for its tokenizer");
 }
 
-// A run that a second stop id has ended says too what did not fit: here a position embedding of 19,968.
+// A run that a second stop id has ended says too what did not fit: here a position embedding of
+// 19,968.
 static void saturated(void **state) {
-  EXPECT(0, "gpt2rtl random-model --config nano --output @/nano && printf '\\234\\106' | dd conv=notrunc bs=1 of=@/nano/model.safetensors "
-            "seek=$(($(stat -c %%s @/nano/model.safetensors) - 2 * 443520 + 2 * (304 * 128 + 9))) 2> /dev/null");
+  EXPECT(0, "gpt2rtl random-model --config nano --output @/nano && printf '\\234\\106' | dd "
+            "conv=notrunc bs=1 of=@/nano/model.safetensors "
+            "seek=$(($(stat -c %%s @/nano/model.safetensors) - 2 * 443520 + 2 * (304 * 128 + 9))) "
+            "2> /dev/null");
   EXPECT(0, "gpt2rtl generate --model @/nano --ids 1,2,3,4,5 --tokens 5 --engine golden --json");
   expect_text(err_text, "numbers were too large for their format");
   cJSON *json = cJSON_Parse(out);
@@ -163,20 +192,24 @@ static void saturated(void **state) {
   cJSON_Delete(json);
   EXPECT(0, "echo '{\"eos_token_id\": [300, %d]}' > @/nano/generation_config.json", id);
   for (int i = 0; i < 2; i++) {
-    EXPECT(0, "gpt2rtl generate --model @/nano --ids 1,2,3,4,5 --tokens 5 --engine %s --json", engines[i]);
+    EXPECT(0, "gpt2rtl generate --model @/nano --ids 1,2,3,4,5 --tokens 5 --engine %s --json",
+           engines[i]);
     expect_text(out, "\"eos\"");
     expect_text(err_text, "numbers were too large for their format");
   }
 }
 
-// A run that is interrupted shows what it held back: as many tokens as it says, as a run of so many would.
+// A run that is interrupted shows what it held back: as many tokens as it says, as a run of so many
+// would.
 static void interrupted(void **state) {
   static char shown[OUTPUT];
-  static const char line[] = "gpt2rtl generate --model models/demo --ids 65 --ignore-eos --stop 'he was so pleased with the old man that he was so pleasedX'";
+  static const char line[] = "gpt2rtl generate --model models/demo --ids 65 --ignore-eos --stop "
+                             "'he was so pleased with the old man that he was so pleasedX'";
   int n = 0;
   for (int seconds = 1; n < 3; seconds *= 2) {
-    assert_true(seconds < 60);             // a busy machine may not have begun in so short a time
-    EXPECT(130, "timeout --preserve-status -s INT %d build/gpt2rtl %s --tokens 100000", seconds, line + 8);
+    assert_true(seconds < 60);  // a busy machine may not have begun in so short a time
+    EXPECT(130, "timeout --preserve-status -s INT %d build/gpt2rtl %s --tokens 100000", seconds,
+           line + 8);
     const char *said = strstr(err_text, "interrupted after ");
     if (said) n = atoi(said + 18);
   }
@@ -187,13 +220,17 @@ static void interrupted(void **state) {
 
 static void prompt_file(void **state) {
   EXPECT(0, "printf 'Once upon a time\\n' > @/prompt");
-  EXPECT(0, "gpt2rtl generate --model models/demo --prompt-file @/prompt --tokens 5 --json --engine golden");
+  EXPECT(0, "gpt2rtl generate --model models/demo --prompt-file @/prompt --tokens 5 --json "
+            "--engine golden");
   expect_text(out, "\"prompt_ids\":	[1510, 698, 259, 516, 199]");
-  EXPECT(0, "gpt2rtl generate --model models/demo --prompt-file - --tokens 5 --json --engine golden < @/prompt");
+  EXPECT(0, "gpt2rtl generate --model models/demo --prompt-file - --tokens 5 --json --engine "
+            "golden < @/prompt");
   expect_text(out, "\"prompt_ids\":	[1510, 698, 259, 516, 199]");
-  EXPECT(0, "cat @/prompt | gpt2rtl generate --model models/demo --prompt-file /dev/stdin --tokens 5 --json --engine golden");
+  EXPECT(0, "cat @/prompt | gpt2rtl generate --model models/demo --prompt-file /dev/stdin --tokens "
+            "5 --json --engine golden");
   expect_text(out, "\"prompt_ids\":	[1510, 698, 259, 516, 199]");
-  EXPECT(0, "printf 'a\\000b' | gpt2rtl generate --model models/demo --prompt-file - --tokens 1 --json --engine golden");
+  EXPECT(0, "printf 'a\\000b' | gpt2rtl generate --model models/demo --prompt-file - --tokens 1 "
+            "--json --engine golden");
   expect_text(out, "\"prompt_ids\":	[65, 189, 66]");
   EXPECT(1, "gpt2rtl generate --model models/demo --prompt-file @/absent");
   expect_text(err_text, "/absent: cannot be read: No such file");
@@ -204,13 +241,16 @@ static void prompt_file(void **state) {
   expect_text(err_text, "--prompt-file needs --model for its tokenizer");
 }
 
-// Ids need no tokenizer; ids that no token has have no text; tokens that the model has not are refused where they occur.
+// Ids need no tokenizer; ids that no token has have no text; tokens that the model has not are
+// refused where they occur.
 static void ids_alone(void **state) {
   make_demo(state, "");
   EXPECT(0, "rm @/demo/vocab.json @/demo/merges.txt");
   EXPECT(0, "gpt2rtl generate --model @/demo --ids 65 --tokens 4 --engine golden");
   assert_string_equal(out, "12 270 260 527\n");
-  expect_text(err_text, "no tokenizer, expected vocab.json and merges.txt, or tokenizer.json: ids come out\n");
+  expect_text(
+      err_text,
+      "no tokenizer, expected vocab.json and merges.txt, or tokenizer.json: ids come out\n");
   EXPECT(0, "gpt2rtl generate --model @/demo --ids 65 --tokens 4 --engine golden --json --top 1");
   expect_json(4, greedy, NULL, "length");
   EXPECT(0, "echo '{' > @/demo/tokenizer.json");
@@ -222,8 +262,10 @@ static void ids_alone(void **state) {
   expect_text(err_text, "tokenizer.json: line 1");
 
   // 304 rows for 301 tokens.
-  EXPECT(0, "gpt2rtl random-model --config nano --output @/nano && sed 's/\"vocab_size\": 301/\"vocab_size\": 304/' @/nano/config.json > @/304.json");
-  EXPECT(0, "gpt2rtl random-model --config @/304.json --output @/padded && cp @/nano/vocab.json @/nano/merges.txt @/padded");
+  EXPECT(0, "gpt2rtl random-model --config nano --output @/nano && sed 's/\"vocab_size\": "
+            "301/\"vocab_size\": 304/' @/nano/config.json > @/304.json");
+  EXPECT(0, "gpt2rtl random-model --config @/304.json --output @/padded && cp @/nano/vocab.json "
+            "@/nano/merges.txt @/padded");
   EXPECT(0, "gpt2rtl generate --model @/padded --prompt x --tokens 1 --engine golden");
   EXPECT(0, "gpt2rtl generate --model @/padded --ids 303,302 --tokens 1 --engine golden");
   EXPECT(0, "echo 87 303 302 87 | gpt2rtl detokenize --model @/padded");
@@ -241,19 +283,22 @@ static void ids_alone(void **state) {
   EXPECT(0, "echo 87 301 | gpt2rtl detokenize --model @/nano");
   assert_string_equal(out, "x<pad>");
   EXPECT(1, "gpt2rtl generate --model @/nano --prompt 'x<pad>' --engine golden");
-  expect_text(err_text, "the text has the token \"<pad>\", id 301, for which the model has no row: its ids are 0..300");
+  expect_text(err_text, "the text has the token \"<pad>\", id 301, for which the model has no row: "
+                        "its ids are 0..300");
 }
 
 // What the hardware's sampler has not.
 static void host_sampling(void **state) {
   static char plain[OUTPUT], other[OUTPUT];
-  static const char line[] = "gpt2rtl generate --model models/demo --prompt 'Once upon a time' --tokens 40 --seed 7";
+  static const char line[] =
+      "gpt2rtl generate --model models/demo --prompt 'Once upon a time' --tokens 40 --seed 7";
   EXPECT(0, "%s --engine golden", line);
   strcpy(plain, out);
   EXPECT(0, "%s --engine golden --top-k 40 --top-p 1 --repetition-penalty 1", line);
   assert_string_equal(out, plain);
   for (int i = 0; i < 4; i++) {
-    static const char *const settings[] = {"--top-p 0.8", "--top-p 0.5 --top-k 20", "--repetition-penalty 1.3",
+    static const char *const settings[] = {"--top-p 0.8", "--top-p 0.5 --top-k 20",
+                                           "--repetition-penalty 1.3",
                                            "--repetition-penalty 1.2 --temperature 0"};
     EXPECT(0, "%s --engine golden %s", line, settings[i]);
     strcpy(other, out);
@@ -262,10 +307,12 @@ static void host_sampling(void **state) {
     assert_string_equal(out, other);
     EXPECT(0, "%s --engine float %s", line, settings[i]);
     EXPECT(2, "%s %s", line, settings[i]);
-    expect_text(err_text, "needs --engine golden, golden-readable or float: the hardware draws by temperature and top-k alone");
+    expect_text(err_text, "needs --engine golden, golden-readable or float: the hardware draws by "
+                          "temperature and top-k alone");
   }
   // A penalty large enough, and nothing comes twice.
-  EXPECT(0, "gpt2rtl generate --model models/demo --ids 65,65,12 --tokens 60 --json --engine golden --repetition-penalty 10");
+  EXPECT(0, "gpt2rtl generate --model models/demo --ids 65,65,12 --tokens 60 --json --engine "
+            "golden --repetition-penalty 10");
   cJSON *json = cJSON_Parse(out);
   const cJSON *ids = cJSON_GetObjectItem(json, "ids");
   bool seen[4096] = {[65] = true, [12] = true};
@@ -277,14 +324,16 @@ static void host_sampling(void **state) {
   assert_true(cJSON_GetObjectItem(json, "repetition_penalty")->valuedouble == 10);
   cJSON_Delete(json);
   // --top shows what can be drawn.
-  EXPECT(0, "gpt2rtl generate --model models/demo --prompt 'Once upon a' --tokens 3 --seed 1 --json --engine golden --top 100 --top-p 0.7");
+  EXPECT(0, "gpt2rtl generate --model models/demo --prompt 'Once upon a' --tokens 3 --seed 1 "
+            "--json --engine golden --top 100 --top-p 0.7");
   json = cJSON_Parse(out);
   assert_true(cJSON_IsNull(cJSON_GetObjectItem(json, "top_k")));
   const cJSON *step, *candidate;
   cJSON_ArrayForEach(step, cJSON_GetObjectItem(json, "steps")) {
     double all = 0, drawn = 0, before = 0;
     cJSON_ArrayForEach(candidate, cJSON_GetObjectItem(step, "candidates")) {
-      const double p = cJSON_GetObjectItem(candidate, "probability")->valuedouble, d = cJSON_GetObjectItem(candidate, "drawn")->valuedouble;
+      const double p = cJSON_GetObjectItem(candidate, "probability")->valuedouble,
+                   d = cJSON_GetObjectItem(candidate, "drawn")->valuedouble;
       assert_true((d > 0) == (before < 0.7));
       before = all += p;
       drawn += d;
@@ -292,15 +341,23 @@ static void host_sampling(void **state) {
     assert_true(drawn > 0.999 && drawn < 1.001);
   }
   cJSON_Delete(json);
-  static const char *const wrong[] = {"--top-p 0", "--top-p 1.1", "--top-p x", "--top-p 0.5 --temperature 0", "--repetition-penalty 0",
-                                      "--repetition-penalty 11", "--repetition-penalty nan"};
-  for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) EXPECT(2, "gpt2rtl generate --model models/demo --prompt x --engine golden %s", wrong[i]);
+  static const char *const wrong[] = {"--top-p 0",
+                                      "--top-p 1.1",
+                                      "--top-p x",
+                                      "--top-p 0.5 --temperature 0",
+                                      "--repetition-penalty 0",
+                                      "--repetition-penalty 11",
+                                      "--repetition-penalty nan"};
+  for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+    EXPECT(2, "gpt2rtl generate --model models/demo --prompt x --engine golden %s", wrong[i]);
 }
 
 int main(void) {
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
   const struct CMUnitTest tests[] = {
-    IN_FOLDER(ends), IN_FOLDER(starts), IN_FOLDER(stop_texts), IN_FOLDER(saturated), IN_FOLDER(interrupted), IN_FOLDER(prompt_file), IN_FOLDER(ids_alone), IN_FOLDER(host_sampling),
+      IN_FOLDER(ends),      IN_FOLDER(starts),        IN_FOLDER(stop_texts),
+      IN_FOLDER(saturated), IN_FOLDER(interrupted),   IN_FOLDER(prompt_file),
+      IN_FOLDER(ids_alone), IN_FOLDER(host_sampling),
   };
   return cmocka_run_group_tests_name("generate", tests, NULL, NULL);
 }

@@ -26,9 +26,8 @@ static void exact_attention(double *out, double *absolute, double *largest, doub
   for (uint32_t t = 0; t < n; t++) {
     const double scale = image_scale_value(kv->k_scale[t]);
     score[t] = 0;
-    for (size_t d = 0; d < HEAD_DIM; d++) {
+    for (size_t d = 0; d < HEAD_DIM; d++)
       score[t] += operand_value(q, d, ROW_FRAC) * kv->k[t][d] * scale / 8;
-    }
     max = fmax(max, score[t]);
     *score_bound = fmax(*score_bound,
                         ldexp(rescale_bound(q->e, 1, kv->k_scale[t], RESCALE_SCORES), -ROW_FRAC));

@@ -40,9 +40,9 @@ static void test_random_blocks(void **unused) {
 static void test_ends(void **unused) {
   (void)unused;
   struct worst worst = {0};
-  const int32_t edges[] = {
-      0,      1,     -1,    16383,  16384,         -16384,  32767,      32768,         -32768,
-      -32769, 65535, 65536, -65536, (1 << 29) - 1, 1 << 29, -(1 << 29), (1 << 30) - 1, -(1 << 30)};
+  const int32_t edges[] =
+      {0,      1,     -1,    16383,  16384,         -16384,  32767,      32768,         -32768,
+       -32769, 65535, 65536, -65536, (1 << 29) - 1, 1 << 29, -(1 << 29), (1 << 30) - 1, -(1 << 30)};
   for (size_t n = 0; n < sizeof edges / sizeof edges[0]; n++) {
     for (size_t m = 0; m < sizeof edges / sizeof edges[0]; m++) {
       int32_t row[HEAD_DIM] = {0};

@@ -13,9 +13,8 @@ static void test_token(void **unused) {
     int32_t y[MAX_WIDTH];
     for (uint32_t id = 0; id < 301; id++) {
       token_embedding(y, &table, id);
-      for (uint32_t c = 0; c < 192; c++) {
+      for (uint32_t c = 0; c < 192; c++)
         expect_within(&worst, "row", y[c], ldexp(t.w[id * 192 + c], ROW_FRAC), 0.5);
-      }
     }
     free_matrix(&t);
   }

@@ -10,8 +10,10 @@ static void test_logits(void **unused) {
   for (uint32_t lanes = 64; lanes <= 4096; lanes *= 2) {
     struct test_matrix t;
     make_matrix(&t, &state, lanes, VOCABULARY, HEADS, false, 0.6, 0);
-    t.image.header = (struct image_header){
-        .lanes = lanes, .n_head = HEADS, .vocab_size = VOCABULARY, .head_base = 0};
+    t.image.header = (struct image_header){.lanes = lanes,
+                                           .n_head = HEADS,
+                                           .vocab_size = VOCABULARY,
+                                           .head_base = 0};
     struct operand x[HEADS] = {random_operand(&state, 1), random_operand(&state, 30)};
     struct saturation sat = {0};
     int32_t logits[VOCABULARY + 1] = {[VOCABULARY] = 12345};

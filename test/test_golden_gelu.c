@@ -9,9 +9,8 @@ static const double BOUND = 1.45 / 65536;
 static void test_every_row(void **unused) {
   (void)unused;
   struct worst worst = {0};
-  for (int32_t row = -(9 << 16); row <= 9 << 16; row++) {
+  for (int32_t row = -(9 << 16); row <= 9 << 16; row++)
     expect_within(&worst, "gelu", from_row(gelu(row)), exact_gelu(from_row(row)), BOUND);
-  }
   print_worst("gelu", &worst);
 }
 

@@ -18,9 +18,7 @@ static void make_model(struct model *m, const char *folder, uint64_t seed, uint3
   struct err err;
   snprintf(name, sizeof name, "nano-%u", (unsigned)seed);
   expect_success(file_join(dir, folder, name, &err), &err);
-  if (!file_exists(dir)) {
-    expect_success(random_model_write("nano", seed, dir, &err), &err);
-  }
+  if (!file_exists(dir)) expect_success(random_model_write("nano", seed, dir, &err), &err);
   expect_success(weights_load(&weights, dir, &err), &err);
   expect_success(file_join(path, dir, "image", &err), &err);
   expect_success(image_build(path, &weights, lanes, 0, &err), &err);
@@ -34,7 +32,7 @@ static void free_model(struct model *m) {
   weights_free(&m->weights);
 }
 
-// ---- against float ------------------------------------------------------------------------------
+// ----------------------------------------------------------------------------------- against float
 
 enum { STAGES = 3 };  // behind the embedding and each layer of nano
 
@@ -46,11 +44,9 @@ struct seen {
 static void see(void *ctx, const struct tap_place *place, const float *x, size_t n) {
   struct seen *seen = ctx;
   seen->calls++;
-  if (place->tensor == TAP_DROP || place->tensor == TAP_LAYER) {
-    for (size_t c = 0; c < n; c++) {
+  if (place->tensor == TAP_DROP || place->tensor == TAP_LAYER)
+    for (size_t c = 0; c < n; c++)
       seen->x[place->tensor == TAP_DROP ? 0 : place->layer + 1][c] = (double)x[c];
-    }
-  }
 }
 
 static void test_against_float(void **state) {
@@ -119,15 +115,14 @@ static void test_against_float(void **state) {
   assert_true(fabs(mean) < 5e-3 && rms < 0.05);
 }
 
-// ---- lanes, and starting again ------------------------------------------------------------------
+// ----------------------------------------------------------------------- lanes, and starting again
 
 static uint64_t run(struct gpt2_core *core, uint64_t seed, uint32_t n) {
   uint64_t random = seed, hash = 0;
   for (uint32_t t = 0; t < n; t++) {
     gpt2_core_step(core, (uint32_t)random_below(&random, core->image->header.vocab_size), t, true);
-    for (uint32_t v = 0; v < core->image->header.vocab_size; v++) {
+    for (uint32_t v = 0; v < core->image->header.vocab_size; v++)
       hash = (hash ^ (uint32_t)core->logits[v]) * UINT64_C(0x100000001b3);
-    }
   }
   return hash;
 }
@@ -150,7 +145,7 @@ static void test_lanes(void **state) {
   }
 }
 
-// ---- any bytes ----------------------------------------------------------------------------------
+// --------------------------------------------------------------------------------------- any bytes
 
 // An image of random bytes: weights of -128, the largest scales, gains of 1e5. Everything
 // saturates, nothing leaves its format (and nothing is undefined: this runs under UBSan too).
@@ -170,19 +165,15 @@ static void test_any_bytes(void **unused) {
     const size_t bytes = image.header.n_beats * image.header.lanes;
     uint8_t *beats = malloc(bytes);
     uint64_t random = seed;
-    for (size_t i = 0; i < bytes; i++) {
-      beats[i] = (uint8_t)random_next(&random);
-    }
+    for (size_t i = 0; i < bytes; i++) beats[i] = (uint8_t)random_next(&random);
     image.beats = beats;
     expect_success(gpt2_core_create(&core, &image, &err), &err);
     for (uint32_t t = 0; t < 70; t++) {
       gpt2_core_step(&core, t, t, true);
-      for (size_t v = 0; v < 301; v++) {
+      for (size_t v = 0; v < 301; v++)
         assert_true(core.logits[v] >= -ROW_MAX && core.logits[v] <= ROW_MAX);
-      }
-      for (size_t c = 0; c < 128; c++) {
+      for (size_t c = 0; c < 128; c++)
         assert_true(core.residual.x[c] >= -RES_MAX && core.residual.x[c] <= RES_MAX);
-      }
     }
     assert_int_equal(core.sat.norm, 0);
     assert_true(core.sat.row > 0 && core.sat.residual > 0 && core.sat.prob > 0);

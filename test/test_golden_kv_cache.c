@@ -12,9 +12,7 @@ static void check(struct worst *steps, struct worst *scales, const int32_t row[H
   int8_t q[HEAD_DIM];
   uint16_t scale;
   double max = 0;
-  for (size_t i = 0; i < HEAD_DIM; i++) {
-    max = fmax(max, fabs((double)row[i]));
-  }
+  for (size_t i = 0; i < HEAD_DIM; i++) max = fmax(max, fabs((double)row[i]));
   kv_quantize(q, &scale, row);
   if (max == 0) {
     assert_int_equal(scale, 0);
@@ -24,11 +22,8 @@ static void check(struct worst *steps, struct worst *scales, const int32_t row[H
   }
   for (size_t i = 0; i < HEAD_DIM; i++) {
     assert_in_range(q[i] + 127, 0, 254);
-    if (max > 0) {
-      expect_within(steps, "step", q[i], 127.0 * row[i] / max, STEP_BOUND);
-    } else {
-      assert_int_equal(q[i], 0);
-    }
+    if (max > 0) expect_within(steps, "step", q[i], 127.0 * row[i] / max, STEP_BOUND);
+    else assert_int_equal(q[i], 0);
   }
 }
 
@@ -39,9 +34,8 @@ static void test_vectors(void **unused) {
   for (int n = 0; n < 40000; n++) {
     const int bits = 1 + n % 30;
     int32_t row[HEAD_DIM] = {0};
-    for (size_t i = 0; i < HEAD_DIM; i++) {
+    for (size_t i = 0; i < HEAD_DIM; i++)
       row[i] = (int32_t)(((double)(1u << bits) - 1) * random_signed(&state));
-    }
     check(&steps, &scales, row);
   }
   for (int bits = 0; bits <= 30; bits++) {  // exact powers of two, and one less

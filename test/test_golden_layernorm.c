@@ -52,9 +52,7 @@ static void check(struct worst *worst, const struct model *m, const struct resid
   assert_int_equal(saturations(&sat), 0);
 
   double mean = 0, variance = 0;
-  for (uint32_t c = 0; c < width; c++) {
-    mean += ldexp(r->x[c], -RES_FRAC) / width;
-  }
+  for (uint32_t c = 0; c < width; c++) mean += ldexp(r->x[c], -RES_FRAC) / width;
   for (uint32_t c = 0; c < width; c++) {
     const double d = ldexp(r->x[c], -RES_FRAC) - mean;
     variance += d * d / width;
@@ -82,9 +80,7 @@ static void test_shapes(void **unused) {
       make_model(&m, &state, heads, 64u << n % 7, 1);
       double x[MAX_WIDTH];
       const double size = exp2(-6 + n % 17), shift = n % 3 == 0 ? 4 * size : 0;
-      for (uint32_t c = 0; c < 64 * heads; c++) {
-        x[c] = shift + size * random_normal(&state);
-      }
+      for (uint32_t c = 0; c < 64 * heads; c++) x[c] = shift + size * random_normal(&state);
       struct residual r;
       set_residual(&r, x, 64 * heads);
       check(&worst, &m, &r);
@@ -104,9 +100,7 @@ static void test_outlier(void **unused) {
     const uint32_t heads = n % 2 ? 12 : 25;
     make_model(&m, &state, heads, 256, n % 4 < 2 ? 1 : 12);
     double x[MAX_WIDTH];
-    for (uint32_t c = 0; c < 64 * heads; c++) {
-      x[c] = random_normal(&state);
-    }
+    for (uint32_t c = 0; c < 64 * heads; c++) x[c] = random_normal(&state);
     x[447] = n % 3 ? 3000 : -3000;
     struct residual r;
     set_residual(&r, x, 64 * heads);
@@ -128,9 +122,7 @@ static void test_extremes(void **unused) {
     struct residual r;
     set_residual(&r, x, 64 * heads);
     check(&worst, &m, &r);
-    for (uint32_t c = 0; c < 64 * heads; c++) {
-      x[c] = c % 2 ? 16383 : -16383;
-    }
+    for (uint32_t c = 0; c < 64 * heads; c++) x[c] = c % 2 ? 16383 : -16383;
     set_residual(&r, x, 64 * heads);
     check(&worst, &m, &r);
     free(m.beats);

@@ -39,9 +39,7 @@ static void test_largest(void **unused) {
   for (size_t k = 0; k < 128; k++) {
     rows[k] = w;
     x[k].e = 15;
-    for (size_t i = 0; i < HEAD_DIM; i++) {
-      x[k].m[i] = INT16_MIN;
-    }
+    for (size_t i = 0; i < HEAD_DIM; i++) x[k].m[i] = INT16_MIN;
   }
   int e_max;
   assert_true(matvec_row(&e_max, rows, x, 128) == INT64_C(1) << 50);

@@ -11,9 +11,7 @@ static void check(uint64_t *state, struct worst *worst, struct spread *spread, u
   make_matrix(&t2, state, lanes, width, 4 * heads, true, 1.5 * size, 0.2);
   const struct matrix w1 = matrix_of(&t1), w2 = matrix_of(&t2);
   struct operand x[MAX_HEADS];
-  for (uint32_t k = 0; k < heads; k++) {
-    x[k] = random_operand(state, 1);
-  }
+  for (uint32_t k = 0; k < heads; k++) x[k] = random_operand(state, 1);
   struct saturation sat = {0};
   int32_t y[MAX_WIDTH];
   mlp_ffn(y, &w1, &w2, x, &sat, NULL);

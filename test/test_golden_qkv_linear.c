@@ -7,9 +7,7 @@ enum { HEADS = 3, ROWS = 3 * HEAD_DIM };
 static void check_cached(struct worst *worst, const int8_t *q, uint16_t scale, const double *exact,
                          double row_bound) {
   double max = 0;
-  for (size_t d = 0; d < HEAD_DIM; d++) {
-    max = fmax(max, fabs(exact[d]));
-  }
+  for (size_t d = 0; d < HEAD_DIM; d++) max = fmax(max, fabs(exact[d]));
   // half a step of max / 127, the scale's 12 bits, and what the rows were off by
   for (size_t d = 0; d < HEAD_DIM; d++) {
     expect_within(worst, "cached", q[d] * image_scale_value(scale), exact[d],
@@ -34,16 +32,12 @@ static void test_heads(void **unused) {
 
     struct operand x[HEADS], q;
     struct saturation sat = {0};
-    for (size_t k = 0; k < HEADS; k++) {
-      x[k] = random_operand(&state, 1);
-    }
+    for (size_t k = 0; k < HEADS; k++) x[k] = random_operand(&state, 1);
     qkv_linear(&q, kv, &qkv, x, 2, 77, &sat, NULL);
     assert_int_equal(saturations(&sat), 0);
 
     double exact[ROWS];
-    for (uint32_t r = 0; r < ROWS; r++) {
-      exact[r] = exact_row(&t, r, x);
-    }
+    for (uint32_t r = 0; r < ROWS; r++) exact[r] = exact_row(&t, r, x);
     const double row_bound = 0x1p-16;
     for (size_t d = 0; d < HEAD_DIM; d++) {
       const double step = ldexp(q.m[d] == INT16_MAX ? 1 : 0.5, q.e - ROW_FRAC);

@@ -57,9 +57,7 @@ static void check_matrix(uint64_t *state, struct worst *worst, struct spread *sp
   int32_t *y = calloc(rows, sizeof *y);
   struct saturation sat = {0};
   make_matrix(&t, state, lanes, rows, blocks, by_columns, 0.5, 2);
-  for (uint32_t k = 0; k < blocks; k++) {
-    x[k] = random_operand(state, k == 3 ? 60 : 1);
-  }
+  for (uint32_t k = 0; k < blocks; k++) x[k] = random_operand(state, k == 3 ? 60 : 1);
   const struct matrix m = matrix_of(&t);
   rescale_matrix(y, &m, x, &sat);
   for (uint32_t r = 0; r < rows; r++) {
@@ -70,9 +68,9 @@ static void check_matrix(uint64_t *state, struct worst *worst, struct spread *sp
     expect_within(worst, "row", y[r], exact, bound);
     const double first = 2 * (bound - 1);  // the first rounding's step
     const double bias_step = t.bias[r] == 0 || fabs(t.bias[r]) >= 0x1p-5 ? 0 : 1;
-    spread_add(
-        spread, y[r] - exact,
-        sqrt(rounding_variance(first) + rounding_variance(1) + rounding_variance(bias_step)));
+    spread_add(spread, y[r] - exact,
+               sqrt(rounding_variance(first) + rounding_variance(1) +
+                    rounding_variance(bias_step)));
   }
   assert_int_equal(saturations(&sat), 0);
   free(y);

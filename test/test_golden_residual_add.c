@@ -32,8 +32,8 @@ static void test_add(void **unused) {
 
 static void test_saturation(void **unused) {
   (void)unused;
-  static const int32_t full[MAX_WIDTH] = {
-      [0] = INT32_MAX, [1] = -INT32_MAX, [2] = 16, [3] = 8, [4] = -8};
+  static const int32_t full[MAX_WIDTH] =
+      {[0] = INT32_MAX, [1] = -INT32_MAX, [2] = 16, [3] = 8, [4] = -8};
   struct residual r = {.x = {5, -5, 1, 0, 0}};
   struct saturation sat = {0};
   residual_add(&r, full, 64, &sat);
@@ -46,9 +46,7 @@ static void test_saturation(void **unused) {
   assert_int_equal(saturations(&sat), 2);
 
   // The widest model full of the largest numbers: the sums still fit.
-  for (uint32_t c = 0; c < MAX_WIDTH; c++) {
-    r.x[c] = (int32_t)RES_MAX;
-  }
+  for (uint32_t c = 0; c < MAX_WIDTH; c++) r.x[c] = (int32_t)RES_MAX;
   residual_add(&r, (const int32_t[MAX_WIDTH]){0}, MAX_WIDTH, &sat);
   assert_true(r.sum == (int64_t)MAX_WIDTH * RES_MAX);
   assert_true(r.sum_sq == (uint64_t)MAX_WIDTH * (uint64_t)(RES_MAX * RES_MAX));

@@ -14,9 +14,7 @@ static void check(struct worst *worst, uint32_t m) {
 static void test_range(void **unused) {
   (void)unused;
   struct worst worst = {0};
-  for (uint64_t m = 1u << 30; m <= UINT32_MAX; m += 641) {
-    check(&worst, (uint32_t)m);
-  }
+  for (uint64_t m = 1u << 30; m <= UINT32_MAX; m += 641) check(&worst, (uint32_t)m);
   for (uint64_t edge = 1u << 30; edge < 1ull << 32; edge += 1u << 25) {
     check(&worst, (uint32_t)edge);
     check(&worst, (uint32_t)(edge + (1u << 25) - 1));

@@ -7,12 +7,10 @@
 enum { VOCABULARY = 5003 };
 
 static void random_logits(int32_t *logits, uint64_t *state, double deviation) {
-  for (size_t v = 0; v < VOCABULARY; v++) {
-    logits[v] = to_row(deviation * random_normal(state));
-  }
+  for (size_t v = 0; v < VOCABULARY; v++) logits[v] = to_row(deviation * random_normal(state));
 }
 
-// ---- the choice without chance ------------------------------------------------------------------
+// ----------------------------------------------------------------------- the choice without chance
 
 static void test_argmax(void **unused) {
   (void)unused;
@@ -21,9 +19,7 @@ static void test_argmax(void **unused) {
   for (int n = 0; n < 200; n++) {
     random_logits(logits, &state, n % 2 ? 3 : 1e-4);  // the second: ties everywhere
     size_t best = 0;
-    for (size_t v = 1; v < VOCABULARY; v++) {
-      best = logits[v] > logits[best] ? v : best;
-    }
+    for (size_t v = 1; v < VOCABULARY; v++) best = logits[v] > logits[best] ? v : best;
     struct sampling s = {.top_k = 1, .inv_t = sampling_inv_t(1), .state = 7};
     assert_int_equal(sampling_choose(&s, logits, VOCABULARY), best);
     assert_int_equal(s.state, 7);  // no random number was taken
@@ -41,19 +37,16 @@ static void test_ties(void **unused) {
     assert_in_range(id, 0, 7);
     count[id]++;
   }
-  for (size_t i = 0; i < 8; i++) {
+  for (size_t i = 0; i < 8; i++)
     assert_in_range(count[i], 10000 - 500, 10000 + 500);  // 5 standard deviations
-  }
   // Fewer tokens than k: all of them.
   s.top_k = 64;
   size_t seen = 0;
-  for (int n = 0; n < 1000; n++) {
-    seen |= (size_t)1 << sampling_choose(&s, logits, 5);
-  }
+  for (int n = 0; n < 1000; n++) seen |= (size_t)1 << sampling_choose(&s, logits, 5);
   assert_int_equal(seen, 31);
 }
 
-// ---- the distribution ---------------------------------------------------------------------------
+// -------------------------------------------------------------------------------- the distribution
 
 struct candidate {
   uint32_t id;
@@ -71,18 +64,14 @@ static void exact_distribution(struct candidate *best, double *p, const int32_t 
                                double temperature) {
   static struct candidate all[VOCABULARY];
   double z = 0;
-  for (uint32_t v = 0; v < VOCABULARY; v++) {
-    all[v] = (struct candidate){v, logits[v]};
-  }
+  for (uint32_t v = 0; v < VOCABULARY; v++) all[v] = (struct candidate){v, logits[v]};
   qsort(all, VOCABULARY, sizeof all[0], falling);
   for (size_t i = 0; i < k; i++) {
     best[i] = all[i];
     p[i] = exp((from_row(all[i].logit) - from_row(all[0].logit)) / temperature);
     z += p[i];
   }
-  for (size_t i = 0; i < k; i++) {
-    p[i] /= z;
-  }
+  for (size_t i = 0; i < k; i++) p[i] /= z;
 }
 
 // Each choice must be the one of the exact cumulative distribution at the generator's number, but
@@ -101,17 +90,13 @@ static void check_draws(uint64_t *state, uint32_t k, double temperature, double 
     const double u = ldexp((double)(s.state >> 32), -32);
     double low = 0;
     size_t i = 0;
-    while (i + 1 < k && u >= low + p[i]) {
-      low += p[i++];
-    }
+    while (i + 1 < k && u >= low + p[i]) low += p[i++];
     if (id != best[i].id) {
       const double edge = fmin(fabs(u - low), fabs(u - low - p[i]));
       (*near_edges)++;
-      if (edge > 4e-5) {
+      if (edge > 4e-5)
         fail_msg("drew %u, expected %u at %.9f in %.9f + %.9f", id, best[i].id, u, low, p[i]);
-      }
-      for (i = 0; i < k && best[i].id != id; i++) {
-      }
+      for (i = 0; i < k && best[i].id != id; i++) {}
       assert_true(i < k);
     }
     count[i]++;
@@ -134,11 +119,9 @@ static void test_distribution(void **unused) {
   size_t near_edges = 0;
   const uint32_t ks[] = {2, 3, 40, 63, 64};
   const double temperatures[] = {0.05, 0.7, 1, 1.5, 20};
-  for (size_t i = 0; i < 5; i++) {
-    for (size_t j = 0; j < 5; j++) {
+  for (size_t i = 0; i < 5; i++)
+    for (size_t j = 0; j < 5; j++)
       check_draws(&state, ks[i], temperatures[j], 2.5, 4000, &near_edges);
-    }
-  }
   check_draws(&state, 40, 0.8, 2.5, 50000, &near_edges);
   check_draws(&state, 40, 1, 1e-4, 20000, &near_edges);  // many equal logits: by ids
   print_message("%-34s %8d draws, %zu at an edge\n", "sampling", 25 * 4000 + 50000 + 20000,
@@ -149,17 +132,11 @@ static void test_distribution(void **unused) {
 // The state that xorshift64 turns into x.
 static uint64_t state_before(uint64_t x) {
   uint64_t y = x;
-  for (int n = 0; n < 4; n++) {
-    y = x ^ y << 17;
-  }
+  for (int n = 0; n < 4; n++) y = x ^ y << 17;
   x = y;
-  for (int n = 0; n < 10; n++) {
-    y = x ^ y >> 7;
-  }
+  for (int n = 0; n < 10; n++) y = x ^ y >> 7;
   x = y;
-  for (int n = 0; n < 5; n++) {
-    y = x ^ y << 13;
-  }
+  for (int n = 0; n < 5; n++) y = x ^ y << 13;
   return y;
 }
 
@@ -177,7 +154,7 @@ static void test_edge(void **unused) {
   assert_int_equal(sampling_choose(&s, logits, 2), 1);
 }
 
-// ---- settings -----------------------------------------------------------------------------------
+// ---------------------------------------------------------------------------------------- settings
 
 static void test_settings(void **unused) {
   (void)unused;
@@ -197,9 +174,10 @@ static void test_settings(void **unused) {
   assert_true(s.state == 1152992998833853505);
 }
 
-// ---- what a run may ask for ----------------------------------------------------------------------
+// -------------------------------------------------------------------------- what a run may ask for
 
-static int no_step(void *self, uint32_t id, uint32_t position, bool head, uint32_t *choice, struct err *err) {
+static int no_step(void *self, uint32_t id, uint32_t position, bool head, uint32_t *choice,
+                   struct err *err) {
   (void)self, (void)id, (void)position, (void)head, (void)err;
   *choice = 0;
   return 0;
@@ -211,7 +189,10 @@ static void test_limits(void **unused) {
   static const uint32_t bad[] = {0, 65, 127, 128, 1u << 31, UINT32_MAX};
   const uint32_t prompt[] = {1};
   const struct controller_model model = {.n_ctx = 4, .n_vocab = 5, .step = no_step};
-  struct controller_run run = {.prompt = prompt, .n_prompt = 1, .max_new = 1, .sampling = {.top_k = 64, .inv_t = (1 << 24) - 1, .state = 1}};
+  struct controller_run run = {.prompt = prompt,
+                               .n_prompt = 1,
+                               .max_new = 1,
+                               .sampling = {.top_k = 64, .inv_t = (1 << 24) - 1, .state = 1}};
   struct err err;
   assert_int_equal(controller_run(&run, &model, &err), 0);
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {

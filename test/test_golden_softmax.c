@@ -2,7 +2,7 @@
 // exp2_neg and reciprocal at every argument; softmax with V's scales at every length.
 #include "golden_test.h"
 
-// ---- the two tables -----------------------------------------------------------------------------
+// ---------------------------------------------------------------------------------- the two tables
 
 // Chords 1/64 wide of 2^-x, moved to the middle of their error: ln2^2 / 64^2 / 16 = 7.3e-6, and
 // 0.5e-6 of roundings to 22 bits; half a unit in the last place at the end.
@@ -35,27 +35,21 @@ static void test_reciprocal(void **unused) {
   print_worst("reciprocal", &worst);
 }
 
-// ---- softmax ------------------------------------------------------------------------------------
+// ----------------------------------------------------------------------------------------- softmax
 
 // Relative error of exp(-d): the table, half of 2^-16 in the exponent of two, and log2(e) to 17
 // bits.
-static double exp_relative(double d) {
-  return EXP_RELATIVE + log(2) * 0x1p-17 + 5e-6 * d;
-}
+static double exp_relative(double d) { return EXP_RELATIVE + log(2) * 0x1p-17 + 5e-6 * d; }
 
 static double largest_of(const double *x, size_t n) {
   double largest = 0;
-  for (size_t i = 0; i < n; i++) {
-    largest = fmax(largest, x[i]);
-  }
+  for (size_t i = 0; i < n; i++) largest = fmax(largest, x[i]);
   return largest;
 }
 
 // In steps of a block whose largest number is `largest`: 2^-14 of it or 2^-28, and one more
 // rounding.
-static double block_bound(double largest) {
-  return fmax(ldexp(largest, -14), 0x1p-28) + 0x1p-29;
-}
+static double block_bound(double largest) { return fmax(ldexp(largest, -14), 0x1p-28) + 0x1p-29; }
 
 static void check_softmax(struct worst *worst_p, struct worst *worst_z, const int32_t *score,
                           const uint16_t *v_scale, uint32_t n) {
@@ -65,9 +59,7 @@ static void check_softmax(struct worst *worst_p, struct worst *worst_z, const in
   assert_int_equal(saturations(&sat), 0);
 
   int32_t max = score[0];
-  for (uint32_t t = 1; t < n; t++) {
-    max = score[t] > max ? score[t] : max;
-  }
+  for (uint32_t t = 1; t < n; t++) max = score[t] > max ? score[t] : max;
   double z = 0, z_bound = 0;
   for (uint32_t t0 = 0; t0 < n; t0 += HEAD_DIM) {
     double exact[HEAD_DIM] = {0}, bound[HEAD_DIM] = {0};
@@ -83,11 +75,8 @@ static void check_softmax(struct worst *worst_p, struct worst *worst_z, const in
     const double step = block_bound(largest_of(exact, HEAD_DIM));
     for (size_t i = 0; i < HEAD_DIM; i++) {
       const double found = operand_value(&p[t0 / HEAD_DIM], i, PROB_FRAC);
-      if (t0 + i >= n) {
-        assert_true(found == 0);
-      } else {
-        expect_within(worst_p, "p", found, exact[i], bound[i] + step);
-      }
+      if (t0 + i >= n) assert_true(found == 0);
+      else expect_within(worst_p, "p", found, exact[i], bound[i] + step);
     }
   }
   // z, its first 16 bits, the reciprocal of these, and a 12-bit mantissa.

@@ -12,7 +12,7 @@
 #include "tokenizer.h"
 #include "weights.h"
 
-// ---- a random nano model ------------------------------------------------------------------------
+// ----------------------------------------------------------------------------- a random nano model
 
 static void load_nano(void **state, struct gpt2_weights *w, uint64_t seed) {
   char dir[FILE_PATH_SIZE];
@@ -36,16 +36,12 @@ static void test_against_double(void **state) {
     uint64_t random = seed;
     double worst = 0;
     load_nano(state, &w, seed);
-    for (size_t i = 0; i < N; i++) {
-      ids[i] = (uint32_t)random_below(&random, V);
-    }
+    for (size_t i = 0; i < N; i++) ids[i] = (uint32_t)random_below(&random, V);
     naive_gpt2(expected, &w, ids, N, &stats);
     expect_success(gpt2_float_create(&s, &w, &err), &err);
     for (size_t t = 0; t < N; t++) {
       expect_success(gpt2_float_step(s, ids[t], t, logits, &err), &err);
-      for (size_t i = 0; i < V; i++) {
-        worst = fmax(worst, fabs(logits[i] - expected[t * V + i]));
-      }
+      for (size_t i = 0; i < V; i++) worst = fmax(worst, fabs(logits[i] - expected[t * V + i]));
     }
     print_message("largest difference %.1e\n", worst);
     assert_true(worst < 1e-4);  // 1e-3 is asked for
@@ -67,31 +63,22 @@ static void test_batches(void **state) {
   uint64_t random = 21;
   load_nano(state, &w, 4);
   expect_success(gpt2_float_create(&s, &w, &err), &err);
-  for (size_t i = 0; i < N; i++) {
-    ids[i] = (uint32_t)random_below(&random, V);
-  }
-  for (size_t t = 0; t < N; t++) {
+  for (size_t i = 0; i < N; i++) ids[i] = (uint32_t)random_below(&random, V);
+  for (size_t t = 0; t < N; t++)
     expect_success(gpt2_float_step(s, ids[t], t, steps[t], &err), &err);
-  }
   for (size_t n = 1; n <= N; n++) {
     gpt2_float_reset(s);
     expect_success(gpt2_float_prompt(s, ids, n, 0, logits, &err), &err);
-    for (size_t i = 0; i < V; i++) {
-      assert_true(fabsf(logits[i] - steps[n - 1][i]) < 1e-4f);
-    }
+    for (size_t i = 0; i < V; i++) assert_true(fabsf(logits[i] - steps[n - 1][i]) < 1e-4f);
   }
   // Positions 10.. are computed again with other ids, and then with the old ones.
   expect_success(gpt2_float_step(s, 7, 10, NULL, &err), &err);
   expect_success(gpt2_float_prompt(s, ids + 10, 20, 10, logits, &err), &err);
-  for (size_t i = 0; i < V; i++) {
-    assert_true(fabsf(logits[i] - steps[29][i]) < 1e-4f);
-  }
+  for (size_t i = 0; i < V; i++) assert_true(fabsf(logits[i] - steps[29][i]) < 1e-4f);
   expect_success(gpt2_float_nll(s, ids, N, nll, &err), &err);
   for (size_t t = 0; t + 1 < N; t++) {
     double total = 0;
-    for (size_t i = 0; i < V; i++) {
-      total += exp(steps[t][i]);
-    }
+    for (size_t i = 0; i < V; i++) total += exp(steps[t][i]);
     assert_true(fabs(nll[t] - (log(total) - steps[t][ids[t + 1]])) < 1e-4);
   }
   gpt2_float_free(s);
@@ -125,9 +112,7 @@ struct final_norm {
 static void keep_final_norm(void *ctx, const struct tap_place *place, const float *x, size_t n) {
   struct final_norm *kept = ctx;
   (void)n;
-  if (place->tensor == TAP_LN_F && place->position == 0) {
-    memcpy(kept->x, x, sizeof kept->x);
-  }
+  if (place->tensor == TAP_LN_F && place->position == 0) memcpy(kept->x, x, sizeof kept->x);
 }
 
 // Every tensor of one position, as the engine shows it.
@@ -141,7 +126,8 @@ static void see(void *ctx, const struct tap_place *place, const float *x, size_t
   struct seen *seen = ctx;
   assert_true(place->layer < 2 && n <= 4 * 128);
   assert_int_equal(place->position, 0);
-  assert_true(seen->calls == 0 || place->layer > seen->last.layer || place->tensor > seen->last.tensor);
+  assert_true(seen->calls == 0 || place->layer > seen->last.layer ||
+              place->tensor > seen->last.tensor);
   memcpy(seen->x[place->layer][place->tensor], x, n * sizeof *x);
   seen->last = *place;
   seen->calls++;
@@ -171,18 +157,13 @@ static void test_tap(void **state) {
     assert_true(second[TAP_RESID_MID][i] == first[TAP_LAYER][i] + second[TAP_ATTN_PROJ][i]);
   }
   double layer[128], normed[128];
-  for (size_t i = 0; i < 128; i++) {
-    layer[i] = (double)second[TAP_LAYER][i];
-  }
+  for (size_t i = 0; i < 128; i++) layer[i] = (double)second[TAP_LAYER][i];
   naive_norm(normed, layer, w.ln_f_g, w.ln_f_b, 128, 1e-5);
-  for (size_t i = 0; i < 128; i++) {
-    assert_true(fabs(normed[i] - (double)first[TAP_LN_F][i]) < 1e-3);
-  }
+  for (size_t i = 0; i < 128; i++) assert_true(fabs(normed[i] - (double)first[TAP_LN_F][i]) < 1e-3);
   for (size_t h = 0; h < 2; h++) {
     double score = 0;
-    for (size_t d = 0; d < 64; d++) {
+    for (size_t d = 0; d < 64; d++)
       score += (double)first[TAP_C_ATTN][64 * h + d] * (double)first[TAP_KEY][64 * h + d] / 8;
-    }
     assert_true(fabs(score - (double)first[TAP_SCORES][h]) < 1e-4);
   }
   for (size_t i = 0; i < 512; i++) {
@@ -195,7 +176,7 @@ static void test_tap(void **state) {
   weights_free(&w);
 }
 
-// ---- the stories model --------------------------------------------------------------------------
+// ------------------------------------------------------------------------------- the stories model
 
 static char *greedy(const struct gpt2_weights *w, const struct tokenizer *t, const char *prompt,
                     size_t new_ids) {
@@ -215,9 +196,7 @@ static char *greedy(const struct gpt2_weights *w, const struct tokenizer *t, con
   expect_success(gpt2_float_prompt(s, all, count, 0, logits, &err), &err);
   for (size_t k = 0; k < new_ids; k++) {
     uint32_t best = 0;
-    for (uint32_t i = 1; i < V; i++) {
-      best = logits[i] > logits[best] ? i : best;
-    }
+    for (uint32_t i = 1; i < V; i++) best = logits[i] > logits[best] ? i : best;
     all[count++] = best;
     expect_success(gpt2_float_step(s, best, count - 1, logits, &err), &err);
   }
@@ -247,9 +226,7 @@ static double held_out_loss(const struct gpt2_weights *w, const struct tokenizer
   for (size_t i = 0; i + 1 < count; i += w->config.n_ctx - 1) {
     size_t window = count - i < w->config.n_ctx ? count - i : w->config.n_ctx;
     expect_success(gpt2_float_nll(s, ids + i, window, nll, &err), &err);
-    for (size_t k = 0; k + 1 < window; k++, n++) {
-      sum += nll[k];
-    }
+    for (size_t k = 0; k + 1 < window; k++, n++) sum += nll[k];
   }
   gpt2_float_free(s);
   file_map_close(&map);
@@ -293,7 +270,7 @@ static void test_stories(void **state) {
   weights_free(&w);
 }
 
-// ---- the official weights -----------------------------------------------------------------------
+// ---------------------------------------------------------------------------- the official weights
 
 static void load_gpt2(struct gpt2_weights *w, struct gpt2_float **s) {
   const char *dir = need_gpt2();
@@ -320,9 +297,8 @@ static void test_published_values(void **state) {
                                        {-88.3380f, -92.8703f, -94.4454f}};
   for (size_t t = 0; t < 4; t++) {
     expect_success(gpt2_float_step(s, dog[t], t, logits, &err), &err);
-    for (size_t i = 0; t > 0 && i < 3; i++) {
+    for (size_t i = 0; t > 0 && i < 3; i++)
       assert_true(fabsf(logits[i + 1] - expected[t - 1][i]) < 1e-3f);
-    }
   }
 
   static const float norm[10] = {-9.0888e-06f, -0.140210f, -0.208451f, -0.028112f, -0.090178f,
@@ -331,15 +307,11 @@ static void test_published_values(void **state) {
   gpt2_float_watch(s, keep_final_norm, &kept);
   expect_success(gpt2_float_step(s, 15496, 0, logits, &err), &err);
   gpt2_float_watch(s, NULL, NULL);
-  for (size_t i = 0; i < 10; i++) {
-    assert_true(fabsf(kept.x[i] - norm[i]) < 1e-3f);
-  }
+  for (size_t i = 0; i < 10; i++) assert_true(fabsf(kept.x[i] - norm[i]) < 1e-3f);
 
   static const uint32_t count[] = {3198, 734, 1115, 1440};
   expect_success(gpt2_float_prompt(s, count, 4, 0, logits, &err), &err);
-  for (size_t i = 0; i < V; i++) {
-    assert_true(logits[i] <= logits[1936]);
-  }
+  for (size_t i = 0; i < V; i++) assert_true(logits[i] <= logits[1936]);
   assert_true(fabsf(logits[1936] - -69.4948f) < 1e-3f);
   free(logits);
   gpt2_float_free(s);
@@ -370,8 +342,8 @@ static void test_published_ranks(void **state) {
       assert_true(mine < before + 0.05f);  // the same order, but for near ties
       before = mine;
     }
-    print_message("%s: largest difference %.4f\n",
-                  cJSON_GetObjectItem(item, "prompt")->valuestring, worst);
+    print_message("%s: largest difference %.4f\n", cJSON_GetObjectItem(item, "prompt")->valuestring,
+                  worst);
     assert_true(worst < 0.05);
   }
   cJSON_Delete(root);
@@ -447,13 +419,16 @@ static void test_elementary(void **unused) {
     float x;
     memcpy(&x, &bits, sizeof x);
     for (int sign = 0; sign < 2; sign++, x = -x) {
-      different += elementary_exp(x) < (float)exp((double)x) || elementary_exp(x) > (float)exp((double)x);
-      different += elementary_tanh(x) < (float)tanh((double)x) || elementary_tanh(x) > (float)tanh((double)x);
+      different +=
+          elementary_exp(x) < (float)exp((double)x) || elementary_exp(x) > (float)exp((double)x);
+      different += elementary_tanh(x) < (float)tanh((double)x) ||
+                   elementary_tanh(x) > (float)tanh((double)x);
     }
   }
   assert_true(different < 5);
   assert_true(isnan(elementary_exp(NAN)) && isnan(elementary_tanh(NAN)));
-  assert_true(elementary_exp(-INFINITY) <= 0 && isinf(elementary_exp(INFINITY)) && elementary_tanh(-INFINITY) <= -1);
+  assert_true(elementary_exp(-INFINITY) <= 0 && isinf(elementary_exp(INFINITY)) &&
+              elementary_tanh(-INFINITY) <= -1);
 }
 
 int main(void) {

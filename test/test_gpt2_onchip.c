@@ -26,13 +26,17 @@ static void configure(struct block *b, const struct image_header *h, const struc
   sim_config(&config, h);
   pkg_config_pack(words, &config);
   block_set(b, "cfg_i", words);
-  pkg_sampling_pack(words, &(struct pkg_sampling){.top_k = s->top_k, .inv_t = s->inv_t, .seed = s->state});
+  pkg_sampling_pack(words,
+                    &(struct pkg_sampling){.top_k = s->top_k, .inv_t = s->inv_t, .seed = s->state});
   block_set(b, "sampling_i", words);
 }
 
-struct id { uint32_t id, last; };
+struct id {
+  uint32_t id, last;
+};
 static const struct block_field prompt_fields[] = {
-  BLOCK_FIELD(struct id, id, "prompt_id_i"), BLOCK_FIELD(struct id, last, "prompt_last_i"),
+    BLOCK_FIELD(struct id, id, "prompt_id_i"),
+    BLOCK_FIELD(struct id, last, "prompt_last_i"),
 };
 static const struct block_field token_fields[] = {BLOCK_FIELD(struct id, id, "tok_id_o")};
 
@@ -47,10 +51,12 @@ static void nano(void **state) {
   assert_int_equal(image.header.n_layer * image.header.n_head * image.header.kv_stride, RAM_BEATS);
   write_rom(&image);
 
-  const struct controller_run run = {
-    .prompt = ids, .n_prompt = PROMPT, .max_new = NEW,
-    .sampling = {.top_k = 40, .inv_t = sampling_inv_t(1), .state = sampling_seed(4)},
-  };
+  const struct controller_run run = {.prompt = ids,
+                                     .n_prompt = PROMPT,
+                                     .max_new = NEW,
+                                     .sampling = {.top_k = 40,
+                                                  .inv_t = sampling_inv_t(1),
+                                                  .state = sampling_seed(4)}};
   trace_golden(&trace, &image, &run);
   uint32_t *tokens = trace_tokens(&trace);
   for (int i = 0; i < NEW; i++) want[i].id = tokens[i];
@@ -63,11 +69,13 @@ static void nano(void **state) {
     configure(b, &image.header, &run.sampling);
     block_set_u64(b, "max_new_i", NEW);
     block_set_u64(b, "start_i", 1);
-    while (block_get_u64(b, "busy_o")) block_clock(b);                  // after the reset; then it is taken
+    while (block_get_u64(b, "busy_o")) block_clock(b);  // after the reset; then it is taken
     block_clock(b);
     block_set_u64(b, "start_i", 0);
-    block_source(b, "prompt_valid_i", "prompt_ready_o", prompt_fields, 2, prompt, sizeof *prompt, PROMPT);
-    struct block_stream *out = block_sink(b, "tok_valid_o", "tok_ready_i", token_fields, 1, got, sizeof *got, NEW);
+    block_source(b, "prompt_valid_i", "prompt_ready_o", prompt_fields, 2, prompt, sizeof *prompt,
+                 PROMPT);
+    struct block_stream *out =
+        block_sink(b, "tok_valid_o", "tok_ready_i", token_fields, 1, got, sizeof *got, NEW);
     memset(got, 0, sizeof got);
     block_run(b, 1000000, 100);
     block_expect(out, want, NEW);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// gpt2_pkg: the C twins (golden/fixed.h, sim/gpt2_pkg.h) have the package's constants and the places of every field
+// gpt2_pkg: the C twins (golden/fixed.h, sim/gpt2_pkg.h) have the package's constants and the
+// places of every field
 #include <string.h>
 
 #include "block.h"
@@ -8,32 +9,35 @@
 
 static struct block *probe;
 
-static void expect(const char *name, const char *output, unsigned bits, unsigned field, const uint32_t *want) {
+static void expect(const char *name, const char *output, unsigned bits, unsigned field,
+                   const uint32_t *want) {
   uint32_t got[64];
   block_set_u64(probe, "field_i", field);
   block_eval(probe);
   if (block_width(probe, output) != bits)
-    fail_msg("%s_t: %u bits in gpt2_pkg.sv, %u in sim/gpt2_pkg.h", name, block_width(probe, output), bits);
+    fail_msg("%s_t: %u bits in gpt2_pkg.sv, %u in sim/gpt2_pkg.h", name, block_width(probe, output),
+             bits);
   block_get(probe, output, got);
   if (memcmp(got, want, 4 * BITS_WORDS(bits)))
     fail_msg("%s_t: field %u stands elsewhere in gpt2_pkg.sv than in sim/gpt2_pkg.h", name, field);
 }
 
-// Each field in turn is all ones: as many as it has bits, so that a change of a width shows as well.
-#define TEST(lower, upper)                                                                                             \
-  static void test_##lower(void **state) {                                                                             \
-    (void)state;                                                                                                       \
-    struct pkg_##lower x;                                                                                              \
-    uint32_t words[PKG_##upper##_WORDS];                                                                               \
-    unsigned n = 0;                                                                                                    \
-    PKG_##upper##_FIELDS(FIELD_##upper)                                                                                \
+// Each field in turn is all ones: as many as it has bits, so that a change of a width shows as
+// well.
+#define TEST(lower, upper)                 \
+  static void test_##lower(void **state) { \
+    (void)state;                           \
+    struct pkg_##lower x;                  \
+    uint32_t words[PKG_##upper##_WORDS];   \
+    unsigned n = 0;                        \
+    PKG_##upper##_FIELDS(FIELD_##upper)    \
   }
-#define FIELD_OF(lower, upper, f, bits)                                                                                \
-  memset(&x, 0, sizeof x);                                                                                             \
-  x.f = UINT64_MAX >> (64 - bits);                                                                                     \
-  pkg_##lower##_pack(words, &x);                                                                                       \
-  expect(#lower, #lower "_o", PKG_##upper##_BITS, n++, words);                                                         \
-  pkg_##lower##_unpack(&x, words);                                                                                     \
+#define FIELD_OF(lower, upper, f, bits)                        \
+  memset(&x, 0, sizeof x);                                     \
+  x.f = UINT64_MAX >> (64 - bits);                             \
+  pkg_##lower##_pack(words, &x);                               \
+  expect(#lower, #lower "_o", PKG_##upper##_BITS, n++, words); \
+  pkg_##lower##_unpack(&x, words);                             \
   assert_true(x.f == UINT64_MAX >> (64 - bits));
 #define FIELD_CONFIG(f, bits) FIELD_OF(config, CONFIG, f, bits)
 #define FIELD_SAMPLING(f, bits) FIELD_OF(sampling, SAMPLING, f, bits)
@@ -64,30 +68,66 @@ static void test_operand(void **state) {
 
 static void test_constants(void **state) {
   (void)state;
-  const struct { const char *name; unsigned value; } want[] = {
-    {"HeadDim", HEAD_DIM}, {"RowFrac", ROW_FRAC}, {"RowBits", ROW_BITS}, {"ResFrac", RES_FRAC}, {"ResBits", RES_BITS},
-    {"NormFrac", 18}, {"NormBits", 25}, {"ProbFrac", PROB_FRAC}, {"ExpFrac", EXP_FRAC}, {"ScaleBias", SCALE_BIAS},
-    {"SumBits", 30}, {"AccBits", 52}, {"SideGroups", SIDE_GROUPS}, {"MaxTopK", MAX_TOP_K}, {"OpPos", PKG_OP_POS},
-    {"OpToken", PKG_OP_TOKEN}, {"OpNorm", PKG_OP_NORM}, {"OpQkv", PKG_OP_QKV}, {"OpScores", PKG_OP_SCORES},
-    {"OpPv", PKG_OP_PV}, {"OpProj", PKG_OP_PROJ}, {"OpMlp1", PKG_OP_MLP1}, {"OpMlp2", PKG_OP_MLP2},
-    {"OpHead", PKG_OP_HEAD}, {"ErrNone", PKG_ERR_NONE}, {"ErrAborted", PKG_ERR_ABORTED},
-    {"ErrPromptLong", PKG_ERR_PROMPT_LONG}, {"ErrPromptId", PKG_ERR_PROMPT_ID}, {"ErrLayers", PKG_ERR_LAYERS},
-    {"ErrHeads", PKG_ERR_HEADS}, {"ErrContext", PKG_ERR_CONTEXT}, {"ErrVocab", PKG_ERR_VOCAB},
-    {"ErrNorm", PKG_ERR_NORM}, {"ErrTopK", PKG_ERR_TOP_K}, {"ErrSeed", PKG_ERR_SEED}, {"ErrRead", PKG_ERR_READ},
-    {"ErrWrite", PKG_ERR_WRITE}, {"ErrTimeout", PKG_ERR_TIMEOUT},
-    {"o_slot(25)", PKG_SLOT_O(25)}, {"g_slot(25)", PKG_SLOT_G(25)}, {"q_slot(25)", PKG_SLOT_Q(25)}, {"p_slot(25)", PKG_SLOT_P(25)},
-    {"slot_count(25, 1024)", PKG_SLOT_COUNT(25, 1024)},
+  const struct {
+    const char *name;
+    unsigned value;
+  } want[] = {
+      {"HeadDim", HEAD_DIM},
+      {"RowFrac", ROW_FRAC},
+      {"RowBits", ROW_BITS},
+      {"ResFrac", RES_FRAC},
+      {"ResBits", RES_BITS},
+      {"NormFrac", 18},
+      {"NormBits", 25},
+      {"ProbFrac", PROB_FRAC},
+      {"ExpFrac", EXP_FRAC},
+      {"ScaleBias", SCALE_BIAS},
+      {"SumBits", 30},
+      {"AccBits", 52},
+      {"SideGroups", SIDE_GROUPS},
+      {"MaxTopK", MAX_TOP_K},
+      {"OpPos", PKG_OP_POS},
+      {"OpToken", PKG_OP_TOKEN},
+      {"OpNorm", PKG_OP_NORM},
+      {"OpQkv", PKG_OP_QKV},
+      {"OpScores", PKG_OP_SCORES},
+      {"OpPv", PKG_OP_PV},
+      {"OpProj", PKG_OP_PROJ},
+      {"OpMlp1", PKG_OP_MLP1},
+      {"OpMlp2", PKG_OP_MLP2},
+      {"OpHead", PKG_OP_HEAD},
+      {"ErrNone", PKG_ERR_NONE},
+      {"ErrAborted", PKG_ERR_ABORTED},
+      {"ErrPromptLong", PKG_ERR_PROMPT_LONG},
+      {"ErrPromptId", PKG_ERR_PROMPT_ID},
+      {"ErrLayers", PKG_ERR_LAYERS},
+      {"ErrHeads", PKG_ERR_HEADS},
+      {"ErrContext", PKG_ERR_CONTEXT},
+      {"ErrVocab", PKG_ERR_VOCAB},
+      {"ErrNorm", PKG_ERR_NORM},
+      {"ErrTopK", PKG_ERR_TOP_K},
+      {"ErrSeed", PKG_ERR_SEED},
+      {"ErrRead", PKG_ERR_READ},
+      {"ErrWrite", PKG_ERR_WRITE},
+      {"ErrTimeout", PKG_ERR_TIMEOUT},
+      {"o_slot(25)", PKG_SLOT_O(25)},
+      {"g_slot(25)", PKG_SLOT_G(25)},
+      {"q_slot(25)", PKG_SLOT_Q(25)},
+      {"p_slot(25)", PKG_SLOT_P(25)},
+      {"slot_count(25, 1024)", PKG_SLOT_COUNT(25, 1024)},
   };
   const unsigned n = sizeof want / sizeof *want;
   for (unsigned i = 0; i < n; i++) {
     block_set_u64(probe, "field_i", i);
     block_eval(probe);
     if (block_get_u64(probe, "constant_o") != want[i].value)
-      fail_msg("%s is %u in gpt2_pkg.sv, %u in C", want[i].name, (unsigned)block_get_u64(probe, "constant_o"), want[i].value);
+      fail_msg("%s is %u in gpt2_pkg.sv, %u in C", want[i].name,
+               (unsigned)block_get_u64(probe, "constant_o"), want[i].value);
   }
   block_set_u64(probe, "field_i", n);
   block_eval(probe);
-  assert_int_equal(block_get_u64(probe, "constant_o"), UINT32_MAX);   // the probe's list is as long as this one
+  assert_int_equal(block_get_u64(probe, "constant_o"),
+                   UINT32_MAX);  // the probe's list is as long as this one
 }
 
 static int open_probe(void **state) {
@@ -104,9 +144,8 @@ static int close_probe(void **state) {
 #define ENTRY(lower, upper) cmocka_unit_test(test_##lower),
 int main(void) {
   const struct CMUnitTest tests[] = {
-    PKG_STRUCTS(ENTRY)
-    cmocka_unit_test(test_operand),
-    cmocka_unit_test(test_constants),
+      PKG_STRUCTS(ENTRY) cmocka_unit_test(test_operand),
+      cmocka_unit_test(test_constants),
   };
   return cmocka_run_group_tests_name("gpt2_pkg", tests, open_probe, close_probe);
 }

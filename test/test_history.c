@@ -10,9 +10,7 @@ static void test_crop(void **state) {
   struct history h;
   struct err err;
   expect_success(history_create(&h, 5, &err), &err);
-  for (uint32_t id = 0; id < 5; id++) {
-    assert_int_equal(history_push(&h, id), id);
-  }
+  for (uint32_t id = 0; id < 5; id++) assert_int_equal(history_push(&h, id), id);
   assert_int_equal(history_push(&h, 5), 0);
   assert_int_equal(h.count, 2);
   assert_int_equal(h.ids[0], 4);
@@ -33,9 +31,7 @@ static void test_all_contexts(void **state) {
       size_t position = history_push(&h, id);
       assert_int_equal(position, before == n_ctx ? 0 : before);
       assert_int_equal(h.count, before == n_ctx ? n_ctx / 2 : before + 1);
-      for (size_t i = 0; i < h.count; i++) {
-        assert_int_equal(h.ids[i], id + 1 - h.count + i);
-      }
+      for (size_t i = 0; i < h.count; i++) assert_int_equal(h.ids[i], id + 1 - h.count + i);
     }
     history_free(&h);
   }

@@ -3,7 +3,7 @@
 #include "golden_test.h"
 #include "random_model.h"
 
-// ---- formats ------------------------------------------------------------------------------------
+// ----------------------------------------------------------------------------------------- formats
 
 static void test_scales(void **unused) {
   (void)unused;
@@ -49,7 +49,7 @@ static void test_halfs(void **unused) {
   assert_int_equal(image_half(&half, (double)NAN), -1);
 }
 
-// ---- images made from nothing -------------------------------------------------------------------
+// ------------------------------------------------------------------------ images made from nothing
 
 static const struct shape {
   uint32_t layers, heads, ctx, vocabulary, tied;
@@ -71,9 +71,7 @@ static struct image_header header_of(const struct shape *shape, uint32_t lanes) 
 }
 
 // A half as the compiler writes it: zero has no sign.
-static uint32_t a_half(uint32_t bits) {
-  return bits == 0x8000 ? 0 : bits;
-}
+static uint32_t a_half(uint32_t bits) { return bits == 0x8000 ? 0 : bits; }
 
 // Random beats such as the compiler writes: each row reaches the last step of its scale, so that no
 // other scale would do, zeros in all padding. Owned by the caller.
@@ -89,9 +87,9 @@ static uint8_t *random_beats(const struct image_header *h, uint64_t seed) {
       for (uint32_t n = 0; at.side && n < 16 * segments; n++) {
         if (first + n < (image_is_norm(r.kind) ? h->n_embd : r.n_rows)) {
           const uint32_t word = (uint32_t)random_next(&seed);
-          const uint32_t low = r.kind == IMAGE_WPE ? (word & 15) << 11
+          const uint32_t low = r.kind == IMAGE_WPE     ? (word & 15) << 11
                                : image_is_norm(r.kind) ? a_half(word & 0xffff)
-                                                   : word & 0xffff;
+                                                       : word & 0xffff;
           const uint32_t high = biased ? a_half(word >> 16) : 0;
           memcpy(beat + 4 * n, &(uint32_t){high << 16 | low}, 4);
         }
@@ -101,9 +99,7 @@ static uint8_t *random_beats(const struct image_header *h, uint64_t seed) {
           const int q = (int)random_below(&seed, 255) - 127;
           beat[64 * s + c] = (uint8_t)(int8_t)q;
         }
-        if (at.block <= (r.kind == IMAGE_WPE)) {
-          beat[64 * s] = 127;
-        }
+        if (at.block <= (r.kind == IMAGE_WPE)) beat[64 * s] = 127;
       }
     }
   }
@@ -114,7 +110,7 @@ static void image_path(char path[static FILE_PATH_SIZE], void **state) {
   assert_int_equal(file_join(path, *state, "image", NULL), 0);
 }
 
-// ---- layout -------------------------------------------------------------------------------------
+// ------------------------------------------------------------------------------------------ layout
 
 // Regions follow each other without a gap, and golden/weight_stream.c finds the same ones.
 static void test_regions(void **unused) {
@@ -156,8 +152,10 @@ static void test_beats_of_a_matrix(void **unused) {
   (void)unused;
   for (uint32_t lanes = 64; lanes <= 4096; lanes *= 4) {
     for (int by_columns = 0; by_columns <= 1; by_columns++) {
-      struct image_region r = {
-          .kind = IMAGE_FC, .n_rows = 1601, .n_cols = 320, .by_columns = by_columns};
+      struct image_region r = {.kind = IMAGE_FC,
+                               .n_rows = 1601,
+                               .n_cols = 320,
+                               .by_columns = by_columns};
       const uint32_t groups = (r.n_rows + lanes / 64 - 1) / (lanes / 64);
       r.beats = image_matrix_beats(lanes, r.n_rows, r.n_cols);
       uint8_t *seen = calloc(groups, 6);  // 5 blocks, and the side beat
@@ -168,9 +166,7 @@ static void test_beats_of_a_matrix(void **unused) {
         seen[at.group * 6 + (at.side ? 5 : at.block)]++;
       }
       for (uint32_t g = 0; g < groups; g++) {
-        for (size_t k = 0; k < 5; k++) {
-          assert_int_equal(seen[g * 6 + k], 1);
-        }
+        for (size_t k = 0; k < 5; k++) assert_int_equal(seen[g * 6 + k], 1);
         assert_int_equal(seen[g * 6 + 5], g % 16 == 0);
       }
       free(seen);
@@ -186,10 +182,9 @@ static void check_matrix(const float *w, const float *bias, const struct matrix 
     const size_t row = first + r / 64 * stride + r % 64;
     const uint32_t side = matrix_side(m, r);
     const double scale = image_scale_value((uint16_t)side);
-    for (uint32_t c = 0; c < columns; c++) {
+    for (uint32_t c = 0; c < columns; c++)
       assert_true((double)w[row * columns + c] == matrix_block(m, r, c / 64)[c % 64] * scale);
-    }
-    assert_true((bias == NULL ? 0 : (double)bias[row]) == image_half_value((uint16_t)(side >> 16)));
+    assert_true((!bias ? 0 : (double)bias[row]) == image_half_value((uint16_t)(side >> 16)));
   }
 }
 
@@ -233,18 +228,15 @@ static void test_golden_view(void **unused) {
                      &(struct matrix){&image, s.mlp1, 4 * c, heads, false}, 0, 64);
         check_matrix(layer->mlp_proj_w, layer->mlp_proj_b,
                      &(struct matrix){&image, s.mlp2, c, 4 * heads, true}, 0, 64);
-        if (l + 1 == h.n_layer) {
-          check_norm(w.ln_f_g, w.ln_f_b, &image, s.ln_next);
-        }
+        if (l + 1 == h.n_layer) check_norm(w.ln_f_g, w.ln_f_b, &image, s.ln_next);
       }
       const struct matrix wpe = {&image, h.wpe_base, h.n_ctx, 2 * heads, false};
       for (uint32_t t = 0; t < h.n_ctx; t++) {
         struct residual r;
         struct saturation sat = {0};
         pos_embedding(&r, &wpe, t, &sat);
-        for (uint32_t d = 0; d < c; d++) {
+        for (uint32_t d = 0; d < c; d++)
           assert_true(fabs(r.x[d] - ldexp((double)w.wpe[t * c + d], RES_FRAC)) < 0.54);
-        }
       }
       weights_free(&w);
       free(beats);
@@ -252,7 +244,7 @@ static void test_golden_view(void **unused) {
   }
 }
 
-// ---- the compiler -------------------------------------------------------------------------------
+// ------------------------------------------------------------------------------------ the compiler
 
 // From an image to floats and back to the same bytes.
 static void test_round_trip(void **state) {
@@ -276,9 +268,8 @@ static void test_round_trip(void **state) {
                    image_kind_name(r.kind));
         }
       }
-      if (i == 0 && lanes == 256) {  // the same bytes on every machine and with every compiler
+      if (i == 0 && lanes == 256)  // the same bytes on every machine and with every compiler
         assert_true(found.header.checksum == UINT64_C(0xc3cd790221115d07));
-      }
       image_close(&found);
       weights_free(&w);
       free(beats);
@@ -289,14 +280,11 @@ static void test_round_trip(void **state) {
 static void expect_row(struct worst *worst, const float *w, const float *original, size_t n,
                        double steps) {
   double max = 0;
-  for (size_t i = 0; i < n; i++) {
-    max = fmax(max, fabs((double)original[i]));
-  }
+  for (size_t i = 0; i < n; i++) max = fmax(max, fabs((double)original[i]));
   // the scale is at most one part in 2048 above max / steps
   const double step = fmax(max / steps * (1 + 0x1p-11), 0x1p-24);
-  for (size_t i = 0; i < n; i++) {
+  for (size_t i = 0; i < n; i++)
     expect_within(worst, "weight", (double)w[i], (double)original[i], step * 0.502);
-  }
 }
 
 static void expect_halfs(struct worst *worst, const float *x, const float *original, size_t n) {
@@ -321,20 +309,15 @@ static void test_quantisation(void **state) {
   expect_success(image_weights(&found, &image, &err), &err);
   const size_t c = w.config.n_embd;
   struct worst worst = {0}, halfs = {0};
-  for (size_t r = 0; r < w.config.vocab_size; r++) {
+  for (size_t r = 0; r < w.config.vocab_size; r++)
     expect_row(&worst, found.wte + r * c, w.wte + r * c, c, 127);
-  }
-  for (size_t r = 0; r < w.config.n_ctx; r++) {
+  for (size_t r = 0; r < w.config.n_ctx; r++)
     expect_row(&worst, found.wpe + r * c, w.wpe + r * c, c, 32639);
-  }
   for (size_t l = 0; l < w.config.n_layer; l++) {
     const struct gpt2_layer *a = &found.layers[l], *b = &w.layers[l];
-    for (size_t r = 0; r < 4 * c; r++) {
-      expect_row(&worst, a->fc_w + r * c, b->fc_w + r * c, c, 127);
-    }
-    for (size_t r = 0; r < 3 * c; r++) {
+    for (size_t r = 0; r < 4 * c; r++) expect_row(&worst, a->fc_w + r * c, b->fc_w + r * c, c, 127);
+    for (size_t r = 0; r < 3 * c; r++)
       expect_row(&worst, a->attn_w + r * c, b->attn_w + r * c, c, 127);
-    }
     for (size_t r = 0; r < c; r++) {
       expect_row(&worst, a->attn_proj_w + r * c, b->attn_proj_w + r * c, c, 127);
       expect_row(&worst, a->mlp_proj_w + r * 4 * c, b->mlp_proj_w + r * 4 * c, 4 * c, 127);
@@ -429,9 +412,8 @@ static void test_build_refusals(void **state) {
     *at = before;
   }
   const uint32_t lanes[] = {0, 32, 96, 8192};
-  for (size_t i = 0; i < 4; i++) {
+  for (size_t i = 0; i < 4; i++)
     expect_failure(image_build(path, &w, lanes[i], 0, &err), &err, "a power of two of 64..4096");
-  }
   w.config.layer_norm_epsilon = 1e-7;  // 2^16 / (128^2 2^24) is 2.4e-7
   expect_failure(image_build(path, &w, 64, 0, &err), &err, "layer_norm_epsilon is 1e-07");
   w.config.layer_norm_epsilon = 1e-5;
@@ -440,9 +422,8 @@ static void test_build_refusals(void **state) {
   w.config.n_head = 2;
   assert_false(file_exists(path));
   DIR *dir = opendir(*state);  // nor a file under another name
-  for (const struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+  for (const struct dirent *entry; (entry = readdir(dir)) != NULL;)
     assert_true(entry->d_name[0] == '.');
-  }
   closedir(dir);
   expect_failure(image_build("/nowhere/image", &w, 64, 0, &err), &err, "cannot be written");
   expect_success(image_build(path, &w, 64, 0, &err), &err);
@@ -450,7 +431,7 @@ static void test_build_refusals(void **state) {
   free(beats);
 }
 
-// ---- opening ------------------------------------------------------------------------------------
+// ----------------------------------------------------------------------------------------- opening
 
 struct file {
   uint8_t *bytes;
@@ -583,7 +564,7 @@ static void test_altered_regions(void **state) {
   free(file.bytes);
 }
 
-// ---- describing ---------------------------------------------------------------------------------
+// -------------------------------------------------------------------------------------- describing
 
 static void test_describe(void **unused) {
   (void)unused;
@@ -602,11 +583,8 @@ static void test_describe(void **unused) {
       "lm_head                                339532     151566  0x0052e4c00\n",
       "beat 491098 + (l x 12 + h) x 528; in it keys and scales from 0, values from 272\n",
   };
-  for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++) {
-    if (strstr(text, expected[i]) == NULL) {
-      fail_msg("\"%s\" is not in:\n%s", expected[i], text);
-    }
-  }
+  for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++)
+    if (strstr(text, expected[i]) == NULL) fail_msg("\"%s\" is not in:\n%s", expected[i], text);
   free(text);
 }
 

@@ -13,7 +13,7 @@ enum { POSITIONS = 9, LANES = 256 };
 // All tensors of a run, keyed by place.
 struct record {
   struct gpt2_config config;
-  float *x[POSITIONS][2][TAP_TENSORS];     // two layers: nano's
+  float *x[POSITIONS][2][TAP_TENSORS];  // two layers: nano's
   size_t n[POSITIONS][2][TAP_TENSORS];
   unsigned tensors;
 };
@@ -22,8 +22,10 @@ static void see(void *ctx, const struct tap_place *place, const float *x, size_t
   struct record *r = ctx;
   char name[TAP_NAME_SIZE];
   tap_name(name, place->tensor, place->layer);
-  if (place->position >= POSITIONS || place->layer >= 2) fail_msg("%s of position %zu", name, place->position);
-  if (r->x[place->position][place->layer][place->tensor]) fail_msg("%s of position %zu is shown twice", name, place->position);
+  if (place->position >= POSITIONS || place->layer >= 2)
+    fail_msg("%s of position %zu", name, place->position);
+  if (r->x[place->position][place->layer][place->tensor])
+    fail_msg("%s of position %zu is shown twice", name, place->position);
   assert_int_equal(n, tap_elements(&r->config, place->tensor, place->position));
   float *copy = malloc(n * sizeof *copy);
   assert_non_null(copy);
@@ -39,13 +41,15 @@ static void record_free(struct record *r) {
       for (int t = 0; t < TAP_TENSORS; t++) free(r->x[p][l][t]);
 }
 
-// The same ids through both, with logits at each position or none; the memory stalls in the second half of the runs.
+// The same ids through both, with logits at each position or none; the memory stalls in the second
+// half of the runs.
 static void equal(bool heads, double stall) {
   static const uint32_t prompt[POSITIONS] = {3, 300, 1, 77, 77, 0, 12, 299, 150};
   const struct sim_memory memory = {.latency = 20, .beats = 0.7, .stall = stall, .seed = 5};
-  const struct controller_run run = {
-    .prompt = prompt, .n_prompt = POSITIONS, .all_heads = heads, .sampling = {.top_k = 1, .inv_t = 94548, .state = 1},
-  };
+  const struct controller_run run = {.prompt = prompt,
+                                     .n_prompt = POSITIONS,
+                                     .all_heads = heads,
+                                     .sampling = {.top_k = 1, .inv_t = 94548, .state = 1}};
   struct image image;
   struct gpt2_core core;
   struct tap_golden tap;
@@ -69,7 +73,8 @@ static void equal(bool heads, double stall) {
   gpt2_core_destroy(&core);
   image_close(&image);
 
-  const unsigned in_layer = TAP_LAYER - TAP_LN_1 + 1, outside = TAP_TENSORS - in_layer - (heads ? 0 : 2);
+  const unsigned in_layer = TAP_LAYER - TAP_LN_1 + 1,
+                 outside = TAP_TENSORS - in_layer - (heads ? 0 : 2);
   assert_int_equal(golden.tensors, POSITIONS * (2 * in_layer + outside));
   for (int p = 0; p < POSITIONS; p++) {
     for (int l = 0; l < 2; l++) {
@@ -77,13 +82,17 @@ static void equal(bool heads, double stall) {
         char name[TAP_NAME_SIZE];
         tap_name(name, (enum tap_tensor)t, (size_t)l);
         const float *a = golden.x[p][l][t], *b = rtl.x[p][l][t];
-        if (!a != !b) fail_msg("position %d, %s: %s does not show it", p, name, a ? "the hardware" : "golden");
+        if (!a != !b)
+          fail_msg("position %d, %s: %s does not show it", p, name, a ? "the hardware" : "golden");
         for (size_t i = 0; i < golden.n[p][l][t]; i++)
-          if (memcmp(&a[i], &b[i], sizeof *a)) fail_msg("position %d, %s[%zu]: golden %.9g, hardware %.9g", p, name, i, (double)a[i], (double)b[i]);
+          if (memcmp(&a[i], &b[i], sizeof *a))
+            fail_msg("position %d, %s[%zu]: golden %.9g, hardware %.9g", p, name, i, (double)a[i],
+                     (double)b[i]);
       }
     }
   }
-  print_message("%u tensors of %d positions equal, %s, stall %.1f\n", rtl.tensors, POSITIONS, heads ? "with logits" : "without", stall);
+  print_message("%u tensors of %d positions equal, %s, stall %.1f\n", rtl.tensors, POSITIONS,
+                heads ? "with logits" : "without", stall);
   record_free(&golden);
   record_free(&rtl);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// json: what commands print for programs; the candidates of generate --top; running from an image alone
+// json: what commands print for programs; the candidates of generate --top; running from an image
+// alone
 #include "model_test.h"
 
 #include <math.h>
@@ -14,15 +15,16 @@
 enum { TEXT = 1 << 18, V = 301 };
 static char out[TEXT];
 
-// Runs "gpt2rtl ARGUMENTS"; "@" is the test's folder. Returns the exit status; out is standard output.
+// Runs "gpt2rtl ARGUMENTS"; "@" is the test's folder. Returns the exit status; out is standard
+// output.
 static int run(const char *folder, const char *format, va_list args) {
   char arguments[1024], command[4096];
   vsnprintf(arguments, sizeof arguments, format, args);
-  size_t n = (size_t)snprintf(command, sizeof command, "XDG_CACHE_HOME=\"$PWD/build/models/cache\" build/gpt2rtl ");
-  for (const char *c = arguments; *c; c++) {
+  size_t n = (size_t)snprintf(command, sizeof command,
+                              "XDG_CACHE_HOME=\"$PWD/build/models/cache\" build/gpt2rtl ");
+  for (const char *c = arguments; *c; c++)
     if (*c == '@') n += (size_t)snprintf(command + n, sizeof command - n, "%s", folder);
     else command[n++] = *c;
-  }
   snprintf(command + n, sizeof command - n, " 2> %s/stderr", folder);
   FILE *pipe = popen(command, "r");
   assert_non_null(pipe);
@@ -55,14 +57,17 @@ static const char *string(const cJSON *json, const char *name) {
   return item->valuestring;
 }
 
-static const char common[] = "--ids 5,6,7 --tokens 6 --temperature 0.7 --top-k 4 --seed 3 --ignore-eos";
+static const char common[] =
+    "--ids 5,6,7 --tokens 6 --temperature 0.7 --top-k 4 --seed 3 --ignore-eos";
 
 // softmax(logits / 0.7) of each step, from the logits command.
 static void expected_probabilities(void **state, const cJSON *json, double p[6][V]) {
   char ids[64] = "5,6,7", path[FILE_PATH_SIZE];
   const cJSON *list = cJSON_GetObjectItem(json, "ids");
   static float logits[8][V];
-  for (int i = 0; i < 5; i++) snprintf(ids + strlen(ids), sizeof ids - strlen(ids), ",%d", cJSON_GetArrayItem(list, i)->valueint);
+  for (int i = 0; i < 5; i++)
+    snprintf(ids + strlen(ids), sizeof ids - strlen(ids), ",%d",
+             cJSON_GetArrayItem(list, i)->valueint);
   expect(state, 0, "logits --model @/nano --engine golden --ids %s --output @/logits", ids);
   assert_int_equal(file_join(path, *state, "logits", NULL), 0);
   FILE *f = fopen(path, "rb");
@@ -90,12 +95,14 @@ static void top(void **state) {
     double drawn = 0, last = 1;
     int rank = 0, chosen = 0;
     assert_int_equal((int)number(step, "position"), 2 + n);
-    assert_int_equal((int)number(step, "choice"), cJSON_GetArrayItem(cJSON_GetObjectItem(json, "ids"), n)->valueint);
-    assert_int_equal(cJSON_GetArraySize(candidates), 7);   // the choice is one of the 4 likeliest
+    assert_int_equal((int)number(step, "choice"),
+                     cJSON_GetArrayItem(cJSON_GetObjectItem(json, "ids"), n)->valueint);
+    assert_int_equal(cJSON_GetArraySize(candidates), 7);  // the choice is one of the 4 likeliest
     cJSON_ArrayForEach(c, candidates) {
       const int id = (int)number(c, "id");
       const double probability = number(c, "probability");
-      if (fabs(probability - p[n][id]) > 1e-9) fail_msg("step %d, id %d: %g, softmax of the logits says %g", n, id, probability, p[n][id]);
+      if (fabs(probability - p[n][id]) > 1e-9)
+        fail_msg("step %d, id %d: %g, softmax of the logits says %g", n, id, probability, p[n][id]);
       assert_true(probability <= last);
       last = probability;
       if (rank >= 4) assert_true(number(c, "drawn") == 0);
@@ -134,7 +141,8 @@ static void top(void **state) {
 static void same_text(void **state) {
   static char plain[TEXT];
   for (int rtl = 0; rtl < 2; rtl++) {
-    const char *run = "generate --model @/nano --ids 5,6,7 --tokens 75 --temperature 1 --seed 11 --ignore-eos --engine %s %s";
+    const char *run = "generate --model @/nano --ids 5,6,7 --tokens 75 --temperature 1 --seed 11 "
+                      "--ignore-eos --engine %s %s";
     const char *engine = rtl ? "rtl" : "golden";
     expect(state, 0, run, engine, "");
     memcpy(plain, out, TEXT);
@@ -169,12 +177,16 @@ static void image(void **state) {
   cJSON_Delete(json);
   expect(state, 0, "generate --model @/nano %s --engine golden --json", common);
   json = object();
-  for (int i = 0; i < 6; i++) sprintf(ids + strlen(ids), "%s%d", i ? " " : "", cJSON_GetArrayItem(cJSON_GetObjectItem(json, "ids"), i)->valueint);
+  for (int i = 0; i < 6; i++)
+    sprintf(ids + strlen(ids), "%s%d", i ? " " : "",
+            cJSON_GetArrayItem(cJSON_GetObjectItem(json, "ids"), i)->valueint);
   strcat(ids, "\n");
   cJSON_Delete(json);
-  expect(state, 0, "generate --image @/image %s", common);   // on the hardware, without a tokenizer: ids
+  expect(state, 0, "generate --image @/image %s",
+         common);  // on the hardware, without a tokenizer: ids
   assert_string_equal(out, ids);
-  expect(state, 0, "generate --image @/image --model @/nano --prompt x --tokens 3 --engine golden --json");
+  expect(state, 0,
+         "generate --image @/image --model @/nano --prompt x --tokens 3 --engine golden --json");
   json = object();
   assert_string_equal(string(json, "engine"), "golden");
   assert_non_null(strstr(string(json, "image"), "/image"));
@@ -200,36 +212,47 @@ static void others(void **state) {
   assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(json, "ids")), 0);
   cJSON_Delete(json);
   // Any bytes make valid JSON.
-  expect(state, 0, "tokenize --model @/nano < /bin/true | build/gpt2rtl detokenize --model @/nano --json");
+  expect(state, 0,
+         "tokenize --model @/nano < /bin/true | build/gpt2rtl detokenize --model @/nano --json");
   json = object();
   assert_non_null(strstr(out, "\xef\xbf\xbd"));
   cJSON_Delete(json);
   static const char *const usage[] = {
-    "generate --image x --prompt y", "generate --image x --ids 1 --lanes 64", "generate --image x --ids 1 --engine float",
-    "generate --model @/nano --ids 1 --top 0", "generate --model @/nano --ids 1 --top 101", "logits --image x --model y --ids 1 --output z",
-    "generate --model @/nano --ids 1 --trace-tokens 1", "generate --model @/nano --ids 1 --trace x --trace-tokens 2:1",
-    "generate --model @/nano --ids 1 --trace x --trace-limit 0",
+      "generate --image x --prompt y",
+      "generate --image x --ids 1 --lanes 64",
+      "generate --image x --ids 1 --engine float",
+      "generate --model @/nano --ids 1 --top 0",
+      "generate --model @/nano --ids 1 --top 101",
+      "logits --image x --model y --ids 1 --output z",
+      "generate --model @/nano --ids 1 --trace-tokens 1",
+      "generate --model @/nano --ids 1 --trace x --trace-tokens 2:1",
+      "generate --model @/nano --ids 1 --trace x --trace-limit 0",
   };
   for (size_t i = 0; i < sizeof usage / sizeof *usage; i++) {
     expect(state, 2, "%s", usage[i]);
     assert_string_equal(out, "");
   }
   expect(state, 1, "generate --model @/nano --ids 1 --tokens 2 --engine golden --json > /dev/full");
-  expect(state, 1, "generate --model @/nano --ids 1 --tokens 2 --engine golden --top 3 > /dev/full");
+  expect(state, 1,
+         "generate --model @/nano --ids 1 --tokens 2 --engine golden --top 3 > /dev/full");
 }
 
 static int setup(void **state) {
   struct err err;
   char dir[FILE_PATH_SIZE];
   struct image nano;
-  open_random(&nano, "nano", 1, 64);       // makes build/models
+  open_random(&nano, "nano", 1, 64);  // makes build/models
   image_close(&nano);
-  return make_folder(state) || file_join(dir, *state, "nano", &err) || random_model_write("nano", 1, dir, &err);
+  return make_folder(state) || file_join(dir, *state, "nano", &err) ||
+         random_model_write("nano", 1, dir, &err);
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(top), cmocka_unit_test(same_text), cmocka_unit_test(image), cmocka_unit_test(others),
+      cmocka_unit_test(top),
+      cmocka_unit_test(same_text),
+      cmocka_unit_test(image),
+      cmocka_unit_test(others),
   };
   return cmocka_run_group_tests_name("json", tests, setup, remove_folder);
 }

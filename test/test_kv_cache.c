@@ -1,30 +1,41 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// kv_cache: what it writes makes the memory of model/image/image.h, 6; what it holds is what came, until both are done with it
+// kv_cache: what it writes makes the memory of model/image/image.h, 6; what it holds is what came,
+// until both are done with it
 //
-// The neighbours are played: qkv_linear's vectors come when the entry is not busy, PV releases entries in order, the
-// memory acknowledges writes in order after a while.
+// The neighbours are played: qkv_linear's vectors come when the entry is not busy, PV releases
+// entries in order, the memory acknowledges writes in order after a while.
 #include <string.h>
 
 #include "block.h"
 #include "golden.h"
 
-struct in { uint32_t q[16], scale, is_v, head, layer, position; };
-struct beat { uint32_t addr, data[16 * 16], strb[2 * 16]; };
+struct in {
+  uint32_t q[16], scale, is_v, head, layer, position;
+};
+struct beat {
+  uint32_t addr, data[16 * 16], strb[2 * 16];
+};
 static const struct block_field in_fields[] = {
-  BLOCK_FIELD(struct in, q, "kv_q_i"),         BLOCK_FIELD(struct in, scale, "kv_scale_i"),
-  BLOCK_FIELD(struct in, is_v, "kv_is_v_i"),   BLOCK_FIELD(struct in, head, "kv_head_i"),
-  BLOCK_FIELD(struct in, layer, "kv_layer_i"), BLOCK_FIELD(struct in, position, "kv_position_i"),
+    BLOCK_FIELD(struct in, q, "kv_q_i"),         BLOCK_FIELD(struct in, scale, "kv_scale_i"),
+    BLOCK_FIELD(struct in, is_v, "kv_is_v_i"),   BLOCK_FIELD(struct in, head, "kv_head_i"),
+    BLOCK_FIELD(struct in, layer, "kv_layer_i"), BLOCK_FIELD(struct in, position, "kv_position_i"),
 };
 static const struct block_field beat_fields[] = {
-  BLOCK_FIELD(struct beat, addr, "wr_addr_o"), BLOCK_FIELD(struct beat, data, "wr_data_o"),
-  BLOCK_FIELD(struct beat, strb, "wr_strb_o"),
+    BLOCK_FIELD(struct beat, addr, "wr_addr_o"),
+    BLOCK_FIELD(struct beat, data, "wr_data_o"),
+    BLOCK_FIELD(struct beat, strb, "wr_strb_o"),
 };
 
 static const uint32_t positions[] = {0, 1, 15, 16, 17, 63, 64, 65, 255, 256, 700, 1023};
 enum {
-  LAYERS = 2, MAX_H = 12, N_CTX = 1024, TOKENS = sizeof positions / sizeof *positions,
-  MAX_VECTORS = TOKENS * LAYERS * MAX_H, MAX_BEATS = MAX_VECTORS * 66, KV_BASE = 777,
+  LAYERS = 2,
+  MAX_H = 12,
+  N_CTX = 1024,
+  TOKENS = sizeof positions / sizeof *positions,
+  MAX_VECTORS = TOKENS * LAYERS * MAX_H,
+  MAX_BEATS = MAX_VECTORS * 66,
+  KV_BASE = 777,
 };
 
 struct run {
@@ -33,8 +44,8 @@ struct run {
   const struct in *in;
   uint64_t rng;
   unsigned release_percent, ack_percent;
-  unsigned entry;                          // merge tap looked at
-  size_t came, released, acked;            // vectors; heads; writes
+  unsigned entry;                // merge tap looked at
+  size_t came, released, acked;  // vectors; heads; writes
   size_t beats_a_head;
   bool idle_seen;
 };
@@ -77,7 +88,8 @@ static void after(void *ctx) {
     }
   }
 
-  // Idle: whatever came before this cycle is in memory. And then it says so at once but for the register.
+  // Idle: whatever came before this cycle is in memory. And then it says so at once but for the
+  // register.
   bool all = r->came % 2 == 0 && r->acked == r->came / 2 * r->beats_a_head;
   if (block_get_u64(b, "idle_o")) {
     assert_true(all);
@@ -85,19 +97,23 @@ static void after(void *ctx) {
   }
 
   r->came = r->source->done + block_get_u64(b, "kv_valid_i");
-  // K waits for its entry; a vector may come in the same cycle as the release that frees another entry.
+  // K waits for its entry; a vector may come in the same cycle as the release that frees another
+  // entry.
   size_t next = r->came;
-  r->source->hold = next < r->source->n && !r->in[next].is_v && (busy >> (r->in[next].head % 4) & 1);
+  r->source->hold =
+      next < r->source->n && !r->in[next].is_v && (busy >> (r->in[next].head % 4) & 1);
 }
 
-static void put(uint8_t *memory, unsigned segments, uint64_t beat, unsigned byte, const void *data, size_t n) {
+static void put(uint8_t *memory, unsigned segments, uint64_t beat, unsigned byte, const void *data,
+                size_t n) {
   memcpy(memory + beat * 64 * segments + byte, data, n);
 }
 
 static void check(unsigned segments, unsigned n_head) {
   static struct in in[2 * MAX_VECTORS];
   static struct beat got[MAX_BEATS];
-  const uint32_t groups = N_CTX / segments, v_off = groups + (groups + 15) / 16, lanes = 64 * segments;
+  const uint32_t groups = N_CTX / segments, v_off = groups + (groups + 15) / 16,
+                 lanes = 64 * segments;
   const uint32_t stride = v_off + N_CTX / 64 * (64 / segments) + 5;
   const size_t memory_bytes = (size_t)LAYERS * n_head * stride * lanes;
   uint8_t *want = malloc(memory_bytes), *memory = malloc(memory_bytes);
@@ -125,7 +141,8 @@ static void check(unsigned segments, unsigned n_head) {
         put(want, segments, at + g / 16 * 17, 4 * (t % (16 * segments)), &scales, 4);
         put(want, segments, at + g + g / 16 + 1, 64 * (t % segments), in[n].q, 64);
         for (unsigned d = 0; d < 64; d++) {
-          put(want, segments, at + v_off + t / 64 * (64 / segments) + d / segments, 64 * (d % segments) + t % 64, &v[d], 1);
+          put(want, segments, at + v_off + t / 64 * (64 / segments) + d / segments,
+              64 * (d % segments) + t % 64, &v[d], 1);
         }
       }
     }
@@ -133,16 +150,22 @@ static void check(unsigned segments, unsigned n_head) {
     block_reset(b);
     block_stalls(b, stall, rng);
     uint32_t cfg[PKG_CONFIG_WORDS];
-    pkg_config_pack(cfg, &(struct pkg_config){.n_head = n_head, .n_layer = LAYERS, .kv_base = KV_BASE,
-                                              .kv_stride = stride, .kv_v_off = v_off});
+    pkg_config_pack(cfg, &(struct pkg_config){.n_head = n_head,
+                                              .n_layer = LAYERS,
+                                              .kv_base = KV_BASE,
+                                              .kv_stride = stride,
+                                              .kv_v_off = v_off});
     block_set(b, "cfg_i", cfg);
-    struct run run = {
-      .b = b, .in = in, .rng = rng, .beats_a_head = 2 + 64 / segments,
-      .release_percent = stall == BLOCK_PLAIN ? 100 : 5, .ack_percent = stall == BLOCK_IDLE ? 20 : 90,
-    };
+    struct run run = {.b = b,
+                      .in = in,
+                      .rng = rng,
+                      .beats_a_head = 2 + 64 / segments,
+                      .release_percent = stall == BLOCK_PLAIN ? 100 : 5,
+                      .ack_percent = stall == BLOCK_IDLE ? 20 : 90};
     const size_t n_beats = n / 2 * run.beats_a_head;
     run.source = block_source(b, "kv_valid_i", NULL, in_fields, 6, in, sizeof *in, n);
-    run.writes = block_sink(b, "wr_valid_o", "wr_ready_i", beat_fields, 3, got, sizeof *got, n_beats);
+    run.writes =
+        block_sink(b, "wr_valid_o", "wr_ready_i", beat_fields, 3, got, sizeof *got, n_beats);
     block_hooks(b, before, after, &run);
     block_run(b, 1000, 3000);
     assert_int_equal(run.released, n / 2);
@@ -154,9 +177,8 @@ static void check(unsigned segments, unsigned n_head) {
     for (size_t i = 0; i < n_beats; i++) {
       assert_in_range(got[i].addr, KV_BASE, KV_BASE + LAYERS * n_head * stride - 1);
       uint8_t *beat = memory + (size_t)(got[i].addr - KV_BASE) * lanes;
-      for (unsigned byte = 0; byte < lanes; byte++) {
+      for (unsigned byte = 0; byte < lanes; byte++)
         if (bits_get(got[i].strb, byte, 1)) beat[byte] = ((const uint8_t *)got[i].data)[byte];
-      }
     }
     assert_memory_equal(memory, want, memory_bytes);
   }
@@ -170,11 +192,21 @@ static void check_all(unsigned segments) {
   for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) check(segments, heads[i]);
 }
 
-static void test_1(void **state) { (void)state; check_all(1); }
-static void test_4(void **state) { (void)state; check_all(4); }
-static void test_16(void **state) { (void)state; check_all(16); }
+static void test_1(void **state) {
+  (void)state;
+  check_all(1);
+}
+static void test_4(void **state) {
+  (void)state;
+  check_all(4);
+}
+static void test_16(void **state) {
+  (void)state;
+  check_all(16);
+}
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_1), cmocka_unit_test(test_4), cmocka_unit_test(test_16)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_1), cmocka_unit_test(test_4),
+                                     cmocka_unit_test(test_16)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

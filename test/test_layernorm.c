@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// layernorm: passes over ordinary, constant, outlying and largest residuals with parameters of every kind, against
-// golden/layernorm.c; the residual's read port, the parameters' arrival and the blocks' taking at random times
+// layernorm: passes over ordinary, constant, outlying and largest residuals with parameters of
+// every kind, against golden/layernorm.c; the residual's read port, the parameters' arrival and the
+// blocks' taking at random times
 #include <stdio.h>
 #include <string.h>
 
@@ -10,28 +11,34 @@
 
 enum { PASSES = 16, MAX_BEATS = PASSES * 4 * MAX_HEADS, LATENCY = 19 };
 
-struct beat { uint32_t data[64 * 16], label[PKG_LABEL_WORDS]; };
-struct blk { uint32_t rows[64], slot; };
+struct beat {
+  uint32_t data[64 * 16], label[PKG_LABEL_WORDS];
+};
+struct blk {
+  uint32_t rows[64], slot;
+};
 static const struct block_field par_fields[] = {
-  BLOCK_FIELD(struct beat, data, "par_data_i"), BLOCK_FIELD(struct beat, label, "par_label_i"),
+    BLOCK_FIELD(struct beat, data, "par_data_i"),
+    BLOCK_FIELD(struct beat, label, "par_label_i"),
 };
 static const struct block_field blk_fields[] = {
-  BLOCK_FIELD(struct blk, rows, "blk_rows_o"), BLOCK_FIELD(struct blk, slot, "blk_slot_o"),
+    BLOCK_FIELD(struct blk, rows, "blk_rows_o"),
+    BLOCK_FIELD(struct blk, slot, "blk_slot_o"),
 };
 
 struct bench {
   struct block *b;
   uint64_t rng;
   enum block_stall stall;
-  unsigned heads, beats, parts;            // of a pass; cycles a block takes
+  unsigned heads, beats, parts;  // of a pass; cycles a block takes
   struct beat par[MAX_BEATS];
   struct blk want[PASSES * MAX_HEADS], got[PASSES * MAX_HEADS];
   struct residual r[PASSES];
   struct block_stream *par_stream, *blk_stream;
-  unsigned pass;                           // started so far
-  uint64_t started;                        // cycle
-  int block;                               // of the residual in the read register; -1: none yet
-  uint64_t norm, row;                      // saturations
+  unsigned pass;       // started so far
+  uint64_t started;    // cycle
+  int block;           // of the residual in the read register; -1: none yet
+  uint64_t norm, row;  // saturations
 };
 
 static void set_noise(struct bench *t, const char *port) {
@@ -48,10 +55,12 @@ static void before(void *ctx) {
   if (t->block < 0) set_noise(t, "rd_rows_i");
   else block_set(t->b, "rd_rows_i", (const uint32_t *)&t->r[t->pass - 1].x[64 * t->block]);
 
-  // A pass starts when the one before is over; without stalls once its parameters are there, which gives the latency.
+  // A pass starts when the one before is over; without stalls once its parameters are there, which
+  // gives the latency.
   const bool over = t->blk_stream->done == t->pass * t->heads && !block_get_u64(t->b, "busy_o");
   const bool there = t->par_stream->done >= (t->pass + 1) * t->beats;
-  const bool start = t->pass < PASSES && over && (t->stall == BLOCK_PLAIN ? there : rng_chance(&t->rng, 20));
+  const bool start =
+      t->pass < PASSES && over && (t->stall == BLOCK_PLAIN ? there : rng_chance(&t->rng, 20));
   block_set_u64(t->b, "start_i", start);
   if (start) {
     const struct residual *r = &t->r[t->pass++];
@@ -87,15 +96,21 @@ static void make_residual(struct residual *r, uint64_t *rng, unsigned pass, unsi
   for (unsigned c = 0; c < width; c++) {
     int64_t x = mean + rng_range(rng, -(1 << bits), 1 << bits);
     switch (pass) {
-      case 3: x = c == 447 % width ? 3000 << 12 : rng_range(rng, -8192, 8192); break;   // GPT-2's first position
+      case 3:
+        x = c == 447 % width ? 3000 << 12 : rng_range(rng, -8192, 8192);
+        break;  // GPT-2's first position
       case 4: x = c == 447 % width ? -(3000 << 12) : rng_range(rng, -8192, 8192); break;
-      case 5: x = 0; break;                                   // no variance
+      case 5: x = 0; break;  // no variance
       case 6: x = RES_MAX; break;
       case 7: x = -RES_MAX; break;
-      case 8: case 12: x = c % 2 ? RES_MAX : -RES_MAX; break; // the most
-      case 9: x = c == 0; break;                              // the least
+      case 8:
+      case 12: x = c % 2 ? RES_MAX : -RES_MAX; break;  // the most
+      case 9: x = c == 0; break;                       // the least
       case 10: x = c == width - 1 ? RES_MAX : -RES_MAX; break;
-      case 11: x = rng_signed(rng, 27); if (x > RES_MAX || x < -RES_MAX) x = RES_MAX; break;
+      case 11:
+        x = rng_signed(rng, 27);
+        if (x > RES_MAX || x < -RES_MAX) x = RES_MAX;
+        break;
       default: break;
     }
     r->x[c] = (int32_t)x;
@@ -103,19 +118,24 @@ static void make_residual(struct residual *r, uint64_t *rng, unsigned pass, unsi
     r->sum_sq += (uint64_t)(x * x);
   }
   // Sums that no residual has: the only way to saturate.
-  if (pass == 12) { r->sum = 0; r->sum_sq = 1000; }
+  if (pass == 12) {
+    r->sum = 0;
+    r->sum_sq = 1000;
+  }
 }
 
 // Gains around 1 and small biases; or any 16 bits, among them the largest; or zeros.
 static uint32_t make_word(uint64_t *rng, unsigned pass) {
   const uint32_t gain = (uint32_t)(rng_range(rng, 12, 16) << 10 | rng_range(rng, 0, 1023));
-  const uint32_t bias = (uint32_t)(rng_range(rng, 0, 1) << 15 | rng_range(rng, 0, 13) << 10 | rng_range(rng, 0, 1023));
+  const uint32_t bias = (uint32_t)(rng_range(rng, 0, 1) << 15 | rng_range(rng, 0, 13) << 10 |
+                                   rng_range(rng, 0, 1023));
   if (pass % 4 == 2 || pass > 13) return (uint32_t)rng_next(rng);
   if (pass == 13) return 0;
   return bias << 16 | gain;
 }
 
-static void make_passes(struct bench *t, struct saturation *sat, unsigned segments, const struct image_header *header) {
+static void make_passes(struct bench *t, struct saturation *sat, unsigned segments,
+                        const struct image_header *header) {
   const unsigned width = header->n_embd;
   static uint32_t words[MAX_WIDTH + 1024];
   int32_t y[MAX_WIDTH];
@@ -124,9 +144,14 @@ static void make_passes(struct bench *t, struct saturation *sat, unsigned segmen
     for (unsigned c = 0; c < width; c++) words[c] = make_word(&t->rng, p);
     const struct image image = {.header = *header, .beats = (const uint8_t *)words};
     for (unsigned i = 0; i < t->beats; i++) {
-      const struct pkg_label label = {.op = PKG_OP_NORM, .groups = t->beats, .blocks = 1, .group = i, .last_block = 1,
+      const struct pkg_label label = {.op = PKG_OP_NORM,
+                                      .groups = t->beats,
+                                      .blocks = 1,
+                                      .group = i,
+                                      .last_block = 1,
                                       .last_group = i == t->beats - 1};
-      memcpy(t->par[p * t->beats + i].data, (const uint8_t *)words + i * 64 * segments, 64 * segments);
+      memcpy(t->par[p * t->beats + i].data, (const uint8_t *)words + i * 64 * segments,
+             64 * segments);
       pkg_label_pack(t->par[p * t->beats + i].label, &label);
     }
     make_residual(&t->r[p], &t->rng, p, width);
@@ -145,13 +170,17 @@ static void check(const char *module, unsigned segments, unsigned parts) {
   struct block *b = block_open(module, segments);
   for (unsigned i = 0; i < sizeof shapes / sizeof *shapes; i++) {
     for (enum block_stall stall = BLOCK_PLAIN; stall < BLOCK_STALLS; stall++) {
-      const uint64_t width = 64 * shapes[i], epsilon_squares = width * width * 168;   // 1e-5 * 2^24
+      const uint64_t width = 64 * shapes[i], epsilon_squares = width * width * 168;  // 1e-5 * 2^24
       const struct image_header header = {
-        .lanes = 64 * segments, .n_head = shapes[i], .n_embd = (uint32_t)width,
-        .inv_width = (uint32_t)(((1u << 30) + width / 2) / width),
-        .eps_term = stall == BLOCK_IDLE ? 1 << 16 : epsilon_squares,                  // or the least allowed
+          .lanes = 64 * segments,
+          .n_head = shapes[i],
+          .n_embd = (uint32_t)width,
+          .inv_width = (uint32_t)(((1u << 30) + width / 2) / width),
+          .eps_term = stall == BLOCK_IDLE ? 1 << 16 : epsilon_squares,  // or the least allowed
       };
-      const struct pkg_config config = {.n_head = header.n_head, .inv_width = header.inv_width, .eps_term = header.eps_term};
+      const struct pkg_config config = {.n_head = header.n_head,
+                                        .inv_width = header.inv_width,
+                                        .eps_term = header.eps_term};
       struct saturation sat = {0};
       memset(&t, 0, sizeof t);
       t.b = b;
@@ -169,8 +198,10 @@ static void check(const char *module, unsigned segments, unsigned parts) {
       block_set(b, "cfg_i", words);
       block_stalls(b, stall, 11);
       block_hooks(b, before, after, &t);
-      t.par_stream = block_source(b, "par_valid_i", "par_ready_o", par_fields, 2, t.par, sizeof *t.par, PASSES * t.beats);
-      t.blk_stream = block_sink(b, "blk_valid_o", "blk_ready_i", blk_fields, 2, t.got, sizeof *t.got, PASSES * t.heads);
+      t.par_stream = block_source(b, "par_valid_i", "par_ready_o", par_fields, 2, t.par,
+                                  sizeof *t.par, PASSES * t.beats);
+      t.blk_stream = block_sink(b, "blk_valid_o", "blk_ready_i", blk_fields, 2, t.got,
+                                sizeof *t.got, PASSES * t.heads);
       block_run(b, 3000, 50);
       block_expect(t.blk_stream, t.want, PASSES * t.heads);
       assert_int_equal(t.norm, sat.norm);
@@ -182,16 +213,31 @@ static void check(const char *module, unsigned segments, unsigned parts) {
   block_close(b);
 }
 
-static void test_1(void **state) { (void)state; check("layernorm", 1, 1); }
-static void test_4(void **state) { (void)state; check("layernorm", 4, 1); }
-static void test_16(void **state) { (void)state; check("layernorm", 16, 1); }
-static void test_64(void **state) { (void)state; check("layernorm", 64, 1); }
-static void test_quarter(void **state) { (void)state; check("layernorm_quarter", 4, 4); }
+static void test_1(void **state) {
+  (void)state;
+  check("layernorm", 1, 1);
+}
+static void test_4(void **state) {
+  (void)state;
+  check("layernorm", 4, 1);
+}
+static void test_16(void **state) {
+  (void)state;
+  check("layernorm", 16, 1);
+}
+static void test_64(void **state) {
+  (void)state;
+  check("layernorm", 64, 1);
+}
+static void test_quarter(void **state) {
+  (void)state;
+  check("layernorm_quarter", 4, 4);
+}
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_1), cmocka_unit_test(test_4), cmocka_unit_test(test_16), cmocka_unit_test(test_64),
-    cmocka_unit_test(test_quarter),
+      cmocka_unit_test(test_1),  cmocka_unit_test(test_4),       cmocka_unit_test(test_16),
+      cmocka_unit_test(test_64), cmocka_unit_test(test_quarter),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// test_layouts - folders as publishers lay them out: full shapes as sparse files, small ones by value
+// test_layouts - folders as publishers lay them out: full shapes as sparse files, small ones by
+// value
 #include "model_test.h"
 
 #include <sys/stat.h>
@@ -9,7 +10,8 @@
 #include "layout.h"
 #include "weights.h"
 
-// The published shapes, whole: every name, shape and dtype is found. Data are holes: nothing is read.
+// The published shapes, whole: every name, shape and dtype is found. Data are holes: nothing is
+// read.
 static void published(void **state) {
   for (const struct layout *l = layouts; l->name != NULL; l++) {
     char path[FILE_PATH_SIZE];
@@ -32,16 +34,15 @@ static void published(void **state) {
     assert_int_equal(file_join(path, *state, "model-00003-of-00005.safetensors", NULL), 0);
     assert_int_equal(remove(path), 0);
     expect_failure(weights_check(&config, *state, &err), &err,
-                   "model.safetensors.index.json: the shard model-00003-of-00005.safetensors that it names is absent");
+                   "model.safetensors.index.json: the shard model-00003-of-00005.safetensors that "
+                   "it names is absent");
   }
 }
 
 static void check_values(const float *at, const char *name, size_t inputs, size_t outputs) {
-  for (size_t o = 0; o < outputs; o++) {
-    for (size_t i = 0; i < inputs; i++) {
+  for (size_t o = 0; o < outputs; o++)
+    for (size_t i = 0; i < inputs; i++)
       assert_true(at[o * inputs + i] == layout_value(name, i * outputs + o));
-    }
-  }
 }
 
 // The layouts at 2 layers, 2 heads, 300 tokens: what is loaded has each tensor's own values.
@@ -82,7 +83,8 @@ static void values(void **state) {
 
 // Masks are passed over, whatever they are made of.
 static void masks(void **state) {
-  static const char *const dtypes[] = {"F32", "F16", "BF16", "U8", "BOOL", "I64", "F64", "I8", "I16", "I32"};
+  static const char *const dtypes[] = {"F32", "F16", "BF16", "U8",  "BOOL",
+                                       "I64", "F64", "I8",   "I16", "I32"};
   for (size_t i = 0; i < sizeof dtypes / sizeof dtypes[0]; i++) {
     struct layout l = layouts[0];
     struct gpt2_weights w;
@@ -96,7 +98,7 @@ static void masks(void **state) {
   }
 }
 
-// ---- shards that do not fit together ------------------------------------------------------------
+// ----------------------------------------------------------------- shards that do not fit together
 
 static void write_index(void **state, const char *weight_map) {
   char path[FILE_PATH_SIZE], text[1024];
@@ -118,18 +120,22 @@ static void broken_shards(void **state) {
   static const struct {
     const char *map, *error;
   } cases[] = {
-      {"{\"wte.weight\": \"../model-00001-of-00002.safetensors\"}", "weight_map names \"../model-00001"},
+      {"{\"wte.weight\": \"../model-00001-of-00002.safetensors\"}",
+       "weight_map names \"../model-00001"},
       {"{\"wte.weight\": \"/etc/passwd\"}", "expected *.safetensors in the same folder"},
       {"{\"wte.weight\": \"sub/model.safetensors\"}", "weight_map names \"sub/model.safetensors\""},
-      {"{\"wte.weight\": \"/tmp/model.safetensors\"}", "weight_map names \"/tmp/model.safetensors\""},
+      {"{\"wte.weight\": \"/tmp/model.safetensors\"}",
+       "weight_map names \"/tmp/model.safetensors\""},
       {"{\"wte.weight\": \".safetensors\"}", "expected *.safetensors"},
       {"{\"wte.weight\": \"pytorch_model.bin\"}", "weight_map names \"pytorch_model.bin\""},
       {"{\"wte.weight\": 5}", "weight_map gives tensor wte.weight no file name"},
       {"{}", "index.json: no weight_map"},
       {"[]", "index.json: no weight_map"},
-      {"{\"wte.weight\": \"model-00001-of-00002.safetensors\"}", "tensor wte.weight should be in model-00001-of-00002"},
+      {"{\"wte.weight\": \"model-00001-of-00002.safetensors\"}",
+       "tensor wte.weight should be in model-00001-of-00002"},
       {"{\"x\": \"model-00002-of-00002.safetensors\"}", "tensor x should be in model-00002"},
-      {"{\"wte.weight\": \"model-00002-of-00002.safetensors\"}", "tensor h.0.ln_1.weight is missing"},
+      {"{\"wte.weight\": \"model-00002-of-00002.safetensors\"}",
+       "tensor h.0.ln_1.weight is missing"},
       {"{\"a\": \"a.safetensors\"}", "the shard a.safetensors that it names is absent"},
       {"{\"a\": ", "model.safetensors.index.json: line 1, byte "},
   };
@@ -141,21 +147,24 @@ static void broken_shards(void **state) {
   assert_int_equal(file_join(path, *state, "model-00002-of-00002.safetensors", NULL), 0);
   assert_int_equal(file_join(other, *state, "copy.safetensors", NULL), 0);
   assert_int_equal(link(path, other), 0);
-  write_index(state, "{\"wte.weight\": \"copy.safetensors\", \"wpe.weight\": \"model-00002-of-00002.safetensors\"}");
+  write_index(state, "{\"wte.weight\": \"copy.safetensors\", \"wpe.weight\": "
+                     "\"model-00002-of-00002.safetensors\"}");
   expect_refused(state, "is also in");
   layout_write(&l, *state, 2, false);
   assert_int_equal(truncate(path, 1000), 0);
   expect_refused(state, "ends at byte 1024 of the data, but the file has only");
 }
 
-// ---- folders without safetensors ----------------------------------------------------------------
+// --------------------------------------------------------------------- folders without safetensors
 
 static void other_formats(void **state) {
   static const struct {
     const char *file, *error;
   } cases[] = {
-      {"pytorch_model.bin", "M.from_pretrained('"}, {"pytorch_model.bin.index.json", ".save_pretrained('"},
-      {"tf_model.h5", "from_tf=True"},              {"flax_model.msgpack", "from_flax=True"},
+      {"pytorch_model.bin", "M.from_pretrained('"},
+      {"pytorch_model.bin.index.json", ".save_pretrained('"},
+      {"tf_model.h5", "from_tf=True"},
+      {"flax_model.msgpack", "from_flax=True"},
   };
   char path[FILE_PATH_SIZE];
   struct layout l = layouts[0];
@@ -163,14 +172,16 @@ static void other_formats(void **state) {
   layout_write(&l, *state, 1, true);
   assert_int_equal(file_join(path, *state, "model.safetensors", NULL), 0);
   assert_int_equal(remove(path), 0);
-  expect_refused(state, "no model.safetensors; expected a folder with config.json, model.safetensors (or");
+  expect_refused(state,
+                 "no model.safetensors; expected a folder with config.json, model.safetensors (or");
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     uint64_t source;
     struct err err;
     write_string(path, *state, cases[i].file, "x");
     expect_refused(state, cases[i].error);
     expect_refused(state, cases[i].file);
-    expect_failure(image_source(&source, *state, &err), &err, "python3 -c \"from transformers import");
+    expect_failure(image_source(&source, *state, &err), &err,
+                   "python3 -c \"from transformers import");
     assert_int_equal(remove(path), 0);
   }
 }
@@ -185,7 +196,8 @@ static void adapter(void **state) {
   l.layers = 1, l.heads = 1, l.ctx = 8, l.vocab = 257;
   layout_write(&l, *state, 1, true);
   write_string(path, *state, "adapter_config.json", "{\"peft_type\": \"LORA\"}");
-  expect_refused(state, "adapter_config.json is there: an adapter (LoRA) that is not merged into the weights");
+  expect_refused(
+      state, "adapter_config.json is there: an adapter (LoRA) that is not merged into the weights");
   expect_failure(weights_load(&w, *state, &err), &err, "merge_and_unload()");
   // Also where the base is elsewhere, and the folder has nothing of a model.
   char config[FILE_PATH_SIZE], kept[FILE_PATH_SIZE];
@@ -203,8 +215,8 @@ static void adapter(void **state) {
 int main(void) {
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
   const struct CMUnitTest tests[] = {
-      IN_FOLDER(published), IN_FOLDER(values), IN_FOLDER(masks), IN_FOLDER(broken_shards), IN_FOLDER(other_formats),
-      IN_FOLDER(adapter),
+      IN_FOLDER(published),     IN_FOLDER(values),        IN_FOLDER(masks),
+      IN_FOLDER(broken_shards), IN_FOLDER(other_formats), IN_FOLDER(adapter),
   };
   return cmocka_run_group_tests_name("layouts", tests, NULL, NULL);
 }

@@ -1,15 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The life of runs on one gpt2_top (docs/life_cycle.md): random sequences of starts, ends, aborts, resets, errors, refusals and losses, on
-// slow ports and several models, against a model of the rules
+// The life of runs on one gpt2_top (docs/life_cycle.md): random sequences of starts, ends, aborts,
+// resets, errors, refusals and losses, on slow ports and several models, against a model of the
+// rules
 //
-//   - a start is taken in a cycle in which busy is low, and in no other; each run taken ends with one done, unless a reset ends it
-//   - a run that nothing disturbs reports golden's steps, tokens and logits, leaves golden's keys and values in memory, and has no error
-//   - one that is disturbed reports a beginning of these, and the error of what disturbed it; the next run is as any other
+//   - a start is taken in a cycle in which busy is low, and in no other; each run taken ends with
+//     one done, unless a reset ends it
+//   - a run that nothing disturbs reports golden's steps, tokens and logits, leaves golden's keys
+//     and values in memory, and has no error
+//   - one that is disturbed reports a beginning of these, and the error of what disturbed it; the
+//     next run is as any other
 //   - while busy is low nothing is offered, asked for or unacknowledged
-//   - writes go to the run's own KV cache, no two to one beat at a time; bytes that are being written may read as anything
+//   - writes go to the run's own KV cache, no two to one beat at a time; bytes that are being
+//     written may read as anything
 //
-// GPT2RTL_SEQUENCES=N runs N sequences of each build instead of those of `make test`; GPT2RTL_SEED=N begins with another seed.
+// GPT2RTL_SEQUENCES=N runs N sequences of each build instead of those of `make test`;
+// GPT2RTL_SEED=N begins with another seed.
 #include "block.h"
 
 #include <dlfcn.h>
@@ -23,15 +29,22 @@
 #include "sim.h"
 
 enum {
-  LANES = 64, LEN = LANES / 64, MODELS = 3, WATCHDOG = 8192, BURSTS = 16, WRITES = 256, MAX_IDS = 80, RUNS = 3,
-  LIMIT = 400000,                          // cycles that no run takes
+  LANES = 64,
+  LEN = LANES / 64,
+  MODELS = 3,
+  WATCHDOG = 8192,
+  BURSTS = 16,
+  WRITES = 256,
+  MAX_IDS = 80,
+  RUNS = 3,
+  LIMIT = 400000,  // cycles that no run takes
 };
 
-// ------------------------------------------------------------------------------------------------------------- models
+// ------------------------------------------------------------------------------------------ models
 
 struct model {
   struct image image;
-  struct pkg_config config;                // where it stands in the memory that all share
+  struct pkg_config config;  // where it stands in the memory that all share
 };
 
 static struct model models[MODELS];
@@ -40,9 +53,12 @@ static uint64_t memory_beats;
 
 static int open_models(void **state) {
   static const char *const shapes[MODELS] = {
-    "{\"n_layer\":1,\"n_head\":1,\"n_embd\":64,\"n_positions\":6,\"vocab_size\":257,\"model_type\":\"gpt2\"}",
-    "{\"n_layer\":1,\"n_head\":2,\"n_embd\":128,\"n_positions\":64,\"vocab_size\":300,\"model_type\":\"gpt2\"}",
-    "{\"n_layer\":2,\"n_head\":1,\"n_embd\":64,\"n_positions\":2,\"vocab_size\":261,\"model_type\":\"gpt2\"}",
+      "{\"n_layer\":1,\"n_head\":1,\"n_embd\":64,\"n_positions\":6,\"vocab_size\":257,\"model_"
+      "type\":\"gpt2\"}",
+      "{\"n_layer\":1,\"n_head\":2,\"n_embd\":128,\"n_positions\":64,\"vocab_size\":300,\"model_"
+      "type\":\"gpt2\"}",
+      "{\"n_layer\":2,\"n_head\":1,\"n_embd\":64,\"n_positions\":2,\"vocab_size\":261,\"model_"
+      "type\":\"gpt2\"}",
   };
   struct err err;
   if (make_folder(state)) return -1;
@@ -54,10 +70,10 @@ static int open_models(void **state) {
     write_string(config, *state, name, shapes[i]);
     snprintf(dir, sizeof dir, "%s/%d", (char *)*state, i);
     snprintf(path, sizeof path, "%s/%d.image", (char *)*state, i);
-    if (random_model_write(config, (uint64_t)i + 1, dir, &err) || weights_load(&weights, dir, &err) ||
-        image_build(path, &weights, LANES, 1, &err) || image_open(image, path, IMAGE_CHECKED, &err)) {
+    if (random_model_write(config, (uint64_t)i + 1, dir, &err) ||
+        weights_load(&weights, dir, &err) || image_build(path, &weights, LANES, 1, &err) ||
+        image_open(image, path, IMAGE_CHECKED, &err))
       fail_msg("%s", err.text);
-    }
     weights_free(&weights);
     sim_config(&models[i].config, &image->header);
     struct pkg_config *c = &models[i].config;
@@ -66,7 +82,8 @@ static int open_models(void **state) {
     c->stream_base += memory_beats;
     c->head_base += memory_beats;
     c->kv_base += memory_beats;
-    const uint64_t from = memory_beats, kv = (uint64_t)image->header.n_layer * image->header.n_head * image->header.kv_stride;
+    const uint64_t from = memory_beats, kv = (uint64_t)image->header.n_layer *
+                                             image->header.n_head * image->header.kv_stride;
     memory_beats += image->header.n_beats + kv;
     memory_bytes = realloc(memory_bytes, memory_beats * LANES);
     assert_non_null(memory_bytes);
@@ -82,15 +99,35 @@ static int close_models(void **state) {
   return remove_folder(state);
 }
 
-// --------------------------------------------------------------------------------------------------------------- runs
+// -------------------------------------------------------------------------------------------- runs
 
 // What disturbs a run.
 enum trouble {
-  NOTHING, ABORT, RESET, POWER_UP, READ_ERROR, WRITE_ERROR, READ_LOST, ACK_LOST, NO_LAST, BAD_SETTINGS, BAD_PROMPT, TROUBLES
+  NOTHING,
+  ABORT,
+  RESET,
+  POWER_UP,
+  READ_ERROR,
+  WRITE_ERROR,
+  READ_LOST,
+  ACK_LOST,
+  NO_LAST,
+  BAD_SETTINGS,
+  BAD_PROMPT,
+  TROUBLES
 };
 static const char *const trouble_names[TROUBLES] = {
-  "nothing", "abort", "reset", "reset of the memory too", "read error", "write error", "lost read", "lost acknowledgement",
-  "prompt without last", "bad settings", "bad prompt",
+    "nothing",
+    "abort",
+    "reset",
+    "reset of the memory too",
+    "read error",
+    "write error",
+    "lost read",
+    "lost acknowledgement",
+    "prompt without last",
+    "bad settings",
+    "bad prompt",
 };
 
 struct run {
@@ -100,8 +137,8 @@ struct run {
   struct pkg_config config;
   struct pkg_sampling sampling;
   enum trouble trouble;
-  uint64_t when;                           // cycles after the start, or beats, or acknowledgements
-  enum pkg_error error;                    // if the trouble comes
+  uint64_t when;         // cycles after the start, or beats, or acknowledgements
+  enum pkg_error error;  // if the trouble comes
   bool came;
 
   // golden's report
@@ -109,9 +146,9 @@ struct run {
   uint32_t *tokens;
   int32_t *logits;
   struct gpt2_core core;
-  size_t n_steps, n_tokens, n_logits;      // that golden has; positions of logits
-  size_t begun, ended, chosen, shown, fed; // that the hardware has
-  uint32_t next_id;                        // of the logits that come
+  size_t n_steps, n_tokens, n_logits;       // that golden has; positions of logits
+  size_t begun, ended, chosen, shown, fed;  // that the hardware has
+  uint32_t next_id;                         // of the logits that come
 };
 
 static int on_step(void *ctx, const struct controller_step *step) {
@@ -151,24 +188,58 @@ static struct run *free_run(struct run *r) {
 static void spoil(struct run *r, uint64_t *rng) {
   struct pkg_config *c = &r->config;
   switch (rng_range(rng, 0, 10)) {
-    case 0: c->n_layer = 0; r->error = PKG_ERR_LAYERS; break;
-    case 1: c->n_head = 0; r->error = PKG_ERR_HEADS; break;
-    case 2: c->n_head = (uint64_t)rng_range(rng, 3, 63); r->error = PKG_ERR_HEADS; break;
-    case 3: c->n_ctx = (uint64_t)rng_range(rng, 0, 1); r->error = PKG_ERR_CONTEXT; break;
-    case 4: c->n_ctx = (uint64_t)rng_range(rng, 65, 2047); r->error = PKG_ERR_CONTEXT; break;
-    case 5: c->n_vocab = 0; r->error = PKG_ERR_VOCAB; break;
-    case 6: c->eps_term = (uint64_t)rng_range(rng, 0, 65535); r->error = PKG_ERR_NORM; break;
-    case 7: r->sampling.top_k = 0; r->error = PKG_ERR_TOP_K; break;
-    case 8: r->sampling.top_k = (uint64_t)rng_range(rng, 65, 127); r->error = PKG_ERR_TOP_K; break;
-    case 9: r->sampling.seed = 0; r->error = PKG_ERR_SEED; break;
-    default: c->n_layer = 0; c->n_ctx = 0; r->error = PKG_ERR_LAYERS; break;
+    case 0:
+      c->n_layer = 0;
+      r->error = PKG_ERR_LAYERS;
+      break;
+    case 1:
+      c->n_head = 0;
+      r->error = PKG_ERR_HEADS;
+      break;
+    case 2:
+      c->n_head = (uint64_t)rng_range(rng, 3, 63);
+      r->error = PKG_ERR_HEADS;
+      break;
+    case 3:
+      c->n_ctx = (uint64_t)rng_range(rng, 0, 1);
+      r->error = PKG_ERR_CONTEXT;
+      break;
+    case 4:
+      c->n_ctx = (uint64_t)rng_range(rng, 65, 2047);
+      r->error = PKG_ERR_CONTEXT;
+      break;
+    case 5:
+      c->n_vocab = 0;
+      r->error = PKG_ERR_VOCAB;
+      break;
+    case 6:
+      c->eps_term = (uint64_t)rng_range(rng, 0, 65535);
+      r->error = PKG_ERR_NORM;
+      break;
+    case 7:
+      r->sampling.top_k = 0;
+      r->error = PKG_ERR_TOP_K;
+      break;
+    case 8:
+      r->sampling.top_k = (uint64_t)rng_range(rng, 65, 127);
+      r->error = PKG_ERR_TOP_K;
+      break;
+    case 9:
+      r->sampling.seed = 0;
+      r->error = PKG_ERR_SEED;
+      break;
+    default:
+      c->n_layer = 0;
+      c->n_ctx = 0;
+      r->error = PKG_ERR_LAYERS;
+      break;
   }
 }
 
 static struct run *make_run(uint64_t *rng) {
   static const enum pkg_error errors[TROUBLES] = {
-    [ABORT] = PKG_ERR_ABORTED, [READ_ERROR] = PKG_ERR_READ, [WRITE_ERROR] = PKG_ERR_WRITE, [READ_LOST] = PKG_ERR_TIMEOUT,
-    [ACK_LOST] = PKG_ERR_TIMEOUT, [NO_LAST] = PKG_ERR_TIMEOUT,
+      [ABORT] = PKG_ERR_ABORTED,     [READ_ERROR] = PKG_ERR_READ,  [WRITE_ERROR] = PKG_ERR_WRITE,
+      [READ_LOST] = PKG_ERR_TIMEOUT, [ACK_LOST] = PKG_ERR_TIMEOUT, [NO_LAST] = PKG_ERR_TIMEOUT,
   };
   struct run *r = calloc(1, sizeof *r);
   struct err err;
@@ -177,41 +248,60 @@ static struct run *make_run(uint64_t *rng) {
   const struct image_header *h = &r->model->image.header;
   const bool full = rng_chance(rng, 20);
   r->run = (struct controller_run){
-    .prompt = r->ids, .n_prompt = full && h->n_ctx < 10 ? h->n_ctx : (size_t)rng_range(rng, 1, h->n_ctx < 3 ? h->n_ctx : 3),
-    .max_new = (uint32_t)rng_range(rng, 0, full && h->n_ctx < 10 ? 8 : 3), .all_heads = rng_chance(rng, 30),
-    .ctx = r, .token = on_token, .step = on_step, .logits = on_logits,
-    .sampling = {.top_k = rng_chance(rng, 50) ? 1 : (uint32_t)rng_range(rng, 1, 64), .inv_t = (uint32_t)rng_range(rng, 1000, 200000),
-                 .state = rng_next(rng) | 1},
+      .prompt = r->ids,
+      .n_prompt =
+          full && h->n_ctx < 10 ? h->n_ctx : (size_t)rng_range(rng, 1, h->n_ctx < 3 ? h->n_ctx : 3),
+      .max_new = (uint32_t)rng_range(rng, 0, full && h->n_ctx < 10 ? 8 : 3),
+      .all_heads = rng_chance(rng, 30),
+      .ctx = r,
+      .token = on_token,
+      .step = on_step,
+      .logits = on_logits,
+      .sampling = {.top_k = rng_chance(rng, 50) ? 1 : (uint32_t)rng_range(rng, 1, 64),
+                   .inv_t = (uint32_t)rng_range(rng, 1000, 200000),
+                   .state = rng_next(rng) | 1},
   };
-  for (size_t i = 0; i < r->run.n_prompt; i++) r->ids[i] = (uint32_t)rng_range(rng, 0, h->vocab_size - 1);
+  for (size_t i = 0; i < r->run.n_prompt; i++)
+    r->ids[i] = (uint32_t)rng_range(rng, 0, h->vocab_size - 1);
   r->run.stop_enabled = rng_chance(rng, 20);
   r->run.stop_id = (uint32_t)rng_range(rng, 0, h->vocab_size - 1);
-  if (gpt2_core_create(&r->core, &r->model->image, &err) || controller_run_golden(&r->run, &r->core, &err)) fail_msg("%s", err.text);
-  if (r->n_tokens > 1 && !r->run.stop_enabled && rng_chance(rng, 20)) {          // a stop id that comes
+  if (gpt2_core_create(&r->core, &r->model->image, &err) ||
+      controller_run_golden(&r->run, &r->core, &err))
+    fail_msg("%s", err.text);
+  if (r->n_tokens > 1 && !r->run.stop_enabled && rng_chance(rng, 20)) {  // a stop id that comes
     r->run.stop_enabled = true;
     r->run.stop_id = r->tokens[rng_range(rng, 0, (int64_t)r->n_tokens - 1)];
     r->n_steps = r->n_tokens = r->n_logits = 0;
     gpt2_core_destroy(&r->core);
-    if (gpt2_core_create(&r->core, &r->model->image, &err) || controller_run_golden(&r->run, &r->core, &err)) fail_msg("%s", err.text);
+    if (gpt2_core_create(&r->core, &r->model->image, &err) ||
+        controller_run_golden(&r->run, &r->core, &err))
+      fail_msg("%s", err.text);
   }
   r->config = r->model->config;
-  r->sampling = (struct pkg_sampling){.top_k = r->run.sampling.top_k, .inv_t = r->run.sampling.inv_t, .seed = r->run.sampling.state};
+  r->sampling = (struct pkg_sampling){.top_k = r->run.sampling.top_k,
+                                      .inv_t = r->run.sampling.inv_t,
+                                      .seed = r->run.sampling.state};
 
   if (rng_chance(rng, 55)) return r;
   r->trouble = (enum trouble)rng_range(rng, 1, TROUBLES - 1);
-  if ((r->trouble == READ_LOST || r->trouble == ACK_LOST || r->trouble == NO_LAST) && rng_chance(rng, 70)) r->trouble = ABORT;   // these take long
+  if ((r->trouble == READ_LOST || r->trouble == ACK_LOST || r->trouble == NO_LAST) &&
+      rng_chance(rng, 70))
+    r->trouble = ABORT;  // these take long
   r->error = errors[r->trouble];
   const int64_t cycles = 1500 * (int64_t)r->n_steps * h->n_head * h->n_layer;
-  r->when = (uint64_t)(r->trouble == WRITE_ERROR || r->trouble == ACK_LOST ? rng_range(rng, 1, 66 * (int64_t)r->n_steps * h->n_head * h->n_layer)
-                                                                            : rng_range(rng, 0, rng_chance(rng, 20) ? 20 : cycles));
+  r->when = (uint64_t)(r->trouble == WRITE_ERROR || r->trouble == ACK_LOST
+                           ? rng_range(rng, 1, 66 * (int64_t)r->n_steps * h->n_head * h->n_layer)
+                           : rng_range(rng, 0, rng_chance(rng, 20) ? 20 : cycles));
   if (r->trouble == BAD_SETTINGS) spoil(r, rng);
   if (r->trouble == BAD_PROMPT && rng_chance(rng, 50)) {
     r->error = PKG_ERR_PROMPT_LONG;
     r->run.n_prompt = h->n_ctx + (size_t)rng_range(rng, 1, 10);
-    for (size_t i = 0; i < r->run.n_prompt; i++) r->ids[i] = (uint32_t)rng_range(rng, 0, h->vocab_size - 1);
+    for (size_t i = 0; i < r->run.n_prompt; i++)
+      r->ids[i] = (uint32_t)rng_range(rng, 0, h->vocab_size - 1);
   } else if (r->trouble == BAD_PROMPT) {
     r->error = PKG_ERR_PROMPT_ID;
-    r->ids[rng_range(rng, 0, (int64_t)r->run.n_prompt - 1)] = (uint32_t)rng_range(rng, h->vocab_size, 0x1ffff);
+    r->ids[rng_range(rng, 0, (int64_t)r->run.n_prompt - 1)] =
+        (uint32_t)rng_range(rng, h->vocab_size, 0x1ffff);
   }
   if (r->trouble == BAD_SETTINGS || r->trouble == BAD_PROMPT) {
     r->came = true;
@@ -220,22 +310,35 @@ static struct run *make_run(uint64_t *rng) {
   return r;
 }
 
-// ----------------------------------------------------------------------------------------------------------- hardware
+// ---------------------------------------------------------------------------------------- hardware
 
-#define PORTS(P)                                                                                                                  \
-  P(uint8_t, clk_i) P(uint8_t, rst_ni) P(uint8_t, mem_rst_ni) P(uint32_t, cfg_i) P(uint32_t, sampling_i) P(uint8_t, start_i)      \
-  P(uint8_t, abort_i) P(uint32_t, max_new_i) P(uint8_t, stop_en_i) P(uint32_t, stop_id_i) P(uint8_t, all_heads_i)                 \
-  P(uint8_t, busy_o) P(uint8_t, done_o) P(uint8_t, error_o) P(uint8_t, prompt_valid_i) P(uint8_t, prompt_ready_o)                 \
-  P(uint32_t, prompt_id_i) P(uint8_t, prompt_last_i) P(uint8_t, tok_valid_o) P(uint8_t, tok_ready_i) P(uint32_t, tok_id_o)        \
-  P(uint8_t, lg_valid_o) P(uint8_t, lg_ready_i) P(uint32_t, lg_base_id_o) P(uint8_t, lg_mask_o) P(uint32_t, lg_rows_o)            \
-  P(uint8_t, lg_last_o) P(uint8_t, step_start_o) P(uint32_t, step_id_o) P(uint16_t, step_position_o) P(uint8_t, step_head_o)      \
-  P(uint8_t, step_recomputed_o) P(uint8_t, step_end_o) P(uint32_t, step_choice_o) P(uint8_t, rd_req_valid_o)                      \
-  P(uint8_t, rd_req_ready_i) P(uint32_t, rd_req_addr_o) P(uint8_t, rd_req_len_o) P(uint8_t, rd_rsp_valid_i)                       \
-  P(uint8_t, rd_rsp_ready_o) P(uint32_t, rd_rsp_data_i) P(uint8_t, rd_rsp_error_i) P(uint8_t, wr_valid_o) P(uint8_t, wr_ready_i)  \
-  P(uint32_t, wr_addr_o) P(uint32_t, wr_data_o) P(uint64_t, wr_strb_o) P(uint8_t, wr_ack_i) P(uint8_t, wr_ack_error_i)
+// clang-format off
+#define PORTS(P)                                                                                  \
+  P(uint8_t, clk_i) P(uint8_t, rst_ni) P(uint8_t, mem_rst_ni) P(uint32_t, cfg_i)                  \
+  P(uint32_t, sampling_i) P(uint8_t, start_i) P(uint8_t, abort_i) P(uint32_t, max_new_i)          \
+  P(uint8_t, stop_en_i) P(uint32_t, stop_id_i) P(uint8_t, all_heads_i) P(uint8_t, busy_o)         \
+  P(uint8_t, done_o) P(uint8_t, error_o) P(uint8_t, prompt_valid_i) P(uint8_t, prompt_ready_o)    \
+  P(uint32_t, prompt_id_i) P(uint8_t, prompt_last_i) P(uint8_t, tok_valid_o)                      \
+  P(uint8_t, tok_ready_i) P(uint32_t, tok_id_o) P(uint8_t, lg_valid_o) P(uint8_t, lg_ready_i)     \
+  P(uint32_t, lg_base_id_o) P(uint8_t, lg_mask_o) P(uint32_t, lg_rows_o) P(uint8_t, lg_last_o)    \
+  P(uint8_t, step_start_o) P(uint32_t, step_id_o) P(uint16_t, step_position_o)                    \
+  P(uint8_t, step_head_o) P(uint8_t, step_recomputed_o) P(uint8_t, step_end_o)                    \
+  P(uint32_t, step_choice_o) P(uint8_t, rd_req_valid_o) P(uint8_t, rd_req_ready_i)                \
+  P(uint32_t, rd_req_addr_o) P(uint8_t, rd_req_len_o) P(uint8_t, rd_rsp_valid_i)                  \
+  P(uint8_t, rd_rsp_ready_o) P(uint32_t, rd_rsp_data_i) P(uint8_t, rd_rsp_error_i)                \
+  P(uint8_t, wr_valid_o) P(uint8_t, wr_ready_i) P(uint32_t, wr_addr_o) P(uint32_t, wr_data_o)     \
+  P(uint64_t, wr_strb_o) P(uint8_t, wr_ack_i) P(uint8_t, wr_ack_error_i)
+// clang-format on
 
-struct burst { uint64_t due; uint32_t addr, left; };
-struct write { uint64_t due, strobe; uint32_t addr; uint8_t data[LANES]; };
+struct burst {
+  uint64_t due;
+  uint32_t addr, left;
+};
+struct write {
+  uint64_t due, strobe;
+  uint32_t addr;
+  uint8_t data[LANES];
+};
 
 struct bench {
   void *library, *instance;
@@ -247,24 +350,24 @@ struct bench {
   size_t sequence;
 
   // the memory
-  unsigned latency, stall;                 // cycles; per cent
+  unsigned latency, stall;  // cycles; per cent
   struct burst bursts[BURSTS];
   struct write writes[WRITES];
   unsigned burst_first, n_bursts, write_first, n_writes;
-  uint64_t beats, acks;                    // of this run
-  bool dead;                               // answers nothing more
-  const struct model *owner;               // whose KV cache may be written
-  bool read_offered, write_offered;        // and not taken
+  uint64_t beats, acks;              // of this run
+  bool dead;                         // answers nothing more
+  const struct model *owner;         // whose KV cache may be written
+  bool read_offered, write_offered;  // and not taken
   uint32_t read_offered_addr, write_offered_addr;
 
   // the rules
-  struct run *current, *pending;           // under way; with its settings at the ports and start_i high
-  bool was_busy, started, after_reset;     // of the cycle before
-  bool offered;                            // an id of the prompt, and it was not taken
-  unsigned resets;                         // cycles of reset that are left
-  uint64_t since;                          // start of the current run
-  unsigned tok_slow, lg_slow;              // per cent of cycles in which the host is not ready
-  size_t runs[TROUBLES];                   // that their trouble met
+  struct run *current, *pending;  // under way; with its settings at the ports and start_i high
+  bool was_busy, started, after_reset;  // of the cycle before
+  bool offered;                         // an id of the prompt, and it was not taken
+  unsigned resets;                      // cycles of reset that are left
+  uint64_t since;                       // start of the current run
+  unsigned tok_slow, lg_slow;           // per cent of cycles in which the host is not ready
+  size_t runs[TROUBLES];                // that their trouble met
 };
 
 static void open_bench(struct bench *b, const char *path, uint64_t seed) {
@@ -277,9 +380,9 @@ static void open_bench(struct bench *b, const char *path, uint64_t seed) {
   assert_non_null(b->code);
   b->instance = b->code->create(NULL);
   const unsigned n = b->code->ports(b->instance, &ports);
-#define FIND(type, port)                                          \
-  for (unsigned i = 0; i < n; i++)                                \
-    if (!strcmp(ports[i].name, #port)) b->port = ports[i].data;   \
+#define FIND(type, port)                                        \
+  for (unsigned i = 0; i < n; i++)                              \
+    if (!strcmp(ports[i].name, #port)) b->port = ports[i].data; \
   if (!b->port) fail_msg("%s has no port %s", path, #port);
   PORTS(FIND)
 #undef FIND
@@ -294,18 +397,22 @@ static void close_bench(struct bench *b) {
 
 static void eval(struct bench *b, uint8_t clk) {
   *b->clk_i = clk;
-  if (b->code->eval(b->instance)) fail_msg("sequence %zu, cycle %llu: an assertion of the hardware failed", b->sequence, (unsigned long long)b->cycle);
+  if (b->code->eval(b->instance))
+    fail_msg("sequence %zu, cycle %llu: an assertion of the hardware failed", b->sequence,
+             (unsigned long long)b->cycle);
 }
 
-#define EXPECT(condition, ...)                                                                                              \
-  do {                                                                                                                      \
-    if (!(condition)) {                                                                                                     \
-      print_message("sequence %zu, cycle %llu, %llu after the start, trouble: %s at %llu%s: ", b->sequence,                 \
-                    (unsigned long long)b->cycle, (unsigned long long)(b->cycle - b->since),                                \
-                    b->current ? trouble_names[b->current->trouble] : "no run",                                             \
-                    (unsigned long long)(b->current ? b->current->when : 0), b->current && b->current->came ? ", came" : ""); \
-      fail_msg(__VA_ARGS__);                                                                                                \
-    }                                                                                                                       \
+#define EXPECT(condition, ...)                                                                 \
+  do {                                                                                         \
+    if (!(condition)) {                                                                        \
+      print_message("sequence %zu, cycle %llu, %llu after the start, trouble: %s at %llu%s: ", \
+                    b->sequence, (unsigned long long)b->cycle,                                 \
+                    (unsigned long long)(b->cycle - b->since),                                 \
+                    b->current ? trouble_names[b->current->trouble] : "no run",                \
+                    (unsigned long long)(b->current ? b->current->when : 0),                   \
+                    b->current && b->current->came ? ", came" : "");                           \
+      fail_msg(__VA_ARGS__);                                                                   \
+    }                                                                                          \
   } while (0)
 
 static void forget_memory(struct bench *b) {
@@ -327,7 +434,7 @@ static void drive_memory(struct bench *b) {
   *b->rd_req_ready_i = b->n_bursts < BURSTS && !rng_chance(&b->rng, b->stall);
   *b->wr_ready_i = b->n_writes < WRITES && !rng_chance(&b->rng, b->stall);
   *b->rd_rsp_valid_i = *b->wr_ack_i = 0;
-  *b->rd_rsp_error_i = *b->wr_ack_error_i = rng_chance(&b->rng, 50);             // means nothing without valid
+  *b->rd_rsp_error_i = *b->wr_ack_error_i = rng_chance(&b->rng, 50);  // means nothing without valid
   if (trouble_now(b, READ_LOST, b->beats)) b->dead = true;
   if (b->dead) return;
   if (b->n_writes && b->writes[b->write_first].due <= b->cycle && !rng_chance(&b->rng, b->stall)) {
@@ -342,7 +449,7 @@ static void drive_memory(struct bench *b) {
     struct burst *burst = &b->bursts[b->burst_first];
     uint8_t *data = (uint8_t *)b->rd_rsp_data_i;
     memcpy(data, memory_bytes + (size_t)burst->addr * LANES, LANES);
-    for (unsigned i = 0; i < b->n_writes; i++) {                                  // may be anything while it is written
+    for (unsigned i = 0; i < b->n_writes; i++) {  // may be anything while it is written
       const struct write *w = &b->writes[(b->write_first + i) % WRITES];
       if (w->addr == burst->addr)
         for (unsigned k = 0; k < LANES; k++)
@@ -361,9 +468,12 @@ static void drive_memory(struct bench *b) {
 
 // What is offered to the memory stays until it is taken, through a reset of the machine too.
 static void expect_offers(struct bench *b) {
-  EXPECT(!b->read_offered || (*b->rd_req_valid_o && *b->rd_req_addr_o == b->read_offered_addr), "a read was offered and taken back");
-  EXPECT(!b->write_offered || (*b->wr_valid_o && *b->wr_addr_o == b->write_offered_addr), "a write was offered and taken back");
-  b->read_offered = *b->rd_req_valid_o && !*b->rd_req_ready_i && !b->dead;     // to a dead memory it is taken back in the end
+  EXPECT(!b->read_offered || (*b->rd_req_valid_o && *b->rd_req_addr_o == b->read_offered_addr),
+         "a read was offered and taken back");
+  EXPECT(!b->write_offered || (*b->wr_valid_o && *b->wr_addr_o == b->write_offered_addr),
+         "a write was offered and taken back");
+  b->read_offered = *b->rd_req_valid_o && !*b->rd_req_ready_i &&
+                    !b->dead;  // to a dead memory it is taken back in the end
   b->write_offered = *b->wr_valid_o && !*b->wr_ready_i && !b->dead;
   b->read_offered_addr = *b->rd_req_addr_o;
   b->write_offered_addr = *b->wr_addr_o;
@@ -373,19 +483,26 @@ static void take_memory(struct bench *b) {
   expect_offers(b);
   if (*b->rd_req_valid_o && *b->rd_req_ready_i) {
     const uint32_t addr = *b->rd_req_addr_o, n = *b->rd_req_len_o;
-    EXPECT(n >= 1 && n <= 32 && (uint64_t)addr + n <= memory_beats, "a read of %u beats from %u", n, addr);
+    EXPECT(n >= 1 && n <= 32 && (uint64_t)addr + n <= memory_beats, "a read of %u beats from %u", n,
+           addr);
     b->bursts[(b->burst_first + b->n_bursts++) % BURSTS] =
-      (struct burst){.due = b->cycle + (uint64_t)rng_range(&b->rng, 1, 2 * b->latency), .addr = addr, .left = n};
+        (struct burst){.due = b->cycle + (uint64_t)rng_range(&b->rng, 1, 2 * b->latency),
+                       .addr = addr,
+                       .left = n};
   }
   if (*b->wr_valid_o && *b->wr_ready_i) {
     const uint32_t addr = *b->wr_addr_o;
     const struct image_header *h = b->owner ? &b->owner->image.header : NULL;
-    EXPECT(h && addr >= b->owner->config.kv_base && addr < b->owner->config.kv_base + (uint64_t)h->n_layer * h->n_head * h->kv_stride,
+    EXPECT(h && addr >= b->owner->config.kv_base &&
+               addr < b->owner->config.kv_base + (uint64_t)h->n_layer * h->n_head * h->kv_stride,
            "a write to beat %u, outside the run's KV cache", addr);
     for (unsigned i = 0; i < b->n_writes; i++)
-      EXPECT(b->writes[(b->write_first + i) % WRITES].addr != addr, "two writes to beat %u at a time", addr);
+      EXPECT(b->writes[(b->write_first + i) % WRITES].addr != addr,
+             "two writes to beat %u at a time", addr);
     struct write *w = &b->writes[(b->write_first + b->n_writes++) % WRITES];
-    *w = (struct write){.due = b->cycle + (uint64_t)rng_range(&b->rng, 1, 6 * b->latency), .strobe = *b->wr_strb_o, .addr = addr};
+    *w = (struct write){.due = b->cycle + (uint64_t)rng_range(&b->rng, 1, 6 * b->latency),
+                        .strobe = *b->wr_strb_o,
+                        .addr = addr};
     memcpy(w->data, b->wr_data_o, LANES);
   }
 }
@@ -396,15 +513,19 @@ static void expect_cache(struct bench *b, const struct run *r) {
   const uint32_t n = r->n_steps ? r->steps[r->n_steps - 1].position + 1 : 0;
   for (uint32_t head = 0; head < h->n_layer * h->n_head; head++) {
     const struct kv_head *kv = &r->core.kv[head];
-    const uint8_t *from = memory_bytes + (r->model->config.kv_base + (uint64_t)head * h->kv_stride) * LANES;
+    const uint8_t *from =
+        memory_bytes + (r->model->config.kv_base + (uint64_t)head * h->kv_stride) * LANES;
     for (uint32_t t = 0; t < n; t++) {
       uint8_t scales[4];
       memcpy(scales, &kv->k_scale[t], 2);
       memcpy(scales + 2, &kv->v_scale[t], 2);
-      EXPECT(!memcmp(from + (size_t)(t / 16 * 17) * LANES + 4 * (t % 16), scales, 4), "scales of head %u, position %u", head, t);
-      EXPECT(!memcmp(from + (size_t)(t + t / 16 + 1) * LANES, kv->k[t], 64), "key of head %u, position %u", head, t);
+      EXPECT(!memcmp(from + (size_t)(t / 16 * 17) * LANES + 4 * (t % 16), scales, 4),
+             "scales of head %u, position %u", head, t);
+      EXPECT(!memcmp(from + (size_t)(t + t / 16 + 1) * LANES, kv->k[t], 64),
+             "key of head %u, position %u", head, t);
       for (uint32_t d = 0; d < 64; d++)
-        EXPECT(from[(h->kv_v_off + t / 64 * 64 + d) * LANES + t % 64] == (uint8_t)kv->v[t][d], "value of head %u, position %u, dimension %u", head, t, d);
+        EXPECT(from[(h->kv_v_off + t / 64 * 64 + d) * LANES + t % 64] == (uint8_t)kv->v[t][d],
+               "value of head %u, position %u, dimension %u", head, t, d);
     }
   }
 }
@@ -413,45 +534,55 @@ static void run_is_over(struct bench *b) {
   struct run *r = b->current;
   EXPECT(r, "done without a run");
   const enum pkg_error error = r->came ? r->error : PKG_ERR_NONE;
-  EXPECT(*b->error_o == error, "error %u (%s), expected %u (%s)", *b->error_o, pkg_error_text(*b->error_o), error, pkg_error_text(error));
+  EXPECT(*b->error_o == error, "error %u (%s), expected %u (%s)", *b->error_o,
+         pkg_error_text(*b->error_o), error, pkg_error_text(error));
   b->runs[r->came ? r->trouble : NOTHING]++;
   if (error == PKG_ERR_NONE) {
-    EXPECT(r->ended == r->n_steps && r->begun == r->n_steps, "%zu steps, expected %zu", r->ended, r->n_steps);
+    EXPECT(r->ended == r->n_steps && r->begun == r->n_steps, "%zu steps, expected %zu", r->ended,
+           r->n_steps);
     EXPECT(r->chosen == r->n_tokens, "%zu tokens, expected %zu", r->chosen, r->n_tokens);
     EXPECT(r->shown == r->n_logits, "logits of %zu positions, expected %zu", r->shown, r->n_logits);
     expect_cache(b, r);
   }
-  if (r->came && error == PKG_ERR_TIMEOUT) forget_memory(b);                       // what it has not answered is lost
+  if (r->came && error == PKG_ERR_TIMEOUT) forget_memory(b);  // what it has not answered is lost
   b->dead = false;
   b->current = free_run(r);
 }
 
 static void take_reports(struct bench *b) {
   struct run *r = b->current;
-  const bool step = *b->step_start_o || *b->step_end_o, token = *b->tok_valid_o && *b->tok_ready_i, logits = *b->lg_valid_o && *b->lg_ready_i;
+  const bool step = *b->step_start_o || *b->step_end_o, token = *b->tok_valid_o && *b->tok_ready_i,
+             logits = *b->lg_valid_o && *b->lg_ready_i;
   if (!step && !token && !logits && !(*b->prompt_valid_i && *b->prompt_ready_o)) return;
   EXPECT(r, "a report without a run");
   if (*b->prompt_valid_i && *b->prompt_ready_o) r->fed++;
   if (*b->step_end_o) {
     EXPECT(r->ended < r->n_steps, "one step more than golden's %zu", r->n_steps);
     const struct controller_step *s = &r->steps[r->ended++];
-    EXPECT(!s->head || s->choice == *b->step_choice_o, "step %zu chose %u, expected %u", r->ended - 1, *b->step_choice_o, s->choice);
+    EXPECT(!s->head || s->choice == *b->step_choice_o, "step %zu chose %u, expected %u",
+           r->ended - 1, *b->step_choice_o, s->choice);
   }
   if (*b->step_start_o) {
-    EXPECT(r->begun < r->n_steps && r->begun == r->ended, "step %zu begins after %zu of %zu", r->begun, r->ended, r->n_steps);
+    EXPECT(r->begun < r->n_steps && r->begun == r->ended, "step %zu begins after %zu of %zu",
+           r->begun, r->ended, r->n_steps);
     const struct controller_step *s = &r->steps[r->begun++];
-    EXPECT(s->id == *b->step_id_o && s->position == *b->step_position_o && s->head == *b->step_head_o && s->recomputed == *b->step_recomputed_o,
-           "step %zu reads id %u at %u, expected %u at %u", r->begun - 1, *b->step_id_o, *b->step_position_o, s->id, s->position);
+    EXPECT(s->id == *b->step_id_o && s->position == *b->step_position_o &&
+               s->head == *b->step_head_o && s->recomputed == *b->step_recomputed_o,
+           "step %zu reads id %u at %u, expected %u at %u", r->begun - 1, *b->step_id_o,
+           *b->step_position_o, s->id, s->position);
   }
   if (token) {
-    EXPECT(r->chosen < r->n_tokens && r->tokens[r->chosen] == *b->tok_id_o, "token %zu of %zu is %u", r->chosen, r->n_tokens, *b->tok_id_o);
+    EXPECT(r->chosen < r->n_tokens && r->tokens[r->chosen] == *b->tok_id_o,
+           "token %zu of %zu is %u", r->chosen, r->n_tokens, *b->tok_id_o);
     r->chosen++;
   }
   if (logits) {
     const uint32_t n = r->model->image.header.vocab_size;
     EXPECT(r->shown < r->n_logits, "logits of one position more than golden's %zu", r->n_logits);
-    EXPECT(*b->lg_base_id_o == r->next_id && *b->lg_mask_o == 1, "logit of id %u, expected %u", *b->lg_base_id_o, r->next_id);
-    EXPECT((int32_t)*b->lg_rows_o == r->logits[n * r->shown + r->next_id], "logit of id %u is %d", r->next_id, (int32_t)*b->lg_rows_o);
+    EXPECT(*b->lg_base_id_o == r->next_id && *b->lg_mask_o == 1, "logit of id %u, expected %u",
+           *b->lg_base_id_o, r->next_id);
+    EXPECT((int32_t)*b->lg_rows_o == r->logits[n * r->shown + r->next_id], "logit of id %u is %d",
+           r->next_id, (int32_t)*b->lg_rows_o);
     r->next_id += LEN;
     EXPECT(*b->lg_last_o == (r->next_id == n), "last logit at id %u", r->next_id - 1);
     if (*b->lg_last_o) {
@@ -475,7 +606,8 @@ static void noise(struct bench *b) {
   for (unsigned i = 0; i < PKG_CONFIG_WORDS; i++) b->cfg_i[i] = (uint32_t)rng_next(&b->rng);
   b->cfg_i[PKG_CONFIG_WORDS - 1] &= UINT32_MAX >> (32 * PKG_CONFIG_WORDS - PKG_CONFIG_BITS);
   for (unsigned i = 0; i < PKG_SAMPLING_WORDS; i++) b->sampling_i[i] = (uint32_t)rng_next(&b->rng);
-  b->sampling_i[PKG_SAMPLING_WORDS - 1] &= UINT32_MAX >> (32 * PKG_SAMPLING_WORDS - PKG_SAMPLING_BITS);
+  b->sampling_i[PKG_SAMPLING_WORDS - 1] &=
+      UINT32_MAX >> (32 * PKG_SAMPLING_WORDS - PKG_SAMPLING_BITS);
   *b->max_new_i = (uint32_t)rng_next(&b->rng);
   *b->stop_en_i = rng_chance(&b->rng, 50);
   *b->stop_id_i = (uint32_t)rng_next(&b->rng) & 0x1ffff;
@@ -484,7 +616,7 @@ static void noise(struct bench *b) {
 
 static void cycle(struct bench *b) {
   struct run *r = b->current;
-  const bool busy = *b->busy_o;                                // a register: known from the edge on
+  const bool busy = *b->busy_o;  // a register: known from the edge on
   *b->abort_i = busy ? trouble_now(b, ABORT, b->cycle - b->since) : rng_chance(&b->rng, 30);
   if (trouble_now(b, RESET, b->cycle - b->since) || trouble_now(b, POWER_UP, b->cycle - b->since)) {
     b->resets = (unsigned)rng_range(&b->rng, 1, 5);
@@ -497,7 +629,7 @@ static void cycle(struct bench *b) {
   }
   if (b->pending) offer(b, b->pending);
   else if (rng_chance(&b->rng, 10)) noise(b);
-  *b->start_i = b->pending || (busy && rng_chance(&b->rng, 30));   // ignored while busy
+  *b->start_i = b->pending || (busy && rng_chance(&b->rng, 30));  // ignored while busy
   const bool feeding = r && r->fed < r->run.n_prompt && busy;
   *b->prompt_valid_i = feeding && (b->offered || !rng_chance(&b->rng, b->stall));
   if (*b->prompt_valid_i) {
@@ -512,14 +644,17 @@ static void cycle(struct bench *b) {
 
   EXPECT(*b->busy_o == busy, "busy depends on an input");
   if (*b->rst_ni) {
-    EXPECT(b->after_reset || busy == b->was_busy || (busy ? b->started : *b->done_o), "busy goes %s without %s", busy ? "high" : "low",
-           busy ? "start" : "done");
+    EXPECT(b->after_reset || busy == b->was_busy || (busy ? b->started : *b->done_o),
+           "busy goes %s without %s", busy ? "high" : "low", busy ? "start" : "done");
     EXPECT(busy || !b->started, "a start was not taken");
     EXPECT(!*b->done_o || (!busy && b->was_busy && !b->after_reset), "done without a run's end");
     if (*b->done_o) run_is_over(b);
     if (!busy) {
-      EXPECT(!*b->tok_valid_o && !*b->lg_valid_o && !*b->rd_req_valid_o && !*b->wr_valid_o && !*b->prompt_ready_o, "an offer between two runs");
-      EXPECT(!b->n_bursts && !b->n_writes, "%u bursts and %u writes under way between two runs", b->n_bursts, b->n_writes);
+      EXPECT(!*b->tok_valid_o && !*b->lg_valid_o && !*b->rd_req_valid_o && !*b->wr_valid_o &&
+                 !*b->prompt_ready_o,
+             "an offer between two runs");
+      EXPECT(!b->n_bursts && !b->n_writes, "%u bursts and %u writes under way between two runs",
+             b->n_bursts, b->n_writes);
     }
     take_reports(b);
   }
@@ -549,8 +684,11 @@ static void sequence(struct bench *b) {
     b->tok_slow = rng_chance(&b->rng, 50) ? 0 : (unsigned)rng_range(&b->rng, 0, 98);
     b->lg_slow = rng_chance(&b->rng, 50) ? 0 : (unsigned)rng_range(&b->rng, 0, 90);
     struct run *next = make_run(&b->rng);
-    // Early: the start is held from some moment of the run before on, and taken in the cycle of its done.
-    const uint64_t early = rng_chance(&b->rng, 40) ? (uint64_t)rng_range(&b->rng, 0, 3000) : UINT64_MAX, from = b->cycle;
+    // Early: the start is held from some moment of the run before on, and taken in the cycle of its
+    // done.
+    const uint64_t early =
+                       rng_chance(&b->rng, 40) ? (uint64_t)rng_range(&b->rng, 0, 3000) : UINT64_MAX,
+                   from = b->cycle;
     while (b->current || b->after_reset) {
       if (next && b->cycle - from >= early) {
         b->pending = next;
@@ -558,7 +696,7 @@ static void sequence(struct bench *b) {
       }
       cycle(b);
       EXPECT(b->cycle - from < LIMIT, "no end after %d cycles", LIMIT);
-      if (!next && !b->pending) break;                         // it was taken
+      if (!next && !b->pending) break;  // it was taken
     }
     if (next) {
       for (int64_t pause = rng_range(&b->rng, 0, 4); pause > 0; pause--) cycle(b);
@@ -584,8 +722,10 @@ static void sequences(const char *path, size_t n) {
   b->resets = 4;
   b->after_reset = b->was_busy = true;
   b->latency = 1;
-  for (b->sequence = 0; b->sequence < (many ? strtoull(many, NULL, 10) : n); b->sequence++) sequence(b);
-  print_message("%zu sequences of %d runs, %.1f million cycles:", b->sequence, RUNS, (double)b->cycle / 1e6);
+  for (b->sequence = 0; b->sequence < (many ? strtoull(many, NULL, 10) : n); b->sequence++)
+    sequence(b);
+  print_message("%zu sequences of %d runs, %.1f million cycles:", b->sequence, RUNS,
+                (double)b->cycle / 1e6);
   for (int i = 0; i < TROUBLES; i++) {
     print_message(" %s %zu%s", trouble_names[i], b->runs[i], i + 1 < TROUBLES ? "," : "\n");
     assert_true(many || b->runs[i] > 0);

@@ -1,23 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// matvec: sums of whole layers equal golden matvec_row(), by rows and by columns with projections between the heads' jobs, with
-// the newest key, value and scales in place of what memory holds; a beat enters exactly when the issue rule says so. All this
-// for both forms of the adders: matvec_retimed is matvec with AdderRetiming = 1 (Makefile)
+// matvec: sums of whole layers equal golden matvec_row(), by rows and by columns with projections
+// between the heads' jobs, with the newest key, value and scales in place of what memory holds; a
+// beat enters exactly when the issue rule says so. All this for both forms of the adders:
+// matvec_retimed is matvec with AdderRetiming = 1 (Makefile)
 #include <string.h>
 
 #include "block.h"
 #include "golden.h"
 
-// ------------------------------------------------------------------------------------------------------------ layers
+// ------------------------------------------------------------------------------------------ layers
 
-struct vectors { int8_t k[HEAD_DIM], v[HEAD_DIM]; uint16_t k_scale, v_scale; };   // of the newest position
+struct vectors {
+  int8_t k[HEAD_DIM], v[HEAD_DIM];
+  uint16_t k_scale, v_scale;
+};  // of the newest position
 struct job {
   struct pkg_job j;
-  const struct operand *x;                 // of its blocks
+  const struct operand *x;  // of its blocks
   const struct vectors *newest;
   size_t first_beat;
 };
-struct sums { uint32_t tag[PKG_TAG_WORDS], acc[2 * 64], e_max, norm, side[64]; };
+struct sums {
+  uint32_t tag[PKG_TAG_WORDS], acc[2 * 64], e_max, norm, side[64];
+};
 
 enum { MAX_JOBS = 4000, MAX_GROUPS = 160000, MAX_BEATS = 400000, MAX_OPERANDS = 20000 };
 
@@ -26,7 +32,7 @@ static struct operand operands[MAX_OPERANDS];
 static struct vectors newest[MAX_JOBS];
 static struct sums want[MAX_GROUPS], got[MAX_GROUPS];
 static uint16_t job_of_beat[MAX_BEATS];
-static uint32_t *beats;                    // label and data of each
+static uint32_t *beats;  // label and data of each
 static size_t n_jobs, n_operands, n_newest, n_groups, n_beats;
 static uint32_t segments, beat_words;
 
@@ -41,12 +47,14 @@ static const struct operand *make_operands(uint32_t n, enum contents contents, u
   const int top = (int)rng_range(rng, 0, 15);
   for (uint32_t k = 0; k < n; k++) {
     x[k].e = (uint8_t)(contents == EXTREME ? 15 : rng_range(rng, 0, top));
-    for (int i = 0; i < HEAD_DIM; i++) x[k].m[i] = (int16_t)(contents == EXTREME ? INT16_MIN : rng_signed(rng, 16));
+    for (int i = 0; i < HEAD_DIM; i++)
+      x[k].m[i] = (int16_t)(contents == EXTREME ? INT16_MIN : rng_signed(rng, 16));
   }
   return x;
 }
 
-static void add_beat(const struct job *job, bool side, uint32_t group, uint32_t block, enum contents contents, uint64_t *rng) {
+static void add_beat(const struct job *job, bool side, uint32_t group, uint32_t block,
+                     enum contents contents, uint64_t *rng) {
   const struct pkg_job *j = &job->j;
   struct pkg_label label;
 #define COPY(name, bits) label.name = j->name;
@@ -59,12 +67,14 @@ static void add_beat(const struct job *job, bool side, uint32_t group, uint32_t 
   assert_true(n_beats < MAX_BEATS);
   pkg_label_pack(beat(n_beats), &label);
   for (uint32_t i = 0; i < 16 * segments; i++)
-    beat(n_beats)[PKG_LABEL_WORDS + i] = contents == EXTREME ? 0x80808080u : (uint32_t)rng_next(rng);
+    beat(n_beats)[PKG_LABEL_WORDS + i] =
+        contents == EXTREME ? 0x80808080u : (uint32_t)rng_next(rng);
   job_of_beat[n_beats++] = (uint16_t)(job - jobs);
 }
 
 // Appends a job's beats (model/image/image.h, 2 and 3).
-static struct job *add_job(struct pkg_job j, const struct operand *x, const struct vectors *v, enum contents contents, uint64_t *rng) {
+static struct job *add_job(struct pkg_job j, const struct operand *x, const struct vectors *v,
+                           enum contents contents, uint64_t *rng) {
   assert_true(n_jobs < MAX_JOBS);
   struct job *job = &jobs[n_jobs++];
   j.slot = (uint64_t)rng_range(rng, 0, 80);
@@ -74,7 +84,8 @@ static struct job *add_job(struct pkg_job j, const struct operand *x, const stru
   j.final_layer = rng_chance(rng, 50);
   j.want_head = rng_chance(rng, 50);
   *job = (struct job){j, x, v, n_beats};
-  const uint32_t outer = (uint32_t)(j.by_columns ? j.blocks : j.groups), inner = (uint32_t)(j.by_columns ? j.groups : j.blocks);
+  const uint32_t outer = (uint32_t)(j.by_columns ? j.blocks : j.groups),
+                 inner = (uint32_t)(j.by_columns ? j.groups : j.blocks);
   for (uint32_t o = 0; o < outer; o++)
     for (uint32_t i = 0; i < inner; i++) {
       const uint32_t group = j.by_columns ? i : o, block = j.by_columns ? o : i;
@@ -88,8 +99,10 @@ static struct job *add_job(struct pkg_job j, const struct operand *x, const stru
 // The beat of a group's block, side beats passed over.
 static size_t find_beat(const struct job *job, uint32_t group, uint32_t block) {
   const struct pkg_job *j = &job->j;
-  if (!j->by_columns) return job->first_beat + group * j->blocks + block + (j->sides ? group / SIDE_GROUPS + 1 : 0);
-  return job->first_beat + block * j->groups + group + (j->sides && block == j->blocks - 1 ? group / SIDE_GROUPS + 1 : 0);
+  if (!j->by_columns)
+    return job->first_beat + group * j->blocks + block + (j->sides ? group / SIDE_GROUPS + 1 : 0);
+  return job->first_beat + block * j->groups + group +
+         (j->sides && block == j->blocks - 1 ? group / SIDE_GROUPS + 1 : 0);
 }
 
 // The sums of a chain of n jobs of one block each (projection), or of one job of all blocks.
@@ -98,8 +111,9 @@ static void expect_sums(const struct job *first, uint32_t n) {
   static struct operand x[4 * MAX_HEADS];
   const struct job *job = first;
   const struct job *chain[MAX_HEADS] = {first};
-  for (uint32_t i = 1; i < n; i++) {                         // the next of its operation
-    do job++; while (job->j.op != first->j.op);
+  for (uint32_t i = 1; i < n; i++) {  // the next of its operation
+    do job++;
+    while (job->j.op != first->j.op);
     chain[i] = job;
   }
   const struct pkg_job *j = &job->j;
@@ -109,11 +123,13 @@ static void expect_sums(const struct job *first, uint32_t n) {
     assert_true(n_groups < MAX_GROUPS);
     struct sums *to = &want[n_groups++];
     for (uint32_t k = 0; k < blocks; k++) {
-      memcpy(merged[k], data(n > 1 ? find_beat(chain[k], g, 0) : find_beat(job, g, k)), 64 * segments);
+      memcpy(merged[k], data(n > 1 ? find_beat(chain[k], g, 0) : find_beat(job, g, k)),
+             64 * segments);
       if (j->op == PKG_OP_SCORES && g == position / segments)
         memcpy(merged[k] + position % segments * HEAD_DIM, job->newest->k, HEAD_DIM);
       if (j->op == PKG_OP_PV && k == position / HEAD_DIM)
-        for (uint32_t s = 0; s < segments; s++) merged[k][s * HEAD_DIM + position % HEAD_DIM] = job->newest->v[g * segments + s];
+        for (uint32_t s = 0; s < segments; s++)
+          merged[k][s * HEAD_DIM + position % HEAD_DIM] = job->newest->v[g * segments + s];
     }
     int e_max = 0;
     for (uint32_t s = 0; s < segments; s++) {
@@ -125,16 +141,25 @@ static void expect_sums(const struct job *first, uint32_t n) {
     }
     to->e_max = (uint32_t)e_max;
     to->norm = (uint32_t)j->norm;
-    const struct pkg_tag tag = {.op = j->op, .layer = j->layer, .head = j->head, .final_layer = j->final_layer,
-                                .want_head = j->want_head, .position = j->position, .group = g, .last = g == j->groups - 1};
+    const struct pkg_tag tag = {.op = j->op,
+                                .layer = j->layer,
+                                .head = j->head,
+                                .final_layer = j->final_layer,
+                                .want_head = j->want_head,
+                                .position = j->position,
+                                .group = g,
+                                .last = g == j->groups - 1};
     pkg_tag_pack(to->tag, &tag);
-    if (!j->sides) continue;                                 // PV has none; what stands there is free
+    if (!j->sides) continue;  // PV has none; what stands there is free
     const uint32_t first_group = g / SIDE_GROUPS * SIDE_GROUPS;
-    const uint32_t *side = beat(find_beat(job, first_group, j->by_columns ? (uint32_t)j->blocks - 1 : 0) - 1) + PKG_LABEL_WORDS;
+    const uint32_t *side =
+        beat(find_beat(job, first_group, j->by_columns ? (uint32_t)j->blocks - 1 : 0) - 1) +
+        PKG_LABEL_WORDS;
     for (uint32_t s = 0; s < segments; s++) {
       const uint32_t row = g * segments + s;
       to->side[s] = side[row % (SIDE_GROUPS * segments)];
-      if (j->op == PKG_OP_SCORES && row == position) to->side[s] = (uint32_t)job->newest->v_scale << 16 | job->newest->k_scale;
+      if (j->op == PKG_OP_SCORES && row == position)
+        to->side[s] = (uint32_t)job->newest->v_scale << 16 | job->newest->k_scale;
     }
   }
 }
@@ -144,11 +169,16 @@ static uint32_t groups_of(uint32_t rows, uint32_t most) {
   return groups < most ? groups : most;
 }
 
-// One layer and a head behind it in the sequencer's order: projections between the last heads' jobs. Rows beyond `most`
-// groups are left out, but not of the projection.
-static void add_layer(uint32_t heads, uint32_t position, uint32_t most, enum contents contents, uint64_t *rng) {
+// One layer and a head behind it in the sequencer's order: projections between the last heads'
+// jobs. Rows beyond `most` groups are left out, but not of the projection.
+static void add_layer(uint32_t heads, uint32_t position, uint32_t most, enum contents contents,
+                      uint64_t *rng) {
   const uint32_t c = heads * HEAD_DIM;
-  const struct pkg_job rows = {.position = position, .blocks = heads, .sides = 1, .first = 1, .last = 1};
+  const struct pkg_job rows = {.position = position,
+                               .blocks = heads,
+                               .sides = 1,
+                               .first = 1,
+                               .last = 1};
   struct pkg_job j;
   const struct job *job, *first_proj = NULL;
   uint32_t pv = 0, proj = 0;
@@ -200,7 +230,8 @@ static void add_layer(uint32_t heads, uint32_t position, uint32_t most, enum con
         j.blocks = position / HEAD_DIM + 1;
         j.by_columns = 1;
         j.sides = 0;
-        job = add_job(j, make_operands((uint32_t)j.blocks, contents, rng), &newest[n_newest + pv], contents, rng);
+        job = add_job(j, make_operands((uint32_t)j.blocks, contents, rng), &newest[n_newest + pv],
+                      contents, rng);
         expect_sums(job, 1);
         pv++;
       }
@@ -222,20 +253,20 @@ static void add_layer(uint32_t heads, uint32_t position, uint32_t most, enum con
   expect_sums(add_job(j, make_operands(heads, contents, rng), NULL, contents, rng), 1);
 }
 
-// ------------------------------------------------------------------------------------------------------------- bench
+// ------------------------------------------------------------------------------------------- bench
 
 struct bench {
   struct block *block;
   struct block_stream *source;
   uint64_t rng;
-  unsigned refuse_percent;                 // how often each condition of the issue rule does not hold
+  unsigned refuse_percent;  // how often each condition of the issue rule does not hold
   bool valid, full, scores_free, head_room, scores_busy, done;
   uint32_t entry_busy, entry_ready;
   struct pkg_label label;
   const struct job *job;
-  const struct operand *read;              // the operand read in the cycle before, or NULL
-  const struct job *merges;                // the job whose beat entered in the cycle before, or NULL
-  uint64_t done_cycle;                     // when the last score comes out of rescale
+  const struct operand *read;  // the operand read in the cycle before, or NULL
+  const struct job *merges;    // the job whose beat entered in the cycle before, or NULL
+  uint64_t done_cycle;         // when the last score comes out of rescale
   unsigned refusals;
 };
 
@@ -304,7 +335,9 @@ static bool may_enter(const struct bench *t) {
   if (!l->side && !t->full) return false;
   switch (l->op) {
     case PKG_OP_QKV: return !(starts && t->entry_busy >> entry & 1);
-    case PKG_OP_SCORES: return (t->entry_ready >> entry & 1) && !(l->side && starts && (t->scores_busy || !t->scores_free));
+    case PKG_OP_SCORES:
+      return (t->entry_ready >> entry & 1) &&
+             !(l->side && starts && (t->scores_busy || !t->scores_free));
     case PKG_OP_HEAD: return l->side || !l->last_block || t->head_room;
     default: return true;
   }
@@ -317,9 +350,10 @@ static void after(void *ctx) {
   const bool enters = t->valid && may_enter(t), read = enters && !l->side;
   uint64_t release = 0;
   if (t->valid && block_get_u64(b, "in_ready_o") != enters)
-    fail_msg("beat %zu (op %llu, head %llu, group %llu, block %llu, side %llu): %s", t->source->done, (unsigned long long)l->op,
-             (unsigned long long)l->head, (unsigned long long)l->group, (unsigned long long)l->block, (unsigned long long)l->side,
-             enters ? "may enter and does not" : "enters and may not");
+    fail_msg("beat %zu (op %llu, head %llu, group %llu, block %llu, side %llu): %s",
+             t->source->done, (unsigned long long)l->op, (unsigned long long)l->head,
+             (unsigned long long)l->group, (unsigned long long)l->block,
+             (unsigned long long)l->side, enters ? "may enter and does not" : "enters and may not");
   t->refusals += t->valid && !enters;
   assert_int_equal(block_get_u64(b, "rd_en_o"), read);
   if (read) {
@@ -340,30 +374,37 @@ static void after(void *ctx) {
     uint32_t words[PKG_TAG_WORDS];
     block_get(b, "out_tag_o", words);
     pkg_tag_unpack(&tag, words);
-    if (tag.op == PKG_OP_SCORES && tag.last) t->done_cycle = block_cycle(b) + (uint64_t)rng_range(&t->rng, 3, 12);
+    if (tag.op == PKG_OP_SCORES && tag.last)
+      t->done_cycle = block_cycle(b) + (uint64_t)rng_range(&t->rng, 3, 12);
   }
 }
 
 static void run(struct block *b, enum block_stall stall) {
   const struct block_field in_fields[] = {
-    {"in_label_i", 0, 4 * PKG_LABEL_WORDS}, {"in_data_i", 4 * PKG_LABEL_WORDS, 64 * segments},
+      {"in_label_i", 0, 4 * PKG_LABEL_WORDS},
+      {"in_data_i", 4 * PKG_LABEL_WORDS, 64 * segments},
   };
   const struct block_field out_fields[] = {
-    BLOCK_FIELD(struct sums, tag, "out_tag_o"),     BLOCK_FIELD(struct sums, acc, "out_acc_o"),
-    BLOCK_FIELD(struct sums, e_max, "out_e_max_o"), BLOCK_FIELD(struct sums, norm, "out_norm_o"),
-    BLOCK_FIELD(struct sums, side, "out_side_o"),
+      BLOCK_FIELD(struct sums, tag, "out_tag_o"),     BLOCK_FIELD(struct sums, acc, "out_acc_o"),
+      BLOCK_FIELD(struct sums, e_max, "out_e_max_o"), BLOCK_FIELD(struct sums, norm, "out_norm_o"),
+      BLOCK_FIELD(struct sums, side, "out_side_o"),
   };
   block_reset(b);
   block_stalls(b, stall, 17);
-  struct bench t = {.block = b, .rng = 99 + stall, .refuse_percent = stall & BLOCK_BACK_PRESSURE ? 25 : 0};
-  t.source = block_source(b, "in_valid_i", "in_ready_o", in_fields, 2, beats, 4 * beat_words, n_beats);
-  struct block_stream *sink = block_sink(b, "out_valid_o", NULL, out_fields, 5, got, sizeof *got, n_groups);
+  struct bench t = {.block = b,
+                    .rng = 99 + stall,
+                    .refuse_percent = stall & BLOCK_BACK_PRESSURE ? 25 : 0};
+  t.source =
+      block_source(b, "in_valid_i", "in_ready_o", in_fields, 2, beats, 4 * beat_words, n_beats);
+  struct block_stream *sink =
+      block_sink(b, "out_valid_o", NULL, out_fields, 5, got, sizeof *got, n_groups);
   block_hooks(b, before, after, &t);
   block_run(b, 1000, 50);
   for (size_t i = 0; i < n_groups; i++) {
     struct pkg_tag tag;
     pkg_tag_unpack(&tag, want[i].tag);
-    if (tag.op == PKG_OP_PV) memset(got[i].side, 0, sizeof got[i].side), memset(want[i].side, 0, sizeof want[i].side);
+    if (tag.op == PKG_OP_PV)
+      memset(got[i].side, 0, sizeof got[i].side), memset(want[i].side, 0, sizeof want[i].side);
   }
   block_expect(sink, want, n_groups);
   if (!(stall & BLOCK_BACK_PRESSURE)) assert_int_equal(sink->last_cycle - t.source->last_cycle, 12);
@@ -383,10 +424,13 @@ static void check(const char *module, uint32_t with_segments) {
   assert_non_null(beats);
   struct block *b = block_open(module, segments);
 
-  // Small models at the edges of groups, tiles and side beats; one accumulator after another at 1 head and 64 segments.
+  // Small models at the edges of groups, tiles and side beats; one accumulator after another at 1
+  // head and 64 segments.
   begin();
-  const uint32_t edges[] = {0, 63, 64, segments - 1, segments, 16 * segments - 1, 16 * segments % 1024, 200};
-  for (uint32_t i = 0; i < 8; i++) add_layer(1 + i % 3, edges[i], 20, i == 5 ? EXTREME : RANDOM, &rng);
+  const uint32_t edges[] =
+      {0, 63, 64, segments - 1, segments, 16 * segments - 1, 16 * segments % 1024, 200};
+  for (uint32_t i = 0; i < 8; i++)
+    add_layer(1 + i % 3, edges[i], 20, i == 5 ? EXTREME : RANDOM, &rng);
   add_layer(1, 1, 300, RANDOM, &rng);
   add_layer(5, 129, 40, RANDOM, &rng);
   for (enum block_stall stall = BLOCK_PLAIN; stall < BLOCK_STALLS; stall++) run(b, stall);
@@ -402,20 +446,45 @@ static void check(const char *module, uint32_t with_segments) {
   free(beats);
 }
 
-static void test_1(void **state) { (void)state; check("matvec", 1); }
-static void test_4(void **state) { (void)state; check("matvec", 4); }
-static void test_16(void **state) { (void)state; check("matvec", 16); }
-static void test_64(void **state) { (void)state; check("matvec", 64); }
-static void test_retimed_1(void **state) { (void)state; check("matvec_retimed", 1); }
-static void test_retimed_4(void **state) { (void)state; check("matvec_retimed", 4); }
-static void test_retimed_16(void **state) { (void)state; check("matvec_retimed", 16); }
-static void test_retimed_64(void **state) { (void)state; check("matvec_retimed", 64); }
+static void test_1(void **state) {
+  (void)state;
+  check("matvec", 1);
+}
+static void test_4(void **state) {
+  (void)state;
+  check("matvec", 4);
+}
+static void test_16(void **state) {
+  (void)state;
+  check("matvec", 16);
+}
+static void test_64(void **state) {
+  (void)state;
+  check("matvec", 64);
+}
+static void test_retimed_1(void **state) {
+  (void)state;
+  check("matvec_retimed", 1);
+}
+static void test_retimed_4(void **state) {
+  (void)state;
+  check("matvec_retimed", 4);
+}
+static void test_retimed_16(void **state) {
+  (void)state;
+  check("matvec_retimed", 16);
+}
+static void test_retimed_64(void **state) {
+  (void)state;
+  check("matvec_retimed", 64);
+}
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_1), cmocka_unit_test(test_4), cmocka_unit_test(test_16), cmocka_unit_test(test_64),
-    cmocka_unit_test(test_retimed_1), cmocka_unit_test(test_retimed_4), cmocka_unit_test(test_retimed_16),
-    cmocka_unit_test(test_retimed_64),
+      cmocka_unit_test(test_1),          cmocka_unit_test(test_4),
+      cmocka_unit_test(test_16),         cmocka_unit_test(test_64),
+      cmocka_unit_test(test_retimed_1),  cmocka_unit_test(test_retimed_4),
+      cmocka_unit_test(test_retimed_16), cmocka_unit_test(test_retimed_64),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,8 +3,12 @@
 // max_tree: 16 numbers of all sizes, the largest anywhere
 #include "block.h"
 
-struct in { uint32_t x[16]; };
-struct out { uint32_t max; };
+struct in {
+  uint32_t x[16];
+};
+struct out {
+  uint32_t max;
+};
 static const struct block_field in_fields[] = {BLOCK_FIELD(struct in, x, "in_x_i")};
 static const struct block_field out_fields[] = {BLOCK_FIELD(struct out, max, "out_max_o")};
 enum { N = 20000, LATENCY = 2 };
@@ -26,16 +30,24 @@ static void check(enum block_stall stall) {
   struct block *b = block_open("max_tree", 0);
   block_reset(b);
   block_stalls(b, stall, 7);
-  struct block_stream *source = block_source(b, "in_valid_i", NULL, in_fields, 1, in, sizeof *in, N);
-  struct block_stream *sink = block_sink(b, "out_valid_o", NULL, out_fields, 1, got, sizeof *got, N);
+  struct block_stream *source =
+      block_source(b, "in_valid_i", NULL, in_fields, 1, in, sizeof *in, N);
+  struct block_stream *sink =
+      block_sink(b, "out_valid_o", NULL, out_fields, 1, got, sizeof *got, N);
   block_run(b, 1000, 20);
   block_expect(sink, want, N);
   assert_int_equal(sink->first_cycle - source->first_cycle, LATENCY);
   block_close(b);
 }
 
-static void test_plain(void **state) { (void)state; check(BLOCK_PLAIN); }
-static void test_idle(void **state) { (void)state; check(BLOCK_IDLE); }
+static void test_plain(void **state) {
+  (void)state;
+  check(BLOCK_PLAIN);
+}
+static void test_idle(void **state) {
+  (void)state;
+  check(BLOCK_IDLE);
+}
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_plain), cmocka_unit_test(test_idle)};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The simulated memory: presets in cycles, the order and pace of reads, strobed writes and what shares the bus with them
+// The simulated memory: presets in cycles, the order and pace of reads, strobed writes and what
+// shares the bus with them
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,14 +18,24 @@ enum { LANES = 128, IMAGE = 100, KV = 20 };
 
 // The hardware's side of the port.
 static struct {
-  uint8_t req_valid, req_len, rsp_ready, wr_valid, strobe[LANES / 8], req_ready, rsp_valid, wr_ready, wr_ack;
+  uint8_t req_valid, req_len, rsp_ready, wr_valid, strobe[LANES / 8], req_ready, rsp_valid,
+      wr_ready, wr_ack;
   uint32_t req_addr, wr_addr, wr_data[LANES / 4], rsp_data[LANES / 4];
 } hw;
 static const struct memory_port port = {
-  .rd_req_valid = &hw.req_valid, .rd_req_len = &hw.req_len, .rd_rsp_ready = &hw.rsp_ready, .wr_valid = &hw.wr_valid,
-  .wr_strb = hw.strobe, .rd_req_addr = &hw.req_addr, .wr_addr = &hw.wr_addr, .wr_data = hw.wr_data,
-  .rd_req_ready = &hw.req_ready, .rd_rsp_valid = &hw.rsp_valid, .wr_ready = &hw.wr_ready, .wr_ack = &hw.wr_ack,
-  .rd_rsp_data = hw.rsp_data,
+    .rd_req_valid = &hw.req_valid,
+    .rd_req_len = &hw.req_len,
+    .rd_rsp_ready = &hw.rsp_ready,
+    .wr_valid = &hw.wr_valid,
+    .wr_strb = hw.strobe,
+    .rd_req_addr = &hw.req_addr,
+    .wr_addr = &hw.wr_addr,
+    .wr_data = hw.wr_data,
+    .rd_req_ready = &hw.req_ready,
+    .rd_rsp_valid = &hw.rsp_valid,
+    .wr_ready = &hw.wr_ready,
+    .wr_ack = &hw.wr_ack,
+    .rd_rsp_data = hw.rsp_data,
 };
 
 static uint8_t image[IMAGE * LANES];
@@ -62,15 +73,12 @@ static void presets(void **state) {
     unsigned latency;
     double beats;
   } expected[] = {
-    {"ideal", 250, 4096, 1, 1},                                   // no time at all is still the next cycle
-    {"ddr4-2400", 250, 64, 23, 1},                                // 18.0 GB/s are 1.125 beats a cycle
-    {"ddr4-2400", 250, 256, 23, 0.28125},
-    {"ddr4-2400", 500, 256, 45, 0.140625},
-    {"4xddr4-2400", 250, 256, 23, 1},
-    {"4xddr4-2400", 250, 1024, 23, 0.28125},
-    {"hbm2-u50", 250, 1024, 31, 1},
-    {"hbm2-u50", 450, 1024, 55, 0.633},
-    {"hbm2-u280", 250, 4096, 31, 0.415},
+      {"ideal", 250, 4096, 1, 1},     // no time at all is still the next cycle
+      {"ddr4-2400", 250, 64, 23, 1},  // 18.0 GB/s are 1.125 beats a cycle
+      {"ddr4-2400", 250, 256, 23, 0.28125}, {"ddr4-2400", 500, 256, 45, 0.140625},
+      {"4xddr4-2400", 250, 256, 23, 1},     {"4xddr4-2400", 250, 1024, 23, 0.28125},
+      {"hbm2-u50", 250, 1024, 31, 1},       {"hbm2-u50", 450, 1024, 55, 0.633},
+      {"hbm2-u280", 250, 4096, 31, 0.415},
   };
   for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
     struct sim_memory m = parsed(expected[i].name);
@@ -85,33 +93,52 @@ static void presets(void **state) {
   sim_memory_print(text, &m);
   assert_string_equal(text, "ddr4-2400 at 250 MHz: latency=23,beats=0.28125,stall=0.25");
   m = parsed("latency=7,beats=0.5");
-  sim_memory_resolve(&m, 256);                                    // nothing to resolve
+  sim_memory_resolve(&m, 256);  // nothing to resolve
   sim_memory_print(text, &m);
   assert_string_equal(text, "latency=7,beats=0.5,stall=0");
 }
 
 static void refused(void **state) {
   (void)state;
-  static const char *const bad[] = {"latency", "latency=", "latency=0", "latency=1.5", "beats=2", "beats=0", "stall=1", "speed=3", "seed=x", "seed=-1", "seed=", "seed=1x", "seed=18446744073709551616",
-                                    "ddr4", "ddr4-2400=1", "ddr4-2400,latency=3", "beats=1,ideal"};
+  static const char *const bad[] = {"latency",
+                                    "latency=",
+                                    "latency=0",
+                                    "latency=1.5",
+                                    "beats=2",
+                                    "beats=0",
+                                    "stall=1",
+                                    "speed=3",
+                                    "seed=x",
+                                    "seed=-1",
+                                    "seed=",
+                                    "seed=1x",
+                                    "seed=18446744073709551616",
+                                    "ddr4",
+                                    "ddr4-2400=1",
+                                    "ddr4-2400,latency=3",
+                                    "beats=1,ideal"};
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
     struct sim_memory m = SIM_MEMORY_DEFAULT;
     const struct sim_memory before = m;
     struct err err = {""};
     assert_int_equal(sim_memory_parse(&m, bad[i], &err), -1);
     assert_non_null(strstr(err.text, "memory setting"));
-    assert_memory_equal(&m, &before, sizeof m);                   // what is refused changes nothing
+    assert_memory_equal(&m, &before, sizeof m);  // what is refused changes nothing
   }
 }
 
-// Two bursts come back in order, each beat with its bytes, the first `latency` cycles after its request, then `beats` a cycle.
+// Two bursts come back in order, each beat with its bytes, the first `latency` cycles after its
+// request, then `beats` a cycle.
 static void reads(void **state) {
   (void)state;
   const struct {
     const char *settings;
-    uint64_t last;                         // the cycle in which the 40th beat comes
-  } cases[] = {{"latency=10", 10 + 39}, {"latency=10,beats=0.5", 10 + 78}, {"latency=3,beats=0.25", 3 + 156},
-               {"latency=10,beats=0.8", 10 + 49}, {"latency=10,beats=0.9", 10 + 43}};
+    uint64_t last;  // the cycle in which the 40th beat comes
+  } cases[] = {{"latency=10", 10 + 39},
+               {"latency=10,beats=0.5", 10 + 78},
+               {"latency=3,beats=0.25", 3 + 156},
+               {"latency=10,beats=0.8", 10 + 49},
+               {"latency=10,beats=0.9", 10 + 43}};
   for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
     const struct sim_memory settings = parsed(cases[c].settings);
     struct memory *m = create(&settings);
@@ -149,7 +176,8 @@ static void writes(void **state) {
   for (unsigned i = 0; i < LANES; i++) data[i] = (uint8_t)(i ^ 0x5a);
   memset(memory_kv(m), 0x11, KV * LANES);
   memcpy(hw.wr_data, data, LANES);
-  for (unsigned i = 0; i < 8; i++) hw.strobe[i] = 0xff;           // one segment whole, of the other bytes 66 and 127
+  for (unsigned i = 0; i < 8; i++)
+    hw.strobe[i] = 0xff;  // one segment whole, of the other bytes 66 and 127
   hw.strobe[8] = 4;
   hw.strobe[15] = 0x80;
   hw.wr_valid = 1;
@@ -171,11 +199,12 @@ static void writes(void **state) {
   memory_destroy(m);
 }
 
-// On a preset's bus that is the limit, a write costs a read; beside a memory given in cycles it does not.
+// On a preset's bus that is the limit, a write costs a read; beside a memory given in cycles it
+// does not.
 static void shared_bus(void **state) {
   (void)state;
   struct sim_memory settings[2] = {parsed("latency=1,beats=0.5"), parsed("ddr4-2400")};
-  settings[1].clock = 18000.0 / LANES / 0.5;                      // MHz at which it brings half a beat a cycle
+  settings[1].clock = 18000.0 / LANES / 0.5;  // MHz at which it brings half a beat a cycle
   uint64_t read[2];
   for (int i = 0; i < 2; i++) {
     struct memory *m = create(&settings[i]);
@@ -221,8 +250,8 @@ static void outside(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(presets), cmocka_unit_test(refused), cmocka_unit_test(reads),
-    cmocka_unit_test(writes), cmocka_unit_test(shared_bus), cmocka_unit_test(outside),
+      cmocka_unit_test(presets), cmocka_unit_test(refused),    cmocka_unit_test(reads),
+      cmocka_unit_test(writes),  cmocka_unit_test(shared_bus), cmocka_unit_test(outside),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,35 +1,46 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// mlp_ffn: OpMlp1's rows leave as blocks of their gelu() with slots 2 MaxHeads + k, for 1, 4 and 12 heads, layer behind
-// layer; rows of other jobs pass it by
+// mlp_ffn: OpMlp1's rows leave as blocks of their gelu() with slots 2 MaxHeads + k, for 1, 4 and 12
+// heads, layer behind layer; rows of other jobs pass it by
 #include "block.h"
 #include "golden.h"
 
-struct in { uint32_t tag[PKG_TAG_WORDS], rows[64]; };
-struct out { uint32_t slot, rows[64]; };
+struct in {
+  uint32_t tag[PKG_TAG_WORDS], rows[64];
+};
+struct out {
+  uint32_t slot, rows[64];
+};
 static const struct block_field in_fields[] = {
-  BLOCK_FIELD(struct in, tag, "rows_tag_i"), BLOCK_FIELD(struct in, rows, "rows_i"),
+    BLOCK_FIELD(struct in, tag, "rows_tag_i"),
+    BLOCK_FIELD(struct in, rows, "rows_i"),
 };
 static const struct block_field out_fields[] = {
-  BLOCK_FIELD(struct out, slot, "blk_slot_o"), BLOCK_FIELD(struct out, rows, "blk_rows_o"),
+    BLOCK_FIELD(struct out, slot, "blk_slot_o"),
+    BLOCK_FIELD(struct out, rows, "blk_rows_o"),
 };
 enum { LAYERS = 8, N = LAYERS * 4 * 12, SLOTS = PKG_SLOT_G(MAX_HEADS), LATENCY = 5 };
 
 // The rows of one layer's OpMlp1, others between them; returns how many groups that are.
-static size_t draw(uint64_t *rng, struct in *in, struct out *want, unsigned segments, unsigned n_head) {
-  static const enum pkg_op others[] = {PKG_OP_QKV, PKG_OP_SCORES, PKG_OP_PV, PKG_OP_PROJ, PKG_OP_MLP2, PKG_OP_HEAD};
+static size_t draw(uint64_t *rng, struct in *in, struct out *want, unsigned segments,
+                   unsigned n_head) {
+  static const enum pkg_op others[] = {PKG_OP_QKV,  PKG_OP_SCORES, PKG_OP_PV,
+                                       PKG_OP_PROJ, PKG_OP_MLP2,   PKG_OP_HEAD};
   size_t n = 0;
   unsigned groups = 4 * n_head * 64 / segments;
   for (unsigned group = 0; group < groups; n++) {
     struct pkg_tag tag = {.op = PKG_OP_MLP1, .group = group, .last = group == groups - 1};
     bool other = rng_chance(rng, 10);
-    if (other) tag = (struct pkg_tag){.op = others[rng_range(rng, 0, 5)], .group = (uint64_t)rng_range(rng, 0, 4000)};
+    if (other)
+      tag = (struct pkg_tag){.op = others[rng_range(rng, 0, 5)],
+                             .group = (uint64_t)rng_range(rng, 0, 4000)};
     pkg_tag_pack(in[n].tag, &tag);
     for (unsigned s = 0; s < segments; s++) {
       int32_t x = (int32_t)rng_signed(rng, rng_chance(rng, 50) ? 20 : ROW_BITS);
       if (x < -ROW_MAX) x = -ROW_MAX;
       in[n].rows[s] = (uint32_t)x;
-      if (!other) want[(group * segments + s) / 64].rows[(group * segments + s) % 64] = (uint32_t)gelu(x);
+      if (!other)
+        want[(group * segments + s) / 64].rows[(group * segments + s) % 64] = (uint32_t)gelu(x);
     }
     if (other) continue;
     want[group * segments / 64].slot = SLOTS + group * segments / 64;
@@ -51,8 +62,10 @@ static void check(unsigned segments) {
         n_in += draw(&rng, in + n_in, want + l * 4 * heads[h], segments, heads[h]);
       block_reset(b);
       block_stalls(b, stall, 7);
-      struct block_stream *source = block_source(b, "rows_valid_i", NULL, in_fields, 2, in, sizeof *in, n_in);
-      struct block_stream *sink = block_sink(b, "blk_valid_o", "blk_ready_i", out_fields, 2, got, sizeof *got, n_out);
+      struct block_stream *source =
+          block_source(b, "rows_valid_i", NULL, in_fields, 2, in, sizeof *in, n_in);
+      struct block_stream *sink =
+          block_sink(b, "blk_valid_o", "blk_ready_i", out_fields, 2, got, sizeof *got, n_out);
       sink->max_pause = 64 / segments - 1;
       block_run(b, 1000, 100);
       block_expect(sink, want, n_out);
@@ -62,11 +75,21 @@ static void check(unsigned segments) {
   block_close(b);
 }
 
-static void test_1(void **state) { (void)state; check(1); }
-static void test_4(void **state) { (void)state; check(4); }
-static void test_16(void **state) { (void)state; check(16); }
+static void test_1(void **state) {
+  (void)state;
+  check(1);
+}
+static void test_4(void **state) {
+  (void)state;
+  check(4);
+}
+static void test_16(void **state) {
+  (void)state;
+  check(16);
+}
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_1), cmocka_unit_test(test_4), cmocka_unit_test(test_16)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_1), cmocka_unit_test(test_4),
+                                     cmocka_unit_test(test_16)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,27 +1,43 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// onchip_memory: the beats of the bursts come in order from ROM and RAM, whatever is written meanwhile
+// onchip_memory: the beats of the bursts come in order from ROM and RAM, whatever is written
+// meanwhile
 //
-// A beat read must be the beat as it was after some number of writes: at least those that were acknowledged when it was
-// asked for, at most those that were taken when it came. The module is built with the parameters below (Makefile).
+// A beat read must be the beat as it was after some number of writes: at least those that were
+// acknowledged when it was asked for, at most those that were taken when it came. The module is
+// built with the parameters below (Makefile).
 #include <stdio.h>
 #include <string.h>
 
 #include "block.h"
 
-enum { LANES = 256, WORDS = LANES / 4, ROM_BEATS = 77, RAM_BEATS = 100, BEATS = ROM_BEATS + RAM_BEATS };
+enum {
+  LANES = 256,
+  WORDS = LANES / 4,
+  ROM_BEATS = 77,
+  RAM_BEATS = 100,
+  BEATS = ROM_BEATS + RAM_BEATS
+};
 #define ROM_FILE "build/test/onchip_memory.hex"
 enum { BURSTS = 600, WRITES = 5000, MAX_READS = BURSTS * 32 };
 
-struct burst { uint32_t addr, len; };
-struct write { uint32_t addr, data[WORDS], strb[LANES / 32]; };
-struct beat { uint32_t data[WORDS]; };
+struct burst {
+  uint32_t addr, len;
+};
+struct write {
+  uint32_t addr, data[WORDS], strb[LANES / 32];
+};
+struct beat {
+  uint32_t data[WORDS];
+};
 static const struct block_field burst_fields[] = {
-  BLOCK_FIELD(struct burst, addr, "rd_req_addr_i"), BLOCK_FIELD(struct burst, len, "rd_req_len_i"),
+    BLOCK_FIELD(struct burst, addr, "rd_req_addr_i"),
+    BLOCK_FIELD(struct burst, len, "rd_req_len_i"),
 };
 static const struct block_field write_fields[] = {
-  BLOCK_FIELD(struct write, addr, "wr_addr_i"), BLOCK_FIELD(struct write, data, "wr_data_i"),
-  BLOCK_FIELD(struct write, strb, "wr_strb_i"),
+    BLOCK_FIELD(struct write, addr, "wr_addr_i"),
+    BLOCK_FIELD(struct write, data, "wr_data_i"),
+    BLOCK_FIELD(struct write, strb, "wr_strb_i"),
 };
 static const struct block_field beat_fields[] = {BLOCK_FIELD(struct beat, data, "rd_rsp_data_o")};
 
@@ -29,16 +45,20 @@ static struct beat rom[ROM_BEATS];
 static struct burst burst[BURSTS];
 static struct write write_[RAM_BEATS + WRITES];
 
-struct asked { uint32_t addr; size_t acknowledged; struct beat then; };   // then: with the writes acknowledged so far
+struct asked {
+  uint32_t addr;
+  size_t acknowledged;
+  struct beat then;
+};  // then: with the writes acknowledged so far
 static struct asked asked[MAX_READS];
 
 struct bench {
   struct block *block;
-  struct beat memory[BEATS];        // with the writes acknowledged
+  struct beat memory[BEATS];  // with the writes acknowledged
   size_t n_asked, n_came, taken, acknowledged;
-  size_t n_changed;                 // beats that were written between request and answer
-  bool ack_due;                     // a write was taken in the cycle before, as number taken - 1
-  bool waited;                      // a beat stood at the port and was not taken in the cycle before
+  size_t n_changed;  // beats that were written between request and answer
+  bool ack_due;      // a write was taken in the cycle before, as number taken - 1
+  bool waited;       // a beat stood at the port and was not taken in the cycle before
   const struct write *writes;
 };
 
@@ -52,8 +72,9 @@ static void check_read(struct bench *t, const struct beat *found) {
   struct beat memory = a->then;
   for (size_t i = a->acknowledged;; i++) {
     if (!memcmp(&memory, found, sizeof memory)) break;
-    if (i == t->taken) fail_msg("read %zu, beat %u: not what memory holds (writes %zu to %zu)", t->n_came - 1, a->addr,
-                                a->acknowledged, t->taken);
+    if (i == t->taken)
+      fail_msg("read %zu, beat %u: not what memory holds (writes %zu to %zu)", t->n_came - 1,
+               a->addr, a->acknowledged, t->taken);
     if (t->writes[i].addr == a->addr) apply(&memory, &t->writes[i]);
   }
   t->n_changed += memcmp(&a->then, found, sizeof memory) != 0;
@@ -70,7 +91,7 @@ static void watch(void *ctx) {
     apply(&t->memory[w->addr], w);
   }
   const bool valid = block_get_u64(b, "rd_rsp_valid_o"), ready = block_get_u64(b, "rd_rsp_ready_i");
-  if (valid && !t->waited) {                                 // so it was read in the cycle before, when nobody wrote it
+  if (valid && !t->waited) {  // so it was read in the cycle before, when nobody wrote it
     assert_true(t->n_came < t->n_asked);
     if (t->ack_due) assert_int_not_equal(t->writes[t->taken - 1].addr, asked[t->n_came].addr);
   }
@@ -83,7 +104,8 @@ static void watch(void *ctx) {
   t->ack_due = block_get_u64(b, "wr_valid_i") && block_get_u64(b, "wr_ready_o");
   if (t->ack_due) t->taken++;
   if (block_get_u64(b, "rd_req_valid_i") && block_get_u64(b, "rd_req_ready_o")) {
-    const uint32_t addr = (uint32_t)block_get_u64(b, "rd_req_addr_i"), len = (uint32_t)block_get_u64(b, "rd_req_len_i");
+    const uint32_t addr = (uint32_t)block_get_u64(b, "rd_req_addr_i"),
+                   len = (uint32_t)block_get_u64(b, "rd_req_len_i");
     for (uint32_t i = 0; i < len; i++)
       asked[t->n_asked++] = (struct asked){addr + i, t->acknowledged, t->memory[addr + i]};
   }
@@ -100,7 +122,8 @@ static void rom_file(uint64_t *rng) {
   assert_int_equal(fclose(f), 0);
 }
 
-// Bursts from everywhere, some across the end of the ROM, many short, many from the RAM's first beats. Returns the beats.
+// Bursts from everywhere, some across the end of the ROM, many short, many from the RAM's first
+// beats. Returns the beats.
 static size_t make_bursts(uint64_t *rng) {
   size_t total = 0;
   for (int i = 0; i < BURSTS; i++) {
@@ -115,10 +138,13 @@ static size_t make_bursts(uint64_t *rng) {
 static struct write random_write(uint64_t *rng, uint32_t addr, bool whole) {
   struct write w = {.addr = addr};
   for (int i = 0; i < WORDS; i++) w.data[i] = (uint32_t)rng_next(rng);
-  const int kind = (int)rng_range(rng, 0, 2);                 // a few bytes, one word (a side word), random
+  const int kind = (int)rng_range(rng, 0, 2);  // a few bytes, one word (a side word), random
   for (int i = 0; i < LANES / 32; i++)
-    w.strb[i] = whole ? UINT32_MAX : kind == 0 ? (uint32_t)rng_next(rng) & (uint32_t)rng_next(rng) & (uint32_t)rng_next(rng)
-              : kind == 1 ? 0 : (uint32_t)rng_next(rng);
+    w.strb[i] = whole ? UINT32_MAX
+                : kind == 0
+                    ? (uint32_t)rng_next(rng) & (uint32_t)rng_next(rng) & (uint32_t)rng_next(rng)
+                : kind == 1 ? 0
+                            : (uint32_t)rng_next(rng);
   if (!whole && kind == 1) bits_put(w.strb, 4 * (unsigned)rng_range(rng, 0, WORDS - 1), 4, 15);
   return w;
 }
@@ -135,7 +161,8 @@ static void test_reads_and_writes(void **state) {
     memcpy(t.memory, rom, sizeof rom);
     block_reset(b);
     block_stalls(b, stall, 3);
-    // First all of the RAM; then reads and writes at once, at times to few beats, so that they meet.
+    // First all of the RAM; then reads and writes at once, at times to few beats, so that they
+    // meet.
     for (uint32_t i = 0; i < RAM_BEATS; i++) write_[i] = random_write(&rng, ROM_BEATS + i, true);
     block_hooks(b, NULL, watch, &t);
     block_source(b, "wr_valid_i", "wr_ready_o", write_fields, 3, write_, sizeof *write_, RAM_BEATS);
@@ -146,18 +173,24 @@ static void test_reads_and_writes(void **state) {
     block_stalls(b, stall, 4);
     for (uint32_t i = RAM_BEATS; i < RAM_BEATS + WRITES; i++) {
       const uint32_t few = i / 256 % 2 ? 4 : RAM_BEATS;
-      write_[i] = random_write(&rng, ROM_BEATS + (uint32_t)rng_range(&rng, 0, few - 1), rng_chance(&rng, 10));
+      write_[i] = random_write(&rng, ROM_BEATS + (uint32_t)rng_range(&rng, 0, few - 1),
+                               rng_chance(&rng, 10));
     }
     const size_t n = make_bursts(&rng);
     block_hooks(b, NULL, watch, &t);
-    block_source(b, "rd_req_valid_i", "rd_req_ready_o", burst_fields, 2, burst, sizeof *burst, BURSTS);
-    block_source(b, "wr_valid_i", "wr_ready_o", write_fields, 3, write_ + RAM_BEATS, sizeof *write_, WRITES);
-    struct block_stream *rsp = block_sink(b, "rd_rsp_valid_o", "rd_rsp_ready_i", beat_fields, 1, got, sizeof *got, n);
+    block_source(b, "rd_req_valid_i", "rd_req_ready_o", burst_fields, 2, burst, sizeof *burst,
+                 BURSTS);
+    block_source(b, "wr_valid_i", "wr_ready_o", write_fields, 3, write_ + RAM_BEATS, sizeof *write_,
+                 WRITES);
+    struct block_stream *rsp =
+        block_sink(b, "rd_rsp_valid_o", "rd_rsp_ready_i", beat_fields, 1, got, sizeof *got, n);
     block_run(b, 100, 5);
     assert_int_equal(t.n_came, n);
     assert_int_equal(t.acknowledged, RAM_BEATS + WRITES);
-    if (t.n_changed < 20) fail_msg("only %zu reads met a write (%s)", t.n_changed, block_stall_names[stall]);
-    if (stall == BLOCK_PLAIN) assert_int_equal(rsp->last_cycle - rsp->first_cycle, n - 1);   // a beat a cycle
+    if (t.n_changed < 20)
+      fail_msg("only %zu reads met a write (%s)", t.n_changed, block_stall_names[stall]);
+    if (stall == BLOCK_PLAIN)
+      assert_int_equal(rsp->last_cycle - rsp->first_cycle, n - 1);  // a beat a cycle
   }
   block_close(b);
 }
@@ -180,8 +213,10 @@ static void test_latency(void **state) {
   block_reset(b);
   block_hooks(b, NULL, watch, &t);
   burst[0] = (struct burst){0, BEATS};
-  struct block_stream *req = block_source(b, "rd_req_valid_i", "rd_req_ready_o", burst_fields, 2, burst, sizeof *burst, 1);
-  struct block_stream *rsp = block_sink(b, "rd_rsp_valid_o", "rd_rsp_ready_i", beat_fields, 1, got, sizeof *got, BEATS);
+  struct block_stream *req =
+      block_source(b, "rd_req_valid_i", "rd_req_ready_o", burst_fields, 2, burst, sizeof *burst, 1);
+  struct block_stream *rsp =
+      block_sink(b, "rd_rsp_valid_o", "rd_rsp_ready_i", beat_fields, 1, got, sizeof *got, BEATS);
   block_run(b, 100, 5);
   assert_int_equal(rsp->first_cycle - req->first_cycle, 2);
   assert_int_equal(rsp->last_cycle - rsp->first_cycle, BEATS - 1);
@@ -190,6 +225,7 @@ static void test_latency(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_reads_and_writes), cmocka_unit_test(test_latency)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_reads_and_writes),
+                                     cmocka_unit_test(test_latency)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

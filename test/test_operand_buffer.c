@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// operand_buffer: a slot is full from the cycle after its block came until it is read for the last time; what is read is what
-// was written; a write and a read every cycle
+// operand_buffer: a slot is full from the cycle after its block came until it is read for the last
+// time; what is read is what was written; a write and a read every cycle
 #include <string.h>
 
 #include "block.h"
@@ -9,7 +9,10 @@
 
 enum { SLOTS = PKG_SLOT_COUNT(MAX_HEADS, MAX_CTX), CYCLES = 30000 };
 
-struct slot { bool full; uint32_t words[PKG_OPERAND_WORDS]; };
+struct slot {
+  bool full;
+  uint32_t words[PKG_OPERAND_WORDS];
+};
 struct bench {
   struct block *block;
   struct slot slots[SLOTS];
@@ -36,7 +39,8 @@ static void cycle(struct bench *t) {
   uint32_t words[PKG_OPERAND_WORDS], found[PKG_OPERAND_WORDS];
   const unsigned to = any(t), from = any(t);
   const bool write = !t->slots[to].full && rng_chance(&t->rng, t->write_percent);
-  const bool read = t->slots[from].full && rng_chance(&t->rng, t->read_percent), free = rng_chance(&t->rng, t->free_percent);
+  const bool read = t->slots[from].full && rng_chance(&t->rng, t->read_percent),
+             free = rng_chance(&t->rng, t->free_percent);
   noise(t, words);
   block_set_u64(b, "wr_valid_i", write);
   block_set_u64(b, "wr_slot_i", to);
@@ -48,7 +52,8 @@ static void cycle(struct bench *t) {
   if (read) {
     t->reads++;
     block_get(b, "operand_o", found);
-    if (memcmp(found, t->slots[from].words, sizeof found)) fail_msg("slot %u does not hold what was written", from);
+    if (memcmp(found, t->slots[from].words, sizeof found))
+      fail_msg("slot %u does not hold what was written", from);
     t->slots[from].full = !free;
   }
   if (write) {
@@ -64,21 +69,26 @@ static void test_slots(void **state) {
   // Mostly empty, half full, mostly full.
   static const uint32_t percent[][3] = {{30, 100, 90}, {100, 100, 50}, {100, 60, 10}};
   for (int i = 0; i < 3; i++) {
-    t = (struct bench){.block = b, .rng = 1 + (uint64_t)i, .write_percent = percent[i][0], .read_percent = percent[i][1],
+    t = (struct bench){.block = b,
+                       .rng = 1 + (uint64_t)i,
+                       .write_percent = percent[i][0],
+                       .read_percent = percent[i][1],
                        .free_percent = percent[i][2]};
     block_reset(b);
     for (unsigned slot = 0; slot < SLOTS; slot++) assert_false(full(&t, slot));
     for (int c = 0; c < CYCLES; c++) {
       cycle(&t);
       if (c % 1000 == 0)
-        for (unsigned slot = 0; slot < SLOTS; slot++) assert_int_equal(full(&t, slot), t.slots[slot].full);
+        for (unsigned slot = 0; slot < SLOTS; slot++)
+          assert_int_equal(full(&t, slot), t.slots[slot].full);
     }
     assert_true(t.reads > CYCLES / 20);
   }
   block_close(b);
 }
 
-// One slot, filled and read for the last time again and again: full the cycle after the write, empty the cycle after the read.
+// One slot, filled and read for the last time again and again: full the cycle after the write,
+// empty the cycle after the read.
 static void test_turns(void **state) {
   (void)state;
   struct block *b = block_open("operand_buffer", 0);

@@ -19,9 +19,7 @@ static void need_models(void) {
   const char *dir = need_gpt2();
   char path[FILE_PATH_SIZE];
   struct err err;
-  if (loaded) {
-    return;
-  }
+  if (loaded) return;
   expect_success(mkdtemp(folder) == NULL ? -1 : 0, &err);
   expect_success(weights_load(&weights, dir, &err), &err);
   expect_success(file_join(path, folder, "image", &err), &err);
@@ -46,8 +44,8 @@ static int teardown(void **unused) {
   return 0;
 }
 
-// Mean cross-entropy of 4 x 64 targets; llm.c gets 5.270007 in float32. Half a percent of perplexity
-// is 0.005 nats.
+// Mean cross-entropy of 4 x 64 targets; llm.c gets 5.270007 in float32. Half a percent of
+// perplexity is 0.005 nats.
 static void test_loss(void **unused) {
   (void)unused;
   need_models();
@@ -63,9 +61,7 @@ static void test_loss(void **unused) {
     assert_memory_equal(ids + 1, y, 63 * sizeof *y);
     ids[64] = y[63];
     expect_success(scorer_run(&integers, ids, 65, 1, scores, &err), &err);
-    for (size_t i = 0; i < 64; i++, n++) {
-      sum += scores[i].nll;
-    }
+    for (size_t i = 0; i < 64; i++, n++) sum += scores[i].nll;
   }
   cJSON_Delete(root);
   print_message("mean loss %.5f, published for float32 5.27001\n", sum / (double)n);
@@ -85,11 +81,13 @@ static void test_candidates(void **unused) {
   cJSON_ArrayForEach(item, root) {
     uint32_t ids[64];
     const size_t n = read_ids(ids, 63, cJSON_GetObjectItem(item, "ids"));
-    const cJSON *first = cJSON_GetObjectItem(item, "last_logits_top200")->child, *second = first->next;
+    const cJSON *first = cJSON_GetObjectItem(item, "last_logits_top200")->child,
+                *second = first->next;
     const double gap = first->child->next->valuedouble - second->child->next->valuedouble;
     ids[n] = (uint32_t)first->child->valueint;
     expect_success(scorer_run(&integers, ids, n + 1, n, &score, &err), &err);
-    print_message("%s: %s, %.2f before the next\n", cJSON_GetObjectItem(item, "prompt")->valuestring,
+    print_message("%s: %s, %.2f before the next\n",
+                  cJSON_GetObjectItem(item, "prompt")->valuestring,
                   score.likely ? "the same" : "another", gap);
     assert_true(score.likely || gap < 0.3);
   }
@@ -104,10 +102,12 @@ static void test_texts(void **unused) {
   (void)unused;
   static const char *const texts[][2] = {
       {"Alan Turing theorized that computers would one day become",
-       " the most powerful machines on the planet.\n\nThe computer is a machine that can perform complex calculations, and it "
+       " the most powerful machines on the planet.\n\nThe computer is a machine that can perform "
+       "complex calculations, and it "
        "can perform these calculations in a way that is very similar to the human brain.\n"},
       {"The meaning of life is", " not the same as the meaning of death"},
-      {"The dog", " was found in a field near the intersection of West and West Streets.\n\nThe dog"},
+      {"The dog",
+       " was found in a field near the intersection of West and West Streets.\n\nThe dog"},
   };
   need_models();
   size_t same = 0, all = 0;
@@ -117,16 +117,16 @@ static void test_texts(void **unused) {
     size_t n[2], count = 0;
     struct err err;
     for (int k = 0; k < 2; k++) {
-      expect_success(tokenizer_encode(tokenizer, texts[i][k], strlen(texts[i][k]), &part, &n[k], &err), &err);
+      expect_success(tokenizer_encode(tokenizer, texts[i][k], strlen(texts[i][k]), &part, &n[k],
+                                      &err),
+                     &err);
       assert_true(count + n[k] <= 128);
       memcpy(ids + count, part, n[k] * sizeof *part);
       count += n[k];
       free(part);
     }
     expect_success(scorer_run(&integers, ids, count, n[0], scores, &err), &err);
-    for (size_t t = 0; t < n[1]; t++, all++) {
-      same += scores[t].likely;
-    }
+    for (size_t t = 0; t < n[1]; t++, all++) same += scores[t].likely;
   }
   print_message("%zu of %zu published tokens are the likeliest\n", same, all);
   assert_true(same >= all - all / 20);
@@ -145,7 +145,8 @@ static void test_perplexity(void **unused) {
   need_models();
   need_shared(path, "text/wikitext2/wiki.test.raw");
   expect_success(file_map_open(&text, path, &err), &err);
-  expect_success(tokenizer_encode(tokenizer, (const char *)text.data, 16384, &ids, &count, &err), &err);
+  expect_success(tokenizer_encode(tokenizer, (const char *)text.data, 16384, &ids, &count, &err),
+                 &err);
   assert_true(count > TOKENS);
   double nll[2] = {0};
   size_t tokens = 0;

@@ -51,8 +51,9 @@ static void test_shape_of_a_file(void **state) {
   assert_int_equal(config_eos(&weights.config), 256);
   assert_ptr_equal(weights.lm_head, weights.wte);
   weights_free(&weights);
-  write_string(path, *state, "small.json",
-               "{\"n_layer\": 1, \"n_head\": 1, \"n_embd\": 64, \"n_positions\": 5, \"vocab_size\": 256}");
+  write_string(
+      path, *state, "small.json",
+      "{\"n_layer\": 1, \"n_head\": 1, \"n_embd\": 64, \"n_positions\": 5, \"vocab_size\": 256}");
   expect_failure(random_model_write(path, 1, dir, &err), &err, "vocab_size is 256, expected 257");
   assert_int_equal(file_join(path, *state, "absent.json", NULL), 0);
   expect_failure(random_model_write(path, 1, dir, &err), &err, "absent.json");
@@ -99,9 +100,7 @@ static void test_numbers_are_not_flat(void **state) {
   size_t V = w.config.vocab_size;
   uint32_t ids[N];
   uint64_t random = 5;
-  for (size_t i = 0; i < N; i++) {
-    ids[i] = (uint32_t)random_below(&random, V);
-  }
+  for (size_t i = 0; i < N; i++) ids[i] = (uint32_t)random_below(&random, V);
   double *logits = calloc(N * V, sizeof *logits);
   assert_non_null(logits);
   struct naive_statistics stats;
@@ -109,12 +108,9 @@ static void test_numbers_are_not_flat(void **state) {
 
   double mean = 0;
   double squares = 0;
-  for (size_t i = 0; i < N * V; i++) {
-    mean += logits[i] / (double)(N * V);
-  }
-  for (size_t i = 0; i < N * V; i++) {
+  for (size_t i = 0; i < N * V; i++) mean += logits[i] / (double)(N * V);
+  for (size_t i = 0; i < N * V; i++)
     squares += (logits[i] - mean) * (logits[i] - mean) / (double)(N * V);
-  }
   double relative = stats.entropy / stats.flat;
   double scores = sqrt(stats.score_squares / stats.scores);
   print_message("attention entropy %.2f of flat, scores' deviation %.2f, logits' deviation %.2f, "
@@ -128,11 +124,14 @@ static void test_numbers_are_not_flat(void **state) {
   weights_free(&w);
 }
 
-// The hidden state of GPT-2 124M has one: near 3,000 at position 0, one dimension, whatever the token.
+// The hidden state of GPT-2 124M has one: near 3,000 at position 0, one dimension, whatever the
+// token.
 static void see_outlier(void *ctx, const struct tap_place *place, const float *x, size_t n) {
-  double(*largest)[2] = ctx;   // [0]: the outlier at position 0; [1]: anything else of the hidden state
+  double(*largest)[2] =
+      ctx;  // [0]: the outlier at position 0; [1]: anything else of the hidden state
   for (size_t i = 0; i < n && (place->tensor == TAP_DROP || place->tensor == TAP_LAYER); i++) {
-    const bool outlier = place->position == 0 && i == random_model_outlier(n) && place->tensor == TAP_LAYER;
+    const bool outlier =
+        place->position == 0 && i == random_model_outlier(n) && place->tensor == TAP_LAYER;
     (*largest)[outlier ? 0 : 1] = fmax((*largest)[outlier ? 0 : 1], fabs((double)x[i]));
   }
 }
@@ -152,15 +151,15 @@ static void test_outliers(void **state) {
     for (uint32_t id = 0; id < 301; id += 30) {
       double seen[2] = {0};
       gpt2_float_watch(s, see_outlier, &seen);
-      for (uint32_t t = 0; t < 8; t++) {
+      for (uint32_t t = 0; t < 8; t++)
         expect_success(gpt2_float_step(s, (id + 41 * t) % 301, t, NULL, &err), &err);
-      }
       smallest = fmin(smallest, seen[0]);
       largest = fmax(largest, seen[0]);
       others = fmax(others, seen[1]);
     }
     print_message("outlier from %.0f to %.0f, others up to %.0f\n", smallest, largest, others);
-    assert_true(smallest > 2600 && largest < 3400 && others < 150);  // in so narrow a shape the neurons open a little elsewhere
+    assert_true(smallest > 2600 && largest < 3400 &&
+                others < 150);  // in so narrow a shape the neurons open a little elsewhere
     gpt2_float_free(s);
     weights_free(&w);
   }
@@ -195,9 +194,7 @@ static void test_tokenizer_takes_any_bytes(void **state) {
   uint64_t random = 11;
   for (int round = 0; round < 200; round++) {
     char text[300];
-    for (size_t i = 0; i < sizeof text; i++) {
-      text[i] = (char)random_next(&random);
-    }
+    for (size_t i = 0; i < sizeof text; i++) text[i] = (char)random_next(&random);
     check_round_trip(t, text, random_below(&random, sizeof text));
   }
   uint32_t *ids;

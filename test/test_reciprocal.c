@@ -4,8 +4,12 @@
 #include "block.h"
 #include "golden.h"
 
-struct in { uint32_t x; };
-struct out { uint32_t r; };
+struct in {
+  uint32_t x;
+};
+struct out {
+  uint32_t r;
+};
 static const struct block_field in_fields[] = {BLOCK_FIELD(struct in, x, "in_x_i")};
 static const struct block_field out_fields[] = {BLOCK_FIELD(struct out, r, "out_r_o")};
 enum { N = 1 << 15, LATENCY = 3 };
@@ -17,8 +21,10 @@ static void check(enum block_stall stall) {
   struct block *b = block_open("reciprocal", 0);
   block_reset(b);
   block_stalls(b, stall, 7);
-  struct block_stream *source = block_source(b, "in_valid_i", NULL, in_fields, 1, in, sizeof *in, N);
-  struct block_stream *sink = block_sink(b, "out_valid_o", NULL, out_fields, 1, got, sizeof *got, N);
+  struct block_stream *source =
+      block_source(b, "in_valid_i", NULL, in_fields, 1, in, sizeof *in, N);
+  struct block_stream *sink =
+      block_sink(b, "out_valid_o", NULL, out_fields, 1, got, sizeof *got, N);
   block_run(b, 1000, 20);
   block_expect(sink, want, N);
   assert_int_equal(sink->first_cycle - source->first_cycle, LATENCY);
@@ -26,8 +32,14 @@ static void check(enum block_stall stall) {
   block_close(b);
 }
 
-static void test_plain(void **state) { (void)state; check(BLOCK_PLAIN); }
-static void test_idle(void **state) { (void)state; check(BLOCK_IDLE); }
+static void test_plain(void **state) {
+  (void)state;
+  check(BLOCK_PLAIN);
+}
+static void test_idle(void **state) {
+  (void)state;
+  check(BLOCK_IDLE);
+}
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_plain), cmocka_unit_test(test_idle)};

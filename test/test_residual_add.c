@@ -1,40 +1,54 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// residual_add: passes of a step (position, token, projection, MLP) at all shapes, with rows for others on the bus in
-// between; the new x, the sums, the blocks that layernorm reads, and saturations, against golden/residual_add.c
+// residual_add: passes of a step (position, token, projection, MLP) at all shapes, with rows for
+// others on the bus in between; the new x, the sums, the blocks that layernorm reads, and
+// saturations, against golden/residual_add.c
 #include <string.h>
 
 #include "block.h"
 #include "golden.h"
 
-enum { STEPS = 3, PASSES = 6 * STEPS, MAX_GROUPS = PASSES * MAX_WIDTH, LATENCY_MON = 2, LATENCY_SUMS = 5 };
+enum {
+  STEPS = 3,
+  PASSES = 6 * STEPS,
+  MAX_GROUPS = PASSES * MAX_WIDTH,
+  LATENCY_MON = 2,
+  LATENCY_SUMS = 5
+};
 
-struct group { uint32_t rows[64], tag[PKG_TAG_WORDS]; };
-struct sums { uint32_t sum[2], sum_sq[2], tag[PKG_TAG_WORDS]; };
+struct group {
+  uint32_t rows[64], tag[PKG_TAG_WORDS];
+};
+struct sums {
+  uint32_t sum[2], sum_sq[2], tag[PKG_TAG_WORDS];
+};
 static const struct block_field mon_fields[] = {
-  BLOCK_FIELD(struct group, rows, "mon_rows_o"), BLOCK_FIELD(struct group, tag, "mon_tag_o"),
+    BLOCK_FIELD(struct group, rows, "mon_rows_o"),
+    BLOCK_FIELD(struct group, tag, "mon_tag_o"),
 };
 static const struct block_field sums_fields[] = {
-  BLOCK_FIELD(struct sums, sum, "sum_o"), BLOCK_FIELD(struct sums, sum_sq, "sum_sq_o"),
-  BLOCK_FIELD(struct sums, tag, "sums_tag_o"),
+    BLOCK_FIELD(struct sums, sum, "sum_o"),
+    BLOCK_FIELD(struct sums, sum_sq, "sum_sq_o"),
+    BLOCK_FIELD(struct sums, tag, "sums_tag_o"),
 };
 
-// What drives the inputs: the passes one after another; behind each that has sums, layernorm's reads.
+// What drives the inputs: the passes one after another; behind each that has sums, layernorm's
+// reads.
 struct bench {
   struct block *b;
   uint64_t rng;
   unsigned segments, heads, idle_percent;
   struct group in[MAX_GROUPS], want[MAX_GROUPS], got[MAX_GROUPS];
   struct sums want_sums[PASSES], got_sums[PASSES];
-  struct residual after[PASSES];           // the residual behind each pass
+  struct residual after[PASSES];  // the residual behind each pass
   enum pkg_op op[PASSES];
-  unsigned pass, group;                    // what comes next
-  unsigned block;                          // next to read behind the pass; heads: no more
-  int read;                                // block that was read in the cycle before, or -1
+  unsigned pass, group;  // what comes next
+  unsigned block;        // next to read behind the pass; heads: no more
+  int read;              // block that was read in the cycle before, or -1
   bool offered, embedding;
   struct block_stream *sums;
-  size_t sums_before;                      // passes with sums before this one
-  uint64_t last_row;                       // cycle
+  size_t sums_before;  // passes with sums before this one
+  uint64_t last_row;   // cycle
   uint64_t saturated, sum_latency;
 };
 
@@ -61,7 +75,8 @@ static void before(void *ctx) {
   }
   // rows for somebody else
   if (rng_chance(&t->rng, t->idle_percent)) {
-    struct pkg_tag tag = {.op = PKG_OP_QKV + rng_next(&t->rng) % 3, .group = rng_next(&t->rng) % 25};
+    struct pkg_tag tag = {.op = PKG_OP_QKV + rng_next(&t->rng) % 3,
+                          .group = rng_next(&t->rng) % 25};
     uint32_t words[PKG_TAG_WORDS];
     pkg_tag_pack(words, &tag);
     block_set(t->b, "rows_tag_i", words);
@@ -84,7 +99,8 @@ static void after(void *ctx) {
   if (t->read >= 0) {
     uint32_t rows[64];
     block_get(t->b, "rd_rows_o", rows);
-    for (int i = 0; i < 64; i++) assert_int_equal((int32_t)rows[i], t->after[t->pass - 1].x[64 * t->read + i]);
+    for (int i = 0; i < 64; i++)
+      assert_int_equal((int32_t)rows[i], t->after[t->pass - 1].x[64 * t->read + i]);
     t->read = -1;
   }
   if (block_get_u64(t->b, "rd_en_i")) {
@@ -102,14 +118,16 @@ static void after(void *ctx) {
 }
 
 static void make_passes(struct bench *t, struct saturation *sat) {
-  static const enum pkg_op order[6] = {PKG_OP_POS, PKG_OP_TOKEN, PKG_OP_PROJ, PKG_OP_MLP2, PKG_OP_PROJ, PKG_OP_MLP2};
+  static const enum pkg_op order[6] = {PKG_OP_POS,  PKG_OP_TOKEN, PKG_OP_PROJ,
+                                       PKG_OP_MLP2, PKG_OP_PROJ,  PKG_OP_MLP2};
   const unsigned width = 64 * t->heads;
   struct residual r;
   memset(&r, 0, sizeof r);
   unsigned n_sums = 0;
   for (unsigned p = 0; p < PASSES; p++) {
     t->op[p] = order[p % 6];
-    // The first step: ordinary numbers. The second: large ones, which saturate. The third: the largest, all the same.
+    // The first step: ordinary numbers. The second: large ones, which saturate. The third: the
+    // largest, all the same.
     const unsigned bits = t->op[p] == PKG_OP_TOKEN ? 32 : 31;
     int32_t row[MAX_WIDTH];
     for (unsigned c = 0; c < width; c++) {
@@ -119,8 +137,11 @@ static void make_passes(struct bench *t, struct saturation *sat) {
     if (t->op[p] == PKG_OP_POS) memset(&r, 0, sizeof r);
     residual_add(&r, row, width, sat);
     t->after[p] = r;
-    struct pkg_tag tag = {.op = t->op[p], .layer = rng_next(&t->rng) & 255, .head = rng_next(&t->rng) & 63,
-                          .final_layer = rng_next(&t->rng) & 1, .want_head = rng_next(&t->rng) & 1,
+    struct pkg_tag tag = {.op = t->op[p],
+                          .layer = rng_next(&t->rng) & 255,
+                          .head = rng_next(&t->rng) & 63,
+                          .final_layer = rng_next(&t->rng) & 1,
+                          .want_head = rng_next(&t->rng) & 1,
                           .position = rng_next(&t->rng) & 1023};
     for (unsigned g = 0; g < n_groups(t); g++) {
       struct group *in = &t->in[p * n_groups(t) + g], *want = &t->want[p * n_groups(t) + g];
@@ -158,8 +179,9 @@ static void check(unsigned segments) {
       block_reset(b);
       block_hooks(b, before, after, &t);
       struct block_stream *mon =
-        block_sink(b, "mon_valid_o", NULL, mon_fields, 2, t.got, sizeof *t.got, n);
-      t.sums = block_sink(b, "sums_valid_o", NULL, sums_fields, 3, t.got_sums, sizeof *t.got_sums, 5 * STEPS);
+          block_sink(b, "mon_valid_o", NULL, mon_fields, 2, t.got, sizeof *t.got, n);
+      t.sums = block_sink(b, "sums_valid_o", NULL, sums_fields, 3, t.got_sums, sizeof *t.got_sums,
+                          5 * STEPS);
       block_run(b, 1000, 200);
       block_expect(mon, t.want, n);
       block_expect(t.sums, t.want_sums, 5 * STEPS);
@@ -174,14 +196,29 @@ static void check(unsigned segments) {
   block_close(b);
 }
 
-static void test_1(void **state) { (void)state; check(1); }
-static void test_4(void **state) { (void)state; check(4); }
-static void test_16(void **state) { (void)state; check(16); }
-static void test_64(void **state) { (void)state; check(64); }   // a width of 64 is one group: it comes twice in a row
+static void test_1(void **state) {
+  (void)state;
+  check(1);
+}
+static void test_4(void **state) {
+  (void)state;
+  check(4);
+}
+static void test_16(void **state) {
+  (void)state;
+  check(16);
+}
+static void test_64(void **state) {
+  (void)state;
+  check(64);
+}  // a width of 64 is one group: it comes twice in a row
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_1), cmocka_unit_test(test_4), cmocka_unit_test(test_16), cmocka_unit_test(test_64),
+      cmocka_unit_test(test_1),
+      cmocka_unit_test(test_4),
+      cmocka_unit_test(test_16),
+      cmocka_unit_test(test_64),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

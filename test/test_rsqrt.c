@@ -5,8 +5,12 @@
 #include "golden.h"
 
 enum { N = 200000, LATENCY = 7 };
-struct in { uint32_t m; };
-struct out { uint32_t y; };
+struct in {
+  uint32_t m;
+};
+struct out {
+  uint32_t y;
+};
 static const struct block_field in_fields[] = {BLOCK_FIELD(struct in, m, "in_m_i")};
 static const struct block_field out_fields[] = {BLOCK_FIELD(struct out, y, "out_y_o")};
 
@@ -27,8 +31,10 @@ static void test_rsqrt(void **state) {
 
     block_reset(b);
     block_stalls(b, stall, 3);
-    struct block_stream *source = block_source(b, "in_valid_i", NULL, in_fields, 1, in, sizeof *in, N);
-    struct block_stream *sink = block_sink(b, "out_valid_o", NULL, out_fields, 1, got, sizeof *got, N);
+    struct block_stream *source =
+        block_source(b, "in_valid_i", NULL, in_fields, 1, in, sizeof *in, N);
+    struct block_stream *sink =
+        block_sink(b, "out_valid_o", NULL, out_fields, 1, got, sizeof *got, N);
     block_run(b, 1000, 20);
     block_expect(sink, want, N);
     assert_int_equal(sink->first_cycle - source->first_cycle, LATENCY);

@@ -81,9 +81,7 @@ static void test_every_half(void **state) {
   uint64_t length = sizeof header - 1;
   memcpy(data, &length, 8);
   memcpy(data + 8, header, length);
-  for (uint16_t h = 0; h < N; h++) {
-    memcpy(data + 8 + length + 2 * h, &h, 2);
-  }
+  for (uint16_t h = 0; h < N; h++) memcpy(data + 8 + length + 2 * h, &h, 2);
   char path[FILE_PATH_SIZE];
   struct err err;
   struct safetensors *file;
@@ -94,9 +92,8 @@ static void test_every_half(void **state) {
     int exponent = h >> 10;
     double fraction = (h & 1023) / 1024.0;
     double expected = exponent == 0 ? ldexp(fraction, -14) : ldexp(1 + fraction, exponent - 15);
-    if ((double)values[h] != expected) {
+    if ((double)values[h] != expected)
       fail_msg("half %04X is %g, expected %g", h, (double)values[h], expected);
-    }
   }
   safetensors_close(file);
   free(values);
@@ -191,8 +188,10 @@ static void test_hostile_headers(void **state) {
        4, "two tensors are named a"},
       {"{\"a\": {\"dtype\": \"F32\", \"shape\": [1], \"data_offsets\": [0, 4], \"shape\": [2]}}", 4,
        "tensor a has its dtype, shape or data_offsets twice"},
-      {"{\"a\xFF\": {\"dtype\": \"F32\", \"shape\": [1], \"data_offsets\": [0, 4]}}", 4, "line 1, byte 11: not UTF-8"},
-      {"{\"\xC1\xA1\": {\"dtype\": \"F32\", \"shape\": [1], \"data_offsets\": [0, 4]}}", 4, "byte 10: not UTF-8"},
+      {"{\"a\xFF\": {\"dtype\": \"F32\", \"shape\": [1], \"data_offsets\": [0, 4]}}", 4,
+       "line 1, byte 11: not UTF-8"},
+      {"{\"\xC1\xA1\": {\"dtype\": \"F32\", \"shape\": [1], \"data_offsets\": [0, 4]}}", 4,
+       "byte 10: not UTF-8"},
       {"[]", 0, "byte 8: the header is not a JSON object"},
       {"{\"a\": ", 0, "line 1, byte "},
       {"{} {}", 0, "byte 11: something follows the JSON value"},
@@ -222,7 +221,8 @@ static void test_same_name(void **state) {
     write_tensors(path, state, header, data, 8);
     expect_success(safetensors_open(&file, path, &err), &err);
     assert_int_equal(safetensors_count(file), 1);
-    expect_success(safetensors_read_f32(file, safetensors_find(file, "a"), 0, 2, values, &err), &err);
+    expect_success(safetensors_read_f32(file, safetensors_find(file, "a"), 0, 2, values, &err),
+                   &err);
     assert_true(values[0] == 1 && values[1] == 2);
     safetensors_close(file);
   }
@@ -277,9 +277,7 @@ static void test_random_damage(void **state) {
     if (safetensors_open(&file, path, &err) == 0) {
       const struct safetensors_tensor *a = safetensors_find(file, "a");
       float values[16];
-      if (a != NULL && a->elements <= 16) {
-        (void)safetensors_read_f32(file, a, 0, a->elements, values, &err);
-      }
+      if (a && a->elements <= 16) (void)safetensors_read_f32(file, a, 0, a->elements, values, &err);
       safetensors_close(file);
     } else {
       assert_true(strlen(err.text) > 0);
@@ -288,10 +286,9 @@ static void test_random_damage(void **state) {
 }
 
 static void test_writer(void **state) {
-  const struct safetensors_spec specs[] = {
-      {.name = "z", .dtype = SAFETENSORS_BF16, .rank = 2, .shape = {2, 2}},
-      {.name = "a", .dtype = SAFETENSORS_F32, .rank = 1, .shape = {3}},
-  };
+  const struct safetensors_spec specs[] =
+      {{.name = "z", .dtype = SAFETENSORS_BF16, .rank = 2, .shape = {2, 2}},
+       {.name = "a", .dtype = SAFETENSORS_F32, .rank = 1, .shape = {3}}};
   const uint16_t z[4] = {safetensors_bf16(1), safetensors_bf16(-2), safetensors_bf16(0.1f), 0};
   const float a[3] = {0.1f, 0.2f, 0.3f};
   char path[FILE_PATH_SIZE];

@@ -2,27 +2,35 @@
 //
 // softmax: head after head, at every interesting length, against golden/softmax.c
 //
-// The neighbour is played as matvec is: a head's scores start when scores_free_o is high. softmax_quarter (beside this
-// file) is softmax with a quarter of the exponentials a cycle.
+// The neighbour is played as matvec is: a head's scores start when scores_free_o is high.
+// softmax_quarter (beside this file) is softmax with a quarter of the exponentials a cycle.
 #include <string.h>
 
 #include "block.h"
 #include "golden.h"
 
-struct in { uint32_t scores[64], scales[32], len, bank, first, last; };
-struct blk { uint32_t rows[64], tile, bank; };
-struct inv_z { uint32_t scale, bank; };
+struct in {
+  uint32_t scores[64], scales[32], len, bank, first, last;
+};
+struct blk {
+  uint32_t rows[64], tile, bank;
+};
+struct inv_z {
+  uint32_t scale, bank;
+};
 static const struct block_field in_fields[] = {
-  BLOCK_FIELD(struct in, scores, "in_scores_i"), BLOCK_FIELD(struct in, scales, "in_scales_i"),
-  BLOCK_FIELD(struct in, len, "in_len_i"),       BLOCK_FIELD(struct in, bank, "in_bank_i"),
-  BLOCK_FIELD(struct in, first, "in_first_i"),   BLOCK_FIELD(struct in, last, "in_last_i"),
+    BLOCK_FIELD(struct in, scores, "in_scores_i"), BLOCK_FIELD(struct in, scales, "in_scales_i"),
+    BLOCK_FIELD(struct in, len, "in_len_i"),       BLOCK_FIELD(struct in, bank, "in_bank_i"),
+    BLOCK_FIELD(struct in, first, "in_first_i"),   BLOCK_FIELD(struct in, last, "in_last_i"),
 };
 static const struct block_field blk_fields[] = {
-  BLOCK_FIELD(struct blk, rows, "blk_rows_o"), BLOCK_FIELD(struct blk, tile, "blk_tile_o"),
-  BLOCK_FIELD(struct blk, bank, "blk_bank_o"),
+    BLOCK_FIELD(struct blk, rows, "blk_rows_o"),
+    BLOCK_FIELD(struct blk, tile, "blk_tile_o"),
+    BLOCK_FIELD(struct blk, bank, "blk_bank_o"),
 };
 static const struct block_field inv_z_fields[] = {
-  BLOCK_FIELD(struct inv_z, scale, "inv_z_o"), BLOCK_FIELD(struct inv_z, bank, "inv_z_bank_o"),
+    BLOCK_FIELD(struct inv_z, scale, "inv_z_o"),
+    BLOCK_FIELD(struct inv_z, bank, "inv_z_bank_o"),
 };
 
 enum { MAX_HEADS_RUN = 40, MAX_IN = MAX_HEADS_RUN * MAX_CTX, MAX_BLOCKS = MAX_HEADS_RUN * 16 };
@@ -30,26 +38,32 @@ enum { MAX_HEADS_RUN = 40, MAX_IN = MAX_HEADS_RUN * MAX_CTX, MAX_BLOCKS = MAX_HE
 // What kind of scores and V scales.
 enum kind { NORMAL, EQUAL, FAR, NEAR, EXTREME, SATURATING, KINDS };
 
-static void make_head(uint64_t *rng, enum kind kind, uint32_t n, int32_t *score, uint16_t *v_scale) {
+static void make_head(uint64_t *rng, enum kind kind, uint32_t n, int32_t *score,
+                      uint16_t *v_scale) {
   int32_t equal = (int32_t)rng_signed(rng, 30);
   for (uint32_t t = 0; t < n; t++) {
     switch (kind) {
-      case EQUAL:   score[t] = equal; break;
-      case FAR:     score[t] = (int32_t)rng_range(rng, -40, 40) * 65536; break;     // to both sides of d = 32
-      case NEAR:    score[t] = rng_chance(rng, 50) ? (int32_t)rng_range(rng, 0, 70000)
-                                                   : (int32_t)rng_range(rng, 0, 20) * 8192; break;    // ties of d * log2(e)
+      case EQUAL: score[t] = equal; break;
+      case FAR:
+        score[t] = (int32_t)rng_range(rng, -40, 40) * 65536;
+        break;  // to both sides of d = 32
+      case NEAR:
+        score[t] = rng_chance(rng, 50) ? (int32_t)rng_range(rng, 0, 70000)
+                                       : (int32_t)rng_range(rng, 0, 20) * 8192;
+        break;  // ties of d * log2(e)
       case EXTREME: score[t] = rng_chance(rng, 50) ? (int32_t)ROW_MAX : (int32_t)-ROW_MAX; break;
-      default:      score[t] = (int32_t)rng_signed(rng, 20); break;
+      default: score[t] = (int32_t)rng_signed(rng, 20); break;
     }
-    v_scale[t] = kind == SATURATING ? (uint16_t)(rng_range(rng, 22, 31) << 11 | rng_range(rng, 0, 2047))
-               : rng_chance(rng, 5) ? (uint16_t)rng_range(rng, 0, 2047)
-                                    : (uint16_t)(rng_range(rng, 8, 26) << 11 | rng_range(rng, 0, 2047));
+    v_scale[t] =
+        kind == SATURATING   ? (uint16_t)(rng_range(rng, 22, 31) << 11 | rng_range(rng, 0, 2047))
+        : rng_chance(rng, 5) ? (uint16_t)rng_range(rng, 0, 2047)
+                             : (uint16_t)(rng_range(rng, 8, 26) << 11 | rng_range(rng, 0, 2047));
   }
 }
 
 // The rows of golden softmax() in front of its block_quant; which softmax() confirms.
-static uint16_t want_head(struct blk *blk, const int32_t *score, const uint16_t *v_scale, uint32_t n, uint32_t bank,
-                          struct saturation *sat) {
+static uint16_t want_head(struct blk *blk, const int32_t *score, const uint16_t *v_scale,
+                          uint32_t n, uint32_t bank, struct saturation *sat) {
   static struct operand p[MAX_CTX / HEAD_DIM], q;
   uint16_t inv_z = softmax(p, score, v_scale, n, sat);
   int64_t max = score[0];
@@ -64,8 +78,9 @@ static uint16_t want_head(struct blk *blk, const int32_t *score, const uint16_t 
       uint16_t v = v_scale[tile * 64 + i];
       int64_t d = max - score[tile * 64 + i];
       uint32_t e = d >= 32 << 16 ? 0 : exp2_neg((uint64_t)round_shift(d * 94548, 16));
-      row[i] = (int32_t)saturate(round_shift((int64_t)e * scale_mantissa(v) * 4, 31 - scale_exponent(v)), ROW_MAX,
-                                 &ignored);
+      row[i] =
+          (int32_t)saturate(round_shift((int64_t)e * scale_mantissa(v) * 4, 31 - scale_exponent(v)),
+                            ROW_MAX, &ignored);
     }
     block_quant(&q, row);
     assert_memory_equal(q.m, p[tile].m, sizeof q.m);
@@ -74,14 +89,14 @@ static uint16_t want_head(struct blk *blk, const int32_t *score, const uint16_t 
   return inv_z;
 }
 
-// --------------------------------------------------------------------------------------------------------------- a run
+// ------------------------------------------------------------------------------------------- a run
 
 struct run {
   struct block *b;
   struct block_stream *source, *blocks, *inv_z;
   const struct in *in;
-  size_t last_block[MAX_HEADS_RUN];        // number of each head's last block
-  size_t head;                             // whose last block has not been offered yet
+  size_t last_block[MAX_HEADS_RUN];  // number of each head's last block
+  size_t head;                       // whose last block has not been offered yet
   uint64_t saturated;
 };
 
@@ -90,7 +105,8 @@ static void after(void *ctx) {
   r->saturated += block_get_u64(r->b, "sat_o");
   // Scores start when there is room for a head's.
   size_t next = r->source->done + block_get_u64(r->b, "in_valid_i");
-  r->source->hold = next < r->source->n && r->in[next].first && !block_get_u64(r->b, "scores_free_o");
+  r->source->hold =
+      next < r->source->n && r->in[next].first && !block_get_u64(r->b, "scores_free_o");
   // 1/z has come before the last block is offered.
   if (block_get_u64(r->b, "blk_valid_o") && r->blocks->done == r->last_block[r->head]) {
     assert_true(r->inv_z->done > r->head);
@@ -115,7 +131,8 @@ static void check(const char *module, unsigned segments, unsigned width) {
     for (unsigned head = 0; head < MAX_HEADS_RUN; head++) {
       int32_t score[MAX_CTX];
       uint16_t v_scale[MAX_CTX];
-      uint32_t n = head < FIXED ? lengths[head] : (uint32_t)rng_range(&rng, 1, rng_chance(&rng, 20) ? 1024 : 200);
+      uint32_t n = head < FIXED ? lengths[head]
+                                : (uint32_t)rng_range(&rng, 1, rng_chance(&rng, 20) ? 1024 : 200);
       make_head(&rng, (enum kind)((head + head / KINDS + stall) % KINDS), n, score, v_scale);
       want_z[head].scale = want_head(&want[n_blocks], score, v_scale, n, head % 2, &sat);
       want_z[head].bank = head % 2;
@@ -123,7 +140,7 @@ static void check(const char *module, unsigned segments, unsigned width) {
       run.last_block[head] = n_blocks - 1;
       for (uint32_t t = 0; t < n; t += segments, n_in++) {
         for (unsigned s = 0; s < segments; s++) {
-          bool there = t + s < n;           // lanes beyond the length hold anything
+          bool there = t + s < n;  // lanes beyond the length hold anything
           in[n_in].scores[s] = there ? (uint32_t)score[t + s] : (uint32_t)rng_signed(&rng, 31);
           bits_put(in[n_in].scales, 16 * s, 16, there ? v_scale[t + s] : rng_next(&rng));
         }
@@ -137,9 +154,11 @@ static void check(const char *module, unsigned segments, unsigned width) {
     block_reset(b);
     block_stalls(b, stall, rng);
     run.source = block_source(b, "in_valid_i", NULL, in_fields, 6, in, sizeof *in, n_in);
-    run.blocks = block_sink(b, "blk_valid_o", "blk_ready_i", blk_fields, 3, got, sizeof *got, n_blocks);
-    run.inv_z = block_sink(b, "inv_z_valid_o", NULL, inv_z_fields, 2, got_z, sizeof *got_z, MAX_HEADS_RUN);
-    if (stall == BLOCK_BACK_PRESSURE) run.blocks->idle_percent = 97;              // longer than the queue
+    run.blocks =
+        block_sink(b, "blk_valid_o", "blk_ready_i", blk_fields, 3, got, sizeof *got, n_blocks);
+    run.inv_z =
+        block_sink(b, "inv_z_valid_o", NULL, inv_z_fields, 2, got_z, sizeof *got_z, MAX_HEADS_RUN);
+    if (stall == BLOCK_BACK_PRESSURE) run.blocks->idle_percent = 97;  // longer than the queue
     block_hooks(b, NULL, after, &run);
     block_run(b, 3000, 100);
     block_expect(run.blocks, want, n_blocks);
@@ -148,13 +167,15 @@ static void check(const char *module, unsigned segments, unsigned width) {
     assert_true(sat.prob > 0);
   }
 
-  // One long head alone: from the last score to the first block, and to the last, which waits for 1/z.
+  // One long head alone: from the last score to the first block, and to the last, which waits for
+  // 1/z.
   block_reset(b);
   size_t first = 0;
   while (in[first].len != 1023) first++;
-  struct block_stream *source = block_source(b, "in_valid_i", NULL, in_fields, 6, in + first, sizeof *in,
-                                             (1023 + segments - 1) / segments);
-  struct block_stream *blocks = block_sink(b, "blk_valid_o", "blk_ready_i", blk_fields, 3, got, sizeof *got, 16);
+  struct block_stream *source = block_source(b, "in_valid_i", NULL, in_fields, 6, in + first,
+                                             sizeof *in, (1023 + segments - 1) / segments);
+  struct block_stream *blocks =
+      block_sink(b, "blk_valid_o", "blk_ready_i", blk_fields, 3, got, sizeof *got, 16);
   unsigned tree = (unsigned)(log2_ceil(segments) + 1) / 2, folds = (unsigned)log2_ceil(width);
   block_run(b, 3000, 0);
   assert_int_equal(blocks->first_cycle - source->last_cycle, 13 + tree + 64 / width);
@@ -162,16 +183,32 @@ static void check(const char *module, unsigned segments, unsigned width) {
   block_close(b);
 }
 
-static void test_1(void **state) { (void)state; check("softmax", 1, 1); }
-static void test_4(void **state) { (void)state; check("softmax", 4, 4); }
-static void test_16(void **state) { (void)state; check("softmax", 16, 16); }
-static void test_quarter_4(void **state) { (void)state; check("softmax_quarter", 4, 1); }
-static void test_quarter_16(void **state) { (void)state; check("softmax_quarter", 16, 4); }
+static void test_1(void **state) {
+  (void)state;
+  check("softmax", 1, 1);
+}
+static void test_4(void **state) {
+  (void)state;
+  check("softmax", 4, 4);
+}
+static void test_16(void **state) {
+  (void)state;
+  check("softmax", 16, 16);
+}
+static void test_quarter_4(void **state) {
+  (void)state;
+  check("softmax_quarter", 4, 1);
+}
+static void test_quarter_16(void **state) {
+  (void)state;
+  check("softmax_quarter", 16, 4);
+}
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_1), cmocka_unit_test(test_4), cmocka_unit_test(test_16),
-    cmocka_unit_test(test_quarter_4), cmocka_unit_test(test_quarter_16),
+      cmocka_unit_test(test_1),          cmocka_unit_test(test_4),
+      cmocka_unit_test(test_16),         cmocka_unit_test(test_quarter_4),
+      cmocka_unit_test(test_quarter_16),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// staged, interrupt: what is written replaces what it is pointed at and nothing else, whole or not at all; a signal leaves nothing
-// half made, closes a waveform, and ends the program as that signal
+// staged, interrupt: what is written replaces what it is pointed at and nothing else, whole or not
+// at all; a signal leaves nothing half made, closes a waveform, and ends the program as that signal
 #include "model_test.h"
 
 #include <errno.h>
@@ -50,22 +50,24 @@ static mode_t mode_of(const char *path) {
   return st.st_mode;
 }
 
-// ---------------------------------------------------------------------------------------------------------------- files
+// ------------------------------------------------------------------------------------------- files
 
 static void links_and_modes(void **state) {
-  char real[FILE_PATH_SIZE], link[FILE_PATH_SIZE], far[FILE_PATH_SIZE], dangling[FILE_PATH_SIZE], made[FILE_PATH_SIZE], sub[FILE_PATH_SIZE];
-  in(real, state, "real"), in(link, state, "link"), in(far, state, "far"), in(dangling, state, "dangling"), in(sub, state, "sub"), in(made, state, "sub/made");
+  char real[FILE_PATH_SIZE], link[FILE_PATH_SIZE], far[FILE_PATH_SIZE], dangling[FILE_PATH_SIZE],
+      made[FILE_PATH_SIZE], sub[FILE_PATH_SIZE];
+  in(real, state, "real"), in(link, state, "link"), in(far, state, "far"),
+      in(dangling, state, "dangling"), in(sub, state, "sub"), in(made, state, "sub/made");
   assert_int_equal(mkdir(sub, 0777), 0);
   const mode_t mask = umask(027);
   put(real, "1");
-  assert_int_equal(mode_of(real) & 07777, 0640);           // a new file: by the umask
+  assert_int_equal(mode_of(real) & 07777, 0640);  // a new file: by the umask
   assert_int_equal(chmod(real, 0600), 0);
   assert_int_equal(symlink("real", link), 0);
   assert_int_equal(symlink(link, far), 0);
-  put(far, "2");                                           // through two links, a relative and an absolute one
+  put(far, "2");  // through two links, a relative and an absolute one
   assert_true(S_ISLNK(mode_of(far)) && S_ISLNK(mode_of(link)));
   expect_content(real, "2");
-  assert_int_equal(mode_of(real) & 07777, 0600);           // kept
+  assert_int_equal(mode_of(real) & 07777, 0600);  // kept
   assert_int_equal(symlink("sub/made", dangling), 0);
   put(dangling, "3");
   assert_true(S_ISLNK(mode_of(dangling)));
@@ -127,7 +129,8 @@ static void refused(void **state) {
   assert_int_equal(entries(*state), 2);
 }
 
-// Staging names cannot be foreseen, and differ in processes of the same number (containers that share a folder).
+// Staging names cannot be foreseen, and differ in processes of the same number (containers that
+// share a folder).
 static void names(void **state) {
   char path[FILE_PATH_SIZE], pid[32];
   struct staged a, b;
@@ -170,7 +173,7 @@ static void folders(void **state) {
   assert_int_equal(entries(*state), 2);
 }
 
-// -------------------------------------------------------------------------------------------------------------- signals
+// ----------------------------------------------------------------------------------------- signals
 
 // In a child: a file and a folder half made, when the signal comes.
 static void half_made(void **state, int number) {
@@ -181,7 +184,8 @@ static void half_made(void **state, int number) {
   struct err err;
   interrupt_install();
   in(path, state, "file"), in(folder, state, "folder");
-  if (staged_folder_open(&f, folder, files, &err) || file_join(inside, f.staging, "x", NULL)) _exit(1);
+  if (staged_folder_open(&f, folder, files, &err) || file_join(inside, f.staging, "x", NULL))
+    _exit(1);
   put(inside, "x");
   if (staged_open(&s, path, &err) || staged_open(&t, inside, &err)) _exit(1);
   raise(number);
@@ -200,8 +204,9 @@ static void removed(void **state) {
   }
 }
 
-// Runs gpt2rtl with argv in the test's folder; sends the signal `after` bytes have come on standard output, or after a moment where
-// after is 0. Returns waitpid's status; what was said on standard error is in `said`.
+// Runs gpt2rtl with argv in the test's folder; sends the signal `after` bytes have come on standard
+// output, or after a moment where after is 0. Returns waitpid's status; what was said on standard
+// error is in `said`.
 static char said[4096];
 static int interrupted(void **state, int number, size_t after, const char *const *argv) {
   char log[FILE_PATH_SIZE], program[FILE_PATH_SIZE], byte, here[2048];
@@ -213,7 +218,9 @@ static int interrupted(void **state, int number, size_t after, const char *const
   const pid_t child = fork();
   if (!child) {
     const int fd = open(log, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    if (chdir(*state) || setenv("XDG_CACHE_HOME", *state, 1) || dup2(fds[1], 1) < 0 || dup2(fd, 2) < 0) _exit(126);
+    if (chdir(*state) || setenv("XDG_CACHE_HOME", *state, 1) || dup2(fds[1], 1) < 0 ||
+        dup2(fd, 2) < 0)
+      _exit(126);
     close(fds[0]);
     execv(program, (char *const *)(uintptr_t)argv);
     _exit(127);
@@ -234,7 +241,8 @@ static int interrupted(void **state, int number, size_t after, const char *const
 }
 
 static void expect_signal(int status, int number) {
-  if (!WIFSIGNALED(status) || WTERMSIG(status) != number) fail_msg("status %x, expected the end by signal %d: %s", (unsigned)status, number, said);
+  if (!WIFSIGNALED(status) || WTERMSIG(status) != number)
+    fail_msg("status %x, expected the end by signal %d: %s", (unsigned)status, number, said);
 }
 
 // generate says how far it came; its waveform has its name, its statistics are not there.
@@ -243,11 +251,26 @@ static void generation(void **state) {
   struct err err;
   in(path, state, "nano");
   expect_success(random_model_write("nano", 1, path, &err), &err);
-  expect_signal(interrupted(state, SIGTERM, 30, (const char *const[]){"gpt2rtl", "generate", "--model", "nano", "--ids", "3", "--engine", "golden-readable",
-    "--tokens", "1000000", "--ignore-eos", "--stats", "stats.json", NULL}), SIGTERM);
-  if (!strstr(said, "gpt2rtl: interrupted after ") || !strstr(said, " of 1000000 tokens, ")) fail_msg("%s", said);
-  expect_signal(interrupted(state, SIGINT, 30, (const char *const[]){"gpt2rtl", "generate", "--model", "nano", "--ids", "3", "--engine", "rtl",
-    "--tokens", "1000000", "--ignore-eos", "--trace", "run.fst", "--trace-scope", "softmax", "--trace-tokens", "0:100000", "--trace-limit", "100000", NULL}), SIGINT);
+  expect_signal(interrupted(state, SIGTERM, 30,
+                            (const char *const[]){"gpt2rtl", "generate", "--model", "nano", "--ids",
+                                                  "3", "--engine", "golden-readable", "--tokens",
+                                                  "1000000", "--ignore-eos", "--stats",
+                                                  "stats.json", NULL}),
+                SIGTERM);
+  if (!strstr(said, "gpt2rtl: interrupted after ") || !strstr(said, " of 1000000 tokens, "))
+    fail_msg("%s", said);
+  expect_signal(interrupted(state, SIGINT, 30,
+                            (const char *const[]){"gpt2rtl",      "generate",
+                                                  "--model",      "nano",
+                                                  "--ids",        "3",
+                                                  "--engine",     "rtl",
+                                                  "--tokens",     "1000000",
+                                                  "--ignore-eos", "--trace",
+                                                  "run.fst",      "--trace-scope",
+                                                  "softmax",      "--trace-tokens",
+                                                  "0:100000",     "--trace-limit",
+                                                  "100000",       NULL}),
+                SIGINT);
   if (!strstr(said, "the waveform holds what was traced until then")) fail_msg("%s", said);
   in(path, state, "run.fst");
   struct stat st;
@@ -255,28 +278,38 @@ static void generation(void **state) {
   assert_true(st.st_size > 1000);
   in(path, state, "run.gtkw");
   assert_true(file_exists(path));
-  assert_int_equal(entries(*state), 4);                    // nano, gpt2rtl, run.fst, run.gtkw
+  assert_int_equal(entries(*state), 4);  // nano, gpt2rtl, run.fst, run.gtkw
 }
 
 // Commands that only make something: at once, and nothing is left.
 static void making(void **state) {
-  expect_signal(interrupted(state, SIGINT, 0, (const char *const[]){"gpt2rtl", "random-model", "--config", "gpt2-xl", "--output", "xl", NULL}), SIGINT);
+  expect_signal(interrupted(state, SIGINT, 0,
+                            (const char *const[]){"gpt2rtl", "random-model", "--config", "gpt2-xl",
+                                                  "--output", "xl", NULL}),
+                SIGINT);
   assert_int_equal(entries(*state), 0);
 }
 
 // An image through a pipe is the image in a file.
 static void pipes(void **state) {
   char command[2048];
-  snprintf(command, sizeof command, "build/gpt2rtl compile --model models/demo --lanes 64 --output %s/image && "
-           "build/gpt2rtl compile --model models/demo --lanes 64 --output /dev/stdout | cmp - %s/image", (char *)*state, (char *)*state);
+  snprintf(
+      command, sizeof command,
+      "build/gpt2rtl compile --model models/demo --lanes 64 --output %s/image && "
+      "build/gpt2rtl compile --model models/demo --lanes 64 --output /dev/stdout | cmp - %s/image",
+      (char *)*state, (char *)*state);
   assert_int_equal(system(command), 0);
 }
 
-// Nothing else in the tree makes files: .part, which outlives a signal, a lock and a log have fixed names.
+// Nothing else in the tree makes files: .part, which outlives a signal, a lock and a log have fixed
+// names.
 static void only_here(void **state) {
   (void)state;
-  assert_int_equal(system("! grep -nE 'fopen\\([^)]*\"[wa]|O_CREAT|[^_]rename\\(|mkstemp|[^_]mkdir\\(' cli/*.c base/*.c model/*/*.c sim/*.c bench/*.c golden/*.c fast/*.c | "
-                          "grep -vE '^(base/staged|model/image/cache|cli/download|sim/library)[.]c:'"), 0);
+  assert_int_equal(
+      system("! grep -nE 'fopen\\([^)]*\"[wa]|O_CREAT|[^_]rename\\(|mkstemp|[^_]mkdir\\(' cli/*.c "
+             "base/*.c model/*/*.c sim/*.c bench/*.c golden/*.c fast/*.c | "
+             "grep -vE '^(base/staged|model/image/cache|cli/download|sim/library)[.]c:'"),
+      0);
 }
 
 // A name that cannot be is refused before anything is computed, each with its own reason.
@@ -299,21 +332,32 @@ static void impossible(void **state) {
   expect_failure(staged_open(&s, path, &err), &err, "Not a directory");
 }
 
-// What a shell closed does not become the file that is opened next; a second output needs a name of its own.
+// What a shell closed does not become the file that is opened next; a second output needs a name of
+// its own.
 static void standard_files(void **state) {
-  static const struct { const char *line; int status; } cases[] = {
-    {"$G generate --model models/demo --engine golden --tokens 4 --prompt Once --stats $D/stats >&- 2> $D/said", 1},
-    {"grep -q 'Bad file descriptor' $D/said && ! grep -qs Once $D/stats", 0},
-    {"$G compile --model models/demo --lanes 64 --output /dev/stdout --json > $D/image 2> $D/said", 2},
-    {"$G compile --model models/demo --lanes 64 --output /dev/null --json > $D/image 2> $D/said", 2},
-    {"$G compile --model models/demo --lanes 64 --hex --output /dev/null 2> $D/said", 2},
-    {"grep -q 'two files' $D/said && ! ls /dev/null.vh 2> $D/said", 0},
+  static const struct {
+    const char *line;
+    int status;
+  } cases[] = {
+      {"$G generate --model models/demo --engine golden --tokens 4 --prompt Once --stats $D/stats "
+       ">&- 2> $D/said",
+       1},
+      {"grep -q 'Bad file descriptor' $D/said && ! grep -qs Once $D/stats", 0},
+      {"$G compile --model models/demo --lanes 64 --output /dev/stdout --json > $D/image 2> "
+       "$D/said",
+       2},
+      {"$G compile --model models/demo --lanes 64 --output /dev/null --json > $D/image 2> $D/said",
+       2},
+      {"$G compile --model models/demo --lanes 64 --hex --output /dev/null 2> $D/said", 2},
+      {"grep -q 'two files' $D/said && ! ls /dev/null.vh 2> $D/said", 0},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     char command[1024];
     snprintf(command, sizeof command, "G=build/gpt2rtl; D=%s; %s", (char *)*state, cases[i].line);
     const int status = system(command);
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != cases[i].status) fail_msg("%s: exit status %d, expected %d", cases[i].line, WEXITSTATUS(status), cases[i].status);
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != cases[i].status)
+      fail_msg("%s: exit status %d, expected %d", cases[i].line, WEXITSTATUS(status),
+               cases[i].status);
   }
 }
 
@@ -328,7 +372,8 @@ static void mapped_writing(void **state) {
     dup2(out, STDERR_FILENO);
     file_guard_install();
     interrupt_add_file(path);
-    volatile char *at = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);   // of an empty file
+    volatile char *at =
+        mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);  // of an empty file
     *at = 1;
     _exit(0);
   }
@@ -337,14 +382,17 @@ static void mapped_writing(void **state) {
   assert_true(WIFEXITED(status));
   assert_int_equal(WEXITSTATUS(status), 1);
   assert_false(file_exists(path));
-  expect_content(words, "gpt2rtl: a file that is mapped into memory cannot be written: its disk is full, or failed\n");
+  expect_content(words, "gpt2rtl: a file that is mapped into memory cannot be written: its disk is "
+                        "full, or failed\n");
 }
 
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
   const struct CMUnitTest tests[] = {
-    TEST(links_and_modes), TEST(direct), TEST(refused), TEST(names), TEST(folders), TEST(removed), TEST(generation), TEST(making), TEST(pipes), TEST(only_here),
-    TEST(impossible), TEST(standard_files), TEST(mapped_writing),
+      TEST(links_and_modes), TEST(direct),    TEST(refused),    TEST(names),
+      TEST(folders),         TEST(removed),   TEST(generation), TEST(making),
+      TEST(pipes),           TEST(only_here), TEST(impossible), TEST(standard_files),
+      TEST(mapped_writing),
   };
   return cmocka_run_group_tests_name("staged", tests, NULL, NULL);
 }

@@ -4,8 +4,10 @@
 
 #include "stop_text.h"
 
-// Pushes text in pieces of `size` bytes (0: of random sizes); what is shown must be `expected`, and found the stop text or NULL.
-static void check(const char *const *stops, const char *text, size_t size, const char *expected, const char *found) {
+// Pushes text in pieces of `size` bytes (0: of random sizes); what is shown must be `expected`, and
+// found the stop text or NULL.
+static void check(const char *const *stops, const char *text, size_t size, const char *expected,
+                  const char *found) {
   static uint64_t random = 77;
   struct stop_text s = {.texts = stops};
   struct err err;
@@ -39,26 +41,30 @@ static void check(const char *const *stops, const char *text, size_t size, const
 
 static void cases(void **state) {
   (void)state;
-#define STOPS(...) {__VA_ARGS__, NULL}
+#define STOPS(...) \
+  { __VA_ARGS__, NULL }
   static const struct {
     const char *stops[5], *text, *expected, *found;
   } all[] = {
       {STOPS("."), "One. Two.", "One", "."},
       {STOPS("\n\n"), "a\nb\n\nc", "a\nb", "\n\n"},
       {STOPS("zz"), "abc", "abc", NULL},
-      {STOPS("abc"), "ab", "ab", NULL},                     // begun, and not ended
+      {STOPS("abc"), "ab", "ab", NULL},  // begun, and not ended
       {STOPS("abc"), "ababababc", "ababab", "abc"},
-      {STOPS("aab"), "aaaab", "aa", "aab"},                 // overlaps itself
-      {STOPS("aby", "b"), "xaby", "xa", "b"},               // complete first
-      {STOPS("b", "ab"), "xab", "x", "ab"},                 // the longer of two that end together
+      {STOPS("aab"), "aaaab", "aa", "aab"},    // overlaps itself
+      {STOPS("aby", "b"), "xaby", "xa", "b"},  // complete first
+      {STOPS("b", "ab"), "xab", "x", "ab"},    // the longer of two that end together
       {STOPS("ab", "abc"), "xabc", "x", "ab"},
       {STOPS("\xE2\x82\xAC"), "5\xE2\x82\xAC", "5", "\xE2\x82\xAC"},
-      {STOPS("User:", "Assistant:"), "Hi User Assistant Assistant:", "Hi User Assistant ", "Assistant:"},
+      {STOPS("User:", "Assistant:"), "Hi User Assistant Assistant:", "Hi User Assistant ",
+       "Assistant:"},
       {STOPS("a"), "a", "", "a"},
   };
   for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
-    for (size_t size = 1; size <= 12; size++) check(all[i].stops, all[i].text, size, all[i].expected, all[i].found);
-    for (int round = 0; round < 50; round++) check(all[i].stops, all[i].text, 0, all[i].expected, all[i].found);
+    for (size_t size = 1; size <= 12; size++)
+      check(all[i].stops, all[i].text, size, all[i].expected, all[i].found);
+    for (int round = 0; round < 50; round++)
+      check(all[i].stops, all[i].text, 0, all[i].expected, all[i].found);
   }
 }
 
@@ -69,14 +75,18 @@ static void random_texts(void **state) {
   for (size_t round = 0; round < 5000; round++) {
     char text[24] = "", stops[2][5] = {"", ""}, expected[24];
     const char *list[] = {stops[0], stops[1], NULL}, *found = NULL;
-    for (size_t i = 0, n = random_below(&random, 20); i < n; i++) text[i] = "ab"[random_below(&random, 2)];
+    for (size_t i = 0, n = random_below(&random, 20); i < n; i++)
+      text[i] = "ab"[random_below(&random, 2)];
     for (size_t k = 0; k < 2; k++)
-      for (size_t i = 0, n = 1 + random_below(&random, 4); i < n; i++) stops[k][i] = "ab"[random_below(&random, 2)];
+      for (size_t i = 0, n = 1 + random_below(&random, 4); i < n; i++)
+        stops[k][i] = "ab"[random_below(&random, 2)];
     strcpy(expected, text);
     for (size_t end = 1; end <= strlen(text) && !found; end++) {
       for (size_t k = 0; k < 2; k++) {
         const size_t length = strlen(stops[k]);
-        if (length > end || memcmp(text + end - length, stops[k], length) || (found && strlen(found) >= length)) continue;
+        if (length > end || memcmp(text + end - length, stops[k], length) ||
+            (found && strlen(found) >= length))
+          continue;
         found = stops[k];
         expected[end - length] = 0;
       }

@@ -34,13 +34,13 @@ static void test_names(void **unused) {
   assert_int_equal(tensor, TAP_C_ATTN);
   assert_int_equal(layer, 3);
   expect_failure(tap_find(&tensor, &layer, "h.12", &config, &err), &err, "layers are 0 to 11");
-  static const char *const bad[] = {"", "h", "h.", "h.x", "h.1.", "ln_1", "h.1.ln_f", "h.-1.ln_1", "h. 1.ln_1", "wte "};
-  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+  static const char *const bad[] = {"",     "h",        "h.",        "h.x",       "h.1.",
+                                    "ln_1", "h.1.ln_f", "h.-1.ln_1", "h. 1.ln_1", "wte "};
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
     expect_failure(tap_find(&tensor, &layer, bad[i], &config, &err), &err, "h.N.attn.c_attn, h.N");
-  }
 }
 
-// ---- golden and float name the same things ------------------------------------------------------
+// ----------------------------------------------------------- golden and float name the same things
 
 enum { MOST = 1024 };
 
@@ -95,7 +95,8 @@ static void test_golden(void **state) {
           noise += e * e;
         }
         if (sqrt(noise) > 0.05 * sqrt(signal)) {
-          fail_msg("position %u, %s: error %g of root mean square", (unsigned)t, name, sqrt(noise / signal));
+          fail_msg("position %u, %s: error %g of root mean square", (unsigned)t, name,
+                   sqrt(noise / signal));
         }
       }
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// token_embedding: rows of a table of random bytes and scales, any order of ids, against golden/token_embedding.c
+// token_embedding: rows of a table of random bytes and scales, any order of ids, against
+// golden/token_embedding.c
 #include <string.h>
 
 #include "block.h"
@@ -8,18 +9,25 @@
 
 enum { ROWS = 40, LATENCY = 5, MAX_BEATS = ROWS * (MAX_HEADS + 1), MAX_GROUPS = ROWS * MAX_WIDTH };
 
-struct beat { uint32_t data[64 * 16], label[PKG_LABEL_WORDS]; };
-struct group { uint32_t rows[64], tag[PKG_TAG_WORDS]; };
+struct beat {
+  uint32_t data[64 * 16], label[PKG_LABEL_WORDS];
+};
+struct group {
+  uint32_t rows[64], tag[PKG_TAG_WORDS];
+};
 static const struct block_field in_fields[] = {
-  BLOCK_FIELD(struct beat, data, "in_data_i"), BLOCK_FIELD(struct beat, label, "in_label_i"),
+    BLOCK_FIELD(struct beat, data, "in_data_i"),
+    BLOCK_FIELD(struct beat, label, "in_label_i"),
 };
 static const struct block_field out_fields[] = {
-  BLOCK_FIELD(struct group, rows, "out_rows_o"), BLOCK_FIELD(struct group, tag, "out_tag_o"),
+    BLOCK_FIELD(struct group, rows, "out_rows_o"),
+    BLOCK_FIELD(struct group, tag, "out_tag_o"),
 };
 static struct beat in[MAX_BEATS];
 static struct group want[MAX_GROUPS], got[MAX_GROUPS];
 
-// A matrix of random bytes; nothing in a byte or a scale is not allowed. Some scales are the largest there is.
+// A matrix of random bytes; nothing in a byte or a scale is not allowed. Some scales are the
+// largest there is.
 static uint8_t *random_table(uint64_t *rng, unsigned segments, unsigned n_rows, unsigned n_blocks) {
   const unsigned groups = (n_rows + segments - 1) / segments, sides = (groups + 15) / 16;
   const size_t beats = groups * n_blocks + sides, bytes = beats * segments * 64;
@@ -34,7 +42,7 @@ static uint8_t *random_table(uint64_t *rng, unsigned segments, unsigned n_rows, 
 
 static void check(unsigned segments, unsigned heads) {
   struct block *b = block_open("token_embedding", segments);
-  const unsigned n_rows = 37 * segments + 1;               // three side beats' span, the last not full
+  const unsigned n_rows = 37 * segments + 1;  // three side beats' span, the last not full
   for (enum block_stall stall = BLOCK_PLAIN; stall < BLOCK_STALLS; stall++) {
     uint64_t rng = 1 + heads;
     uint8_t *beats = random_table(&rng, segments, n_rows, heads);
@@ -42,13 +50,22 @@ static void check(unsigned segments, unsigned heads) {
     const struct matrix table = {&image, 0, n_rows, heads, false};
     unsigned n_in = 0, n_out = 0;
     for (unsigned r = 0; r < ROWS; r++) {
-      const unsigned id = r == 0 ? 0 : r == 1 ? n_rows - 1 : (unsigned)rng_range(&rng, 0, n_rows - 1);
+      const unsigned id = r == 0   ? 0
+                          : r == 1 ? n_rows - 1
+                                   : (unsigned)rng_range(&rng, 0, n_rows - 1);
       const unsigned group = id / segments, span = group / 16;
-      struct pkg_label label = {
-        .op = PKG_OP_TOKEN, .position = rng_next(&rng) & 1023, .want_head = rng_next(&rng) & 1, .groups = 1,
-        .blocks = heads, .sides = 1, .row_in_group = id % segments, .side_index = id % (16 * segments), .side = 1,
-      };
-      struct pkg_tag tag = {.op = PKG_OP_TOKEN, .position = label.position, .want_head = label.want_head};
+      struct pkg_label label = {.op = PKG_OP_TOKEN,
+                                .position = rng_next(&rng) & 1023,
+                                .want_head = rng_next(&rng) & 1,
+                                .groups = 1,
+                                .blocks = heads,
+                                .sides = 1,
+                                .row_in_group = id % segments,
+                                .side_index = id % (16 * segments),
+                                .side = 1};
+      struct pkg_tag tag = {.op = PKG_OP_TOKEN,
+                            .position = label.position,
+                            .want_head = label.want_head};
       const uint8_t *at = beats + (size_t)span * (16 * heads + 1) * segments * 64;
       memcpy(in[n_in].data, at, 64 * segments);
       pkg_label_pack(in[n_in++].label, &label);
@@ -72,14 +89,17 @@ static void check(unsigned segments, unsigned heads) {
     }
     block_reset(b);
     block_stalls(b, stall, 5);
-    struct block_stream *source = block_source(b, "in_valid_i", "in_ready_o", in_fields, 2, in, sizeof *in, n_in);
-    struct block_stream *sink = block_sink(b, "out_valid_o", "out_ready_i", out_fields, 2, got, sizeof *got, n_out);
+    struct block_stream *source =
+        block_source(b, "in_valid_i", "in_ready_o", in_fields, 2, in, sizeof *in, n_in);
+    struct block_stream *sink =
+        block_sink(b, "out_valid_o", "out_ready_i", out_fields, 2, got, sizeof *got, n_out);
     block_run(b, 1000, 100);
     block_expect(sink, want, n_out);
     if (stall == BLOCK_PLAIN) {
       assert_int_equal(sink->first_cycle - source->first_cycle, 1 + LATENCY);
       // 64 / S cycles a block, one for the side beat, no bubble
-      assert_int_equal(sink->last_cycle - sink->first_cycle, ROWS * (heads * 64 / segments + 1) - 2);
+      assert_int_equal(sink->last_cycle - sink->first_cycle,
+                       ROWS * (heads * 64 / segments + 1) - 2);
     }
     free(beats);
   }
@@ -90,14 +110,29 @@ static void shapes(unsigned segments) {
   static const unsigned heads[] = {1, 2, 3, 12, 25};
   for (unsigned i = 0; i < sizeof heads / sizeof *heads; i++) check(segments, heads[i]);
 }
-static void test_1(void **state) { (void)state; shapes(1); }
-static void test_4(void **state) { (void)state; shapes(4); }
-static void test_16(void **state) { (void)state; shapes(16); }
-static void test_64(void **state) { (void)state; shapes(64); }
+static void test_1(void **state) {
+  (void)state;
+  shapes(1);
+}
+static void test_4(void **state) {
+  (void)state;
+  shapes(4);
+}
+static void test_16(void **state) {
+  (void)state;
+  shapes(16);
+}
+static void test_64(void **state) {
+  (void)state;
+  shapes(64);
+}
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_1), cmocka_unit_test(test_4), cmocka_unit_test(test_16), cmocka_unit_test(test_64),
+      cmocka_unit_test(test_1),
+      cmocka_unit_test(test_4),
+      cmocka_unit_test(test_16),
+      cmocka_unit_test(test_64),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -20,7 +20,7 @@ static struct tokenizer *need_tokenizer(void) {
   return t;
 }
 
-// ---- GPT-2's own --------------------------------------------------------------------------------
+// ------------------------------------------------------------------------------------- GPT-2's own
 
 static void test_vectors(void **state) {
   (void)state;
@@ -94,7 +94,7 @@ static void test_special(void **state) {
   tokenizer_free(t);
 }
 
-// ---- any bytes ----------------------------------------------------------------------------------
+// --------------------------------------------------------------------------------------- any bytes
 
 // Encodes, decodes at once and token by token; all give the bytes back.
 static size_t check_round_trip(const struct tokenizer *t, const char *text, size_t length) {
@@ -118,9 +118,8 @@ static size_t check_round_trip(const struct tokenizer *t, const char *text, size
     assert_memory_equal(piece, text + at, bytes);
     at += bytes;
     // Nothing that is complete is held back, and no character is cut in two.
-    if (decoder.held_count > 0) {
+    if (decoder.held_count > 0)
       assert_int_equal(utf8_character(decoder.held, decoder.held_count), UTF8_INCOMPLETE);
-    }
   }
   size_t bytes = tokenizer_flush(&decoder, piece);
   assert_memory_equal(piece, text + at, bytes);
@@ -133,9 +132,9 @@ static size_t check_round_trip(const struct tokenizer *t, const char *text, size
 
 static void test_random_bytes(void **state) {
   (void)state;
-  static const char *const fragments[] = {
-      " ",    "  ",   "\n",  "the",  "\xC3\xBC",      "\xE2\x82",     "'s",       "\xF0\x9F",
-      "\x9A", "\x80", "123", "\xFF", "<|endoftext|>", "\xE6\x88\x91", "\xC2\xA0", "."};
+  static const char *const fragments[] =
+      {" ",    "  ",   "\n",  "the",  "\xC3\xBC",      "\xE2\x82",     "'s",       "\xF0\x9F",
+       "\x9A", "\x80", "123", "\xFF", "<|endoftext|>", "\xE6\x88\x91", "\xC2\xA0", "."};
   struct tokenizer *t = need_tokenizer();
   uint64_t random = 3;
   char text[400];
@@ -184,7 +183,7 @@ static void test_streaming(void **state) {
   tokenizer_free(t);
 }
 
-// ---- speed --------------------------------------------------------------------------------------
+// ------------------------------------------------------------------------------------------- speed
 
 static double seconds(void) {
   struct timespec now;
@@ -201,14 +200,15 @@ static void test_long_words(void **state) {
   char *text = malloc(SIZE + 1);
   for (size_t p = 0; p < sizeof patterns / sizeof patterns[0]; p++) {
     size_t unit = strlen(patterns[p]);
-    for (size_t i = 0; i < SIZE; i++) {
-      text[i] = patterns[p][i % unit];
-    }
+    for (size_t i = 0; i < SIZE; i++) text[i] = patterns[p][i % unit];
     text[SIZE] = 'x';
     double start = seconds();
     size_t count = check_round_trip(t, text, SIZE + 1);
     double spent = seconds() - start;
-    print_message("1 MB of \"%s\": %zu ids, %.2f s\n", p == 3 ? "\\n" : p == 4 ? "80" : patterns[p],
+    print_message("1 MB of \"%s\": %zu ids, %.2f s\n",
+                  p == 3   ? "\\n"
+                  : p == 4 ? "80"
+                           : patterns[p],
                   count, spent);
     assert_true(spent < 20);  // quadratic would be hours
   }
@@ -244,21 +244,21 @@ static void test_shakespeare(void **state) {
   tokenizer_free(t);
 }
 
-// ---- pieces -------------------------------------------------------------------------------------
+// ------------------------------------------------------------------------------------------ pieces
 
 static void test_pieces(void **state) {
   (void)state;
-  static const char text[] =
-      "I'll say it's 42% \xFF  done\xC2\xA0\xC2\xA0now \n\n x\xE2\x82 y  ";
-  static const char *const expected[] = {
-      "I", "'ll", " say", " it", "'s", " 42", "%", " ", "\xFF", " ", " done", "\xC2\xA0",
-      "\xC2\xA0", "now", " \n\n", " x", "\xE2", "\x82", " y", "  "};
+  static const char text[] = "I'll say it's 42% \xFF  done\xC2\xA0\xC2\xA0now \n\n x\xE2\x82 y  ";
+  static const char *const expected[] = {"I",     "'ll",      " say",     " it",  "'s",
+                                         " 42",   "%",        " ",        "\xFF", " ",
+                                         " done", "\xC2\xA0", "\xC2\xA0", "now",  " \n\n",
+                                         " x",    "\xE2",     "\x82",     " y",   "  "};
   struct pretokenizer *p;
   struct pretokenizer_walk walk;
   struct err err;
   expect_success(pretokenizer_create(&p, &err), &err);
-  expect_success(
-      pretokenizer_start(&walk, p, (const unsigned char *)text, sizeof text - 1, &err), &err);
+  expect_success(pretokenizer_start(&walk, p, (const unsigned char *)text, sizeof text - 1, &err),
+                 &err);
   for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++) {
     assert_int_equal(pretokenizer_next(&walk, p, &err), 1);
     if (walk.end - walk.begin != strlen(expected[i]) ||
@@ -272,7 +272,7 @@ static void test_pieces(void **state) {
   pretokenizer_free(p);
 }
 
-// ---- files --------------------------------------------------------------------------------------
+// ------------------------------------------------------------------------------------------- files
 
 // A vocabulary of the 256 bytes and then extra, which is more entries of the object.
 static char *make_vocabulary(const char *extra) {
@@ -318,13 +318,15 @@ static void test_small_vocabulary(void **state) {
   check_round_trip(t, "a\0b", 3);
   tokenizer_free(t);
 
-  // A model whose vocabulary is padded, here to a multiple of 8: the ids after the tokens have no text.
+  // A model whose vocabulary is padded, here to a multiple of 8: the ids after the tokens have no
+  // text.
   expect_success(load_pair(state, extra, "t h\n", 264, &t, &err), &err);
   size_t length;
   char *text;
   assert_int_equal(tokenizer_vocab_size(t), 259);
   assert_int_equal(tokenizer_ids(t), 264);
-  expect_success(tokenizer_decode(t, (const uint32_t[]){'a', 263, 'b'}, 3, &text, &length, &err), &err);
+  expect_success(tokenizer_decode(t, (const uint32_t[]){'a', 263, 'b'}, 3, &text, &length, &err),
+                 &err);
   assert_string_equal(text, "ab");
   free(text);
   expect_failure(tokenizer_decode(t, (const uint32_t[]){'a', 264}, 2, &text, &length, &err), &err,
@@ -379,7 +381,8 @@ static void test_bad_files(void **state) {
   expect_failure(tokenizer_load(&t, *state, 0, &err), &err, "no token for byte 0x00");
   write_string(path, *state, "vocab.json", "{}");
   expect_failure(tokenizer_load(&t, *state, 0, &err), &err, "0 tokens, expected 1..65536");
-  expect_failure(tokenizer_load(&t, "/no/such", 0, &err), &err, "/no/such: no tokenizer, expected vocab.json and");
+  expect_failure(tokenizer_load(&t, "/no/such", 0, &err), &err,
+                 "/no/such: no tokenizer, expected vocab.json and");
 }
 
 int main(void) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// test_tokenizer_json - the one-file tokenizer: the same ids as the pair of files, added tokens, and every step that
-// is not GPT-2's refused by name
+// test_tokenizer_json - the one-file tokenizer: the same ids as the pair of files, added tokens,
+// and every step that is not GPT-2's refused by name
 #include "model_test.h"
 
 #include <sys/stat.h>
@@ -11,17 +11,22 @@
 #include "tokenizer.h"
 #include "tokenizer_files.h"
 
-// The file as the tokenizers library writes GPT-2's, with parts to put in: added tokens and the model's own.
+// The file as the tokenizers library writes GPT-2's, with parts to put in: added tokens and the
+// model's own.
 static const char frame[] =
-    "{\"version\": \"1.0\", \"truncation\": null, \"padding\": null, \"added_tokens\": [%s], \"normalizer\": null,\n"
-    " \"pre_tokenizer\": {\"type\": \"ByteLevel\", \"add_prefix_space\": false, \"trim_offsets\": true},\n"
-    " \"post_processor\": {\"type\": \"ByteLevel\", \"add_prefix_space\": true, \"trim_offsets\": false},\n"
+    "{\"version\": \"1.0\", \"truncation\": null, \"padding\": null, \"added_tokens\": [%s], "
+    "\"normalizer\": null,\n"
+    " \"pre_tokenizer\": {\"type\": \"ByteLevel\", \"add_prefix_space\": false, \"trim_offsets\": "
+    "true},\n"
+    " \"post_processor\": {\"type\": \"ByteLevel\", \"add_prefix_space\": true, \"trim_offsets\": "
+    "false},\n"
     " \"decoder\": {\"type\": \"ByteLevel\", \"add_prefix_space\": true, \"trim_offsets\": true},\n"
     " \"model\": {\"dropout\": null, \"unk_token\": null, \"continuing_subword_prefix\": \"\",\n"
     "  \"end_of_word_suffix\": \"\", \"fuse_unk\": false, \"vocab\": %s, \"merges\": %s}}\n";
 
-#define ADDED(id, content, more)                                                                                       \
-  "{\"id\": " #id ", \"special\": true, \"content\": \"" content "\", \"single_word\": false, \"lstrip\": false, "     \
+#define ADDED(id, content, more)                                 \
+  "{\"id\": " #id ", \"special\": true, \"content\": \"" content \
+  "\", \"single_word\": false, \"lstrip\": false, "              \
   "\"rstrip\": false, \"normalized\": true" more "}"
 
 static void write_json(void **state, const char *added, const char *vocab, const char *merges) {
@@ -33,7 +38,8 @@ static void write_json(void **state, const char *added, const char *vocab, const
   free(text);
 }
 
-static void expect_same(const struct tokenizer *a, const struct tokenizer *b, const char *text, size_t length) {
+static void expect_same(const struct tokenizer *a, const struct tokenizer *b, const char *text,
+                        size_t length) {
   uint32_t *x, *y;
   size_t n, m;
   struct err err;
@@ -70,12 +76,13 @@ static void gpt2(void **state) {
   free(text);
 }
 
-// ---- added tokens -------------------------------------------------------------------------------
+// ------------------------------------------------------------------------------------ added tokens
 
-static char *vocab;                        // of nano: 301 tokens, the last <|endoftext|>
+static char *vocab;  // of nano: 301 tokens, the last <|endoftext|>
 static char *merges;
 
-static void expect_ids(const struct tokenizer *t, const char *text, const uint32_t *expected, size_t count) {
+static void expect_ids(const struct tokenizer *t, const char *text, const uint32_t *expected,
+                       size_t count) {
   struct err err;
   uint32_t *ids;
   size_t n, length;
@@ -92,12 +99,16 @@ static void expect_ids(const struct tokenizer *t, const char *text, const uint32
 static void added(void **state) {
   struct tokenizer *t;
   struct err err;
-  // In the vocabulary already; behind it; with spaces and characters beyond Latin-1; one inside another.
+  // In the vocabulary already; behind it; with spaces and characters beyond Latin-1; one inside
+  // another.
   write_json(state,
-             ADDED(300, "<|endoftext|>", "") ", " ADDED(301, "<pad>", "") ", " ADDED(303, "<|im start|>\\u20ac", "") ", "
-             ADDED(302, "<pad>>", ""), vocab, merges);
+             ADDED(300, "<|endoftext|>",
+                   "") ", " ADDED(301, "<pad>", "") ", " ADDED(303, "<|im start|>\\u20ac",
+                                                               "") ", " ADDED(302, "<pad>>", ""),
+             vocab, merges);
   expect_success(tokenizer_load(&t, *state, 304, &err), &err);
-  expect_ids(t, "<|endoftext|><pad>><pad><|im start|>\xE2\x82\xAC", (const uint32_t[]){300, 302, 301, 303}, 4);
+  expect_ids(t, "<|endoftext|><pad>><pad><|im start|>\xE2\x82\xAC",
+             (const uint32_t[]){300, 302, 301, 303}, 4);
   const uint32_t x = tokenizer_find(t, "x", 1);
   expect_ids(t, "x<pad>x<pad>>x", (const uint32_t[]){x, 301, x, 302, x}, 5);
   tokenizer_free(t);
@@ -107,10 +118,12 @@ static void added(void **state) {
   expect_success(tokenizer_load(&t, *state, 302, &err), &err);
   expect_ids(t, "x<pad>x", (const uint32_t[]){x, 301, x}, 3);
   expect_failure(tokenizer_encode(t, "x<pad>>", 7, &ids, &n, &err), &err,
-                 "the text has the token \"<pad>>\", id 302, for which the model has no row: its ids are 0..301");
+                 "the text has the token \"<pad>>\", id 302, for which the model has no row: its "
+                 "ids are 0..301");
   assert_null(ids);
   tokenizer_free(t);
-  expect_failure(tokenizer_load(&t, *state, 299, &err), &err, "tokenizer.json: 304 tokens, but the model has 299");
+  expect_failure(tokenizer_load(&t, *state, 299, &err), &err,
+                 "tokenizer.json: 304 tokens, but the model has 299");
   // <|endoftext|> is kept whole also where only the vocabulary has it.
   write_json(state, "", vocab, merges);
   expect_success(tokenizer_load(&t, *state, 301, &err), &err);
@@ -148,24 +161,31 @@ static void many(void **state) {
   free(list);
 }
 
-// ---- what is not GPT-2's ------------------------------------------------------------------------
+// ----------------------------------------------------------------------------- what is not GPT-2's
 
 static void refusals(void **state) {
   static const struct {
     const char *old, *new, *error;
   } cases[] = {
-      {"\"normalizer\": null", "\"normalizer\": {\"type\": \"NFC\"}", "a normalizer is there, expected null"},
-      {"\"pre_tokenizer\": {\"type\": \"ByteLevel\"", "\"pre_tokenizer\": {\"type\": \"Whitespace\"",
+      {"\"normalizer\": null", "\"normalizer\": {\"type\": \"NFC\"}",
+       "a normalizer is there, expected null"},
+      {"\"pre_tokenizer\": {\"type\": \"ByteLevel\"",
+       "\"pre_tokenizer\": {\"type\": \"Whitespace\"",
        "pre_tokenizer is Whitespace, expected ByteLevel"},
-      {"\"pre_tokenizer\": {\"type\": \"ByteLevel\"", "\"pre_tokenizer\": {\"type\": \"Sequence\"", "pre_tokenizer is Sequence"},
+      {"\"pre_tokenizer\": {\"type\": \"ByteLevel\"", "\"pre_tokenizer\": {\"type\": \"Sequence\"",
+       "pre_tokenizer is Sequence"},
       {"\"pre_tokenizer\"", "\"pre\"", "pre_tokenizer is absent, expected ByteLevel"},
-      {"\"add_prefix_space\": false", "\"add_prefix_space\": true", "pre_tokenizer's add_prefix_space is on"},
+      {"\"add_prefix_space\": false", "\"add_prefix_space\": true",
+       "pre_tokenizer's add_prefix_space is on"},
       {"\"trim_offsets\": true", "\"use_regex\": false", "pre_tokenizer's use_regex is off"},
-      {"\"post_processor\": {\"type\": \"ByteLevel\"", "\"post_processor\": {\"type\": \"TemplateProcessing\"",
+      {"\"post_processor\": {\"type\": \"ByteLevel\"",
+       "\"post_processor\": {\"type\": \"TemplateProcessing\"",
        "post_processor's template, expected special tokens and once the text"},
-      {"\"post_processor\": {\"type\": \"ByteLevel\"", "\"post_processor\": {\"type\": \"RobertaProcessing\"",
+      {"\"post_processor\": {\"type\": \"ByteLevel\"",
+       "\"post_processor\": {\"type\": \"RobertaProcessing\"",
        "post_processor is RobertaProcessing, expected ByteLevel, TemplateProcessing or"},
-      {"\"decoder\": {\"type\": \"ByteLevel\"", "\"decoder\": {\"type\": \"WordPiece\"", "decoder is WordPiece"},
+      {"\"decoder\": {\"type\": \"ByteLevel\"", "\"decoder\": {\"type\": \"WordPiece\"",
+       "decoder is WordPiece"},
       {"\"dropout\": null", "\"type\": \"Unigram\"", "model is Unigram, expected BPE"},
       {"\"dropout\": null", "\"dropout\": 0.1", "model's dropout is on"},
       {"\"dropout\": null", "\"byte_fallback\": true", "model's byte_fallback is on"},
@@ -203,13 +223,16 @@ static void refusals(void **state) {
     assert_null(t);
   }
   // Merges that are none.
-  static const char *const bad[] = {"[5]", "[[\"e\"]]", "[[\"e\", \"t\", \"a\"]]", "[\"e\"]", "[\"e  t\"]", "[[\"\", \"t\"]]", "[null]"};
+  static const char *const bad[] = {"[5]",     "[[\"e\"]]",  "[[\"e\", \"t\", \"a\"]]",
+                                    "[\"e\"]", "[\"e  t\"]", "[[\"\", \"t\"]]",
+                                    "[null]"};
   for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
     write_json(state, "", vocab, bad[i]);
     expect_failure(tokenizer_load(&t, *state, 0, &err), &err, "tokenizer.json: merge 1: expected ");
   }
   write_json(state, "", vocab, "[\"\\u0120 e\", [\"\\u0120\", \"qq\"]]");
-  expect_failure(tokenizer_load(&t, *state, 0, &err), &err, "merge 2: the right part is not in the vocabulary: \"");
+  expect_failure(tokenizer_load(&t, *state, 0, &err), &err,
+                 "merge 2: the right part is not in the vocabulary: \"");
   free(text);
   free(good);
 }
@@ -217,7 +240,9 @@ static void refusals(void **state) {
 static int setup(void **state) {
   struct err err;
   char dir[FILE_PATH_SIZE], path[FILE_PATH_SIZE];
-  if (make_folder(state) != 0 || file_join(dir, *state, "nano", &err) != 0 || random_model_write("nano", 1, dir, &err) != 0) return -1;
+  if (make_folder(state) != 0 || file_join(dir, *state, "nano", &err) != 0 ||
+      random_model_write("nano", 1, dir, &err) != 0)
+    return -1;
   file_join(path, dir, "vocab.json", &err);
   vocab = read_text(path);
   file_join(path, dir, "merges.txt", &err);
@@ -232,16 +257,21 @@ static int teardown(void **state) {
   return 0;
 }
 
-// A file with a million tokens and a thousand added ones is refused in the time it takes to read it.
+// A file with a million tokens and a thousand added ones is refused in the time it takes to read
+// it.
 static void refused_quickly(void **state) {
   enum { TOKENS = 1000000, ADDED_TOKENS = 1000 };
   char *tokens = malloc(32 * TOKENS), *added_list = malloc(200 * ADDED_TOKENS);
   size_t n = (size_t)sprintf(tokens, "{"), m = 0;
-  for (int i = 0; i < TOKENS; i++) n += (size_t)sprintf(tokens + n, "%s\"%x\":%d", i ? "," : "", (unsigned)i, i);
+  for (int i = 0; i < TOKENS; i++)
+    n += (size_t)sprintf(tokens + n, "%s\"%x\":%d", i ? "," : "", (unsigned)i, i);
   strcpy(tokens + n, "}");
   for (int i = 0; i < ADDED_TOKENS; i++)
-    m += (size_t)sprintf(added_list + m, "%s{\"id\": %d, \"special\": true, \"content\": \"<%d>\", \"single_word\": false, \"lstrip\": false, "
-                         "\"rstrip\": false, \"normalized\": true}", i ? "," : "", TOKENS + i, i);
+    m += (size_t)sprintf(added_list + m,
+                         "%s{\"id\": %d, \"special\": true, \"content\": \"<%d>\", "
+                         "\"single_word\": false, \"lstrip\": false, "
+                         "\"rstrip\": false, \"normalized\": true}",
+                         i ? "," : "", TOKENS + i, i);
   write_json(state, added_list, tokens, "[]");
   free(tokens);
   free(added_list);
@@ -255,6 +285,7 @@ static void refused_quickly(void **state) {
 
 int main(void) {
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
-  const struct CMUnitTest tests[] = {IN_FOLDER(gpt2), IN_FOLDER(added), IN_FOLDER(many), IN_FOLDER(refusals), IN_FOLDER(refused_quickly)};
+  const struct CMUnitTest tests[] = {IN_FOLDER(gpt2), IN_FOLDER(added), IN_FOLDER(many),
+                                     IN_FOLDER(refusals), IN_FOLDER(refused_quickly)};
   return cmocka_run_group_tests_name("tokenizer_json", tests, setup, teardown);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// waveform: which signals of which cycles are in the file, how large it was said to be, GTKWave's save file
+// waveform: which signals of which cycles are in the file, how large it was said to be, GTKWave's
+// save file
 #include "model_test.h"
 
 #include <sys/stat.h>
@@ -25,13 +26,17 @@ static int on_step(void *ctx, const struct controller_step *step) {
 }
 
 // Runs nano with the waveform that trace describes, into folder/run.fst. *estimate may be NULL.
-static int run_traced(const char *folder, struct sim_trace trace, struct ends *ends, uint64_t *estimate, struct err *err) {
+static int run_traced(const char *folder, struct sim_trace trace, struct ends *ends,
+                      uint64_t *estimate, struct err *err) {
   static const uint32_t prompt[PROMPT] = {5, 6, 7};
   static char path[FILE_PATH_SIZE];
   const struct sim_memory memory = SIM_MEMORY_DEFAULT;
-  struct controller_run run = {
-    .prompt = prompt, .n_prompt = PROMPT, .max_new = NEW, .sampling = {.top_k = 1, .inv_t = 94548, .state = 1}, .ctx = ends, .step = on_step,
-  };
+  struct controller_run run = {.prompt = prompt,
+                               .n_prompt = PROMPT,
+                               .max_new = NEW,
+                               .sampling = {.top_k = 1, .inv_t = 94548, .state = 1},
+                               .ctx = ends,
+                               .step = on_step};
   struct image image;
   struct sim_result result;
   uint64_t bytes;
@@ -66,17 +71,23 @@ static off_t size_of(const char *folder, const char *name) {
 
 static char text[TEXT];
 
-// The size is known before; the save file has groups, every signal of it is one of the waveform's scopes.
+// The size is known before; the save file has groups, every signal of it is one of the waveform's
+// scopes.
 static void sizes(void **state) {
-  static const char *const scopes[] = {"gpt2_top", "softmax,u_layernorm", "gpt2_top:0", "attention_core:2", "gpt2_core"};
+  static const char *const scopes[] = {"gpt2_top", "softmax,u_layernorm", "gpt2_top:0",
+                                       "attention_core:2", "gpt2_core"};
   struct ends ends;
   struct err err;
   off_t size[5];
   for (int i = 0; i < 5; i++) {
     uint64_t estimate;
-    expect_success(run_traced(*state, (struct sim_trace){.scopes = scopes[i], .first = 3, .last = 4}, &ends, &estimate, &err), &err);
+    expect_success(run_traced(*state,
+                              (struct sim_trace){.scopes = scopes[i], .first = 3, .last = 4}, &ends,
+                              &estimate, &err),
+                   &err);
     size[i] = size_of(*state, "run.fst");
-    print_message("%s: %lld bytes, expected %llu\n", scopes[i], (long long)size[i], (unsigned long long)estimate);
+    print_message("%s: %lld bytes, expected %llu\n", scopes[i], (long long)size[i],
+                  (unsigned long long)estimate);
     assert_true((double)size[i] > 0.5 * (double)estimate && (double)size[i] < 2 * (double)estimate);
     slurp(*state, "run.gtkw", text);
     assert_non_null(strstr(text, "[dumpfile] \"run.fst\"\n"));
@@ -88,7 +99,11 @@ static void sizes(void **state) {
     assert_null(strstr(text, "rd_rsp_data"));
   }
   assert_true(size[2] > 10 * size[0]);
-  expect_success(run_traced(*state, (struct sim_trace){.scopes = "gpt2_top", .first = 3, .last = 4, .wide = true}, &ends, NULL, &err), &err);
+  expect_success(
+      run_traced(*state,
+                 (struct sim_trace){.scopes = "gpt2_top", .first = 3, .last = 4, .wide = true},
+                 &ends, NULL, &err),
+      &err);
   slurp(*state, "run.gtkw", text);
   assert_non_null(strstr(text, "block.gpt2_top.rd_rsp_data_i[2047:0]\n"));
   assert_true(size_of(*state, "run.fst") > 5 * size[0]);
@@ -104,10 +119,16 @@ static void values(void **state) {
     skip();
   }
   for (uint64_t first = 0; first < 7; first += 3) {
-    const uint64_t last = first < 6 ? first + 1 : first - 1;   // 0 to 1, 3 to 4, 5
+    const uint64_t last = first < 6 ? first + 1 : first - 1;  // 0 to 1, 3 to 4, 5
     const uint64_t begin = first < 6 ? first : 5;
-    expect_success(run_traced(*state, (struct sim_trace){.scopes = "gpt2_top", .first = begin, .last = last}, &ends, NULL, &err), &err);
-    snprintf(command, sizeof command, "fst2vcd -f '%s/run.fst' -o '%s/run.vcd' 2> /dev/null", (char *)*state, (char *)*state);
+    expect_success(run_traced(*state,
+                              (struct sim_trace){.scopes = "gpt2_top",
+                                                 .first = begin,
+                                                 .last = last},
+                              &ends, NULL, &err),
+                   &err);
+    snprintf(command, sizeof command, "fst2vcd -f '%s/run.fst' -o '%s/run.vcd' 2> /dev/null",
+             (char *)*state, (char *)*state);
     assert_int_equal(system(command), 0);
     slurp(*state, "run.vcd", text);
     char clk[8] = "", position[8] = "";
@@ -121,30 +142,38 @@ static void values(void **state) {
       if (!values_follow) continue;
       if (line[0] == '1' && !strcmp(line + 1, clk)) edges++;
       const char *space = strchr(line, ' ');
-      if (line[0] == 'b' && space && !strcmp(space + 1, position) && n < 2) positions[n++] = strtoull(line + 1, NULL, 2);
+      if (line[0] == 'b' && space && !strcmp(space + 1, position) && n < 2)
+        positions[n++] = strtoull(line + 1, NULL, 2);
     }
     // A position starts a few cycles behind the end of the one before, or of the run's start.
     const uint64_t start = begin ? ends.at[begin - 1] : 0;
-    print_message("positions %d to %d: %llu edges\n", (int)begin, (int)last, (unsigned long long)edges);
+    print_message("positions %d to %d: %llu edges\n", (int)begin, (int)last,
+                  (unsigned long long)edges);
     assert_in_range(edges, ends.at[last] - start - 6, ends.at[last] - start);
     assert_int_equal(positions[0], begin);
     if (last > begin) assert_int_equal(positions[1], last);
   }
 }
 
-// What cannot be: an unknown module, a bad number of levels, a position the run does not reach, a folder that is not there.
+// What cannot be: an unknown module, a bad number of levels, a position the run does not reach, a
+// folder that is not there.
 static void refused(void **state) {
   struct ends ends;
   struct err err;
-  const struct sim_trace wrong[] = {
-    {.scopes = "softmux"}, {.scopes = "softmax:"}, {.scopes = "softmax:x"}, {.scopes = "softmax:-1"}, {.scopes = ""},
-    {.scopes = "gpt2_top", .first = 6, .last = 6},
-  };
-  const char *const why[] = {"softmax, max_tree", "number of levels", "number of levels", "number of levels", "no module", "over after 6 positions"};
-  for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) expect_failure(run_traced(*state, wrong[i], &ends, NULL, &err), &err, why[i]);
+  const struct sim_trace wrong[] = {{.scopes = "softmux"},
+                                    {.scopes = "softmax:"},
+                                    {.scopes = "softmax:x"},
+                                    {.scopes = "softmax:-1"},
+                                    {.scopes = ""},
+                                    {.scopes = "gpt2_top", .first = 6, .last = 6}};
+  const char *const why[] = {"softmax, max_tree", "number of levels", "number of levels",
+                             "number of levels",  "no module",        "over after 6 positions"};
+  for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+    expect_failure(run_traced(*state, wrong[i], &ends, NULL, &err), &err, why[i]);
   char absent[FILE_PATH_SIZE];
   assert_int_equal(file_join(absent, *state, "absent", NULL), 0);
-  expect_failure(run_traced(absent, (struct sim_trace){.scopes = "gpt2_top"}, &ends, NULL, &err), &err, "cannot be written");
+  expect_failure(run_traced(absent, (struct sim_trace){.scopes = "gpt2_top"}, &ends, NULL, &err),
+                 &err, "cannot be written");
   // Nothing is left but the files of runs that went well.
   DIR *dir = opendir(*state);
   assert_non_null(dir);
@@ -153,6 +182,7 @@ static void refused(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(sizes), cmocka_unit_test(values), cmocka_unit_test(refused)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(sizes), cmocka_unit_test(values),
+                                     cmocka_unit_test(refused)};
   return cmocka_run_group_tests_name("waveform", tests, make_folder, remove_folder);
 }

@@ -1,30 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// weight_stream: the beats of every kind of job in the order of model/image/image.h with their labels, whatever the memory's
-// latency and pauses; no more is asked for than there is room for, and every beat exactly once
+// weight_stream: the beats of every kind of job in the order of model/image/image.h with their
+// labels, whatever the memory's latency and pauses; no more is asked for than there is room for,
+// and every beat exactly once
 #include <string.h>
 
 #include "block.h"
 #include "golden.h"
 
-enum { DEPTH = 256, MAX_BURST = 32, JOB_DEPTH = 32 };        // the module's defaults
+enum { DEPTH = 256, MAX_BURST = 32, JOB_DEPTH = 32 };  // the module's defaults
 enum { MAX_WORDS = 16 * 64, JOBS = 300, MAX_BEATS = 40000 };
 
-struct job { uint32_t job[PKG_JOB_WORDS], split, side_addr, addr, beats; };
-static const struct block_field job_fields[] = {
-  BLOCK_FIELD(struct job, job, "job_i"),   BLOCK_FIELD(struct job, split, "split_i"), BLOCK_FIELD(struct job, side_addr, "side_addr_i"),
-  BLOCK_FIELD(struct job, addr, "addr_i"), BLOCK_FIELD(struct job, beats, "beats_i"),
+struct job {
+  uint32_t job[PKG_JOB_WORDS], split, side_addr, addr, beats;
 };
-static const struct block_field label_field[] = {{"beat_label_o", 0, PKG_LABEL_WORDS * sizeof(uint32_t)}};
+static const struct block_field job_fields[] = {
+    BLOCK_FIELD(struct job, job, "job_i"),
+    BLOCK_FIELD(struct job, split, "split_i"),
+    BLOCK_FIELD(struct job, side_addr, "side_addr_i"),
+    BLOCK_FIELD(struct job, addr, "addr_i"),
+    BLOCK_FIELD(struct job, beats, "beats_i"),
+};
+static const struct block_field label_field[] = {
+    {"beat_label_o", 0, PKG_LABEL_WORDS * sizeof(uint32_t)}};
 
 static struct job jobs[JOBS];
 static struct { uint32_t label[PKG_LABEL_WORDS]; } want[MAX_BEATS], got[MAX_BEATS];
-static uint32_t address[MAX_BEATS];        // of every beat, in order
+static uint32_t address[MAX_BEATS];  // of every beat, in order
 static size_t n_beats;
 
-// ------------------------------------------------------------------------------------------------------------- jobs
+// -------------------------------------------------------------------------------------------- jobs
 
-static void add_beat(const struct pkg_job *j, bool side, uint32_t group, uint32_t block, uint32_t at) {
+static void add_beat(const struct pkg_job *j, bool side, uint32_t group, uint32_t block,
+                     uint32_t at) {
   struct pkg_label label;
 #define COPY(name, bits) label.name = j->name;
   PKG_JOB_FIELDS(COPY)
@@ -38,17 +46,19 @@ static void add_beat(const struct pkg_job *j, bool side, uint32_t group, uint32_
   address[n_beats++] = at;
 }
 
-// The walk of model/image/image.h, 2 and 3: a side beat stands before the weights of groups 0, 16, 32 ..; by columns in the last
-// block only. Returns the number of beats.
+// The walk of model/image/image.h, 2 and 3: a side beat stands before the weights of groups 0, 16,
+// 32 ..; by columns in the last block only. Returns the number of beats.
 static uint32_t walk(const struct pkg_job *j, const struct job *at) {
   const size_t first = n_beats;
   uint32_t next = at->split ? at->side_addr : at->addr;
-  const uint32_t outer = (uint32_t)(j->by_columns ? j->blocks : j->groups), inner = (uint32_t)(j->by_columns ? j->groups : j->blocks);
+  const uint32_t outer = (uint32_t)(j->by_columns ? j->blocks : j->groups),
+                 inner = (uint32_t)(j->by_columns ? j->groups : j->blocks);
   for (uint32_t o = 0; o < outer; o++)
     for (uint32_t i = 0; i < inner; i++) {
       const uint32_t group = j->by_columns ? i : o, block = j->by_columns ? o : i;
       const uint32_t side_block = j->by_columns ? (uint32_t)j->blocks - 1 : 0;
-      if (j->sides && group % SIDE_GROUPS == 0 && block == side_block) add_beat(j, true, group, block, next++);
+      if (j->sides && group % SIDE_GROUPS == 0 && block == side_block)
+        add_beat(j, true, group, block, next++);
       if (at->split && o == 0 && i == 0) next = at->addr;
       add_beat(j, false, group, block, next++);
     }
@@ -58,29 +68,39 @@ static uint32_t walk(const struct pkg_job *j, const struct job *at) {
 // A job of one of GPT-2's sizes; the rows beyond `most` beats are cut off.
 static void add_job(struct job *to, uint32_t segments, unsigned op, uint32_t most, uint64_t *rng) {
   static const uint32_t sizes[] = {1, 2, 3, 5, 12, 16, 20, 25};
-  const uint32_t heads = sizes[rng_range(rng, 0, 7)], c = 64 * heads, position = (uint32_t)rng_range(rng, 0, 1023);
+  const uint32_t heads = sizes[rng_range(rng, 0, 7)], c = 64 * heads,
+                 position = (uint32_t)rng_range(rng, 0, 1023);
   struct pkg_job j;
   uint32_t random[PKG_JOB_WORDS];
   for (int i = 0; i < PKG_JOB_WORDS; i++) random[i] = (uint32_t)rng_next(rng);
-  pkg_job_unpack(&j, random);              // what does not matter here goes through
+  pkg_job_unpack(&j, random);  // what does not matter here goes through
   j.op = op;
-  j.blocks = op == PKG_OP_POS ? 2 * heads : op == PKG_OP_MLP2 ? 4 * heads : op == PKG_OP_PV ? position / 64 + 1
-           : op == PKG_OP_NORM || op == PKG_OP_SCORES || op == PKG_OP_PROJ ? 1 : heads;
-  const uint32_t rows = op == PKG_OP_POS || op == PKG_OP_TOKEN ? 1 : op == PKG_OP_NORM ? (c + 15) / 16 : op == PKG_OP_QKV ? 192
-                      : op == PKG_OP_SCORES ? position + 1 : op == PKG_OP_PV ? 64 : op == PKG_OP_MLP1 ? 4 * c
-                      : op == PKG_OP_HEAD ? (uint32_t)rng_range(rng, 1, 50257) : c;
+  j.blocks = op == PKG_OP_POS                                                ? 2 * heads
+             : op == PKG_OP_MLP2                                             ? 4 * heads
+             : op == PKG_OP_PV                                               ? position / 64 + 1
+             : op == PKG_OP_NORM || op == PKG_OP_SCORES || op == PKG_OP_PROJ ? 1
+                                                                             : heads;
+  const uint32_t rows = op == PKG_OP_POS || op == PKG_OP_TOKEN ? 1
+                        : op == PKG_OP_NORM                    ? (c + 15) / 16
+                        : op == PKG_OP_QKV                     ? 192
+                        : op == PKG_OP_SCORES                  ? position + 1
+                        : op == PKG_OP_PV                      ? 64
+                        : op == PKG_OP_MLP1                    ? 4 * c
+                        : op == PKG_OP_HEAD                    ? (uint32_t)rng_range(rng, 1, 50257)
+                                                               : c;
   j.groups = (rows + segments - 1) / segments;
   if (j.groups * j.blocks > most) j.groups = most > j.blocks ? most / j.blocks : 1;
   if (rng_chance(rng, 20) && j.groups > 17) j.groups = (uint64_t)rng_range(rng, 15, 17);
   j.by_columns = op == PKG_OP_PV || op == PKG_OP_PROJ || op == PKG_OP_MLP2;
   j.sides = op == PKG_OP_PROJ ? rng_chance(rng, 30) : op != PKG_OP_PV && op != PKG_OP_NORM;
-  *to = (struct job){.split = op == PKG_OP_POS || op == PKG_OP_TOKEN, .addr = (uint32_t)rng_next(rng) >> 1,
+  *to = (struct job){.split = op == PKG_OP_POS || op == PKG_OP_TOKEN,
+                     .addr = (uint32_t)rng_next(rng) >> 1,
                      .side_addr = (uint32_t)rng_next(rng) >> 1};
   pkg_job_pack(to->job, &j);
   to->beats = walk(&j, to) - to->split;
 }
 
-// ----------------------------------------------------------------------------------------------------------- memory
+// ------------------------------------------------------------------------------------------ memory
 
 struct memory {
   struct block *block;
@@ -88,7 +108,7 @@ struct memory {
   struct block_stream *beats;
   unsigned latency, pause_percent, refuse_percent;
   uint64_t rng;
-  uint64_t due[MAX_BEATS];                 // when a beat asked for may come
+  uint64_t due[MAX_BEATS];  // when a beat asked for may come
   size_t asked, answered;
   uint64_t first_answer;
   bool valid, ready;
@@ -107,7 +127,8 @@ static void before(void *ctx) {
   struct memory *m = ctx;
   uint32_t words[MAX_WORDS];
   m->ready = !rng_chance(&m->rng, m->refuse_percent);
-  m->valid = m->answered < m->asked && block_cycle(m->block) >= m->due[m->answered] && !rng_chance(&m->rng, m->pause_percent);
+  m->valid = m->answered < m->asked && block_cycle(m->block) >= m->due[m->answered] &&
+             !rng_chance(&m->rng, m->pause_percent);
   contents(words, m->valid ? address[m->answered] : (uint32_t)rng_next(&m->rng), m->segments);
   block_set_u64(m->block, "rd_req_ready_i", m->ready);
   block_set_u64(m->block, "rd_rsp_valid_i", m->valid);
@@ -118,14 +139,17 @@ static void after(void *ctx) {
   struct memory *m = ctx;
   struct block *b = m->block;
   const uint64_t now = block_cycle(b);
-  assert_true(block_get_u64(b, "rd_rsp_ready_o"));           // it never falls
+  assert_true(block_get_u64(b, "rd_rsp_ready_o"));  // it never falls
   if (m->valid && m->answered++ == 0) m->first_answer = now;
   if (block_get_u64(b, "rd_req_valid_o") && m->ready) {
-    const uint32_t addr = (uint32_t)block_get_u64(b, "rd_req_addr_o"), len = (uint32_t)block_get_u64(b, "rd_req_len_o");
+    const uint32_t addr = (uint32_t)block_get_u64(b, "rd_req_addr_o"),
+                   len = (uint32_t)block_get_u64(b, "rd_req_len_o");
     if (len < 1 || len > MAX_BURST) fail_msg("a burst of %u beats", len);
     for (uint32_t i = 0; i < len; i++) {
-      if (m->asked >= n_beats) fail_msg("%u beats at %u are asked for behind the last job's", len - i, addr + i);
-      if (addr + i != address[m->asked]) fail_msg("beat %zu is asked for at %u, expected %u", m->asked, addr + i, address[m->asked]);
+      if (m->asked >= n_beats)
+        fail_msg("%u beats at %u are asked for behind the last job's", len - i, addr + i);
+      if (addr + i != address[m->asked])
+        fail_msg("beat %zu is asked for at %u, expected %u", m->asked, addr + i, address[m->asked]);
       m->due[m->asked++] = now + m->latency;
     }
   }
@@ -137,20 +161,28 @@ static void after(void *ctx) {
     block_get(b, "beat_data_o", data);
     assert_true(m->beats->done < n_beats);
     contents(expected, address[m->beats->done], m->segments);
-    if (memcmp(data, expected, 64 * m->segments)) fail_msg("beat %zu has the wrong data", m->beats->done);
+    if (memcmp(data, expected, 64 * m->segments))
+      fail_msg("beat %zu has the wrong data", m->beats->done);
   }
 }
 
 static struct memory memory;
 
-static struct block_stream *start(struct block *b, uint32_t segments, size_t n_jobs, enum block_stall stall, unsigned latency,
-                                  unsigned pause, unsigned refuse) {
+static struct block_stream *start(struct block *b, uint32_t segments, size_t n_jobs,
+                                  enum block_stall stall, unsigned latency, unsigned pause,
+                                  unsigned refuse) {
   block_reset(b);
   block_stalls(b, stall, 11 + latency);
-  memory = (struct memory){.block = b, .segments = segments, .latency = latency, .pause_percent = pause,
-                           .refuse_percent = refuse, .rng = 1 + latency};
-  struct block_stream *source = block_source(b, "job_valid_i", "job_ready_o", job_fields, 5, jobs, sizeof *jobs, n_jobs);
-  memory.beats = block_sink(b, "beat_valid_o", "beat_ready_i", label_field, 1, got, sizeof *got, n_beats);
+  memory = (struct memory){.block = b,
+                           .segments = segments,
+                           .latency = latency,
+                           .pause_percent = pause,
+                           .refuse_percent = refuse,
+                           .rng = 1 + latency};
+  struct block_stream *source =
+      block_source(b, "job_valid_i", "job_ready_o", job_fields, 5, jobs, sizeof *jobs, n_jobs);
+  memory.beats =
+      block_sink(b, "beat_valid_o", "beat_ready_i", label_field, 1, got, sizeof *got, n_beats);
   block_hooks(b, before, after, &memory);
   return source;
 }
@@ -161,15 +193,18 @@ static void finish(struct block *b) {
   assert_int_equal(memory.asked, n_beats);
 }
 
-// ------------------------------------------------------------------------------------------------------------ tests
+// ------------------------------------------------------------------------------------------- tests
 
 // All kinds of jobs mixed, in all kinds of weather.
 static void all_kinds(struct block *b, uint32_t segments) {
-  static const struct { unsigned latency, pause, refuse; } weather[] = {{1, 0, 0}, {150, 0, 0}, {9, 50, 30}, {300, 20, 70}};
+  static const struct {
+    unsigned latency, pause, refuse;
+  } weather[] = {{1, 0, 0}, {150, 0, 0}, {9, 50, 30}, {300, 20, 70}};
   uint64_t rng = segments;
   n_beats = 0;
   for (int i = 0; i < JOBS; i++) {
-    const unsigned op = i < 20 ? (unsigned)i % 10 : (unsigned)rng_range(&rng, PKG_OP_POS, PKG_OP_HEAD);
+    const unsigned op =
+        i < 20 ? (unsigned)i % 10 : (unsigned)rng_range(&rng, PKG_OP_POS, PKG_OP_HEAD);
     add_job(&jobs[i], segments, op, i % 10 == 0 ? 600 : 60, &rng);
   }
   for (enum block_stall stall = BLOCK_PLAIN; stall < BLOCK_STALLS; stall++)
@@ -179,11 +214,13 @@ static void all_kinds(struct block *b, uint32_t segments) {
     }
 }
 
-// Long jobs, as nearly all beats are in: one beat a cycle, at latencies up to what the queue covers.
+// Long jobs, as nearly all beats are in: one beat a cycle, at latencies up to what the queue
+// covers.
 static void full_rate(struct block *b, uint32_t segments) {
   uint64_t rng = 3;
   n_beats = 0;
-  for (int i = 0; i < 20; i++) add_job(&jobs[i], segments, i % 3 ? PKG_OP_MLP2 : PKG_OP_MLP1, 800, &rng);
+  for (int i = 0; i < 20; i++)
+    add_job(&jobs[i], segments, i % 3 ? PKG_OP_MLP2 : PKG_OP_MLP1, 800, &rng);
   static const unsigned latencies[] = {1, 2, 3, 10, 64, 150, DEPTH - 2 * MAX_BURST};
   for (size_t i = 0; i < sizeof latencies / sizeof *latencies; i++) {
     const unsigned latency = latencies[i];
@@ -191,12 +228,14 @@ static void full_rate(struct block *b, uint32_t segments) {
     finish(b);
     const struct block_stream *s = memory.beats;
     if (s->last_cycle - s->first_cycle != n_beats - 1)
-      fail_msg("latency %u: %llu cycles for %zu beats", latency, (unsigned long long)(s->last_cycle - s->first_cycle + 1), n_beats);
+      fail_msg("latency %u: %llu cycles for %zu beats", latency,
+               (unsigned long long)(s->last_cycle - s->first_cycle + 1), n_beats);
     assert_int_equal(s->first_cycle - memory.first_answer, 2);
   }
 }
 
-// Nobody takes a beat: the queue fills, with nearly all of its depth, and with as many jobs as promised.
+// Nobody takes a beat: the queue fills, with nearly all of its depth, and with as many jobs as
+// promised.
 static void fills(struct block *b, uint32_t segments) {
   uint64_t rng = 4;
   n_beats = 0;
@@ -211,7 +250,10 @@ static void fills(struct block *b, uint32_t segments) {
 
   n_beats = 0;
   for (int i = 0; i < 100; i++) {
-    struct pkg_job j = {.op = PKG_OP_NORM, .groups = 1 + (uint64_t)i % 2, .blocks = 1, .layer = (uint64_t)i};
+    struct pkg_job j = {.op = PKG_OP_NORM,
+                        .groups = 1 + (uint64_t)i % 2,
+                        .blocks = 1,
+                        .layer = (uint64_t)i};
     jobs[i] = (struct job){.addr = 1000 * (uint32_t)i};
     pkg_job_pack(jobs[i].job, &j);
     jobs[i].beats = walk(&j, &jobs[i]);
@@ -232,14 +274,29 @@ static void check(uint32_t segments) {
   block_close(b);
 }
 
-static void test_1(void **state) { (void)state; check(1); }
-static void test_4(void **state) { (void)state; check(4); }
-static void test_16(void **state) { (void)state; check(16); }
-static void test_64(void **state) { (void)state; check(64); }
+static void test_1(void **state) {
+  (void)state;
+  check(1);
+}
+static void test_4(void **state) {
+  (void)state;
+  check(4);
+}
+static void test_16(void **state) {
+  (void)state;
+  check(16);
+}
+static void test_64(void **state) {
+  (void)state;
+  check(64);
+}
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_1), cmocka_unit_test(test_4), cmocka_unit_test(test_16), cmocka_unit_test(test_64),
+      cmocka_unit_test(test_1),
+      cmocka_unit_test(test_4),
+      cmocka_unit_test(test_16),
+      cmocka_unit_test(test_64),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,22 +13,20 @@ static const char config_json[] =
 
 // What to do differently from a good file.
 struct twist {
-  const char *config;      // further fields of config.json
-  const char *prefix;      // of all names
-  const char *missing;     // this tensor is left out
-  const char *transposed;  // this one's shape is reversed
-  const char *extra;       // a tensor more, of 4 x 4 floats
-  int layers;              // 0: one
-  int head;                // 1: lm_head.weight equal to wte, 2: another, 3: it and no wte.weight
-  const char *head_prefix; // of its name
-  bool linear;             // matrices are stored as [outputs][inputs]
+  const char *config;       // further fields of config.json
+  const char *prefix;       // of all names
+  const char *missing;      // this tensor is left out
+  const char *transposed;   // this one's shape is reversed
+  const char *extra;        // a tensor more, of 4 x 4 floats
+  int layers;               // 0: one
+  int head;                 // 1: lm_head.weight equal to wte, 2: another, 3: it and no wte.weight
+  const char *head_prefix;  // of its name
+  bool linear;              // matrices are stored as [outputs][inputs]
   bool no_linear_bias, no_norm_bias;
 };
 
 // Element i of tensor index, exact in float32.
-static float value_of(size_t index, size_t i) {
-  return (float)(index * 100000 + i);
-}
+static float value_of(size_t index, size_t i) { return (float)(index * 100000 + i); }
 
 static void write_model(void **state, struct twist twist) {
   char path[FILE_PATH_SIZE];
@@ -39,7 +37,7 @@ static void write_model(void **state, struct twist twist) {
   write_string(path, *state, "config.json", text);
   expect_success(config_read(&config, path, &err), &err);
   snprintf(text, sizeof text, config_json, twist.layers == 0 ? 1 : twist.layers,
-           twist.config == NULL ? "" : twist.config);
+           !twist.config ? "" : twist.config);
   write_string(path, *state, "config.json", text);
 
   static char names[MAX_TENSORS][80];
@@ -48,14 +46,12 @@ static void write_model(void **state, struct twist twist) {
   size_t count = 0;
   for (size_t i = 0; i < gpt2_tensor_count(&config); i++) {
     struct gpt2_tensor t = gpt2_tensor_at(&config, i);
-    if ((twist.missing != NULL && strcmp(t.name, twist.missing) == 0) || (i == 0 && twist.head == 3) ||
-        (gpt2_tensor_is_bias(&t) && (t.norm ? twist.no_norm_bias : twist.no_linear_bias))) {
+    if ((twist.missing && strcmp(t.name, twist.missing) == 0) || (i == 0 && twist.head == 3) ||
+        (gpt2_tensor_is_bias(&t) && (t.norm ? twist.no_norm_bias : twist.no_linear_bias)))
       continue;
-    }
-    bool reversed = (twist.transposed != NULL && strcmp(t.name, twist.transposed) == 0) ||
-                    (twist.linear && t.conv1d);
-    snprintf(names[count], sizeof names[count], "%s%s", twist.prefix == NULL ? "" : twist.prefix,
-             t.name);
+    bool reversed =
+        (twist.transposed && strcmp(t.name, twist.transposed) == 0) || (twist.linear && t.conv1d);
+    snprintf(names[count], sizeof names[count], "%s%s", !twist.prefix ? "" : twist.prefix, t.name);
     source[count] = i;
     specs[count] = (struct safetensors_spec){
         .name = names[count],
@@ -67,20 +63,26 @@ static void write_model(void **state, struct twist twist) {
   }
   if (twist.head != 0) {
     static char head[80];
-    snprintf(head, sizeof head, "%slm_head.weight", twist.head_prefix == NULL ? "" : twist.head_prefix);
+    snprintf(head, sizeof head, "%slm_head.weight", !twist.head_prefix ? "" : twist.head_prefix);
     source[count] = twist.head == 2 ? 50 : 0;
-    specs[count++] = (struct safetensors_spec){
-        .name = head, .dtype = SAFETENSORS_F32, .rank = 2, .shape = {V, C}};
+    specs[count++] = (struct safetensors_spec){.name = head,
+                                               .dtype = SAFETENSORS_F32,
+                                               .rank = 2,
+                                               .shape = {V, C}};
   }
   // A mask, as older files have it: not a weight, whatever its type.
   source[count] = 99;
-  specs[count++] = (struct safetensors_spec){
-      .name = "h.0.attn.bias", .dtype = SAFETENSORS_F32, .rank = 4, .shape = {1, 1, T, T}};
+  specs[count++] = (struct safetensors_spec){.name = "h.0.attn.bias",
+                                             .dtype = SAFETENSORS_F32,
+                                             .rank = 4,
+                                             .shape = {1, 1, T, T}};
 
-  if (twist.extra != NULL) {
+  if (twist.extra) {
     source[count] = 98;
-    specs[count++] = (struct safetensors_spec){
-        .name = twist.extra, .dtype = SAFETENSORS_F32, .rank = 2, .shape = {T, T}};
+    specs[count++] = (struct safetensors_spec){.name = twist.extra,
+                                               .dtype = SAFETENSORS_F32,
+                                               .rank = 2,
+                                               .shape = {T, T}};
   }
 
   struct safetensors_writer writer;
@@ -88,9 +90,7 @@ static void write_model(void **state, struct twist twist) {
   expect_success(safetensors_writer_open(&writer, path, specs, count, &err), &err);
   for (size_t k = 0; k < count; k++) {
     size_t elements = 1;
-    for (size_t d = 0; d < specs[k].rank; d++) {
-      elements *= specs[k].shape[d];
-    }
+    for (size_t d = 0; d < specs[k].rank; d++) elements *= specs[k].shape[d];
     // Stored as [outputs][inputs], element i has the value that it has as [inputs][outputs].
     const size_t rows = specs[k].shape[0], columns = specs[k].shape[1];
     const bool turned = twist.linear && specs[k].rank == 2 && source[k] >= 2 && source[k] < 50;
@@ -103,11 +103,9 @@ static void write_model(void **state, struct twist twist) {
 }
 
 static void check_linear(const float *w, size_t index, size_t inputs, size_t outputs) {
-  for (size_t o = 0; o < outputs; o++) {
-    for (size_t i = 0; i < inputs; i++) {
+  for (size_t o = 0; o < outputs; o++)
+    for (size_t i = 0; i < inputs; i++)
       assert_true(w[o * inputs + i] == value_of(index, i * outputs + o));
-    }
-  }
 }
 
 static void check_model(void **state, struct twist twist) {
@@ -159,18 +157,27 @@ static void test_layouts(void **state) {
 
 // What trainers and savers make of the same model.
 static void test_forms(void **state) {
-  static const char *const prefixes[] = {"_orig_mod.", "module.", "model.", "module._orig_mod.transformer.",
-                                         "_orig_mod.transformer.", "anything.at.all."};
+  static const char *const prefixes[] = {"_orig_mod.",
+                                         "module.",
+                                         "model.",
+                                         "module._orig_mod.transformer.",
+                                         "_orig_mod.transformer.",
+                                         "anything.at.all."};
   for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++) {
     check_model(state, (struct twist){.prefix = prefixes[i]});
     check_model(state, (struct twist){.prefix = prefixes[i], .head = 1});
   }
   const char *untied = ", \"tie_word_embeddings\": false";
-  check_model(state, (struct twist){.prefix = "_orig_mod.transformer.", .head = 2, .head_prefix = "_orig_mod.", .config = untied});
+  check_model(state, (struct twist){.prefix = "_orig_mod.transformer.",
+                                    .head = 2,
+                                    .head_prefix = "_orig_mod.",
+                                    .config = untied});
   // safetensors' save_model keeps one name of two: the head's.
   check_model(state, (struct twist){.head = 3});
   check_model(state, (struct twist){.prefix = "transformer.", .head = 3});
-  check_model(state, (struct twist){.prefix = "_orig_mod.transformer.", .head = 3, .head_prefix = "_orig_mod."});
+  check_model(state, (struct twist){.prefix = "_orig_mod.transformer.",
+                                    .head = 3,
+                                    .head_prefix = "_orig_mod."});
   // nanoGPT: no biases, Linear in place of Conv1D.
   check_model(state, (struct twist){.no_linear_bias = true});
   check_model(state, (struct twist){.no_norm_bias = true});
@@ -211,9 +218,8 @@ static void test_score_scale(void **state) {
       for (size_t row = 0; row < 3 * C; row++) {
         const float f = row < C ? factor : 1;
         assert_true(w.layers[l].attn_b[row] == plain.layers[l].attn_b[row] * f);
-        for (size_t c = 0; c < C; c++) {
+        for (size_t c = 0; c < C; c++)
           assert_true(w.layers[l].attn_w[row * C + c] == plain.layers[l].attn_w[row * C + c] * f);
-        }
       }
       assert_memory_equal(w.layers[l].attn_proj_w, plain.layers[l].attn_proj_w, C * C * 4);
     }
@@ -223,14 +229,16 @@ static void test_score_scale(void **state) {
 }
 
 static void test_refusals(void **state) {
-  expect_refusal(state, (struct twist){.head = 2},
-                 "lm_head.weight is not the token embedding, and config.json says tie_word_embeddings");
+  expect_refusal(
+      state, (struct twist){.head = 2},
+      "lm_head.weight is not the token embedding, and config.json says tie_word_embeddings");
   expect_refusal(state, (struct twist){.extra = "h.1.ln_1.weight"},
                  "tensor h.1.ln_1.weight is no part of a GPT-2 of 1 layers");
   expect_refusal(state, (struct twist){.extra = "h.0.crossattention.c_attn.weight"},
                  "tensor h.0.crossattention.c_attn.weight is no part");
   expect_refusal(state, (struct twist){.extra = "transformer.h.0.attn.c_attn.lora_A.weight"},
-                 "tensor transformer.h.0.attn.c_attn.lora_A.weight is of an adapter (LoRA) that is not merged");
+                 "tensor transformer.h.0.attn.c_attn.lora_A.weight is of an adapter (LoRA) that is "
+                 "not merged");
   expect_refusal(state, (struct twist){.extra = "h.00.attn.bias2"}, "h.00.attn.bias2 is no part");
   expect_refusal(state, (struct twist){.extra = "h.18446744073709551616.attn.bias"}, "is no part");
   expect_refusal(state, (struct twist){.extra = "lm_head.bias"}, "lm_head.bias is no part");
@@ -240,17 +248,24 @@ static void test_refusals(void **state) {
                  "tensor lm_head.weight is missing, and config.json says tie_word_embeddings");
   expect_refusal(state, (struct twist){.config = ", \"tie_word_embeddings\": false", .head = 3},
                  "tensor wte.weight is missing");
-  expect_refusal(state, (struct twist){.missing = "wpe.weight"}, "tensor wpe.weight is missing: not a GPT-2 model");
+  expect_refusal(state, (struct twist){.missing = "wpe.weight"},
+                 "tensor wpe.weight is missing: not a GPT-2 model");
   expect_refusal(state, (struct twist){.extra = "transformer.wpe.weight"},
                  "tensor transformer.wpe.weight is there twice, also as wpe.weight");
   expect_refusal(state, (struct twist){.prefix = "transformer.", .extra = "wte.weight"},
                  "tensor transformer.wte.weight is there twice, also as wte.weight");
-  expect_refusal(state, (struct twist){.head = 1, .extra = "lm_head.weight.x"}, "lm_head.weight.x is no part");
-  expect_refusal(state, (struct twist){.head = 1, .prefix = "model.", .extra = "model.lm_head.weight"},
+  expect_refusal(state, (struct twist){.head = 1, .extra = "lm_head.weight.x"},
+                 "lm_head.weight.x is no part");
+  expect_refusal(state,
+                 (struct twist){.head = 1, .prefix = "model.", .extra = "model.lm_head.weight"},
                  "tensor lm_head.weight is there twice, also as model.lm_head.weight");
-  expect_refusal(state, (struct twist){.prefix = "base_model.model.", .extra = "base_model.model.h.0.attn.c_attn.base_layer.weight"},
-                 "base_layer.weight is of an adapter (LoRA) that is not merged into the weights: merge it");
-  expect_refusal(state, (struct twist){.linear = true, .transposed = "h.0.ln_1.weight"}, "ln_1.weight has shape [1], expected [64]");
+  expect_refusal(
+      state,
+      (struct twist){.prefix = "base_model.model.",
+                     .extra = "base_model.model.h.0.attn.c_attn.base_layer.weight"},
+      "base_layer.weight is of an adapter (LoRA) that is not merged into the weights: merge it");
+  expect_refusal(state, (struct twist){.linear = true, .transposed = "h.0.ln_1.weight"},
+                 "ln_1.weight has shape [1], expected [64]");
   expect_refusal(state, (struct twist){.missing = "ln_f.bias"}, "tensor ln_f.bias is missing");
   expect_refusal(state, (struct twist){.missing = "h.0.mlp.c_fc.bias"},
                  "tensor h.0.mlp.c_fc.bias is missing");

@@ -21,21 +21,25 @@ static size_t length(const struct trace *t, uint32_t kind) {
   return lengths[kind];
 }
 
-static void describe(char text[static 128], const struct trace *t, enum kind kind, const uint32_t *words, size_t i) {
+static void describe(char text[static 128], const struct trace *t, enum kind kind,
+                     const uint32_t *words, size_t i) {
   static const char *const step[] = {"id", "position", "head", "choice", "recomputed"};
   if (kind == TOKEN) snprintf(text, 128, "token %zu", t->tokens);
   else if (kind == STEP) snprintf(text, 128, "%s of position %u", step[i], words[1]);
   else if (kind == HIDDEN && i == 0) snprintf(text, 128, "layer of the hidden state");
-  else if (kind == HIDDEN) snprintf(text, 128, "hidden state behind layer %d, dimension %zu", (int32_t)words[0], i - 1);
+  else if (kind == HIDDEN)
+    snprintf(text, 128, "hidden state behind layer %d, dimension %zu", (int32_t)words[0], i - 1);
   else snprintf(text, 128, "logit of id %zu", i);
 }
 
 static void compare(struct trace *t, enum kind kind, const uint32_t *words) {
   char what[128];
-  if (t->at >= t->n) fail_msg("position %zu: one more %s than the golden model has", t->positions, kind_names[kind]);
+  if (t->at >= t->n)
+    fail_msg("position %zu: one more %s than the golden model has", t->positions, kind_names[kind]);
   const enum kind expected = (enum kind)t->words[t->at];
   if (expected != kind)
-    fail_msg("position %zu: %s, where the golden model has %s", t->positions, kind_names[kind], kind_names[expected]);
+    fail_msg("position %zu: %s, where the golden model has %s", t->positions, kind_names[kind],
+             kind_names[expected]);
   const uint32_t *want = t->words + t->at + 1;
   const size_t n = length(t, kind);
   size_t differences = 0;
@@ -43,8 +47,8 @@ static void compare(struct trace *t, enum kind kind, const uint32_t *words) {
   for (size_t i = 0; i < n && differences; i++) {
     if (words[i] == want[i]) continue;
     describe(what, t, kind, words, i);
-    fail_msg("position %zu (%zu tokens so far): %s: expected %d, found %d (%zu of %zu differ)", t->positions, t->tokens, what,
-             (int32_t)want[i], (int32_t)words[i], differences, n);
+    fail_msg("position %zu (%zu tokens so far): %s: expected %d, found %d (%zu of %zu differ)",
+             t->positions, t->tokens, what, (int32_t)want[i], (int32_t)words[i], differences, n);
   }
   t->at += 1 + n;
 }
@@ -73,7 +77,9 @@ static int on_step(void *ctx, const struct controller_step *s) {
   const uint32_t words[5] = {s->id, s->position, s->head, s->head ? s->choice : 0, s->recomputed};
   return event(ctx, STEP, words);
 }
-static int on_logits(void *ctx, const int32_t *logits) { return event(ctx, LOGITS, (const uint32_t *)logits); }
+static int on_logits(void *ctx, const int32_t *logits) {
+  return event(ctx, LOGITS, (const uint32_t *)logits);
+}
 static int on_hidden(void *ctx, int layer, const int32_t *x) {
   const struct trace *t = ctx;
   uint32_t words[1 + MAX_WIDTH];
@@ -108,8 +114,9 @@ void trace_free(struct trace *t) {
   memset(t, 0, sizeof *t);
 }
 
-void trace_expect_rtl(struct trace *t, const struct image *image, const struct controller_run *given,
-                      const struct sim_memory *memory, enum sim_build build, struct sim_result *result) {
+void trace_expect_rtl(struct trace *t, const struct image *image,
+                      const struct controller_run *given, const struct sim_memory *memory,
+                      enum sim_build build, struct sim_result *result) {
   struct sim *sim;
   struct sim_result own;
   struct err err;
@@ -117,9 +124,11 @@ void trace_expect_rtl(struct trace *t, const struct image *image, const struct c
   const struct controller_run run = watched(t, given);
   t->comparing = true;
   t->at = 0;
-  if (sim_run(sim, &run, result ? result : &own, &err)) fail_msg("RTL, position %zu: %s", t->positions, err.text);
+  if (sim_run(sim, &run, result ? result : &own, &err))
+    fail_msg("RTL, position %zu: %s", t->positions, err.text);
   t->comparing = false;
-  if (t->at != t->n) fail_msg("RTL: ends after %zu positions; the golden model goes on", t->positions);
+  if (t->at != t->n)
+    fail_msg("RTL: ends after %zu positions; the golden model goes on", t->positions);
   sim_close(sim);
 }
 
@@ -136,7 +145,7 @@ uint32_t *trace_tokens(const struct trace *t) {
   return ids;
 }
 
-// ---- models --------------------------------------------------------------------------------------------------------
+// ------------------------------------------------------------------------------------------ models
 
 void open_model(struct image *image, const char *dir, uint32_t lanes) {
   char path[FILE_PATH_SIZE];
@@ -153,15 +162,19 @@ void open_model(struct image *image, const char *dir, uint32_t lanes) {
   if (image_open(image, path, IMAGE_CHECKED, &err)) fail_msg("%s", err.text);
 }
 
-static void open_either(struct image *image, const char *config, uint64_t seed, bool outliers, uint32_t lanes) {
+static void open_either(struct image *image, const char *config, uint64_t seed, bool outliers,
+                        uint32_t lanes) {
   char dir[64], weights[FILE_PATH_SIZE];
   struct err err;
   mkdir("build/models", 0777);
-  snprintf(dir, sizeof dir, "build/models/%s-%s%llu", config, outliers ? "outliers-" : "", (unsigned long long)seed);
+  snprintf(dir, sizeof dir, "build/models/%s-%s%llu", config, outliers ? "outliers-" : "",
+           (unsigned long long)seed);
   snprintf(weights, sizeof weights, "%s/model.safetensors", dir);
   // Two tests may make it at once: who comes second finds it made.
-  int (*const write)(const char *, uint64_t, const char *, struct err *) = outliers ? random_model_write_outliers : random_model_write;
-  if (access(weights, R_OK) && write(config, seed, dir, &err) && access(weights, R_OK)) fail_msg("%s", err.text);
+  int (*const write)(const char *, uint64_t, const char *, struct err *) =
+      outliers ? random_model_write_outliers : random_model_write;
+  if (access(weights, R_OK) && write(config, seed, dir, &err) && access(weights, R_OK))
+    fail_msg("%s", err.text);
   open_model(image, dir, lanes);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// trace - everything that a run reports (controller.h), recorded from one engine and compared with another as it runs
+// trace - everything that a run reports (controller.h), recorded from one engine and compared with
+// another as it runs
 #ifndef GPT2RTL_TRACE_H
 #define GPT2RTL_TRACE_H
 
@@ -16,7 +17,7 @@
 
 struct trace {
   uint32_t n_embd, n_vocab;
-  uint32_t *words;           // events, one behind the other
+  uint32_t *words;  // events, one behind the other
   size_t n, room;
   size_t positions, tokens;  // how many of these events
   bool comparing;            // the events that come are compared with those from `at` on
@@ -27,11 +28,12 @@ struct trace {
 void trace_golden(struct trace *trace, const struct image *image, const struct controller_run *run);
 void trace_free(struct trace *trace);
 
-// Runs the hardware on image and compares all it reports with the trace: ids, choices, hidden state behind the embedding and each
-// layer, logits where run has all_heads. Fails the test at the first difference and says where it is.
-// *result may be NULL.
-void trace_expect_rtl(struct trace *trace, const struct image *image, const struct controller_run *run,
-                      const struct sim_memory *memory, enum sim_build build, struct sim_result *result);
+// Runs the hardware on image and compares all it reports with the trace: ids, choices, hidden state
+// behind the embedding and each layer, logits where run has all_heads. Fails the test at the first
+// difference and says where it is. *result may be NULL.
+void trace_expect_rtl(struct trace *trace, const struct image *image,
+                      const struct controller_run *run, const struct sim_memory *memory,
+                      enum sim_build build, struct sim_result *result);
 
 // Whether two recorded traces differ.
 bool trace_differs(const struct trace *a, const struct trace *b);
@@ -39,9 +41,10 @@ bool trace_differs(const struct trace *a, const struct trace *b);
 // The ids chosen, to be freed; their number is trace->tokens.
 uint32_t *trace_tokens(const struct trace *trace);
 
-// ---- models --------------------------------------------------------------------------------------------------------
+// ------------------------------------------------------------------------------------------ models
 
-// The image of a random model (kept in build/models) or of a model folder, for lanes. Release with image_close.
+// The image of a random model (kept in build/models) or of a model folder, for lanes. Release with
+// image_close.
 void open_random(struct image *image, const char *config, uint64_t seed, uint32_t lanes);
 void open_outliers(struct image *image, const char *config, uint64_t seed, uint32_t lanes);
 void open_model(struct image *image, const char *dir, uint32_t lanes);

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// make_tables - the piecewise-linear tables of exp2, reciprocal, rsqrt and GELU, for C and for SystemVerilog
+// make_tables - the piecewise-linear tables of exp2, reciprocal, rsqrt and GELU, for C and for
+// SystemVerilog
 //
-//   make_tables c > build/gen/tables.h      make_tables sv > rtl/base/gpt2_tables_pkg.sv, with `make tables`
+//   make_tables c > build/gen/tables.h
+//   make_tables sv > rtl/base/gpt2_tables_pkg.sv         (`make tables`)
 //
-// A segment [a, b) of f becomes base + slope * rest / 2^n: the chord moved by half of its largest error, which halves
-// the error of a convex f. Falling functions store the slope positive and subtract it.
+// A segment [a, b) of f becomes base + slope * rest / 2^n: the chord moved by half of its largest
+// error, which halves the error of a convex f. Falling functions store the slope positive and
+// subtract it.
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,19 +17,21 @@ static double f_exp2(double x) { return exp2(-x); }
 static double f_reciprocal(double x) { return 1 / x; }
 static double f_rsqrt(double x) { return 1 / sqrt(x); }
 // g(a) = a - gelu(a), gelu in the tanh form: 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))
-static double f_gelu(double a) { return a - 0.5 * a * (1 + tanh(sqrt(2 / acos(-1)) * (a + 0.044715 * a * a * a))); }
+static double f_gelu(double a) {
+  return a - 0.5 * a * (1 + tanh(sqrt(2 / acos(-1)) * (a + 0.044715 * a * a * a)));
+}
 
 static const struct table {
   const char *name;
   double (*f)(double);
   double from, step;
-  int n, frac, sign;          // segments; fraction bits of base and slope; sign of the stored slope
+  int n, frac, sign;  // segments; fraction bits of base and slope; sign of the stored slope
   int base_bits, slope_bits;
 } tables[] = {
-  {"exp2", f_exp2, 0, 1.0 / 64, 64, 22, -1, 23, 16},
-  {"reciprocal", f_reciprocal, 1, 1.0 / 128, 128, 16, -1, 17, 10},
-  {"rsqrt", f_rsqrt, 1, 1.0 / 32, 96, 17, -1, 18, 12},
-  {"gelu", f_gelu, 0, 1.0 / 64, 512, 20, 1, 19, 15},
+    {"exp2", f_exp2, 0, 1.0 / 64, 64, 22, -1, 23, 16},
+    {"reciprocal", f_reciprocal, 1, 1.0 / 128, 128, 16, -1, 17, 10},
+    {"rsqrt", f_rsqrt, 1, 1.0 / 32, 96, 17, -1, 18, 12},
+    {"gelu", f_gelu, 0, 1.0 / 64, 512, 20, 1, 19, 15},
 };
 
 static double offset(const struct table *t, double a) {
@@ -49,17 +54,18 @@ static long slope(const struct table *t, int i) {
   return lround(t->sign * (t->f(a + t->step) - t->f(a)) * ldexp(1, t->frac));
 }
 
-static void print_array(const struct table *t, int sv, const char *kind, long (*value)(const struct table *, int),
-                        int bits) {
+static void print_array(const struct table *t, int sv, const char *kind,
+                        long (*value)(const struct table *, int), int bits) {
   if (sv) {
-    printf("  localparam logic signed [%d:0] %c%s%s [%d] = '{", bits - 1, t->name[0] - 'a' + 'A', t->name + 1, kind, t->n);
+    printf("  localparam logic signed [%d:0] %c%s%s [%d] = '{", bits - 1, t->name[0] - 'a' + 'A',
+           t->name + 1, kind, t->n);
   } else {
     printf("static const int32_t %s_%s[%d] = {", t->name, kind, t->n);
   }
   for (int i = 0; i < t->n; i++) {
     long v = value(t, i);
     printf(i ? "," : "");
-    printf(i % (sv ? 6 : 8) ? " " : "\n    ");           // 100 columns
+    printf(i % (sv ? 6 : 8) ? " " : "\n    ");  // 100 columns
     if (sv) printf("%s%d'sd%ld", v < 0 ? "-" : "", bits, v < 0 ? -v : v);
     else printf("%ld", v);
   }
@@ -72,8 +78,10 @@ int main(int argc, char **argv) {
     fprintf(stderr, "usage: make_tables c|sv\n");
     return 2;
   }
-  printf("// SPDX-License-Identifier: Apache-2.0\n// Written by tools/make_tables.c: change it there, then `make tables`.\n");
-  printf(sv ? "package gpt2_tables_pkg;\n" : "#ifndef GPT2RTL_TABLES_H\n#define GPT2RTL_TABLES_H\n#include <stdint.h>\n");
+  printf("// SPDX-License-Identifier: Apache-2.0\n// Written by tools/make_tables.c: change it "
+         "there, then `make tables`.\n");
+  printf(sv ? "package gpt2_tables_pkg;\n"
+            : "#ifndef GPT2RTL_TABLES_H\n#define GPT2RTL_TABLES_H\n#include <stdint.h>\n");
   for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
     print_array(&tables[i], sv, sv ? "Base" : "base", base, tables[i].base_bits + 1);
     print_array(&tables[i], sv, sv ? "Slope" : "slope", slope, tables[i].slope_bits + 1);

@@ -13,7 +13,7 @@ enum { MAX_SHARDS = 256 };
 
 static const char single[] = "model.safetensors", sharded[] = "model.safetensors.index.json";
 
-// ---- folders without safetensors ----------------------------------------------------------------
+// --------------------------------------------------------------------- folders without safetensors
 
 static int explain_missing(const char *dir, struct err *err) {
   static const struct {
@@ -40,16 +40,13 @@ static int explain_missing(const char *dir, struct err *err) {
                  dir, single, single, sharded);
 }
 
-// ---- shards -------------------------------------------------------------------------------------
+// ------------------------------------------------------------------------------------------ shards
 
 // The shard of that file name; it is opened when it is new. NULL after an error.
 static struct safetensors *shard(struct checkpoint *c, const char *dir, const char *index,
                                  const char *name, struct err *err) {
-  for (size_t i = 0; i < c->count; i++) {
-    if (strcmp(strrchr(safetensors_path(c->files[i]), '/') + 1, name) == 0) {
-      return c->files[i];
-    }
-  }
+  for (size_t i = 0; i < c->count; i++)
+    if (strcmp(strrchr(safetensors_path(c->files[i]), '/') + 1, name) == 0) return c->files[i];
   char path[FILE_PATH_SIZE];
   static const char suffix[] = ".safetensors";
   size_t length = strlen(name);
@@ -63,16 +60,13 @@ static struct safetensors *shard(struct checkpoint *c, const char *dir, const ch
     err_set(err, "%s: weight_map names more than %d files", index, MAX_SHARDS);
     return NULL;
   }
-  if (file_join(path, dir, name, err) != 0) {
-    return NULL;
-  }
+  if (file_join(path, dir, name, err) != 0) return NULL;
   if (!file_exists(path)) {
-    err_set(err, "%s: the shard %.80s that it names is absent: fetch it into %.200s", index, name, dir);
+    err_set(err, "%s: the shard %.80s that it names is absent: fetch it into %.200s", index, name,
+            dir);
     return NULL;
   }
-  if (safetensors_open(&c->files[c->count], path, err) != 0) {
-    return NULL;
-  }
+  if (safetensors_open(&c->files[c->count], path, err) != 0) return NULL;
   return c->files[c->count++];
 }
 
@@ -93,21 +87,19 @@ static int check_once(const struct checkpoint *c, struct err *err) {
 
 static int open_map(struct checkpoint *c, const cJSON *map, const char *dir, const char *index,
                     struct err *err) {
-  if (!cJSON_IsObject(map) || map->child == NULL) {
+  if (!cJSON_IsObject(map) || !map->child)
     return err_set(err, "%s: no weight_map, {\"tensor\": \"file\", ...}", index);
-  }
   const cJSON *entry;
   cJSON_ArrayForEach(entry, map) {
-    if (!cJSON_IsString(entry)) {
+    if (!cJSON_IsString(entry))
       return err_set(err, "%s: weight_map gives tensor %.80s no file name", index, entry->string);
-    }
     const struct safetensors *file = shard(c, dir, index, entry->valuestring, err);
-    if (file == NULL) {
-      return -1;
-    }
+    if (!file) return -1;
     if (safetensors_find(file, entry->string) == NULL) {
-      return err_set(err, "%s: tensor %.80s should be in %.80s and is not: index and shards are not of "
-                     "one model", index, entry->string, entry->valuestring);
+      return err_set(err,
+                     "%s: tensor %.80s should be in %.80s and is not: index and shards are not of "
+                     "one model",
+                     index, entry->string, entry->valuestring);
     }
   }
   return check_once(c, err);
@@ -115,46 +107,34 @@ static int open_map(struct checkpoint *c, const cJSON *map, const char *dir, con
 
 static int open_shards(struct checkpoint *c, const char *dir, const char *index, struct err *err) {
   cJSON *root;
-  if (json_read(&root, index, err) != 0) {
-    return -1;
-  }
+  if (json_read(&root, index, err) != 0) return -1;
   const cJSON *map = cJSON_GetObjectItemCaseSensitive(root, "weight_map");
   int result = open_map(c, map, dir, index, err);
   cJSON_Delete(root);
   return result;
 }
 
-// ---- opening ------------------------------------------------------------------------------------
+// ----------------------------------------------------------------------------------------- opening
 
 int checkpoint_open(struct checkpoint *checkpoint, const char *dir, struct err *err) {
   char path[FILE_PATH_SIZE], index[FILE_PATH_SIZE];
   *checkpoint = (struct checkpoint){0};
   if (config_no_adapter(dir, err) != 0 || file_join(path, dir, single, err) != 0 ||
-      file_join(index, dir, sharded, err) != 0) {
+      file_join(index, dir, sharded, err) != 0)
     return -1;
-  }
   const bool one = file_exists(path);
-  if (!one && !file_exists(index)) {
-    return explain_missing(dir, err);
-  }
+  if (!one && !file_exists(index)) return explain_missing(dir, err);
   checkpoint->files = calloc(one ? 1 : MAX_SHARDS, sizeof(struct safetensors *));
-  if (checkpoint->files == NULL) {
-    return err_memory(err, path);
-  }
+  if (!checkpoint->files) return err_memory(err, path);
   int result = one ? safetensors_open(&checkpoint->files[0], path, err)
                    : open_shards(checkpoint, dir, index, err);
-  if (result != 0) {
-    checkpoint_close(checkpoint);
-  } else if (one) {
-    checkpoint->count = 1;
-  }
+  if (result != 0) checkpoint_close(checkpoint);
+  else if (one) checkpoint->count = 1;
   return result;
 }
 
 void checkpoint_close(struct checkpoint *checkpoint) {
-  for (size_t i = 0; i < checkpoint->count; i++) {
-    safetensors_close(checkpoint->files[i]);
-  }
+  for (size_t i = 0; i < checkpoint->count; i++) safetensors_close(checkpoint->files[i]);
   free(checkpoint->files);
   *checkpoint = (struct checkpoint){0};
 }
@@ -164,7 +144,7 @@ const struct safetensors_tensor *checkpoint_find(const struct checkpoint *checkp
                                                  const struct safetensors **file) {
   for (size_t i = 0; i < checkpoint->count; i++) {
     const struct safetensors_tensor *tensor = safetensors_find(checkpoint->files[i], name);
-    if (tensor != NULL) {
+    if (tensor) {
       *file = checkpoint->files[i];
       return tensor;
     }

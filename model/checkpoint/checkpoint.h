@@ -17,11 +17,10 @@ struct checkpoint {
   size_t count;
 };
 
-// Opens all files and checks their headers; of an index also that every tensor is where it says, and
-// that no tensor is in two files. After success release with checkpoint_close.
-// Errors: those of config_no_adapter, safetensors_open and json_read; weights only in another
-// format, with the command that converts them; a shard that is absent, or whose name leads out of
-// the folder.
+// Opens all files and checks their headers; of an index also that every tensor is where it says,
+// and that no tensor is in two files. After success release with checkpoint_close. Errors: those of
+// config_no_adapter, safetensors_open and json_read; weights only in another format, with the
+// command that converts them; a shard that is absent, or whose name leads out of the folder.
 int checkpoint_open(struct checkpoint *checkpoint, const char *dir, struct err *err);
 
 // Harmless on a zeroed or closed struct.

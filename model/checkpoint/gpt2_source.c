@@ -18,17 +18,14 @@ static struct gpt2_source find_inside(const struct gpt2_form *form, const char *
   return find(form, full);
 }
 
-// ---- names --------------------------------------------------------------------------------------
+// ------------------------------------------------------------------------------------------- names
 
 typedef int visit(void *ctx, const struct safetensors *file, const char *name);
 
 static int each_name(const struct checkpoint *from, visit *call, void *ctx) {
   for (size_t i = 0; i < from->count; i++) {
-    for (size_t t = 0; t < safetensors_count(from->files[i]); t++) {
-      if (call(ctx, from->files[i], safetensors_at(from->files[i], t)->name) != 0) {
-        return -1;
-      }
-    }
+    for (size_t t = 0; t < safetensors_count(from->files[i]); t++)
+      if (call(ctx, from->files[i], safetensors_at(from->files[i], t)->name) != 0) return -1;
   }
   return 0;
 }
@@ -36,9 +33,7 @@ static int each_name(const struct checkpoint *from, visit *call, void *ctx) {
 // Where `name` begins in full, at its beginning or after a point; NULL if full ends otherwise.
 static const char *ends_with(const char *full, const char *name) {
   const size_t length = strlen(full), end = strlen(name);
-  if (length < end || strcmp(full + length - end, name) != 0) {
-    return NULL;
-  }
+  if (length < end || strcmp(full + length - end, name) != 0) return NULL;
   return length == end || full[length - end - 1] == '.' ? full + length - end : NULL;
 }
 
@@ -76,12 +71,8 @@ static int visit_positions(void *ctx, const struct safetensors *file, const char
   static const char name[] = "wpe.weight";
   struct search *s = ctx;
   const char *at = ends_with(full, name);
-  if (at == NULL || at - full >= GPT2_NAME_SIZE) {
-    return 0;
-  }
-  if (s->positions != NULL) {
-    return twice(s, file, s->positions, full);
-  }
+  if (!at || at - full >= GPT2_NAME_SIZE) return 0;
+  if (s->positions) return twice(s, file, s->positions, full);
   s->positions = full;
   snprintf(s->form->prefix, GPT2_NAME_SIZE, "%.*s", (int)(at - full), full);
   return 0;
@@ -91,13 +82,10 @@ static int visit_positions(void *ctx, const struct safetensors *file, const char
 static int visit_head(void *ctx, const struct safetensors *file, const char *full) {
   struct search *s = ctx;
   const char *at = ends_with(full, head_name);
-  if (at == NULL || strlen(full) >= GPT2_NAME_SIZE ||
-      strncmp(full, s->form->prefix, (size_t)(at - full)) != 0) {
+  if (!at || strlen(full) >= GPT2_NAME_SIZE ||
+      strncmp(full, s->form->prefix, (size_t)(at - full)) != 0)
     return 0;
-  }
-  if (s->form->head[0] != '\0') {
-    return twice(s, file, s->form->head, full);
-  }
+  if (s->form->head[0] != '\0') return twice(s, file, s->form->head, full);
   snprintf(s->form->head, GPT2_NAME_SIZE, "%s", full);
   return 0;
 }
@@ -131,32 +119,27 @@ static int visit_strange(void *ctx, const struct safetensors *file, const char *
     what = gpt2_name_of(s->config, name);
   }
   if (strcmp(full, s->form->head) == 0 || what == GPT2_NAME_OTHER || what == GPT2_NAME_MASK ||
-      (what == GPT2_NAME_TENSOR && inside && name == full + prefix)) {
+      (what == GPT2_NAME_TENSOR && inside && name == full + prefix))
     return 0;
-  }
   const struct gpt2_source other = find_inside(s->form, name);
-  if (other.tensor != NULL && other.tensor->name != full) {
-    return twice(s, file, other.tensor->name, full);
-  }
+  if (other.tensor && other.tensor->name != full) return twice(s, file, other.tensor->name, full);
   return err_set(s->err,
                  "%s: tensor %.80s is no part of a GPT-2 of %zu layers: the model is another than "
                  "its config.json says",
                  safetensors_path(file), full, s->config->n_layer);
 }
 
-// ---- one tensor ---------------------------------------------------------------------------------
+// -------------------------------------------------------------------------------------- one tensor
 
 static int check_shape(const struct gpt2_source *s, const char *name, size_t rank, size_t rows,
                        size_t columns, struct err *err) {
   const struct safetensors_tensor *t = s->tensor;
-  if (t->rank == rank && t->shape[0] == rows && (rank == 1 || t->shape[1] == columns)) {
+  if (t->rank == rank && t->shape[0] == rows && (rank == 1 || t->shape[1] == columns))
     return safetensors_check_f32(s->file, t, err);
-  }
   char found[SAFETENSORS_MAX_RANK * 24] = "[]";
   char expected[64];
-  for (size_t d = 0, used = 0; d < t->rank; d++) {
+  for (size_t d = 0, used = 0; d < t->rank; d++)
     used += (size_t)snprintf(found + used, sizeof found - used, "[%zu]", t->shape[d]);
-  }
   snprintf(expected, sizeof expected, rank == 2 ? "[%zu][%zu]" : "[%zu]", rows, columns);
   return err_set(err, "%s: tensor %s has shape %s, expected %s from config.json",
                  safetensors_path(s->file), name, found, expected);
@@ -165,7 +148,7 @@ static int check_shape(const struct gpt2_source *s, const char *name, size_t ran
 static int check_tensor(const struct gpt2_form *form, const struct gpt2_tensor *t,
                         struct err *err) {
   const struct gpt2_source s = gpt2_source_find(form, t);
-  if (s.tensor == NULL) {
+  if (!s.tensor) {
     return gpt2_tensor_is_bias(t) && (t->norm ? form->no_norm_bias : form->no_linear_bias)
                ? 0
                : err_set(
@@ -181,17 +164,13 @@ static int check_tensor(const struct gpt2_form *form, const struct gpt2_tensor *
 static int check_head(const struct gpt2_form *form, const struct gpt2_config *config,
                       struct err *err) {
   const struct gpt2_source s = gpt2_source_head(form);
-  if (s.tensor != NULL) {
-    return check_shape(&s, head_name, 2, config->vocab_size, config->n_embd, err);
-  }
-  if (config->tie_word_embeddings) {
-    return 0;
-  }
+  if (s.tensor) return check_shape(&s, head_name, 2, config->vocab_size, config->n_embd, err);
+  if (config->tie_word_embeddings) return 0;
   return err_set(err, "%s: tensor %s is missing, and config.json says tie_word_embeddings false",
                  safetensors_path(form->from->files[0]), head_name);
 }
 
-// ---- the form -----------------------------------------------------------------------------------
+// ---------------------------------------------------------------------------------------- the form
 
 static void find_form(struct gpt2_form *form, const struct gpt2_config *config) {
   size_t matrices = 0, turned = 0;
@@ -199,13 +178,11 @@ static void find_form(struct gpt2_form *form, const struct gpt2_config *config) 
   for (size_t i = 0; i < gpt2_tensor_count(config); i++) {
     const struct gpt2_tensor t = gpt2_tensor_at(config, i);
     const struct gpt2_source s = find_inside(form, t.name);
-    if (s.tensor != NULL && gpt2_tensor_is_bias(&t)) {
+    if (s.tensor && gpt2_tensor_is_bias(&t))
       *(t.norm ? &form->no_norm_bias : &form->no_linear_bias) = false;
-    }
-    if (s.tensor == NULL && t.kind == TENSOR_WTE) {
+    if (!s.tensor && t.kind == TENSOR_WTE)
       form->head_only = config->tie_word_embeddings && form->head[0] != '\0';
-    }
-    if (s.tensor != NULL && t.conv1d && t.shape[0] != t.shape[1]) {
+    if (s.tensor && t.conv1d && t.shape[0] != t.shape[1]) {
       matrices++;
       turned += s.tensor->rank == 2 && s.tensor->shape[0] == t.shape[1] &&
                 s.tensor->shape[1] == t.shape[0];
@@ -219,15 +196,12 @@ int gpt2_source_check(struct gpt2_form *form, const struct gpt2_config *config,
   struct search s = {.form = form, .config = config, .err = err};
   *form = (struct gpt2_form){.from = from};
   if (each_name(from, visit_adapter, &s) != 0 || each_name(from, visit_positions, &s) != 0 ||
-      each_name(from, visit_head, &s) != 0) {
+      each_name(from, visit_head, &s) != 0)
     return -1;
-  }
   find_form(form, config);
   for (size_t i = 0; i < gpt2_tensor_count(config); i++) {
     const struct gpt2_tensor t = gpt2_tensor_at(config, i);
-    if (check_tensor(form, &t, err) != 0) {
-      return -1;
-    }
+    if (check_tensor(form, &t, err) != 0) return -1;
   }
   return check_head(form, config, err) != 0 ? -1 : each_name(from, visit_strange, &s);
 }

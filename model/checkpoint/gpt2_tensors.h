@@ -54,10 +54,8 @@ static inline bool gpt2_tensor_is_bias(const struct gpt2_tensor *tensor) {
     case TENSOR_LN_2_B:
     case TENSOR_FC_B:
     case TENSOR_MLP_PROJ_B:
-    case TENSOR_LN_F_B:
-      return true;
-    default:
-      return false;
+    case TENSOR_LN_F_B: return true;
+    default: return false;
   }
 }
 
@@ -66,8 +64,8 @@ struct gpt2_tensor gpt2_tensor_at(const struct gpt2_config *config, size_t index
 
 // What a name in a file (without prefix) is to a model of that shape.
 enum gpt2_name {
-  GPT2_NAME_TENSOR,   // of the list, or the head's lm_head.weight
-  GPT2_NAME_MASK,     // h.N.attn.bias or h.N.attn.masked_bias: the causal mask, which everybody knows
+  GPT2_NAME_TENSOR,  // of the list, or the head's lm_head.weight
+  GPT2_NAME_MASK,  // h.N.attn.bias or h.N.attn.masked_bias: the causal mask, which everybody knows
   GPT2_NAME_STRANGE,  // inside the model, and no part of it: more layers, cross-attention, adapters
   GPT2_NAME_OTHER,    // outside: the head of another task
 };

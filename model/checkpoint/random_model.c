@@ -20,7 +20,7 @@
 static const char *const file_names[] = {"config.json", "model.safetensors", "vocab.json",
                                          "merges.txt", NULL};
 
-// ---- weights ------------------------------------------------------------------------------------
+// ----------------------------------------------------------------------------------------- weights
 
 struct distribution {
   float mean, deviation;
@@ -30,31 +30,22 @@ struct distribution {
 static struct distribution distribution_of(enum gpt2_tensor_kind kind, size_t width) {
   float unit = 1 / sqrtf((float)width);
   switch (kind) {
-    case TENSOR_WTE:
-      return (struct distribution){0, 4 * unit};
-    case TENSOR_WPE:
-      return (struct distribution){0, 2 * unit};
+    case TENSOR_WTE: return (struct distribution){0, 4 * unit};
+    case TENSOR_WPE: return (struct distribution){0, 2 * unit};
     case TENSOR_LN_1_G:
     case TENSOR_LN_2_G:
-    case TENSOR_LN_F_G:
-      return (struct distribution){1, 0.25f};
+    case TENSOR_LN_F_G: return (struct distribution){1, 0.25f};
     case TENSOR_LN_1_B:
     case TENSOR_LN_2_B:
     case TENSOR_LN_F_B:
-    case TENSOR_FC_B:
-      return (struct distribution){0, 0.25f};
-    case TENSOR_ATTN_W:
-      return (struct distribution){0, 1.2f * unit};
-    case TENSOR_ATTN_B:
-      return (struct distribution){0, 0.5f};
+    case TENSOR_FC_B: return (struct distribution){0, 0.25f};
+    case TENSOR_ATTN_W: return (struct distribution){0, 1.2f * unit};
+    case TENSOR_ATTN_B: return (struct distribution){0, 0.5f};
     case TENSOR_ATTN_PROJ_W:
-    case TENSOR_FC_W:
-      return (struct distribution){0, unit};
-    case TENSOR_MLP_PROJ_W:
-      return (struct distribution){0, 0.5f * unit};
+    case TENSOR_FC_W: return (struct distribution){0, unit};
+    case TENSOR_MLP_PROJ_W: return (struct distribution){0, 0.5f * unit};
     case TENSOR_ATTN_PROJ_B:
-    case TENSOR_MLP_PROJ_B:
-      break;
+    case TENSOR_MLP_PROJ_B: break;
   }
   return (struct distribution){0, 0.1f};
 }
@@ -87,18 +78,12 @@ static float with_outlier(float x, const struct gpt2_tensor *tensor, size_t widt
   const size_t columns = tensor->shape[1], row = index / columns, column = index % columns;
   const size_t input = tensor->kind == TENSOR_WPE ? column : row;
   const float sign = mix(input) >> 63 ? 1 : -1;
-  if (tensor->kind == TENSOR_WPE) {
-    return row == 0 ? x + 4 * sign : x;
-  }
-  if (tensor->layer != 0) {
-    return x;
-  }
-  if (tensor->kind == TENSOR_FC_W) {
+  if (tensor->kind == TENSOR_WPE) return row == 0 ? x + 4 * sign : x;
+  if (tensor->layer != 0) return x;
+  if (tensor->kind == TENSOR_FC_W)
     return column < outlier_neurons(width) ? sign / sqrtf((float)width) : x;
-  }
-  if (tensor->kind == TENSOR_FC_B) {
+  if (tensor->kind == TENSOR_FC_B)
     return index < outlier_neurons(width) ? -sqrtf((float)width) / 3 : x;
-  }
   const bool large = tensor->kind == TENSOR_MLP_PROJ_W && row < outlier_neurons(width) &&
                      column == random_model_outlier(width);
   return large ? 4 : x;
@@ -118,9 +103,7 @@ static int write_tensor(struct safetensors_writer *writer, const struct gpt2_ten
       const float x = d.mean + offset;
       chunk[i] = safetensors_bf16(outliers ? with_outlier(x, tensor, width, begin + i) : x);
     }
-    if (safetensors_writer_append(writer, chunk, count * sizeof chunk[0], err) != 0) {
-      return -1;
-    }
+    if (safetensors_writer_append(writer, chunk, count * sizeof chunk[0], err) != 0) return -1;
   }
   return 0;
 }
@@ -145,7 +128,7 @@ static int write_weights(const char *path, const struct gpt2_config *config, uin
   struct safetensors_spec *specs = calloc(count, sizeof *specs);
   struct safetensors_writer writer;
   int result = -1;
-  if (tensors == NULL || specs == NULL) {
+  if (!tensors || !specs) {
     err_memory(err, "the tensor list");
   } else {
     for (size_t i = 0; i < count; i++) {
@@ -157,25 +140,23 @@ static int write_weights(const char *path, const struct gpt2_config *config, uin
           .shape = {tensors[i].shape[0], tensors[i].shape[1]},
       };
     }
-    if (safetensors_writer_open(&writer, path, specs, count, err) == 0) {
+    if (safetensors_writer_open(&writer, path, specs, count, err) == 0)
       result = write_tensors(&writer, config, seed, outliers, err);
-    }
   }
   free(specs);
   free(tensors);
   return result;
 }
 
-// ---- vocabulary ---------------------------------------------------------------------------------
+// -------------------------------------------------------------------------------------- vocabulary
 //
 // Merge r joins parts[r / 64] and the character at r % 64, and makes token 256 + r. The parts are
 // the 64 characters, the other bytes, and then the tokens made so far in turn, so every merge is
 // new and all its parts exist.
 
-static const unsigned char characters[] =
-    " etaoinshrdlucmfwypvbgkjqxz"
-    "ETAOINSHRDLUCMFWYPVBGKJQXZ"
-    "0123456789.";
+static const unsigned char characters[] = " etaoinshrdlucmfwypvbgkjqxz"
+                                          "ETAOINSHRDLUCMFWYPVBGKJQXZ"
+                                          "0123456789.";
 
 enum { N_BYTES = 256, N_CHARACTERS = 64, MAX_TOKEN = 8 };
 static_assert(sizeof characters - 1 == N_CHARACTERS, "a merge's right part is r % 64");
@@ -188,18 +169,12 @@ struct word {
 static struct word word_of_merge(size_t r);
 
 static struct word part(size_t index) {
-  if (index < N_CHARACTERS) {
-    return (struct word){.bytes = {characters[index]}, .length = 1};
-  }
-  if (index >= N_BYTES) {
-    return word_of_merge(index - N_BYTES);
-  }
+  if (index < N_CHARACTERS) return (struct word){.bytes = {characters[index]}, .length = 1};
+  if (index >= N_BYTES) return word_of_merge(index - N_BYTES);
   size_t left = index - N_CHARACTERS;  // among the bytes that are not in characters
   for (unsigned byte = 0;; byte++) {
     bool taken = byte != 0 && strchr((const char *)characters, (int)byte) != NULL;
-    if (!taken && left-- == 0) {
-      return (struct word){.bytes = {(unsigned char)byte}, .length = 1};
-    }
+    if (!taken && left-- == 0) return (struct word){.bytes = {(unsigned char)byte}, .length = 1};
   }
 }
 
@@ -218,9 +193,7 @@ static void print_word(FILE *file, const struct word *word, bool escape) {
   unsigned char text[2 * MAX_TOKEN];
   size_t length = byte_alphabet_write(text, word->bytes, word->length);
   for (size_t i = 0; i < length; i++) {
-    if (escape && (text[i] == '"' || text[i] == '\\')) {
-      fputc('\\', file);
-    }
+    if (escape && (text[i] == '"' || text[i] == '\\')) fputc('\\', file);
     fputc(text[i], file);
   }
 }
@@ -249,7 +222,7 @@ static void print_merges(FILE *file, const struct gpt2_config *config) {
   }
 }
 
-// ---- the folder ---------------------------------------------------------------------------------
+// -------------------------------------------------------------------------------------- the folder
 
 static void print_config(FILE *file, const struct gpt2_config *config) {
   fprintf(file,
@@ -278,13 +251,9 @@ static void print_config(FILE *file, const struct gpt2_config *config) {
 static int write_text(const char *dir, const char *name, const struct gpt2_config *config,
                       void (*print)(FILE *, const struct gpt2_config *), struct err *err) {
   char path[FILE_PATH_SIZE];
-  if (file_join(path, dir, name, err) != 0) {
-    return -1;
-  }
+  if (file_join(path, dir, name, err) != 0) return -1;
   struct staged out;
-  if (staged_open(&out, path, err) != 0) {
-    return -1;
-  }
+  if (staged_open(&out, path, err) != 0) return -1;
   print(out.file, config);
   return staged_commit(&out, err);
 }
@@ -295,38 +264,29 @@ static int write_files(const char *dir, const struct gpt2_config *config, uint64
   if (file_join(path, dir, "model.safetensors", err) != 0 ||
       write_text(dir, "config.json", config, print_config, err) != 0 ||
       write_text(dir, "vocab.json", config, print_vocab, err) != 0 ||
-      write_text(dir, "merges.txt", config, print_merges, err) != 0) {
+      write_text(dir, "merges.txt", config, print_merges, err) != 0)
     return -1;
-  }
   return write_weights(path, config, seed, outliers, err);
 }
 
 // Whether dir is absent or an empty folder; rename replaces an empty folder.
 static int check_free(const char *dir, struct err *err) {
   DIR *folder = opendir(dir);
-  if (folder == NULL) {
+  if (!folder)
     return errno == ENOENT ? 0 : err_set(err, "%s: cannot write there: %s", dir, strerror(errno));
-  }
   size_t entries = 0;
-  while (readdir(folder) != NULL) {
-    entries++;
-  }
+  while (readdir(folder) != NULL) entries++;
   closedir(folder);
-  if (entries > 2) {  // "." and ".."
+  if (entries > 2)  // "." and ".."
     return err_set(err, "%s: the folder is not empty; name one that does not exist", dir);
-  }
   return 0;
 }
 
 // A shape's name, or a config.json, of which the shape counts.
 static int shape_of(struct gpt2_config *config, const char *name, struct err *err) {
   const size_t length = strlen(name);
-  if (length < 5 || strcmp(name + length - 5, ".json") != 0) {
-    return config_named(config, name, err);
-  }
-  if (config_read(config, name, err) != 0) {
-    return -1;
-  }
+  if (length < 5 || strcmp(name + length - 5, ".json") != 0) return config_named(config, name, err);
+  if (config_read(config, name, err) != 0) return -1;
   if (config->vocab_size <= N_BYTES) {
     return err_set(err, "%s: vocab_size is %zu, expected %d or more: each byte is a token", name,
                    config->vocab_size, N_BYTES + 1);
@@ -343,9 +303,8 @@ static int write_folder(const char *config_name, uint64_t seed, bool outliers, c
   struct gpt2_config config;
   struct staged_folder folder;
   if (shape_of(&config, config_name, err) != 0 || check_free(dir, err) != 0 ||
-      staged_folder_open(&folder, dir, file_names, err) != 0) {
+      staged_folder_open(&folder, dir, file_names, err) != 0)
     return -1;
-  }
   if (write_files(folder.staging, &config, seed, outliers, err) != 0) {
     staged_folder_discard(&folder);
     return -1;

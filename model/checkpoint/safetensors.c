@@ -23,13 +23,13 @@ struct safetensors {
   struct safetensors_tensor *tensors;  // sorted by name
 };
 
-// ---- dtypes -------------------------------------------------------------------------------------
+// ------------------------------------------------------------------------------------------ dtypes
 
 static const struct safetensors_dtype_info dtypes[] = {
     // The order of enum safetensors_dtype, then those that may only be there.
-    {"F32", 4},  {"F16", 2}, {"BF16", 2},   {"F64", 8},     {"I64", 8}, {"U64", 8}, {"I32", 4},
-    {"U32", 4},  {"I16", 2}, {"U16", 2},    {"I8", 1},      {"U8", 1},  {"BOOL", 1},
-    {"F8_E4M3", 1}, {"F8_E5M2", 1},
+    {"F32", 4}, {"F16", 2}, {"BF16", 2}, {"F64", 8},     {"I64", 8},
+    {"U64", 8}, {"I32", 4}, {"U32", 4},  {"I16", 2},     {"U16", 2},
+    {"I8", 1},  {"U8", 1},  {"BOOL", 1}, {"F8_E4M3", 1}, {"F8_E5M2", 1},
 };
 
 const struct safetensors_dtype_info *safetensors_dtype_info(enum safetensors_dtype dtype) {
@@ -48,7 +48,7 @@ static size_t dtype_parse(const char *name, enum safetensors_dtype *dtype) {
   return 0;
 }
 
-// ---- the header ---------------------------------------------------------------------------------
+// -------------------------------------------------------------------------------------- the header
 
 static int parse_shape(struct safetensors_tensor *t, const cJSON *shape, const char *path,
                        struct err *err) {
@@ -72,11 +72,8 @@ static int parse_shape(struct safetensors_tensor *t, const cJSON *shape, const c
 
 // Whether a later field has the same name.
 static bool comes_again(const cJSON *field) {
-  for (const cJSON *other = field->next; other != NULL; other = other->next) {
-    if (strcmp(other->string, field->string) == 0) {
-      return true;
-    }
-  }
+  for (const cJSON *other = field->next; other != NULL; other = other->next)
+    if (strcmp(other->string, field->string) == 0) return true;
   return false;
 }
 
@@ -87,9 +84,8 @@ static int parse_tensor(struct safetensors_tensor *t, const cJSON *entry, size_t
   const cJSON *shape = cJSON_GetObjectItemCaseSensitive(entry, "shape");
   const cJSON *offsets = cJSON_GetObjectItemCaseSensitive(entry, "data_offsets");
   t->name = entry->string;
-  if (!cJSON_IsString(dtype) || !cJSON_IsArray(shape) || !cJSON_IsArray(offsets)) {
+  if (!cJSON_IsString(dtype) || !cJSON_IsArray(shape) || !cJSON_IsArray(offsets))
     return err_set(err, "%s: tensor %.80s lacks a dtype, a shape or data_offsets", path, t->name);
-  }
   if (comes_again(dtype) || comes_again(shape) || comes_again(offsets)) {
     return err_set(err, "%s: tensor %.80s has its dtype, shape or data_offsets twice", path,
                    t->name);
@@ -97,14 +93,11 @@ static int parse_tensor(struct safetensors_tensor *t, const cJSON *entry, size_t
   t->dtype_name = dtype->valuestring;
   size_t bytes = dtype_parse(t->dtype_name, &t->dtype);
 
-  if (parse_shape(t, shape, path, err) != 0) {
-    return -1;
-  }
+  if (parse_shape(t, shape, path, err) != 0) return -1;
   if (cJSON_GetArraySize(offsets) != 2 ||
       json_integer(offsets->child, 0, SIZE_MAX, &t->begin) != 0 ||
-      json_integer(offsets->child->next, t->begin, SIZE_MAX, &t->end) != 0) {
+      json_integer(offsets->child->next, t->begin, SIZE_MAX, &t->end) != 0)
     return err_set(err, "%s: tensor %.80s: data_offsets are not [begin, end]", path, t->name);
-  }
   if (t->end > size - data) {
     return err_set(err,
                    "%s: tensor %.80s ends at byte %zu of the data, but the file has only %zu: it "
@@ -112,8 +105,8 @@ static int parse_tensor(struct safetensors_tensor *t, const cJSON *entry, size_t
                    path, t->name, t->end, size - data);
   }
   size_t expected;
-  if (bytes != 0 && (__builtin_mul_overflow(t->elements, bytes, &expected) ||
-                     expected != t->end - t->begin)) {
+  if (bytes != 0 &&
+      (__builtin_mul_overflow(t->elements, bytes, &expected) || expected != t->end - t->begin)) {
     return err_set(err, "%s: tensor %.80s holds %zu bytes, expected %zu elements x %zu bytes", path,
                    t->name, t->end - t->begin, t->elements, bytes);
   }
@@ -125,9 +118,7 @@ static int parse_tensor(struct safetensors_tensor *t, const cJSON *entry, size_t
 static int by_offset(const void *a, const void *b) {
   const struct safetensors_tensor *x = a;
   const struct safetensors_tensor *y = b;
-  if (x->begin != y->begin) {
-    return x->begin < y->begin ? -1 : 1;
-  }
+  if (x->begin != y->begin) return x->begin < y->begin ? -1 : 1;
   return (x->end > y->end) - (x->end < y->end);
 }
 
@@ -168,12 +159,9 @@ static int check_names(struct safetensors *f, struct err *err) {
   qsort(f->tensors, f->count, sizeof *f->tensors, by_name);
   for (size_t i = 0; i < f->count; i++) {
     const bool again = kept > 0 && strcmp(f->tensors[kept - 1].name, f->tensors[i].name) == 0;
-    if (again && !same_entry(&f->tensors[kept - 1], &f->tensors[i])) {
+    if (again && !same_entry(&f->tensors[kept - 1], &f->tensors[i]))
       return err_set(err, "%s: two tensors are named %.80s", f->path, f->tensors[i].name);
-    }
-    if (!again) {
-      f->tensors[kept++] = f->tensors[i];
-    }
+    if (!again) f->tensors[kept++] = f->tensors[i];
   }
   f->count = kept;
   return 0;
@@ -187,9 +175,8 @@ static int parse_header(struct safetensors *f, struct err *err) {
     return err_set(err, "%s: a Git LFS pointer, not the tensors: run `git lfs pull` in its folder",
                    f->path);
   }
-  if (size < PREFIX) {
+  if (size < PREFIX)
     return err_set(err, "%s: %zu bytes, too short for a safetensors file", f->path, size);
-  }
   uint64_t length;
   memcpy(&length, bytes, sizeof length);
   if (length > size - PREFIX) {
@@ -200,29 +187,19 @@ static int parse_header(struct safetensors *f, struct err *err) {
   }
   size_t data = PREFIX + (size_t)length;
   if (json_parse(&f->header, (const char *)bytes + PREFIX, (size_t)length, f->path, PREFIX, err) !=
-      0) {
+      0)
     return -1;
-  }
-  if (!cJSON_IsObject(f->header)) {
+  if (!cJSON_IsObject(f->header))
     return err_set(err, "%s: byte 8: the header is not a JSON object", f->path);
-  }
   f->tensors = calloc((size_t)cJSON_GetArraySize(f->header) + 1, sizeof *f->tensors);
-  if (f->tensors == NULL) {
-    return err_memory(err, "the tensor list");
-  }
+  if (!f->tensors) return err_memory(err, "the tensor list");
   const cJSON *entry;
   cJSON_ArrayForEach(entry, f->header) {
-    if (strcmp(entry->string, "__metadata__") == 0) {
-      continue;
-    }
-    if (parse_tensor(&f->tensors[f->count], entry, data, size, f->path, err) != 0) {
-      return -1;
-    }
+    if (strcmp(entry->string, "__metadata__") == 0) continue;
+    if (parse_tensor(&f->tensors[f->count], entry, data, size, f->path, err) != 0) return -1;
     f->count++;
   }
-  if (check_names(f, err) != 0 || check_coverage(f, data, err) != 0) {
-    return -1;
-  }
+  if (check_names(f, err) != 0 || check_coverage(f, data, err) != 0) return -1;
   qsort(f->tensors, f->count, sizeof *f->tensors, by_name);
   return 0;
 }
@@ -230,7 +207,7 @@ static int parse_header(struct safetensors *f, struct err *err) {
 int safetensors_open(struct safetensors **file, const char *path, struct err *err) {
   *file = NULL;
   struct safetensors *f = calloc(1, sizeof *f);
-  if (f == NULL || (f->path = strdup(path)) == NULL) {
+  if (!f || (f->path = strdup(path)) == NULL) {
     free(f);
     return err_memory(err, path);
   }
@@ -243,7 +220,7 @@ int safetensors_open(struct safetensors **file, const char *path, struct err *er
 }
 
 void safetensors_close(struct safetensors *file) {
-  if (file != NULL) {
+  if (file) {
     file_map_close(&file->map);
     cJSON_Delete(file->header);
     free(file->tensors);
@@ -258,18 +235,12 @@ const struct safetensors_tensor *safetensors_find(const struct safetensors *file
   return bsearch(&key, file->tensors, file->count, sizeof *file->tensors, by_name);
 }
 
-size_t safetensors_count(const struct safetensors *file) {
-  return file->count;
-}
+size_t safetensors_count(const struct safetensors *file) { return file->count; }
 
 const struct safetensors_tensor *safetensors_at(const struct safetensors *file, size_t index) {
   return &file->tensors[index];
 }
 
-const char *safetensors_path(const struct safetensors *file) {
-  return file->path;
-}
+const char *safetensors_path(const struct safetensors *file) { return file->path; }
 
-const struct file_map *safetensors_bytes(const struct safetensors *file) {
-  return &file->map;
-}
+const struct file_map *safetensors_bytes(const struct safetensors *file) { return &file->map; }

@@ -54,45 +54,34 @@ static bool convert_f16(float *values, const unsigned char *source, size_t count
 static bool convert(enum safetensors_dtype dtype, float *values, const unsigned char *source,
                     size_t count) {
   switch (dtype) {
-    case SAFETENSORS_F32:
-      return convert_f32(values, source, count);
-    case SAFETENSORS_F16:
-      return convert_f16(values, source, count);
-    case SAFETENSORS_BF16:
-      return convert_bf16(values, source, count);
-    case SAFETENSORS_OTHER:
-      break;
+    case SAFETENSORS_F32: return convert_f32(values, source, count);
+    case SAFETENSORS_F16: return convert_f16(values, source, count);
+    case SAFETENSORS_BF16: return convert_bf16(values, source, count);
+    case SAFETENSORS_OTHER: break;
   }
   return false;
 }
 
 int safetensors_check_f32(const struct safetensors *file, const struct safetensors_tensor *tensor,
                           struct err *err) {
-  if (tensor->dtype != SAFETENSORS_OTHER) {
-    return 0;
-  }
-  return err_set(err, "%s: tensor %.80s is %.20s, expected F32, F16 or BF16", safetensors_path(file),
-                 tensor->name, tensor->dtype_name);
+  if (tensor->dtype != SAFETENSORS_OTHER) return 0;
+  return err_set(err, "%s: tensor %.80s is %.20s, expected F32, F16 or BF16",
+                 safetensors_path(file), tensor->name, tensor->dtype_name);
 }
 
 int safetensors_read_f32(const struct safetensors *file, const struct safetensors_tensor *tensor,
                          size_t first, size_t count, float *values, struct err *err) {
-  if (safetensors_check_f32(file, tensor, err) != 0) {
-    return -1;
-  }
+  if (safetensors_check_f32(file, tensor, err) != 0) return -1;
   if (first > tensor->elements || count > tensor->elements - first) {
-    return err_set(err, "%s: tensor %.80s has %zu elements, %zu from %zu asked for", safetensors_path(file),
-                   tensor->name, tensor->elements, count, first);
+    return err_set(err, "%s: tensor %.80s has %zu elements, %zu from %zu asked for",
+                   safetensors_path(file), tensor->name, tensor->elements, count, first);
   }
   size_t bytes = safetensors_dtype_info(tensor->dtype)->bytes;
   const unsigned char *source = safetensors_bytes(file)->data + tensor->begin + first * bytes;
-  if (convert(tensor->dtype, values, source, count)) {
-    return 0;
-  }
+  if (convert(tensor->dtype, values, source, count)) return 0;
   size_t bad = 0;  // look again, one by one, for the error's sake
-  while (bad + 1 < count && convert(tensor->dtype, &values[bad], source + bad * bytes, 1)) {
-    bad++;
-  }
+  while (bad + 1 < count && convert(tensor->dtype, &values[bad], source + bad * bytes, 1)) bad++;
   return err_set(err, "%s: tensor %.80s: element %zu (byte %zu of the file) is NaN or infinite",
-                 safetensors_path(file), tensor->name, first + bad, tensor->begin + (first + bad) * bytes);
+                 safetensors_path(file), tensor->name, first + bad,
+                 tensor->begin + (first + bad) * bytes);
 }

@@ -10,9 +10,7 @@ static char *format_header(const struct safetensors_spec *specs, size_t count, s
                            uint64_t *data) {
   char *text = NULL;
   FILE *stream = open_memstream(&text, length);
-  if (stream == NULL) {
-    return NULL;
-  }
+  if (!stream) return NULL;
   uint64_t offset = 0;
   fputs("{\"__metadata__\":{\"format\":\"pt\"}", stream);
   for (size_t i = 0; i < count; i++) {
@@ -29,9 +27,7 @@ static char *format_header(const struct safetensors_spec *specs, size_t count, s
     offset += bytes;
   }
   fputc('}', stream);
-  for (long size = ftell(stream); size % 8 != 0; size++) {
-    fputc(' ', stream);
-  }
+  for (long size = ftell(stream); size % 8 != 0; size++) fputc(' ', stream);
   *data = offset;
   if (fclose(stream) != 0) {
     free(text);
@@ -46,9 +42,7 @@ int safetensors_writer_open(struct safetensors_writer *writer, const char *path,
   size_t length = 0;
   uint64_t data = 0;
   char *header = format_header(specs, count, &length, &data);
-  if (header == NULL) {
-    return err_memory(err, "the header");
-  }
+  if (!header) return err_memory(err, "the header");
   int result = staged_open(&writer->out, path, err);
   if (result == 0) {
     uint64_t size = length;
@@ -69,9 +63,8 @@ int safetensors_writer_append(struct safetensors_writer *writer, const void *dat
     return err_set(err, "%s: %zu bytes to append, but the tensors hold only %llu more",
                    writer->out.name, bytes, (unsigned long long)writer->missing);
   }
-  if (fwrite(data, 1, bytes, writer->out.file) != bytes) {
+  if (fwrite(data, 1, bytes, writer->out.file) != bytes)
     return err_set(err, "%s: cannot be written: %s", writer->out.name, strerror(errno));
-  }
   writer->missing -= bytes;
   return 0;
 }
@@ -85,9 +78,7 @@ int safetensors_writer_finish(struct safetensors_writer *writer, struct err *err
   return staged_commit(&writer->out, err);
 }
 
-void safetensors_writer_abort(struct safetensors_writer *writer) {
-  staged_discard(&writer->out);
-}
+void safetensors_writer_abort(struct safetensors_writer *writer) { staged_discard(&writer->out); }
 
 uint16_t safetensors_bf16(float value) {
   uint32_t bits;

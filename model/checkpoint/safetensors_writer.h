@@ -27,8 +27,8 @@ struct safetensors_writer {
   uint64_t missing;  // bytes of data still to come
 };
 
-// Starts path with the header for count tensors. The file has its name when it is complete (staged.h).
-// After success end with safetensors_writer_finish or safetensors_writer_abort.
+// Starts path with the header for count tensors. The file has its name when it is complete
+// (staged.h). After success end with safetensors_writer_finish or safetensors_writer_abort.
 int safetensors_writer_open(struct safetensors_writer *writer, const char *path,
                             const struct safetensors_spec *specs, size_t count, struct err *err);
 

@@ -30,15 +30,15 @@ struct gpt2_weights {
   float *storage, *head_storage;  // what the pointers point into; owned
 };
 
-// Loads dir/config.json (config_read_folder) and dir/model.safetensors or its shards (checkpoint.h),
-// in any form of gpt2_source.h; causal masks, of any dtype, and tensors outside the model (the heads
-// of other tasks) are ignored. An lm_head.weight may be there; when it is not the token embedding, the
-// configuration must say tie_word_embeddings false. What the configuration says about the scale of
-// attention scores is multiplied into the query's weights and biases, so that no engine has to know.
-// 64-byte aligned; 4 bytes a parameter; a second for 124M.
-// On success release with weights_free. On failure nothing is held and all pointers are NULL.
-// Errors: those of config_read and checkpoint_open; a tensor missing, there twice, of another shape or
-// dtype, not finite, or inside the model and no part of GPT-2.
+// Loads dir/config.json (config_read_folder) and dir/model.safetensors or its shards
+// (checkpoint.h), in any form of gpt2_source.h; causal masks, of any dtype, and tensors outside the
+// model (the heads of other tasks) are ignored. An lm_head.weight may be there; when it is not the
+// token embedding, the configuration must say tie_word_embeddings false. What the configuration
+// says about the scale of attention scores is multiplied into the query's weights and biases, so
+// that no engine has to know. 64-byte aligned; 4 bytes a parameter; a second for 124M. On success
+// release with weights_free. On failure nothing is held and all pointers are NULL. Errors: those of
+// config_read and checkpoint_open; a tensor missing, there twice, of another shape or dtype, not
+// finite, or inside the model and no part of GPT-2.
 int weights_load(struct gpt2_weights *weights, const char *dir, struct err *err);
 
 // The same checks but for the values, which are not read: milliseconds for a model of any size.

@@ -19,7 +19,7 @@ enum {
   POSITION_STEPS = 127 * 257,  // 256 high + low, each -127..127 at the end of the range
 };
 
-// ---- side words ---------------------------------------------------------------------------------
+// -------------------------------------------------------------------------------------- side words
 
 static int put_half(uint16_t *half, const struct image_tensor *s, const char *suffix,
                     const float *x, size_t i, struct err *err) {
@@ -34,9 +34,8 @@ static int put_half(uint16_t *half, const struct image_tensor *s, const char *su
 static int norm_word(uint32_t *word, const struct image_tensor *s, size_t i, struct err *err) {
   uint16_t gain, bias;
   if (put_half(&gain, s, "weight", s->w, i, err) != 0 ||
-      put_half(&bias, s, "bias", s->bias, i, err) != 0) {
+      put_half(&bias, s, "bias", s->bias, i, err) != 0)
     return -1;
-  }
   *word = (uint32_t)bias << 16 | gain;
   return 0;
 }
@@ -46,28 +45,22 @@ static int row_word(uint32_t *word, const struct image_tensor *s, size_t row, in
                     struct err *err) {
   const float *w = s->w + row * s->n_cols;
   float max = 0;
-  for (size_t i = 0; i < s->n_cols; i++) {
-    max = fabsf(w[i]) > max ? fabsf(w[i]) : max;
-  }
+  for (size_t i = 0; i < s->n_cols; i++) max = fabsf(w[i]) > max ? fabsf(w[i]) : max;
   uint16_t scale, bias = 0;
   if (image_scale(&scale, (double)max / steps) != 0) {
     size_t i = 0;
-    while (fabsf(w[i]) < max) {
-      i++;
-    }
+    while (fabsf(w[i]) < max) i++;
     return err_set(err,
                    "%s.weight: row %zu has %g in column %zu, expected within %g, %d steps of the "
                    "largest scale",
                    s->name, row, (double)w[i], i, steps * image_scale_value(UINT16_MAX), steps);
   }
-  if (s->bias != NULL && put_half(&bias, s, "bias", s->bias, row, err) != 0) {
-    return -1;
-  }
+  if (s->bias && put_half(&bias, s, "bias", s->bias, row, err) != 0) return -1;
   *word = (uint32_t)bias << 16 | scale;
   return 0;
 }
 
-// ---- writing ------------------------------------------------------------------------------------
+// ----------------------------------------------------------------------------------------- writing
 
 struct writer {
   FILE *file;  // NULL: only the sum is wanted
@@ -79,27 +72,20 @@ struct writer {
 // Errors of the stream are asked for once, at the end.
 static void put_beat(const struct writer *o) {
   XXH64_update(o->sum, o->beat, o->lanes);
-  if (o->file != NULL) {
-    fwrite(o->beat, o->lanes, 1, o->file);
-  }
+  if (o->file) fwrite(o->beat, o->lanes, 1, o->file);
 }
 
 static void put_side_beat(const struct writer *o, const uint32_t *words, size_t count) {
   memset(o->beat, 0, o->lanes);
-  for (size_t i = 0; i < count && i < o->lanes / 4; i++) {
-    for (size_t byte = 0; byte < 4; byte++) {
-      o->beat[4 * i + byte] = (uint8_t)(words[i] >> 8 * byte);
-    }
-  }
+  for (size_t i = 0; i < count && i < o->lanes / 4; i++)
+    for (size_t byte = 0; byte < 4; byte++) o->beat[4 * i + byte] = (uint8_t)(words[i] >> 8 * byte);
   put_beat(o);
 }
 
 // 64 weights in steps of their row's scale. Of a position row, block 2k holds the high bytes of the
 // elements 64k .. and block 2k + 1 the low ones, signed both.
 static void quantise(uint8_t *q, const float *w, float steps_per_unit) {
-  for (size_t i = 0; i < HEAD_DIM; i++) {
-    q[i] = (uint8_t)(int8_t)rintf(w[i] * steps_per_unit);
-  }
+  for (size_t i = 0; i < HEAD_DIM; i++) q[i] = (uint8_t)(int8_t)rintf(w[i] * steps_per_unit);
 }
 
 static void quantise_position(uint8_t *q, const float *w, float steps_per_unit, bool low) {
@@ -116,17 +102,13 @@ static void put_weight_beat(const struct writer *o, const struct image_region *r
   memset(o->beat, 0, o->lanes);
   for (uint32_t segment = 0; segment < o->lanes / HEAD_DIM; segment++) {
     const uint32_t row = at.group * (o->lanes / HEAD_DIM) + segment;
-    if (row >= r->n_rows) {
-      break;  // padding
-    }
+    if (row >= r->n_rows) break;  // padding
     const float *w = s->w + image_tensor_row(s, row) * s->n_cols;
     const float steps_per_unit = (float)(1 / image_scale_value((uint16_t)words[row]));
     uint8_t *q = o->beat + segment * HEAD_DIM;
-    if (r->kind == IMAGE_WPE) {
+    if (r->kind == IMAGE_WPE)
       quantise_position(q, w + at.block / 2 * HEAD_DIM, steps_per_unit, at.block % 2 != 0);
-    } else {
-      quantise(q, w + at.block * HEAD_DIM, steps_per_unit);
-    }
+    else quantise(q, w + at.block * HEAD_DIM, steps_per_unit);
   }
   put_beat(o);
 }
@@ -136,9 +118,7 @@ static int put_region(const struct writer *o, const struct image_region *r,
   const struct image_tensor s = image_tensor_of(weights, r);
   const size_t n_words = image_is_norm(r->kind) ? s.n_cols : r->n_rows;
   uint32_t *words = malloc(n_words * sizeof *words);
-  if (words == NULL) {
-    return err_memory(err, s.name);
-  }
+  if (!words) return err_memory(err, s.name);
   const int steps = r->kind == IMAGE_WPE ? POSITION_STEPS : STEPS;
   int result = 0;
   for (size_t i = 0; i < n_words && result == 0; i++) {
@@ -165,24 +145,18 @@ static int put_image(const struct writer *o, const struct image_header *h,
   unsummed.checksum = 0;
   XXH64_reset(o->sum, 0);
   XXH64_update(o->sum, &unsummed, sizeof unsummed);
-  if (o->file != NULL) {
-    fwrite(h, sizeof *h, 1, o->file);
-  }
-  for (struct image_region r = {0}; image_next_region(&r, h);) {
-    if (put_region(o, &r, weights, err) != 0) {
-      return -1;
-    }
-  }
+  if (o->file) fwrite(h, sizeof *h, 1, o->file);
+  for (struct image_region r = {0}; image_next_region(&r, h);)
+    if (put_region(o, &r, weights, err) != 0) return -1;
   return 0;
 }
 
-// To a file the checksum is written in the end; what may be a pipe, which cannot go back, needs it first.
+// To a file the checksum is written in the end; what may be a pipe, which cannot go back, needs it
+// first.
 static int put_all(struct writer *o, struct image_header *h, const struct gpt2_weights *weights,
                    struct staged *out, struct err *err) {
   o->file = out->direct ? NULL : out->file;
-  if (put_image(o, h, weights, err) != 0) {
-    return -1;
-  }
+  if (put_image(o, h, weights, err) != 0) return -1;
   h->checksum = XXH64_digest(o->sum);
   if (out->direct) {
     o->file = out->file;
@@ -216,15 +190,12 @@ int image_build(const char *path, const struct gpt2_weights *weights, uint32_t l
                 uint64_t source, struct err *err) {
   struct image_header header;
   struct staged out;
-  if (header_of(&header, weights, lanes, source, err) != 0 || staged_open(&out, path, err) != 0) {
+  if (header_of(&header, weights, lanes, source, err) != 0 || staged_open(&out, path, err) != 0)
     return -1;
-  }
   struct writer o = {.lanes = lanes, .sum = XXH64_createState(), .beat = malloc(lanes)};
-  int result = o.sum == NULL || o.beat == NULL ? err_memory(err, "a beat")
-                                               : put_all(&o, &header, weights, &out, err);
-  if (result == 0) {
-    result = staged_commit(&out, err);
-  }
+  int result =
+      !o.sum || !o.beat ? err_memory(err, "a beat") : put_all(&o, &header, weights, &out, err);
+  if (result == 0) result = staged_commit(&out, err);
   staged_discard(&out);
   free(o.beat);
   XXH64_freeState(o.sum);
@@ -235,11 +206,10 @@ int image_source(uint64_t *source, const char *dir, struct err *err) {
   char path[FILE_PATH_SIZE];
   struct file_map map;
   struct checkpoint from;
-  if (file_join(path, dir, "config.json", err) != 0 || file_map_open(&map, path, err) != 0) {
+  if (file_join(path, dir, "config.json", err) != 0 || file_map_open(&map, path, err) != 0)
     return -1;
-  }
   XXH64_state_t *sum = XXH64_createState();
-  int result = sum == NULL ? err_memory(err, "a checksum") : checkpoint_open(&from, dir, err);
+  int result = !sum ? err_memory(err, "a checksum") : checkpoint_open(&from, dir, err);
   if (result == 0) {
     struct file_map generation;  // has the eos_id of the header
     XXH64_reset(sum, 0);

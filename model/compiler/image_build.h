@@ -15,12 +15,14 @@
 #include "weights.h"
 
 // What image_header.source holds: XXH64 of dir/config.json, dir/generation_config.json where it is
-// there, and dir/model.safetensors or its shards. An image with another source was made from other weights. Errors: those of checkpoint_open.
+// there, and dir/model.safetensors or its shards. An image with another source was made from other
+// weights. Errors: those of checkpoint_open.
 int image_source(uint64_t *source, const char *dir, struct err *err);
 
-// Writes the image of weights for lanes (64, 128, ... 4096) to path (staged.h). The same weights give the same bytes on every machine. A second for 124M; needs a
-// few hundred kilobytes besides the weights.
-// Errors: lanes; an epsilon or a value outside its format's range, with tensor and index; I/O.
+// Writes the image of weights for lanes (64, 128, ... 4096) to path (staged.h). The same weights
+// give the same bytes on every machine. A second for 124M; needs a few hundred kilobytes besides
+// the weights. Errors: lanes; an epsilon or a value outside its format's range, with tensor and
+// index; I/O.
 int image_build(const char *path, const struct gpt2_weights *weights, uint32_t lanes,
                 uint64_t source, struct err *err);
 

@@ -6,7 +6,6 @@
 #include "image_format.h"
 #include "image_tensor.h"
 
-
 // Gives each tensor of weights its part of storage.
 static int allocate(struct gpt2_weights *weights, const struct image_header *h, struct err *err) {
   const size_t c = h->n_embd;
@@ -27,9 +26,7 @@ static int allocate(struct gpt2_weights *weights, const struct image_header *h, 
   float *next = calloc(config_parameters(&weights->config), sizeof *next);
   weights->storage = next;
   weights->layers = calloc(h->n_layer, sizeof *weights->layers);
-  if (weights->storage == NULL || weights->layers == NULL) {
-    return err_memory(err, "the weights");
-  }
+  if (!weights->storage || !weights->layers) return err_memory(err, "the weights");
 #define TAKE(tensor, elements) ((tensor) = next, next += (elements))
   TAKE(weights->wte, h->vocab_size * c);
   TAKE(weights->wpe, h->n_ctx * c);
@@ -43,9 +40,7 @@ static int allocate(struct gpt2_weights *weights, const struct image_header *h, 
   }
   TAKE(weights->ln_f_g, c), TAKE(weights->ln_f_b, c);
   weights->lm_head = weights->wte;
-  if (!h->tied) {
-    TAKE(weights->lm_head, h->vocab_size * c);
-  }
+  if (!h->tied) TAKE(weights->lm_head, h->vocab_size * c);
 #undef TAKE
   return 0;
 }
@@ -58,16 +53,13 @@ static void get_side_beat(uint32_t *words, const uint8_t *beat, size_t count) {
 }
 
 static void get_weights(float *w, const uint8_t *q, double scale) {
-  for (size_t i = 0; i < HEAD_DIM; i++) {
-    w[i] = (float)((int8_t)q[i] * scale);
-  }
+  for (size_t i = 0; i < HEAD_DIM; i++) w[i] = (float)((int8_t)q[i] * scale);
 }
 
 // Block 2k, the high bytes, comes before block 2k + 1.
 static void get_position(float *w, const uint8_t *q, double scale, bool low) {
-  for (size_t i = 0; i < HEAD_DIM; i++) {
+  for (size_t i = 0; i < HEAD_DIM; i++)
     w[i] = (float)(low ? (double)w[i] + (int8_t)q[i] * scale : 256 * (int8_t)q[i] * scale);
-  }
 }
 
 static int get_region(struct gpt2_weights *weights, const struct image *image,
@@ -76,11 +68,9 @@ static int get_region(struct gpt2_weights *weights, const struct image *image,
   const uint32_t lanes = image->header.lanes, segments = lanes / HEAD_DIM;
   const size_t n_words = image_is_norm(r->kind) ? s.n_cols : r->n_rows;
   float *w = weights->storage + (s.w - weights->storage);
-  float *bias = s.bias == NULL ? NULL : weights->storage + (s.bias - weights->storage);
+  float *bias = !s.bias ? NULL : weights->storage + (s.bias - weights->storage);
   uint32_t *words = malloc(n_words * sizeof *words);
-  if (words == NULL) {
-    return err_memory(err, s.name);
-  }
+  if (!words) return err_memory(err, s.name);
   const uint8_t *const beats = image->beats + r->base * lanes;
   for (uint64_t i = 0; i < r->beats; i++) {
     const struct image_beat at = image_beat_at(r, lanes, i);
@@ -91,28 +81,20 @@ static int get_region(struct gpt2_weights *weights, const struct image *image,
     }
   }
   for (size_t i = 0; i < n_words; i++) {
-    if (image_is_norm(r->kind)) {
-      w[i] = (float)image_half_value((uint16_t)words[i]);
-    }
-    if (bias != NULL) {
-      bias[image_tensor_row(&s, i)] = (float)image_half_value((uint16_t)(words[i] >> 16));
-    }
+    if (image_is_norm(r->kind)) w[i] = (float)image_half_value((uint16_t)words[i]);
+    if (bias) bias[image_tensor_row(&s, i)] = (float)image_half_value((uint16_t)(words[i] >> 16));
   }
   for (uint64_t i = 0; i < r->beats; i++) {
     const struct image_beat at = image_beat_at(r, lanes, i);
     for (size_t segment = 0; segment < segments && !at.side; segment++) {
       const size_t row = (size_t)at.group * segments + segment;
-      if (row >= r->n_rows) {
-        break;
-      }
+      if (row >= r->n_rows) break;
       const uint8_t *q = beats + i * lanes + segment * HEAD_DIM;
       const double scale = image_scale_value((uint16_t)words[row]);
       float *to = w + image_tensor_row(&s, row) * s.n_cols;
-      if (r->kind == IMAGE_WPE) {
+      if (r->kind == IMAGE_WPE)
         get_position(to + at.block / 2 * HEAD_DIM, q, scale, at.block % 2 != 0);
-      } else {
-        get_weights(to + at.block * HEAD_DIM, q, scale);
-      }
+      else get_weights(to + at.block * HEAD_DIM, q, scale);
     }
   }
   free(words);
@@ -122,11 +104,8 @@ static int get_region(struct gpt2_weights *weights, const struct image *image,
 int image_weights(struct gpt2_weights *weights, const struct image *image, struct err *err) {
   *weights = (struct gpt2_weights){0};
   int result = allocate(weights, &image->header, err);
-  for (struct image_region r = {0}; result == 0 && image_next_region(&r, &image->header);) {
+  for (struct image_region r = {0}; result == 0 && image_next_region(&r, &image->header);)
     result = get_region(weights, image, &r, err);
-  }
-  if (result != 0) {
-    weights_free(weights);
-  }
+  if (result != 0) weights_free(weights);
   return result;
 }

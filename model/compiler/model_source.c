@@ -13,19 +13,21 @@
 #include "image_build.h"
 #include "staged.h"
 
-enum { SETTLED = 2 };        // seconds
+enum { SETTLED = 2 };  // seconds
 
 static int is_part(const struct dirent *entry) {
   const char *dot = strrchr(entry->d_name, '.');
   return dot && (!strcmp(dot, ".json") || !strcmp(dot, ".safetensors"));
 }
 
-static void add_file(XXH64_state_t *sum, struct model_identity *identity, const char *dir, const char *name) {
+static void add_file(XXH64_state_t *sum, struct model_identity *identity, const char *dir,
+                     const char *name) {
   char path[FILE_PATH_SIZE];
   struct stat st;
   if (file_join(path, dir, name, NULL) || stat(path, &st)) memset(&st, 0, sizeof st);
   const int64_t facts[] = {
-    (int64_t)st.st_size, (int64_t)st.st_ino, (int64_t)st.st_mtim.tv_sec, st.st_mtim.tv_nsec, (int64_t)st.st_ctim.tv_sec, st.st_ctim.tv_nsec,
+      (int64_t)st.st_size, (int64_t)st.st_ino,         (int64_t)st.st_mtim.tv_sec,
+      st.st_mtim.tv_nsec,  (int64_t)st.st_ctim.tv_sec, st.st_ctim.tv_nsec,
   };
   XXH64_update(sum, name, strlen(name) + 1);
   XXH64_update(sum, facts, sizeof facts);
@@ -59,7 +61,8 @@ int model_identity(struct model_identity *identity, const char *dir, struct err 
   return 0;
 }
 
-static int source_path(char path[static FILE_PATH_SIZE], const char *cache, const struct model_identity *identity) {
+static int source_path(char path[static FILE_PATH_SIZE], const char *cache,
+                       const struct model_identity *identity) {
   char name[32];
   snprintf(name, sizeof name, "%016" PRIx64 ".source", identity->key);
   return file_join(path, cache, name, NULL);
@@ -75,23 +78,27 @@ int model_source_find(uint64_t *source, const char *cache, const struct model_id
   return 0;
 }
 
-void model_source_keep(uint64_t source, const char *cache, const struct model_identity *identity, const char *dir) {
+void model_source_keep(uint64_t source, const char *cache, const struct model_identity *identity,
+                       const char *dir) {
   char path[FILE_PATH_SIZE];
   struct staged out;
-  if (identity->newest + SETTLED > time(NULL) || source_path(path, cache, identity) || staged_open(&out, path, NULL)) return;
+  if (identity->newest + SETTLED > time(NULL) || source_path(path, cache, identity) ||
+      staged_open(&out, path, NULL))
+    return;
   char *real = realpath(dir, NULL);
   fprintf(out.file, "%016" PRIx64 "\n%s\n", source, real ? real : dir);
   free(real);
   staged_commit(&out, NULL);
 }
 
-int model_source_load(struct gpt2_weights *weights, uint64_t *source, bool known, const struct model_identity *identity, const char *dir,
-                      struct err *err) {
+int model_source_load(struct gpt2_weights *weights, uint64_t *source, bool known,
+                      const struct model_identity *identity, const char *dir, struct err *err) {
   struct model_identity now;
   if (!known && image_source(source, dir, err)) return -1;
   if (weights_load(weights, dir, err)) return -1;
   int result = model_identity(&now, dir, err);
-  if (!result && now.key != identity->key) result = err_set(err, "%s: its files were changed while they were read: try again", dir);
+  if (!result && now.key != identity->key)
+    result = err_set(err, "%s: its files were changed while they were read: try again", dir);
   if (result) weights_free(weights);
   return result;
 }

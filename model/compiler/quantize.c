@@ -20,25 +20,19 @@ static double round_row(int32_t *q, uint16_t scale, const float *w, size_t n, in
 
 static double largest(const float *w, size_t n) {
   float max = 0;
-  for (size_t i = 0; i < n; i++) {
-    max = fabsf(w[i]) > max ? fabsf(w[i]) : max;
-  }
+  for (size_t i = 0; i < n; i++) max = fabsf(w[i]) > max ? fabsf(w[i]) : max;
   return (double)max;
 }
 
 int quantize_row(int32_t *q, uint16_t *scale, const float *w, size_t n, int steps) {
-  if (image_scale(scale, largest(w, n) / steps) != 0) {
-    return -1;
-  }
+  if (image_scale(scale, largest(w, n) / steps) != 0) return -1;
   round_row(q, *scale, w, n, steps);
   return 0;
 }
 
 int quantize_row_least(int32_t *q, uint16_t *scale, const float *w, size_t n, int steps) {
   const double most = largest(w, n) / steps;
-  if (image_scale(scale, most) != 0) {
-    return -1;
-  }
+  if (image_scale(scale, most) != 0) return -1;
   double least = INFINITY;
   for (int percent = 100; percent >= 60; percent--) {
     uint16_t smaller;

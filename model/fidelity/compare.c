@@ -5,13 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-// ---- results ------------------------------------------------------------------------------------
+// ----------------------------------------------------------------------------------------- results
 
 int compare_result_create(struct compare_result *result, const struct gpt2_config *config,
                           struct err *err) {
   *result = (struct compare_result){.n_layer = config->n_layer};
   result->tensors = calloc(config->n_layer * TAP_TENSORS, sizeof *result->tensors);
-  return result->tensors == NULL ? err_memory(err, "the result") : 0;
+  return !result->tensors ? err_memory(err, "the result") : 0;
 }
 
 void compare_result_free(struct compare_result *result) {
@@ -46,9 +46,8 @@ static void merge_tensor(struct compare_tensor *all, const struct compare_tensor
 }
 
 void compare_result_merge(struct compare_result *all, const struct compare_result *more) {
-  for (size_t i = 0; i < all->n_layer * TAP_TENSORS; i++) {
+  for (size_t i = 0; i < all->n_layer * TAP_TENSORS; i++)
     merge_tensor(&all->tensors[i], &more->tensors[i]);
-  }
   all->tokens += more->tokens;
   all->divergence += more->divergence;
   if (more->largest_divergence > all->largest_divergence) {
@@ -60,7 +59,7 @@ void compare_result_merge(struct compare_result *all, const struct compare_resul
   all->nll_other += more->nll_other;
 }
 
-// ---- tensors ------------------------------------------------------------------------------------
+// ----------------------------------------------------------------------------------------- tensors
 
 static float *recorded(const struct compare *c, const struct tap_place *place) {
   return c->record + place->position % GPT2_FLOAT_BATCH * c->record_size +
@@ -93,12 +92,11 @@ static void compare_one(struct compare_tensor *t, size_t position, const float *
   t->positions++;
 }
 
-// Saturations on the way to a tensor, which the reference has as x[n]: the largest of x is to blame.
+// Saturations on the way to a tensor, which the reference has as x[n]: the largest of x is to
+// blame.
 static void add_saturations(struct compare_tensor *t, const struct saturation *sat, size_t position,
                             const float *x, size_t n) {
-  if (sat->row + sat->residual + sat->norm + sat->prob == 0) {
-    return;
-  }
+  if (sat->row + sat->residual + sat->norm + sat->prob == 0) return;
   t->sat.row += sat->row;
   t->sat.residual += sat->residual;
   t->sat.norm += sat->norm;
@@ -116,7 +114,7 @@ static void see_other(void *ctx, const struct tap_place *place, const float *y, 
   struct compare *c = ctx;
   struct compare_tensor *t = &c->result->tensors[place->layer * TAP_TENSORS + place->tensor];
   compare_one(t, place->position, recorded(c, place), y, n);
-  if (c->core.image != NULL) {
+  if (c->core.image) {
     struct saturation sat = c->tap.sat[place->tensor];
     if (sat.prob > 0) {  // probability x V scale: it is the value that was too large
       struct tap_place value = *place;
@@ -128,24 +126,18 @@ static void see_other(void *ctx, const struct tap_place *place, const float *y, 
     }
     add_saturations(t, &sat, place->position, recorded(c, place), n);
   }
-  if (place->tensor == TAP_LM_HEAD) {
-    memcpy(c->logits, y, n * sizeof *y);
-  }
+  if (place->tensor == TAP_LM_HEAD) memcpy(c->logits, y, n * sizeof *y);
 }
 
-// ---- predictions --------------------------------------------------------------------------------
+// ------------------------------------------------------------------------------------- predictions
 
 // ln sum exp(x), and the likeliest, of equals the first.
 static double log_sum(const float *x, size_t n, size_t *likeliest) {
   *likeliest = 0;
-  for (size_t i = 1; i < n; i++) {
-    *likeliest = x[i] > x[*likeliest] ? i : *likeliest;
-  }
+  for (size_t i = 1; i < n; i++) *likeliest = x[i] > x[*likeliest] ? i : *likeliest;
   const double max = (double)x[*likeliest];
   double sum = 0;
-  for (size_t i = 0; i < n; i++) {
-    sum += exp((double)x[i] - max);
-  }
+  for (size_t i = 0; i < n; i++) sum += exp((double)x[i] - max);
   return max + log(sum);
 }
 
@@ -175,20 +167,17 @@ static void predictions(struct compare *c, size_t position, const float *x, cons
 static int take(void *ctx, size_t position, const float *logits) {
   struct compare *c = ctx;
   const uint32_t id = c->ids[position];
-  if (c->other == NULL) {
-    gpt2_core_step(&c->core, id, (uint32_t)position, true);
-  } else if (gpt2_float_step(c->other, id, position, c->logits, NULL) != 0) {
+  if (!c->other) gpt2_core_step(&c->core, id, (uint32_t)position, true);
+  else if (gpt2_float_step(c->other, id, position, c->logits, NULL) != 0)
     return -1;  // cannot be: the reference took the same
-  }
   predictions(c, position, logits, c->logits);
   return 0;
 }
 
-int compare_run(struct compare *c, const uint32_t *ids, size_t count,
-                struct compare_result *result, struct err *err) {
-  if (count < 2 || count > c->config.n_ctx + 1) {
+int compare_run(struct compare *c, const uint32_t *ids, size_t count, struct compare_result *result,
+                struct err *err) {
+  if (count < 2 || count > c->config.n_ctx + 1)
     return err_set(err, "%zu ids, expected 2 to %zu", count, c->config.n_ctx + 1);
-  }
   c->ids = ids;
   c->result = result;
   if (ids[count - 1] >= c->config.vocab_size) {
@@ -198,33 +187,26 @@ int compare_run(struct compare *c, const uint32_t *ids, size_t count,
   return gpt2_float_sequence(c->reference, ids, count - 1, 0, take, c, err);
 }
 
-// ---- opening ------------------------------------------------------------------------------------
+// ----------------------------------------------------------------------------------------- opening
 
 int compare_open(struct compare *c, const struct gpt2_weights *reference, const struct image *image,
                  struct gpt2_float *other, struct err *err) {
   *c = (struct compare){.config = reference->config, .other = other};
   const size_t entries = c->config.n_layer * TAP_TENSORS;
   c->offset = calloc(entries, sizeof *c->offset);
-  if (c->offset == NULL) {
-    return err_memory(err, "the record of the reference");
-  }
+  if (!c->offset) return err_memory(err, "the record of the reference");
   for (size_t i = 0; i < entries; i++) {
     const enum tap_tensor tensor = (enum tap_tensor)(i % TAP_TENSORS);
     c->offset[i] = c->record_size;
-    if (i < TAP_TENSORS || tap_in_layer(tensor)) {
+    if (i < TAP_TENSORS || tap_in_layer(tensor))
       c->record_size += tap_elements(&c->config, tensor, c->config.n_ctx - 1);
-    }
   }
   c->record = malloc(GPT2_FLOAT_BATCH * c->record_size * sizeof *c->record);
   c->logits = malloc(c->config.vocab_size * sizeof *c->logits);
-  if (c->record == NULL || c->logits == NULL) {
-    return err_memory(err, "the record of the reference");
-  }
-  if (gpt2_float_create(&c->reference, reference, err) != 0) {
-    return -1;
-  }
+  if (!c->record || !c->logits) return err_memory(err, "the record of the reference");
+  if (gpt2_float_create(&c->reference, reference, err) != 0) return -1;
   gpt2_float_watch(c->reference, see_reference, c);
-  if (other != NULL) {
+  if (other) {
     gpt2_float_watch(other, see_other, c);
     return 0;
   }

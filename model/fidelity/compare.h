@@ -4,8 +4,8 @@
 // Both compute the same ids; every tensor of every position (tap.h) is compared as it is made. The
 // measures of a tensor, x being float's elements and y the other's:
 //
-//   signal to noise   10 log10(sum x^2 / sum (x - y)^2) of each position, averaged over positions in
-//                     decibels, so that one position with an outlier does not hide the others
+//   signal to noise   10 log10(sum x^2 / sum (x - y)^2) of each position, averaged over positions
+//                     in decibels, so that one position with an outlier does not hide the others
 //   largest error     max |x - y|, with its place
 //   saturations       elements that were cut to their format's range on the way to the tensor
 //
@@ -24,12 +24,12 @@
 
 // What is known of a tensor of a layer.
 struct compare_tensor {
-  double decibels;     // summed over positions; COMPARE_EXACT where there is no error
+  double decibels;  // summed over positions; COMPARE_EXACT where there is no error
   size_t positions;
-  double error;        // the largest |x - y|
+  double error;  // the largest |x - y|
   size_t position, element;
   float expected, found;
-  double largest;      // the largest |x|
+  double largest;  // the largest |x|
   struct saturation sat;
   // Of the saturations, the one whose x is largest.
   size_t sat_position, sat_element;
@@ -41,11 +41,11 @@ struct compare_tensor {
 struct compare_result {
   struct compare_tensor *tensors;  // [L][TAP_TENSORS]; those outside the layers in layer 0
   size_t n_layer;
-  size_t tokens;                   // predicted
+  size_t tokens;  // predicted
   double divergence, largest_divergence;
   size_t largest_divergence_position;
-  size_t same;                     // of the likeliest tokens
-  double nll, nll_other;           // summed losses, nats
+  size_t same;            // of the likeliest tokens
+  double nll, nll_other;  // summed losses, nats
 };
 int compare_result_create(struct compare_result *result, const struct gpt2_config *config,
                           struct err *err);
@@ -63,8 +63,8 @@ struct compare {
   struct gpt2_float *other;
   float *record;  // [GPT2_FLOAT_BATCH][record_size]
   size_t record_size;
-  size_t *offset;     // [L][TAP_TENSORS] in the record
-  float *logits;      // [V] of the other, for the position at hand
+  size_t *offset;       // [L][TAP_TENSORS] in the record
+  float *logits;        // [V] of the other, for the position at hand
   const uint32_t *ids;  // of the run, with its result
   struct compare_result *result;
 };
@@ -76,8 +76,8 @@ int compare_open(struct compare *compare, const struct gpt2_weights *reference,
                  const struct image *image, struct gpt2_float *other, struct err *err);
 void compare_close(struct compare *compare);
 
-// Adds to result what ids[count], a sequence of its own, 2 <= count <= n_ctx + 1, shows; the last id
-// is only predicted. Errors: a count or an id outside its range; out of memory.
+// Adds to result what ids[count], a sequence of its own, 2 <= count <= n_ctx + 1, shows; the last
+// id is only predicted. Errors: a count or an id outside its range; out of memory.
 int compare_run(struct compare *compare, const uint32_t *ids, size_t count,
                 struct compare_result *result, struct err *err);
 

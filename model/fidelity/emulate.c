@@ -10,13 +10,11 @@
 #include "image_format.h"
 #include "quantize.h"
 
-// ---- weights ------------------------------------------------------------------------------------
+// ----------------------------------------------------------------------------------------- weights
 
 // Pointers into storage that has moved from `from` to `to`.
 static void move(const float **pointer, const float *from, size_t floats, float *to) {
-  if (*pointer >= from && *pointer < from + floats) {
-    *pointer = to + (*pointer - from);
-  }
+  if (*pointer >= from && *pointer < from + floats) *pointer = to + (*pointer - from);
 }
 
 static int copy_weights(struct gpt2_weights *copy, const struct gpt2_weights *w, struct err *err) {
@@ -28,8 +26,7 @@ static int copy_weights(struct gpt2_weights *copy, const struct gpt2_weights *w,
   copy->storage = aligned_alloc(64, floats * sizeof *copy->storage);
   copy->head_storage = head_floats == 0 ? NULL : aligned_alloc(64, head_floats * sizeof(float));
   copy->layers = malloc(L * sizeof *copy->layers);
-  if (copy->storage == NULL || copy->layers == NULL ||
-      (head_floats > 0 && copy->head_storage == NULL)) {
+  if (!copy->storage || !copy->layers || (head_floats > 0 && !copy->head_storage)) {
     weights_free(copy);
     return err_memory(err, "a copy of the weights");
   }
@@ -37,14 +34,12 @@ static int copy_weights(struct gpt2_weights *copy, const struct gpt2_weights *w,
   memcpy(copy->layers, w->layers, L * sizeof *copy->layers);
   const float **const outside[] = {&copy->wte, &copy->wpe, &copy->ln_f_g, &copy->ln_f_b,
                                    &copy->lm_head};
-  for (size_t i = 0; i < sizeof outside / sizeof outside[0]; i++) {
+  for (size_t i = 0; i < sizeof outside / sizeof outside[0]; i++)
     move(outside[i], w->storage, floats, copy->storage);
-  }
   for (size_t l = 0; l < L; l++) {
     const float **fields = (const float **)&copy->layers[l];
-    for (size_t i = 0; i < sizeof copy->layers[l] / sizeof *fields; i++) {
+    for (size_t i = 0; i < sizeof copy->layers[l] / sizeof *fields; i++)
       move(&fields[i], w->storage, floats, copy->storage);
-    }
   }
   if (head_floats > 0) {
     memcpy(copy->head_storage, w->lm_head, head_floats * sizeof(float));
@@ -59,17 +54,15 @@ static int round_matrix(const float *matrix, size_t rows, size_t columns, const 
   const int steps = (1 << (e->weight_bits - 1)) - 1;
   const size_t all = rows * columns, group = (size_t)e->weight_group;
   int32_t *q = malloc((e->weight_tensor ? all : columns) * sizeof *q);
-  int result = q == NULL ? err_memory(err, name) : 0;
+  int result = !q ? err_memory(err, name) : 0;
   for (size_t i = 0, n; i < all && result == 0; i += n) {
     const size_t left = columns - i % columns;  // in the row
     uint16_t scale;
     n = e->weight_tensor ? all : group > 0 && group < left ? group : left;
-    if ((e->weight_least ? quantize_row_least : quantize_row)(q, &scale, w + i, n, steps) != 0) {
+    if ((e->weight_least ? quantize_row_least : quantize_row)(q, &scale, w + i, n, steps) != 0)
       result = err_set(err, "%s: row %zu has a weight that no scale fits", name, i / columns);
-    }
-    for (size_t j = 0; j < n && result == 0; j++) {
+    for (size_t j = 0; j < n && result == 0; j++)
       w[i + j] = (float)(q[j] * image_scale_value(scale));
-    }
   }
   free(q);
   return result;
@@ -77,12 +70,8 @@ static int round_matrix(const float *matrix, size_t rows, size_t columns, const 
 
 int emulate_weights(struct gpt2_weights *rounded, const struct gpt2_weights *weights,
                     const struct emulation *e, struct err *err) {
-  if (copy_weights(rounded, weights, err) != 0) {
-    return -1;
-  }
-  if (e->weight_bits == 0) {
-    return 0;
-  }
+  if (copy_weights(rounded, weights, err) != 0) return -1;
+  if (e->weight_bits == 0) return 0;
   if (e->weight_compensated && compensate_weights(rounded, err) != 0) {
     weights_free(rounded);
     return -1;
@@ -90,66 +79,50 @@ int emulate_weights(struct gpt2_weights *rounded, const struct gpt2_weights *wei
   const size_t C = weights->config.n_embd, I = weights->config.n_inner;
   const size_t V = weights->config.vocab_size;
   int result = round_matrix(rounded->wte, V, C, e, "wte", err);
-  if (result == 0 && rounded->lm_head != rounded->wte) {
+  if (result == 0 && rounded->lm_head != rounded->wte)
     result = round_matrix(rounded->lm_head, V, C, e, "lm_head", err);
-  }
   for (size_t l = 0; l < weights->config.n_layer && result == 0; l++) {
     const struct gpt2_layer *layer = &rounded->layers[l];
     if (round_matrix(layer->attn_w, 3 * C, C, e, "attn.c_attn", err) != 0 ||
         round_matrix(layer->attn_proj_w, C, C, e, "attn.c_proj", err) != 0 ||
         round_matrix(layer->fc_w, I, C, e, "mlp.c_fc", err) != 0 ||
-        round_matrix(layer->mlp_proj_w, C, I, e, "mlp.c_proj", err) != 0) {
+        round_matrix(layer->mlp_proj_w, C, I, e, "mlp.c_proj", err) != 0)
       result = -1;
-    }
   }
-  if (result != 0) {
-    weights_free(rounded);
-  }
+  if (result != 0) weights_free(rounded);
   return result;
 }
 
-// ---- activations --------------------------------------------------------------------------------
+// ------------------------------------------------------------------------------------- activations
 
 // Blocks as block_quant makes them, of `bits` instead of 16: the smallest step of at least 2^-frac
 // with which all fit.
 static void round_blocks(const struct emulator *m, float *x, size_t n, int frac) {
   const int bits = m->emulation.activation_bits;
-  if (bits <= 0) {
-    return;
-  }
-  const size_t block = m->emulation.activation_block > 0 ? (size_t)m->emulation.activation_block : 64;
+  if (bits <= 0) return;
+  const size_t block =
+      m->emulation.activation_block > 0 ? (size_t)m->emulation.activation_block : 64;
   const float most = (float)((1 << (bits - 1)) - 1);
   for (size_t i = 0; i < n; i += block) {
     const size_t end = n - i < block ? n : i + block;
     float max = 0;
-    for (size_t j = i; j < end; j++) {
-      max = fmaxf(max, fabsf(x[j]));
-    }
+    for (size_t j = i; j < end; j++) max = fmaxf(max, fabsf(x[j]));
     int e = -frac;
-    while (ldexpf(most + 1, e) <= max) {
-      e++;
-    }
+    while (ldexpf(most + 1, e) <= max) e++;
     const float step = ldexpf(1, e), per_unit = ldexpf(1, -e);
-    for (size_t j = i; j < end; j++) {
-      x[j] = fminf(floorf(x[j] * per_unit + 0.5f), most) * step;
-    }
+    for (size_t j = i; j < end; j++) x[j] = fminf(floorf(x[j] * per_unit + 0.5f), most) * step;
   }
 }
 
 static void round_cached(const struct emulator *m, float *x, size_t n) {
   const int bits = m->emulation.kv_bits;
-  if (bits <= 0) {
-    return;
-  }
+  if (bits <= 0) return;
   const float most = (float)((1 << (bits - 1)) - 1);
   for (size_t i = 0; i < n; i += HEAD_DIM) {
     float max = 0;
-    for (size_t j = i; j < i + HEAD_DIM; j++) {
-      max = fmaxf(max, fabsf(x[j]));
-    }
-    for (size_t j = i; max > 0 && j < i + HEAD_DIM; j++) {
+    for (size_t j = i; j < i + HEAD_DIM; j++) max = fmaxf(max, fabsf(x[j]));
+    for (size_t j = i; max > 0 && j < i + HEAD_DIM; j++)
       x[j] = rintf(x[j] * (most / max)) * (max / most);
-    }
   }
 }
 
@@ -162,7 +135,7 @@ static void round_residual(const struct emulator *m, float *x, size_t n) {
   }
 }
 
-// ---- tables -------------------------------------------------------------------------------------
+// ------------------------------------------------------------------------------------------ tables
 
 // f by chords over segments of width h from 0 on, each moved to the middle of its error.
 static double chord(double (*f)(double), double h, double x) {
@@ -171,9 +144,7 @@ static double chord(double (*f)(double), double h, double x) {
   return fa + (fb - fa) * (x - a) / h + middle / 2;
 }
 
-static double f_exp2(double x) {
-  return exp2(-x);
-}
+static double f_exp2(double x) { return exp2(-x); }
 
 // a - gelu(a), as the hardware's table has it
 static double f_gelu(double a) {
@@ -185,9 +156,7 @@ static double f_gelu(double a) {
 static void table_exp(const struct emulator *m, float *s, size_t n) {
   const double h = 1.0 / m->emulation.exp_segments;
   float max = s[0];
-  for (size_t i = 1; i < n; i++) {
-    max = fmaxf(max, s[i]);
-  }
+  for (size_t i = 1; i < n; i++) max = fmaxf(max, s[i]);
   for (size_t i = 0; i < n; i++) {
     const double t = ((double)max - (double)s[i]) * 1.4426950408889634, whole = floor(t);
     s[i] = (float)((double)max + log(chord(f_exp2, h, t - whole)) - whole * 0.69314718055994531);
@@ -203,7 +172,7 @@ static void table_gelu(const struct emulator *m, float *y, const float *x, size_
   }
 }
 
-// ---- the hook -----------------------------------------------------------------------------------
+// ---------------------------------------------------------------------------------------- the hook
 
 static void alter(void *ctx, const struct tap_place *place, float *x, size_t n) {
   struct emulator *m = ctx;
@@ -213,42 +182,28 @@ static void alter(void *ctx, const struct tap_place *place, float *x, size_t n) 
     case TAP_LN_1:
     case TAP_LN_2:
     case TAP_LN_F:
-    case TAP_CONTEXT:
-      round_blocks(m, x, n, ROW_FRAC);
-      break;
+    case TAP_CONTEXT: round_blocks(m, x, n, ROW_FRAC); break;
     case TAP_C_ATTN:
       round_blocks(m, x, C, ROW_FRAC);  // the queries
       break;
     case TAP_KEY:
-    case TAP_VALUE:
-      round_cached(m, x, n);
-      break;
+    case TAP_VALUE: round_cached(m, x, n); break;
     case TAP_SCORES:
-      for (size_t h = 0; m->emulation.exp_segments > 0 && h < NH; h++) {
+      for (size_t h = 0; m->emulation.exp_segments > 0 && h < NH; h++)
         table_exp(m, x + h * (n / NH), n / NH);
-      }
       break;
     case TAP_PROBS:
-      for (size_t h = 0; h < NH; h++) {
-        round_blocks(m, x + h * (n / NH), n / NH, PROB_FRAC);
-      }
+      for (size_t h = 0; h < NH; h++) round_blocks(m, x + h * (n / NH), n / NH, PROB_FRAC);
       break;
-    case TAP_C_FC:
-      memcpy(inner, x, n * sizeof *x);
-      break;
+    case TAP_C_FC: memcpy(inner, x, n * sizeof *x); break;
     case TAP_ACT:
-      if (m->emulation.gelu_segments > 0) {
-        table_gelu(m, x, inner, n);
-      }
+      if (m->emulation.gelu_segments > 0) table_gelu(m, x, inner, n);
       round_blocks(m, x, n, ROW_FRAC);
       break;
     case TAP_DROP:
     case TAP_RESID_MID:
-    case TAP_LAYER:
-      round_residual(m, x, n);
-      break;
-    default:
-      break;
+    case TAP_LAYER: round_residual(m, x, n); break;
+    default: break;
   }
 }
 
@@ -256,9 +211,7 @@ int emulator_open(struct emulator *m, const struct emulation *emulation,
                   const struct gpt2_config *config, struct gpt2_float *state, struct err *err) {
   *m = (struct emulator){.emulation = *emulation, .config = config};
   m->inner = malloc(GPT2_FLOAT_BATCH * config->n_inner * sizeof *m->inner);
-  if (m->inner == NULL) {
-    return err_memory(err, "GELU's arguments");
-  }
+  if (!m->inner) return err_memory(err, "GELU's arguments");
   gpt2_float_change(state, alter, m);
   return 0;
 }

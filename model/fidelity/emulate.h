@@ -15,11 +15,11 @@
 
 // Zero in any field: not rounded, float's precision.
 struct emulation {
-  int weight_bits;       // 2..16: integers of every matrix and of the token table
-  int weight_group;      // columns that share a scale; 0: the row (the hardware)
-  bool weight_tensor;    // one scale for the whole matrix
+  int weight_bits;          // 2..16: integers of every matrix and of the token table
+  int weight_group;         // columns that share a scale; 0: the row (the hardware)
+  bool weight_tensor;       // one scale for the whole matrix
   bool weight_compensated;  // 8 bits, rounded by compensate.h
-  bool weight_least;     // scales of least squared error, instead of those that cut nothing
+  bool weight_least;        // scales of least squared error, instead of those that cut nothing
   int activation_bits;   // 4..16: elements of operands, all that a matrix or a cached vector meets
   int activation_block;  // elements that share an exponent, a power of two; 0: 64 (the hardware)
   int kv_bits;           // 2..16: cached keys and values, a scale a head and position
@@ -28,12 +28,12 @@ struct emulation {
   int gelu_segments;     // of the table of GELU over 0..8; the hardware has 512
 };
 // The hardware's own.
-#define EMULATION_HARDWARE                                                     \
-  ((struct emulation){.weight_bits = 8,                                        \
-                      .activation_bits = 16,                                   \
-                      .kv_bits = 8,                                            \
-                      .residual_bits = 12,                                     \
-                      .exp_segments = 64,                                      \
+#define EMULATION_HARDWARE                   \
+  ((struct emulation){.weight_bits = 8,      \
+                      .activation_bits = 16, \
+                      .kv_bits = 8,          \
+                      .residual_bits = 12,   \
+                      .exp_segments = 64,    \
                       .gelu_segments = 512})
 
 // A copy of weights, rounded. On success release with weights_free. Errors: out of memory; a row

@@ -10,10 +10,11 @@
 // has the same weight. The difference is below 1e-3.)
 //
 // LAMBADA is the task lambada_openai of lm-evaluation-harness: a passage is cut at its last space;
-// what is before it, without the blanks at its end, is the context, the rest the target; passage and
-// context are encoded, and the tokens by which the passage is longer are the target's. Accuracy: the share of passages whose target tokens are all
-// the likeliest; perplexity: exp of the mean over passages of the target's loss, the sum of its
-// tokens'. What does not fit the model's context is cut at the left.
+// what is before it, without the blanks at its end, is the context, the rest the target; passage
+// and context are encoded, and the tokens by which the passage is longer are the target's.
+// Accuracy: the share of passages whose target tokens are all the likeliest; perplexity: exp of the
+// mean over passages of the target's loss, the sum of its tokens'. What does not fit the model's
+// context is cut at the left.
 
 #ifndef GPT2RTL_EVALUATE_H
 #define GPT2RTL_EVALUATE_H

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // scorer - how well an engine predicts given tokens: the measure under perplexity and LAMBADA
 //
-// The integer model runs as fast/, which gives golden/'s numbers bit for bit. A scorer owns an engine's
-// state and reads the model that others share: one a thread.
+// The integer model runs as fast/, which gives golden/'s numbers bit for bit. A scorer owns an
+// engine's state and reads the model that others share: one a thread.
 
 #ifndef GPT2RTL_SCORER_H
 #define GPT2RTL_SCORER_H
@@ -23,9 +23,9 @@ struct scorer {
   float *logits;  // [V] of the integers, as floats
 };
 
-// An engine for the float weights, or for the image: the other is NULL. Both must outlive it. share:
-// NULL, or a scorer of the same model, which must outlive this one and lends it what can be shared.
-// Release with scorer_close, also after an error. Errors: out of memory.
+// An engine for the float weights, or for the image: the other is NULL. Both must outlive it.
+// share: NULL, or a scorer of the same model, which must outlive this one and lends it what can be
+// shared. Release with scorer_close, also after an error. Errors: out of memory.
 int scorer_open(struct scorer *scorer, const struct gpt2_weights *weights,
                 const struct image *image, const struct scorer *share, struct err *err);
 void scorer_close(struct scorer *scorer);

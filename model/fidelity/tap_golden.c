@@ -24,9 +24,7 @@ struct gpt2_config tap_golden_config(const struct image_header *h) {
 static void count_saturations(struct tap_golden *tap, enum tap_tensor tensor) {
   const struct saturation *now = tap->now;
   struct saturation *sat = &tap->sat[tensor];
-  if (now == NULL) {
-    return;
-  }
+  if (!now) return;
   sat->row += now->row - tap->before.row;
   sat->residual += now->residual - tap->before.residual;
   sat->norm += now->norm - tap->before.norm;
@@ -39,9 +37,7 @@ static void part(void *ctx, const struct tap_place *place, uint32_t first, const
   struct tap_golden *tap = ctx;
   float *to = tap->x[place->tensor];
   const float unit = ldexpf(1, -frac);
-  for (size_t i = 0; i < n; i++) {
-    to[first + i] = (float)x[i] * unit;
-  }
+  for (size_t i = 0; i < n; i++) to[first + i] = (float)x[i] * unit;
   count_saturations(tap, place->tensor);
   size_t *count = &tap->count[place->tensor];
   *count += n;
@@ -54,9 +50,7 @@ static void part(void *ctx, const struct tap_place *place, uint32_t first, const
 
 int tap_golden_open(struct tap_golden *tap, struct gpt2_core *core, tap_see *see, void *ctx,
                     struct err *err) {
-  if (tap_probe_open(tap, &core->image->header, &core->probe, see, ctx, err) != 0) {
-    return -1;
-  }
+  if (tap_probe_open(tap, &core->image->header, &core->probe, see, ctx, err) != 0) return -1;
   tap->now = &core->sat;
   tap->before = core->sat;
   return 0;
@@ -64,8 +58,10 @@ int tap_golden_open(struct tap_golden *tap, struct gpt2_core *core, tap_see *see
 
 int tap_probe_open(struct tap_golden *tap, const struct image_header *header, struct probe *probe,
                    tap_see *see, void *ctx, struct err *err) {
-  *tap = (struct tap_golden){
-      .config = tap_golden_config(header), .probe = probe, .see = see, .ctx = ctx};
+  *tap = (struct tap_golden){.config = tap_golden_config(header),
+                             .probe = probe,
+                             .see = see,
+                             .ctx = ctx};
   const size_t last = tap->config.n_ctx - 1;
   size_t first[TAP_TENSORS], all = 0;
   for (int i = 0; i < TAP_TENSORS; i++) {
@@ -73,20 +69,14 @@ int tap_probe_open(struct tap_golden *tap, const struct image_header *header, st
     all += tap_elements(&tap->config, (enum tap_tensor)i, last);
   }
   float *storage = malloc(all * sizeof *storage);
-  if (storage == NULL) {
-    return err_memory(err, "the tensors of a step");
-  }
-  for (int i = 0; i < TAP_TENSORS; i++) {
-    tap->x[i] = storage + first[i];
-  }
+  if (!storage) return err_memory(err, "the tensors of a step");
+  for (int i = 0; i < TAP_TENSORS; i++) tap->x[i] = storage + first[i];
   *probe = (struct probe){.see = part, .ctx = tap};
   return 0;
 }
 
 void tap_golden_close(struct tap_golden *tap) {
-  if (tap->probe != NULL) {
-    tap->probe->see = NULL;
-  }
+  if (tap->probe) tap->probe->see = NULL;
   free(tap->x[0]);
   *tap = (struct tap_golden){0};
 }

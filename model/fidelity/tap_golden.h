@@ -12,8 +12,8 @@ struct tap_golden {
   struct probe *probe;
   tap_see *see;
   void *ctx;
-  float *x[TAP_TENSORS];      // the tensors at hand; x[0] owns
-  size_t count[TAP_TENSORS];  // elements received of each
+  float *x[TAP_TENSORS];         // the tensors at hand; x[0] owns
+  size_t count[TAP_TENSORS];     // elements received of each
   const struct saturation *now;  // the core's counters; NULL: what saturates is not known
   struct saturation before;      // the same when the last part came
   // What saturated on the way to each tensor at hand. In a call of `see`, for the tensor it gets.

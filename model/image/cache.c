@@ -13,7 +13,8 @@ int folder_make(const char *path, struct err *err) {
     if (path[i] != '/' && path[i]) continue;
     memcpy(part, path, i);
     part[i] = 0;
-    if (mkdir(part, 0777) && errno != EEXIST) return err_set(err, "%s: the folder cannot be made: %s", part, strerror(errno));
+    if (mkdir(part, 0777) && errno != EEXIST)
+      return err_set(err, "%s: the folder cannot be made: %s", part, strerror(errno));
     if (!path[i]) return 0;
   }
 }
@@ -21,9 +22,11 @@ int folder_make(const char *path, struct err *err) {
 int cache_path(char path[static FILE_PATH_SIZE], struct err *err) {
   const char *base = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
   char cache[FILE_PATH_SIZE];
-  if (!base || base[0] != '/') {                 // the specification says: a relative one is to be ignored
+  if (!base || base[0] != '/') {  // the specification says: a relative one is to be ignored
     if (!home || home[0] != '/')
-      return err_set(err, "neither XDG_CACHE_HOME nor HOME is set: there is no place to keep what is made once");
+      return err_set(
+          err,
+          "neither XDG_CACHE_HOME nor HOME is set: there is no place to keep what is made once");
     if (file_join(cache, home, ".cache", err)) return -1;
     base = cache;
   }

@@ -11,11 +11,9 @@
 
 enum { GROUPS_PER_SIDE_BEAT = 16, MIN_LANES = 64, MAX_LANES = 4096 };
 
-static uint64_t div_up(uint64_t a, uint64_t b) {
-  return (a + b - 1) / b;
-}
+static uint64_t div_up(uint64_t a, uint64_t b) { return (a + b - 1) / b; }
 
-// ---- regions ------------------------------------------------------------------------------------
+// ----------------------------------------------------------------------------------------- regions
 
 // Sets kind, layer and part of region index: wpe, wte if it has its own, ln_1, the layers, head.
 static bool region_identity(struct image_region *r, const struct image_header *h, uint32_t index) {
@@ -55,9 +53,7 @@ bool image_next_region(struct image_region *region, const struct image_header *h
   const uint32_t c = h->n_embd;
   const bool first = region->beats == 0;
   struct image_region r;
-  if (!region_identity(&r, h, first ? 0 : region->index + 1)) {
-    return false;
-  }
+  if (!region_identity(&r, h, first ? 0 : region->index + 1)) return false;
   const uint32_t rows[] = {
       [IMAGE_WPE] = h->n_ctx, [IMAGE_WTE] = h->vocab_size,
       [IMAGE_LN_1] = 1,       [IMAGE_QKV] = 3 * HEAD_DIM,
@@ -76,22 +72,18 @@ bool image_next_region(struct image_region *region, const struct image_header *h
 }
 
 struct image_beat image_beat_at(const struct image_region *r, uint32_t lanes, uint64_t i) {
-  if (image_is_norm(r->kind)) {
+  if (image_is_norm(r->kind))
     return (struct image_beat){.side = true, .group = (uint32_t)i * GROUPS_PER_SIDE_BEAT};
-  }
   const uint64_t groups = div_up(r->n_rows, lanes / HEAD_DIM), blocks = r->n_cols / HEAD_DIM;
   // By columns, all but the last block come without side beats; the last one is a matrix by rows.
   const uint64_t plain = r->by_columns ? (blocks - 1) * groups : 0;
-  if (i < plain) {
+  if (i < plain)
     return (struct image_beat){.group = (uint32_t)(i % groups), .block = (uint32_t)(i / groups)};
-  }
   const uint64_t width = r->by_columns ? 1 : blocks;
   const uint64_t span = (i - plain) / (GROUPS_PER_SIDE_BEAT * width + 1);
   const uint64_t rest = (i - plain) % (GROUPS_PER_SIDE_BEAT * width + 1);
   const uint64_t group = span * GROUPS_PER_SIDE_BEAT;
-  if (rest == 0) {
-    return (struct image_beat){.side = true, .group = (uint32_t)group};
-  }
+  if (rest == 0) return (struct image_beat){.side = true, .group = (uint32_t)group};
   const uint64_t block = (rest - 1) % width + (r->by_columns ? blocks - 1 : 0);
   return (struct image_beat){.group = (uint32_t)(group + (rest - 1) / width),
                              .block = (uint32_t)block};
@@ -108,13 +100,12 @@ const char *image_kind_name(enum image_kind kind) {
   return names[kind];
 }
 
-// ---- layout -------------------------------------------------------------------------------------
+// ------------------------------------------------------------------------------------------ layout
 
 static int check_range(const char *name, uint64_t value, uint64_t min, uint64_t max,
                        struct err *err) {
-  if (value < min || value > max) {
+  if (value < min || value > max)
     return err_set(err, "%s is %" PRIu64 ", expected %" PRIu64 "..%" PRIu64, name, value, min, max);
-  }
   return 0;
 }
 
@@ -127,57 +118,44 @@ static int check_shape(const struct image_header *h, struct err *err) {
       check_range("n_head", h->n_head, 1, CONFIG_MAX_HEADS, err) != 0 ||
       check_range("n_ctx", h->n_ctx, CONFIG_MIN_CTX, CONFIG_MAX_CTX, err) != 0 ||
       check_range("vocab_size", h->vocab_size, 1, CONFIG_MAX_VOCAB, err) != 0 ||
-      check_range("tied", h->tied, 0, 1, err) != 0) {
+      check_range("tied", h->tied, 0, 1, err) != 0)
     return -1;
-  }
   return 0;
 }
 
 int image_layout(struct image_header *h, struct err *err) {
-  if (check_shape(h, err) != 0) {
-    return -1;
-  }
+  if (check_shape(h, err) != 0) return -1;
   const uint32_t segments = h->lanes / HEAD_DIM;
   h->magic = IMAGE_MAGIC;
   h->version = IMAGE_VERSION;
   h->n_embd = h->n_head * HEAD_DIM;
 
-  if (config_epsilon_term((double)h->layer_norm_epsilon, h->n_embd, &h->eps_term, err) != 0) {
+  if (config_epsilon_term((double)h->layer_norm_epsilon, h->n_embd, &h->eps_term, err) != 0)
     return -1;
-  }
   h->inv_width = (uint32_t)lrint(0x1p30 / h->n_embd);
 
   for (struct image_region r = {0}; image_next_region(&r, h);) {
     switch (r.kind) {
-      case IMAGE_WPE:
-        h->wpe_base = r.base;
-        break;
-      case IMAGE_WTE:
-        h->wte_base = r.base;
-        break;
+      case IMAGE_WPE: h->wpe_base = r.base; break;
+      case IMAGE_WTE: h->wte_base = r.base; break;
       case IMAGE_LN_1:
-        if (r.layer == 0) {
-          h->stream_base = r.base;
-        }
+        if (r.layer == 0) h->stream_base = r.base;
         break;
       case IMAGE_HEAD:
         h->head_base = r.base;
         h->n_beats = h->kv_base = r.base + r.beats;
         break;
-      default:
-        break;
+      default: break;
     }
   }
-  if (h->tied) {
-    h->wte_base = h->head_base;
-  }
+  if (h->tied) h->wte_base = h->head_base;
 
   h->kv_v_off = (uint32_t)image_matrix_beats(h->lanes, h->n_ctx, HEAD_DIM);
   h->kv_stride = h->kv_v_off + (uint32_t)div_up(h->n_ctx, HEAD_DIM) * (HEAD_DIM / segments);
   return 0;
 }
 
-// ---- opening ------------------------------------------------------------------------------------
+// ----------------------------------------------------------------------------------------- opening
 
 static uint64_t checksum(const struct image_header *header, const uint8_t *beats, size_t bytes) {
   struct image_header h = *header;
@@ -255,14 +233,13 @@ static int check_file(const struct file_map *map, const char *path, enum image_c
     return err_set(err, "%s: the header's version is %" PRIu32 ", expected %u; " MAKE_AGAIN, path,
                    h.version, IMAGE_VERSION, path);
   }
-  if (check_fields(&h, path, err) != 0) {
-    return -1;
-  }
+  if (check_fields(&h, path, err) != 0) return -1;
   const uint64_t bytes = sizeof h + h.n_beats * h.lanes;
   if (map->size != bytes) {
-    return err_set(
-        err, "%s: %zu bytes, expected %" PRIu64 " from its header: the file was %s; " MAKE_AGAIN,
-        path, map->size, bytes, map->size < bytes ? "cut" : "appended to", path);
+    return err_set(err,
+                   "%s: %zu bytes, expected %" PRIu64
+                   " from its header: the file was %s; " MAKE_AGAIN,
+                   path, map->size, bytes, map->size < bytes ? "cut" : "appended to", path);
   }
   if (check == IMAGE_CHECKED) {
     uint64_t sum = checksum(&h, map->data + sizeof h, map->size - sizeof h);
@@ -279,9 +256,7 @@ static int check_file(const struct file_map *map, const char *path, enum image_c
 int image_open(struct image *image, const char *path, enum image_check check, struct err *err) {
   *image = (struct image){0};
   struct file_map map;
-  if (file_map_open(&map, path, err) != 0) {
-    return -1;
-  }
+  if (file_map_open(&map, path, err) != 0) return -1;
   if (check_file(&map, path, check, err) != 0) {
     file_map_close(&map);
     return -1;

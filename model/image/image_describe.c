@@ -14,12 +14,8 @@ static void print_regions(FILE *out, const struct image_header *h) {
   uint64_t layer_base = 0;
   char name[64];
   for (struct image_region r = {0}; image_next_region(&r, h);) {
-    if (r.kind == IMAGE_QKV && r.part > 0) {
-      continue;  // one row for all heads
-    }
-    if (r.kind == IMAGE_QKV && r.layer == 0) {
-      layer_base = r.base;
-    }
+    if (r.kind == IMAGE_QKV && r.part > 0) continue;  // one row for all heads
+    if (r.kind == IMAGE_QKV && r.layer == 0) layer_base = r.base;
     if (r.kind == IMAGE_QKV && r.layer == 1) {
       snprintf(name, sizeof name, "each further layer: %" PRIu32 " of", h->n_layer - 1);
       print_row(out, h, name, r.base, r.base - layer_base);
@@ -28,16 +24,12 @@ static void print_regions(FILE *out, const struct image_header *h) {
         r.kind != IMAGE_WPE && r.kind != IMAGE_WTE && r.kind != IMAGE_LN_F && r.kind != IMAGE_HEAD;
     // The further layers repeat the first, but for the last one's LayerNorm, which is ln_f.
     const bool repeats = in_layer && r.layer > 0 && !(r.kind == IMAGE_LN_1 && r.layer == 1);
-    if (repeats || (r.kind == IMAGE_LN_F && h->n_layer > 1)) {
-      continue;
-    }
-    if (r.kind == IMAGE_QKV) {
+    if (repeats || (r.kind == IMAGE_LN_F && h->n_layer > 1)) continue;
+    if (r.kind == IMAGE_QKV)
       snprintf(name, sizeof name, "h.0.attn.c_attn, %" PRIu32 " heads of", h->n_head);
-    } else if (in_layer) {
+    else if (in_layer)
       snprintf(name, sizeof name, "h.%" PRIu32 ".%s", r.layer, image_kind_name(r.kind));
-    } else {
-      snprintf(name, sizeof name, "%s", image_kind_name(r.kind));
-    }
+    else snprintf(name, sizeof name, "%s", image_kind_name(r.kind));
     print_row(out, h, name, r.base, r.beats);
   }
 }

@@ -56,9 +56,9 @@ enum { GPT2_FLOAT_BATCH = 32 };
 int gpt2_float_prompt(struct gpt2_float *state, const uint32_t *ids, size_t count, size_t position,
                       float *logits, struct err *err);
 
-// Computes a new sequence of count ids, 1 to n_ctx, and gives the logits[V] behind positions first ..
-// count - 1, ascending, to `take`, until that returns other than 0. Errors: an id or the count outside
-// its range; out of memory. What `take` returned is returned.
+// Computes a new sequence of count ids, 1 to n_ctx, and gives the logits[V] behind positions first
+// .. count - 1, ascending, to `take`, until that returns other than 0. Errors: an id or the count
+// outside its range; out of memory. What `take` returned is returned.
 typedef int gpt2_float_take(void *ctx, size_t position, const float *logits);
 int gpt2_float_sequence(struct gpt2_float *state, const uint32_t *ids, size_t count, size_t first,
                         gpt2_float_take *take, void *ctx, struct err *err);

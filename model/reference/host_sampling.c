@@ -20,9 +20,7 @@ int host_sampling_create(struct host_sampling *s, uint32_t n_vocab, struct err *
       .heap = calloc(n_vocab, sizeof *s->heap),
       .ids = calloc(n_vocab, sizeof *s->ids),
   };
-  return s->seen == NULL || s->logits == NULL || s->heap == NULL || s->ids == NULL
-             ? err_memory(err, "the sampler")
-             : 0;
+  return !s->seen || !s->logits || !s->heap || !s->ids ? err_memory(err, "the sampler") : 0;
 }
 
 void host_sampling_free(struct host_sampling *s) {
@@ -34,9 +32,7 @@ void host_sampling_free(struct host_sampling *s) {
 }
 
 void host_sampling_see(struct host_sampling *s, uint32_t id) {
-  if (id < s->n_vocab) {
-    s->seen[id] = 1;
-  }
+  if (id < s->n_vocab) s->seen[id] = 1;
 }
 
 static void penalise(struct host_sampling *s, const int32_t *logits) {
@@ -49,7 +45,7 @@ static void penalise(struct host_sampling *s, const int32_t *logits) {
   }
 }
 
-// ---- ranking ------------------------------------------------------------------------------------
+// ----------------------------------------------------------------------------------------- ranking
 
 // An id's place in the order: the larger logit first, of equal ones the lower id.
 static uint64_t place_of(const struct host_sampling *s, uint32_t id) {
@@ -60,9 +56,7 @@ static void sift_down(uint64_t *heap, size_t count, size_t i) {
   const uint64_t value = heap[i];
   for (size_t child; (child = 2 * i + 1) < count; i = child) {
     child += child + 1 < count && heap[child + 1] < heap[child];
-    if (heap[child] >= value) {
-      break;
-    }
+    if (heap[child] >= value) break;
     heap[i] = heap[child];
   }
   heap[i] = value;
@@ -86,12 +80,8 @@ static uint64_t weight_of(const struct host_sampling *s, uint32_t id) {
 static void rank_largest(struct host_sampling *s) {
   s->n_heap = s->n_vocab;
   s->n_ids = 0;
-  for (uint32_t i = 0; i < s->n_vocab; i++) {
-    s->heap[i] = place_of(s, i);
-  }
-  for (size_t i = s->n_heap / 2; i-- > 0;) {
-    sift_down(s->heap, s->n_heap, i);
-  }
+  for (uint32_t i = 0; i < s->n_vocab; i++) s->heap[i] = place_of(s, i);
+  for (size_t i = s->n_heap / 2; i-- > 0;) sift_down(s->heap, s->n_heap, i);
   rank_next(s);
 }
 
@@ -100,16 +90,10 @@ static void cut(struct host_sampling *s) {
   s->total = 0;
   s->last = UINT64_MAX;
   if (s->top_k != 0) {
-    while (s->n_ids < s->top_k && s->n_heap > 0) {
-      rank_next(s);
-    }
-    for (size_t i = 0; i < s->n_ids; i++) {
-      s->total += weight_of(s, s->ids[i]);
-    }
+    while (s->n_ids < s->top_k && s->n_heap > 0) rank_next(s);
+    for (size_t i = 0; i < s->n_ids; i++) s->total += weight_of(s, s->ids[i]);
   } else {
-    for (uint32_t i = 0; i < s->n_vocab; i++) {
-      s->total += weight_of(s, i);
-    }
+    for (uint32_t i = 0; i < s->n_vocab; i++) s->total += weight_of(s, i);
   }
   if (s->top_p < 1) {  // the fewest that reach top_p, which one more than that would exceed
     const double enough = s->top_p * (double)s->total;

@@ -16,9 +16,8 @@ static const struct range others[N_RANGES] = {{0x00, 0x20}, {0x7F, 0xA0}, {0xAD,
 static int rank_in(const struct range *ranges, unsigned byte) {
   unsigned before = 0;
   for (int i = 0; i < N_RANGES; i++) {
-    if (byte >= ranges[i].first && byte <= ranges[i].last) {
+    if (byte >= ranges[i].first && byte <= ranges[i].last)
       return (int)(before + byte - ranges[i].first);
-    }
     before += ranges[i].last - ranges[i].first + 1;
   }
   return -1;
@@ -28,9 +27,7 @@ static int rank_in(const struct range *ranges, unsigned byte) {
 static int byte_at(const struct range *ranges, unsigned rank) {
   for (int i = 0; i < N_RANGES; i++) {
     unsigned size = ranges[i].last - ranges[i].first + 1;
-    if (rank < size) {
-      return (int)(ranges[i].first + rank);
-    }
+    if (rank < size) return (int)(ranges[i].first + rank);
     rank -= size;
   }
   return -1;
@@ -50,20 +47,13 @@ long byte_alphabet_decode(unsigned char *bytes, const unsigned char *text, size_
   long count = 0;
   for (size_t i = 0; i < length; i++) {
     unsigned character = text[i];
-    if (character >= 0xC2 && character <= 0xC5 && i + 1 < length && text[i + 1] >> 6 == 2) {
+    if (character >= 0xC2 && character <= 0xC5 && i + 1 < length && text[i + 1] >> 6 == 2)
       character = (character & 0x1F) << 6 | (text[++i] & 0x3F);
-    } else if (character >= 0x80) {
-      return -1;
-    }
+    else if (character >= 0x80) return -1;
     int byte = -1;
-    if (character >= FIRST_STAND_IN) {
-      byte = byte_at(others, character - FIRST_STAND_IN);
-    } else if (rank_in(printable, character) >= 0) {
-      byte = (int)character;
-    }
-    if (byte < 0) {
-      return -1;
-    }
+    if (character >= FIRST_STAND_IN) byte = byte_at(others, character - FIRST_STAND_IN);
+    else if (rank_in(printable, character) >= 0) byte = (int)character;
+    if (byte < 0) return -1;
     bytes[count++] = (unsigned char)byte;
   }
   return count;
@@ -74,9 +64,7 @@ size_t byte_alphabet_write(unsigned char *text, const unsigned char *bytes, size
   for (size_t i = 0; i < length; i++) {
     unsigned char character[3];
     size_t count = utf8_write(character, byte_alphabet_encode(bytes[i]));
-    for (size_t k = 0; k < count; k++) {
-      text[size++] = character[k];
-    }
+    for (size_t k = 0; k < count; k++) text[size++] = character[k];
   }
   return size;
 }

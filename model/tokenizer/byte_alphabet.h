@@ -15,8 +15,8 @@
 unsigned byte_alphabet_encode(unsigned char byte);
 
 // Translates characters of the alphabet (UTF-8) to the bytes that they stand for. bytes has room
-// for length and may be text itself. Returns the number of bytes, or -1 if a character is not of the
-// alphabet.
+// for length and may be text itself. Returns the number of bytes, or -1 if a character is not of
+// the alphabet.
 long byte_alphabet_decode(unsigned char *bytes, const unsigned char *text, size_t length);
 
 // Writes bytes as characters of the alphabet (UTF-8): at most 2 * length bytes. Returns how many.

@@ -15,8 +15,8 @@
 #include "vocabulary.h"
 
 // Fills *bpe from path. After success or failure release with bpe_free.
-// Errors: no such file, or one of more than JSON_MAX_BYTES; a line, by number, that is not two tokens, comes twice, or names or makes a
-// token that the vocabulary lacks.
+// Errors: no such file, or one of more than JSON_MAX_BYTES; a line, by number, that is not two
+// tokens, comes twice, or names or makes a token that the vocabulary lacks.
 int merges_load(struct bpe *bpe, const struct vocabulary *vocabulary, const char *path,
                 struct err *err);
 

@@ -15,13 +15,12 @@ struct pretokenizer {
 
 // \p{White_Space} and \P{White_Space} for \s and \S. The pattern matches at every character, so it
 // is anchored: each match begins where the one before ended.
-static const char pattern[] =
-    "'s|'t|'re|'ve|'m|'ll|'d"
-    "| ?\\p{L}+"
-    "| ?\\p{N}+"
-    "| ?[^\\p{White_Space}\\p{L}\\p{N}]+"
-    "|\\p{White_Space}+(?!\\P{White_Space})"
-    "|\\p{White_Space}+";
+static const char pattern[] = "'s|'t|'re|'ve|'m|'ll|'d"
+                              "| ?\\p{L}+"
+                              "| ?\\p{N}+"
+                              "| ?[^\\p{White_Space}\\p{L}\\p{N}]+"
+                              "|\\p{White_Space}+(?!\\P{White_Space})"
+                              "|\\p{White_Space}+";
 
 static int pcre2_failed(const char *what, int code, struct err *err) {
   PCRE2_UCHAR message[256];
@@ -32,14 +31,12 @@ static int pcre2_failed(const char *what, int code, struct err *err) {
 int pretokenizer_create(struct pretokenizer **pretokenizer, struct err *err) {
   *pretokenizer = NULL;
   struct pretokenizer *p = calloc(1, sizeof *p);
-  if (p == NULL) {
-    return err_memory(err, "the pretokenizer");
-  }
+  if (!p) return err_memory(err, "the pretokenizer");
   int code;
   PCRE2_SIZE offset;
   p->code = pcre2_compile((PCRE2_SPTR)pattern, sizeof pattern - 1, PCRE2_UTF | PCRE2_ANCHORED,
                           &code, &offset, NULL);
-  if (p->code == NULL) {
+  if (!p->code) {
     free(p);
     return pcre2_failed("compile GPT-2's pattern (10.40 or later is needed)", code, err);
   }
@@ -49,7 +46,7 @@ int pretokenizer_create(struct pretokenizer **pretokenizer, struct err *err) {
 }
 
 void pretokenizer_free(struct pretokenizer *pretokenizer) {
-  if (pretokenizer != NULL) {
+  if (pretokenizer) {
     pcre2_code_free(pretokenizer->code);
     free(pretokenizer);
   }
@@ -59,15 +56,13 @@ int pretokenizer_start(struct pretokenizer_walk *walk, const struct pretokenizer
                        const unsigned char *text, size_t length, struct err *err) {
   *walk = (struct pretokenizer_walk){.text = text, .length = length};
   walk->match = pcre2_match_data_create_from_pattern(pretokenizer->code, NULL);
-  return walk->match == NULL ? err_memory(err, "a match") : 0;
+  return !walk->match ? err_memory(err, "a match") : 0;
 }
 
 int pretokenizer_next(struct pretokenizer_walk *walk, const struct pretokenizer *pretokenizer,
                       struct err *err) {
   walk->begin = walk->end;
-  if (walk->begin == walk->length) {
-    return 0;
-  }
+  if (walk->begin == walk->length) return 0;
   if (walk->begin == walk->valid_end) {
     walk->valid_end += utf8_valid_prefix(walk->text + walk->begin, walk->length - walk->begin);
     if (walk->begin == walk->valid_end) {
@@ -84,9 +79,7 @@ int pretokenizer_next(struct pretokenizer_walk *walk, const struct pretokenizer 
     code = pcre2_match(pretokenizer->code, walk->text, walk->valid_end, walk->begin,
                        options | PCRE2_NO_JIT, walk->match, NULL);
   }
-  if (code < 0) {
-    return pcre2_failed("cut the text", code, err);
-  }
+  if (code < 0) return pcre2_failed("cut the text", code, err);
   walk->end = pcre2_get_ovector_pointer(walk->match)[1];
   return 1;
 }

@@ -22,11 +22,8 @@ static size_t begun(const struct stop_text *s) {
   size_t longest = 0;
   for (const char *const *text = s->texts; *text != NULL; text++) {
     const size_t most = strlen(*text) - 1;
-    for (size_t n = most < s->n_held ? most : s->n_held; n > longest; n--) {
-      if (memcmp(s->held + s->n_held - n, *text, n) == 0) {
-        longest = n;
-      }
-    }
+    for (size_t n = most < s->n_held ? most : s->n_held; n > longest; n--)
+      if (memcmp(s->held + s->n_held - n, *text, n) == 0) longest = n;
   }
   return longest;
 }
@@ -38,15 +35,11 @@ int stop_text_push(struct stop_text *s, const char *text, size_t n, size_t *read
   if (before + n > s->room) {
     const size_t room = 2 * (before + n) + 64;
     char *more = realloc(s->held, room);
-    if (more == NULL) {
-      return err_memory(err, "the text");
-    }
+    if (!more) return err_memory(err, "the text");
     s->held = more;
     s->room = room;
   }
-  if (n > 0) {
-    memcpy(s->held + before, text, n);
-  }
+  if (n > 0) memcpy(s->held + before, text, n);
   s->n_held += n;
   for (size_t end = before + 1; end <= s->n_held; end++) {
     const size_t length = ends_at(s, end);
@@ -60,9 +53,7 @@ int stop_text_push(struct stop_text *s, const char *text, size_t n, size_t *read
 }
 
 void stop_text_drop(struct stop_text *s, size_t n) {
-  if (n > 0) {
-    memmove(s->held, s->held + n, s->n_held - n);
-  }
+  if (n > 0) memmove(s->held, s->held + n, s->n_held - n);
   s->n_held -= n;
 }
 

@@ -30,14 +30,11 @@ struct tokenizer {
   struct pretokenizer *pretokenizer;
 };
 
-// ---- loading ------------------------------------------------------------------------------------
+// ----------------------------------------------------------------------------------------- loading
 
 static bool is_added(const struct tokenizer *t, size_t id) {
-  for (size_t i = 0; i < t->n_added; i++) {
-    if (t->added[i] == id) {
-      return true;
-    }
-  }
+  for (size_t i = 0; i < t->n_added; i++)
+    if (t->added[i] == id) return true;
   return false;
 }
 
@@ -48,19 +45,18 @@ static int check(struct tokenizer *t, const char *path, size_t vocab_size, struc
   // Added tokens may have no row in the model: a padding token, say, which never goes through it.
   const size_t count = t->vocabulary.count;
   size_t needed = count;
-  while (needed > vocab_size && is_added(t, needed - 1)) {
-    needed--;
-  }
+  while (needed > vocab_size && is_added(t, needed - 1)) needed--;
   if (vocab_size != 0 && (needed > vocab_size || vocab_size >= count + 1024)) {
-    return err_set(err, "%s: %zu tokens, but the model has %zu: take both from the same folder", path,
-                   count, vocab_size);
+    return err_set(err, "%s: %zu tokens, but the model has %zu: take both from the same folder",
+                   path, count, vocab_size);
   }
   t->rows = vocab_size == 0 ? SIZE_MAX : vocab_size;
   for (unsigned byte = 0; byte < 256; byte++) {
     unsigned char bytes[1] = {(unsigned char)byte};
     t->byte_ids[byte] = vocabulary_find(&t->vocabulary, bytes, 1);
     if (t->byte_ids[byte] == VOCABULARY_NO_TOKEN) {
-      return err_set(err, "%s: no token for byte 0x%02X: some text could not be encoded", path, byte);
+      return err_set(err, "%s: no token for byte 0x%02X: some text could not be encoded", path,
+                     byte);
     }
   }
   t->end_of_text = vocabulary_find(&t->vocabulary, end_of_text, sizeof end_of_text - 1);
@@ -71,9 +67,7 @@ static int check(struct tokenizer *t, const char *path, size_t vocab_size, struc
 static int take_added(struct tokenizer *t, const cJSON *list, struct err *err) {
   const cJSON *entry;
   t->added = malloc(((size_t)cJSON_GetArraySize(list) + 1) * sizeof *t->added);
-  if (t->added == NULL) {
-    return err_memory(err, "the added tokens");
-  }
+  if (!t->added) return err_memory(err, "the added tokens");
   for (int normalized = 0; normalized <= 1; normalized++) {
     cJSON_ArrayForEach(entry, list) {
       if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(entry, "normalized")) == normalized) {
@@ -93,14 +87,10 @@ static int take_ends(struct tokenizer *t, const struct tokenizer_config *config,
                          config->add_eos ? config->eos : NULL};
   for (size_t i = 0; i < 2; i++) {
     const uint32_t id =
-        ends[i] == NULL ? VOCABULARY_NO_TOKEN : vocabulary_find(v, ends[i], strlen(ends[i]));
-    if (id == VOCABULARY_NO_TOKEN) {
-      continue;
-    }
+        !ends[i] ? VOCABULARY_NO_TOKEN : vocabulary_find(v, ends[i], strlen(ends[i]));
+    if (id == VOCABULARY_NO_TOKEN) continue;
     uint32_t *ids = malloc(sizeof *ids);
-    if (ids == NULL) {
-      return err_memory(err, "the template");
-    }
+    if (!ids) return err_memory(err, "the template");
     ids[0] = id;
     *(i == 0 ? &t->around.before : &t->around.after) = ids;
     *(i == 0 ? &t->around.n_before : &t->around.n_after) = 1;
@@ -112,9 +102,7 @@ static int load_pair(struct tokenizer *t, const struct tokenizer_config *config,
                      const char *vocab_path, const char *merges_path, size_t vocab_size,
                      struct err *err) {
   cJSON *root, *added = NULL;
-  if (json_read(&root, vocab_path, err) != 0) {
-    return -1;
-  }
+  if (json_read(&root, vocab_path, err) != 0) return -1;
   int result = tokenizer_config_merge(config, root, NULL, vocab_path, &added, err) != 0 ||
                        vocabulary_read(&t->vocabulary, root, added, vocab_path, err) != 0 ||
                        take_added(t, added, err) != 0 ||
@@ -144,12 +132,10 @@ static int load(struct tokenizer **tokenizer, const struct tokenizer_config *con
                 const char *path, const char *merges_path, size_t vocab_size, struct err *err) {
   *tokenizer = NULL;
   struct tokenizer *t = calloc(1, sizeof *t);
-  if (t == NULL) {
-    return err_memory(err, "the tokenizer");
-  }
+  if (!t) return err_memory(err, "the tokenizer");
   t->prefix_space = config->add_prefix_space;
-  if ((merges_path == NULL ? load_json(t, config, path, vocab_size, err)
-                           : load_pair(t, config, path, merges_path, vocab_size, err)) != 0 ||
+  if ((!merges_path ? load_json(t, config, path, vocab_size, err)
+                    : load_pair(t, config, path, merges_path, vocab_size, err)) != 0 ||
       pretokenizer_create(&t->pretokenizer, err) != 0) {
     tokenizer_free(t);
     return -1;
@@ -183,20 +169,19 @@ int tokenizer_load(struct tokenizer **tokenizer, const char *dir, size_t vocab_s
   *tokenizer = NULL;
   if (file_join(json_path, dir, "tokenizer.json", err) != 0 ||
       file_join(vocab_path, dir, "vocab.json", err) != 0 ||
-      file_join(merges_path, dir, "merges.txt", err) != 0) {
+      file_join(merges_path, dir, "merges.txt", err) != 0)
     return -1;
-  }
-  if (file_exists(json_path)) {
+  if (file_exists(json_path))
     return load_configured(tokenizer, dir, json_path, NULL, vocab_size, err);
-  }
   if (!file_exists(vocab_path) && !file_exists(merges_path)) {
-    return err_set(err, "%s: no tokenizer, expected vocab.json and merges.txt, or tokenizer.json", dir);
+    return err_set(err, "%s: no tokenizer, expected vocab.json and merges.txt, or tokenizer.json",
+                   dir);
   }
   return load_configured(tokenizer, dir, vocab_path, merges_path, vocab_size, err);
 }
 
 void tokenizer_free(struct tokenizer *tokenizer) {
-  if (tokenizer != NULL) {
+  if (tokenizer) {
     vocabulary_free(&tokenizer->vocabulary);
     bpe_free(&tokenizer->bpe);
     free(tokenizer->added);
@@ -219,11 +204,9 @@ uint32_t tokenizer_find(const struct tokenizer *tokenizer, const void *bytes, si
   return vocabulary_find(&tokenizer->vocabulary, bytes, length);
 }
 
-uint32_t tokenizer_end_of_text(const struct tokenizer *tokenizer) {
-  return tokenizer->end_of_text;
-}
+uint32_t tokenizer_end_of_text(const struct tokenizer *tokenizer) { return tokenizer->end_of_text; }
 
-// ---- encoding -----------------------------------------------------------------------------------
+// ---------------------------------------------------------------------------------------- encoding
 
 struct encoder {
   const struct tokenizer *tokenizer;
@@ -244,16 +227,12 @@ static int encode_ordinary(struct encoder *e, const unsigned char *text, size_t 
     memcpy(e->copy + 1, text, length++);
     text = e->copy;
   }
-  if (pretokenizer_start(&walk, t->pretokenizer, text, length, err) != 0) {
-    return -1;
-  }
+  if (pretokenizer_start(&walk, t->pretokenizer, text, length, err) != 0) return -1;
   int more;
   while ((more = pretokenizer_next(&walk, t->pretokenizer, err)) == 1) {
     uint32_t *ids = e->ids + e->count;
     size_t merged;
-    for (size_t i = walk.begin; i < walk.end; i++) {
-      ids[i - walk.begin] = t->byte_ids[text[i]];
-    }
+    for (size_t i = walk.begin; i < walk.end; i++) ids[i - walk.begin] = t->byte_ids[text[i]];
     if (bpe_merge_all(&t->bpe, &e->scratch, ids, walk.end - walk.begin, &merged, err) != 0) {
       more = -1;
       break;
@@ -276,7 +255,7 @@ static size_t find_added(struct encoder *e, size_t from, size_t to, const unsign
     if (e->next[i] < begin || begin == 0) {
       const unsigned char *found =
           memmem(text + begin, length - begin, t->vocabulary.blob + token->begin, token->length);
-      e->next[i] = found == NULL ? SIZE_MAX : (size_t)(found - text);
+      e->next[i] = !found ? SIZE_MAX : (size_t)(found - text);
     }
     if (e->next[i] < best || (e->next[i] == best && token->length > *id_length)) {
       best = e->next[i];
@@ -298,21 +277,16 @@ static int encode(struct encoder *e, bool first, const unsigned char *text, size
     size_t id_length;
     size_t end = find_added(e, from, to, text, length, begin, &id, &id_length);
     if ((first ? encode(e, false, text + begin, end - begin, err)
-               : encode_ordinary(e, text + begin, end - begin, err)) != 0) {
+               : encode_ordinary(e, text + begin, end - begin, err)) != 0)
       return -1;
-    }
-    if (end < length) {
-      e->ids[e->count++] = id;
-    }
+    if (end < length) e->ids[e->count++] = id;
     begin = end + id_length;
   }
   return 0;
 }
 
 static void put_ids(struct encoder *e, const uint32_t *ids, size_t count) {
-  for (size_t i = 0; i < count; i++) {
-    e->ids[e->count++] = ids[i];
-  }
+  for (size_t i = 0; i < count; i++) e->ids[e->count++] = ids[i];
 }
 
 // Tokens without a row in the model can be there, and cannot go through it.
@@ -346,16 +320,14 @@ static int encode_text(const struct tokenizer *t, bool whole, const char *text, 
   *ids = NULL;
   *count = 0;
   int result = 0;
-  if (e.ids == NULL || e.next == NULL || e.copy == NULL) {
+  if (!e.ids || !e.next || !e.copy) {
     result = err_memory(err, "the ids");
   } else {
     put_ids(&e, around->before, whole ? around->n_before : 0);
     result = encode(&e, true, (const unsigned char *)text, length, err);
     put_ids(&e, around->after, whole ? around->n_after : 0);
   }
-  if (result == 0) {
-    result = check_rows(&e, err);
-  }
+  if (result == 0) result = check_rows(&e, err);
   bpe_scratch_free(&e.scratch);
   free(e.next);
   free(e.copy);
@@ -378,14 +350,12 @@ int tokenizer_encode_part(const struct tokenizer *tokenizer, const char *text, s
   return encode_text(tokenizer, false, text, length, ids, count, err);
 }
 
-// ---- decoding -----------------------------------------------------------------------------------
+// ---------------------------------------------------------------------------------------- decoding
 
 const char *tokenizer_token(const struct tokenizer *tokenizer, uint32_t id, size_t *length) {
   const struct vocabulary *v = &tokenizer->vocabulary;
   *length = 0;
-  if (id >= v->count) {
-    return NULL;
-  }
+  if (id >= v->count) return NULL;
   *length = v->tokens[id].length;
   return (const char *)v->blob + v->tokens[id].begin;
 }
@@ -405,13 +375,11 @@ int tokenizer_decode(const struct tokenizer *tokenizer, const uint32_t *ids, siz
     total += bytes;
   }
   char *out = malloc(total + 1);
-  if (out == NULL) {
-    return err_memory(err, "the text");
-  }
+  if (!out) return err_memory(err, "the text");
   char *next = out;
   for (size_t i = 0; i < count; i++) {
     const char *token = tokenizer_token(tokenizer, ids[i], &bytes);
-    if (token != NULL) {
+    if (token) {
       memcpy(next, token, bytes);
       next += bytes;
     }
@@ -428,11 +396,8 @@ size_t tokenizer_push_room(const struct tokenizer *tokenizer) {
 
 // Bytes at the end of text that begin a character without completing it.
 static size_t incomplete_tail(const unsigned char *text, size_t length) {
-  for (size_t tail = length < TOKENIZER_HELD ? length : TOKENIZER_HELD; tail > 0; tail--) {
-    if (utf8_character(text + length - tail, tail) == UTF8_INCOMPLETE) {
-      return tail;
-    }
-  }
+  for (size_t tail = length < TOKENIZER_HELD ? length : TOKENIZER_HELD; tail > 0; tail--)
+    if (utf8_character(text + length - tail, tail) == UTF8_INCOMPLETE) return tail;
   return 0;
 }
 
@@ -440,9 +405,7 @@ size_t tokenizer_push(const struct tokenizer *tokenizer, struct tokenizer_decode
                       uint32_t id, char *text) {
   size_t bytes;
   const char *token = tokenizer_token(tokenizer, id, &bytes);
-  if (token == NULL) {
-    return 0;
-  }
+  if (!token) return 0;
   memcpy(text, decoder->held, decoder->held_count);
   memcpy(text + decoder->held_count, token, bytes);
   size_t length = decoder->held_count + bytes;

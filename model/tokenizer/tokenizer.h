@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // tokenizer - GPT-2's byte-level BPE: text to token ids and back
 //
-// Encoding: added tokens, such as `<|endoftext|>`, in the text are ids of their own, the longest where
-// several begin; what is between is cut into pieces (pretokenizer.h), each piece's bytes become one
-// token each, and neighbours are merged (bpe.h).
-// Any bytes can be encoded, and decoding gives exactly the bytes back, unless the folder asks for a
-// space in front (add_prefix_space) or for tokens around a text.
+// Encoding: added tokens, such as `<|endoftext|>`, in the text are ids of their own, the longest
+// where several begin; what is between is cut into pieces (pretokenizer.h), each piece's bytes
+// become one token each, and neighbours are merged (bpe.h). Any bytes can be encoded, and decoding
+// gives exactly the bytes back, unless the folder asks for a space in front (add_prefix_space) or
+// for tokens around a text.
 //
-// The files are those of the Hugging Face layout: tokenizer.json (tokenizer_json.h) or, where there is
-// none, vocab.json (vocabulary.h) and merges.txt (merges.h); beside them those that
+// The files are those of the Hugging Face layout: tokenizer.json (tokenizer_json.h) or, where there
+// is none, vocab.json (vocabulary.h) and merges.txt (merges.h); beside them those that
 // tokenizer_config.h lists.
 //
 // A tokenizer is read-only once loaded: threads may share it.
@@ -25,12 +25,12 @@
 
 struct tokenizer;
 
-// Loads dir/tokenizer.json, or dir/vocab.json and dir/merges.txt. vocab_size is the model's, or 0 for
-// any. The model may have up to 1,023 ids more than there are tokens: they have no text. Added tokens
-// may have no row in the model: they are refused when a text has one.
-// On success *tokenizer is released by tokenizer_free, which takes NULL too.
-// Errors: a file is absent or malformed (file, line or token); ids with a gap or twice; a byte
-// without a token; a merge of tokens that the vocabulary lacks; a size that vocab_size does not fit.
+// Loads dir/tokenizer.json, or dir/vocab.json and dir/merges.txt. vocab_size is the model's, or 0
+// for any. The model may have up to 1,023 ids more than there are tokens: they have no text. Added
+// tokens may have no row in the model: they are refused when a text has one. On success *tokenizer
+// is released by tokenizer_free, which takes NULL too. Errors: a file is absent or malformed (file,
+// line or token); ids with a gap or twice; a byte without a token; a merge of tokens that the
+// vocabulary lacks; a size that vocab_size does not fit.
 int tokenizer_load(struct tokenizer **tokenizer, const char *dir, size_t vocab_size,
                    struct err *err);
 
@@ -40,7 +40,8 @@ int tokenizer_load_files(struct tokenizer **tokenizer, const char *vocab_path,
 
 void tokenizer_free(struct tokenizer *tokenizer);
 
-// How many tokens have a text, and how many ids there are: the model's, if it is known and has more.
+// How many tokens have a text, and how many ids there are: the model's, if it is known and has
+// more.
 size_t tokenizer_vocab_size(const struct tokenizer *tokenizer);
 size_t tokenizer_ids(const struct tokenizer *tokenizer);
 
@@ -55,8 +56,8 @@ uint32_t tokenizer_find(const struct tokenizer *tokenizer, const void *bytes, si
 const char *tokenizer_token(const struct tokenizer *tokenizer, uint32_t id, size_t *length);
 
 // Encodes length bytes of text, with the tokens that the folder puts around a text. On success *ids
-// holds *count ids, to be freed by the caller (not NULL even if *count is 0). Errors: out of memory; a
-// token without a row in the model.
+// holds *count ids, to be freed by the caller (not NULL even if *count is 0). Errors: out of
+// memory; a token without a row in the model.
 int tokenizer_encode(const struct tokenizer *tokenizer, const char *text, size_t length,
                      uint32_t **ids, size_t *count, struct err *err);
 
@@ -70,7 +71,7 @@ int tokenizer_encode_part(const struct tokenizer *tokenizer, const char *text, s
 int tokenizer_decode(const struct tokenizer *tokenizer, const uint32_t *ids, size_t count,
                      char **text, size_t *length, struct err *err);
 
-// ---- decoding as the tokens come ----------------------------------------------------------------
+// --------------------------------------------------------------------- decoding as the tokens come
 //
 // A token may end inside a character. A decoder holds such bytes back until the character is
 // complete, or can no longer become one; all pushes and the flush together give the bytes that

@@ -23,14 +23,14 @@ static const char *content_of(const cJSON *token) {
   return cJSON_IsString(content) ? content->valuestring : NULL;
 }
 
-// ---- tokens -------------------------------------------------------------------------------------
+// ------------------------------------------------------------------------------------------ tokens
 
 // What a token may ask for and nothing here does.
 static int check_token(const cJSON *token, const char *path, struct err *err) {
   static const char *const off[] = {"lstrip", "rstrip", "single_word"};
   for (size_t i = 0; i < sizeof off / sizeof off[0]; i++) {
     const cJSON *item = member(token, off[i]);
-    if (item != NULL && !cJSON_IsFalse(item)) {
+    if (item && !cJSON_IsFalse(item)) {
       return err_set(err, "%s: added token \"%.60s\"'s %s is on: GPT-2's tokenizer has none", path,
                      content_of(token), off[i]);
     }
@@ -47,15 +47,13 @@ static int check_count(const cJSON *list, const char *path, struct err *err) {
 // AddedToken's default: special tokens are not normalized.
 static bool is_normalized(const cJSON *token, bool special) {
   const cJSON *normalized = member(token, "normalized"), *flag = member(token, "special");
-  return normalized != NULL ? cJSON_IsTrue(normalized) : !(special || cJSON_IsTrue(flag));
+  return normalized ? cJSON_IsTrue(normalized) : !(special || cJSON_IsTrue(flag));
 }
 
 static cJSON *find_token(const cJSON *list, const char *content) {
   cJSON *entry;
   cJSON_ArrayForEach(entry, list) {
-    if (strcmp(content_of(entry), content) == 0) {
-      return entry;
-    }
+    if (strcmp(content_of(entry), content) == 0) return entry;
   }
   return NULL;
 }
@@ -63,7 +61,7 @@ static cJSON *find_token(const cJSON *list, const char *content) {
 static int put_token(cJSON *list, const char *content, double id, bool normalized,
                      struct err *err) {
   cJSON *entry = cJSON_CreateObject();
-  if (entry == NULL || cJSON_AddStringToObject(entry, "content", content) == NULL ||
+  if (!entry || cJSON_AddStringToObject(entry, "content", content) == NULL ||
       cJSON_AddNumberToObject(entry, "id", id) == NULL ||
       cJSON_AddBoolToObject(entry, "normalized", normalized) == NULL ||
       !cJSON_AddItemToArray(list, entry)) {
@@ -73,7 +71,7 @@ static int put_token(cJSON *list, const char *content, double id, bool normalize
   return 0;
 }
 
-// ---- added tokens with ids ----------------------------------------------------------------------
+// --------------------------------------------------------------------------- added tokens with ids
 
 // Inserts by id, so that the next one without an id comes after them all.
 static int put_by_id(cJSON *list, const char *content, size_t id, bool normalized,
@@ -81,14 +79,10 @@ static int put_by_id(cJSON *list, const char *content, size_t id, bool normalize
   int place = 0;
   const cJSON *entry;
   cJSON_ArrayForEach(entry, list) {
-    if (member(entry, "id")->valuedouble > (double)id) {
-      break;
-    }
+    if (member(entry, "id")->valuedouble > (double)id) break;
     place++;
   }
-  if (put_token(list, content, (double)id, normalized, err) != 0) {
-    return -1;
-  }
+  if (put_token(list, content, (double)id, normalized, err) != 0) return -1;
   cJSON *last = cJSON_DetachItemFromArray(list, cJSON_GetArraySize(list) - 1);
   return cJSON_InsertItemInArray(list, place, last) ? 0 : err_memory(err, "the added tokens");
 }
@@ -96,25 +90,20 @@ static int put_by_id(cJSON *list, const char *content, size_t id, bool normalize
 static int read_decoder(struct tokenizer_config *c, const cJSON *decoder, const char *path,
                         struct err *err) {
   const cJSON *token;
-  if (!cJSON_IsObject(decoder)) {
-    return err_set(err, "%s: %s is not an object", path, decoder_key);
-  }
-  if (check_count(decoder, path, err) != 0) {
-    return -1;
-  }
+  if (!cJSON_IsObject(decoder)) return err_set(err, "%s: %s is not an object", path, decoder_key);
+  if (check_count(decoder, path, err) != 0) return -1;
   cJSON_ArrayForEach(token, decoder) {
     const char *content = content_of(token);
     char *end;
     const unsigned long id = strtoul(token->string, &end, 10);
     if (token->string[0] < '0' || token->string[0] > '9' || *end != '\0' || id > UINT32_MAX ||
-        !cJSON_IsObject(token) || content == NULL || content[0] == '\0') {
+        !cJSON_IsObject(token) || !content || content[0] == '\0') {
       return err_set(err, "%s: %s has \"%.40s\", expected an id with a token's content", path,
                      decoder_key, token->string);
     }
     if (check_token(token, path, err) != 0 ||
-        put_by_id(c->added, content, id, is_normalized(token, false), err) != 0) {
+        put_by_id(c->added, content, id, is_normalized(token, false), err) != 0)
       return -1;
-    }
   }
   return 0;
 }
@@ -122,9 +111,7 @@ static int read_decoder(struct tokenizer_config *c, const cJSON *decoder, const 
 static int read_added(struct tokenizer_config *c, const cJSON *root, const char *path,
                       struct err *err) {
   const cJSON *item;
-  if (check_count(root, path, err) != 0) {
-    return -1;
-  }
+  if (check_count(root, path, err) != 0) return -1;
   cJSON_ArrayForEach(item, root) {
     size_t id;
     if (item->string[0] == '\0' || json_integer(item, 0, UINT32_MAX, &id) != 0) {
@@ -132,25 +119,21 @@ static int read_added(struct tokenizer_config *c, const cJSON *root, const char 
                      item->string);
     }
     const bool special = find_token(c->special, item->string) != NULL;
-    if (put_by_id(c->added, item->string, id, !special, err) != 0) {
-      return -1;
-    }
+    if (put_by_id(c->added, item->string, id, !special, err) != 0) return -1;
   }
   return 0;
 }
 
-// ---- special tokens -----------------------------------------------------------------------------
+// ---------------------------------------------------------------------------------- special tokens
 
 static int put_special(struct tokenizer_config *c, const cJSON *token, const char *path,
                        struct err *err) {
   const char *content = content_of(token);
-  if (content == NULL || content[0] == '\0') {
+  if (!content || content[0] == '\0') {
     return err_set(err, "%s: special token %.40s has no text", path,
-                   token->string == NULL ? "of a list" : token->string);
+                   !token->string ? "of a list" : token->string);
   }
-  if (find_token(c->special, content) != NULL) {
-    return 0;
-  }
+  if (find_token(c->special, content) != NULL) return 0;
   return check_count(c->special, path, err) != 0 || check_token(token, path, err) != 0
              ? -1
              : put_token(c->special, content, -1, is_normalized(token, true), err);
@@ -160,9 +143,7 @@ static int put_specials(struct tokenizer_config *c, const cJSON *list, const cha
                         struct err *err) {
   const cJSON *token;
   cJSON_ArrayForEach(token, list) {
-    if (put_special(c, token, path, err) != 0) {
-      return -1;
-    }
+    if (put_special(c, token, path, err) != 0) return -1;
   }
   return 0;
 }
@@ -174,9 +155,9 @@ static bool ends_with_token(const char *name) {
 }
 
 static int copy_text(char **copy, const cJSON *token, struct err *err) {
-  const char *content = token == NULL ? NULL : content_of(token);
-  *copy = content == NULL ? NULL : strdup(content);
-  return content != NULL && *copy == NULL ? err_memory(err, "a special token") : 0;
+  const char *content = !token ? NULL : content_of(token);
+  *copy = !content ? NULL : strdup(content);
+  return content && !*copy ? err_memory(err, "a special token") : 0;
 }
 
 // All special tokens of settings: names first in transformers' order, for it numbers new ones so.
@@ -188,25 +169,23 @@ static int read_special(struct tokenizer_config *c, const cJSON *settings, const
   const size_t by_default = 3;  // of the names: <|endoftext|> where nothing is said
   cJSON *fallback = cJSON_CreateString(end_of_text);
   const cJSON *bos = NULL, *eos = NULL, *token;
-  int result = fallback == NULL ? err_memory(err, "the special tokens") : 0;
+  int result = !fallback ? err_memory(err, "the special tokens") : 0;
   for (size_t i = 0; i < sizeof names / sizeof names[0] && result == 0; i++) {
     token = cJSON_GetObjectItemCaseSensitive(settings, names[i]);
-    token = token == NULL && i < by_default ? fallback : cJSON_IsNull(token) ? NULL : token;
-    result = token == NULL ? 0 : put_special(c, token, path, err);
+    token = !token && i < by_default ? fallback : cJSON_IsNull(token) ? NULL : token;
+    result = !token ? 0 : put_special(c, token, path, err);
     bos = i == 0 ? token : bos;
     eos = i == 1 ? token : eos;
   }
-  if (result == 0) {
+  if (result == 0)
     result = copy_text(&c->bos, bos, err) != 0 || copy_text(&c->eos, eos, err) != 0 ? -1 : 0;
-  }
   cJSON_ArrayForEach(token, settings) {  // a model's own names; those above are there already
-    if (result == 0 && ends_with_token(token->string) && content_of(token) != NULL) {
+    if (result == 0 && ends_with_token(token->string) && content_of(token) != NULL)
       result = put_special(c, token, path, err);
-    }
   }
   for (size_t i = 0; i < sizeof lists / sizeof lists[0] && result == 0; i++) {
     token = member(settings, lists[i]);
-    if (token != NULL && token->child != NULL) {
+    if (token && token->child) {
       result = put_specials(c, token, path, err);
       break;
     }
@@ -215,16 +194,14 @@ static int read_special(struct tokenizer_config *c, const cJSON *settings, const
   return result;
 }
 
-// ---- the files ----------------------------------------------------------------------------------
+// --------------------------------------------------------------------------------------- the files
 
 // Reads dir/name; *root is NULL where there is none, or no dir.
 static int read_optional(cJSON **root, char path[static FILE_PATH_SIZE], const char *dir,
                          const char *name, struct err *err) {
   *root = NULL;
   path[0] = '\0';
-  if (dir == NULL) {
-    return 0;
-  }
+  if (!dir) return 0;
   return file_join(path, dir, name, err) != 0 ? -1
          : !file_exists(path)                 ? 0
                                               : json_read(root, path, err);
@@ -233,9 +210,8 @@ static int read_optional(cJSON **root, char path[static FILE_PATH_SIZE], const c
 static int read_flag(const cJSON *settings, const char *name, bool *given, bool *value,
                      const char *path, struct err *err) {
   const cJSON *item = member(settings, name);
-  if (item != NULL && !cJSON_IsBool(item)) {
+  if (item && !cJSON_IsBool(item))
     return err_set(err, "%s: %s is neither true nor false", path, name);
-  }
   *given = item != NULL;
   *value = cJSON_IsTrue(item);
   return 0;
@@ -248,9 +224,8 @@ static int read_flags(struct tokenizer_config *c, const cJSON *settings, const c
                 err) != 0 ||
       read_flag(settings, "add_bos_token", &given, &c->add_bos, path, err) != 0 ||
       read_flag(settings, "add_eos_token", &given, &c->add_eos, path, err) != 0 ||
-      read_flag(settings, "split_special_tokens", &given, &split, path, err) != 0) {
+      read_flag(settings, "split_special_tokens", &given, &split, path, err) != 0)
     return -1;
-  }
   return split ? err_set(err, "%s: split_special_tokens is on: here special tokens are kept whole",
                          path)
                : 0;
@@ -258,11 +233,11 @@ static int read_flags(struct tokenizer_config *c, const cJSON *settings, const c
 
 // The fields of map in place of those of settings.
 static int overlay(cJSON *settings, cJSON *map, struct err *err) {
-  while (map != NULL && map->child != NULL) {
+  while (map && map->child) {
     cJSON *item = cJSON_DetachItemViaPointer(map, map->child);
     char *name = strdup(item->string);
     cJSON_DeleteItemFromObjectCaseSensitive(settings, item->string);
-    const bool done = name != NULL && cJSON_AddItemToObject(settings, name, item);
+    const bool done = name && cJSON_AddItemToObject(settings, name, item);
     free(name);
     if (!done) {
       cJSON_Delete(item);
@@ -279,16 +254,15 @@ static int read_all(struct tokenizer_config *c, cJSON *settings, const char *pat
   const cJSON *decoder = cJSON_GetObjectItemCaseSensitive(settings, decoder_key);
   cJSON *map = NULL, *added = NULL;
   int result = read_flags(c, settings, path, err);
-  if (result == 0 && decoder == NULL &&
+  if (result == 0 && !decoder &&
       (read_optional(&map, map_path, dir, map_file, err) != 0 || overlay(settings, map, err) != 0 ||
-       read_optional(&added, other, dir, added_file, err) != 0)) {
+       read_optional(&added, other, dir, added_file, err) != 0))
     result = -1;
-  }
   if (result == 0) {
-    c->added_file = decoder == NULL ? added_file : config_file;
-    result = read_special(c, settings, map != NULL ? map_path : path, err) != 0 ? -1
-             : decoder != NULL ? read_decoder(c, decoder, path, err)
-                               : read_added(c, added, other, err);
+    c->added_file = !decoder ? added_file : config_file;
+    result = read_special(c, settings, map ? map_path : path, err) != 0 ? -1
+             : decoder ? read_decoder(c, decoder, path, err)
+                       : read_added(c, added, other, err);
   }
   cJSON_Delete(map);
   cJSON_Delete(added);
@@ -299,15 +273,9 @@ int tokenizer_config_read(struct tokenizer_config *config, const char *dir, stru
   char path[FILE_PATH_SIZE];
   cJSON *settings;
   *config = (struct tokenizer_config){.added = cJSON_CreateArray(), .special = cJSON_CreateArray()};
-  if (config->added == NULL || config->special == NULL) {
-    return err_memory(err, "the added tokens");
-  }
-  if (read_optional(&settings, path, dir, config_file, err) != 0) {
-    return -1;
-  }
-  if (settings == NULL && (settings = cJSON_CreateObject()) == NULL) {
-    return err_memory(err, path);
-  }
+  if (!config->added || !config->special) return err_memory(err, "the added tokens");
+  if (read_optional(&settings, path, dir, config_file, err) != 0) return -1;
+  if (!settings && (settings = cJSON_CreateObject()) == NULL) return err_memory(err, path);
   int result = read_all(config, settings, path, dir, err);
   cJSON_Delete(settings);
   return result;
@@ -321,7 +289,7 @@ void tokenizer_config_free(struct tokenizer_config *config) {
   *config = (struct tokenizer_config){0};
 }
 
-// ---- all together -------------------------------------------------------------------------------
+// ------------------------------------------------------------------------------------ all together
 
 struct merge {
   cJSON *list;
@@ -342,13 +310,11 @@ static int add_listed(struct merge *m, const cJSON *listed) {
   cJSON_ArrayForEach(entry, listed) {
     const char *content = cJSON_IsObject(entry) ? content_of(entry) : NULL;
     size_t id;
-    if (content == NULL || json_integer(member(entry, "id"), 0, UINT32_MAX, &id) != 0) {
+    if (!content || json_integer(member(entry, "id"), 0, UINT32_MAX, &id) != 0)
       return err_set(m->err, "%s: added_tokens[%zu] lacks a content or an id", m->path, number);
-    }
     if (check_token(entry, m->path, m->err) != 0 ||
-        add(m, content, id, is_normalized(entry, false)) != 0) {
+        add(m, content, id, is_normalized(entry, false)) != 0)
       return -1;
-    }
     number++;
   }
   return 0;
@@ -358,9 +324,7 @@ static int add_listed(struct merge *m, const cJSON *listed) {
 static const char *owner_of(const struct merge *m, size_t id) {
   const cJSON *entry;
   cJSON_ArrayForEach(entry, m->list) {
-    if (member(entry, "id")->valuedouble == (double)id) {
-      return content_of(entry);
-    }
+    if (member(entry, "id")->valuedouble == (double)id) return content_of(entry);
   }
   return id < (size_t)cJSON_GetArraySize(m->vocab) ? "of the vocabulary" : NULL;
 }
@@ -371,22 +335,21 @@ static int add_configured(struct merge *m, const cJSON *entry, const char *file)
   const size_t id = (size_t)member(entry, "id")->valuedouble;
   const cJSON *there = find_token(m->list, content);
   const cJSON *known =
-      there != NULL ? member(there, "id") : cJSON_GetObjectItemCaseSensitive(m->vocab, content);
+      there ? member(there, "id") : cJSON_GetObjectItemCaseSensitive(m->vocab, content);
   size_t known_id = id;
-  if (known != NULL && json_integer(known, 0, UINT32_MAX, &known_id) != 0) {
+  if (known && json_integer(known, 0, UINT32_MAX, &known_id) != 0)
     return 0;  // the vocabulary's own fault, and named there
-  }
   if (known_id != id) {
     return err_set(m->err,
                    "%s beside %s: token \"%.60s\" has id %zu, expected %zu, which it has there",
                    file, m->path, content, id, known_id);
   }
-  if (known == NULL && (owner = owner_of(m, id)) != NULL) {
+  if (!known && (owner = owner_of(m, id)) != NULL) {
     return err_set(m->err,
                    "%s beside %s: token \"%.60s\" has id %zu, which is another token's: %.60s",
                    file, m->path, content, id, owner);
   }
-  return there != NULL ? 0 : add(m, content, id, is_normalized(entry, false));
+  return there ? 0 : add(m, content, id, is_normalized(entry, false));
 }
 
 static int check_gap(const struct merge *m, const cJSON *entry, const char *file) {
@@ -403,11 +366,9 @@ static int add_special(struct merge *m, const cJSON *entry) {
   const char *content = content_of(entry);
   const cJSON *known = cJSON_GetObjectItemCaseSensitive(m->vocab, content);
   size_t id = m->tokens;
-  if (find_token(m->list, content) != NULL ||
-      (known == NULL && strcmp(content, end_of_text) == 0) ||
-      (known != NULL && json_integer(known, 0, UINT32_MAX, &id) != 0)) {
+  if (find_token(m->list, content) != NULL || (!known && strcmp(content, end_of_text) == 0) ||
+      (known && json_integer(known, 0, UINT32_MAX, &id) != 0))
     return 0;
-  }
   return add(m, content, id, is_normalized(entry, true));
 }
 
@@ -417,9 +378,7 @@ int tokenizer_config_merge(const struct tokenizer_config *config, const cJSON *v
   const cJSON *entry;
   *added = m.list;
   m.tokens = (size_t)cJSON_GetArraySize(vocab);
-  if (m.list == NULL) {
-    return err_memory(err, "the added tokens");
-  }
+  if (!m.list) return err_memory(err, "the added tokens");
   if (m.tokens > CONFIG_MAX_VOCAB) {  // before each added token is looked for among them
     cJSON_Delete(m.list);
     *added = NULL;
@@ -427,19 +386,13 @@ int tokenizer_config_merge(const struct tokenizer_config *config, const cJSON *v
   }
   int result = check_count(listed, path, err) != 0 ? -1 : add_listed(&m, listed);
   cJSON_ArrayForEach(entry, config->added) {
-    if (result == 0) {
-      result = add_configured(&m, entry, config->added_file);
-    }
+    if (result == 0) result = add_configured(&m, entry, config->added_file);
   }
   cJSON_ArrayForEach(entry, config->added) {
-    if (result == 0) {
-      result = check_gap(&m, entry, config->added_file);
-    }
+    if (result == 0) result = check_gap(&m, entry, config->added_file);
   }
   cJSON_ArrayForEach(entry, config->special) {
-    if (result == 0) {
-      result = add_special(&m, entry);
-    }
+    if (result == 0) result = add_special(&m, entry);
   }
   if (result != 0) {
     cJSON_Delete(m.list);

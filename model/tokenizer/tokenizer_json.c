@@ -18,16 +18,15 @@ static const cJSON *member(const cJSON *object, const char *name) {
   return cJSON_IsNull(item) ? NULL : item;
 }
 
-// ---- what must be GPT-2's -----------------------------------------------------------------------
+// ---------------------------------------------------------------------------- what must be GPT-2's
 
 // object.name is absent, null, or equal in effect to that: false, 0 or "".
 static int require_off(const struct reader *r, const cJSON *object, const char *part,
                        const char *name) {
   const cJSON *item = member(object, name);
-  if (item == NULL || cJSON_IsFalse(item) || (cJSON_IsNumber(item) && item->valuedouble == 0) ||
-      (cJSON_IsString(item) && item->valuestring[0] == '\0')) {
+  if (!item || cJSON_IsFalse(item) || (cJSON_IsNumber(item) && item->valuedouble == 0) ||
+      (cJSON_IsString(item) && item->valuestring[0] == '\0'))
     return 0;
-  }
   return err_set(r->err, "%s: %s's %s is on: GPT-2's tokenizer has none", r->path, part, name);
 }
 
@@ -35,18 +34,12 @@ static int require_off(const struct reader *r, const cJSON *object, const char *
 static int require_type(const struct reader *r, const cJSON *root, const char *name,
                         const char *type, bool optional) {
   const cJSON *step = member(root, name);
-  if (step == NULL && optional) {
-    return 0;
-  }
+  if (!step && optional) return 0;
   const cJSON *found = member(step, "type");
-  if (found == NULL && optional) {
-    return 0;
-  }
-  if (cJSON_IsString(found) && strcmp(found->valuestring, type) == 0) {
-    return 0;
-  }
+  if (!found && optional) return 0;
+  if (cJSON_IsString(found) && strcmp(found->valuestring, type) == 0) return 0;
   return err_set(r->err, "%s: %s is %.40s, expected %s as GPT-2's", r->path, name,
-                 step == NULL              ? "absent"
+                 !step                   ? "absent"
                  : cJSON_IsString(found) ? found->valuestring
                                          : "of no type",
                  type);
@@ -64,28 +57,25 @@ static int check_steps(const struct reader *r, const cJSON *root, const cJSON *m
   }
   if (require_type(r, root, "model", "BPE", true) != 0 ||
       require_type(r, root, "pre_tokenizer", "ByteLevel", false) != 0 ||
-      require_type(r, root, "decoder", "ByteLevel", true) != 0) {
+      require_type(r, root, "decoder", "ByteLevel", true) != 0)
     return -1;
-  }
   // The tokenizers library takes it from here, transformers from tokenizer_config.json alone.
-  if (prefix_space != NULL && !cJSON_IsFalse(prefix_space) && !config->has_prefix_space) {
+  if (prefix_space && !cJSON_IsFalse(prefix_space) && !config->has_prefix_space) {
     return err_set(r->err,
                    "%s: pre_tokenizer's add_prefix_space is on, and tokenizer_config.json does "
                    "not say so: libraries differ then; write \"add_prefix_space\" there",
                    r->path);
   }
-  if (regex != NULL && !cJSON_IsTrue(regex)) {
-    return err_set(r->err, "%s: pre_tokenizer's use_regex is off: GPT-2's cuts by its pattern", r->path);
+  if (regex && !cJSON_IsTrue(regex)) {
+    return err_set(r->err, "%s: pre_tokenizer's use_regex is off: GPT-2's cuts by its pattern",
+                   r->path);
   }
-  for (size_t i = 0; i < sizeof off / sizeof off[0]; i++) {
-    if (require_off(r, model, "model", off[i]) != 0) {
-      return -1;
-    }
-  }
+  for (size_t i = 0; i < sizeof off / sizeof off[0]; i++)
+    if (require_off(r, model, "model", off[i]) != 0) return -1;
   return 0;
 }
 
-// ---- what stands around a text ------------------------------------------------------------------
+// ----------------------------------------------------------------------- what stands around a text
 
 // Appends the ids of a special token of the template.
 static int add_special(const struct reader *r, uint32_t **ids, size_t *count,
@@ -100,9 +90,7 @@ static int add_special(const struct reader *r, uint32_t **ids, size_t *count,
                    r->path, cJSON_IsString(name) ? name->valuestring : "");
   }
   uint32_t *larger = realloc(*ids, (*count + (size_t)cJSON_GetArraySize(list) + 1) * sizeof **ids);
-  if (larger == NULL) {
-    return err_memory(r->err, "the template");
-  }
+  if (!larger) return err_memory(r->err, "the template");
   *ids = larger;
   cJSON_ArrayForEach(item, list) {
     size_t id;
@@ -120,19 +108,17 @@ static int read_template(const struct reader *r, struct tokenizer_template *arou
                          const cJSON *processor, size_t vocab_size) {
   const cJSON *single = member(processor, "single"), *piece;
   size_t texts = 0;
-  if (around->before != NULL || around->after != NULL) {
+  if (around->before || around->after)
     return err_set(r->err, "%s: post_processor has two templates", r->path);
-  }
   cJSON_ArrayForEach(piece, single) {
     const cJSON *special = member(piece, "SpecialToken"), *text = member(piece, "Sequence");
     const cJSON *name = member(text, "id");
-    if (special != NULL) {
+    if (special) {
       if ((texts == 0
                ? add_special(r, &around->before, &around->n_before, processor, special, vocab_size)
                : add_special(r, &around->after, &around->n_after, processor, special,
-                             vocab_size)) != 0) {
+                             vocab_size)) != 0)
         return -1;
-      }
     } else if (cJSON_IsString(name) && strcmp(name->valuestring, "A") == 0) {
       texts++;
     } else {
@@ -150,12 +136,9 @@ static int read_processor(const struct reader *r, struct tokenizer_template *aro
                           const cJSON *processor, size_t vocab_size, bool inside) {
   const cJSON *type = member(processor, "type"), *inner;
   const char *name = cJSON_IsString(type) ? type->valuestring : "of no type";
-  if (type == NULL || strcmp(name, "ByteLevel") == 0) {
-    return 0;
-  }
-  if (strcmp(name, "TemplateProcessing") == 0) {
+  if (!type || strcmp(name, "ByteLevel") == 0) return 0;
+  if (strcmp(name, "TemplateProcessing") == 0)
     return read_template(r, around, processor, vocab_size);
-  }
   if (strcmp(name, "Sequence") != 0 || inside) {
     return err_set(r->err,
                    "%s: post_processor is %.40s, expected ByteLevel, TemplateProcessing or a "
@@ -163,9 +146,7 @@ static int read_processor(const struct reader *r, struct tokenizer_template *aro
                    r->path, name);
   }
   cJSON_ArrayForEach(inner, member(processor, "processors")) {
-    if (read_processor(r, around, inner, vocab_size, true) != 0) {
-      return -1;
-    }
+    if (read_processor(r, around, inner, vocab_size, true) != 0) return -1;
   }
   return 0;
 }
@@ -176,7 +157,7 @@ void tokenizer_template_free(struct tokenizer_template *around) {
   *around = (struct tokenizer_template){0};
 }
 
-// ---- the file -----------------------------------------------------------------------------------
+// ---------------------------------------------------------------------------------------- the file
 
 int tokenizer_json_read(struct vocabulary *vocabulary, struct bpe *bpe,
                         struct tokenizer_template *around, cJSON **added,
@@ -187,17 +168,16 @@ int tokenizer_json_read(struct vocabulary *vocabulary, struct bpe *bpe,
   *bpe = (struct bpe){0};
   *around = (struct tokenizer_template){0};
   *added = NULL;
-  if (json_read(&root, path, err) != 0) {
-    return -1;
-  }
+  if (json_read(&root, path, err) != 0) return -1;
   const cJSON *model = member(root, "model"), *list = member(root, "added_tokens");
   const cJSON *vocab = member(model, "vocab"), *merges = member(model, "merges");
   int result = 0;
   if (check_steps(&r, root, model, config) != 0) {
     result = -1;
   } else if (!cJSON_IsObject(vocab) || !cJSON_IsArray(merges)) {
-    result = err_set(err, "%s: model.%s is missing", path, cJSON_IsObject(vocab) ? "merges" : "vocab");
-  } else if (list != NULL && !cJSON_IsArray(list)) {
+    result =
+        err_set(err, "%s: model.%s is missing", path, cJSON_IsObject(vocab) ? "merges" : "vocab");
+  } else if (list && !cJSON_IsArray(list)) {
     result = err_set(err, "%s: added_tokens is not a list", path);
   } else if (tokenizer_config_merge(config, vocab, list, path, added, err) != 0 ||
              vocabulary_read(vocabulary, vocab, *added, path, err) != 0 ||

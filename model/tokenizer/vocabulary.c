@@ -12,18 +12,12 @@
 // The slot that holds the token with these bytes, or the empty one where it belongs.
 static uint32_t *find_slot(const struct vocabulary *v, const unsigned char *bytes, size_t length) {
   uint64_t hash = 0xCBF29CE484222325u;  // FNV-1a
-  for (size_t i = 0; i < length; i++) {
-    hash = (hash ^ bytes[i]) * 0x100000001B3u;
-  }
+  for (size_t i = 0; i < length; i++) hash = (hash ^ bytes[i]) * 0x100000001B3u;
   for (size_t i = (size_t)(hash ^ hash >> 32);; i++) {
     uint32_t *slot = &v->slots[i & v->slot_mask];
-    if (*slot == 0) {
-      return slot;
-    }
+    if (*slot == 0) return slot;
     const struct vocabulary_token *token = &v->tokens[*slot - 1];
-    if (token->length == length && memcmp(v->blob + token->begin, bytes, length) == 0) {
-      return slot;
-    }
+    if (token->length == length && memcmp(v->blob + token->begin, bytes, length) == 0) return slot;
   }
 }
 
@@ -32,7 +26,7 @@ uint32_t vocabulary_find(const struct vocabulary *vocabulary, const void *bytes,
   return slot == 0 ? VOCABULARY_NO_TOKEN : slot - 1;
 }
 
-// ---- reading ------------------------------------------------------------------------------------
+// ----------------------------------------------------------------------------------------- reading
 
 struct reader {
   struct vocabulary *v;
@@ -61,9 +55,7 @@ static int take(struct reader *r, const char *text, size_t id, size_t length) {
   v->tokens[id] = (struct vocabulary_token){.begin = r->used, .length = length};
   *slot = (uint32_t)id + 1;
   r->used += length;
-  if (v->longest < length) {
-    v->longest = length;
-  }
+  if (v->longest < length) v->longest = length;
   return 0;
 }
 
@@ -72,16 +64,13 @@ static int add_token(struct reader *r, const cJSON *entry) {
   const char *text = entry->string;
   const struct vocabulary *v = r->v;
   size_t id;
-  if (read_id(r, text, entry, &id) != 0) {
-    return -1;
-  }
+  if (read_id(r, text, entry, &id) != 0) return -1;
   if (r->awaits[id] != 0 && v->tokens[id].length == strlen(text) &&
       memcmp(v->blob + v->tokens[id].begin, text, v->tokens[id].length) == 0) {
     r->awaits[id] = 0;
     return 0;
   }
-  long length =
-      byte_alphabet_decode(v->blob + r->used, (const unsigned char *)text, strlen(text));
+  long length = byte_alphabet_decode(v->blob + r->used, (const unsigned char *)text, strlen(text));
   if (length <= 0) {
     return err_set(r->err, "%s: token \"%.60s\", id %zu, is %s", r->path, text, id,
                    length == 0 ? "empty" : "not in the characters that stand for bytes");
@@ -102,12 +91,8 @@ struct keys {
 static int keys_make(struct keys *keys, const cJSON *tokens, size_t count, struct err *err) {
   const cJSON *entry;
   *keys = (struct keys){.list = malloc((count + 1) * sizeof *keys->list)};
-  if (keys->list == NULL) {
-    return err_memory(err, "the vocabulary");
-  }
-  cJSON_ArrayForEach(entry, tokens) {
-    keys->list[keys->count++] = entry->string;
-  }
+  if (!keys->list) return err_memory(err, "the vocabulary");
+  cJSON_ArrayForEach(entry, tokens) { keys->list[keys->count++] = entry->string; }
   qsort(keys->list, keys->count, sizeof *keys->list, compare_keys);
   return 0;
 }
@@ -124,12 +109,8 @@ static const char *content_of(const cJSON *added) {
 static int add_added(struct reader *r, const cJSON *entry, bool in_object) {
   const char *text = content_of(entry);
   size_t id, length = strlen(text);
-  if (read_id(r, text, cJSON_GetObjectItemCaseSensitive(entry, "id"), &id) != 0) {
-    return -1;
-  }
-  if (length == 0) {
-    return err_set(r->err, "%s: added token of id %zu is empty", r->path, id);
-  }
+  if (read_id(r, text, cJSON_GetObjectItemCaseSensitive(entry, "id"), &id) != 0) return -1;
+  if (length == 0) return err_set(r->err, "%s: added token of id %zu is empty", r->path, id);
   memcpy(r->v->blob + r->used, text, length);
   r->awaits[id] = in_object;
   return take(r, text, id, length);
@@ -139,14 +120,10 @@ static int add_all(struct reader *r, const struct keys *keys, const cJSON *token
                    const cJSON *added) {
   const cJSON *entry;
   cJSON_ArrayForEach(entry, added) {
-    if (add_added(r, entry, is_in(keys, content_of(entry))) != 0) {
-      return -1;
-    }
+    if (add_added(r, entry, is_in(keys, content_of(entry))) != 0) return -1;
   }
   cJSON_ArrayForEach(entry, tokens) {
-    if (add_token(r, entry) != 0) {
-      return -1;
-    }
+    if (add_token(r, entry) != 0) return -1;
   }
   return 0;
 }
@@ -156,29 +133,23 @@ static int read_all(struct vocabulary *v, const struct keys *keys, const cJSON *
   size_t text = 0;
   const cJSON *entry;
   v->count = keys->count;
-  for (size_t i = 0; i < keys->count; i++) {
-    text += strlen(keys->list[i]);
-  }
+  for (size_t i = 0; i < keys->count; i++) text += strlen(keys->list[i]);
   cJSON_ArrayForEach(entry, added) {
     text += strlen(content_of(entry));
     v->count += !is_in(keys, content_of(entry));
   }
-  if (v->count == 0 || v->count > CONFIG_MAX_VOCAB) {
+  if (v->count == 0 || v->count > CONFIG_MAX_VOCAB)
     return err_set(err, "%s: %zu tokens, expected 1..%d", path, v->count, CONFIG_MAX_VOCAB);
-  }
   size_t slots = 4;
-  while (slots < 2 * v->count) {
-    slots *= 2;
-  }
+  while (slots < 2 * v->count) slots *= 2;
   struct reader r = {.v = v, .path = path, .err = err};
   v->tokens = calloc(v->count, sizeof *v->tokens);
   v->slots = calloc(slots, sizeof *v->slots);
   v->slot_mask = slots - 1;
   v->blob = malloc(text + 1);
   r.awaits = calloc(v->count, 1);
-  int result = v->tokens == NULL || v->slots == NULL || v->blob == NULL || r.awaits == NULL
-                   ? err_memory(err, "the vocabulary")
-                   : add_all(&r, keys, tokens, added);
+  int result = !v->tokens || !v->slots || !v->blob || !r.awaits ? err_memory(err, "the vocabulary")
+                                                                : add_all(&r, keys, tokens, added);
   free(r.awaits);
   return result;
 }
@@ -188,12 +159,9 @@ int vocabulary_read(struct vocabulary *v, const cJSON *tokens, const cJSON *adde
   struct keys keys;
   const size_t count = (size_t)cJSON_GetArraySize(tokens);
   *v = (struct vocabulary){0};
-  if (count > CONFIG_MAX_VOCAB) {
+  if (count > CONFIG_MAX_VOCAB)
     return err_set(err, "%s: %zu tokens, expected 1..%d", path, count, CONFIG_MAX_VOCAB);
-  }
-  if (keys_make(&keys, tokens, count, err) != 0) {
-    return -1;
-  }
+  if (keys_make(&keys, tokens, count, err) != 0) return -1;
   const int result = read_all(v, &keys, tokens, added, path, err);
   free(keys.list);
   return result;

@@ -2,9 +2,9 @@
 // vocabulary - the tokens of vocab.json or tokenizer.json: ids to bytes and bytes to ids
 //
 // vocab.json is one object, {"token": id, ...}: every id from 0 up exactly once, in any order;
-// tokens are written in the characters of byte_alphabet.h. tokenizer.json has the same object, and a
-// list of added tokens, {"content": text, "id": id}, written as they are; these may be in the object
-// too, with the same id.
+// tokens are written in the characters of byte_alphabet.h. tokenizer.json has the same object, and
+// a list of added tokens, {"content": text, "id": id}, written as they are; these may be in the
+// object too, with the same id.
 
 #ifndef GPT2RTL_VOCABULARY_H
 #define GPT2RTL_VOCABULARY_H
@@ -20,7 +20,7 @@
 struct vocabulary {
   struct vocabulary_token {
     size_t begin, length;  // bytes of the blob
-  } *tokens;               // [count], by id
+  } * tokens;              // [count], by id
   size_t count;
   size_t longest;       // bytes of the longest token
   unsigned char *blob;  // the bytes of all tokens
@@ -28,8 +28,8 @@ struct vocabulary {
   size_t slot_mask;
 };
 
-// Reads the JSON that path was parsed to: the object and, where there is one, the list, of which each
-// entry has a string and a number. After success or failure release with vocabulary_free.
+// Reads the JSON that path was parsed to: the object and, where there is one, the list, of which
+// each entry has a string and a number. After success or failure release with vocabulary_free.
 // Errors: an id that is missing or comes twice, a token that comes twice, is empty or not in the
 // alphabet, more than 65,536 tokens.
 int vocabulary_read(struct vocabulary *vocabulary, const cJSON *tokens, const cJSON *added,
