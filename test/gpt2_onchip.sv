@@ -42,7 +42,7 @@ module gpt2_onchip
   logic [Lanes-1:0]    wr_strb;
 
   gpt2_top #(.Lanes(Lanes), .MaxHeads(MaxHeads), .MaxCtx(MaxCtx)) u_top (
-    .clk_i, .rst_ni, .mem_rst_ni(rst_ni), .cfg_i, .sampling_i, .abort_i(1'b0),
+    .clk_i, .rst_ni, .mem_rst_ni(rst_ni), .test_en_i(1'b0), .cfg_i, .sampling_i, .abort_i(1'b0),
     .start_i, .max_new_i, .stop_en_i(1'b0), .stop_id_i('0), .all_heads_i(1'b0), .busy_o, .done_o, .error_o,
     .prompt_valid_i, .prompt_ready_o, .prompt_id_i, .prompt_last_i,
     .tok_valid_o, .tok_ready_i, .tok_id_o,

@@ -41,7 +41,7 @@ module testbench;
   #(.Lanes(Lanes), .MaxHeads(MaxHeads), .MaxCtx(MaxCtx))
 `endif
   u_gpt2_top (
-    .clk_i(clk), .rst_ni(rst_n), .mem_rst_ni(rst_n), .abort_i(1'b0), .cfg_i(Config), .sampling_i(sampling), .start_i(start), .max_new_i(tokens),
+    .clk_i(clk), .rst_ni(rst_n), .mem_rst_ni(rst_n), .test_en_i(1'b0), .abort_i(1'b0), .cfg_i(Config), .sampling_i(sampling), .start_i(start), .max_new_i(tokens),
     .stop_en_i(StopEnable), .stop_id_i(StopId), .all_heads_i(1'b0), .busy_o(busy), .done_o(done), .error_o(error),
     .prompt_valid_i(prompt_valid), .prompt_ready_o(prompt_ready), .prompt_id_i(ids[fed]), .prompt_last_i(fed == n_ids - 1),
     .tok_valid_o(tok_valid), .tok_ready_i(1'b1), .tok_id_o(tok_id),

@@ -8,13 +8,14 @@
 //
 // In      wake   something comes in this cycle
 //         hold   something waits inside
+//         test_en  in scan test every clock pulse passes
 // Out     clk    clk_i, without the pulses of cycles in which the unit is at rest
 // Timing  runs in the cycle of wake_i or hold_i, and for Linger cycles after the last
 // Assumes Linger cycles drain the unit's pipelines, which rest_rules asserts beside each gate;
 //         wake_i and hold_i settle before clk_i rises, like any register's input
 //
-// Gating 0: clk_o is clk_i, for FPGAs, whose clock nets cannot pass through logic. Gating 1: a
-// latch and an AND gate; replace them with the library's clock-gating cell.
+// Gating 0: clk_o is clk_i, for FPGAs, whose clock nets cannot pass through logic. Gating 1:
+// clock_gate_cell, a technology file.
 module clock_gate #(
   parameter bit          Gating = 1'b0,
   parameter int unsigned Linger = 32
@@ -23,13 +24,14 @@ module clock_gate #(
   input  logic rst_ni,
   input  logic wake_i,
   input  logic hold_i,
+  input  logic test_en_i,
   output logic clk_o
 );
 
   if (Gating) begin : gen_gate
     localparam int unsigned CountBits = $clog2(Linger + 1);
 
-    logic                 run, run_q;
+    logic                 run;
     logic [CountBits-1:0] left_q;                  // cycles that are still to run
 
     assign run = !rst_ni || wake_i || hold_i || left_q != '0;
@@ -40,14 +42,10 @@ module clock_gate #(
       else                         left_q <= left_q - 1'b1;
     end
 
-    always_latch begin
-      if (!clk_i) run_q = run;
-    end
-
-    assign clk_o = clk_i && run_q;
+    clock_gate_cell u_cell (.clk_i, .en_i(run), .test_en_i, .clk_o);
   end else begin : gen_wire
     logic unused_inputs;
-    assign unused_inputs = ^{rst_ni, wake_i, hold_i};
+    assign unused_inputs = ^{rst_ni, wake_i, hold_i, test_en_i};
     assign clk_o = clk_i;
   end
 

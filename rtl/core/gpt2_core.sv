@@ -32,6 +32,7 @@ module gpt2_core
   input  logic                      clk_i,
   input  logic                      rst_ni,
   input  logic                      mem_rst_ni,
+  input  logic                      test_en_i,
   input  config_t                   cfg_i,
   input  sampling_t                 sampling_i,
   input  logic                      start_i,                 // loads the generator's seed
@@ -93,7 +94,7 @@ module gpt2_core
   wire begin_hold = sequencer_busy || embedding_busy;
 
   clock_gate #(.Gating(ClockGating), .Linger(BeginLinger)) u_gate_begin (
-    .clk_i, .rst_ni, .wake_i(begin_wake), .hold_i(begin_hold), .clk_o(clk_begin)
+    .clk_i, .rst_ni, .test_en_i, .wake_i(begin_wake), .hold_i(begin_hold), .clk_o(clk_begin)
   );
 
   sequencer #(.Segments(Segments), .MaxHeads(MaxHeads), .MaxCtx(MaxCtx)) u_sequencer (
@@ -203,7 +204,7 @@ module gpt2_core
   wire  rows_wake = acc_valid || rows_valid || rows_wake_block;
 
   clock_gate #(.Gating(ClockGating), .Linger(RowsLinger)) u_gate_rows (
-    .clk_i, .rst_ni, .wake_i(rows_wake), .hold_i(1'b0), .clk_o(clk_rows)
+    .clk_i, .rst_ni, .test_en_i, .wake_i(rows_wake), .hold_i(1'b0), .clk_o(clk_rows)
   );
 
   rescale #(.Segments(Segments)) u_rescale (
@@ -223,7 +224,8 @@ module gpt2_core
     .Segments(Segments), .MaxHeads(MaxHeads), .MaxCtx(MaxCtx),
     .NormWidth(NormWidth), .ExpWidth(ExpWidth), .ClockGating(ClockGating)
   ) u_transformer_block (
-    .clk_i, .rst_ni, .mem_rst_ni, .clk_rows_i(clk_rows), .rows_wake_o(rows_wake_block), .cfg_i,
+    .clk_i, .rst_ni, .mem_rst_ni, .test_en_i, .cfg_i,
+    .clk_rows_i(clk_rows), .rows_wake_o(rows_wake_block),
     .rows_valid_i(rows_valid), .rows_tag_i(rows_tag), .rows_i(rows), .aux_i(aux),
     .emb_valid_i(pos_valid || token_valid), .emb_ready_o(emb_ready),
     .emb_tag_i(pos_valid ? pos_tag : token_tag), .emb_rows_i(pos_valid ? pos_rows : token_rows),
@@ -254,7 +256,7 @@ module gpt2_core
   wire head_hold = logits_busy || sampling_busy;
 
   clock_gate #(.Gating(ClockGating), .Linger(HeadLinger)) u_gate_head (
-    .clk_i, .rst_ni, .wake_i(head_wake), .hold_i(head_hold), .clk_o(clk_head)
+    .clk_i, .rst_ni, .test_en_i, .wake_i(head_wake), .hold_i(head_hold), .clk_o(clk_head)
   );
 
   final_linear #(.Segments(Segments)) u_final_linear (

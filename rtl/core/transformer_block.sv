@@ -27,6 +27,7 @@ module transformer_block
   input  logic                      clk_i,
   input  logic                      rst_ni,
   input  logic                      mem_rst_ni,
+  input  logic                      test_en_i,
   input  logic                      clk_rows_i,  // for the units on the rows bus: clk_i, gated
   output logic                      rows_wake_o,
   input  config_t                   cfg_i,
@@ -133,7 +134,7 @@ module transformer_block
   wire norm_wake = par_valid_i || norm_start;
 
   clock_gate #(.Gating(ClockGating), .Linger(NormLinger)) u_gate_norm (
-    .clk_i, .rst_ni, .wake_i(norm_wake), .hold_i(norm_busy), .clk_o(clk_norm)
+    .clk_i, .rst_ni, .test_en_i, .wake_i(norm_wake), .hold_i(norm_busy), .clk_o(clk_norm)
   );
 
   layernorm #(.Segments(Segments), .MaxHeads(MaxHeads), .NormWidth(NormWidth)) u_layernorm (
@@ -163,7 +164,7 @@ module transformer_block
   wire qkv_hold = blk_valid[BlkQ] || entry_busy_o != '0 || !kv_idle_o;
 
   clock_gate #(.Gating(ClockGating), .Linger(QkvLinger)) u_gate_qkv (
-    .clk_i, .rst_ni, .wake_i(qkv_wake), .hold_i(qkv_hold), .clk_o(clk_qkv)
+    .clk_i, .rst_ni, .test_en_i, .wake_i(qkv_wake), .hold_i(qkv_hold), .clk_o(clk_qkv)
   );
 
   qkv_linear #(.Segments(Segments), .MaxHeads(MaxHeads)) u_qkv_linear (
@@ -193,7 +194,8 @@ module transformer_block
   wire attention_hold = attention_busy || blk_valid[BlkO];
 
   clock_gate #(.Gating(ClockGating), .Linger(AttentionLinger)) u_gate_attention (
-    .clk_i, .rst_ni, .wake_i(attention_wake), .hold_i(attention_hold), .clk_o(clk_attention)
+    .clk_i, .rst_ni, .test_en_i, .wake_i(attention_wake), .hold_i(attention_hold),
+    .clk_o(clk_attention)
   );
 
   attention_core #(

@@ -42,6 +42,7 @@ module gpt2_top
   input  logic                      clk_i,
   input  logic                      rst_ni,
   input  logic                      mem_rst_ni,
+  input  logic                      test_en_i,               // scan test: gated clocks run
 
   input  config_t                   cfg_i,
   input  sampling_t                 sampling_i,
@@ -151,8 +152,9 @@ module gpt2_top
   logic [31:0] max_new_q;
 
   clock_gate #(.Gating(ClockGating), .Linger(1)) u_gate_control (
-    .clk_i, .rst_ni(core_rst_n), .wake_i(start_i || loop_start || choice_valid || step_done),
-    .hold_i(loop_busy && !waits), .clk_o(clk_control)
+    .clk_i, .rst_ni(core_rst_n), .test_en_i,
+    .wake_i(start_i || loop_start || choice_valid || step_done), .hold_i(loop_busy && !waits),
+    .clk_o(clk_control)
   );
 
   always_ff @(posedge clk_control) begin
@@ -184,9 +186,9 @@ module gpt2_top
     .ExpWidth(ExpLegal && LanesLegal ? ExpWidth : 1), .ClockGating(ClockGating),
     .AdderRetiming(AdderRetiming)
   ) u_core (
-    .clk_i, .rst_ni(core_rst_n), .mem_rst_ni(port_rst_n), .cfg_i(cfg_q), .sampling_i(sampling_q),
-    .start_i(check), .counting_i(counting), .quiet_o(quiet), .mem_busy_o(mem_busy),
-    .stream_logits_i(all_heads_q),
+    .clk_i, .rst_ni(core_rst_n), .mem_rst_ni(port_rst_n), .test_en_i, .cfg_i(cfg_q),
+    .sampling_i(sampling_q), .start_i(check), .counting_i(counting), .quiet_o(quiet),
+    .mem_busy_o(mem_busy), .stream_logits_i(all_heads_q),
     .step_valid_i(step_valid), .step_ready_o(step_ready), .step_i(step), .step_done_o(step_done),
     .heads_o, .heads_skipped_o,
     .choice_valid_o(choice_valid), .choice_ready_i(choice_ready), .choice_id_o(choice_id),
