@@ -54,6 +54,11 @@ $(B)/gen/tables.h: $(B)/make_tables
 tables: $(B)/make_tables
 	@$< sv > rtl/base/gpt2_tables_pkg.sv.new && mv rtl/base/gpt2_tables_pkg.sv.new rtl/base/gpt2_tables_pkg.sv
 
+# What PeakRDL makes of the registers' description is kept too, but for the HTML, in $(B)/registers; test/registers.sh compares.
+registers:
+	@test/registers.sh install && $(B)/venv/bin/python tools/registers.py . --html
+	@echo "rtl/wrap/gpt2_csr.sv, gpt2_csr_pkg.sv, driver/gpt2_csr.h, docs/registers.md, $(B)/registers/index.html"
+
 # fast/ chooses its vector code at run time: only the file of an instruction set is compiled for it.
 VECTOR_x86_64_avx2       := -mavx2 -mtune=haswell
 VECTOR_x86_64_avx512vnni := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mprefer-vector-width=512 -mtune=skylake-avx512
@@ -84,6 +89,7 @@ $(B)/%.a:
 # sim/verilated_block.h. Segments 0: the module has no such parameter. TRACE=1 adds .._trace.so with waveforms.
 
 RTL_PKG  := rtl/base/gpt2_pkg.sv rtl/base/gpt2_tables_pkg.sv
+WRAP_PKG := rtl/wrap/gpt2_csr_pkg.sv
 RTL      := $(wildcard rtl/*/*.sv)
 RTL_MODULES := $(filter-out %_pkg,$(basename $(notdir $(RTL))))
 SEGMENTED := $(basename $(notdir $(shell grep -lE 'parameter +int +unsigned +Segments' $(RTL) /dev/null)))
@@ -126,7 +132,7 @@ block_name   = $(shell sed -E 's/_s[0-9]+$$//' <<< '$(1)')
 block_module = $(or $(BLOCK_MODULE_$(block_name)),$(block_name))
 block_top    = $(block_module) $(addprefix -GSegments=,$(filter-out 0,$(lastword $(subst _s, ,$(1))))) \
                $(addprefix -G,$(BLOCK_PARAMS_$(block_name))) \
-               $(RTL_PKG) $(firstword $(wildcard $(addsuffix /$(block_module).sv,rtl/* test)))
+               $(RTL_PKG) $(WRAP_PKG) $(firstword $(wildcard $(addsuffix /$(block_module).sv,rtl/* test)))
 $(B)/block/%_trace.so: $(SO_NEEDS) $(FST)
 	$(call verilated_so,$(call block_top,$*) $(CHECKED) $(TRACED),-O1 -DVM_TRACE=1,-lz)
 $(B)/block/%.so: $(SO_NEEDS)
@@ -239,9 +245,9 @@ TOKENS   ?= 200
 SEED     ?= 1
 RUN      := $(B)/gpt2rtl generate --model $(MODEL) --prompt "$(PROMPT)" --tokens $(TOKENS) --temperature 0.8 --seed $(SEED)
 PARALLEL := $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
-CHECKS   := test/run_check.sh test/same_bytes.sh test/asan.sh test/fuzz.sh test/configs.sh test/testbench.sh test/install.sh formal/formal.sh lint/lint.sh lint/layers.sh lint/format.sh lint/lint_newest.sh test/fusesoc.sh syn/synth_check.sh sim/vector_check.sh
+CHECKS   := test/run_check.sh test/same_bytes.sh test/asan.sh test/fuzz.sh test/configs.sh test/testbench.sh test/install.sh formal/formal.sh lint/lint.sh lint/layers.sh lint/format.sh lint/lint_newest.sh test/fusesoc.sh test/registers.sh syn/synth_check.sh sim/vector_check.sh
 
-.PHONY: tables all for-run for-test run test test-asan fuzz test-hf test-long test-configs formal lint synth-check synth fmax verilog bench bench-golden install deps help clean
+.PHONY: tables registers all for-run for-test run test test-asan fuzz test-hf test-long test-configs formal lint synth-check synth fmax verilog bench bench-golden install deps help clean
 all: $(TABLES) $(B)/gpt2rtl $(SIMS)
 for-run: $(B)/gpt2rtl $(B)/sim/gpt2_top_256.so
 for-test: all $(TESTS:%=$(B)/test/%)
@@ -372,6 +378,7 @@ help:
 	@echo 'make test-long    124M shape, random weights: 1,040 tokens, past the context crop, RTL against golden at each position'
 	@echo 'make lint         Verilator -Wall over every module'
 	@echo 'make formal       weight_stream, kv_cache and controller: their protocols proved by induction; each property catches a mutant'
+	@echo 'make registers    what PeakRDL makes of rtl/wrap/gpt2_csr.rdl: RTL, C header, docs/registers.md, $(B)/registers/index.html'
 	@echo 'make synth-check  every module through Yosys with the slang front end'
 	@echo 'make bench        the hardware at the 124M shape: cycles and share of the floor by lanes, context and memory, simulated'
 	@echo '                  cycles a second; docs/bench.csv and .svg; then bench-golden. BENCH="$(BENCH)" are lanes:positions;'

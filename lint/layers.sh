@@ -6,7 +6,7 @@
 # of the alphabet, a module instantiates modules of its own folder and of folders before it.
 status=0
 declare -A floor=(
-  [base]=0
+  [base]=0 [driver]=0
   [model/image]=1 [model/tokenizer]=1
   [golden]=2 [model/checkpoint]=2
   [fast]=3 [sim]=3 [model/reference]=3

@@ -12,7 +12,7 @@ for test in $tests; do
   name=$prefix.${test//[^A-Za-z0-9_]/_}
   echo "[ RUN      ] $name"
   if ${VERILATOR:-verilator} --lint-only -Wall $(printf -- "-I%s " rtl/*/) --top-module "$module" ${parameter:+"-G$parameter"} lint/waivers.vlt rtl/base/gpt2_pkg.sv \
-      rtl/base/gpt2_tables_pkg.sv rtl/*/"$module.sv" 2>&1; then
+      rtl/base/gpt2_tables_pkg.sv rtl/wrap/gpt2_csr_pkg.sv rtl/*/"$module.sv" 2>&1; then
     echo "[       OK ] $name"
   else
     echo "[  FAILED  ] $name"
