@@ -179,6 +179,7 @@ TEST_LIBS_test_gpt2_pkg := $(B)/block/gpt2_pkg_probe_s0.so
 TEST_LIBS_test_gpt2_top := $(SIMS) $(SIMS:.so=_check.so)
 LIFE_CYCLE_SIM := $(B)/sim/gpt2_top_64-MaxHeads.2-MaxCtx.64-NormWidth.4-Watchdog.8192
 TEST_LIBS_test_life_cycle := $(LIFE_CYCLE_SIM).so $(LIFE_CYCLE_SIM)_check.so
+TEST_LIBS_test_sim      := $(B)/sim/gpt2_top_64.so
 TEST_LIBS_test_gpt2_onchip := $(B)/block/gpt2_onchip_s0.so
 TEST_LIBS_test_cli      := $(B)/gpt2rtl $(B)/sim/gpt2_top_256.so $(B)/sim/gpt2_top_64.so
 TEST_LIBS_test_evaluate := $(B)/gpt2rtl

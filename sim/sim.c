@@ -58,6 +58,14 @@ struct sim {
   uint64_t cycle, start;       // since the beginning; when the run started
   int32_t hidden[MAX_WIDTH];
   int32_t *logits;
+  struct running {  // the run, from sim_begin on
+    bool under_way;
+    struct controller_run run;
+    struct controller_step step;
+    struct memory_counts before;
+    uint64_t progress, end, busy;  // cycles: of the last event, of the last position's end
+    size_t fed;                    // ids of the prompt
+  } running;
 };
 
 // -------------------------------------------------------------------------------------------- open
@@ -326,45 +334,41 @@ static int abort_run(struct sim *s, struct err *err) {
   return stuck(s, err);
 }
 
-// 0; -1; or ABORTED: a callback has ended the run, and the hardware has done so too.
-enum { ABORTED = 1 };
-static int run_cycles(struct sim *s, const struct controller_run *run, uint64_t *end,
-                      uint64_t *busy, struct err *err) {
+// One cycle. RUNNING; OVER: the hardware is done; -1; or ABORTED: a callback has ended the run, and
+// the hardware has done so too.
+enum { OVER, RUNNING, ABORTED };
+static int run_cycle(struct sim *s, struct err *err) {
   struct ports *p = &s->p;
-  struct controller_step step = {0};
-  uint64_t progress = s->cycle;
-  size_t fed = 0;
+  struct running *r = &s->running;
+  const struct controller_run *run = &r->run;
 
-  *p->start_i = 1;
-  for (;;) {
-    *p->prompt_valid_i = fed < run->n_prompt && *p->busy_o;
-    if (*p->prompt_valid_i) {
-      *p->prompt_id_i = run->prompt[fed];
-      *p->prompt_last_i = fed == run->n_prompt - 1;
-    }
-    memory_drive(s->memory);
-    *p->tok_ready_i = !memory_stalls(s->memory);
-    *p->lg_ready_i = !memory_stalls(s->memory);
-    if (settle(s, err)) return -1;
-    const int moved = memory_take(s->memory, err);
-    if (s->inspect) inspect_cycle(s->inspect);
-    if (s->waveform && waveform_cycle(s->waveform, *p->step_start_o, *p->step_end_o, err))
-      return -1;
-    const int events = moved < 0 ? -1 : take_events(s, run, &step, end, err);
-    if (events < 0 && err && err->text[0]) return -1;
-    if (events < 0 || (interrupt_pending() && *p->busy_o)) return abort_run(s, err) ? -1 : ABORTED;
-    if (*p->prompt_valid_i && *p->prompt_ready_o) {
-      fed++;
-      progress = s->cycle;
-    }
-    if (moved || events) progress = s->cycle;
-    else if (s->cycle - progress > PATIENCE) return stuck(s, err);
-    const bool done = *p->done_o;
-    *busy += *p->busy_o;
-    if (edge(s, err)) return -1;
-    *p->start_i = 0;
-    if (done) return hardware_error(s, err);
+  *p->prompt_valid_i = r->fed < run->n_prompt && *p->busy_o;
+  if (*p->prompt_valid_i) {
+    *p->prompt_id_i = run->prompt[r->fed];
+    *p->prompt_last_i = r->fed == run->n_prompt - 1;
   }
+  memory_drive(s->memory);
+  *p->tok_ready_i = !memory_stalls(s->memory);
+  *p->lg_ready_i = !memory_stalls(s->memory);
+  if (settle(s, err)) return -1;
+  const int moved = memory_take(s->memory, err);
+  if (s->inspect) inspect_cycle(s->inspect);
+  if (s->waveform && waveform_cycle(s->waveform, *p->step_start_o, *p->step_end_o, err)) return -1;
+  const int events = moved < 0 ? -1 : take_events(s, run, &r->step, &r->end, err);
+  if (events < 0 && err && err->text[0]) return -1;
+  if (events < 0 || (interrupt_pending() && *p->busy_o)) return abort_run(s, err) ? -1 : ABORTED;
+  if (*p->prompt_valid_i && *p->prompt_ready_o) {
+    r->fed++;
+    r->progress = s->cycle;
+  }
+  if (moved || events) r->progress = s->cycle;
+  else if (s->cycle - r->progress > PATIENCE) return stuck(s, err);
+  const bool done = *p->done_o;
+  r->busy += *p->busy_o;
+  if (edge(s, err)) return -1;
+  *p->start_i = 0;
+  if (done) return hardware_error(s, err) ? -1 : OVER;
+  return RUNNING;
 }
 
 // The port gives a count a cycle after it was asked for, and a callback is within a cycle: so the
@@ -387,11 +391,10 @@ int sim_read_count_port(struct sim *s, unsigned address, uint64_t *count, struct
   return 0;
 }
 
-int sim_run(struct sim *s, const struct controller_run *run, struct sim_result *result,
-            struct err *err) {
+int sim_begin(struct sim *s, const struct controller_run *run, struct err *err) {
   struct ports *p = &s->p;
-  memset(result, 0, sizeof *result);
   if (s->failed) return err_set(err, "the simulator has failed before");
+  if (s->running.under_way) return err_set(err, "the simulator's last run is not over");
   if (controller_check(run, s->header->n_ctx, s->header->vocab_size, err)) return -1;
 
   const struct pkg_sampling sampling = {.top_k = run->sampling.top_k,
@@ -404,24 +407,66 @@ int sim_run(struct sim *s, const struct controller_run *run, struct sim_result *
   *p->all_heads_i = run->all_heads;
 
   s->start = s->cycle;
-  uint64_t end = s->cycle;
-  const struct memory_counts before = memory_count(s->memory);
+  s->running = (struct running){.under_way = true,
+                                .run = *run,
+                                .before = memory_count(s->memory),
+                                .progress = s->cycle,
+                                .end = s->cycle};
+  *p->start_i = 1;
+  return 0;
+}
+
+// The run has ended with `status` of run_cycle: OVER, ABORTED or -1.
+static int finish(struct sim *s, int status, struct sim_result *result, struct err *err) {
+  s->running.under_way = false;
   s->failed = true;
-  uint64_t busy = 0;
-  const int status = run_cycles(s, run, &end, &busy, err);
   if (status && s->waveform) waveform_keep(s->waveform);
   if (status < 0 || (!status && s->waveform && waveform_finish(s->waveform, err))) return -1;
   for (int i = 0; i < 3; i++)
     if (settle(s, err) || edge(s, err)) return -1;  // a cycle is counted three cycles later
   s->failed = false;
-  const struct memory_counts after = memory_count(s->memory);
-  *result = (struct sim_result){.cycles = end - s->start,
+  const struct memory_counts before = s->running.before, after = memory_count(s->memory);
+  *result = (struct sim_result){.cycles = s->running.end - s->start,
                                 .beats_read = after.beats_read - before.beats_read,
                                 .beats_written = after.beats_written - before.beats_written,
-                                .saturations = *p->sat_o,
-                                .busy = busy};
-  if (status == ABORTED) return ended(err);
+                                .saturations = *s->p.sat_o,
+                                .busy = s->running.busy};
+  return status == ABORTED ? ended(err) : 0;
+}
+
+int sim_advance(struct sim *s, uint64_t cycles, struct sim_result *result, struct err *err) {
+  memset(result, 0, sizeof *result);
+  if (!s->running.under_way) return err_set(err, "the simulator runs nothing");
+  int status = RUNNING;
+  while (cycles-- && status == RUNNING) status = run_cycle(s, err);
+  return status == RUNNING ? 1 : finish(s, status, result, err);
+}
+
+int sim_abort(struct sim *s, struct sim_result *result, struct err *err) {
+  memset(result, 0, sizeof *result);
+  if (!s->running.under_way) return err_set(err, "the simulator runs nothing");
+  int status = ABORTED;
+  if (s->cycle == s->start) {
+    *s->p.start_i = 0;  // the hardware knows nothing of it
+  } else {
+    memory_drive(s->memory);
+    if (settle(s, err) || memory_take(s->memory, err) < 0 || abort_run(s, err)) status = -1;
+  }
+  struct err none = {""};
+  if (finish(s, status, result, status < 0 ? err : &none) && (status < 0 || s->failed)) {
+    if (status > 0) *err = none;
+    return -1;
+  }
   return 0;
+}
+
+int sim_run(struct sim *s, const struct controller_run *run, struct sim_result *result,
+            struct err *err) {
+  int status;
+  memset(result, 0, sizeof *result);
+  if (sim_begin(s, run, err)) return -1;
+  while ((status = sim_advance(s, UINT64_MAX, result, err)) > 0) continue;
+  return status;
 }
 
 // ------------------------------------------------------------------------------------------- trace

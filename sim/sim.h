@@ -63,6 +63,16 @@ struct sim_result {
 int sim_run(struct sim *sim, const struct controller_run *run, struct sim_result *result,
             struct err *err);
 
+// sim_run in pieces, for a caller that has other things to do meanwhile.
+//   begin    its errors are sim_run's; what run points to must outlive the run
+//   advance  at most so many cycles. 1: the run is under way; otherwise it is over as sim_run would
+//            have ended, and *result is filled
+//   abort    tells the hardware to end the run, which it has done when this returns; the next run
+//            is as any other
+int sim_begin(struct sim *sim, const struct controller_run *run, struct err *err);
+int sim_advance(struct sim *sim, uint64_t cycles, struct sim_result *result, struct err *err);
+int sim_abort(struct sim *sim, struct sim_result *result, struct err *err);
+
 // Another memory (but for its seed) from here on: in callbacks too, where the next position then
 // runs on it.
 void sim_set_memory(struct sim *sim, const struct sim_memory *memory);
