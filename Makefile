@@ -107,6 +107,8 @@ BLOCK_SEGMENTS_sequencer   := 1 4 16 64
 BLOCK_SEGMENTS_weight_stream := 1 4 16 64
 BLOCK_MODULE_matvec_retimed := matvec
 BLOCK_PARAMS_matvec_retimed := AdderRetiming=1
+BLOCK_MODULE_sampling_serial := sampling
+BLOCK_PARAMS_sampling_serial := SystolicList=0
 BLOCK_PARAMS_clock_gate := Gating=1 Linger=5
 BLOCK_PARAMS_onchip_memory := Lanes=256 RomBeats=77 RamBeats=100 RomFile='"build/test/onchip_memory.hex"'
 BLOCK_SEGMENTS = $(or $(BLOCK_SEGMENTS_$(1)),$(if $(filter $(1),$(SEGMENTED)),1 4 16,0))
@@ -206,6 +208,7 @@ $(B)/arm64/fast_neon: $(ARM64_SRC) $(wildcard fast/*.h golden/*.h base/*.h model
 	$(call do,CC) $(ARM64_CC) $(filter-out $(FOR_NATIVE),$(CFLAGS)) -DXXH_INLINE_ALL -Itest -static -ffunction-sections \
 	  -Wl,--gc-sections $(ARM64_SRC) -o $@ -lpthread -lm
 TEST_LIBS_test_matvec   := $(patsubst %,$(B)/block/matvec_retimed_s%.so,$(BLOCK_SEGMENTS_matvec))
+TEST_LIBS_test_sampling := $(patsubst %,$(B)/block/sampling_serial_s%.so,1 4 16)
 TEST_LIBS_test_layernorm := $(B)/block/layernorm_quarter_s4.so
 TEST_LIBS_test_softmax  := $(B)/block/softmax_quarter_s4.so $(B)/block/softmax_quarter_s16.so
 
@@ -318,12 +321,12 @@ synth-check:
 test-configs: $(B)/gpt2rtl
 	@test/configs.sh all
 
-# One plain Verilog file, for tools that do not read SystemVerilog. EXP_WIDTH: lanes / 64 unless given.
+# One plain Verilog file, for tools that do not read SystemVerilog. EXP_WIDTH: lanes / 64 unless given; SYSTOLIC_LIST: 1.
 LANES      ?= 64
 MAX_HEADS  ?= 12
 MAX_CTX    ?= 1024
 NORM_WIDTH ?= 64
-VERILOG_PARAMETERS = Lanes=$(LANES) MaxHeads=$(MAX_HEADS) MaxCtx=$(MAX_CTX) NormWidth=$(NORM_WIDTH) $(addprefix ExpWidth=,$(EXP_WIDTH))
+VERILOG_PARAMETERS = Lanes=$(LANES) MaxHeads=$(MAX_HEADS) MaxCtx=$(MAX_CTX) NormWidth=$(NORM_WIDTH) $(addprefix ExpWidth=,$(EXP_WIDTH)) $(addprefix SystolicList=,$(SYSTOLIC_LIST))
 verilog:
 	@syn/venv.sh || { echo "Yosys could not be fetched from PyPI: $(B)/venv.log" >&2; exit 1; }
 	@mkdir -p $(B)/verilog

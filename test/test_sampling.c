@@ -2,7 +2,8 @@
 //
 // sampling: the ids of sampling_choose() and its generator, choice behind choice, for vocabularies
 // of 301, 4096 and 50257 and smaller than top_k, for random, equal, rising, falling and extreme
-// logits; and the cycles that its header states
+// logits; and the cycles that its header states. sampling_serial is sampling with SystolicList = 0
+// (Makefile)
 #include "block.h"
 #include "golden.h"
 
@@ -91,10 +92,10 @@ static void run(struct block *b, unsigned segments, uint32_t n_vocab, unsigned p
   block_expect(sink, want, positions);
 }
 
-static void check(unsigned segments) {
+static void check(const char *name, unsigned segments) {
   static const uint32_t ks[] = {1, 2, 5, 40, 63, 64};
   static const double temperatures[] = {0.1, 0.8, 1.0, 3.0};
-  struct block *b = block_open("sampling", segments);
+  struct block *b = block_open(name, segments);
   for (enum block_stall stall = BLOCK_PLAIN; stall < BLOCK_STALLS; stall++) {
     for (unsigned k = 0; k < 6; k++) {
       struct sampling s = {.top_k = ks[k],
@@ -116,15 +117,18 @@ static void check(unsigned segments) {
 
 static void test_1(void **state) {
   (void)state;
-  check(1);
+  check("sampling", 1);
+  check("sampling_serial", 1);
 }
 static void test_4(void **state) {
   (void)state;
-  check(4);
+  check("sampling", 4);
+  check("sampling_serial", 4);
 }
 static void test_16(void **state) {
   (void)state;
-  check(16);
+  check("sampling", 16);
+  check("sampling_serial", 16);
 }
 
 // The state whose next one is x.
@@ -136,10 +140,9 @@ static uint64_t state_before(uint64_t x) {
 }
 
 // Of two equal logits the random numbers below 2^31 choose the first, the others the second.
-static void test_boundary(void **state) {
-  (void)state;
+static void boundary(const char *name) {
   static const uint32_t random[] = {0, 0x7fffffff, 0x80000000, 0xffffffff};
-  struct block *b = block_open("sampling", 4);
+  struct block *b = block_open(name, 4);
   logits[0] = logits[1] = 12345;
   for (unsigned i = 0; i < 4; i++) {
     struct sampling s = {.top_k = 2,
@@ -158,6 +161,12 @@ static void test_boundary(void **state) {
     block_expect(sink, want, 1);
   }
   block_close(b);
+}
+
+static void test_boundary(void **state) {
+  (void)state;
+  boundary("sampling");
+  boundary("sampling_serial");
 }
 
 // Cycles from the last group to the choice, of falling logits: nothing of the last group goes into
@@ -184,25 +193,36 @@ static void test_latency(void **state) {
   block_close(b);
 }
 
-// The logits of GPT-2 in random order: what the list holds up is little.
+// The logits of GPT-2 in random order: cycles that the list holds up a stream of a group every
+// `period` cycles, which is how fast the engine makes them.
+static uint64_t held_up(const char *name, unsigned segments, uint32_t k) {
+  struct block *b = block_open(name, segments);
+  uint64_t rng = 5;
+  struct sampling s = {.top_k = k, .inv_t = sampling_inv_t(1), .state = 1};
+  block_reset(b);
+  begin(b, &s);
+  for (uint32_t v = 0; v < MAX_VOCAB; v++) logits[v] = draw(&rng, NORMAL, v);
+  const size_t n = append(in, logits, MAX_VOCAB, segments);
+  struct block_stream *source =
+      block_source(b, "lg_valid_i", "lg_ready_o", in_fields, 4, in, sizeof *in, n);
+  block_sink(b, "choice_valid_o", "choice_ready_i", out_fields, 1, got, sizeof *got, 1);
+  block_run(b, 500, 10);
+  const uint64_t held = source->last_cycle - source->first_cycle + 1 - n;
+  block_close(b);
+  return held;
+}
+
+// A group a cycle: in the machine one comes every n_embd / 64 cycles, so the serial list's cycles
+// are those of a dozen groups for each that it holds up.
 static void test_pace(void **state) {
   (void)state;
-  struct block *b = block_open("sampling", 16);
-  uint64_t rng = 5;
-  for (unsigned k = 1; k <= 64; k += 63) {
-    struct sampling s = {.top_k = k, .inv_t = sampling_inv_t(1), .state = 1};
-    block_reset(b);
-    begin(b, &s);
-    for (uint32_t v = 0; v < MAX_VOCAB; v++) logits[v] = draw(&rng, NORMAL, v);
-    size_t n = append(in, logits, MAX_VOCAB, 16);
-    struct block_stream *source =
-        block_source(b, "lg_valid_i", "lg_ready_o", in_fields, 4, in, sizeof *in, n);
-    block_sink(b, "choice_valid_o", "choice_ready_i", out_fields, 1, got, sizeof *got, 1);
-    block_run(b, 500, 10);
-    uint64_t held_up = source->last_cycle - source->first_cycle + 1 - n;
-    assert_in_range(held_up, 0, k == 1 ? 20 : 400);
-  }
-  block_close(b);
+  assert_in_range(held_up("sampling", 16, 1), 0, 20);
+  assert_in_range(held_up("sampling", 16, 64), 0, 400);
+  const uint64_t one = held_up("sampling_serial", 1, 1), all = held_up("sampling_serial", 1, 64);
+  print_message("serial list: %llu cycles with top_k = 1, %llu with 64\n", (unsigned long long)one,
+                (unsigned long long)all);
+  assert_in_range(one, 0, 100);
+  assert_in_range(all, 0, 20000);
 }
 
 int main(void) {

@@ -6,10 +6,9 @@
 //   e[i] = 2^-((v[0] - v[i]) * inv_t),   z = sum_i e[i],   target = random * z / 2^32
 //   the id of the least i with e[0] + .. + e[i] > target
 //
-// A whole group of logits is compared with the list's last value at once. Those that pass are
-// picked one a cycle and walk down the sorted list, an entry a cycle. A logit passes entries that
-// are not less and takes the place of the first that is; from there each entry moves down by one.
-// So a comparison drives one entry. A stale last value only lets more logits through.
+// A whole group of logits is compared with the list's last value at once, and those that pass are
+// put into the list one by one. A stale last value only lets more logits through. The list is
+// systolic_list, or serial_list where SystolicList is 0: 9,000 LUT4 and 6,000 flip-flops less.
 //
 // In      lg      Segments logits, Q14.16, of the ids base_id + s that have their bit in mask, ids
 //                 ascending, last on a position's last group; valid/ready
@@ -21,14 +20,17 @@
 //         list, then few (about top_k / n for the n-th logit of a random order);
 //         4 cycles from the last group to the choice with top_k = 1, top_k + i + 16 for id[i], and
 //         one for each further logit of that group that passes. The list is read from its head
-//         while the last logit still walks down, one entry ahead of the read
-// Keeps   one group, 64 list entries and as many walking, 64 exponentials
+//         while the last logit still walks down, one entry ahead of the read.
+//         With serial_list a logit takes 3 cycles and one for each entry that it passes, and the
+//         choice waits for the last of them
+// Keeps   one group, the list, 64 exponentials
 // Assumes sampling_i held during a run, top_k 1..64, seed not 0
 // Golden  golden/sampling.c: sampling_choose() - equal bit for bit
 module sampling
   import gpt2_pkg::*;
 #(
-  parameter int unsigned Segments = 16
+  parameter int unsigned Segments     = 16,
+  parameter bit          SystolicList = 1'b1
 ) (
   input  logic                      clk_i,
   input  logic                      rst_ni,
@@ -77,11 +79,12 @@ module sampling
   logic [Segments-1:0]       passed, waiting_q;  // logits beyond the threshold; not yet picked
   logic [Segments-1:0]       pick, waiting;      // the lowest of them; the others
   logic                      accept, group_done;
-  logic                      full_q;             // the list holds top_k
-  logic [31:0]               entry_value_q;      // meanwhile its last value
+  logic                      list_ready;
+  logic                      list_full;          // the list holds top_k
+  logic [31:0]               threshold;          // its last value
 
   assign pick       = waiting_q & (~waiting_q + 1'b1);
-  assign waiting    = waiting_q & ~pick;
+  assign waiting    = list_ready ? waiting_q & ~pick : waiting_q;
   assign group_done = group_valid_q && waiting == '0;
   assign lg_ready_o = state_q == StCollect && (!group_valid_q || (group_done && !group_last_q));
   assign accept     = lg_valid_i && lg_ready_o;
@@ -90,7 +93,7 @@ module sampling
     passed = '0;
     if (accept) begin
       for (int i = 0; i < int'(Segments); i++) begin
-        passed[i] = lg_mask_i[i] && (!full_q || $signed(lg_rows_i[i]) > $signed(entry_value_q));
+        passed[i] = lg_mask_i[i] && (!list_full || $signed(lg_rows_i[i]) > $signed(threshold));
       end
     end
   end
@@ -116,77 +119,82 @@ module sampling
   // ------------------------------------------------------------------------- 2: one logit picked
 
   logic        candidate;
-  logic [31:0] value, id;
+  logic [31:0] value;
+  logic [16:0] id;
 
   assign candidate = waiting_q != '0;
 
   always_comb begin
     value = '0;
-    id    = 32'(group_base_q);                   // a multiple of Segments
+    id    = group_base_q;                         // a multiple of Segments
     if (candidate) begin
       for (int i = 0; i < int'(Segments); i++) begin
         value = value | (pick[i] ? group_rows_q[i] : '0);
-        id    = id | (pick[i] ? 32'(i) : '0);
+        id    = id | (pick[i] ? 17'(i) : '0);
       end
     end
   end
 
   // -------------------------------------------------------------------------- 3: the sorted list
 
-  // Entry 0 is the greatest. Ids come ascending, so an equal value goes after the one in the list.
-  // A walking logit waits at entry i, and goes into it or on to entry i + 1.
-  logic [MaxTopK-1:0][31:0] entry_value, entry_id, walk_value, walk_id;
-  logic [MaxTopK-1:0]       used;                // entries that hold something
-  logic [MaxTopK-1:0]       walks;               // a logit waits at this entry,
-  logic [MaxTopK-1:0]       moved;               // and was an entry: it precedes all that follow
-  index_t                   last_entry;          // of top_k
-  index_t                   read_index_q;
-  logic [16:0]              entry_id_q;
-  logic [31:0]              max_q;
-  logic [16:0]              first_id_q;
-  logic                     clear;
+  index_t      last_entry;                       // of top_k
+  index_t      read_index_q;
+  logic [31:0] entry_value, first_value;
+  logic [16:0] entry_id, first_id;
+  logic [31:0] max_q;
+  logic [16:0] first_id_q;
+  logic        clear, list_done;
 
   assign last_entry = index_t'(sampling_i.top_k - 7'd1);
 
-  // These are variables of one process, which goes from the last entry to the first, so that each
-  // entry sees the old state of its predecessor.
+  if (SystolicList) begin : gen_systolic
+    systolic_list #(
+      .Length(MaxTopK)
+    ) u_list (
+      .clk_i,
+      .rst_ni,
+      .clear_i       (clear),
+      .last_i        (last_entry),
+      .in_valid_i    (candidate),
+      .in_ready_o    (list_ready),
+      .in_value_i    (value),
+      .in_id_i       (id),
+      .full_o        (list_full),
+      .threshold_o   (threshold),
+      .done_o        (list_done),
+      .first_value_o (first_value),
+      .first_id_o    (first_id),
+      .read_index_i  (read_index_q),
+      .read_value_o  (entry_value),
+      .read_id_o     (entry_id)
+    );
+  end else begin : gen_serial
+    serial_list #(
+      .Length(MaxTopK)
+    ) u_list (
+      .clk_i,
+      .rst_ni,
+      .clear_i       (clear),
+      .last_i        (last_entry),
+      .in_valid_i    (candidate),
+      .in_ready_o    (list_ready),
+      .in_value_i    (value),
+      .in_id_i       (id),
+      .full_o        (list_full),
+      .threshold_o   (threshold),
+      .done_o        (list_done),
+      .first_value_o (first_value),
+      .first_id_o    (first_id),
+      .read_index_i  (read_index_q),
+      .read_value_o  (entry_value),
+      .read_id_o     (entry_id)
+    );
+  end
+
   always_ff @(posedge clk_i) begin
-    entry_value_q <= entry_value[read_index_q];
-    entry_id_q    <= entry_id[read_index_q][16:0];
-    full_q        <= used[last_entry];
     if (state_q == StFirst) begin
-      max_q      <= entry_value[0];
-      first_id_q <= entry_id[0][16:0];
-    end
-    if (walks != '0) begin
-      for (int i = int'(MaxTopK) - 1; i >= 0; i--) begin
-        automatic logic enters;
-        enters = !used[i] || moved[i] || $signed(walk_value[i]) > $signed(entry_value[i]);
-        if (i + 1 < int'(MaxTopK)) begin
-          if (walks[i]) begin
-            walk_value[i+1] = enters ? entry_value[i] : walk_value[i];
-            walk_id[i+1]    = enters ? entry_id[i] : walk_id[i];
-            moved[i+1]      = enters;
-          end
-          walks[i+1] = walks[i] && used[i] && last_entry != index_t'(i);
-        end
-        if (walks[i] && enters) begin
-          used[i]        = 1'b1;
-          entry_value[i] = walk_value[i];
-          entry_id[i]    = walk_id[i];
-        end
-      end
-    end
-    walks[0] = candidate;
-    moved[0] = 1'b0;
-    if (candidate) begin
-      walk_value[0] = value;
-      walk_id[0]    = id;
-    end
-    if (!rst_ni) walks = '0;
-    if (!rst_ni || clear) begin
-      used   = '0;
-      full_q <= 1'b0;
+      max_q      <= first_value;
+      first_id_q <= first_id;
     end
   end
 
@@ -227,8 +235,8 @@ module sampling
       z_q          <= '0;
     end
     if (shift) begin
-      d1_q                <= DBits'(max_q - entry_value_q);
-      id_mem[out_index_q] <= entry_id_q;
+      d1_q                <= DBits'(max_q - entry_value);
+      id_mem[out_index_q] <= entry_id;
       out_index_q         <= out_index_q + 1'b1;
     end
     if (e_valid) begin
@@ -330,7 +338,7 @@ module sampling
     shift   = 1'b0;
     unique case (state_q)
       StCollect: if (group_done && group_last_q) state_d = StInsert;
-      StInsert:  state_d = StFirst;
+      StInsert:  if (list_done) state_d = StFirst;
       StFirst:   state_d = sampling_i.top_k == 7'd1 ? StChoice : StExp;
       StExp: begin
         shift = 1'b1;
@@ -353,7 +361,8 @@ module sampling
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni || clear)                                entries_q <= '0;
-    else if (candidate && entries_q != sampling_i.top_k) entries_q <= entries_q + 1'b1;
+    else if (candidate && list_ready && entries_q != sampling_i.top_k)
+      entries_q <= entries_q + 1'b1;
   end
 
   always_ff @(posedge clk_i) begin

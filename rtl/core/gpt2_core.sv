@@ -27,7 +27,8 @@ module gpt2_core
   parameter int unsigned NormWidth = 64,
   parameter int unsigned ExpWidth  = Segments,
   parameter bit          ClockGating = 1'b0,
-  parameter bit          AdderRetiming = 1'b0
+  parameter bit          AdderRetiming = 1'b0,
+  parameter bit          SystolicList  = 1'b1
 ) (
   input  logic                      clk_i,
   input  logic                      rst_ni,
@@ -273,7 +274,7 @@ module gpt2_core
   assign lg_rows_o    = smp_rows;
   assign lg_last_o    = smp_last;
 
-  sampling #(.Segments(Segments)) u_sampling (
+  sampling #(.Segments(Segments), .SystolicList(SystolicList)) u_sampling (
     .clk_i(clk_head), .rst_ni, .busy_o(sampling_busy), .start_i, .sampling_i,
     .lg_valid_i(smp_valid), .lg_ready_o(smp_ready), .lg_base_id_i(smp_base_id),
     .lg_mask_i(smp_mask),

@@ -36,6 +36,7 @@ module gpt2_top
   parameter int unsigned ExpWidth  = Lanes / 64,             // exponentials a cycle
   parameter bit          ClockGating = 1'b0,  // units at rest get no clock (clock_gate.sv)
   parameter bit          AdderRetiming = 1'b0,  // for tools that retime, and simulators (matvec.sv)
+  parameter bit          SystolicList = 1'b1,  // top-k list: a candidate a cycle (sampling.sv)
   parameter int unsigned Watchdog  = 0,  // cycles without a transfer that end a run; 0: none
   localparam int unsigned Segments = Lanes / 64
 ) (
@@ -184,7 +185,7 @@ module gpt2_top
     .Segments(LanesLegal ? Segments : 1), .MaxHeads(HeadsLegal ? MaxHeads : 1),
     .MaxCtx(CtxLegal ? MaxCtx : 64), .NormWidth(NormLegal ? NormWidth : 64),
     .ExpWidth(ExpLegal && LanesLegal ? ExpWidth : 1), .ClockGating(ClockGating),
-    .AdderRetiming(AdderRetiming)
+    .AdderRetiming(AdderRetiming), .SystolicList(SystolicList)
   ) u_core (
     .clk_i, .rst_ni(core_rst_n), .mem_rst_ni(port_rst_n), .test_en_i, .cfg_i(cfg_q),
     .sampling_i(sampling_q), .start_i(check), .counting_i(counting), .quiet_o(quiet),

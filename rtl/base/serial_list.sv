@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// serial_list - the Length greatest of a sequence of values with their ids, sorted; by insertion
+//
+// A new value is compared with the entries from the last up, one a cycle. Those that are less move
+// down by one, and it takes the place after the first that is not. The entries are in a memory, and
+// there is one comparator. systolic_list takes a value a cycle, with a comparator for each entry.
+//
+// In      in      a value (signed) and its id; valid/ready. Ids ascend, so a value equal to one in
+//                 the list goes after it
+//         last_i  index of the last entry that counts; held while the list is not empty
+//         clear_i empties it, when done_o is high
+// Out     full_o  entry last_i holds something
+//         threshold  its value
+//         done_o  from the next cycle on every entry has seen all that came in before this one
+//         first   entry 0
+//         read    entry read_index_i, a cycle later, once done_o has been high
+// Timing  a value that moves n entries takes n + 3 cycles; one that is not greater than the
+//         threshold of a full list takes 2
+// Keeps   Length entries in a memory with one write and one read port, one value on its way
+module serial_list #(
+  parameter int unsigned Length    = 64,
+  parameter int unsigned ValueBits = 32,
+  parameter int unsigned IdBits    = 17,
+  localparam int unsigned IndexBits = $clog2(Length)
+) (
+  input  logic                 clk_i,
+  input  logic                 rst_ni,
+  input  logic                 clear_i,
+  input  logic [IndexBits-1:0] last_i,
+
+  input  logic                 in_valid_i,
+  output logic                 in_ready_o,
+  input  logic [ValueBits-1:0] in_value_i,
+  input  logic [IdBits-1:0]    in_id_i,
+
+  output logic                 full_o,
+  output logic [ValueBits-1:0] threshold_o,
+  output logic                 done_o,
+  output logic [ValueBits-1:0] first_value_o,
+  output logic [IdBits-1:0]    first_id_o,
+
+  input  logic [IndexBits-1:0] read_index_i,
+  output logic [ValueBits-1:0] read_value_o,
+  output logic [IdBits-1:0]    read_id_o
+);
+
+  typedef logic [IndexBits-1:0] index_t;
+
+  typedef struct packed {
+    logic [ValueBits-1:0] value;
+    logic [IdBits-1:0]    id;
+  } entry_t;
+
+  typedef enum logic [1:0] {
+    StReady,                                     // for a value
+    StStart,                                     // the entry before the free one is read
+    StWalk                                       // it is there: it moves down, or the walk ends
+  } state_e;
+
+  state_e               state_q, state_d;
+  entry_t               walking_q;
+  index_t               free_q;                  // the entry that may be written
+  index_t               used_q;                  // entries in use, until the list is full
+  logic                 full_q;
+  logic [ValueBits-1:0] threshold_q;
+  entry_t               first_q;
+
+  entry_t               mem [Length];
+  entry_t               read_q;
+  index_t               read_index;
+  entry_t               write;
+  logic                 write_valid, passes;
+
+  assign passes      = free_q != '0 && $signed(walking_q.value) > $signed(read_q.value);
+  assign write_valid = state_q == StWalk;
+  assign write       = passes ? read_q : walking_q;
+
+  always_comb begin
+    unique case (state_q)
+      StStart: read_index = free_q - index_t'(1);
+      StWalk:  read_index = free_q - index_t'(2);
+      default: read_index = read_index_i;
+    endcase
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (write_valid) mem[free_q] <= write;
+    read_q <= mem[read_index];
+  end
+
+  always_comb begin
+    state_d = state_q;
+    unique case (state_q)
+      StReady: if (in_valid_i) state_d = StStart;
+      StStart: begin
+        if (full_q && $signed(walking_q.value) <= $signed(threshold_q)) state_d = StReady;
+        else state_d = StWalk;
+      end
+      StWalk:  if (!passes) state_d = StReady;
+      default: state_d = StReady;
+    endcase
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) state_q <= StReady;
+    else         state_q <= state_d;
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni || clear_i) begin
+      used_q <= '0;
+      full_q <= 1'b0;
+    end else if (write_valid) begin
+      if (free_q == used_q && !full_q) used_q <= used_q + index_t'(1);
+      if (free_q == last_i) full_q <= 1'b1;
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (state_q == StReady && in_valid_i) begin
+      walking_q <= '{value: in_value_i, id: in_id_i};
+      free_q    <= full_q ? last_i : used_q;
+    end
+    if (write_valid) begin
+      free_q <= free_q - index_t'(1);
+      if (free_q == last_i) threshold_q <= write.value;
+      if (free_q == '0) first_q <= write;
+    end
+  end
+
+  assign in_ready_o    = state_q == StReady;
+  assign done_o        = state_d == StReady;
+  assign full_o        = full_q;
+  assign threshold_o   = threshold_q;
+  assign first_value_o = first_q.value;
+  assign first_id_o    = first_q.id;
+  assign read_value_o  = read_q.value;
+  assign read_id_o     = read_q.id;
+
+endmodule

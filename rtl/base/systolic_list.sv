@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// systolic_list - the Length greatest of a sequence of values with their ids, sorted; one a cycle
+//
+// A new value walks down the list, an entry a cycle. It passes entries that are not less and takes
+// the place of the first that is; from there each entry moves down by one. So a comparison drives
+// one entry. serial_list does the same with a memory and one comparator, in more cycles.
+//
+// In      in      a value (signed) and its id, one a cycle; in_ready_o is always high. Ids ascend,
+//                 so a value equal to one in the list goes after it
+//         last_i  index of the last entry that counts; held while the list is not empty
+//         clear_i empties it; nothing may walk then
+// Out     full_o  entry last_i holds something, as of the cycle before
+//         threshold  its value, or an older and lower one, while read_index_i = last_i
+//         done_o  always high: from the next cycle on entry 0 has seen all that came in before this
+//                 one, and the entries may be read from 0 up, one a cycle
+//         first   entry 0
+//         read    entry read_index_i, a cycle later
+// Keeps   Length entries and as many walking values in registers
+module systolic_list #(
+  parameter int unsigned Length    = 64,
+  parameter int unsigned ValueBits = 32,
+  parameter int unsigned IdBits    = 17,
+  localparam int unsigned IndexBits = $clog2(Length)
+) (
+  input  logic                 clk_i,
+  input  logic                 rst_ni,
+  input  logic                 clear_i,
+  input  logic [IndexBits-1:0] last_i,
+
+  input  logic                 in_valid_i,
+  output logic                 in_ready_o,
+  input  logic [ValueBits-1:0] in_value_i,
+  input  logic [IdBits-1:0]    in_id_i,
+
+  output logic                 full_o,
+  output logic [ValueBits-1:0] threshold_o,
+  output logic                 done_o,
+  output logic [ValueBits-1:0] first_value_o,
+  output logic [IdBits-1:0]    first_id_o,
+
+  input  logic [IndexBits-1:0] read_index_i,
+  output logic [ValueBits-1:0] read_value_o,
+  output logic [IdBits-1:0]    read_id_o
+);
+
+  // Entry 0 is the greatest. A walking value waits at entry i, and goes into it or on to i + 1.
+  logic [ValueBits-1:0] entry_value_d [Length], entry_value_q [Length];
+  logic [IdBits-1:0]    entry_id_d    [Length], entry_id_q    [Length];
+  logic [ValueBits-1:0] walk_value_d  [Length], walk_value_q  [Length];
+  logic [IdBits-1:0]    walk_id_d     [Length], walk_id_q     [Length];
+  logic [Length-1:0]    used_d, used_q;          // entries that hold something
+  logic [Length-1:0]    walks_d, walks_q;        // a value waits at this entry,
+  logic [Length-1:0]    moved_d, moved_q;        // and was an entry: it precedes all that follow
+  logic [Length-1:0]    enters;                  // it takes this entry
+
+  always_comb begin
+    entry_value_d = entry_value_q;
+    entry_id_d    = entry_id_q;
+    walk_value_d  = walk_value_q;
+    walk_id_d     = walk_id_q;
+    used_d        = used_q;
+    walks_d       = '0;
+    moved_d       = '0;
+    enters        = '0;
+    for (int unsigned i = 0; i < Length; i++) begin
+      enters[i] = walks_q[i] && (!used_q[i] || moved_q[i] ||
+                                 $signed(walk_value_q[i]) > $signed(entry_value_q[i]));
+      if (enters[i]) begin
+        entry_value_d[i] = walk_value_q[i];
+        entry_id_d[i]    = walk_id_q[i];
+        used_d[i]        = 1'b1;
+      end
+      if (i + 1 < Length && walks_q[i]) begin
+        walk_value_d[i+1] = enters[i] ? entry_value_q[i] : walk_value_q[i];
+        walk_id_d[i+1]    = enters[i] ? entry_id_q[i] : walk_id_q[i];
+        moved_d[i+1]      = enters[i];
+        walks_d[i+1]      = used_q[i] && last_i != IndexBits'(i);
+      end
+    end
+    walks_d[0]      = in_valid_i;
+    walk_value_d[0] = in_value_i;
+    walk_id_d[0]    = in_id_i;
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      walks_q <= '0;
+      used_q  <= '0;
+    end else if (clear_i) begin
+      used_q <= '0;
+    end else if (in_valid_i || walks_q != '0) begin
+      walks_q <= walks_d;
+      used_q  <= used_d;
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (in_valid_i || walks_q != '0) begin
+      entry_value_q <= entry_value_d;
+      entry_id_q    <= entry_id_d;
+      walk_value_q  <= walk_value_d;
+      walk_id_q     <= walk_id_d;
+      moved_q       <= moved_d;
+    end
+  end
+
+  logic                 full_q;
+  logic [ValueBits-1:0] read_value_q;
+  logic [IdBits-1:0]    read_id_q;
+
+  always_ff @(posedge clk_i) begin
+    full_q       <= rst_ni && !clear_i && used_q[last_i];
+    read_value_q <= entry_value_q[read_index_i];
+    read_id_q    <= entry_id_q[read_index_i];
+  end
+
+  assign in_ready_o    = 1'b1;
+  assign full_o        = full_q;
+  assign threshold_o   = read_value_q;
+  assign done_o        = 1'b1;
+  assign first_value_o = entry_value_q[0];
+  assign first_id_o    = entry_id_q[0];
+  assign read_value_o  = read_value_q;
+  assign read_id_o     = read_id_q;
+
+endmodule
