@@ -110,6 +110,13 @@ BLOCK_PARAMS_matvec_retimed := AdderRetiming=1
 BLOCK_MODULE_sampling_serial := sampling
 BLOCK_PARAMS_sampling_serial := SystolicList=0
 BLOCK_PARAMS_clock_gate := Gating=1 Linger=5
+# Ports as wide as the beat, narrower, several narrower ones; the default is several of half a beat (test/test_axi_memory.c).
+BLOCK_MODULE_axi_memory_direct := axi_memory
+BLOCK_PARAMS_axi_memory_direct := Lanes=64 Ports=1 PortBits=512
+BLOCK_MODULE_axi_memory_gather := axi_memory
+BLOCK_PARAMS_axi_memory_gather := Lanes=64 Ports=1 PortBits=32
+BLOCK_MODULE_axi_memory_both := axi_memory
+BLOCK_PARAMS_axi_memory_both := Lanes=128 Ports=4 PortBits=64
 BLOCK_PARAMS_onchip_memory := Lanes=256 RomBeats=77 RamBeats=100 RomFile='"build/test/onchip_memory.hex"'
 BLOCK_SEGMENTS = $(or $(BLOCK_SEGMENTS_$(1)),$(if $(filter $(1),$(SEGMENTED)),1 4 16,0))
 block_libs     = $(foreach s,$(call BLOCK_SEGMENTS,$(1)),$(B)/block/$(1)_s$(s)$(if $(TRACE),_trace).so)
@@ -210,6 +217,7 @@ $(B)/arm64/fast_neon: $(ARM64_SRC) $(wildcard fast/*.h golden/*.h base/*.h model
 TEST_LIBS_test_matvec   := $(patsubst %,$(B)/block/matvec_retimed_s%.so,$(BLOCK_SEGMENTS_matvec))
 TEST_LIBS_test_sampling := $(patsubst %,$(B)/block/sampling_serial_s%.so,1 4 16)
 TEST_LIBS_test_layernorm := $(B)/block/layernorm_quarter_s4.so
+TEST_LIBS_test_axi_memory := $(patsubst %,$(B)/block/axi_memory_%_s0.so,direct gather both)
 TEST_LIBS_test_softmax  := $(B)/block/softmax_quarter_s4.so $(B)/block/softmax_quarter_s16.so
 
 # Not among those that make test runs.

@@ -5,7 +5,7 @@
 # VERILATOR: another one. PREFIX: of the tests' names, lint unless given
 prefix=${1:-lint}
 status=0
-tests="$(basename -s .sv rtl/*/*.sv | grep -v _pkg) matvec:AdderRetiming=1'b1 sampling:SystolicList=1'b0"          # MODULE[:PARAMETER=VALUE]
+tests="$(basename -s .sv rtl/*/*.sv | grep -v _pkg) matvec:AdderRetiming=1'b1 sampling:SystolicList=1'b0 axi_memory:Ports=1 axi_memory:PortBits=128"  # MODULE[:PARAMETER=VALUE]
 echo "[==========] Running $(wc -w <<< "$tests") test(s)."
 for test in $tests; do
   IFS=: read -r module parameter <<< "$test"

@@ -17,7 +17,7 @@ import sys
 # Sizes that keep the netlists small; every generate branch that a named configuration takes is still taken by some.
 SMALL = {"Segments": 4, "Lanes": 256, "MaxHeads": 4, "MaxCtx": 256, "RomBeats": 16, "RamBeats": 16,
          "RomFile": '"build/synth/rom.hex"'}
-VARIANTS = ["matvec:AdderRetiming=1", "sampling:SystolicList=0"]
+VARIANTS = ["matvec:AdderRetiming=1", "sampling:SystolicList=0", "axi_memory:Ports=1", "axi_memory:PortBits=128"]
 PACKAGES = ["rtl/base/gpt2_pkg.sv", "rtl/base/gpt2_tables_pkg.sv", "rtl/wrap/gpt2_csr_pkg.sv"]
 FILES = {os.path.basename(f)[:-3]: f for f in glob.glob("rtl/*/*.sv")}
 
