@@ -23,8 +23,10 @@ struct row {
   double rate;            // simulated cycles a second of one core, or 0
 };
 
-// Bars: the share of the memory floor of published designs, and of the rows without a preset at 512
-// positions, or the last before. Errors: the file cannot be written.
+// An SVG of bars: what published designs reach of their DRAM's peak bandwidth, measured on boards;
+// what these rows reach of the peak of the presets that bound them; and, of the rows without a
+// preset, the share of the memory floor. Each from 512 positions on, or the longest context there
+// is. Errors: the file cannot be written.
 int plot_write(const char *path, const struct row *rows, size_t n, struct err *err);
 
 #endif

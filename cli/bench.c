@@ -267,7 +267,7 @@ static int print_table(const struct bench *b, struct err *err) {
   printf("%s: %u layers, width %u, %u ids: %.1f MB of weights a token\n\n", cli_name(name, b->dir),
          h->n_layer, h->n_embd, h->vocab_size, weight_bytes(h) / 1e6);
   printf("| vector code | threads | memory reads |");
-  for (int c = 0; c < CONTEXTS; c++) printf(" decode behind %u |", b->context[c]);
+  for (int c = 0; c < CONTEXTS; c++) printf(" decode at context %u |", b->context[c]);
   printf(" prefill of %u |\n| --- | --- | --- |", b->prompt);
   for (int c = 0; c < CONTEXTS + 1; c++) printf(" --- |");
   putchar('\n');
