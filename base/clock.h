@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// clock - seconds that pass, for durations: they do not jump when the date is set
+// clock - seconds for measuring durations: they do not jump when the date is set
 #ifndef GPT2RTL_CLOCK_H
 #define GPT2RTL_CLOCK_H
 

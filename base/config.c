@@ -15,7 +15,7 @@ struct reader {
   struct err *err;
 };
 
-// A name that comes twice means one thing to one reader and another to the next.
+// Different readers would resolve a repeated name differently, so it is refused.
 static int check_unique(const struct reader *r, const char *name) {
   size_t count = 0;
   const cJSON *item;
@@ -51,8 +51,8 @@ static bool is_whole(const cJSON *item) {
          fabs(item->valuedouble) <= JSON_MAX_INTEGER;
 }
 
-// Reads a token's id, or a list of up to `room` of them. What is no id of the model is left out:
-// -1, or the id that a larger vocabulary had.
+// Reads a token's id, or a list of up to `room` of them. A value that is not an id of the model is
+// left out: -1, or the id that a larger vocabulary had.
 static int read_tokens(const struct reader *r, const char *name, size_t vocab_size, uint32_t *ids,
                        size_t room, size_t *count) {
   const cJSON *item = field(r, name);
@@ -172,15 +172,15 @@ static int read_epsilon(const struct reader *r, struct gpt2_config *c) {
              : err_set(r->err, "%s: %s", r->path, why.text);
 }
 
-// Honoured: the epsilon, the scale of the attention scores (by weights_load) and the head. Refused
-// unless GPT-2's: what the hardware has no arithmetic for.
+// Honoured: the epsilon, the scale of the attention scores (by weights_load) and the head. Fields
+// for which the hardware has no arithmetic are refused unless they have GPT-2's values.
 static int read_arithmetic(const struct reader *r, struct gpt2_config *c) {
   static const char *const gpt2[] = {"gpt2", NULL};
-  // Five names of the tanh form; "gelu" alone is the exact one.
+  // Five names of the tanh form; only "gelu" is the exact one.
   static const char *const tanh_form[] = {"gelu_new",  "gelu_pytorch_tanh", "gelu_python_tanh",
                                           "gelu_fast", "gelu_accurate",     NULL};
-  bool
-      upcast;  // the same arithmetic, in an order that keeps halfs from overflowing: no change here
+  bool upcast;  // the same arithmetic, in an order that keeps half precision from overflowing: no
+                // change here
   if (require_string(r, "model_type", gpt2, "") != 0 ||
       require_string(r, "activation_function", tanh_form,
                      ": the hardware's table is GELU in its tanh form") != 0 ||

@@ -53,33 +53,34 @@ struct gpt2_config {
 //   add_cross_attention               false
 //   pruned_heads, quantization_config empty
 //   model_type                        gpt2
-// eos_token_id is a number, or a list of which any stops; bos_token_id a number. One that is no id
-// of the model, such as -1, counts as none. Other fields are ignored. Absent fields take Hugging
-// Face's defaults, but the shape - n_layer, n_head, n_embd, vocab_size, and one of n_positions
-// (which counts) or n_ctx - must be there. Errors: no such file, bad JSON (line and byte offset), a
-// field missing, twice, or outside its range.
+// eos_token_id is a number, or a list, any of which stops; bos_token_id is a number. A value that
+// is not an id of the model, such as -1, counts as none. Other fields are ignored. Absent fields
+// take Hugging Face's defaults, except that the shape must be given: n_layer, n_head, n_embd,
+// vocab_size, and one of n_positions (which takes precedence) or n_ctx. Errors: no such file, bad
+// JSON (line and byte offset), a field that is missing, repeated, or outside its range.
 int config_read(struct gpt2_config *config, const char *path, struct err *err);
 
 // Checks that dir has no adapter_config.json beside the weights: an adapter would change what they
-// compute, and is not applied here. Error: it has, with the command that merges it.
+// compute, and adapters are not applied here. Error: it has one; the text has the command that
+// merges it.
 int config_no_adapter(const char *dir, struct err *err);
 
-// Reads dir/config.json and, where it is there, dir/generation_config.json, whose eos_token_id and
-// bos_token_id then count alone, absent or not, as for transformers. Errors: config_read's, for
-// either; config_no_adapter's.
+// Reads dir/config.json and, if it exists, dir/generation_config.json. If the latter exists, only
+// its eos_token_id and bos_token_id count, absent or not, as in transformers. Errors:
+// config_read's, for either; config_no_adapter's.
 int config_read_folder(struct gpt2_config *config, const char *dir, struct err *err);
 
-// The vocab_size in dir/config.json; 0 where none can be read.
+// The vocab_size in dir/config.json; 0 if none can be read.
 size_t config_vocab_size(const char *dir);
 
 // The named shapes: nano, gpt2, gpt2-medium, gpt2-large, gpt2-xl.
-// nano is for tests: small, with a vocabulary that fills no power of two.
+// nano is for tests: it is small, and its vocabulary size is not a power of two.
 // Errors: an unknown name; the text lists the known ones.
 int config_named(struct gpt2_config *config, const char *name, struct err *err);
 
 // What LayerNorm adds to C^2 times the variance, in Q.24: round(epsilon C^2 2^24), epsilon rounded
-// to float32 first as the image stores it. Errors: below 2^16, where the hardware's reciprocal
-// square root begins (a variance of zero must not fall below), or from 2^48 on; without a path.
+// to float32 first as the image stores it. Errors, without a path: below 2^16, where the hardware's
+// reciprocal square root begins (a variance of zero must not fall below it), or 2^48 and above.
 int config_epsilon_term(double epsilon, size_t width, uint64_t *term, struct err *err);
 
 // The first id at which generation stops, or CONFIG_NO_TOKEN.

@@ -14,8 +14,8 @@ static double series(double r) {
   return sum * r;
 }
 
-// e^x for |x| <= 200: 2^k e^r with r = x - k ln 2, ln 2 in two parts of which the first times k is
-// exact.
+// e^x for |x| <= 200: 2^k e^r with r = x - k ln 2. ln 2 is in two parts, of which the first times k
+// is exact.
 static double exp_double(double x) {
   const double k = floor(x * 1.4426950408889634 + 0.5);
   const double r = (x - k * 0x1.62e42feep-1) - k * 0x1.a39ef35793c76p-33;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// elementary - exp and tanh of floats, the same bits on every machine
+// elementary - exp and tanh of floats, with the same bits on every machine
 //
-// Libraries differ in the last bit of theirs, by version and by processor. These are double
-// arithmetic of +, -, *, / alone (compiled with -ffp-contract=off), rounded once to float: the
-// nearest float but for one value in a hundred million.
+// The last bit of a library's exp depends on its version and on the processor. These functions use
+// only +, -, * and / in double (compiled with -ffp-contract=off) and round once to float. The
+// result is the nearest float, except for one value in a hundred million.
 #ifndef GPT2RTL_ELEMENTARY_H
 #define GPT2RTL_ELEMENTARY_H
 

@@ -16,7 +16,7 @@ int err_set(struct err *err, const char *format, ...) {
     const int length = vsnprintf(text, sizeof text, format, args);
     va_end(args);
     size_t n = length < 0 ? 0 : strlen(text);
-    if ((size_t)length > n) {  // cut, perhaps within a character
+    if ((size_t)length > n) {  // truncated, perhaps within a character
       n = utf8_valid_prefix((const unsigned char *)text, n) + 3 < n
               ? n
               : utf8_valid_prefix((const unsigned char *)text, n);

@@ -27,12 +27,12 @@ bool file_exists(const char *path) { return access(path, F_OK) == 0; }
 
 // -------------------------------------------------------------------------------- maps that shrink
 
-// What is mapped now, for the handler: an entry is read only while its size is not 0.
+// The current maps, for the handler: an entry is read only while its size is not 0.
 enum { GUARDED = 512, NAME_ROOM = 512 };
 static struct guarded {
   _Atomic(uintptr_t) claimed, data;
   _Atomic(size_t) size;
-  char name[NAME_ROOM];  // as a terminal may see it
+  char name[NAME_ROOM];  // in printable form
 } guarded[GUARDED];
 
 static void guard(const void *data, size_t size, const char *path) {
@@ -75,7 +75,7 @@ static void on_bus_error(int signal_number, siginfo_t *info, void *context) {
       _exit(1);
     }
   }
-  // None of ours: a waveform's writer maps what it writes, and its disk is full.
+  // Not one of ours: a waveform writer maps the file that it writes, and its disk is full.
   (void)signal_number;
   write_text("gpt2rtl: a file that is mapped into memory cannot be written: its disk is full, or "
              "failed\n");
@@ -93,8 +93,8 @@ int file_map_open(struct file_map *map, const char *path, struct err *err) {
   static const unsigned char empty[1];
   *map = (struct file_map){.data = empty, .size = 0};
 
-  int fd =
-      open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a pipe is refused below, not waited for
+  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a pipe is refused below instead of
+                                                           // waited for
   if (fd < 0) return err_set(err, "%s: cannot open: %s", path, strerror(errno));
   struct stat info;
   int result = 0;

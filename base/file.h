@@ -28,8 +28,8 @@ struct file_map {
 int file_map_open(struct file_map *map, const char *path, struct err *err);
 void file_map_close(struct file_map *map);
 
-// For a program's main: SIGBUS in one of these maps becomes a sentence on standard error with the
-// file's name and exit status 1; what is half written is removed (interrupt.h).
+// For a program's main: SIGBUS in one of these maps becomes a message on standard error with the
+// file's name and exit status 1; half-written files are removed (interrupt.h).
 void file_guard_install(void);
 
 #endif

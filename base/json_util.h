@@ -9,18 +9,18 @@
 
 #include "err.h"
 
-// Whole numbers in JSON are read as doubles: exact up to 2^53, refused above.
+// Whole numbers in JSON are read as doubles: they are exact up to 2^53, and refused above.
 #define JSON_MAX_INTEGER 9007199254740992.0
 
-// Text longer than this is refused: each of its bytes can ask for 32 bytes of memory, and
-// GPT-2's largest file, tokenizer.json, has 1.4 MB.
+// Longer text is refused, because each byte of it can cost 32 bytes of memory. GPT-2's largest
+// file, tokenizer.json, has 1.4 MB.
 enum { JSON_MAX_BYTES = 32 << 20 };
 
-// Parses length bytes of JSON, one value and white space around it. path names the file in errors;
+// Parses length bytes of JSON: one value, surrounded by white space. path names the file in errors;
 // offset is where the text begins in that file. On success *root is the value, to be released by
 // cJSON_Delete. Errors: a syntax error, with line and byte offset; bytes after the value; a zero
-// byte, also as \u0000, which would end a string for us and not for other readers; what is not
-// UTF-8; JSON_MAX_BYTES.
+// byte, also as \u0000, which would end a string here but not in other readers; text that is not
+// UTF-8; more than JSON_MAX_BYTES.
 int json_parse(cJSON **root, const char *text, size_t length, const char *path, size_t offset,
                struct err *err);
 

@@ -16,7 +16,7 @@
 
 enum { NPY_MAX_RANK = 4 };
 
-// Writes x[shape[0]][shape[1]]... with 1 <= rank <= NPY_MAX_RANK to file, from where it stands.
+// Writes x[shape[0]][shape[1]]... with 1 <= rank <= NPY_MAX_RANK to file at its current position.
 // Returns 0, or -1 with errno if that fails.
 int npy_write(FILE *file, const float *x, const size_t *shape, size_t rank);
 

@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// printable - text from files, file names and command lines, as a terminal may see it
+// printable - text from files, file names and command lines in a form that is safe on a terminal
 //
-// A terminal takes control characters for commands, and characters that set a direction turn what
-// follows around: a name could show what it is not. Each byte of such a character, and of what is
-// no UTF-8, is written as \xNN.
+// A terminal interprets control characters as commands, and direction marks reverse the text after
+// them, so a name could look like another. Each byte of such a character, and of text that is not
+// UTF-8, is written as \xNN.
 #ifndef GPT2RTL_PRINTABLE_H
 #define GPT2RTL_PRINTABLE_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-// Whether a character of n bytes, as utf8_character finds it, is none of C0 (with line ends), DEL,
-// C1, line and paragraph separators, and marks, embeddings, overrides and isolates of direction.
+// Whether a character of n bytes, as utf8_character finds it, is safe: not C0 (including line
+// ends), DEL, C1, a line or paragraph separator, or a mark, embedding, override or isolate of
+// direction.
 bool printable_character(const unsigned char *text, int n);
 
-// Writes text, with a zero behind it, to room bytes; what does not fit is left out from there on.
-// PRINTABLE_ROOM(length) fits always.
+// Writes text and a terminating zero to room bytes, truncated if it does not fit.
+// PRINTABLE_ROOM(length) always suffices.
 #define PRINTABLE_ROOM(length) (4 * (length) + 1)
 void printable(char *to, size_t room, const char *text, size_t length);
 

@@ -16,10 +16,10 @@
 #include "interrupt.h"
 
 enum {
-  MAX_LINKS = 40,  // as Linux' own limit
-  KEEP = 200,      // bytes of a name that its staging name has: 255 are the limit
+  MAX_LINKS = 40,  // Linux's own limit
+  KEEP = 200,      // bytes of a name that go into its staging name: a name has at most 255
   ATTEMPTS = 100,
-  PATH_ROOM = 4096,  // PATH_MAX: what realpath fills
+  PATH_ROOM = 4096,  // PATH_MAX: the size that realpath needs
 };
 
 static int cannot(const char *name, int error, struct err *err) {
@@ -29,8 +29,8 @@ static int cannot(const char *name, int error, struct err *err) {
 
 // ------------------------------------------------------------------------------------------- names
 
-// Of "folder/base", with the folder's links followed; base is empty where path names a folder by
-// its form.
+// The real path of "folder/base", with the folder's links followed; base is empty if path has the
+// form of a folder's name.
 static int split(char folder[static FILE_PATH_SIZE], char base[static FILE_PATH_SIZE],
                  const char *path) {
   char text[FILE_PATH_SIZE], real[PATH_ROOM];
@@ -51,7 +51,7 @@ static int join(char path[static FILE_PATH_SIZE], const char *folder, const char
   return file_join(path, strcmp(folder, "/") ? folder : "", base, NULL) ? ENAMETOOLONG : 0;
 }
 
-// The descriptor of this process that folder/base stands for, or -1.
+// The descriptor of this process to which folder/base refers, or -1.
 static int own_descriptor(const char *folder, const char *base) {
   char own[64];
   snprintf(own, sizeof own, "/proc/%ld/fd", (long)getpid());
@@ -61,8 +61,8 @@ static int own_descriptor(const char *folder, const char *base) {
   return atoi(base);
 }
 
-// Follows path's links to what a write through it would change: its path, or *descriptor. *magic: a
-// link of /proc, which is no name. Returns 0 or an errno.
+// Follows path's links to the file that a write through it would change: its path, or *descriptor.
+// *magic: a link of /proc, which is not a name. Returns 0 or an errno.
 static int follow(char path[static FILE_PATH_SIZE], const char *given, int *descriptor,
                   bool *magic) {
   char folder[FILE_PATH_SIZE], base[FILE_PATH_SIZE], target[FILE_PATH_SIZE];
@@ -90,7 +90,7 @@ static int follow(char path[static FILE_PATH_SIZE], const char *given, int *desc
   return ELOOP;
 }
 
-// Another staging name for path each time.
+// A new staging name for path at each call.
 static int staging_name(char staging[static FILE_PATH_SIZE], const char *path) {
   static const char digits[] = "abcdefghijklmnopqrstuvwxyz012345";
   unsigned char random[8];
@@ -99,7 +99,7 @@ static int staging_name(char staging[static FILE_PATH_SIZE], const char *path) {
   for (size_t i = 0; i < sizeof random; i++) suffix[i] = digits[random[i] % 32];
   const char *base = strrchr(path, '/') + 1;
   if (strlen(base) > NAME_MAX)
-    return ENAMETOOLONG;  // the staging name would do, and the rename would fail at the end
+    return ENAMETOOLONG;  // the staging name would fit, but the rename would fail at the end
   const int length = snprintf(staging, FILE_PATH_SIZE, "%.*s%.*s.tmp-%s", (int)(base - path), path,
                               KEEP, base, suffix);
   return length >= FILE_PATH_SIZE ? ENAMETOOLONG : 0;
@@ -107,8 +107,8 @@ static int staging_name(char staging[static FILE_PATH_SIZE], const char *path) {
 
 // ------------------------------------------------------------------------------------------- files
 
-// What is replaced hands down its owner and mode. Where the owner cannot be kept, neither are the
-// rights of a group that may be another.
+// The new file inherits the owner and mode of the file that it replaces. If the owner cannot be
+// kept, the group's rights are dropped, since the group may be another.
 static void inherit(const char *staging, const struct stat *old) {
   struct stat now;
   mode_t mode = old->st_mode & 07777;
@@ -126,7 +126,7 @@ static void sync_folder(const char *path) {
   strcpy(folder + n, n ? "" : "/");
   const int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) return;
-  fsync(fd);  // the file is there; that some file systems cannot do this changes nothing
+  fsync(fd);  // the file is complete; some file systems cannot do this, which changes nothing
   close(fd);
 }
 
@@ -148,7 +148,7 @@ int staged_open(struct staged *s, const char *path, struct err *err) {
   s->slot = -1;
   int error = follow(s->path, path, &descriptor, &magic);
   if (error) return cannot(path, error, err);
-  strcpy(s->name, path);  // follow has found it short enough
+  strcpy(s->name, path);  // follow has checked the length
   if (descriptor >= 0) return open_direct(s, fcntl(descriptor, F_DUPFD_CLOEXEC, 3), err);
   const bool exists = !stat(s->path, &old);
   if (exists && S_ISDIR(old.st_mode)) return cannot(path, EISDIR, err);

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Behind "h.l" for the tensors of a layer.
+// The part after "h.l" for the tensors of a layer.
 static const char *const names[TAP_TENSORS] = {
     [TAP_WTE] = "wte",
     [TAP_WPE] = "wpe",

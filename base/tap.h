@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // tap - the intermediate tensors of a step, by Hugging Face's names
 //
-// Every engine can show them; the same name is the same quantity everywhere, so two engines can be
-// compared tensor by tensor. Values are float32, element order is Hugging Face's. Engines of
-// integers convert: exact up to float's 24 bits. In the order of computation, l a layer, C = 64 NH:
+// Every engine can show them. A name means the same quantity everywhere, so two engines can be
+// compared tensor by tensor. Values are float32 and the element order is Hugging Face's. Integer
+// engines convert, exactly up to float's 24 bits. In the order of computation, with l a layer and C
+// = 64 NH:
 //
 //   name               elements          what it is                          integers: format
 //   wte                C                 the id's row of the token table     row, Q14.16
@@ -21,20 +22,20 @@
 //   h.l.attn.context   C                 softmax(scores) v of all heads, as  operand
 //                                        attn.c_proj takes it
 //   h.l.attn.c_proj    C                 added to the hidden state           row
-//   h.l.resid_mid      C                 the hidden state behind attention:  residual
+//   h.l.resid_mid      C                 the hidden state after attention:   residual
 //                                        what ln_2 takes
 //   h.l.ln_2           C                 LayerNorm, as mlp.c_fc takes it     operand
 //   h.l.mlp.c_fc       4C                before GELU                         row
 //   h.l.mlp.act        4C                GELU, as mlp.c_proj takes it        operand
 //   h.l.mlp.c_proj     C                 added to the hidden state           row
-//   h.l                C                 the hidden state behind layer l     residual
+//   h.l                C                 the hidden state after layer l      residual
 //   ln_f               C                 as the head takes it                operand
 //   lm_head            V                 logits                              row
 //
-// key, value, scores, probs, context and resid_mid are no outputs of Hugging Face's modules and
+// key, value, scores, probs, context and resid_mid are not outputs of Hugging Face's modules and
 // have names of their own. ln_f and lm_head are computed only for positions whose logits are
-// wanted. The hardware divides by the sum of the exponentials behind PV: it has no probabilities,
-// but what its numbers amount to. Formats: docs/numerics.md.
+// wanted. The hardware divides by the sum of the exponentials after PV, so it has no probabilities:
+// they are derived from its numbers. Formats: docs/numerics.md.
 
 #ifndef GPT2RTL_TAP_H
 #define GPT2RTL_TAP_H
@@ -75,9 +76,9 @@ struct tap_place {
   size_t position;
 };
 
-// Receives a whole tensor of one position, n = tap_elements() numbers, valid during the call. Of a
-// position all tensors come in the order above; an engine that computes several positions at once
-// gives a tensor of all of them, ascending, before the next tensor.
+// Receives a whole tensor of one position, n = tap_elements() numbers, valid during the call. The
+// tensors of a position come in the order above. An engine that computes several positions at once
+// gives a tensor for all of them, in ascending order, before the next tensor.
 typedef void tap_see(void *ctx, const struct tap_place *place, const float *x, size_t n);
 
 // Whether the tensor is one of a layer.
@@ -87,12 +88,12 @@ bool tap_in_layer(enum tap_tensor tensor);
 size_t tap_max_elements(const struct gpt2_config *config);
 size_t tap_elements(const struct gpt2_config *config, enum tap_tensor tensor, size_t position);
 
-// The name above with its layer; layer is not looked at for tensors outside the layers.
+// The name above with its layer, which is ignored for tensors outside the layers.
 enum { TAP_NAME_SIZE = 32 };
 void tap_name(char name[TAP_NAME_SIZE], enum tap_tensor tensor, size_t layer);
 
-// The tensor of a name; a prefix "transformer." is allowed. Errors: an unknown name, with the known
-// ones; a layer that the model does not have.
+// The tensor with a name; a prefix "transformer." is allowed. Errors: an unknown name, with the
+// known ones; a layer that the model does not have.
 int tap_find(enum tap_tensor *tensor, size_t *layer, const char *name,
              const struct gpt2_config *config, struct err *err);
 

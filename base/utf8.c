@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "utf8.h"
 
-// The second byte's range is what excludes overlong forms (E0, F0), surrogates (ED) and code points
-// above U+10FFFF (F4); all later bytes are 80..BF.
+// The range of the second byte excludes overlong forms (E0, F0), surrogates (ED) and code points
+// above U+10FFFF (F4). All later bytes are 80..BF.
 int utf8_character(const unsigned char *text, size_t length) {
   unsigned char lead = text[0];
   if (lead < 0x80) return 1;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// fast - golden/'s integers at the speed of the memory
+// fast - the integers of golden/, at the speed of the memory
 //
 // Hidden states, logits, cached keys and values, and saturation counters equal those of
 // golden/gpt2_core bit for bit, for any vector code and any number of threads, whether the
-// positions come one by one or many at once. What differs is how they are computed: weights are
-// repacked into tiles when the engine is made (fast_kernels.h), many positions share each read of
-// them, threads share rows and heads.
+// positions come one by one or many at once. Only the method differs: weights are repacked into
+// tiles when the engine is made (fast_kernels.h), many positions share each read of them, and
+// threads share rows and heads.
 #ifndef GPT2RTL_FAST_H
 #define GPT2RTL_FAST_H
 
@@ -19,15 +19,16 @@ struct fast_engine;
 struct fast_options {
   uint32_t threads;  // 1 .. FAST_MAX_THREADS; 0 is 1
   const struct fast_kernels
-      *kernels;  // fast_kernels_named; NULL is the fastest that this machine runs
-  // NULL, or an engine for the same image, which must outlive this one: its weights serve both, and
-  // may serve at the same time. So several threads run an engine each and need the memory of one.
+      *kernels;  // fast_kernels_named; NULL: the fastest that this machine runs
+  // NULL, or an engine for the same image, which must outlive this one. Both then use its weights,
+  // also at the same time, so that several threads can each run an engine with one copy of the
+  // weights.
   const struct fast_engine *share;
 };
 
 // An engine for image, which must outlive it. On success *engine is released by
-// fast_engine_destroy, which takes NULL too. It takes the image's size again, 2 n_layer n_embd
-// n_ctx bytes of cache, and some megabytes. Errors: out of memory or threads.
+// fast_engine_destroy, which also accepts NULL. The engine needs as much memory as the image again,
+// 2 n_layer n_embd n_ctx bytes of cache, and some megabytes. Errors: out of memory or threads.
 int fast_engine_create(struct fast_engine **engine, const struct image *image,
                        const struct fast_options *options, struct err *err);
 void fast_engine_destroy(struct fast_engine *engine);
@@ -39,16 +40,16 @@ struct fast_report {
   void *ctx;
   // [V], Q14.16, for positions whose head runs, ascending.
   void (*logits)(void *ctx, uint32_t position, const int32_t *logits);
-  // [C], Q14.12: layer -1 behind the embedding. Ascending by layer, then position, within at most
-  // FAST_BATCH positions.
+  // [C], Q14.12: layer -1 is after the embedding. Ascending by layer, then by position, within at
+  // most FAST_BATCH positions.
   void (*hidden)(void *ctx, uint32_t position, int layer, const int32_t *x);
 };
 
 enum { FAST_BATCH = 36 };  // positions that share a read of the weights
 
 // Computes positions position .. position + n - 1 of ids (n >= 1, all below n_ctx, ids below the
-// vocabulary's size); those in front have been computed. The same as n calls of gpt2_core_step with
-// head where `heads` says so. report may be NULL.
+// vocabulary's size); earlier positions have been computed. Equivalent to n calls of
+// gpt2_core_step, with head where `heads` says so. report may be NULL.
 void fast_engine_run(struct fast_engine *engine, const uint32_t *ids, uint32_t n, uint32_t position,
                      enum fast_heads heads, const struct fast_report *report);
 
@@ -60,7 +61,7 @@ uint32_t fast_engine_choose(struct fast_engine *engine, struct sampling *samplin
 // Since the engine was made.
 struct saturation fast_engine_saturation(const struct fast_engine *engine);
 
-// What the cache holds of a position that has been computed: golden's kv_head.
+// The cache's contents for a position that has been computed: golden's kv_head.
 void fast_engine_cached(const struct fast_engine *engine, uint32_t layer, uint32_t head,
                         uint32_t position, int8_t k[HEAD_DIM], uint16_t *k_scale,
                         int8_t v[HEAD_DIM], uint16_t *v_scale);

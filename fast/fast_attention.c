@@ -35,7 +35,7 @@ void fast_engine_cached(const struct fast_engine *e, uint32_t layer, uint32_t he
   *v_scale = c->v_scale[position];
 }
 
-// What stands in the cache behind position n - 1 is old: its scores are not computed, its
+// Cache contents after position n - 1 are stale: their scores are not computed, and their
 // probabilities are zero.
 static void attend(struct operand *out, const struct fast_kernels *kernels, struct fast_scratch *s,
                    const struct fast_cache *c, const struct operand *q, uint32_t n) {

@@ -3,10 +3,10 @@
 // fast_elementwise - the kernels that work element by element, written so that the compiler
 // vectorises them
 //
-// Included by each fast_kernels_*.c, which is compiled for its own instruction set: one text, as
-// many widths. No branches, no calls; 32 bits wherever they suffice, because twice as many fit a
-// vector. The arithmetic is golden/'s, whose comments give the formats; here stands why fewer bits
-// do, where they do.
+// Each fast_kernels_*.c includes this file and is compiled for its own instruction set, so one text
+// serves every vector width. It has no branches and no calls, and uses 32 bits wherever they
+// suffice, because twice as many fit a vector. The arithmetic is that of golden/, whose comments
+// give the formats. The comments here say why fewer bits suffice.
 #ifndef GPT2RTL_FAST_ELEMENTWISE_H
 #define GPT2RTL_FAST_ELEMENTWISE_H
 
@@ -112,8 +112,8 @@ static int32_t largest(const int32_t *x, uint32_t n) {
   return max;
 }
 
-// exp(-d), d a row >= 0, as golden's softmax has it; everything within 32 bits:
-//   beyond d = 2^21 - 1 (32, as a row) it is 0, as it is there, because t is above 2^16 * 24 then
+// exp(-d), d a row >= 0, as in golden's softmax, all within 32 bits:
+//   beyond d = 2^21 - 1 (32, as a row) it is 0, as in golden, because t then exceeds 2^16 * 24
 //   t = (d * 94548 + 2^15) >> 16 = d + ((d * 7253 + 2^13) >> 14), and d = u * 2^14 + v
 static inline uint32_t exponential(uint32_t d) {
   const uint32_t limited = d < (1 << 21) - 1 ? d : (1 << 21) - 1;
@@ -140,7 +140,7 @@ static uint64_t exponentials(int32_t *restrict p, const int32_t *restrict score,
   return z;
 }
 
-// The struct of a file: its multiply, and these.
+// A file's struct: its own multiply, and these functions.
 #define FAST_KERNELS(NAME, MULTIPLY)                                                       \
   {                                                                                        \
     NAME, MULTIPLY, rescale, block_quant64, gelu_rows, residual_add_rows, layernorm_words, \

@@ -2,9 +2,9 @@
 //
 // fast_engine - a batch's way through the layers, in the loops that the threads share
 //
-// A layer is five loops: heads; strips of the projection; positions (residual and LayerNorm);
-// strips of the MLP's first layer, each with its GELU, for a strip is an operand block; strips of
-// its second. Between them everybody waits.
+// A layer is five loops: the heads; the strips of the projection; the positions (residual and
+// LayerNorm); the strips of the MLP's first layer, each with its GELU, since a strip is an operand
+// block; the strips of its second layer. All threads meet between two loops.
 #include "fast_state.h"
 
 #include <stdlib.h>
@@ -116,7 +116,7 @@ static void run_batch(struct fast_batch *b, const struct fast_report *report) {
   const struct image_header *h = &e->image->header;
   const uint32_t first_head = b->first_head;
   struct fast_pool *pool = e->pool;
-  b->first_head = 0;  // until the last LayerNorm all positions are normalised
+  b->first_head = 0;  // all positions are normalised until the last LayerNorm
   b->norm = e->weights.norms;
   b->embed = true;
   fast_pool_run(pool, b->n, position, b);

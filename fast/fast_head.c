@@ -3,7 +3,7 @@
 // fast_head - the choice of the next id, and the token loop over the fast engine
 #include "fast_state.h"
 
-// The k-th largest of n numbers, or the smallest int32 where there are fewer.
+// The k-th largest of n numbers, or the smallest int32 if there are fewer.
 static int32_t kth_largest(const int32_t *x, uint32_t n, uint32_t k) {
   int32_t top[MAX_TOP_K];
   uint32_t found = 0;
@@ -16,9 +16,9 @@ static int32_t kth_largest(const int32_t *x, uint32_t n, uint32_t k) {
   return found == k ? top[k - 1] : INT32_MIN;
 }
 
-// sampling_choose takes the k largest logits, of equal ones those in front. The k-th largest of the
-// maxima of 64 is no larger than the k-th largest logit: what is below it cannot be among them, and
-// the rest, in order, gives the same choice.
+// sampling_choose takes the k largest logits, and of equal ones those with the lower ids. The k-th
+// largest of the maxima of 64 is no larger than the k-th largest logit. Logits below it cannot be
+// among the k largest, and the others, in order, give the same choice.
 uint32_t fast_engine_choose(struct fast_engine *e, struct sampling *sampling) {
   const int32_t *logits = fast_engine_logits(e);
   const uint32_t n_vocab = e->image->header.vocab_size;
@@ -44,7 +44,7 @@ struct running {
   const struct controller_run *run;
   struct fast_engine *engine;
   struct sampling sampling;
-  bool stop;  // a callback wants an end
+  bool stop;  // a callback ends the run
 };
 
 static void on_logits(void *ctx, uint32_t position, const int32_t *logits) {

@@ -3,19 +3,19 @@
 // fast_kernels - the inner loops of the fast engine, one file for each instruction set behind one
 // struct of functions
 //
-// All of them compute golden/'s integers, bit for bit, and count the same saturations; only the
-// time differs. A kernel knows nothing of layers, heads or images: it gets tiles, operands and
+// All of them compute the integers of golden/, bit for bit, and count the same saturations; only
+// the time differs. A kernel knows nothing of layers, heads or images: it gets tiles, operands and
 // rows.
 //
-// A tile is 64 x 64 int8, 4096 bytes: what the engine of the hardware does in 64 / Segments beats.
-// Two columns of all 64 rows stand together, so that one load gives a vector of rows with two
+// A tile is 64 x 64 int8, 4096 bytes: what the hardware's engine computes in 64 / Segments beats.
+// Two columns of all 64 rows are adjacent, so that one load gives a vector of rows with two
 // products each to add, and nothing is ever summed across a vector:
 //
 //   byte (row r, column c)  at  (c / 2) * 128 + r * 2 + c % 2
 //
-// A strip is n_blocks tiles behind each other: 64 rows of a matrix. As in the hardware it serves
-// three jobs: rows and inputs of a linear layer; cached positions and dimensions (keys); dimensions
-// and cached positions (values).
+// A strip is n_blocks consecutive tiles: 64 rows of a matrix. As in the hardware it serves three
+// jobs: rows and inputs of a linear layer; cached positions and dimensions (keys); dimensions and
+// cached positions (values).
 #ifndef GPT2RTL_FAST_KERNELS_H
 #define GPT2RTL_FAST_KERNELS_H
 
@@ -31,7 +31,7 @@ struct fast_kernels {
   const char *name;
 
   // acc[t][r] = sum_k (row r of tile k) . x[t * stride + k].m << x[t * stride + k].e for n tokens:
-  // golden's matvec_row of 64 rows. The bytes behind the strip may be prefetched, not read.
+  // golden's matvec_row of 64 rows. The bytes after the strip may be prefetched but not read.
   void (*multiply)(int64_t (*acc)[HEAD_DIM], const int8_t *strip, uint32_t n_blocks,
                    const struct operand *x, size_t stride, uint32_t n);
 
@@ -44,7 +44,7 @@ struct fast_kernels {
   void (*gelu)(int32_t *row, uint32_t n);                        // in place
   void (*residual_add)(struct residual *r, const int32_t *row, uint32_t width,
                        struct saturation *sat);  // as golden's
-  // golden's layernorm_rows behind its statistics; word[width] are its parameters.
+  // The part of golden's layernorm_rows after its statistics; word[width] are its parameters.
   void (*layernorm)(int32_t *y, const int32_t *x, const uint32_t *word, uint32_t width,
                     const struct layernorm_statistics *statistics, struct saturation *sat);
   int32_t (*largest)(const int32_t *x, uint32_t n);  // n >= 1
@@ -54,14 +54,14 @@ struct fast_kernels {
                            int32_t max, struct saturation *sat);
 };
 
-// Those compiled in: portable is always there; of the others those that this machine's family has.
+// The compiled-in ones: portable always, and of the others those for this machine's architecture.
 extern const struct fast_kernels fast_portable, fast_avx2, fast_avx512vnni, fast_neon;
 
-// The i-th that this machine can run, the fastest last; NULL behind the last.
+// The i-th that this machine can run, the fastest last; NULL after the last.
 const struct fast_kernels *fast_kernels_at(size_t i);
 
-// "auto" (the fastest), "portable", "avx2", "avx512vnni" or "neon". NULL with err: an unknown name,
-// or one that this machine cannot run, with those that it can.
+// "auto" (the fastest), "portable", "avx2", "avx512vnni" or "neon". NULL with err: the name is
+// unknown, or this machine cannot run it; the text lists those that it can.
 const struct fast_kernels *fast_kernels_named(const char *name, struct err *err);
 
 #endif

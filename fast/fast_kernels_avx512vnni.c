@@ -15,9 +15,9 @@
 
 enum {
   VECTORS = HEAD_DIM / 16,  // of 16 rows
-  // With many tokens a tile is left only after so long that the processor's own prefetching has
-  // stopped: the first of them fetch what comes two tiles later. With one token that would only be
-  // in the way of it: 27 instead of 30 GB/s.
+  // With many tokens the engine stays on a tile so long that the processor's own prefetching stops,
+  // so the first tokens fetch the data of two tiles later. With one token this would only hinder
+  // the prefetcher: 27 instead of 30 GB/s.
   AHEAD = 2 * TILE_BYTES,
   TOKENS = 6,  // at once: 4 x 6 sums, 4 vectors of weights and a broadcast are 29 of 32 registers
 };

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// fast_kernels_neon - AArch64, whose every processor has it
+// fast_kernels_neon - AArch64, where every processor has NEON
 //
 // Eight bytes of a tile, four rows of two columns, are widened to int16 and multiplied by the two
-// inputs; the two products of a row stay in neighbouring lanes until the tile is over, and are
-// added then.
+// inputs. The two products of a row stay in neighbouring lanes and are added at the end of the
+// tile.
 #include "fast_kernels.h"
 
 #if defined(__aarch64__)

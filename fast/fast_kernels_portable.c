@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// fast_kernels_portable - C that any compiler takes; what the others are read against
+// fast_kernels_portable - C for any compiler; the reference for reading the others
 #include "fast_elementwise.h"
 
 #include <string.h>
 
-// One tile and one token: what the hardware's engine does with 64 x 64 weights.
+// One tile and one token: the work of the hardware's engine with 64 x 64 weights.
 static void tile(int64_t *acc, const int8_t *w, const struct operand *x) {
   int32_t sum[HEAD_DIM] = {0};  // 30 bits
   for (int c = 0; c < HEAD_DIM; c += 2, w += 2 * HEAD_DIM)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A loop is one 64-bit ticket: its number of items and the next one to take. Who takes an item that
-// exists knows that the loop is not over, so what belongs to it (f, ctx) holds still; a thread that
-// the system keeps away delays nobody.
+// A loop is one 64-bit ticket: its number of items and the next one to take. A thread that takes an
+// existing item knows that the loop is not over, so the loop's data (f, ctx) cannot change. A
+// thread that the system preempts delays no other.
 #include "fast_pool.h"
 
 #include <pthread.h>
@@ -13,7 +13,7 @@
 
 enum {
   SPINS = 4000
-};  // some ten microseconds: longer than what one thread does alone between a token's loops
+};  // about ten microseconds: longer than one thread works alone between a token's loops
 
 struct fast_pool {
   uint32_t n, started;
@@ -23,7 +23,7 @@ struct fast_pool {
   atomic_ullong ticket;    // number of items << 32 | next item
   atomic_uint unfinished;  // items
   atomic_uint sleeping;    // threads
-  atomic_bool over;        // they are to end
+  atomic_bool over;        // the threads are to end
   pthread_mutex_t mutex;   // of sleepers
   pthread_cond_t wake;
 };
@@ -62,7 +62,8 @@ static void wait_for_call(struct fast_pool *p) {
     pause_a_little();
   }
   pthread_mutex_lock(&p->mutex);
-  atomic_fetch_add(&p->sleeping, 1);  // before the last look: call() looks the other way round
+  atomic_fetch_add(&p->sleeping, 1);  // before the last check: call() does the two in the opposite
+                                      // order
   while (!called(p)) pthread_cond_wait(&p->wake, &p->mutex);
   atomic_fetch_sub(&p->sleeping, 1);
   pthread_mutex_unlock(&p->mutex);

@@ -2,8 +2,9 @@
 //
 // fast_pool - threads that share the items of a loop
 //
-// A token of GPT-2 124M is 49 such loops of 12 to 786 items, a few hundred microseconds at most
-// each: the threads persist, and wait for the next loop awake for a while before they sleep.
+// A token of GPT-2 124M is 49 such loops of 12 to 786 items, each at most a few hundred
+// microseconds long. The threads therefore persist, and poll for the next loop for a while before
+// they sleep.
 #ifndef GPT2RTL_FAST_POOL_H
 #define GPT2RTL_FAST_POOL_H
 
@@ -20,9 +21,9 @@ struct fast_pool;
 int fast_pool_create(struct fast_pool **pool, uint32_t n, struct err *err);
 void fast_pool_destroy(struct fast_pool *pool);  // takes NULL
 
-// Calls f(ctx, item, thread) for each item 0 .. n_items - 1, once, in any order; thread is 0 .. n -
-// 1 and different for calls at the same time. Returns when all are done; what they wrote is visible
-// then.
+// Calls f(ctx, item, thread) once for each item 0 .. n_items - 1, in any order; thread is 0 .. n -
+// 1 and differs between simultaneous calls. Returns when all are done; their writes are then
+// visible.
 void fast_pool_run(struct fast_pool *pool, uint32_t n_items,
                    void (*f)(void *ctx, uint32_t item, uint32_t thread), void *ctx);
 

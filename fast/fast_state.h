@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// fast_state - what the files of the fast engine share, and nobody else
+// fast_state - what the files of the fast engine share with each other and with no other file
 #ifndef GPT2RTL_FAST_STATE_H
 #define GPT2RTL_FAST_STATE_H
 
@@ -29,7 +29,7 @@ struct fast_engine {
   struct fast_pool *pool;
   uint32_t n_threads;
   struct fast_weights weights;
-  bool shares;               // the weights are another's
+  bool shares;               // the weights belong to another engine
   struct fast_cache *cache;  // [L][NH]
   void *cache_memory;
   size_t cache_bytes;
@@ -66,8 +66,8 @@ static inline int fast_largest_exponent(const struct operand *x, uint32_t n_bloc
   return e;
 }
 
-// Strip `strip` of a matrix times n tokens x[n][n_blocks]: the sums are in the thread's acc; and of
-// them, one token's rows.
+// Strip `strip` of a matrix times n tokens x[n][n_blocks]: the sums go to the thread's acc. And the
+// rows of one token from these sums.
 void fast_strip(struct fast_batch *b, struct fast_scratch *s, const struct fast_matrix *m,
                 uint32_t strip, const struct operand *x, uint32_t n);
 void fast_strip_rows(int32_t *row, struct fast_batch *b, struct fast_scratch *s,

@@ -12,8 +12,8 @@ enum { HUGE_PAGE = 1 << 21 };
 static size_t mapped_bytes(size_t bytes) { return (bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE; }
 
 void *fast_memory_map(size_t bytes) {
-  // A huge page begins at a multiple of its size: one more is mapped, and what is in front and
-  // behind given back.
+  // A huge page begins at a multiple of its size: one more is mapped, and the excess before and
+  // after is unmapped.
   const size_t size = mapped_bytes(bytes);
   uint8_t *p =
       mmap(NULL, size + HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -44,7 +44,7 @@ static size_t side_bytes(const struct fast_matrix *m) {
   return (size_t)m->n_strips * HEAD_DIM * sizeof *m->side;
 }
 
-// Gives the matrix its place, tiles from *tiles on and side words from *sides on.
+// Gives the matrix its place: tiles from *tiles on, side words from *sides on.
 static void place(struct fast_matrix *m, uint8_t **tiles, uint8_t **sides) {
   m->tiles = (int8_t *)*tiles;
   m->side = (uint32_t *)(void *)*sides;

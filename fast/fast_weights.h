@@ -6,12 +6,13 @@
 
 #include "fast_kernels.h"
 
-// Zeroed memory that begins at a page, in huge pages where the system gives them: a stream of
-// weights in pages of 4 KB spends its time on the page table. NULL when there is none.
+// Zeroed, page-aligned memory, in huge pages if the system has them: with pages of 4 KB, a stream
+// of weights spends its time on the page table. NULL if there is no memory.
 void *fast_memory_map(size_t bytes);
 void fast_memory_unmap(void *memory, size_t bytes);  // takes NULL
 
-// n_strips strips of n_blocks tiles; rows behind the matrix's last are zero, with their side words.
+// n_strips strips of n_blocks tiles; rows after the matrix's last are zero, and so are their side
+// words.
 struct fast_matrix {
   int8_t *tiles;
   uint32_t *side;  // [64 n_strips]: bias << 16 | scale

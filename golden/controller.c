@@ -28,8 +28,8 @@ static int ended(struct err *err) {
   return -1;
 }
 
-// Computes positions from .. to - 1 of the history, with the head where wanted; *choice is the last
-// head's.
+// Computes positions from .. to - 1 of the history, and the head where it is wanted; *choice is the
+// last head's.
 static int compute(const struct controller_run *run, const struct controller_model *model,
                    const struct history *history, size_t from, size_t to, bool last_head,
                    bool recomputed, uint32_t *choice, struct err *err) {

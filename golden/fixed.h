@@ -35,7 +35,7 @@ enum {
 #define ROW_MAX ((int64_t)((1 << (ROW_BITS - 1)) - 1))
 #define RES_MAX ((int64_t)((1 << (RES_BITS - 1)) - 1))
 
-// Saturations, counted by the format that overflowed. A run is exact only where all are zero.
+// Saturations, counted by the format that overflowed. A run is exact only if all are zero.
 struct saturation {
   uint64_t row;       // rescale's and layernorm's rows, Q14.16
   uint64_t residual;  // Q14.12

@@ -195,7 +195,7 @@ struct gpt2_core {
 int gpt2_core_create(struct gpt2_core *core, const struct image *image, struct err *err);
 void gpt2_core_destroy(struct gpt2_core *core);
 void transformer_block(struct gpt2_core *core, uint32_t layer, uint32_t position);
-// One token: embeds id at position, runs all layers, and the head where wanted.
+// One token: embeds id at position, runs all layers, and runs the head if it is wanted.
 void gpt2_core_step(struct gpt2_core *core, uint32_t id, uint32_t position, bool head);
 
 #endif

@@ -2,8 +2,8 @@
 // history - the ids that an engine has in context, and what happens when the context is full
 //
 // The rule, the same for the float model, the golden model and the hardware: an id that would need
-// position n_ctx makes the history its newest n_ctx / 2 ids (rounded down), that id included, and
-// all of them are computed again from position 0. So the cost is spread: n_ctx / 2 steps, then
+// position n_ctx crops the history to its newest n_ctx / 2 ids (rounded down), that id included,
+// and all of them are computed again from position 0. This spreads the cost: n_ctx / 2 steps, then
 // n_ctx / 2 ids without a crop.
 //
 //   size_t position = history_push(&history, id);

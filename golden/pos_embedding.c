@@ -3,8 +3,8 @@
 // pos_embedding - one 16-bit row starts the residual (rtl/block/pos_embedding.sv)
 //
 // Eight bits are too few here: GPT-2's position embeddings have a few dimensions a hundred times
-// the others. A row is 2C columns of the table: block 2k holds the high bytes of elements 64k ..
-// 64k+63, block 2k+1 the low ones, both signed: x = (256 high + low) * scale.
+// larger than the others. A row is 2C columns of the table: block 2k holds the high bytes of
+// elements 64k .. 64k+63, block 2k+1 the low ones, both signed: x = (256 high + low) * scale.
 #include <string.h>
 
 #include "golden.h"
