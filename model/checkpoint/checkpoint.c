@@ -42,7 +42,7 @@ static int explain_missing(const char *dir, struct err *err) {
 
 // ------------------------------------------------------------------------------------------ shards
 
-// The shard of that file name; it is opened when it is new. NULL after an error.
+// The shard with that file name, opened on first use. NULL after an error.
 static struct safetensors *shard(struct checkpoint *c, const char *dir, const char *index,
                                  const char *name, struct err *err) {
   for (size_t i = 0; i < c->count; i++)

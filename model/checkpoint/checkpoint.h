@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // checkpoint - the tensors of a model folder: one safetensors file, or several with an index
 //
-// dir/model.safetensors, or, where that is absent, the shards that dir/model.safetensors.index.json
+// dir/model.safetensors, or, if that is absent, the shards that dir/model.safetensors.index.json
 // names: {"weight_map": {"tensor name": "file name", ...}, ...}, files in the same folder.
 
 #ifndef GPT2RTL_CHECKPOINT_H
@@ -17,16 +17,17 @@ struct checkpoint {
   size_t count;
 };
 
-// Opens all files and checks their headers; of an index also that every tensor is where it says,
-// and that no tensor is in two files. After success release with checkpoint_close. Errors: those of
-// config_no_adapter, safetensors_open and json_read; weights only in another format, with the
-// command that converts them; a shard that is absent, or whose name leads out of the folder.
+// Opens all files and checks their headers. With an index it also checks that every tensor is where
+// the index says, and that no tensor is in two files. After success release with checkpoint_close.
+// Errors: those of config_no_adapter, safetensors_open and json_read; weights only in another
+// format, with the command that converts them; a shard that is absent, or whose name leads out of
+// the folder.
 int checkpoint_open(struct checkpoint *checkpoint, const char *dir, struct err *err);
 
 // Harmless on a zeroed or closed struct.
 void checkpoint_close(struct checkpoint *checkpoint);
 
-// The tensor of that name, and in *file the file that holds it; NULL where there is none.
+// The tensor with that name, and in *file the file that holds it; NULL if there is none.
 const struct safetensors_tensor *checkpoint_find(const struct checkpoint *checkpoint,
                                                  const char *name, const struct safetensors **file);
 

@@ -30,14 +30,15 @@ static int each_name(const struct checkpoint *from, visit *call, void *ctx) {
   return 0;
 }
 
-// Where `name` begins in full, at its beginning or after a point; NULL if full ends otherwise.
+// Where `name` begins in full: at its beginning or after a point. NULL if full does not end in
+// name.
 static const char *ends_with(const char *full, const char *name) {
   const size_t length = strlen(full), end = strlen(name);
   if (length < end || strcmp(full + length - end, name) != 0) return NULL;
   return length == end || full[length - end - 1] == '.' ? full + length - end : NULL;
 }
 
-// full without what is known to be put in front of a model's names.
+// full without the prefixes that are known to be put before a model's names.
 static const char *without_wrappers(const char *full) {
   static const char *const wrappers[] = {"transformer.", "module.",     "_orig_mod.",
                                          "model.",       "base_model.", "_fsdp_wrapped_module."};
@@ -66,7 +67,8 @@ static int twice(const struct search *s, const struct safetensors *file, const c
                  name, also);
 }
 
-// The position embedding is what no other model has: what stands in front of it is the prefix.
+// Only GPT-2 has a tensor with the position embedding's name, so whatever precedes that name is the
+// prefix.
 static int visit_positions(void *ctx, const struct safetensors *file, const char *full) {
   static const char name[] = "wpe.weight";
   struct search *s = ctx;
@@ -78,7 +80,7 @@ static int visit_positions(void *ctx, const struct safetensors *file, const char
   return 0;
 }
 
-// The head is outside the transformer: its own prefix begins that of the model.
+// The head is outside the transformer: its own prefix is the beginning of the model's.
 static int visit_head(void *ctx, const struct safetensors *file, const char *full) {
   struct search *s = ctx;
   const char *at = ends_with(full, head_name);
@@ -90,7 +92,7 @@ static int visit_head(void *ctx, const struct safetensors *file, const char *ful
   return 0;
 }
 
-// An adapter that is not merged changes what the weights compute.
+// An adapter that has not been merged changes what the weights compute.
 static int visit_adapter(void *ctx, const struct safetensors *file, const char *full) {
   static const char *const parts[] = {"lora_", ".base_layer.", ".modules_to_save.",
                                       ".original_module."};
@@ -107,7 +109,8 @@ static int visit_adapter(void *ctx, const struct safetensors *file, const char *
   return 0;
 }
 
-// What is inside the model and no part of GPT-2 would be left out of the arithmetic: refused.
+// A tensor inside the model that is not part of GPT-2 would be left out of the arithmetic: it is
+// refused.
 static int visit_strange(void *ctx, const struct safetensors *file, const char *full) {
   const struct search *s = ctx;
   const size_t prefix = strlen(s->form->prefix);
@@ -188,7 +191,8 @@ static void find_form(struct gpt2_form *form, const struct gpt2_config *config) 
                 s.tensor->shape[1] == t.shape[0];
     }
   }
-  form->linear = turned > 0 && turned == matrices;  // a square matrix is stored as the others are
+  form->linear = turned > 0 && turned == matrices;  // square matrices are stored in the same order
+                                                    // as the others
 }
 
 int gpt2_source_check(struct gpt2_form *form, const struct gpt2_config *config,

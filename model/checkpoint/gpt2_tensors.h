@@ -2,7 +2,8 @@
 // gpt2_tensors - the tensors of a GPT-2 file: names and shapes, in the order of computation
 //
 // One list serves the loader (weights) and the writer (random_model). Names are Hugging Face's
-// without the prefix "transformer."; a head of its own, lm_head.weight, is not in the list.
+// without the prefix "transformer."; the separate head of an untied model, lm_head.weight, is not
+// in the list.
 
 #ifndef GPT2RTL_GPT2_TENSORS_H
 #define GPT2RTL_GPT2_TENSORS_H
@@ -62,11 +63,13 @@ static inline bool gpt2_tensor_is_bias(const struct gpt2_tensor *tensor) {
 // Describes tensor index, 0 <= index < gpt2_tensor_count(config).
 struct gpt2_tensor gpt2_tensor_at(const struct gpt2_config *config, size_t index);
 
-// What a name in a file (without prefix) is to a model of that shape.
+// The role of a name in a file (without prefix) in a model of that shape.
 enum gpt2_name {
-  GPT2_NAME_TENSOR,  // of the list, or the head's lm_head.weight
-  GPT2_NAME_MASK,  // h.N.attn.bias or h.N.attn.masked_bias: the causal mask, which everybody knows
-  GPT2_NAME_STRANGE,  // inside the model, and no part of it: more layers, cross-attention, adapters
+  GPT2_NAME_TENSOR,  // in the list, or the head's lm_head.weight
+  GPT2_NAME_MASK,  // h.N.attn.bias or h.N.attn.masked_bias: the causal mask, which every engine has
+                   // built in
+  GPT2_NAME_STRANGE,  // inside the model, but not part of GPT-2: more layers, cross-attention,
+                      // adapters
   GPT2_NAME_OTHER,    // outside: the head of another task
 };
 enum gpt2_name gpt2_name_of(const struct gpt2_config *config, const char *name);

@@ -26,7 +26,7 @@ struct safetensors {
 // ------------------------------------------------------------------------------------------ dtypes
 
 static const struct safetensors_dtype_info dtypes[] = {
-    // The order of enum safetensors_dtype, then those that may only be there.
+    // In the order of enum safetensors_dtype; after those, the dtypes that may only be present.
     {"F32", 4}, {"F16", 2}, {"BF16", 2}, {"F64", 8},     {"I64", 8},
     {"U64", 8}, {"I32", 4}, {"U32", 4},  {"I16", 2},     {"U16", 2},
     {"I8", 1},  {"U8", 1},  {"BOOL", 1}, {"F8_E4M3", 1}, {"F8_E5M2", 1},
@@ -36,7 +36,7 @@ const struct safetensors_dtype_info *safetensors_dtype_info(enum safetensors_dty
   return &dtypes[dtype];
 }
 
-// Bytes of an element, 0 for a dtype younger than this list.
+// Bytes of an element; 0 for a dtype newer than this list.
 static size_t dtype_parse(const char *name, enum safetensors_dtype *dtype) {
   *dtype = SAFETENSORS_OTHER;
   for (size_t i = 0; i < sizeof dtypes / sizeof dtypes[0]; i++) {
@@ -77,7 +77,7 @@ static bool comes_again(const cJSON *field) {
   return false;
 }
 
-// data is where the data begins in the file, size the file's size.
+// data is the offset of the data in the file, size the file's size.
 static int parse_tensor(struct safetensors_tensor *t, const cJSON *entry, size_t data, size_t size,
                         const char *path, struct err *err) {
   const cJSON *dtype = cJSON_GetObjectItemCaseSensitive(entry, "dtype");
@@ -128,7 +128,7 @@ static int by_name(const void *a, const void *b) {
   return strcmp(x->name, y->name);
 }
 
-// The format asks that the tensors cover the data exactly; that also excludes overlaps.
+// The format requires that the tensors cover the data exactly, which also excludes overlaps.
 static int check_coverage(struct safetensors *f, size_t data, struct err *err) {
   qsort(f->tensors, f->count, sizeof *f->tensors, by_offset);
   size_t covered = data;
@@ -152,8 +152,8 @@ static bool same_entry(const struct safetensors_tensor *a, const struct safetens
          a->rank == b->rank && memcmp(a->shape, b->shape, sizeof a->shape) == 0;
 }
 
-// A name may come twice where both say the same. (Hugging Face's reader takes the last of them and
-// refuses what the first then leaves uncovered.)
+// A name may occur twice if both entries say the same. (Hugging Face's reader takes the last entry
+// and refuses the bytes that the first then leaves uncovered.)
 static int check_names(struct safetensors *f, struct err *err) {
   size_t kept = 0;
   qsort(f->tensors, f->count, sizeof *f->tensors, by_name);

@@ -4,7 +4,7 @@
 // A file, all numbers little-endian:
 //   1. header size N: 8 bytes, unsigned
 //   2. header: N bytes of JSON, {"name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [b, e]}}
-//      with b and e counted from the end of the header; "__metadata__" is no tensor; spaces may
+//      with b and e counted from the end of the header; "__metadata__" is not a tensor; spaces may
 //      follow
 //   3. data: tensors in row-major order, each byte of the data belonging to exactly one tensor
 // Source: https://github.com/huggingface/safetensors, "Format".
@@ -25,10 +25,10 @@ enum safetensors_dtype {
   SAFETENSORS_F32,
   SAFETENSORS_F16,
   SAFETENSORS_BF16,
-  SAFETENSORS_OTHER,  // allowed in a file, refused when its values are asked for
+  SAFETENSORS_OTHER,  // allowed in a file, but its values cannot be read
 };
 
-// Name in a file and bytes of an element; not for SAFETENSORS_OTHER.
+// Its name in a file and the bytes of an element; not for SAFETENSORS_OTHER.
 struct safetensors_dtype_info {
   const char *name;
   size_t bytes;
@@ -47,10 +47,10 @@ struct safetensors_tensor {
 
 struct safetensors;
 
-// Opens path and checks its header: sizes, offsets within the file, no gap and no overlap, bytes
-// that match dtype and shape (where the dtype is known), no name twice with two meanings.
-// On success *file is the open file, to be released by safetensors_close, which takes NULL too.
-// Errors: no such file, a Git LFS pointer in its place, a cut or inconsistent file.
+// Opens path and checks its header: sizes; offsets within the file; no gaps and no overlaps; bytes
+// that match dtype and shape (if the dtype is known); no name with two meanings. On success *file
+// is the open file, to be released by safetensors_close, which also accepts NULL. Errors: no such
+// file; a Git LFS pointer in its place; a truncated or inconsistent file.
 int safetensors_open(struct safetensors **file, const char *path, struct err *err);
 void safetensors_close(struct safetensors *file);
 

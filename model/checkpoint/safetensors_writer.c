@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-// The header of specs as text, padded so that the data begins on a multiple of 8 bytes.
+// The header of specs as text, padded so that the data begins at a multiple of 8 bytes.
 static char *format_header(const struct safetensors_spec *specs, size_t count, size_t *length,
                            uint64_t *data) {
   char *text = NULL;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // safetensors_writer - writes tensors in the format of safetensors.h, as a stream
 //
-// The header is known before the data: open with all names and shapes, append the data in pieces
-// of any size, finish. A model larger than memory can be written.
+// The header is known before the data. Open with all names and shapes, append the data in pieces of
+// any size, and finish. A model larger than memory can be written.
 
 #ifndef GPT2RTL_SAFETENSORS_WRITER_H
 #define GPT2RTL_SAFETENSORS_WRITER_H
@@ -27,8 +27,8 @@ struct safetensors_writer {
   uint64_t missing;  // bytes of data still to come
 };
 
-// Starts path with the header for count tensors. The file has its name when it is complete
-// (staged.h). After success end with safetensors_writer_finish or safetensors_writer_abort.
+// Starts path with the header for count tensors. The file appears when it is complete (staged.h).
+// After success end with safetensors_writer_finish or safetensors_writer_abort.
 int safetensors_writer_open(struct safetensors_writer *writer, const char *path,
                             const struct safetensors_spec *specs, size_t count, struct err *err);
 
@@ -36,8 +36,7 @@ int safetensors_writer_open(struct safetensors_writer *writer, const char *path,
 int safetensors_writer_append(struct safetensors_writer *writer, const void *data, size_t bytes,
                               struct err *err);
 
-// The file gets its name. Fails, and leaves nothing, if a write failed
-// or data is missing.
+// Gives the file its name. Fails, and leaves nothing, if a write failed or data is missing.
 int safetensors_writer_finish(struct safetensors_writer *writer, struct err *err);
 void safetensors_writer_abort(struct safetensors_writer *writer);
 

@@ -55,14 +55,14 @@ static const float **tensor_slot(struct gpt2_weights *w, const struct gpt2_tenso
   return &w->ln_f_b;
 }
 
-// The numbers by which config.json changes GPT-2's attention scores, q k / 8: they multiply the
+// The factors by which config.json changes GPT-2's attention scores, q k / 8. They multiply the
 // query.
 static float query_factor(const struct gpt2_config *config, size_t layer) {
   float factor = config->scale_attn_weights ? 1 : 8;
   return config->scale_attn_by_inverse_layer_idx ? factor / (float)(layer + 1) : factor;
 }
 
-// Multiplies the query's rows of attn_w (inputs of them a row) or attn_b (1).
+// Multiplies the query's rows of attn_w (`inputs` numbers a row) or of attn_b (1 a row).
 static int scale_query(const struct gpt2_source *s, float *w, size_t count, float factor,
                        struct err *err) {
   for (size_t i = 0; i < count; i++) {
@@ -76,7 +76,7 @@ static int scale_query(const struct gpt2_source *s, float *w, size_t count, floa
   return 0;
 }
 
-// Floats of a tensor. The file's own count is the same, but a bias may be absent.
+// Floats of a tensor. The file has the same number, except that a bias may be absent.
 static size_t elements_of(const struct gpt2_tensor *tensor) {
   return tensor->shape[0] * tensor->shape[1];
 }
@@ -97,8 +97,8 @@ static int load_tensor(const struct gpt2_config *config, const struct gpt2_tenso
   return query && factor != 1 ? scale_query(&s, to, s.tensor->elements / 3, factor, err) : 0;
 }
 
-// All tensors one after another in storage. Each is a multiple of C = 64 NH floats, so all are
-// aligned as storage is.
+// All tensors lie one after another in storage. Each is a multiple of C = 64 NH floats, so all have
+// the alignment of storage.
 static int load_tensors(struct gpt2_weights *w, const struct gpt2_form *form, struct err *err) {
   float *next = w->storage;
   for (size_t i = 0; i < gpt2_tensor_count(&w->config); i++) {
@@ -110,7 +110,7 @@ static int load_tensors(struct gpt2_weights *w, const struct gpt2_form *form, st
   return 0;
 }
 
-// A stored head that is the token embedding again is not kept.
+// A stored head that repeats the token embedding is not kept.
 static int load_head(struct gpt2_weights *w, const struct gpt2_form *form, struct err *err) {
   const struct gpt2_source s = gpt2_source_head(form);
   w->lm_head = w->wte;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // weights - a GPT-2 model in float32, from a folder in the Hugging Face layout
 //
-// All matrices are row-major with outputs as rows, w[out][in], so that y = W x + b is a dot product
-// a row. Hugging Face stores GPT-2's layers as Conv1D, [in][out]; loading transposes them.
-// Dimensions: V vocabulary, T positions, C width, L layers.
+// All matrices are row-major with outputs as rows, w[out][in], so that y = W x + b is one dot
+// product per row. Hugging Face stores GPT-2's layers as Conv1D, [in][out]; loading transposes
+// them. Dimensions: V vocabulary, T positions, C width, L layers.
 
 #ifndef GPT2RTL_WEIGHTS_H
 #define GPT2RTL_WEIGHTS_H
@@ -26,22 +26,23 @@ struct gpt2_weights {
   const float *wpe;               // [T][C] position embedding
   struct gpt2_layer *layers;      // [L]
   const float *ln_f_g, *ln_f_b;   // [C]
-  const float *lm_head;           // [V][C]; equal to wte when the head is tied
-  float *storage, *head_storage;  // what the pointers point into; owned
+  const float *lm_head;           // [V][C]; equal to wte if the head is tied
+  float *storage, *head_storage;  // the memory that the pointers point into; owned
 };
 
 // Loads dir/config.json (config_read_folder) and dir/model.safetensors or its shards
-// (checkpoint.h), in any form of gpt2_source.h; causal masks, of any dtype, and tensors outside the
-// model (the heads of other tasks) are ignored. An lm_head.weight may be there; when it is not the
-// token embedding, the configuration must say tie_word_embeddings false. What the configuration
-// says about the scale of attention scores is multiplied into the query's weights and biases, so
-// that no engine has to know. 64-byte aligned; 4 bytes a parameter; a second for 124M. On success
-// release with weights_free. On failure nothing is held and all pointers are NULL. Errors: those of
-// config_read and checkpoint_open; a tensor missing, there twice, of another shape or dtype, not
-// finite, or inside the model and no part of GPT-2.
+// (checkpoint.h), in any form of gpt2_source.h. Causal masks, of any dtype, and tensors outside the
+// model (the heads of other tasks) are ignored. lm_head.weight is optional; if it is not the token
+// embedding, the configuration must say tie_word_embeddings false. The configuration's scales of
+// attention scores are multiplied into the query's weights and biases, so that no engine has to
+// know them. 64-byte aligned; 4 bytes a parameter; one second for 124M. On success release with
+// weights_free. On failure nothing is held and all pointers are NULL. Errors: those of config_read
+// and checkpoint_open; a tensor that is missing, repeated, of another shape or dtype, not finite,
+// or inside the model without being part of GPT-2.
 int weights_load(struct gpt2_weights *weights, const char *dir, struct err *err);
 
-// The same checks but for the values, which are not read: milliseconds for a model of any size.
+// Makes the same checks except that of the values, which are not read: milliseconds for a model of
+// any size.
 int weights_check(struct gpt2_config *config, const char *dir, struct err *err);
 
 // Releases what weights_load allocated. Harmless on a zeroed or freed struct.

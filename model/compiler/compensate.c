@@ -18,7 +18,7 @@ enum { INPUTS = 4 };
 
 struct moments {
   const struct gpt2_config *config;
-  float **h;  // [L * INPUTS + 1]: lower triangle [n][n] of sum x x'; NULL where not wanted
+  float **h;  // [L * INPUTS + 1]: lower triangle [n][n] of sum x x'; NULL if not wanted
 };
 
 static size_t slot_of(const struct moments *m, enum tap_tensor tensor, size_t layer) {
@@ -45,7 +45,7 @@ static int ignore(void *ctx, size_t position, const float *logits) {
   return 0;
 }
 
-// Random ids, COMPENSATE_IDS or a few more, through the model in contexts of their own.
+// Runs random ids, COMPENSATE_IDS or a few more, through the model in contexts of their own.
 static int observe(struct moments *m, const struct gpt2_weights *weights, struct err *err) {
   const size_t n_ctx = m->config->n_ctx;
   struct gpt2_float *state;
@@ -66,13 +66,14 @@ static int observe(struct moments *m, const struct gpt2_weights *weights, struct
 
 // ---------------------------------------------------------------------------------------- rounding
 
-// h[n][n] from the lower triangle of H to U' of H = U D U': row k holds U_jk for j < k. A hundredth
-// of the mean of the diagonal is added to it, against too few observations.
+// Turns h[n][n] from the lower triangle of H into U' of H = U D U': row k holds U_jk for j < k. A
+// hundredth of the mean of the diagonal is added to the diagonal, against too few observations.
 static void factor(float *h, size_t n) {
   double damping = 1e-12;
   for (size_t i = 0; i < n; i++) damping += 0.01 * (double)h[i * n + i] / (double)n;
   for (size_t i = 0; i < n; i++) h[i * n + i] += (float)damping;
-  // Column by column from the last; what a column explains is taken off those before it.
+  // Works column by column from the last: what a column explains is subtracted from those before
+  // it.
   for (size_t k = n; k-- > 0;) {
     float *row = h + k * n;
     const float inverse = (float)(1 / fmax((double)row[k], damping));
@@ -84,7 +85,7 @@ static void factor(float *h, size_t n) {
   }
 }
 
-// One row w[n], whose first rounding is q; errors has room for n.
+// Rounds one row w[n], whose first rounding is q; errors has room for n.
 static void round_row(float *w, const float *u, const int32_t *q, float scale, float *errors,
                       size_t n) {
   for (size_t k = 0; k < n; k++) {
@@ -97,7 +98,7 @@ static void round_row(float *w, const float *u, const int32_t *q, float scale, f
     for (size_t i = 0; i < LANES; i++) sum += lanes[i];
     float x = rintf((w[k] + sum) / scale);
     x = fminf(fmaxf(x, -STEPS), STEPS);
-    if (abs(q[k]) == STEPS) x = (float)q[k];  // the row's scale rests on it
+    if (abs(q[k]) == STEPS) x = (float)q[k];  // the row's scale depends on it
     errors[k] = w[k] - x * scale;
     w[k] = x * scale;
   }

@@ -40,7 +40,7 @@ static int norm_word(uint32_t *word, const struct image_tensor *s, size_t i, str
   return 0;
 }
 
-// The scale with which the row's largest weight is at most `steps` steps, and the bias.
+// The smallest scale with which the row's largest weight is at most `steps` steps, and the bias.
 static int row_word(uint32_t *word, const struct image_tensor *s, size_t row, int steps,
                     struct err *err) {
   const float *w = s->w + row * s->n_cols;
@@ -63,13 +63,13 @@ static int row_word(uint32_t *word, const struct image_tensor *s, size_t row, in
 // ----------------------------------------------------------------------------------------- writing
 
 struct writer {
-  FILE *file;  // NULL: only the sum is wanted
+  FILE *file;  // NULL: only the checksum is wanted
   XXH64_state_t *sum;
   uint32_t lanes;
   uint8_t *beat;  // [lanes]
 };
 
-// Errors of the stream are asked for once, at the end.
+// Stream errors are checked once, at the end.
 static void put_beat(const struct writer *o) {
   XXH64_update(o->sum, o->beat, o->lanes);
   if (o->file) fwrite(o->beat, o->lanes, 1, o->file);
@@ -83,7 +83,7 @@ static void put_side_beat(const struct writer *o, const uint32_t *words, size_t 
 }
 
 // 64 weights in steps of their row's scale. Of a position row, block 2k holds the high bytes of the
-// elements 64k .. and block 2k + 1 the low ones, signed both.
+// elements 64k .. and block 2k + 1 the low ones, both signed.
 static void quantise(uint8_t *q, const float *w, float steps_per_unit) {
   for (size_t i = 0; i < HEAD_DIM; i++) q[i] = (uint8_t)(int8_t)rintf(w[i] * steps_per_unit);
 }
@@ -138,7 +138,7 @@ static int put_region(const struct writer *o, const struct image_region *r,
   return result;
 }
 
-// The header, whose checksum is not known before all of it is summed, and all beats.
+// The header and all beats. The header's checksum is not known until everything has been summed.
 static int put_image(const struct writer *o, const struct image_header *h,
                      const struct gpt2_weights *weights, struct err *err) {
   struct image_header unsummed = *h;
@@ -151,7 +151,7 @@ static int put_image(const struct writer *o, const struct image_header *h,
   return 0;
 }
 
-// To a file the checksum is written in the end; what may be a pipe, which cannot go back, needs it
+// In a file the checksum is written at the end. A pipe cannot seek back, so it needs the checksum
 // first.
 static int put_all(struct writer *o, struct image_header *h, const struct gpt2_weights *weights,
                    struct staged *out, struct err *err) {
@@ -211,7 +211,7 @@ int image_source(uint64_t *source, const char *dir, struct err *err) {
   XXH64_state_t *sum = XXH64_createState();
   int result = !sum ? err_memory(err, "a checksum") : checkpoint_open(&from, dir, err);
   if (result == 0) {
-    struct file_map generation;  // has the eos_id of the header
+    struct file_map generation;  // determines the header's eos_id
     XXH64_reset(sum, 0);
     XXH64_update(sum, map.data, map.size);
     if (file_join(path, dir, "generation_config.json", NULL) == 0 &&

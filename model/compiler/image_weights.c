@@ -6,7 +6,7 @@
 #include "image_format.h"
 #include "image_tensor.h"
 
-// Gives each tensor of weights its part of storage.
+// Gives each tensor of weights its part of the storage.
 static int allocate(struct gpt2_weights *weights, const struct image_header *h, struct err *err) {
   const size_t c = h->n_embd;
   weights->config = (struct gpt2_config){
@@ -21,7 +21,7 @@ static int allocate(struct gpt2_weights *weights, const struct image_header *h, 
       .eos_token_ids = {h->eos_id},
       .n_eos = h->eos_id != CONFIG_NO_TOKEN,
       .tie_word_embeddings = h->tied,
-      .scale_attn_weights = true,  // whatever config.json said is in the query's weights
+      .scale_attn_weights = true,  // config.json's scales are already in the query's weights
   };
   float *next = calloc(config_parameters(&weights->config), sizeof *next);
   weights->storage = next;

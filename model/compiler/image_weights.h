@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// image_weights - the weights that an image means, as floats: image_build's inverse
+// image_weights - the weights that an image represents, as floats: the inverse of image_build
 //
-// With them the float reference tells what int8 weights cost from what the integer arithmetic
-// costs.
+// With them the float reference separates the cost of int8 weights from that of the integer
+// arithmetic.
 
 #ifndef GPT2RTL_IMAGE_WEIGHTS_H
 #define GPT2RTL_IMAGE_WEIGHTS_H

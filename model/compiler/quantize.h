@@ -7,13 +7,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// q[n] and *scale with w[i] = q[i] x scale nearly, |q[i]| <= steps: the smallest scale of the
-// format with which the largest weight is at most `steps` steps, and each weight rounded to
-// nearest. Returns -1 when that scale would be above the largest.
+// Finds q[n] and *scale such that w[i] is about q[i] x scale and |q[i]| <= steps: the smallest
+// scale of the format with which the largest weight is at most `steps` steps, and each weight
+// rounded to nearest. Returns -1 if that scale would be above the largest.
 int quantize_row(int32_t *q, uint16_t *scale, const float *w, size_t n, int steps);
 
-// The same with the scale, of that one and 40 smaller ones down to 0.6 of it, whose squared error
-// is least; what is then beyond `steps` steps is cut.
+// The same, with the scale of least squared error among that one and 40 smaller ones down to 0.6 of
+// it. Weights beyond `steps` steps are then clipped.
 int quantize_row_least(int32_t *q, uint16_t *scale, const float *w, size_t n, int steps);
 
 #endif

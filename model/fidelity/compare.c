@@ -92,8 +92,8 @@ static void compare_one(struct compare_tensor *t, size_t position, const float *
   t->positions++;
 }
 
-// Saturations on the way to a tensor, which the reference has as x[n]: the largest of x is to
-// blame.
+// Saturations on the way to a tensor, which is x[n] in the reference: they are attributed to the
+// largest of x.
 static void add_saturations(struct compare_tensor *t, const struct saturation *sat, size_t position,
                             const float *x, size_t n) {
   if (sat->row + sat->residual + sat->norm + sat->prob == 0) return;
@@ -116,7 +116,7 @@ static void see_other(void *ctx, const struct tap_place *place, const float *y, 
   compare_one(t, place->position, recorded(c, place), y, n);
   if (c->core.image) {
     struct saturation sat = c->tap.sat[place->tensor];
-    if (sat.prob > 0) {  // probability x V scale: it is the value that was too large
+    if (sat.prob > 0) {  // probability x V scale: the value was too large
       struct tap_place value = *place;
       value.tensor = TAP_VALUE;
       const struct saturation prob = {.prob = sat.prob};
@@ -131,7 +131,7 @@ static void see_other(void *ctx, const struct tap_place *place, const float *y, 
 
 // ------------------------------------------------------------------------------------- predictions
 
-// ln sum exp(x), and the likeliest, of equals the first.
+// ln sum exp(x), and the most likely; of equals the first.
 static double log_sum(const float *x, size_t n, size_t *likeliest) {
   *likeliest = 0;
   for (size_t i = 1; i < n; i++) *likeliest = x[i] > x[*likeliest] ? i : *likeliest;
@@ -163,13 +163,13 @@ static void predictions(struct compare *c, size_t position, const float *x, cons
   r->tokens++;
 }
 
-// The reference has computed a position, and its batch is recorded: the other does it too.
+// The reference has computed a position and recorded its batch: now the other engine computes it.
 static int take(void *ctx, size_t position, const float *logits) {
   struct compare *c = ctx;
   const uint32_t id = c->ids[position];
   if (!c->other) gpt2_core_step(&c->core, id, (uint32_t)position, true);
   else if (gpt2_float_step(c->other, id, position, c->logits, NULL) != 0)
-    return -1;  // cannot be: the reference took the same
+    return -1;  // cannot happen: the reference accepted the same
   predictions(c, position, logits, c->logits);
   return 0;
 }

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // compare - an engine against the float reference, tensor by tensor and in what it predicts
 //
-// Both compute the same ids; every tensor of every position (tap.h) is compared as it is made. The
-// measures of a tensor, x being float's elements and y the other's:
+// Both compute the same ids. Every tensor of every position (tap.h) is compared as it is made. The
+// measures of a tensor, with x float's elements and y the other's:
 //
 //   signal to noise   10 log10(sum x^2 / sum (x - y)^2) of each position, averaged over positions
 //                     in decibels, so that one position with an outlier does not hide the others
 //   largest error     max |x - y|, with its place
-//   saturations       elements that were cut to their format's range on the way to the tensor
+//   saturations       elements that were clipped to their format's range on the way to the tensor
 //
-// Of the next token's distribution p (float) and q (the other): the divergence sum p ln(p / q), in
-// nats, whether both have the same likeliest token, and the loss of the token that follows.
+// The measures of the next token's distribution, p (float) and q (the other): the divergence sum p
+// ln(p / q), in nats; whether both have the same most likely token; the loss of the token that
+// follows.
 
 #ifndef GPT2RTL_COMPARE_H
 #define GPT2RTL_COMPARE_H
@@ -22,11 +23,11 @@
 #include "gpt2_float.h"
 #include "tap_golden.h"
 
-// What is known of a tensor of a layer.
+// Results for one tensor of a layer.
 struct compare_tensor {
   double decibels;  // summed over positions; COMPARE_EXACT where there is no error
   size_t positions;
-  double error;  // the largest |x - y|
+  double error;  // summed over positions; COMPARE_EXACT if there is no error
   size_t position, element;
   float expected, found;
   double largest;  // the largest |x|
@@ -37,14 +38,14 @@ struct compare_tensor {
 };
 #define COMPARE_EXACT 200.0
 
-// Sums over positions; of several they can be merged.
+// Sums over positions; results of several runs can be merged.
 struct compare_result {
   struct compare_tensor *tensors;  // [L][TAP_TENSORS]; those outside the layers in layer 0
   size_t n_layer;
   size_t tokens;  // predicted
   double divergence, largest_divergence;
   size_t largest_divergence_position;
-  size_t same;            // of the likeliest tokens
+  size_t same;            // with the same most likely token
   double nll, nll_other;  // summed losses, nats
 };
 int compare_result_create(struct compare_result *result, const struct gpt2_config *config,
@@ -53,7 +54,7 @@ void compare_result_free(struct compare_result *result);
 void compare_result_merge(struct compare_result *all, const struct compare_result *more);
 double compare_decibels(const struct compare_tensor *tensor);
 
-// The two engines and what float's showed of the last positions; one a thread.
+// The two engines, and the reference's record of the last positions; one per thread.
 struct compare {
   struct gpt2_config config;
   struct gpt2_float *reference;
@@ -64,20 +65,20 @@ struct compare {
   float *record;  // [GPT2_FLOAT_BATCH][record_size]
   size_t record_size;
   size_t *offset;       // [L][TAP_TENSORS] in the record
-  float *logits;        // [V] of the other, for the position at hand
-  const uint32_t *ids;  // of the run, with its result
+  float *logits;        // [V] of the other, for the current position
+  const uint32_t *ids;  // of the run, and its result
   struct compare_result *result;
 };
 
-// reference must outlive it. Either image, which must outlive it too, or other, which it owns from
-// now on (also after an error); the rest is NULL. Release with compare_close, also after an error.
-// Errors: out of memory.
+// reference must outlive it. The second engine is either image, which must outlive it too, or
+// other, which it owns from now on (also after an error); the unused one is NULL. Release with
+// compare_close, also after an error. Errors: out of memory.
 int compare_open(struct compare *compare, const struct gpt2_weights *reference,
                  const struct image *image, struct gpt2_float *other, struct err *err);
 void compare_close(struct compare *compare);
 
-// Adds to result what ids[count], a sequence of its own, 2 <= count <= n_ctx + 1, shows; the last
-// id is only predicted. Errors: a count or an id outside its range; out of memory.
+// Compares the engines on ids[count], a sequence of its own, 2 <= count <= n_ctx + 1, and adds to
+// result; the last id is only predicted. Errors: a count or an id outside its range; out of memory.
 int compare_run(struct compare *compare, const uint32_t *ids, size_t count,
                 struct compare_result *result, struct err *err);
 

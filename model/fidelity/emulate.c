@@ -95,8 +95,8 @@ int emulate_weights(struct gpt2_weights *rounded, const struct gpt2_weights *wei
 
 // ------------------------------------------------------------------------------------- activations
 
-// Blocks as block_quant makes them, of `bits` instead of 16: the smallest step of at least 2^-frac
-// with which all fit.
+// Blocks as block_quant makes them, with `bits` bits instead of 16: the smallest step of at least
+// 2^-frac with which all elements fit.
 static void round_blocks(const struct emulator *m, float *x, size_t n, int frac) {
   const int bits = m->emulation.activation_bits;
   if (bits <= 0) return;
@@ -146,13 +146,14 @@ static double chord(double (*f)(double), double h, double x) {
 
 static double f_exp2(double x) { return exp2(-x); }
 
-// a - gelu(a), as the hardware's table has it
+// a - gelu(a), as in the hardware's table
 static double f_gelu(double a) {
   const double root = 0.79788456080286536;  // sqrt(2 / pi)
   return a - 0.5 * a * (1 + tanh(root * (a + 0.044715 * a * a * a)));
 }
 
-// Scores s[n] of one head, so that the exact exponential of the new ones is the table's of the old.
+// Changes the scores s[n] of one head so that the exact exponential of the new ones is the table's
+// of the old.
 static void table_exp(const struct emulator *m, float *s, size_t n) {
   const double h = 1.0 / m->emulation.exp_segments;
   float max = s[0];

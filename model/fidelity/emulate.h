@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // emulate - the float model with the hardware's kinds of rounding at any width: what a bit buys
 //
-// An emulation: the arithmetic is float32, and only the roundings named here are made, by the same
-// rules as the hardware's. Everything else (rows, accumulators, the parts of softmax and LayerNorm
-// that are not named) has float's precision. Figures of the hardware itself come from the integer
+// This is an emulation: the arithmetic is float32, and only the roundings named here are made, by
+// the hardware's rules. Everything else (rows, accumulators, the parts of softmax and LayerNorm
+// that are not named) has float's precision. Figures for the hardware itself come from the integer
 // model.
 
 #ifndef GPT2RTL_EMULATE_H
@@ -13,21 +13,22 @@
 
 #include "gpt2_float.h"
 
-// Zero in any field: not rounded, float's precision.
+// Zero in a field means: not rounded, float's precision.
 struct emulation {
   int weight_bits;          // 2..16: integers of every matrix and of the token table
   int weight_group;         // columns that share a scale; 0: the row (the hardware)
   bool weight_tensor;       // one scale for the whole matrix
   bool weight_compensated;  // 8 bits, rounded by compensate.h
-  bool weight_least;        // scales of least squared error, instead of those that cut nothing
-  int activation_bits;   // 4..16: elements of operands, all that a matrix or a cached vector meets
-  int activation_block;  // elements that share an exponent, a power of two; 0: 64 (the hardware)
-  int kv_bits;           // 2..16: cached keys and values, a scale a head and position
-  int residual_bits;     // 4..30: fraction bits of the hidden state; the hardware has 12
-  int exp_segments;      // of the table of 2^-x; the hardware has 64
-  int gelu_segments;     // of the table of GELU over 0..8; the hardware has 512
+  bool weight_least;        // scales of least squared error, instead of those that clip nothing
+  int activation_bits;      // 4..16: elements of operands, everything that multiplies a matrix or a
+                            // cached vector
+  int activation_block;     // elements that share an exponent, a power of two; 0: 64 (the hardware)
+  int kv_bits;              // 2..16: cached keys and values, one scale per head and position
+  int residual_bits;        // 4..30: fraction bits of the hidden state; the hardware has 12
+  int exp_segments;         // of the table of 2^-x; the hardware has 64
+  int gelu_segments;        // of the table of GELU over 0..8; the hardware has 512
 };
-// The hardware's own.
+// The hardware's own settings.
 #define EMULATION_HARDWARE                   \
   ((struct emulation){.weight_bits = 8,      \
                       .activation_bits = 16, \
@@ -41,7 +42,7 @@ struct emulation {
 int emulate_weights(struct gpt2_weights *rounded, const struct gpt2_weights *weights,
                     const struct emulation *emulation, struct err *err);
 
-// What is rounded on the way, for one sequence: attach it to a float model of the rounded weights.
+// The roundings made during one sequence: attach it to a float model of the rounded weights.
 struct emulator {
   struct emulation emulation;
   const struct gpt2_config *config;

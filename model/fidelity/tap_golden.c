@@ -20,7 +20,7 @@ struct gpt2_config tap_golden_config(const struct image_header *h) {
   };
 }
 
-// All that saturated since the last part did so on the way to this one.
+// Everything that saturated since the last part did so on the way to this one.
 static void count_saturations(struct tap_golden *tap, enum tap_tensor tensor) {
   const struct saturation *now = tap->now;
   struct saturation *sat = &tap->sat[tensor];

@@ -15,7 +15,7 @@ static uint64_t div_up(uint64_t a, uint64_t b) { return (a + b - 1) / b; }
 
 // ----------------------------------------------------------------------------------------- regions
 
-// Sets kind, layer and part of region index: wpe, wte if it has its own, ln_1, the layers, head.
+// Sets kind, layer and part of region index: wpe, wte if it is separate, ln_1, the layers, head.
 static bool region_identity(struct image_region *r, const struct image_header *h, uint32_t index) {
   const uint32_t in_front = h->tied ? 2 : 3, a_layer = h->n_head + 5;
   *r = (struct image_region){.index = index};
@@ -171,7 +171,7 @@ static uint64_t checksum(const struct image_header *header, const uint8_t *beats
 
 #define MAKE_AGAIN "make it again: gpt2rtl compile --model DIR --lanes N --output %s"
 
-// Every field that follows from others, against what it must be.
+// Checks every field that follows from others against its expected value.
 static int check_fields(const struct image_header *found, const char *path, struct err *err) {
   struct image_header expected = *found;
   struct err why;

@@ -3,7 +3,7 @@
 // image - the memory image: everything the hardware reads, in the order in which it reads it
 //
 // The image is a sequence of beats of `lanes` bytes (lanes = 64 * segments). All addresses are beat
-// addresses, counted from the first beat behind the header: the hardware never sees the header.
+// addresses, counted from the first beat after the header: the hardware never sees the header.
 // Little-endian throughout.
 //
 //   1. File: struct image_header (4096 bytes), then n_beats beats. The KV cache follows in memory
@@ -23,17 +23,17 @@
 //        wpe       pos_embedding: n_ctx rows x 2C by rows, 16 bits an element: block 2k holds the
 //                  high bytes of elements 64k .. 64k+63, block 2k+1 the low bytes, both signed: x =
 //                  (256 high + low) * scale
-//        wte       only when the head is not tied: V rows x C by rows
+//        wte       only if the head is not tied: V rows x C by rows
 //        stream    ln_1(0), then for each layer l:
 //                    qkv(h) for h = 0..H-1: 192 rows x C by rows: 64 of Q, 64 of K, 64 of V of
 //                    head h
 //                    ln_2(l)
 //                    attention projection: C rows x C by columns (block k = head k)
 //                    mlp first layer: 4C rows x C by rows
-//                    ln_1(l+1), or ln_f behind the last layer
+//                    ln_1(l+1), or ln_f after the last layer
 //                    mlp second layer: C rows x 4C by columns
 //                  head: V rows x C by rows (tied: this is token_embedding's table too)
-//   6. KV cache, behind the image: for each layer and head a stretch of kv_stride beats:
+//   6. KV cache, after the image: for each layer and head a region of kv_stride beats:
 //        keys    from 0: a matrix of n_ctx rows x 64 by rows as in 2 and 3: position t is row t, in
 //                segment t % segments of beat g + g / 16 + 1, g = t / segments; its side word, in
 //                beat g / 16 * 17, holds the K scale (bits 15..0) and the V scale (bits 31..16)
@@ -62,8 +62,8 @@ struct image_header {
   uint32_t lanes;     // bytes in a beat: 64, 128, ... 4096
   uint64_t checksum;  // XXH64, seed 0, of the header with this field zero, followed by all beats
   uint64_t n_beats;   // beats in the file
-  uint64_t
-      source;  // of what this was made from (image_source): tells a stale image from a fresh one
+  uint64_t source;  // of what this was made from (image_source): distinguishes a stale image from a
+                    // current one
 
   uint32_t n_layer, n_head, n_embd, n_ctx, vocab_size, eos_id;
   uint32_t tied;  // 1: token_embedding reads the head's table
@@ -73,7 +73,7 @@ struct image_header {
   uint32_t reserved0;
   uint64_t eps_term;  // round(epsilon * C^2 * 2^24): added to C * sum(x^2) - sum(x)^2, x in Q14.12
 
-  uint64_t wpe_base, wte_base, stream_base, head_base;  // wte_base = head_base when tied
+  uint64_t wpe_base, wte_base, stream_base, head_base;  // wte_base = head_base if tied
   uint64_t kv_base;                                     // = n_beats
   uint32_t kv_v_off, kv_stride;
   uint8_t zero[IMAGE_HEADER_BYTES - 136];
@@ -90,24 +90,24 @@ struct image {
 // ----------------------------------------------------------------------------------------- reading
 
 enum image_check {
-  IMAGE_CHECKED,       // what everybody uses
-  IMAGE_ANY_CHECKSUM,  // takes altered beats, for tests that alter them; the header must still be
+  IMAGE_CHECKED,       // for all users of an image
+  IMAGE_ANY_CHECKSUM,  // accepts altered beats, for tests that alter them; the header must still be
                        // right
 };
 
 // Maps path, an image, and checks all of it: size, magic, version, checksum, and every field of the
 // header against the layout that its shape gives. Takes 20 ms for 124M (with the file in memory).
-// Release with image_close. Errors: unreadable; cut; altered; of another version; each with the
-// field, what was expected and found, and what to do.
+// Release with image_close. Errors: unreadable; truncated; altered; of another version; each with
+// the field, what was expected and found, and what to do.
 int image_open(struct image *image, const char *path, enum image_check check, struct err *err);
 void image_close(struct image *image);  // harmless on a zeroed or closed struct
 
 // ------------------------------------------------------------------------------------------ layout
 
-// Fills what follows from lanes, shape (n_layer .. vocab_size), tied and layer_norm_epsilon: magic,
-// version, n_embd, inv_width, eps_term and all beat addresses. Leaves eos_id, source and checksum
-// alone. Errors: a field outside its range; an epsilon too small for the hardware (eps_term below
-// 2^16).
+// Derives all fields that follow from lanes, shape (n_layer .. vocab_size), tied and
+// layer_norm_epsilon: magic, version, n_embd, inv_width, eps_term and all beat addresses. Leaves
+// eos_id, source and checksum alone. Errors: a field outside its range; an epsilon too small for
+// the hardware (eps_term below 2^16).
 int image_layout(struct image_header *header, struct err *err);
 
 // Beats of an N x K matrix with its side beats.
@@ -140,13 +140,13 @@ struct image_region {
   bool by_columns;
 };
 
-// Walks the regions in the order of memory. Start with a zeroed region; false, and region
-// unchanged, behind the last.
+// Walks the regions in memory order. Start with a zeroed region; returns false, and leaves region
+// unchanged, after the last.
 bool image_next_region(struct image_region *region, const struct image_header *header);
 const char *image_kind_name(enum image_kind kind);
 
-// What beat i of a region holds, 0 <= i < region->beats: weights of `segments` rows from group *
-// segments and 64 columns from 64 * block, or (side) the words of 16 * segments rows from group *
+// The contents of beat i of a region, 0 <= i < region->beats: weights of `segments` rows from group
+// * segments and 64 columns from 64 * block, or (side) the words of 16 * segments rows from group *
 // segments; of a LayerNorm, elements.
 struct image_beat {
   bool side;
@@ -154,7 +154,7 @@ struct image_beat {
 };
 struct image_beat image_beat_at(const struct image_region *region, uint32_t lanes, uint64_t i);
 
-// Prints sizes, layout and checksum for people: what `gpt2rtl info` shows.
+// Prints sizes, layout and checksum in readable form: the output of `gpt2rtl info`.
 void image_describe(FILE *out, const struct image_header *header);
 
 #endif

@@ -19,7 +19,7 @@ struct gpt2_float {
   float *x;              // [BATCH][C] the residual
   float *norm;           // [BATCH][C]
   float *qkv;            // [BATCH][3C]
-  float *mixed;          // [BATCH][C] the heads' outputs side by side, then what is added to x
+  float *mixed;          // [BATCH][C] the heads' outputs side by side, later the addend of x
   float *inner;          // [BATCH][4C]
   float *scores;         // [NH][positions so far] of one position
 };
@@ -44,7 +44,7 @@ static float dot(const float *a, const float *b, size_t n) {
   return lanes_total(lanes);
 }
 
-// GROUP dot products with one row w: sums[t] = w . x[t], x[t] being n floats each.
+// GROUP dot products with one row w: sums[t] = w . x[t], where each x[t] has n floats.
 static void dot_group(float sums[GROUP], const float *w, const float *x, size_t n) {
   float lanes[GROUP][LANES] = {{0}};
   for (size_t i = 0; i < n; i += LANES) {
@@ -125,7 +125,7 @@ static void mix(float *out, const float *probs, const float *values, size_t stri
 
 // --------------------------------------------------------------------------------------- the model
 
-// T positions of a tensor, x[T][n], are ready: whoever wants to may alter and see them.
+// T positions of a tensor, x[T][n], are ready: observers may now alter and see them.
 static void ready(const struct gpt2_float *s, enum tap_tensor tensor, size_t l, float *x, size_t n,
                   size_t T, size_t position) {
   for (size_t t = 0; t < T; t++) {

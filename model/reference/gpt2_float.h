@@ -7,11 +7,11 @@
 //
 // attention: softmax(q k / sqrt(64)) v over the positions so far, 64 dimensions a head; mlp: two
 // linear layers with GELU's tanh form between; layernorm: biased variance plus epsilon under the
-// root. Keys and values of earlier positions are cached, so a step costs one position.
-// Source: https://github.com/openai/gpt-2, src/model.py.
+// root. Keys and values of earlier positions are cached, so a step costs one position. Source:
+// https://github.com/openai/gpt-2, src/model.py.
 //
 // Sums run over 16 lanes in an order that does not depend on how many positions share a call, so
-// one at a time and all at once agree to the last bit or nearly (a compiler may fuse products).
+// one at a time and all at once agree to the last bit, or nearly (a compiler may fuse products).
 // Dimensions: T positions of a call, C width, NH heads, L layers, V vocabulary.
 
 #ifndef GPT2RTL_GPT2_FLOAT_H
@@ -39,8 +39,8 @@ void gpt2_float_reset(struct gpt2_float *state);
 // numbers that are cached.
 void gpt2_float_watch(struct gpt2_float *state, tap_see *see, void *ctx);
 
-// Sets a function that may alter each tensor before it is used (and before it is shown); NULL for
-// none: what rounding of one or the other costs. The rows of wpe are not given.
+// Sets a function that may alter each tensor before it is used (and before it is shown), or NULL
+// for none: it shows what rounding a tensor costs. The rows of wpe are not passed to it.
 typedef void gpt2_float_alter(void *ctx, const struct tap_place *place, float *x, size_t n);
 void gpt2_float_change(struct gpt2_float *state, gpt2_float_alter *alter, void *ctx);
 
@@ -56,9 +56,9 @@ enum { GPT2_FLOAT_BATCH = 32 };
 int gpt2_float_prompt(struct gpt2_float *state, const uint32_t *ids, size_t count, size_t position,
                       float *logits, struct err *err);
 
-// Computes a new sequence of count ids, 1 to n_ctx, and gives the logits[V] behind positions first
-// .. count - 1, ascending, to `take`, until that returns other than 0. Errors: an id or the count
-// outside its range; out of memory. What `take` returned is returned.
+// Computes a new sequence of count ids, 1 to n_ctx, and gives the logits[V] after positions first
+// .. count - 1, ascending, to `take`, until that returns a non-zero value, which is then returned.
+// Errors: an id or the count outside its range; out of memory.
 typedef int gpt2_float_take(void *ctx, size_t position, const float *logits);
 int gpt2_float_sequence(struct gpt2_float *state, const uint32_t *ids, size_t count, size_t first,
                         gpt2_float_take *take, void *ctx, struct err *err);

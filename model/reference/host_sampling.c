@@ -62,7 +62,7 @@ static void sift_down(uint64_t *heap, size_t count, size_t i) {
   heap[i] = value;
 }
 
-// Ranks one more; the heap is not empty. Returns its id.
+// Ranks one more; the heap must not be empty. Returns its id.
 static uint32_t rank_next(struct host_sampling *s) {
   const uint32_t id = (uint32_t)s->heap[0];
   s->ids[s->n_ids++] = id;
@@ -85,7 +85,7 @@ static void rank_largest(struct host_sampling *s) {
   rank_next(s);
 }
 
-// Finds what can be drawn: ranks it, unless that is all, and sums its weights.
+// Finds the ids that can be drawn: ranks them, unless all can be, and sums their weights.
 static void cut(struct host_sampling *s) {
   s->total = 0;
   s->last = UINT64_MAX;
@@ -95,7 +95,7 @@ static void cut(struct host_sampling *s) {
   } else {
     for (uint32_t i = 0; i < s->n_vocab; i++) s->total += weight_of(s, i);
   }
-  if (s->top_p < 1) {  // the fewest that reach top_p, which one more than that would exceed
+  if (s->top_p < 1) {  // the fewest ids whose sum reaches top_p
     const double enough = s->top_p * (double)s->total;
     size_t kept = 0;
     uint64_t sum = 0;

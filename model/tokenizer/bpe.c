@@ -107,7 +107,7 @@ static int scratch_reserve(struct bpe_scratch *s, size_t count, struct err *err)
   return 0;
 }
 
-// Pushes the pair that begins at position, if it is known.
+// Pushes the pair that begins at position, if it is a known pair.
 static void push_pair(const struct bpe *bpe, struct bpe_scratch *s, size_t *heap_count,
                       uint32_t position) {
   if (position == NONE || s->symbols[position].next == NONE) return;

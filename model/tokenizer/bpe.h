@@ -31,7 +31,8 @@ struct bpe {
 int bpe_create(struct bpe *bpe, size_t capacity, struct err *err);
 void bpe_free(struct bpe *bpe);
 
-// Adds the merge of the next rank. Returns 0, or -1 if the pair is there already or the table full.
+// Adds the merge of the next rank. Returns 0, or -1 if the pair is already there or the table is
+// full.
 int bpe_add(struct bpe *bpe, struct bpe_merge merge);
 
 // Working memory, kept from one piece to the next; zero it before the first, then bpe_scratch_free.

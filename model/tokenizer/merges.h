@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // merges - reads merges.txt, or the same list in tokenizer.json
 //
-// One merge a line, "left right", the first learned first: its rank is its place. Both parts are
-// written in the characters of byte_alphabet.h. A first line that begins with "#version" and empty
-// lines do not count; a carriage return before the newline is ignored.
+// Each line is one merge, "left right", in the order in which they were learned: a merge's rank is
+// its place. Both parts are written in the characters of byte_alphabet.h. A first line that begins
+// with "#version" and empty lines do not count; a carriage return before the newline is ignored.
 
 #ifndef GPT2RTL_MERGES_H
 #define GPT2RTL_MERGES_H
@@ -16,11 +16,11 @@
 
 // Fills *bpe from path. After success or failure release with bpe_free.
 // Errors: no such file, or one of more than JSON_MAX_BYTES; a line, by number, that is not two
-// tokens, comes twice, or names or makes a token that the vocabulary lacks.
+// tokens, is repeated, or names or makes a token that the vocabulary lacks.
 int merges_load(struct bpe *bpe, const struct vocabulary *vocabulary, const char *path,
                 struct err *err);
 
-// The same from a list of JSON that path was parsed to: "left right" or ["left", "right"] each.
+// The same from the JSON list to which path was parsed: "left right" or ["left", "right"] each.
 // Errors name the merge by its number, from 1.
 int merges_read(struct bpe *bpe, const struct vocabulary *vocabulary, const cJSON *list,
                 const char *path, struct err *err);

@@ -40,7 +40,7 @@ int pretokenizer_create(struct pretokenizer **pretokenizer, struct err *err) {
     free(p);
     return pcre2_failed("compile GPT-2's pattern (10.40 or later is needed)", code, err);
   }
-  pcre2_jit_compile(p->code, PCRE2_JIT_COMPLETE);  // where it fails, matching is only slower
+  pcre2_jit_compile(p->code, PCRE2_JIT_COMPLETE);  // if this fails, matching is only slower
   *pretokenizer = p;
   return 0;
 }
@@ -70,8 +70,8 @@ int pretokenizer_next(struct pretokenizer_walk *walk, const struct pretokenizer 
       return 1;
     }
   }
-  // The text was checked above; PCRE2's own check would go over all of it at every piece. Its JIT
-  // stack is small: what exceeds it, the interpreter matches on the heap.
+  // The text was checked above; PCRE2's own check would scan all of it at every piece. PCRE2's JIT
+  // stack is small; the interpreter matches what exceeds it, on the heap.
   uint32_t options = PCRE2_NO_UTF_CHECK;
   int code = pcre2_match(pretokenizer->code, walk->text, walk->valid_end, walk->begin, options,
                          walk->match, NULL);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// stop_text - ends a text before the first of some texts, for generate --stop
+// stop_text - ends a text before the first of several stop texts, for generate --stop
 //
-// What comes is bytes, cut wherever tokens end. Nothing of a stop text is shown: bytes that may
-// begin one are held back until they do, or cannot any more. The one that is complete first counts;
-// of two that end together, the longer. So where tokens end makes no difference.
+// The input is bytes, cut wherever tokens end. Nothing of a stop text is shown: bytes that may
+// begin one are held back until they complete one or no longer can. The stop text that is complete
+// first counts; of two that end together, the longer. So it makes no difference where tokens end.
 
 #ifndef GPT2RTL_STOP_TEXT_H
 #define GPT2RTL_STOP_TEXT_H
@@ -13,18 +13,18 @@
 #include "err.h"
 
 struct stop_text {
-  const char *const *texts;  // ended by NULL, none of them empty; the caller's
+  const char *const *texts;  // ended by NULL, none of them empty; owned by the caller
   char *held;                // not shown yet; owned
   size_t n_held, room;
-  const char *found;  // the stop text that came, or NULL
+  const char *found;  // the stop text that was found, or NULL
 };
 
-// Takes n bytes. *ready is how many at the front of held can be shown; where a stop text is found,
-// these are the last. Show them, then drop them. Errors: out of memory.
+// Takes n bytes. *ready is the number of bytes at the front of held that can be shown; if a stop
+// text was found, these are the last. Show them, then drop them. Errors: out of memory.
 int stop_text_push(struct stop_text *stop, const char *text, size_t n, size_t *ready,
                    struct err *err);
 
-// The first n bytes of held are shown.
+// The first n bytes of held have been shown.
 void stop_text_drop(struct stop_text *stop, size_t n);
 
 // Harmless on a zeroed struct.

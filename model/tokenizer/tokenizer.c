@@ -22,8 +22,8 @@ struct tokenizer {
   uint32_t byte_ids[256];  // ids of the tokens of one byte
   uint32_t end_of_text;
   size_t rows;              // of the model's embedding, or SIZE_MAX: any
-  uint32_t *added;          // ids of the tokens that are found in the text before it is cut:
-  size_t n_added, n_first;  // these first, then the others in what is left
+  uint32_t *added;          // ids of the tokens that are found before the text is cut into pieces:
+  size_t n_added, n_first;  // these first, then the others in the remaining text
   bool prefix_space;        // each stretch of text begins with a space, its own or one more
   struct tokenizer_template around;
   struct bpe bpe;
@@ -38,11 +38,12 @@ static bool is_added(const struct tokenizer *t, size_t id) {
   return false;
 }
 
-// What the vocabulary has to be for any text, and for a model of that size. path is the
-// vocabulary's.
+// Checks that the vocabulary can encode any text, and that it suits a model of that size. path is
+// the vocabulary's.
 static int check(struct tokenizer *t, const char *path, size_t vocab_size, struct err *err) {
-  // Trainers round the vocabulary up, to a multiple of 8 to 1024: the ids after it have no text.
-  // Added tokens may have no row in the model: a padding token, say, which never goes through it.
+  // Trainers round the vocabulary up to a multiple of 8 to 1024; the ids after the vocabulary have
+  // no text. Added tokens may have no row in the model: a padding token, for example, which never
+  // goes through it.
   const size_t count = t->vocabulary.count;
   size_t needed = count;
   while (needed > vocab_size && is_added(t, needed - 1)) needed--;
@@ -63,7 +64,8 @@ static int check(struct tokenizer *t, const char *path, size_t vocab_size, struc
   return 0;
 }
 
-// The added tokens, of tokenizer_config_merge, those that are looked for first in front.
+// Takes the added tokens from tokenizer_config_merge and puts those that are looked for first in
+// front.
 static int take_added(struct tokenizer *t, const cJSON *list, struct err *err) {
   const cJSON *entry;
   t->added = malloc(((size_t)cJSON_GetArraySize(list) + 1) * sizeof *t->added);
@@ -80,7 +82,7 @@ static int take_added(struct tokenizer *t, const cJSON *list, struct err *err) {
   return 0;
 }
 
-// add_bos_token and add_eos_token: they count for the pair of files alone.
+// add_bos_token and add_eos_token: they count only for the pair of files.
 static int take_ends(struct tokenizer *t, const struct tokenizer_config *config, struct err *err) {
   const struct vocabulary *v = &t->vocabulary;
   const char *ends[2] = {config->add_bos ? config->bos : NULL,
@@ -213,11 +215,11 @@ struct encoder {
   struct bpe_scratch scratch;
   uint32_t *ids;
   size_t count;
-  size_t *next;         // [n_added] where the text has that token next, SIZE_MAX for nowhere
-  unsigned char *copy;  // room for the text and a space in front, where one may be needed
+  size_t *next;         // [n_added] the next place of that token in the text, SIZE_MAX for none
+  unsigned char *copy;  // room for the text and a leading space, if one may be needed
 };
 
-// Encodes text that holds no added token.
+// Encodes text without added tokens.
 static int encode_ordinary(struct encoder *e, const unsigned char *text, size_t length,
                            struct err *err) {
   const struct tokenizer *t = e->tokenizer;
@@ -243,8 +245,8 @@ static int encode_ordinary(struct encoder *e, const unsigned char *text, size_t 
   return more;
 }
 
-// Where the next of added[from..to-1] at or after begin is; the longest, if several begin there.
-// Writes its id and length. length if there is none.
+// The next place, at or after begin, of one of added[from..to-1]; the longest, if several begin
+// there. Writes its id and length. Returns length if there is none.
 static size_t find_added(struct encoder *e, size_t from, size_t to, const unsigned char *text,
                          size_t length, size_t begin, uint32_t *id, size_t *id_length) {
   const struct tokenizer *t = e->tokenizer;
@@ -266,8 +268,8 @@ static size_t find_added(struct encoder *e, size_t from, size_t to, const unsign
   return best;
 }
 
-// With first, cuts text at the added tokens that are looked for first, and what is between once
-// more at the others.
+// With first, cuts text at the added tokens that are looked for first, and then the parts between
+// them at the others.
 static int encode(struct encoder *e, bool first, const unsigned char *text, size_t length,
                   struct err *err) {
   const struct tokenizer *t = e->tokenizer;
@@ -289,7 +291,7 @@ static void put_ids(struct encoder *e, const uint32_t *ids, size_t count) {
   for (size_t i = 0; i < count; i++) e->ids[e->count++] = ids[i];
 }
 
-// Tokens without a row in the model can be there, and cannot go through it.
+// Tokens without a row in the model can exist, but cannot go through it.
 static int check_rows(const struct encoder *e, struct err *err) {
   for (size_t i = 0; i < e->count; i++) {
     if (e->ids[i] >= e->tokenizer->rows) {
@@ -307,7 +309,7 @@ static int check_rows(const struct encoder *e, struct err *err) {
 
 static int encode_text(const struct tokenizer *t, bool whole, const char *text, size_t length,
                        uint32_t **ids, size_t *count, struct err *err) {
-  // A token has at least one byte, and a byte brings at most one space: that bounds the number of
+  // A token has at least one byte, and a byte adds at most one space, which bounds the number of
   // ids.
   const struct tokenizer_template *around = &t->around;
   const size_t room = (t->prefix_space ? 2 : 1) * length + around->n_before + around->n_after;
@@ -394,7 +396,7 @@ size_t tokenizer_push_room(const struct tokenizer *tokenizer) {
   return tokenizer->vocabulary.longest + TOKENIZER_HELD;
 }
 
-// Bytes at the end of text that begin a character without completing it.
+// The number of bytes at the end of text that begin a character without completing it.
 static size_t incomplete_tail(const unsigned char *text, size_t length) {
   for (size_t tail = length < TOKENIZER_HELD ? length : TOKENIZER_HELD; tail > 0; tail--)
     if (utf8_character(text + length - tail, tail) == UTF8_INCOMPLETE) return tail;

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // tokenizer - GPT-2's byte-level BPE: text to token ids and back
 //
-// Encoding: added tokens, such as `<|endoftext|>`, in the text are ids of their own, the longest
-// where several begin; what is between is cut into pieces (pretokenizer.h), each piece's bytes
-// become one token each, and neighbours are merged (bpe.h). Any bytes can be encoded, and decoding
-// gives exactly the bytes back, unless the folder asks for a space in front (add_prefix_space) or
-// for tokens around a text.
+// Encoding: an added token in the text, such as `<|endoftext|>`, becomes its own id; if several
+// begin at one place, the longest counts. The text between them is cut into pieces
+// (pretokenizer.h). Each byte of a piece becomes a token, and neighbours are merged (bpe.h). Any
+// bytes can be encoded, and decoding returns exactly these bytes, unless the folder asks for a
+// leading space (add_prefix_space) or for tokens around a text.
 //
-// The files are those of the Hugging Face layout: tokenizer.json (tokenizer_json.h) or, where there
-// is none, vocab.json (vocabulary.h) and merges.txt (merges.h); beside them those that
-// tokenizer_config.h lists.
+// The files are those of the Hugging Face layout: tokenizer.json (tokenizer_json.h) or, if there is
+// none, vocab.json (vocabulary.h) and merges.txt (merges.h), and those that tokenizer_config.h
+// lists.
 //
 // A tokenizer is read-only once loaded: threads may share it.
 
@@ -27,10 +27,10 @@ struct tokenizer;
 
 // Loads dir/tokenizer.json, or dir/vocab.json and dir/merges.txt. vocab_size is the model's, or 0
 // for any. The model may have up to 1,023 ids more than there are tokens: they have no text. Added
-// tokens may have no row in the model: they are refused when a text has one. On success *tokenizer
-// is released by tokenizer_free, which takes NULL too. Errors: a file is absent or malformed (file,
-// line or token); ids with a gap or twice; a byte without a token; a merge of tokens that the
-// vocabulary lacks; a size that vocab_size does not fit.
+// tokens may have no row in the model: they are refused when they occur in a text. On success
+// *tokenizer is released by tokenizer_free, which also accepts NULL. Errors: a file is absent or
+// malformed (file, line or token); a missing or repeated id; a byte without a token; a merge of
+// tokens that the vocabulary lacks; a size that does not fit vocab_size.
 int tokenizer_load(struct tokenizer **tokenizer, const char *dir, size_t vocab_size,
                    struct err *err);
 
@@ -40,8 +40,8 @@ int tokenizer_load_files(struct tokenizer **tokenizer, const char *vocab_path,
 
 void tokenizer_free(struct tokenizer *tokenizer);
 
-// How many tokens have a text, and how many ids there are: the model's, if it is known and has
-// more.
+// The number of tokens that have a text, and the number of ids: the model's, if it is known and
+// larger.
 size_t tokenizer_vocab_size(const struct tokenizer *tokenizer);
 size_t tokenizer_ids(const struct tokenizer *tokenizer);
 
@@ -61,21 +61,21 @@ const char *tokenizer_token(const struct tokenizer *tokenizer, uint32_t id, size
 int tokenizer_encode(const struct tokenizer *tokenizer, const char *text, size_t length,
                      uint32_t **ids, size_t *count, struct err *err);
 
-// The same without tokens around it: for a part of a text.
+// The same without these surrounding tokens: for a part of a text.
 int tokenizer_encode_part(const struct tokenizer *tokenizer, const char *text, size_t length,
                           uint32_t **ids, size_t *count, struct err *err);
 
 // Decodes count ids. On success *text holds *length bytes and a terminating zero, to be freed by
 // the caller. An id without text gives nothing. The bytes are exact, so they need not be UTF-8.
-// Errors: out of memory, an id that is none of tokenizer_ids.
+// Errors: out of memory; an id that is not below tokenizer_ids.
 int tokenizer_decode(const struct tokenizer *tokenizer, const uint32_t *ids, size_t count,
                      char **text, size_t *length, struct err *err);
 
 // --------------------------------------------------------------------- decoding as the tokens come
 //
 // A token may end inside a character. A decoder holds such bytes back until the character is
-// complete, or can no longer become one; all pushes and the flush together give the bytes that
-// tokenizer_decode gives. Zero it before the first push.
+// complete or no longer can be. All pushes and the flush together give the bytes that
+// tokenizer_decode gives. Zero the decoder before the first push.
 
 enum { TOKENIZER_HELD = 3 };  // a character of 4 bytes less one
 
@@ -84,16 +84,16 @@ struct tokenizer_decoder {
   size_t held_count;
 };
 
-// Room that a push needs: the longest token and what may be held, in bytes.
+// The room that a push needs: the longest token and the bytes that may be held.
 size_t tokenizer_push_room(const struct tokenizer *tokenizer);
 
-// Writes to text, which has tokenizer_push_room bytes, what can be shown once id has come. Returns
-// the number of bytes, 0 if all are held back. An id without text writes nothing.
+// Writes to text, which has tokenizer_push_room bytes, what can be shown after id. Returns the
+// number of bytes, 0 if all are held back. An id without text writes nothing.
 size_t tokenizer_push(const struct tokenizer *tokenizer, struct tokenizer_decoder *decoder,
                       uint32_t id, char *text);
 
-// Writes what is still held, at the end of the text, and empties the decoder. Returns the number of
-// bytes.
+// Writes the bytes that are still held, at the end of the text, and empties the decoder. Returns
+// the number of bytes.
 size_t tokenizer_flush(struct tokenizer_decoder *decoder, char text[static TOKENIZER_HELD]);
 
 #endif

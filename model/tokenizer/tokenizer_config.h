@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// tokenizer_config - what a folder says about its tokenizer beside the vocabulary
+// tokenizer_config - what a folder says about its tokenizer besides the vocabulary
 //
 //   tokenizer_config.json    add_prefix_space; add_bos_token, add_eos_token; special tokens by
 //                            name, as bos_token; added_tokens_decoder: {"id": {"content"}}
 //   special_tokens_map.json  special tokens; they replace those of tokenizer_config.json
 //   added_tokens.json        {"token": id}
 //
-// Any of them may be absent. The last two count only where tokenizer_config.json has no
+// Any of them may be absent. The last two count only if tokenizer_config.json has no
 // added_tokens_decoder. These rules, and those below, are transformers'. Versions 4.57 and 5.24
-// agree, but that add_eos_token and special tokens of other names are 5.24's; `make test-hf`
-// compares.
+// agree, except that add_eos_token and special tokens of other names exist only in 5.24; `make
+// test-hf` compares.
 //
 // An added token is found in a text before the text is cut. There are two kinds: those with
-// "normalized": false are looked for first, in the whole text; the others in what is left between.
+// "normalized": false are looked for first, in the whole text; the others in the parts that remain
+// between them.
 
 #ifndef GPT2RTL_TOKENIZER_CONFIG_H
 #define GPT2RTL_TOKENIZER_CONFIG_H
@@ -22,31 +23,32 @@
 
 #include "err.h"
 
-enum { TOKENIZER_MAX_ADDED = 1024 };  // tokens that a file adds: they are looked for one by one
+enum { TOKENIZER_MAX_ADDED = 1024 };  // tokens that a file adds: they are searched for one by one
 
 struct tokenizer_config {
   bool has_prefix_space;   // add_prefix_space is given
   bool add_prefix_space;   // encode as if a space stood before the text
-  bool add_bos, add_eos;   // put these around a text; only where no tokenizer.json says what to
+  bool add_bos, add_eos;   // put these around a text; only if no tokenizer.json says what to put
+                           // there
   char *bos, *eos;         // their text, NULL for none
   cJSON *added;            // [{"content", "id", "normalized"}], by id
   const char *added_file;  // where they come from
   cJSON *special;          // [{"content", "normalized"}], of the tokens with a name
 };
 
-// Reads the three files in dir; with NULL for dir there are none. After success or failure release
-// with tokenizer_config_free. Errors: bad JSON, a field of another type, a token that asks for what
-// is not built (lstrip, rstrip, single_word), split_special_tokens, more than TOKENIZER_MAX_ADDED
-// tokens in a list.
+// Reads the three files in dir; NULL for dir means that there are none. After success or failure
+// release with tokenizer_config_free. Errors: bad JSON, a field of another type, a token that asks
+// for what is not implemented (lstrip, rstrip, single_word), split_special_tokens, more than
+// TOKENIZER_MAX_ADDED tokens in a list.
 int tokenizer_config_read(struct tokenizer_config *config, const char *dir, struct err *err);
 void tokenizer_config_free(struct tokenizer_config *config);
 
 // All added tokens of a tokenizer: those of tokenizer.json (listed, its added_tokens, or NULL; path
 // is the file's name), of the files above, and the special ones. A special token that neither a
-// list nor vocab knows gets the next id; <|endoftext|>, which is the default for three of them,
-// only counts where vocab knows it. On success *added is a list [{"content", "id", "normalized"}],
-// to be deleted. Errors: a token without content or id, or with two ids; an id that leaves a gap or
-// is another token's; what tokenizer_config_read refuses in a token.
+// list nor vocab knows gets the next id. <|endoftext|>, the default for three of them, counts only
+// if vocab knows it. On success *added is a list [{"content", "id", "normalized"}], to be deleted.
+// Errors: a token without content or id, or with two ids; an id that leaves a gap or belongs to
+// another token; what tokenizer_config_read refuses in a token.
 int tokenizer_config_merge(const struct tokenizer_config *config, const cJSON *vocab,
                            const cJSON *listed, const char *path, cJSON **added, struct err *err);
 

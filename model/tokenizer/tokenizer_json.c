@@ -20,7 +20,7 @@ static const cJSON *member(const cJSON *object, const char *name) {
 
 // ---------------------------------------------------------------------------- what must be GPT-2's
 
-// object.name is absent, null, or equal in effect to that: false, 0 or "".
+// Whether object.name is absent, null, or equal in effect to that: false, 0 or "".
 static int require_off(const struct reader *r, const cJSON *object, const char *part,
                        const char *name) {
   const cJSON *item = member(object, name);
@@ -30,7 +30,7 @@ static int require_off(const struct reader *r, const cJSON *object, const char *
   return err_set(r->err, "%s: %s's %s is on: GPT-2's tokenizer has none", r->path, part, name);
 }
 
-// The step called name has that type; where it may be absent, that is well too.
+// Whether the step called name has that type; if it may be absent, that is also accepted.
 static int require_type(const struct reader *r, const cJSON *root, const char *name,
                         const char *type, bool optional) {
   const cJSON *step = member(root, name);
@@ -59,7 +59,8 @@ static int check_steps(const struct reader *r, const cJSON *root, const cJSON *m
       require_type(r, root, "pre_tokenizer", "ByteLevel", false) != 0 ||
       require_type(r, root, "decoder", "ByteLevel", true) != 0)
     return -1;
-  // The tokenizers library takes it from here, transformers from tokenizer_config.json alone.
+  // The tokenizers library takes it from here; transformers takes it only from
+  // tokenizer_config.json.
   if (prefix_space && !cJSON_IsFalse(prefix_space) && !config->has_prefix_space) {
     return err_set(r->err,
                    "%s: pre_tokenizer's add_prefix_space is on, and tokenizer_config.json does "
@@ -75,7 +76,7 @@ static int check_steps(const struct reader *r, const cJSON *root, const cJSON *m
   return 0;
 }
 
-// ----------------------------------------------------------------------- what stands around a text
+// ----------------------------------------------------------------------- what surrounds a text
 
 // Appends the ids of a special token of the template.
 static int add_special(const struct reader *r, uint32_t **ids, size_t *count,

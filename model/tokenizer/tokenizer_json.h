@@ -2,19 +2,19 @@
 // tokenizer_json - reads tokenizer.json, the one-file form of a tokenizer
 //
 // Hugging Face's tokenizers library writes vocabulary, merges, added tokens and every step of the
-// encoding to one file. It can describe any tokenizer; here it must describe GPT-2's:
+// encoding to one file. The file can describe any tokenizer; here it must describe GPT-2's:
 //   model           type BPE (or none); vocab {"token": id}; merges ["left right", ...] or
 //                   [["left", "right"], ...]; no dropout, byte_fallback, ignore_merges, prefix or
 //                   suffix
 //   pre_tokenizer   ByteLevel, use_regex true (or absent); add_prefix_space false, unless
-//                   tokenizer_config.json says what it is, which counts then
+//                   tokenizer_config.json gives its value, which then counts
 //   normalizer      null
 //   post_processor  null, ByteLevel, TemplateProcessing, which puts special tokens around a text,
 //                   or a Sequence of these
 //   decoder         ByteLevel or absent
 //   added_tokens    [{"content": text, "id": N, "normalized": flag}]; lstrip, rstrip and
 //                   single_word false
-// truncation and padding say how a batch is made and are ignored.
+// truncation and padding describe how a batch is made, and are ignored.
 
 #ifndef GPT2RTL_TOKENIZER_JSON_H
 #define GPT2RTL_TOKENIZER_JSON_H
@@ -24,7 +24,7 @@
 #include "tokenizer_config.h"
 #include "vocabulary.h"
 
-// What stands around every text.
+// The tokens around every text.
 struct tokenizer_template {
   uint32_t *before, *after;  // ids; owned
   size_t n_before, n_after;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // vocabulary - the tokens of vocab.json or tokenizer.json: ids to bytes and bytes to ids
 //
-// vocab.json is one object, {"token": id, ...}: every id from 0 up exactly once, in any order;
-// tokens are written in the characters of byte_alphabet.h. tokenizer.json has the same object, and
-// a list of added tokens, {"content": text, "id": id}, written as they are; these may be in the
-// object too, with the same id.
+// vocab.json is one object, {"token": id, ...}, with every id from 0 up exactly once, in any order;
+// tokens are written in the characters of byte_alphabet.h. tokenizer.json has the same object and a
+// list of added tokens, {"content": text, "id": id}, written as plain text. These may also be in
+// the object, with the same id.
 
 #ifndef GPT2RTL_VOCABULARY_H
 #define GPT2RTL_VOCABULARY_H
@@ -28,10 +28,10 @@ struct vocabulary {
   size_t slot_mask;
 };
 
-// Reads the JSON that path was parsed to: the object and, where there is one, the list, of which
-// each entry has a string and a number. After success or failure release with vocabulary_free.
-// Errors: an id that is missing or comes twice, a token that comes twice, is empty or not in the
-// alphabet, more than 65,536 tokens.
+// Reads the JSON to which path was parsed: the object and, if there is one, the list, whose entries
+// each have a string and a number. After success or failure release with vocabulary_free. Errors:
+// an id that is missing or repeated; a token that is repeated, empty or not in the alphabet; more
+// than 65,536 tokens.
 int vocabulary_read(struct vocabulary *vocabulary, const cJSON *tokens, const cJSON *added,
                     const char *path, struct err *err);
 
