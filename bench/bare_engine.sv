@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// bare_engine - matvec's multiplications alone: what simulating the whole machine is compared with
+// bare_engine - only matvec's multiplications: the reference for the speed of simulating the whole
+// machine
 //
-// A beat of Segments x 64 int8 weights meets 64 x int16 each cycle; a segment's sum of products is added to what it had, or
-// starts anew where first_q. No queue, no exponents, nothing that waits. Inputs are registered, as the machine's engine has
-// its weights: a simulator then works out the products once a cycle and not whenever it looks at the ports.
+// Each cycle, a beat of Segments x 64 int8 weights meets 64 x int16. A segment's sum of products is
+// added to its previous sum, or starts anew if first_q is set. There is no queue, no exponent and
+// no wait. Inputs are registered, as the weights are in the machine's engine, so that a simulator
+// computes the products once a cycle and not at every evaluation of the ports.
 module bare_engine #(
   parameter int unsigned Segments = 16
 ) (
@@ -28,7 +30,7 @@ module bare_engine #(
   for (genvar s = 0; s < int'(Segments); s++) begin : gen_segment
     logic signed [31:0] sum_d, sum_q;
 
-    // The shape that compilers vectorise: see rtl/block/matvec.sv.
+    // The form that compilers vectorise: see rtl/block/matvec.sv.
     always_comb begin
       sum_d = first_q ? 0 : sum_q;
       for (int i = 0; i < 16; i++) begin

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// bench - the hardware at the 124M shape: cycles a token by lanes, context and memory, from RTL,
-// and how fast it is simulated
+// bench - the hardware at the 124M shape: cycles per token by lanes, context and memory, from RTL,
+// and the speed of simulation
 //
 //   build/bench/bench MODEL BARE_ENGINE.so CSV SVG LANES[:POSITIONS][-PARAMETER.VALUE...]...
 //
-// One run of up to 1024 positions for each number of lanes passes every context; at each one shown,
-// a position runs on the default memory and the next ones on the presets: the memory is changed
-// between positions. At 1024 lanes the bare engine is simulated in between, in the same thread, so
-// that both have the machine at the same time. Rates are of the thread's own time. With parameters
-// (-NormWidth.16-ExpWidth.4) the contexts alone are shown.
+// For each number of lanes, one run of up to 1024 positions passes every context. At each context
+// shown, one position runs on the default memory and the next ones on the presets: the memory is
+// changed between positions. At 1024 lanes the bare engine is simulated in between, in the same
+// thread, so that both see the same load on the machine. Rates are per second of the thread's own
+// time. With parameters (-NormWidth.16-ExpWidth.4) only the contexts are shown.
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,7 +32,7 @@ struct bench {
   struct bare *bare;
   uint32_t positions;  // of the run
   struct sim_counters before;
-  double time[RATE];  // thread's seconds and cycles at the last positions, RATE of them
+  double time[RATE];  // the thread's seconds and cycles at the last RATE positions
   uint64_t cycles[RATE];
   double bare_rate, whole_rate;
   unsigned pairs;
@@ -41,8 +41,8 @@ struct bench {
   struct err err;
 };
 
-// Position p is shown, on memory_presets[*preset] or (-1) on the default memory. Presets come
-// behind a context, or in front of the last.
+// Whether position p is shown, on memory_presets[*preset] or (-1) on the default memory. Presets
+// come after a context, except before the last.
 static bool is_shown(const struct bench *b, uint32_t p, int *preset) {
   for (int c = 0; c < CONTEXTS; c++) {
     const uint32_t at = contexts[c];
@@ -104,7 +104,7 @@ static int on_step(void *ctx, const struct controller_step *step) {
   const double time = thread_seconds();
   if (is_shown(b, p, &preset)) {
     const uint32_t since =
-        p < RATE ? (p + RATE - 1) % RATE : slot;  // the position before, or RATE before
+        p < RATE ? (p + RATE - 1) % RATE : slot;  // the previous position, or the one RATE before
     const double rate =
         preset < 0 ? (double)(now.cycles - b->cycles[since]) / (time - b->time[since]) : 0;
     add_row(b, p, preset, &now, rate);

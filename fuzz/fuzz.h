@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// fuzz - what the targets of libFuzzer share: the input as files of a folder
+// fuzz - what the libFuzzer targets share: the input as files in a folder
 //
-// A target is one function, LLVMFuzzerTestOneInput; libFuzzer brings main. Files of one input are
-// separated by a zero byte.
+// A target is one function, LLVMFuzzerTestOneInput; libFuzzer provides main. The files of one input
+// are separated by a zero byte.
 #ifndef GPT2RTL_FUZZ_H
 #define GPT2RTL_FUZZ_H
 
@@ -36,7 +36,7 @@ static inline const char *fuzz_folder(void) {
   return folder;
 }
 
-// Writes folder/name, `bytes` long: data, and zeros after it.
+// Writes folder/name with `bytes` bytes: data, then zeros.
 static inline void fuzz_write(char path[static FILE_PATH_SIZE], const char *name,
                               const uint8_t *data, size_t size, size_t bytes) {
   FUZZ_CHECK(file_join(path, fuzz_folder(), name, NULL) == 0);
@@ -46,8 +46,7 @@ static inline void fuzz_write(char path[static FILE_PATH_SIZE], const char *name
   fclose(f);
 }
 
-// Writes the parts of the input to n files of these names; those for which there is no part are
-// removed.
+// Writes the parts of the input to n files of these names; files without a part are removed.
 static inline void fuzz_write_parts(const uint8_t *data, size_t size, const char *const *names,
                                     size_t n) {
   char path[FILE_PATH_SIZE];
@@ -61,7 +60,8 @@ static inline void fuzz_write_parts(const uint8_t *data, size_t size, const char
   }
 }
 
-// An error has a sentence. With $FUZZ_TAKEN, for the seeds, there is none.
+// Checks that an error has a message. With $FUZZ_TAKEN, which is set for the seeds, no error is
+// allowed.
 static inline int fuzz_refused(int result, const struct err *err) {
   if (result != 0 && getenv("FUZZ_TAKEN") != NULL) {
     fprintf(stderr, "not true: a seed is taken; %s\n", err->text);

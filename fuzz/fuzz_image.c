@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A memory image: a header, and beats of which those that are not in the input are zero.
+// A memory image: a header and beats; beats that the input lacks are zero.
 #include "fuzz.h"
 
 #include <string.h>
@@ -8,7 +8,7 @@
 
 enum { MOST = 4 << 20 };
 
-// The regions follow each other, and with the beats that they say fill the image.
+// The regions follow each other and, with the beats that they state, fill the image.
 static void walk(const struct image_header *h) {
   struct image_region region = {0};
   uint64_t end = 0;
@@ -28,7 +28,7 @@ static void open_image(const struct image_header *h, const uint8_t *data, size_t
   char path[FILE_PATH_SIZE];
   struct image image;
   struct err err = {""};
-  if (sound && beats == 0) return;  // too large for here
+  if (sound && beats == 0) return;  // too large for this test
   uint8_t *file = calloc(1, bytes);
   FUZZ_CHECK(file);
   memcpy(file, data, size < bytes ? size : bytes);
@@ -50,7 +50,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   struct err err = {""};
   memcpy(&h, data, size < sizeof h ? size : sizeof h);
   open_image(&h, data, size, 0);
-  // The same shape with everything else as it must be.
+  // The same shape, with everything else as it must be.
   memset(h.zero, 0, sizeof h.zero);
   h.reserved0 = 0;
   if (h.eos_id >= h.vocab_size) h.eos_id = UINT32_MAX;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A safetensors file: what its header says is within the file, and can be read.
+// A safetensors file: everything that its header describes is within the file and can be read.
 #include "fuzz.h"
 
 #include "safetensors.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// fuzz_text - what a tokenizer that was taken must do: ids of its vocabulary, and text back
+// fuzz_text - what an accepted tokenizer must do: give ids of its vocabulary, and text back
 #ifndef GPT2RTL_FUZZ_TEXT_H
 #define GPT2RTL_FUZZ_TEXT_H
 
@@ -9,7 +9,7 @@
 
 #include "tokenizer.h"
 
-// Whatever was read; `exact`: decoding gives the text back.
+// Checks whatever was read; `exact`: decoding returns the text.
 static inline void fuzz_text(const struct tokenizer *t, int exact) {
   static const char text[] = "Hello  world's\n\n<|endoftext|> 12 \xc3\xa9\xff<speaker1> \t[PAD]";
   const size_t length = sizeof text - 1;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// tokenizer.json, and the files that overrule it: tokenizer_config.json, added_tokens.json,
+// tokenizer.json, and the files that override it: tokenizer_config.json, added_tokens.json,
 // special_tokens_map.json.
 #include "fuzz_text.h"
 

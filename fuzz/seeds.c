@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// seeds FOLDER - what the targets of libFuzzer begin with, from the project's own writers:
+// seeds FOLDER - the inputs with which the libFuzzer targets begin, from the project's own writers:
 // FOLDER/<target>/
 #include <stdarg.h>
 #include <stdio.h>
@@ -54,7 +54,7 @@ static char *text_of(const char *dir, const char *name) {
   return text;
 }
 
-// merges.txt as a list of JSON. None of nano's tokens needs to be escaped but `"` and `\`.
+// merges.txt as a JSON list. Only `"` and `\` need escapes in nano's tokens.
 static char *merges_json(const char *merges) {
   char *out = calloc(4, strlen(merges) + 16), *o = out;
   if (!out) exit(1);

@@ -1,10 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# format.sh [fix] - every C and C++ file is as clang-format 14 lays it out by .clang-format: at most 100 columns; fix rewrites them
+# format.sh [fix] - checks that every C and C++ file is laid out as clang-format 14 does it by
+# .clang-format, at most 100 columns; fix rewrites the files
 #
-# The machine's own clang-format if it is 14 (Debian 12), since each version has its own taste; otherwise PyPI's in build/venv; skipped
-# where PyPI cannot be reached.
+# Each version of clang-format lays code out differently. The machine's own is used if it is version
+# 14 (Debian 12), otherwise PyPI's in build/venv. The check is skipped if PyPI cannot be reached.
 format=clang-format
 if ! "$format" --version 2> /dev/null | grep -q 'version 14\.'; then
   if ! syn/venv.sh clang-format==14.0.6; then

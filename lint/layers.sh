@@ -1,11 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# layers.sh - nothing looks up. In C a file includes headers of its own folder and of folders on lower floors, and nothing else. So
-# there are no circles, and no call runs upwards, since each call needs its prototype. In rtl/, whose folders stand in the order
-# of the alphabet, a module instantiates modules of its own folder and of folders before it.
+# layers.sh - checks that nothing depends on a higher layer. In C, a file includes headers of its
+# own folder and of folders on lower layers, and nothing else. So there are no cycles, and no call
+# goes upwards, since each call needs its prototype. In rtl/, whose folders are in alphabetical
+# order, a module instantiates modules of its own folder and of the folders before it.
 status=0
-declare -A floor=(
+declare -A layer=(
   [base]=0 [driver]=0
   [model/image]=1 [model/tokenizer]=1
   [golden]=2 [model/checkpoint]=2
@@ -29,12 +30,12 @@ result() {                                                    # NAME WHAT_IS_WRO
 for folder in $folders; do
   echo "[ RUN      ] layers.${folder//\//.}"
   wrong=
-  if [ -z "${floor[$folder]}" ]; then
-    wrong="$folder has no floor in lint/layers.sh"
+  if [ -z "${layer[$folder]}" ]; then
+    wrong="$folder has no layer in lint/layers.sh"
   else
     while IFS=: read -r file header; do
-      for other in "${!floor[@]}"; do
-        [ "$other" != "$folder" ] && [ -e "$other/$header" ] && [ "${floor[$other]}" -ge "${floor[$folder]}" ] &&
+      for other in "${!layer[@]}"; do
+        [ "$other" != "$folder" ] && [ -e "$other/$header" ] && [ "${layer[$other]}" -ge "${layer[$folder]}" ] &&
           wrong+="$file includes $header of $other, which is not below $folder"$'\n'
       done
     done < <(grep -oE '^#include "[^"]+"' "$folder"/*.[ch] | sed -E 's/#include "([^"]+)"/\1/')

@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# lint.sh [PREFIX] - Verilator -Wall over every module of rtl/ as the top: no warning may remain. Waivers: lint/waivers.vlt.
-# VERILATOR: another one. PREFIX: of the tests' names, lint unless given
+# lint.sh [PREFIX] - Verilator -Wall over every module of rtl/ as the top: no warning may remain.
+# Waivers are in lint/waivers.vlt. VERILATOR names another Verilator. PREFIX begins the tests'
+# names: lint unless given
 prefix=${1:-lint}
 status=0
 tests="$(basename -s .sv rtl/*/*.sv | grep -v _pkg) matvec:AdderRetiming=1'b1 sampling:SystolicList=1'b0 axi_memory:Ports=1 axi_memory:PortBits=128"  # MODULE[:PARAMETER=VALUE]

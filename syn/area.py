@@ -3,8 +3,9 @@
 
     build/venv/bin/python syn/area.py Lanes=64 MaxHeads=12 MaxCtx=1024 NormWidth=64      (make synth LANES=64)
 
-Prints a table, and puts it into docs/area.md where that names these parameters (modules.into_page). Each module is
-mapped alone, the modules in it as black boxes, on as many cores as there are (JOBS), and kept until it changes: syn/modules.py.
+Prints a table, and writes it into docs/area.md if that names these parameters (modules.into_page). Each module is
+mapped alone, with the modules inside it as black boxes, on all cores (JOBS). Results are kept until the module
+changes: syn/modules.py.
 """
 
 import collections
@@ -18,7 +19,7 @@ import modules
 
 FAMILIES = {"ECP5": "synth_ecp5 -run :check -nowidelut -noflatten -top {}",
             "UltraScale+": "synth_xilinx -run :check -family xcup -noiopad -noclkbuf -top {}"}
-# UltraScale+'s memories and shift registers by the LUTs that they take
+# UltraScale+'s memories and shift registers, and the LUTs that each takes
 LUT_MEMORY = {"RAM(32|64)M8|RAM32M16|RAM256X1D|RAM512X1S": 8, "RAM(32|64)M|RAM128X1D|RAM256X1S": 4, "RAM(32|64)X1D|RAM128X1S": 2,
               "RAM(32|64)X1S|SRL16E|SRLC(16|32)E": 1}
 PAGE = "docs/area.md"
@@ -36,7 +37,7 @@ def count(cells, pattern):
 
 
 def resources(family, cells):
-    """LUT, flip-flops, BRAM, DSP, and how many of the LUTs are memory."""
+    """LUTs, flip-flops, BRAM, DSPs, and how many of the LUTs are memory."""
     if family == "ECP5":
         memory = 4 * count(cells, "TRELLIS_DPR16X4")
         return [count(cells, "LUT4") + 2 * count(cells, "CCU2C") + memory, count(cells, "TRELLIS_FF"), count(cells, "DP16KD|PDPW16KD"),
@@ -47,7 +48,7 @@ def resources(family, cells):
 
 
 def cells(family, name, text, key):
-    """Cells of a module by type: as they are kept, or mapped now."""
+    """Cells of a module by type: the kept ones, or mapped now."""
     kept = f"{modules.KEPT}/area_{modules.digest(key, FAMILIES[family], modules.VERSION)}"
     if not os.path.exists(kept + ".json"):
         with open(kept + ".il", "w") as source:
@@ -63,7 +64,7 @@ def cells(family, name, text, key):
 
 
 def tables(machine):
-    """By family and module: resources without those of the modules in it, instances of one module added up."""
+    """By family and module: resources without those of the modules inside it, summed over the instances of a module."""
     jobs, instances = {}, collections.Counter()
     for name in machine.instances:
         text, key = machine.alone(name)
@@ -79,7 +80,7 @@ def tables(machine):
 
 
 def render(table):
-    """Lines of Markdown: a row a module, the largest first, and the total."""
+    """Lines of Markdown: one row per module, the largest first, and the total."""
     lines = ["| module | " + " | ".join(f"{f}: LUT | FF | BRAM | DSP | LUT as memory" for f in table) + " |",
              "| --- |" + " ---: |" * (5 * len(table))]
     first = next(iter(table.values()))

@@ -3,12 +3,12 @@
 
     build/venv/bin/python syn/fmax.py PARAMETER=VALUE... [MODULE...]      (make fmax LANES=64 MODULES="rescale softmax")
 
-The parameters are gpt2_top's; a module is taken with those below it, as it is in that machine, and flattened. Every port but
-the clock gets a register: so logic in front of a module's first register and behind its last is timed, what several modules make
-of one path is not. Prints a row of Markdown a module: Fmax in MHz, LUT, and the critical path: logic, routing, cells, and the
-nets that have a name in the source. Without MODULE all are taken, and the table, the slowest first, goes into docs/area.md where
-that names these parameters (modules.into_page). A module gets LIMIT seconds (900) of one core to be placed and routed; results
-are kept until the module changes: syn/modules.py.
+The parameters are gpt2_top's. A module is taken with the modules below it, as it is in that machine, and flattened. Every
+port but the clock gets a register. So the logic before a module's first register and after its last is timed, but a path
+through several modules is not. Prints one row of Markdown per module: Fmax in MHz, LUTs, and the critical path (logic,
+routing, cells, and the nets that have a name in the source). Without MODULE all modules are taken, and the table, the
+slowest first, goes into docs/area.md if that names these parameters (modules.into_page). A module gets LIMIT seconds (900)
+of one core to be placed and routed. Results are kept until the module changes: syn/modules.py.
 """
 
 import json
@@ -56,13 +56,13 @@ def child(source, path):
 
 
 def short(net):
-    """The source's name for a net, "" where nextpnr or Yosys made it."""
+    """The source's name for a net, "" if nextpnr or Yosys made it."""
     net = net.split("$")[0].removeprefix("u.")
     return re.sub(r"_(?:LUT4|CCU2C|TRELLIS|MULT18X18D|DP16KD|DPR16X4)_.*|_?\[\d+\]$|_ring.*", "", net)
 
 
 def critical(report):
-    """The slowest path between registers: ns of logic and of routing, its cells, and the nets of the source that it goes along."""
+    """The slowest path between registers: ns of logic and of routing, its cells, and the source's nets along it."""
     paths = [p for p in report["critical_paths"] if p["from"].startswith("posedge") and p["to"].startswith("posedge")]
     path = max(paths, key=lambda p: sum(step["delay"] for step in p["path"]))["path"]
     routing = sum(step["delay"] for step in path if step["type"] == "routing")
@@ -74,7 +74,7 @@ def critical(report):
 
 
 def place(machine, name):
-    """A module's Fmax and size: as they are kept, or placed now."""
+    """A module's Fmax and size: the kept ones, or placed now."""
     tree, key = machine.tree(name)
     text = ring(tree)
     kept = f"{modules.KEPT}/fmax_{modules.digest(key, SYNTHESIS, PLACE, modules.VERSION)}"
@@ -131,7 +131,11 @@ def main():
     order = {module: len(wanted) - i for i, module in enumerate(wanted)}
     found = modules.in_parallel(work, jobs, lambda job: order.get(job[0], len(machine.tree(jobs[job])[0])))
     if not wanted:
-        found = [pair for pair in found if pair[1].get("path", {}).get("cells") != ""]     # not what is wires only
+        found = [pair for pair in found if pair[1].get("path", {}).get("cells") != ""]     # not
+                                                                                           # those
+                                                                                           # of
+                                                                                           # wires
+                                                                                           # only
         found.sort(key=lambda pair: pair[1].get("mhz", 0))
         modules.into_page(PAGE, f"make fmax {' '.join(settings)}", head + [row(job[0], f) for job, f in found])
 

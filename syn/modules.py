@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The machine taken apart: every module as RTLIL of its own, and what was made of it kept until it changes.
+"""Takes the machine apart: every module becomes RTLIL of its own, and results made from it are kept until it changes.
 
-Yosys reads gpt2_top once, with the slang front end, so each module has the parameters that it has in the machine. A module's
-text is then made independent of where it stands: no source lines, no paths of instances, generated names counted from its
-beginning. Two instances with equal text are one module here, and what a tool makes of a text is kept in build/synth/kept/
-under a hash of that text, the tool's version and its settings: after an edit only what it changed is done again.
+Yosys reads gpt2_top once, with the slang front end, so each module has the parameters that it has in the machine. A
+module's text is then made independent of its place: it has no source lines and no instance paths, and generated names are
+counted from its beginning. Two instances with equal text are one module here. What a tool makes from a text is kept in
+build/synth/kept/, under a hash of that text, the tool's version and its settings. After an edit only what it changed is
+made again.
 """
 
 import collections
@@ -30,7 +31,7 @@ def digest(*parts):
 
 
 class Machine:
-    """gpt2_top with these parameters ("Lanes=64"): `instances` are its modules' names, each by its path."""
+    """gpt2_top with these parameters ("Lanes=64"): `instances` has its modules' names, by path."""
 
     def __init__(self, settings):
         os.makedirs(KEPT, exist_ok=True)
@@ -49,12 +50,12 @@ class Machine:
         self.instances = list(self.text)
 
     def alone(self, name):
-        """A module's RTLIL with the modules in it as black boxes: text and a key, equal for equal modules."""
+        """A module's RTLIL with the modules inside it as black boxes: text and a key, equal for equal modules."""
         parts = {}
         return self.whole(name, parts, self.own(name, lambda child: self.put(parts, child, self.ports(child), "attribute \\blackbox 1\n")))
 
     def tree(self, name):
-        """A module's RTLIL with the modules in it: text and a key, equal for equal trees."""
+        """A module's RTLIL with the modules inside it: text and a key, equal for equal trees."""
         parts = {}
         return self.whole(name, parts, self.own(name, lambda child: self.descend(parts, child)))
 
@@ -68,7 +69,7 @@ class Machine:
 
     @staticmethod
     def put(parts, name, text, attribute=""):
-        """Adds a module's text to parts, under a name by which equal ones are equal; that name."""
+        """Adds a module's text to parts under a name that is equal for equal texts; returns that name."""
         unique = f"\\{base(name)}.{digest(canonical(text))}"
         parts[unique] = f"{attribute}module {unique}\n{text}"
         return unique
@@ -77,7 +78,7 @@ class Machine:
         return "\n".join(re.findall(r"^  wire .*\b(?:input|output) \d.*", self.text[name], re.M) + ["end", ""])
 
     def own(self, name, rename):
-        """What is between a module's name and the next module, with its children's names changed."""
+        """The text between a module's name and the next module, with its children's names changed."""
         text = self.text[name]
         for child in dict.fromkeys(self.children[name]):
             text = text.replace(f"  cell {child} ", f"  cell {rename(child)} ")
@@ -86,9 +87,9 @@ class Machine:
 
 @functools.cache
 def canonical(text):
-    """A module's text with neither the order of its objects nor the numbers in generated names, for comparison only.
+    """A module's text without the order of its objects and the numbers in generated names, for comparison only.
 
-    Yosys counts through all modules, and what is changed in one renames and reorders objects of others. Here a number becomes
+    Yosys counts through all modules, so a change in one renames and reorders objects of others. Here a number becomes
     a hash of where it occurs, with the hashes of the numbers beside it, a few times over.
     """
     objects = re.findall(r"(?:  attribute .*\n)*  (?:cell .*\n(?:    .*\n)*  end|(?:wire|memory|connect) .*)\n", text)
@@ -121,7 +122,7 @@ def correct_lutrams():
 
 
 def child(script, *arguments, log):
-    """A Python process of its own, whose output goes to the file; seconds that it computed."""
+    """Runs a separate Python process, whose output goes to the file; returns the seconds that it computed."""
     with open(log, "w") as out:
         process = subprocess.Popen([sys.executable, script, "--child", *arguments], stdout=out, stderr=out)
         _, status, usage = os.wait4(process.pid, 0)
@@ -132,7 +133,7 @@ def child(script, *arguments, log):
 
 
 def into_page(page, command, lines):
-    """Puts a table where the page has `<!-- COMMAND -->`, or `<!-- COMMAND: ROW, ROW -->` for these rows of it, up to `<!-- end -->`."""
+    """Writes a table where the page has `<!-- COMMAND -->`, or `<!-- COMMAND: ROW, ROW -->` for these rows of it, up to `<!-- end -->`."""
     def chosen(mark):
         rows = mark[1].split(", ") if mark[1] else []
         return [line for i, line in enumerate(lines) if i < 2 or not rows or line.split("|")[1].strip(" *") in rows]
@@ -148,7 +149,7 @@ def into_page(page, command, lines):
 
 
 def in_parallel(function, jobs, weight):
-    """function(job) for all, the heaviest first, JOBS of them (or one a core) at a time."""
+    """Calls function(job) for all jobs, the heaviest first, JOBS (or one per core) at a time."""
     with concurrent.futures.ThreadPoolExecutor(int(os.environ.get("JOBS", os.cpu_count() or 1))) as pool:
         running = [(job, pool.submit(function, job)) for job in sorted(jobs, key=weight, reverse=True)]
         return [(job, run.result()) for job, run in running]

@@ -3,8 +3,8 @@
 
     build/venv/bin/python syn/synth_check.py [MODULE[:PARAMETER=VALUE]...]      (make synth-check makes build/venv)
 
-Each module in turn is the top, with the parameters of SMALL where it has them, in a process of its own; those of VARIANTS again. Prints as the
-tests do. A module fails on an error or a warning of any of these steps.
+Each module in turn is the top, with the parameters of SMALL that it has, in a process of its own; the modules of VARIANTS
+are run again with theirs. Prints results as the tests do. A module fails on an error or a warning in any of these steps.
 """
 
 import concurrent.futures
@@ -14,7 +14,8 @@ import re
 import subprocess
 import sys
 
-# Sizes that keep the netlists small; every generate branch that a named configuration takes is still taken by some.
+# Sizes that keep the netlists small. Every generate branch that a named configuration takes is
+# still taken by one of them.
 SMALL = {"Segments": 4, "Lanes": 256, "MaxHeads": 4, "MaxCtx": 256, "RomBeats": 16, "RamBeats": 16,
          "RomFile": '"build/synth/rom.hex"'}
 VARIANTS = ["matvec:AdderRetiming=1", "sampling:SystolicList=0", "axi_memory:Ports=1", "axi_memory:PortBits=128"]

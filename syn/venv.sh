@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# venv.sh [PACKAGE] - build/venv with a Yosys of its own, and the package, from PyPI. Exit status 1 where PyPI cannot be
-# reached: build/venv.log says why
+# venv.sh [PACKAGE] - makes build/venv with its own Yosys, and the package, from PyPI. Exit status 1
+# if PyPI cannot be reached: build/venv.log says why
 mkdir -p build
 exec 9> build/venv.lock
 flock 9

@@ -4,8 +4,8 @@
     build/venv/bin/python syn/verilog.py OUTPUT NAME=VALUE...      (make verilog; NAME: a parameter of gpt2_top)
 
 Yosys reads rtl/ with the slang front end, lowers processes and keeps memories, multipliers and adders as they are; structs
-become vectors, most significant field first. What is done behind it is for simulators that work event by event: nets are
-cut where their drivers end, and sums of many terms become one balanced expression.
+become vectors, most significant field first. What follows is for event-driven simulators: nets are cut where their drivers
+end, and sums of many terms become one balanced expression.
 """
 
 import collections
@@ -27,14 +27,14 @@ def netlist(path, parameters):
         f"read_slang -j 1 -D SYNTHESIS --top gpt2_top {given} " + " ".join(files),
         "hierarchy -check -top gpt2_top", "proc", "opt", "memory_collect", "bwmuxmap", "demuxmap", "techmap -map syn/bmux.v",
         "setundef -zero", "opt_clean",
-        # the sign of terms as wide as their sum means nothing
+        # the sign of terms as wide as their sum does not matter
         "setparam -set A_SIGNED 0 -set B_SIGNED 0 t:$add r:A_WIDTH=32 %i r:B_WIDTH=32 %i r:Y_WIDTH=32 %i", "splitnets -driver", "opt_clean -purge", "check -assert", f"write_verilog -noattr {path}",
     ):
         ys.run_pass(command, design)
 
 
 def balance(text):
-    """Chains of two-term sums, whose terms nobody else reads, as one sum with brackets: log n levels in place of n."""
+    """Turns chains of two-term sums whose terms have no other reader into one bracketed sum: log n levels instead of n."""
     add = re.compile(rf"^  assign {SIGNAL} = {SIGNAL} \+ {SIGNAL};\n", re.M)
     terms = {m[1].strip(): (m[2].strip(), m[3].strip()) for m in add.finditer(text)}
     uses = collections.Counter(re.findall(r"_\d+_|\\\S+", text))
@@ -66,7 +66,7 @@ def balance(text):
 
 
 def garbage(text):
-    """Memories start with garbage where FOUR_STATE is defined: garbage times zero is zero, X times zero is X."""
+    """Memories start with garbage if FOUR_STATE is defined: garbage times zero is zero, X times zero is X."""
     lines = ["`ifdef FOUR_STATE", "  integer garbage;", "  initial begin"]
     for width, name, last in re.findall(r"^  reg (?:\[(\d+):0\] )?(\S+) +\[(\d+):0\];$", text, re.M):
         words = int(width or 0) // 32 + 1

@@ -1,12 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# asan.sh [all | TEST...] - the tests in C, and the program that they run, with AddressSanitizer, LeakSanitizer and
-# UndefinedBehaviorSanitizer
+# asan.sh [all | TEST...] - the tests in C, and the program that they run, with AddressSanitizer,
+# LeakSanitizer and UndefinedBehaviorSanitizer
 #
-# all (make test-asan): every test. Otherwise (make test): those that need no simulator, but for what only measures or takes more than
-# half a minute so. They are built and run in build/asan (test/sanitized.sh); simulators, which Verilator writes, are not instrumented.
-# A finding ends the program with status 99, which no test expects, and stands in build/asan/log/NAME.log.
+# all (make test-asan): every test. Without it (make test): the tests that need no simulator, except
+# those that only measure or that take more than half a minute this way. They are built and run in
+# build/asan (test/sanitized.sh). Simulators, which Verilator writes, are not instrumented. A
+# finding ends the program with status 99, which no test expects, and is written to
+# build/asan/log/NAME.log.
 slow='test_fast_engine test_fast_neon test_fidelity test_gpt2_float test_fetch'
 root=$PWD
 mkdir -p build/asan/log

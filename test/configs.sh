@@ -1,19 +1,23 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# configs.sh [all] - gpt2_top's parameters (docs/parameters.md): legal combinations lint, and write what the golden model writes;
-# illegal ones are refused with their sentence
+# configs.sh [all] - gpt2_top's parameters (docs/parameters.md): legal combinations pass lint and
+# write what the golden model writes; illegal ones are refused with their message
 #
-# all (make test-configs): each of the 196 combinations of Lanes, NormWidth and ExpWidth that there are. It runs with one of the seven
-# pairs of maxima below, so that each pair of maxima runs with each pair of Lanes and ExpWidth, and with each NormWidth; it is
-# elaborated and linted with that one, the least and the largest. What passed is in build/config/passed, with a hash of all that it
-# depends on, and is not done again: stopped, it goes on where it was. More than an hour on two cores.
+# all (make test-configs): each of the 196 combinations of Lanes, NormWidth and ExpWidth. A
+# combination runs with one of the seven pairs of maxima below, chosen so that each pair of maxima
+# runs with each pair of Lanes and ExpWidth, and with each NormWidth. It is elaborated and linted
+# with that pair, the least and the largest. build/config/passed records what passed, with a hash of
+# everything that it depends on, and those are not run again: a stopped run resumes. More than an
+# hour on two cores.
 #
-# Otherwise (make test): 70 combinations, in which each value of a parameter meets each value of every other that it can stand with,
-# are elaborated and linted, all of one Lanes at once; four run, those Lanes that test_gpt2_top has not.
+# Without it (make test): 70 combinations, in which each value of a parameter meets each compatible
+# value of every other, are elaborated and linted, all of one Lanes at once. Four run, with those
+# Lanes that test_gpt2_top does not run.
 #
-# A run is nano past its context of 64, or, where MaxHeads is 1, a model of one head; the RTL's assertions are on. JOBS: how many
-# combinations at a time, as many as there are processors unless given; one takes up to 1.5 GB.
+# A run is nano past its context of 64, or, if MaxHeads is 1, a model of one head, with the RTL's
+# assertions on. JOBS is the number of combinations at a time, by default the number of processors;
+# one takes up to 1.5 GB.
 maxima=(1,64 2,64 3,192 7,320 12,1024 25,64 25,1024)          # MaxHeads,MaxCtx: the least, nano, odd ones, gpt2, gpt2-xl
 few='128_1_64_16_1 512_25_1024_1_4 2048_3_192_8_8 4096_12_1024_64_64'
 files="$(printf -- "-I%s " rtl/*/) rtl/base/gpt2_pkg.sv rtl/base/gpt2_tables_pkg.sv rtl/top/gpt2_top.sv"
@@ -27,7 +31,7 @@ part() {                                                      # I
   for n in {0..6}; do combination "$1" $n "$1" $((n + $1)); done
   for ((e = 0; e < $1; e++)); do combination "$1" $((($1 + e) % 7)) $e $((2 * $1 + e)); done
 }
-# Those of all lanes; first the ones in which each two widths meet, then the others.
+# Those of all lanes: first the ones in which each two widths meet, then the others.
 every() {
   local i n e rest
   for rest in 0 1; do
@@ -42,7 +46,7 @@ every() {
 }
 combination() { local m=${maxima[$4 % 7]}; echo "$((64 << $1))_${m/,/_}_${norms[$2]}_$((1 << $3))"; }
 
-# Elaborates gpt2_top with each of the combinations, in a module around them; nothing is connected there.
+# Elaborates gpt2_top with each of the combinations, in a module around them that connects nothing.
 elaborate() {                                                 # NAME OPTION... -- COMBINATION...
   local name=$1 options=() i=0 c l h x n e
   while shift && [ "$1" != -- ]; do options+=("$1"); done
@@ -59,7 +63,7 @@ elaborate() {                                                 # NAME OPTION... -
 }
 lint() { local name=$1; shift; elaborate "$name" -Wall lint/waivers.vlt -- "$@"; }   # NAME COMBINATION...
 
-# The ids of a run of MODEL, one a line; if it fails what it said.
+# The ids of a run of MODEL, one a line; if it fails, its messages.
 ids() {                                                       # MODEL OPTION...
   local stats=$work/ids-$BASHPID said
   if said=$(build/gpt2rtl generate --model "$work/$1" --ids 3,77,1 --tokens 66 --temperature 1 --seed 5 --ignore-eos \
@@ -85,7 +89,7 @@ run() {                                                       # COMBINATION
   fi
 }
 
-# Does one thing and says how it ended: lint of several, run of one, or one whole combination.
+# Does one thing and reports how it ended: lint of several, run of one, or one whole combination.
 one() {                                                       # lint NAME COMBINATION... | run COMBINATION | all COMBINATION
   local what=$1 name=$2 start=$SECONDS log=$work/$1.$2.log ok=1 times
   case $what in
@@ -106,7 +110,8 @@ one() {                                                       # lint NAME COMBIN
   fi
 }
 
-# What each illegal value is refused with: all at once, and the exit status with one of them.
+# Checks the message that refuses each illegal value: all at once, and the exit status with one of
+# them.
 refusals='0,2,64,64,1 Lanes must be 64, 128, 256, ... 4096, not 0
 32,2,64,64,1 Lanes must be 64, 128, 256, ... 4096, not 32
 96,2,64,64,1 Lanes must be 64, 128, 256, ... 4096, not 96
@@ -155,7 +160,7 @@ hash=$({ sim/source_hash.sh; $VERILATOR --version; declare -f elaborate lint ids
 export hash total
 export -f elaborate lint ids run one
 
-# One thing a line.
+# One task a line.
 if [ "$1" = all ]; then
   combinations=$(every)
   touch $work/passed
@@ -172,9 +177,11 @@ start=$SECONDS
 illegal=0
 refuse && echo "[       OK ] configs.illegal" || { echo "[  FAILED  ] configs.illegal"; illegal=1; }
 grep . <<< "$things" | xargs -r -P "${JOBS:-$(nproc)}" -L 1 bash -c 'one "$@"' one
-failed=$((illegal + total - $(grep -c 1 $work/done)))           # what did not come to an end, too
+failed=$((illegal + total - $(grep -c 1 $work/done)))           # including those that did not
+                                                                # finish
 if [ "$1" = all ]; then
-  times > $work/times                                           # in a pipe it would be that subshell's
+  times > $work/times                                           # in a pipe it would be the
+                                                                # subshell's
   echo "$(grep -cxFf <(sed -n "s/^$hash //p" $work/passed) <<< "$combinations") of $(wc -l <<< "$combinations") combinations passed," \
     "$failed failed; $(((SECONDS - start) / 60)) minutes, $(awk 'END {print $1}' $work/times) of processor time"
 fi

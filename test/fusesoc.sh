@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# fusesoc.sh - gpt2rtl.core through FuseSoC, from a copy of what git keeps, as a fresh clone is: alone, with --Lanes only, and as
-# what another core depends on, whose top has none of its parameters. FuseSoC from PyPI in build/venv; skipped where PyPI cannot
-# be reached
+# fusesoc.sh - gpt2rtl.core through FuseSoC, from a copy of the files that git tracks, like a fresh
+# clone: alone, with --Lanes only, and as a dependency of another core whose top has none of its
+# parameters. FuseSoC comes from PyPI in build/venv; skipped if PyPI cannot be reached
 if ! syn/venv.sh edalize==0.6.8 || ! syn/venv.sh fusesoc==2.4.7; then
   echo "[  SKIPPED ] fusesoc: FuseSoC could not be fetched from PyPI (build/venv.log): $(tail -n 1 build/venv.log)"
   exit 0

@@ -1,11 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# fuzz.sh [SECONDS [TARGET...]] - libFuzzer over the readers of files that people bring (fuzz/fuzz_*.c), with AddressSanitizer and UBSan
+# fuzz.sh [SECONDS [TARGET...]] - libFuzzer over the readers of users' files (fuzz/fuzz_*.c), with
+# AddressSanitizer and UBSan
 #
-# SECONDS for each target (make fuzz), JOBS at a time; without (make test) a fixed number of inputs from a fixed seed, to see that all
-# build and run. An input that fails is kept as build/fuzz/TARGET-crash-... (or -leak-, -timeout-), with the command that shows it again;
-# what reached new code is kept in build/fuzz/corpus/TARGET and is where the next run goes on.
+# With SECONDS (make fuzz) each target runs for that time, JOBS at a time. Without (make test) it
+# runs a fixed number of inputs from a fixed seed, to check that all build and run. An input that
+# fails is kept as build/fuzz/TARGET-crash-... (or -leak-, -timeout-), and the command that
+# reproduces it is printed. Inputs that reached new code are kept in build/fuzz/corpus/TARGET, where
+# the next run starts.
 seconds=$1
 shift
 targets=${*:-$(ls fuzz/fuzz_*.c | sed 's|fuzz/fuzz_||; s/\.c$//')}
@@ -16,7 +19,7 @@ if ! test/sanitized.sh build/fuzz/seeds $(printf 'build/fuzz/%s ' $targets) > bu
   echo "[  FAILED  ] fuzz.build"
   exit 1
 fi
-# The folders in which the targets write their files; in memory where that can be.
+# The folders in which the targets write their files, in memory if possible.
 [ -w /dev/shm ] && export TMPDIR=/dev/shm
 TMPDIR=$(mktemp -d)
 trap 'rm -rf "$TMPDIR"' EXIT

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""hf.py GPT2RTL DEMO: tokenizer folders in many forms, the same ids from `gpt2rtl tokenize` as from transformers; and what ends a text.
+"""hf.py GPT2RTL DEMO: checks for tokenizer folders in many forms that `gpt2rtl tokenize` gives the same ids as transformers, and what ends a text.
 
 `make test-hf` runs it, with PYTHON where transformers is installed. test/test_tokenizer_folders.c holds values that
 this script has confirmed, for machines without Python.
@@ -37,7 +37,7 @@ def ours(folder, text):
 
 
 def case(name, pair=True, saved=False, refuse=None, **files):
-    """A folder with demo's pair of files or not, and more files, compared; refuse: the sentence instead."""
+    """Compares a folder, with demo's pair of files or without, and with more files; refuse: expects this message instead."""
     global failures, passes, refused
     folder = os.path.join(root, name.replace(' ', '_'))
     os.makedirs(folder)
@@ -71,7 +71,7 @@ def case(name, pair=True, saved=False, refuse=None, **files):
 
 
 def ends(name, config, generation=None):
-    """What ends a text: GenerationConfig's eos_token_id, but for what is no id of the model."""
+    """What ends a text: GenerationConfig's eos_token_id, without values that are not ids of the model."""
     global failures, passes
     from transformers import GenerationConfig
     folder = os.path.join(root, 'ends_' + name.replace(' ', '_'))
@@ -127,7 +127,7 @@ def main():
     case('one file without added tokens', pair=False, tokenizer=json_with(added_tokens=[]))
     case('byte level post', pair=False, tokenizer=json_with(post_processor=byte_level))
     case('no post', pair=False, tokenizer=json_with(post_processor=None))
-    # add_bos_token in tokenizer_config.json counts only where there is no tokenizer.json.
+    # add_bos_token in tokenizer_config.json counts only if there is no tokenizer.json.
     case('bos', tokenizer_config=settings(add_bos_token=True))
     case('bos of another text', tokenizer_config=settings(add_bos_token=True, bos_token='!'))
     case('bos saved', saved=True, tokenizer_config=settings(add_bos_token=True))
@@ -143,7 +143,7 @@ def main():
          tokenizer_config=settings(add_bos_token=False))
     case('template in a sequence', pair=False, tokenizer=json_with(
         post_processor={'type': 'Sequence', 'processors': [byte_level, template('<|endoftext|>', 'A')]}))
-    # add_prefix_space in tokenizer_config.json overrules tokenizer.json.
+    # add_prefix_space in tokenizer_config.json overrides tokenizer.json.
     case('prefix', tokenizer_config=settings(add_prefix_space=True))
     case('prefix saved', saved=True, tokenizer_config=settings(add_prefix_space=True))
     case('prefix and tokenizer.json', pair=False, tokenizer=json_with(), tokenizer_config=settings(add_prefix_space=True))

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# install.sh - make install into a folder of its own; the program there, its simulator, its manual page and its completion work
+# install.sh - make install into a separate folder; the installed program, its simulator, its manual
+# page and its completion work
 dir=$(mktemp -d) status=0
 trap 'rm -rf "$dir"' EXIT
 export XDG_CACHE_HOME=$dir/cache
@@ -12,7 +13,7 @@ echo "[==========] Running 6 test(s)."
 
 if make -s --no-print-directory install DESTDIR="$dir" PREFIX=/usr; then passed files; else failed files; exit 1; fi
 
-# In another folder, with nothing of the project's in sight but what was installed.
+# In another folder, where nothing of the project can be found except what was installed.
 generate() { (cd / && "$program" generate --model "$dir/nano" --ids 3,77,1 --tokens 20 --temperature 1 --seed 5 "$@"); }
 if "$program" random-model --config nano --seed 1 --output "$dir/nano" && generate --engine golden > "$dir/golden" 2> "$dir/log" &&
    generate --engine rtl > "$dir/rtl" 2> "$dir/log" && [ -s "$dir/rtl" ] && cmp "$dir/rtl" "$dir/golden" &&
@@ -44,13 +45,15 @@ else
   failed man
 fi
 
-words='generate / --hex --help / float / files'              # what completes these; the last are files
+words='generate / --hex --help / float / files'              # what completes these; the last
+                                                             # completes to files
 completions() { echo "$($1 gen) / $($1 compile --he) / $($1 generate --engine f) / $($1 generate --model no/such)"; }
 said_bash() {                                                 # WORD...: what completes the last of them
   bash -c 'source "$0"; compopt() { echo files; }; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _gpt2rtl; echo ${COMPREPLY[*]}' \
     "$dir/usr/share/bash-completion/completions/gpt2rtl" "$program" "$@"
 }
-said_zsh() {                                                  # in place of what only works in a line editor, functions that print
+said_zsh() {                                                  # functions that print replace those
+                                                              # that only work in a line editor
   zsh -fc 'fpath=($0 $fpath) && autoload -Uz compinit && compinit -D && words=("$@") CURRENT=$# PREFIX=${@[-1]}
     compadd() { shift; print -r -- ${(M)@:#$PREFIX*}; }; _files() { print files; }; $_comps[gpt2rtl]' \
     "$dir/usr/share/zsh/site-functions" "$program" "$@"

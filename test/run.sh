@@ -1,18 +1,21 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# run.sh TEST... - runs tests, two or more at a time, and counts what they print as cmocka does
+# run.sh TEST... - runs tests, several at a time, and counts the results that they print in cmocka's
+# format
 #
-# Each test's output goes to build/test/NAME.log; the log of one that fails is shown. The last line is
-# "N passed, N failed, N skipped"; the exit status is 0 if none failed. Failed, too, and once each, are: a test that is
-# not there, that crashes, that ends in the middle or reports nothing, that takes longer than TEST_SECONDS (900), and
-# the build unless make left build/test/built. What was running then is named. Nothing that a test started outlives it.
-# JOBS: how many at a time, as many as there are processors unless given. LOGS: another folder than build/test.
+# Each test's output goes to build/test/NAME.log, and the log of a test that fails is shown. The
+# last line is "N passed, N failed, N skipped"; the exit status is 0 if none failed. Each of these
+# also counts as one failure: a test that does not exist, that crashes, that ends in the middle or
+# reports nothing, or that takes longer than TEST_SECONDS (900); and the build, unless make left
+# build/test/built. The failure is named after what was running. Nothing that a test started
+# outlives it. JOBS: how many run at a time, by default the number of processors. LOGS: a folder
+# instead of build/test.
 logs=${LOGS:-build/test}
 limit=${TEST_SECONDS:-900}
 mkdir -p "$logs"
 export CMOCKA_MESSAGE_OUTPUT=STDOUT logs limit
-# The processes of a session, which is what a test is run in: those of its children are found whatever their group.
+# The processes of a session. A test runs in one, so its children are found whatever their group.
 session() { grep -slE "^[0-9]+ \(.*\) [A-Z] [0-9]+ [0-9]+ $1 " /proc/[0-9]*/stat | cut -d/ -f3; }
 finish() { local left; left=$(session "$1"); [ -z "$left" ] || kill -KILL $left 2> /dev/null; }
 one() {
@@ -20,7 +23,8 @@ one() {
   name=$(basename "$test" .sh)
   log=$logs/$name.log
   if [ -x "$test" ]; then
-    # A shell's background command ignores SIGINT, which the tests of interruptions must not: timeout sees to that.
+    # A shell's background command ignores SIGINT, but the tests of interruptions must not: timeout
+    # restores it.
     setsid timeout -k 5 "$limit" "$test" > "$log" 2>&1 < /dev/null &
     session=$!
     trap 'finish $session; exit 130' INT TERM HUP

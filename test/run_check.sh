@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# run_check.sh - test/run.sh itself: what hangs, crashes, stops in the middle or says nothing fails under its name, once, and leaves
-# no process
+# run_check.sh - tests test/run.sh itself: a test that hangs, crashes, stops in the middle or
+# reports nothing fails under its name, once, and leaves no process
 run=$PWD/test/run.sh
 dir=$(mktemp -d) status=0
 trap 'rm -rf "$dir"' EXIT
@@ -11,7 +11,7 @@ passed() { echo "[       OK ] run.$1"; }
 failed() { echo "[  FAILED  ] run.$1"; status=1; }
 echo "[==========] Running 12 test(s)."
 
-# A test of cmocka that passes, then does what the program's name says.
+# A cmocka test that passes, then does what the program's name says.
 cat > test.c << 'END'
 #include <setjmp.h>
 #include <stdarg.h>
@@ -94,7 +94,8 @@ gone() {                                                      # NAME: what NAME.
 }
 if gone hangs; then passed none_left; else failed none_left; fi
 
-# Ctrl-C in a terminal reaches run.sh and what it is made of, but not the tests, which are in sessions of their own.
+# Ctrl-C in a terminal reaches run.sh and its own processes, but not the tests, which are in
+# sessions of their own.
 LOGS=logs setsid env --default-signal=INT "$run" ./sleeps.sh > /dev/null 2>&1 &
 for _ in {1..50}; do [ -s sleeps.pids ] && break; sleep 0.1; done
 kill -INT -- -$!

@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# same_bytes.sh - what is promised to be the same on every machine is so from a program for this processor, which may fuse a product
-# and a sum, and with a mathematical library that does not use what the processor has: images of both roundings, float logits, a
-# random model's files
+# same_bytes.sh - checks what is promised to be the same on every machine: images of both roundings,
+# float logits, a random model's files. They must not change with a program for this processor,
+# which may fuse a product and a sum, or with a mathematical library that does not use the
+# processor's extensions
 dir=$(mktemp -d) status=0
 trap 'rm -rf "$dir"' EXIT
 export XDG_CACHE_HOME=$dir/cache

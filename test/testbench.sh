@@ -1,14 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# testbench.sh - examples/testbench: the sources through verilator --binary, the plain Verilog file through Icarus; ids = golden ids;
-# a missing or short image, or a prompt without ids, ends the run with its sentence
+# testbench.sh - examples/testbench: the sources through verilator --binary, the plain Verilog file
+# through Icarus; the ids are golden's; a missing or short image, or a prompt without ids, ends the
+# run with its message
 echo "[==========] Running 4 test(s)."
 status=0
 check() {                                                     # tool
   if examples/testbench/run.sh "$1"; then echo "[       OK ] testbench.$1"; else echo "[  FAILED  ] testbench.$1"; status=1; fi
 }
-# The testbench that run.sh has just built fails, with this sentence.
+# The testbench that run.sh has just built fails, with this message.
 refuses() {                                                   # SIMULATOR... IMAGE PROMPT SENTENCE
   local said
   said=$(timeout 60 "${@:1:$#-3}" "+image=${*: -3:1}" "+prompt=${*: -2:1}" 2>&1) && { echo "exit status 0: $said"; return 1; }
@@ -18,7 +19,7 @@ refusals() {                                                  # TOOL SIMULATOR..
   local tool=$1 out=build/testbench lines digits=128
   shift
   lines=$(sed -nE 's/^localparam ImageBeats = ([0-9]+);.*/\1/p' $out/model.vh)
-  head -c -1 $out/model.hex > $out/short.hex                  # by its last character
+  head -c -1 $out/model.hex > $out/short.hex                  # its last character is missing
   : > $out/empty.ids
   if refuses "$@" $out/none.hex $out/prompt.ids "$out/none.hex cannot be read" &&
      refuses "$@" $out/short.hex $out/prompt.ids \

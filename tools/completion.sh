@@ -3,7 +3,7 @@
 #
 # Completion of gpt2rtl's commands and options, out of its own --help: one file for bash and for zsh, whose compinit reads line 1.
 
-# Prints what may stand as the POSITION-th word, behind BEFORE; fails where that is folders and files.
+# Prints the words that can be the POSITION-th, after BEFORE; fails if these are folders and files.
 _gpt2rtl_words() {                                            # PROGRAM COMMAND BEFORE WORD POSITION
   if [ "$5" = 1 ]; then
     "$1" --help 2> /dev/null | sed -nE 's/^  ([a-z-]+)  .*/\1/p'
@@ -31,7 +31,8 @@ if [ -n "$ZSH_VERSION" ]; then
       _files
     fi
   }
-  _gpt2rtl "$@"                                               # this file was read because it is wanted
+  _gpt2rtl "$@"                                               # this file was read because
+                                                              # completion is wanted now
 else
   _gpt2rtl() {
     local word=${COMP_WORDS[COMP_CWORD]} words

@@ -1,14 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# deps.sh [test] - installs what building, or building and testing, need, with apt-get: lists it first, does nothing when all is
-# there
+# deps.sh [test] - installs what building, or building and testing, needs, with apt-get: lists it
+# first, and does nothing if everything is there
 #
-# Debian 12 and Ubuntu 24.04 have everything. clang and Verilator make the simulator; PCRE2, cJSON and xxHash are the C side's libraries; libcurl,
-# OpenSSL's libcrypto and the certificates are for `gpt2rtl fetch`; zlib is for waveforms, cmocka for tests, Python with venv only
-# for `make synth-check` (Yosys) and training.
-# Only for tests: clang's sanitizers, Icarus, and g++ for `verilator --binary` (examples/testbench); on x86-64 a cross compiler and an emulator, which run
-# the fast engine's AArch64 code.
+# Debian 12 and Ubuntu 24.04 have everything. clang and Verilator make the simulator; PCRE2, cJSON
+# and xxHash are the C side's libraries; libcurl, OpenSSL's libcrypto and the certificates are for
+# `gpt2rtl fetch`; zlib is for waveforms, cmocka for tests, Python with venv only for `make
+# synth-check` (Yosys) and training.
+# Only for tests: clang's sanitizers, Icarus, and g++ for `verilator --binary` (examples/testbench);
+# on x86-64 a cross compiler and an emulator, which run the fast engine's AArch64 code.
 packages="clang verilator libpcre2-dev libcjson-dev libxxhash-dev libcurl4-openssl-dev libssl-dev ca-certificates libcmocka-dev zlib1g-dev python3 python3-venv"
 [ "$1" = test ] && packages+=" g++ iverilog libclang-rt-dev"
 [ "$1 $(uname -m)" = 'test x86_64' ] && packages+=" gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"

@@ -1,11 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# fidelity.sh [TOKENS] - prints the tables of docs/fidelity.md: what each format costs, by gpt2rtl compare
+# fidelity.sh [TOKENS] - prints the tables of docs/fidelity.md: what each format costs, by gpt2rtl
+# compare
 #
-# Three models: the demo, the shared 3.5M-parameter one, and nano with GPT-2's outlier. The text is the last 2 % of four of
-# the shared books, which no model was trained on; TOKENS (2048) of it. Each cell: change of perplexity against float32,
-# likeliest token the same, mean divergence in thousandths of a nat. A model that is absent is left out.
+# There are three models: the demo, the shared 3.5M-parameter one, and nano with GPT-2's outlier.
+# The text is TOKENS (2048) tokens of the last 2 % of four of the shared books, on which no model
+# was trained. Each cell has the change of perplexity against float32, how often the most likely
+# token is the same, and the mean divergence in thousandths of a nat. A model that is absent is left
+# out.
 set -e
 tokens=${1:-2048}
 books=../shared/data/text/stories
@@ -18,7 +21,7 @@ build/gpt2rtl random-model --config nano --outliers --seed 1 --output "$work/out
 models="models/demo ../shared/data/models/stories-3.5m $work/outliers"
 export XDG_CACHE_HOME=$work
 float='--weight-bits float --activation-bits float --kv-bits float --residual-bits float --exp-segments float --gelu-segments float'
-without() { sed "s/$1 float//" <<< "$float"; }   # all float but one
+without() { sed "s/$1 float//" <<< "$float"; }   # all of float's options except one
 
 row() {   # name, options
   printf '| %s |' "$1"

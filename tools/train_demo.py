@@ -469,7 +469,8 @@ def run_train(args):
     opt = Optimiser(p, cfg, args)
     if "optimiser" in ck:
         opt.restore(ck["optimiser"])
-    torch.set_num_threads(1)                               # for the optimiser, beside the workers
+    torch.set_num_threads(1)                               # for the optimiser, alongside the
+                                                           # workers
     gradients = Gradients(flat, cfg, args)
     print(f"{len(flat)} parameters, {sum(len(a) for _, a in files)} training tokens, {len(held)} held-out tokens "
           f"({held_bytes} bytes), {len(simple)} simple books", flush=True)

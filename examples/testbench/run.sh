@@ -1,9 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# run.sh [verilator|icarus] - nano through testbench.sv: what it prints must be the ids of gpt2rtl generate --engine golden
+# run.sh [verilator|icarus] - runs nano through testbench.sv: the printed ids must be those of
+# gpt2rtl generate --engine golden
 #
-# verilator (the default): the sources, through verilator --binary. icarus: the one file that make verilog writes.
+# verilator (the default): the sources, through verilator --binary. icarus: the single file that
+# make verilog writes.
 set -e
 cd "$(dirname "$0")/../.."
 tool=${1:-verilator} out=build/testbench seed=5
@@ -15,7 +17,7 @@ fi
 build/gpt2rtl compile --model $out/nano --lanes 64 --hex --output $out/model.hex 2> /dev/null
 
 if [ "$tool" = icarus ]; then
-  prompt=3 tokens=2                # about 7,000 cycles a position, some hundred a second
+  prompt=3 tokens=2                # about 7,000 cycles a position, a few hundred cycles a second
   make -s --no-print-directory verilog LANES=64 MAX_HEADS=2 MAX_CTX=64 NORM_WIDTH=16 > $out/verilog.log 2>&1 || { cat $out/verilog.log; exit 1; }
   iverilog -g2012 -DNETLIST -DFOUR_STATE -I$out -s testbench -o $out/netlist.vvp examples/testbench/testbench.sv build/verilog/gpt2_top.v
   run="vvp $out/netlist.vvp"
