@@ -164,8 +164,8 @@ $(B)/sim/source.c: sim/source_hash.sh FORCE
 $(B)/sim/source.o: $(B)/sim/source.c
 	$(call do,CC) $(filter-out -g -f%,$(CC)) -std=c11 -fPIC -c $< -o $@
 FORCE: ;
-$(B)/sim/gpt2_top_%_trace.so: $(SIM_NEEDS) $(FST) sim/inspect.vlt
-	$(call verilated_so,$(call sim_top,$*) sim/inspect.vlt $(FAST) $(TRACED),-O1 -DVM_TRACE=1,-lz)
+$(B)/sim/gpt2_top_%_trace.so: $(SIM_NEEDS) $(FST) sim/tensors.vlt
+	$(call verilated_so,$(call sim_top,$*) sim/tensors.vlt $(FAST) $(TRACED),-O1 -DVM_TRACE=1,-lz)
 $(B)/sim/gpt2_top_%_check.so: $(SIM_NEEDS)
 	$(call verilated_so,$(call sim_top,$*) $(CHECKED),-O2)
 $(B)/sim/gpt2_top_%.so: $(SIM_NEEDS)
@@ -200,7 +200,7 @@ TEST_LIBS_test_evaluate := $(B)/gpt2rtl
 TEST_LIBS_test_generate := $(B)/gpt2rtl $(B)/sim/gpt2_top_256.so
 TEST_LIBS_test_estimate := $(SIMS)
 TEST_LIBS_test_waveform := $(B)/sim/gpt2_top_256_trace.so
-TEST_LIBS_test_inspect  := $(B)/sim/gpt2_top_256_trace.so $(B)/sim/gpt2_top_256.so
+TEST_LIBS_test_tensors  := $(B)/sim/gpt2_top_256_trace.so $(B)/sim/gpt2_top_256.so
 TEST_LIBS_test_dump     := $(B)/gpt2rtl $(B)/sim/gpt2_top_256_trace.so
 TEST_LIBS_test_json     := $(B)/gpt2rtl $(B)/sim/gpt2_top_256.so $(B)/sim/gpt2_top_64.so
 TEST_LIBS_test_library  := $(B)/gpt2rtl $(B)/sim/gpt2_top_64.so

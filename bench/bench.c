@@ -100,7 +100,7 @@ static int on_step(void *ctx, const struct controller_step *step) {
   struct sim_memory memory = SIM_MEMORY_DEFAULT;
   int preset;
   const uint32_t p = step->position, slot = p % RATE;
-  sim_read_counters(b->sim, &now);
+  if (sim_read_counters(b->sim, &now, &b->err)) return 1;
   const double time = thread_seconds();
   if (is_shown(b, p, &preset)) {
     const uint32_t since =

@@ -10,6 +10,7 @@
 #include "file.h"
 #include "npy.h"
 #include "tap_golden.h"
+#include "tensors.h"
 
 static const char command[] = "dump";
 static const char help[] =
@@ -40,7 +41,7 @@ static const char help[] =
     "\n"
     "Rows, residuals and cached vectors are the integers times their unit, without loss up to "
     "float32's 24 bits; what the\n"
-    "formats are: docs/inspect.md. All engines mean the same by a name.\n"
+    "formats are: docs/looking_inside.md. All engines mean the same by a name.\n"
     "\n"
     "example: gpt2rtl dump --model models/demo --ids 12,7,300 --tensor h.3.attn.c_attn --engine "
     "golden --output qkv.npy\n";
@@ -168,7 +169,7 @@ static int watch(struct dump *d, struct engine *engine, struct tap_golden *tap, 
   }
   if (d->kind == ENGINE_READABLE) return tap_golden_open(tap, &engine->core, see, d, err);
   if (tap_probe_open(tap, &engine->image.header, probe, see, d, err)) return -1;
-  return sim_probe(engine->sim, probe, err);
+  return sim_observe_tensors(engine->sim, probe, err);
 }
 
 static int fill(struct dump *d, struct engine *engine, struct err *err) {

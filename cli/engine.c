@@ -105,10 +105,10 @@ int engine_show_choices(struct engine *e, const struct fast_options *fast,
 
 uint64_t engine_cycles(const struct engine *e) { return e->sim ? sim_cycles(e->sim) : 0; }
 
-bool engine_traced(const struct engine *e) { return e->sim && sim_traced(e->sim); }
+bool engine_traced(const struct engine *e) { return e->waveform && waveform_kept(e->waveform); }
 
-void engine_counters(const struct engine *e, struct sim_counters *counters) {
-  sim_read_counters(e->sim, counters);
+int engine_counters(const struct engine *e, struct sim_counters *counters, struct err *err) {
+  return sim_read_counters(e->sim, counters, err);
 }
 
 // --------------------------------------------------------------------------------------------- run

@@ -10,6 +10,7 @@
 #include "fast.h"
 #include "gpt2_float.h"
 #include "sim.h"
+#include "waveform.h"
 #include "weights.h"
 
 enum engine_kind { ENGINE_RTL, ENGINE_GOLDEN, ENGINE_READABLE, ENGINE_FLOAT };
@@ -29,6 +30,7 @@ struct engine {
   uint32_t n_ctx, n_vocab;
   struct image image;           // all but float
   struct sim *sim;              // rtl
+  struct waveform *waveform;    // rtl, or NULL; the simulator's
   struct fast_engine *fast;     // golden
   struct gpt2_core core;        // golden-readable
   struct gpt2_weights weights;  // float
@@ -84,7 +86,7 @@ int engine_show_choices(struct engine *engine, const struct fast_options *fast,
 uint64_t engine_cycles(const struct engine *engine);
 // Whether a run has left a waveform.
 bool engine_traced(const struct engine *engine);
-// The hardware's counters (sim.h), behind a run. Only for ENGINE_RTL.
-void engine_counters(const struct engine *engine, struct sim_counters *counters);
+// The hardware's counters (sim.h), after a run. Only for ENGINE_RTL.
+int engine_counters(const struct engine *engine, struct sim_counters *counters, struct err *err);
 
 #endif

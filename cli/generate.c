@@ -537,7 +537,7 @@ static int write_stats(struct generate *g, struct err *err) {
   char memory[128];
   sim_memory_print(memory, &g->memory);
   struct sim_counters counters;
-  if (cycles) engine_counters(&g->engine, &counters);
+  if (cycles && engine_counters(&g->engine, &counters, err)) return -1;
   const struct stats_about about = {.model = g->image ? g->image : g->dir,
                                     .engine = engine_names[g->kind],
                                     .checksum = image ? &g->engine.image.header.checksum : NULL,

@@ -40,7 +40,7 @@ int trace_parse(const char *command, struct trace_options *options);
 
 // Has engine's next run, whose prompt has n_prompt ids and which generates n_new more, write the
 // waveform; says on standard error how large it will be. Errors: larger than the limit; positions
-// that the run does not reach; sim_trace's.
+// that the run does not reach; sim_observe_waveform's.
 int trace_start(struct engine *engine, const struct trace_options *options, size_t n_prompt,
                 uint64_t n_new, struct err *err);
 

@@ -28,7 +28,7 @@ enum sim_build {
   SIM_FAST,
   SIM_CHECK,  // the assertions of the RTL are on, registers without reset start at random: for
               // tests
-  SIM_TRACE,  // can write waveforms (sim.h, sim_trace)
+  SIM_TRACE,  // shows tensors (tensors.h) and can write waveforms (waveform.h)
 };
 
 // Told about five times a second how long making a simulator has taken so far, in seconds, and a

@@ -6,7 +6,7 @@
 // image and behind it the KV cache; ids and logits that come out are stalled as it is.
 //
 // The result of a run does not depend on any of that, only its cycles do. Cycles are counted here,
-// outside the hardware.
+// outside the hardware. Who wants to see more of a run registers as an observer.
 #ifndef GPT2RTL_SIM_H
 #define GPT2RTL_SIM_H
 
@@ -15,10 +15,10 @@
 #include "err.h"
 #include "gpt2_pkg.h"
 #include "image.h"
-#include "inspect.h"
 #include "library.h"
 #include "memory.h"
-#include "waveform.h"
+#include "observer.h"
+#include "signals.h"
 
 // The hardware's configuration port for an image.
 void sim_config(struct pkg_config *config, const struct image_header *header);
@@ -32,19 +32,17 @@ int sim_open(struct sim **sim, const struct image *image, const struct sim_memor
              enum sim_build build, struct err *err);
 void sim_close(struct sim *sim);
 
-// The next run writes the waveform that trace describes (SIM_TRACE only; its strings must outlive
-// the run, itself need not), and *bytes is about how large the file will be: a simulator of its own
-// computes one position, with the waveform on for its first cycles; cycles and bytes of later
-// positions follow from it. Errors: waveform_create's; sim_open's.
-int sim_trace(struct sim *sim, const struct sim_trace *trace, uint64_t *bytes, struct err *err);
+// From now on observer (observer.h) sees each cycle of every run. Of several the last one comes
+// first; the run's callbacks come last, after every observer has seen the cycle. It is the
+// simulator's from here on and destroyed with it.
+void sim_observe(struct sim *sim, struct sim_observer *observer);
 
-// Whether the waveform is written. A run that fails or is interrupted leaves one that ends there,
-// under its name.
-bool sim_traced(const struct sim *sim);
-
-// From now on runs show every intermediate tensor to probe's function, as golden/ does, the parts
-// in the order in which the hardware makes them (SIM_TRACE only). Errors: inspect_create's.
-int sim_probe(struct sim *sim, const struct probe *probe, struct err *err);
+// For observers: what there is to read (signals.h), what runs, on what.
+struct signals sim_signals(const struct sim *sim);
+const struct verilated_block *sim_code(const struct sim *sim);
+void *sim_instance(const struct sim *sim);
+const struct image *sim_image(const struct sim *sim);
+const struct sim_memory *sim_settings(const struct sim *sim);  // resolved
 
 struct sim_result {
   uint64_t cycles;  // of the run: from start to the end of its last position
@@ -56,9 +54,9 @@ struct sim_result {
 // Starts the hardware and runs it until it is done. Reports through run as controller_run does for
 // the golden model: the same calls in the same order. A sim runs any number of runs, one after
 // another. Errors: the run's own (controller_check); the hardware reports an error, reads or writes
-// outside its memory, fails an assertion (SIM_CHECK) or makes no progress for a million cycles;
-// sim_trace's file cannot be written. After these the sim can only be closed. A callback that
-// returns non-zero, and a signal that is pending (interrupt.h), abort the run, in the hardware too:
+// outside its memory, fails an assertion (SIM_CHECK) or makes no progress for a million cycles; an
+// observer's. After these the sim can only be closed. A callback that returns non-zero, and a
+// signal that is pending (interrupt.h), abort the run, in the hardware too:
 // the result is -1 with an empty err, and the next run is as any other.
 int sim_run(struct sim *sim, const struct controller_run *run, struct sim_result *result,
             struct err *err);
@@ -81,8 +79,8 @@ void sim_set_memory(struct sim *sim, const struct sim_memory *memory);
 uint64_t sim_cycles(const struct sim *sim);
 
 // The hardware's own counters, since the run's start: after a run or in callbacks, where the last
-// three cycles are missing.
-void sim_read_counters(const struct sim *sim, struct sim_counters *counters);
+// three cycles are missing (counters.c). Errors: a simulator of other sources that has none.
+int sim_read_counters(const struct sim *sim, struct sim_counters *counters, struct err *err);
 // One of them through the hardware's port, between two runs; address: {phase, what},
 // COUNT_KV_WRITES or COUNT_CYCLES. Errors: as an evaluation's (SIM_CHECK).
 int sim_read_count_port(struct sim *sim, unsigned address, uint64_t *count, struct err *err);

@@ -15,7 +15,9 @@
 struct waveform {
   const struct verilated_block *code;
   void *instance;
-  struct sim_trace trace;
+  struct waveform_options options;
+  struct sim_observer observer;
+  const uint8_t *step_start, *step_end;
   struct staged_folder folder;  // Verilator's writer takes a name, and makes another file beside it
   char staging[FILE_PATH_SIZE];
   struct waveform_signals signals;
@@ -127,7 +129,7 @@ static int unknown_module(const struct waveform_signals *all, const char *name, 
 static int choose(struct waveform *w, struct waveform_signals *signals, struct err *err) {
   bool *keep = calloc(signals->n, sizeof *keep);
   if (!keep) return err_memory(err, "the names of signals");
-  const char *at = w->trace.scopes;
+  const char *at = w->options.scopes;
   do {
     const size_t n = strcspn(at, ","), name = strcspn(at, ",:");
     char *end = (char *)(uintptr_t)at + n;
@@ -180,7 +182,7 @@ static bool scope_has(const struct waveform_signals *s, const char *scope, size_
 // compares each signal with each path.
 static int collect_paths(struct waveform *w, struct err *err) {
   const struct waveform_signals *s = &w->signals;
-  const unsigned widest = w->trace.wide ? UINT_MAX : WAVEFORM_WIDE;
+  const unsigned widest = w->options.wide ? UINT_MAX : WAVEFORM_WIDE;
   bool whole = false;
   w->paths = calloc(s->n, sizeof *w->paths);
   if (!w->paths) return err_memory(err, "the names of signals");
@@ -205,9 +207,9 @@ static const char *const staging_files[] = {staging_file, "waveform.fst.hier", N
 
 static int prepare(struct waveform *w, struct err *err) {
   struct stat st;
-  if (!stat(w->trace.path, &st) && !S_ISREG(st.st_mode))
-    return err_set(err, "%s: cannot be written: a waveform needs a regular file", w->trace.path);
-  if (staged_folder_open(&w->folder, w->trace.path, staging_files, err) ||
+  if (!stat(w->options.path, &st) && !S_ISREG(st.st_mode))
+    return err_set(err, "%s: cannot be written: a waveform needs a regular file", w->options.path);
+  if (staged_folder_open(&w->folder, w->options.path, staging_files, err) ||
       file_join(w->staging, w->folder.staging, staging_file, err))
     return -1;
   w->code->trace_open(w->instance, w->staging, NULL, 0);
@@ -217,25 +219,8 @@ static int prepare(struct waveform *w, struct err *err) {
   return result || choose(w, &w->signals, err) || collect_paths(w, err) ? -1 : 0;
 }
 
-int waveform_create(struct waveform **waveform, const struct verilated_block *code, void *instance,
-                    const struct sim_trace *trace, uint64_t trial, struct err *err) {
-  struct waveform *w = calloc(1, sizeof *w);
-  *waveform = NULL;
-  if (!w) return err_memory(err, "the waveform");
-  w->code = code;
-  w->instance = instance;
-  w->trace = *trace;
-  w->trial = trial;
-  if (prepare(w, err)) {
-    waveform_destroy(w);
-    return -1;
-  }
-  *waveform = w;
-  return 0;
-}
-
-void waveform_destroy(struct waveform *w) {
-  if (!w) return;
+static void waveform_destroy(void *self) {
+  struct waveform *w = self;
   if (w->state == ON || w->state == ENDING) w->code->trace_close(w->instance);
   staged_folder_discard(&w->folder);
   signals_free(&w->signals);
@@ -244,14 +229,12 @@ void waveform_destroy(struct waveform *w) {
   free(w);
 }
 
-double waveform_rate(const struct waveform *w) { return w->rate; }
-
 static int measure(struct waveform *w, struct err *err) {
   struct stat st;
   const bool known = !stat(w->staging, &st);
   staged_folder_discard(&w->folder);
   if (!known || !st.st_size)
-    return err_set(err, "%s: a trial for its size cannot be written", w->trace.path);
+    return err_set(err, "%s: a trial for its size cannot be written", w->options.path);
   w->rate = (double)st.st_size / (double)w->cycles;
   return 0;
 }
@@ -264,37 +247,109 @@ static int close_file(struct waveform *w, struct err *err) {
   int result = read_signals(w, w->staging, &written, err);
   if (!result) result = staged_folder_commit_file(&w->folder, staging_file, err);
   w->kept = !result;
-  if (!result) result = save_file_write(w->trace.path, &written, w->cycles, err);
+  if (!result) result = save_file_write(w->options.path, &written, w->cycles, err);
   signals_free(&written);
   return result;
 }
 
-int waveform_cycle(struct waveform *w, bool start, bool end, struct err *err) {
+static int waveform_cycle(void *self, uint64_t cycle, struct err *err) {
+  struct waveform *w = self;
+  (void)cycle;
   if (w->state == DONE) return 0;
   if (w->state == ENDING) return close_file(w, err);
-  if (start && w->position++ == w->trace.first && w->state == WAITING) {
+  if (*w->step_start && w->position++ == w->options.first && w->state == WAITING) {
     w->code->trace_open(w->instance, w->staging, (const char *const *)w->paths, w->n_paths);
     w->code->trace_on(w->instance, 1);
     w->state = ON;
   }
   w->cycles += w->state == ON;
-  if (w->state == ON && ((end && w->position == w->trace.last + 1) || w->cycles == w->trial))
+  if (w->state == ON &&
+      ((*w->step_end && w->position == w->options.last + 1) || w->cycles == w->trial))
     w->state = ENDING;
   return 0;
 }
 
-void waveform_keep(struct waveform *w) {
-  struct err err;
-  if ((w->state == ON || w->state == ENDING) && !w->trial) close_file(w, &err);
+static int waveform_end(void *self, enum sim_end how, struct err *err) {
+  struct waveform *w = self;
+  const bool written = w->state == ON || w->state == ENDING;
+  if (how == SIM_DONE && w->state == WAITING)
+    return err_set(
+        err,
+        "%s is not written: the run was over after %llu positions, number %llu was to be its first",
+        w->options.path, (unsigned long long)w->position, (unsigned long long)w->options.first);
+  if (written && (how == SIM_DONE || !w->trial)) return close_file(w, err);
+  return 0;
 }
 
 bool waveform_kept(const struct waveform *w) { return w->kept; }
 
-int waveform_finish(struct waveform *w, struct err *err) {
-  if (w->state == DONE) return 0;
-  if (w->state != WAITING) return close_file(w, err);
-  return err_set(
-      err,
-      "%s is not written: the run was over after %llu positions, number %llu was to be its first",
-      w->trace.path, (unsigned long long)w->position, (unsigned long long)w->trace.first);
+// trial: 0, or after so many cycles the file is measured and removed. Before the run a file without
+// values is written for a moment, to learn which signals there are.
+static int add(struct waveform **waveform, struct sim *sim, const struct waveform_options *options,
+               uint64_t trial, struct err *err) {
+  struct signals signals = sim_signals(sim);
+  struct waveform *w = *waveform = calloc(1, sizeof *w);
+  if (!w) return err_memory(err, "the waveform");
+  w->code = sim_code(sim);
+  w->instance = sim_instance(sim);
+  w->options = *options;
+  w->trial = trial;
+  w->step_start = signals_find(&signals, "step_start_o");
+  w->step_end = signals_find(&signals, "step_end_o");
+  w->observer = (struct sim_observer){.self = w,
+                                      .cycle = waveform_cycle,
+                                      .end = waveform_end,
+                                      .destroy = waveform_destroy};
+  if (prepare(w, err)) {
+    waveform_destroy(w);
+    *waveform = NULL;
+    return -1;
+  }
+  sim_observe(sim, &w->observer);
+  return 0;
+}
+
+// -------------------------------------------------------------------------------------------- size
+
+enum { TRIAL = 20000 };  // cycles with the waveform on
+
+// Cycles of position 0 and bytes a cycle, by a simulator that does nothing else.
+static int try_one(const struct sim *sim, const struct waveform_options *options, double *rate,
+                   uint64_t *cycles, struct err *err) {
+  static const uint32_t prompt[] = {0};
+  const struct controller_run run = {.prompt = prompt,
+                                     .n_prompt = 1,
+                                     .max_new = 1,
+                                     .sampling = {.top_k = 1, .inv_t = 1, .state = 1}};
+  struct waveform_options first = *options;
+  struct waveform *waveform;
+  struct sim_result result;
+  struct sim *trial;
+  first.first = first.last = 0;
+  if (sim_open(&trial, sim_image(sim), sim_settings(sim), SIM_TRACE, err)) return -1;
+  int status = add(&waveform, trial, &first, TRIAL, err);
+  if (!status) status = sim_run(trial, &run, &result, err);
+  if (!status) {
+    *rate = waveform->rate;
+    *cycles = result.cycles;
+  }
+  sim_close(trial);
+  return status;
+}
+
+int sim_observe_waveform(struct waveform **waveform, struct sim *sim,
+                         const struct waveform_options *options, uint64_t *bytes, struct err *err) {
+  const struct image_header *h = &sim_image(sim)->header;
+  const struct sim_memory *memory = sim_settings(sim);
+  double rate = 0, all = 0;
+  uint64_t cycles = 0;
+  *waveform = NULL;
+  if (try_one(sim, options, &rate, &cycles, err)) return -1;
+  // A later position reads more keys and values, 128 bytes a head and position.
+  const double more =
+      128.0 * h->n_layer * h->n_head / h->lanes / memory->beats / (1 - memory->stall);
+  for (uint64_t p = options->first; p <= options->last; p++)
+    all += (double)cycles + more * (double)(p < h->n_ctx ? p : h->n_ctx - 1);
+  *bytes = (uint64_t)(rate * all);
+  return add(waveform, sim, options, 0, err);
 }

@@ -14,10 +14,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "err.h"
-#include "verilated_block.h"
+#include "sim.h"
 
-struct sim_trace {
+struct waveform_options {
   const char *path;  // of the FST file; the save file has .gtkw in place of .fst
   // Modules, commas between: the last part of an instance's path with or without "u_" (softmax), or
   // more of it (u_attention_core.u_row_collect); all instances that fit. Behind a colon how many
@@ -45,27 +44,17 @@ struct waveform_signals {
 
 struct waveform;
 
-// For instance, a build with waveforms in reset. Writes a file without values for a moment, to
-// learn which signals there are. trial: 0, or after so many cycles the file is measured and
-// removed. Errors: a module that is not there, with those that are; a path that cannot be written;
-// out of memory.
-int waveform_create(struct waveform **waveform, const struct verilated_block *code, void *instance,
-                    const struct sim_trace *trace, uint64_t trial, struct err *err);
-// Drops what is half written. Takes NULL.
-void waveform_destroy(struct waveform *waveform);
+// The next run of sim (SIM_TRACE) writes the waveform that options describe; its strings must
+// outlive the run. *bytes is about how large the file will be: a simulator of its own computes one
+// position, with the waveform on for its first cycles; cycles and bytes of later positions follow
+// from it. *waveform lives as long as sim. A simulator writes one waveform. Errors: a module that
+// is not there, with those that are; a path that cannot be written; sim_open's; out of memory. The
+// run's: the file cannot be written; the run was over before the first position.
+int sim_observe_waveform(struct waveform **waveform, struct sim *sim,
+                         const struct waveform_options *options, uint64_t *bytes, struct err *err);
 
-// Bytes a cycle of a trial that is over.
-double waveform_rate(const struct waveform *waveform);
-
-// In each cycle with settled outputs: whether a position starts or ends in it. Errors: the file
-// cannot be written.
-int waveform_cycle(struct waveform *waveform, bool start, bool end, struct err *err);
-// Behind a run that failed or was interrupted: closes what there is until then, under its name, if
-// its first position was reached.
-void waveform_keep(struct waveform *waveform);
-bool waveform_kept(const struct waveform *waveform);  // the file has its name
-// Behind a run. Errors: the run was over before the first position; the save file cannot be
-// written.
-int waveform_finish(struct waveform *waveform, struct err *err);
+// Whether the file has its name. A run that fails or is aborted leaves one that ends there, if its
+// first position was reached.
+bool waveform_kept(const struct waveform *waveform);
 
 #endif

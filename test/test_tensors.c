@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// inspect: every intermediate tensor that the hardware shows is golden's, bit for bit
+// tensors: every intermediate tensor that the hardware shows is golden's, bit for bit
 #include "golden_test.h"
 
-#include "inspect.h"
 #include "sim.h"
 #include "tap_golden.h"
+#include "tensors.h"
 #include "trace.h"
 
 enum { POSITIONS = 9, LANES = 256 };
@@ -66,7 +66,7 @@ static void equal(bool heads, double stall) {
   tap_golden_close(&tap);
   expect_success(sim_open(&sim, &image, &memory, SIM_TRACE, &err), &err);
   expect_success(tap_probe_open(&tap, &image.header, &probe, see, &rtl, &err), &err);
-  expect_success(sim_probe(sim, &probe, &err), &err);
+  expect_success(sim_observe_tensors(sim, &probe, &err), &err);
   expect_success(sim_run(sim, &run, &result, &err), &err);
   tap_golden_close(&tap);
   sim_close(sim);
@@ -114,12 +114,12 @@ static void other_build(void **state) {
   struct err err;
   open_random(&image, "nano", 1, LANES);
   expect_success(sim_open(&sim, &image, &memory, SIM_FAST, &err), &err);
-  expect_failure(sim_probe(sim, &probe, &err), &err, "inspect.vlt");
+  expect_failure(sim_observe_tensors(sim, &probe, &err), &err, "tensors.vlt");
   sim_close(sim);
   image_close(&image);
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(tensors), cmocka_unit_test(other_build)};
-  return cmocka_run_group_tests_name("inspect", tests, NULL, NULL);
+  return cmocka_run_group_tests_name("tensors", tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "inspect.h"
+#include "tensors.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -11,22 +11,22 @@
 #define CORE "gpt2_top.u_core."
 #define BLOCK CORE "u_transformer_block."
 // clang-format off
-#define BYTES(S)                                                                                  \
-  S(step, "step_start_o") S(mon, "mon_valid_o") S(rows, CORE "rows_valid")                        \
-  S(token, CORE "token_valid") S(emb_ready, CORE "emb_ready") S(pos, CORE "pos_valid")            \
-  S(op, CORE "op_valid") S(op_slot, CORE "op_slot") S(kv, BLOCK "kv_valid")                       \
-  S(kv_is_v, BLOCK "kv_is_v") S(kv_head, BLOCK "kv_head") S(kv_layer, BLOCK "kv_layer")
-#define WORDS(S)                                                                                  \
-  S(mon_tag, "mon_tag_o") S(mon_rows, "mon_rows_o") S(rows_tag, CORE "rows_tag")                  \
-  S(rows_data, CORE "rows") S(token_tag, CORE "token_tag") S(token_rows, CORE "token_rows")       \
-  S(op_operand, CORE "op_operand") S(kv_q, BLOCK "kv_q")
-#define HALVES(S)                                                                                 \
-  S(step_position, "step_position_o") S(kv_scale, BLOCK "kv_scale") S(aux, CORE "aux")            \
-  S(pv_scale, CORE "pv_scale")
+#define SIGNALS(S)                                                                                \
+  S(const uint8_t, step, "step_start_o")     S(const uint16_t, step_position, "step_position_o")  \
+  S(const uint8_t, mon, "mon_valid_o")       S(const uint32_t, mon_tag, "mon_tag_o")              \
+  S(const uint32_t, mon_rows, "mon_rows_o")                                                       \
+  S(const uint8_t, rows, CORE "rows_valid")  S(const uint32_t, rows_tag, CORE "rows_tag")         \
+  S(const uint32_t, rows_data, CORE "rows")  S(const uint16_t, aux, CORE "aux")                   \
+  S(const uint16_t, pv_scale, CORE "pv_scale")                                                    \
+  S(const uint8_t, token, CORE "token_valid")      S(const uint32_t, token_tag, CORE "token_tag") \
+  S(const uint32_t, token_rows, CORE "token_rows") S(const uint8_t, emb_ready, CORE "emb_ready")  \
+  S(const uint8_t, pos, CORE "pos_valid")                                                         \
+  S(const uint8_t, op, CORE "op_valid")      S(const uint8_t, op_slot, CORE "op_slot")            \
+  S(const uint32_t, op_operand, CORE "op_operand")                                                \
+  S(const uint8_t, kv, BLOCK "kv_valid")     S(const uint8_t, kv_is_v, BLOCK "kv_is_v")           \
+  S(const uint8_t, kv_head, BLOCK "kv_head") S(const uint8_t, kv_layer, BLOCK "kv_layer")         \
+  S(const uint32_t, kv_q, BLOCK "kv_q")      S(const uint16_t, kv_scale, BLOCK "kv_scale")
 // clang-format on
-#define BYTE_MEMBER(member, name) const uint8_t *member;
-#define WORD_MEMBER(member, name) const uint32_t *member;
-#define HALF_MEMBER(member, name) const uint16_t *member;
 
 // Probabilities are made of three things that pass at different times: a head's V scales with its
 // scores, its exponentials as operand blocks, and before the last of these the reciprocal of their
@@ -38,45 +38,16 @@ struct head {
   struct operand p[TILES];
 };
 
-struct inspect {
-  BYTES(BYTE_MEMBER)
-  WORDS(WORD_MEMBER)
-  HALVES(HALF_MEMBER)
+struct tensors {
+  SIGNALS(SIGNAL_MEMBER)
+  struct sim_observer observer;
   uint32_t segments, width, n_layer, n_head, n_vocab;
   struct probe probe;
   uint32_t norm_blocks;  // LayerNorm's, of this position
   struct head heads[2];  // even and odd ones take turns
 };
 
-int inspect_create(struct inspect **out, const struct verilated_block *code, void *instance,
-                   const struct image_header *h, const struct probe *probe, struct err *err) {
-  const struct verilated_port *ports;
-  const unsigned n = code->ports(instance, &ports);
-  const char *missing = NULL;
-  struct inspect *s = *out = calloc(1, sizeof *s);
-  if (!s) return err_memory(err, "the tensors' signals");
-#define FIND(member, wanted)                                       \
-  for (unsigned i = 0; i < n; i++)                                 \
-    if (!strcmp(ports[i].name, wanted)) s->member = ports[i].data; \
-  if (!s->member) missing = wanted;
-  BYTES(FIND) WORDS(FIND) HALVES(FIND) s->segments = h->lanes / HEAD_DIM;
-  s->width = h->n_embd;
-  s->n_layer = h->n_layer;
-  s->n_head = h->n_head;
-  s->n_vocab = h->vocab_size;
-  s->probe = (struct probe){.see = probe->see, .ctx = probe->ctx};
-  if (!missing) return 0;
-  free(s);
-  *out = NULL;
-  return err_set(err,
-                 "the simulator shows no signal %s (sim/inspect.vlt): its build is not the one for "
-                 "looking inside",
-                 missing);
-}
-
-void inspect_destroy(struct inspect *s) { free(s); }
-
-static void see_rows(struct inspect *s, enum tap_tensor tensor, uint32_t layer, uint32_t first,
+static void see_rows(struct tensors *s, enum tap_tensor tensor, uint32_t layer, uint32_t first,
                      const uint32_t *rows, uint32_t n, int frac) {
   s->probe.place.layer = layer;
   probe_rows(&s->probe, tensor, first, (const int32_t *)rows, n, frac);
@@ -86,7 +57,7 @@ static uint32_t least(uint32_t a, uint32_t b) { return a < b ? a : b; }
 
 // Behind rescale. PV's rows are not looked at: what becomes of them is the block that the
 // projection takes.
-static void see_engine(struct inspect *s) {
+static void see_engine(struct tensors *s) {
   struct pkg_tag tag;
   pkg_tag_unpack(&tag, s->rows_tag);
   const uint32_t row = (uint32_t)tag.group * s->segments, layer = (uint32_t)tag.layer,
@@ -118,7 +89,7 @@ static void see_engine(struct inspect *s) {
   }
 }
 
-static void see_residual(struct inspect *s) {
+static void see_residual(struct tensors *s) {
   struct pkg_tag tag;
   pkg_tag_unpack(&tag, s->mon_tag);
   const enum pkg_op op = (enum pkg_op)tag.op;
@@ -131,7 +102,7 @@ static void see_residual(struct inspect *s) {
 }
 
 // Behind the last tile of a head all of it is there.
-static void see_probabilities(struct inspect *s, uint32_t bank, uint32_t tile,
+static void see_probabilities(struct tensors *s, uint32_t bank, uint32_t tile,
                               const struct operand *block) {
   const uint32_t cached = (uint32_t)s->probe.place.position + 1;
   struct head *h = &s->heads[bank];
@@ -143,7 +114,7 @@ static void see_probabilities(struct inspect *s, uint32_t bank, uint32_t tile,
 
 // A block's slot says what it is (rtl/block/operand_buffer.sv); LayerNorm's are those of ln_1 and
 // ln_2 of each layer, then of ln_f.
-static void see_operand(struct inspect *s) {
+static void see_operand(struct tensors *s) {
   const uint32_t slot = *s->op_slot, group = slot / MAX_HEADS;
   struct operand block;
   unsigned e;
@@ -167,7 +138,10 @@ static void see_operand(struct inspect *s) {
   }
 }
 
-void inspect_cycle(struct inspect *s) {
+static int tensors_cycle(void *self, uint64_t cycle, struct err *err) {
+  struct tensors *s = self;
+  (void)cycle;
+  (void)err;
   if (*s->step) {
     s->probe.place.position = *s->step_position;
     s->norm_blocks = 0;
@@ -186,4 +160,29 @@ void inspect_cycle(struct inspect *s) {
   }
   if (*s->op) see_operand(s);
   if (*s->mon) see_residual(s);
+  return 0;
+}
+
+int sim_observe_tensors(struct sim *sim, const struct probe *probe, struct err *err) {
+  const struct image_header *h = &sim_image(sim)->header;
+  struct signals signals = sim_signals(sim);
+  struct tensors *at = calloc(1, sizeof *at);
+  if (!at) return err_memory(err, "the tensors' signals");
+  SIGNALS(SIGNAL_FIND)
+  if (signals.missing) {
+    free(at);
+    return err_set(err,
+                   "the simulator shows no signal %s (sim/tensors.vlt): its build is not the one "
+                   "that shows tensors",
+                   signals.missing);
+  }
+  at->segments = h->lanes / HEAD_DIM;
+  at->width = h->n_embd;
+  at->n_layer = h->n_layer;
+  at->n_head = h->n_head;
+  at->n_vocab = h->vocab_size;
+  at->probe = (struct probe){.see = probe->see, .ctx = probe->ctx};
+  at->observer = (struct sim_observer){.self = at, .cycle = tensors_cycle, .destroy = free};
+  sim_observe(sim, &at->observer);
+  return 0;
 }

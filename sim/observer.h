@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// observer - what the loop that clocks the hardware (sim.c) knows of those that watch it
+//
+// Tensors (tensors.h), waveforms (waveform.h) and the run's own report (report.h) are observers. An
+// observer finds the signals it reads once (signals.h), registers with sim_observe (sim.h), and is
+// called in each cycle of a run. It reads; it never drives a port, so no observer changes what the
+// hardware computes or when.
+#ifndef GPT2RTL_OBSERVER_H
+#define GPT2RTL_OBSERVER_H
+
+#include <stdint.h>
+
+#include "err.h"
+
+enum sim_end {
+  SIM_DONE,     // the run came to its end
+  SIM_ABORTED,  // an observer or a signal (interrupt.h) ended it
+  SIM_FAILED,   // the simulator can only be closed
+};
+
+enum { SIM_ABORT = 1 };
+
+// A member of the observer's own struct, which `self` points to. A function that is NULL is not
+// called.
+struct sim_observer {
+  void *self;
+  // In each cycle of a run: clk_i is low, the outputs follow the inputs, the rising edge comes
+  // after all observers. `cycle` counts from the simulator's beginning. Returns 0; SIM_ABORT, and
+  // the run is aborted, in the hardware too; or -1 with err, and the run has failed. The cycles in
+  // which the hardware drains an aborted run are not shown.
+  int (*cycle)(void *self, uint64_t cycle, struct err *err);
+  // After a run. Returns 0, or -1 with err: then a run that was done has failed.
+  int (*end)(void *self, enum sim_end how, struct err *err);
+  // When the simulator is closed: frees self.
+  void (*destroy)(void *self);
+
+  struct sim_observer *next;  // the simulator's
+};
+
+#endif

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "report.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "gpt2_pkg.h"
+
+// clang-format off
+#define PORTS(P)                                                                                  \
+  P(const uint8_t, mon_valid, "mon_valid_o")     P(const uint32_t, mon_tag, "mon_tag_o")          \
+  P(const uint32_t, mon_rows, "mon_rows_o")                                                       \
+  P(const uint8_t, lg_valid, "lg_valid_o")       P(const uint8_t, lg_ready, "lg_ready_i")         \
+  P(const uint8_t, lg_last, "lg_last_o")         P(const uint8_t, lg_mask, "lg_mask_o")           \
+  P(const uint32_t, lg_base_id, "lg_base_id_o")  P(const uint32_t, lg_rows, "lg_rows_o")          \
+  P(const uint8_t, step_start, "step_start_o")   P(const uint8_t, step_end, "step_end_o")         \
+  P(const uint8_t, step_head, "step_head_o")     P(const uint32_t, step_id, "step_id_o")          \
+  P(const uint16_t, step_position, "step_position_o")                                             \
+  P(const uint8_t, step_recomputed, "step_recomputed_o")                                          \
+  P(const uint32_t, step_choice, "step_choice_o")                                                 \
+  P(const uint8_t, tok_valid, "tok_valid_o")     P(const uint8_t, tok_ready, "tok_ready_i")       \
+  P(const uint32_t, tok_id, "tok_id_o")
+// clang-format on
+
+struct report {
+  PORTS(SIGNAL_MEMBER)
+  struct sim_observer observer;
+  const struct image_header *header;
+  uint32_t segments;
+  const struct controller_run *run;
+  struct controller_step step;
+  int32_t hidden[MAX_WIDTH];
+  int32_t *logits;
+};
+
+// Rows of the residual as they are written: complete with the last group after the embedding and
+// after each layer.
+static int take_rows(struct report *r, uint64_t cycle, struct err *err) {
+  struct pkg_tag tag;
+  pkg_tag_unpack(&tag, r->mon_tag);
+  if (tag.op == PKG_OP_POS) return 0;
+  const uint32_t from = (uint32_t)tag.group * r->segments, width = r->header->n_embd;
+  if (from + r->segments > width)
+    return err_set(err, "cycle %llu: the hardware writes residual rows from %u, the width is %u",
+                   (unsigned long long)cycle, from, width);
+  memcpy(r->hidden + from, r->mon_rows, 4 * r->segments);
+  if (!tag.last || tag.op == PKG_OP_PROJ) return 0;
+  const int layer = tag.op == PKG_OP_TOKEN ? -1 : (int)tag.layer;
+  return r->run->hidden(r->run->ctx, layer, r->hidden) ? SIM_ABORT : 0;
+}
+
+static int take_logits(struct report *r, uint64_t cycle, struct err *err) {
+  const struct controller_run *run = r->run;
+  const uint32_t base = *r->lg_base_id;
+  uint64_t mask = 0;
+  memcpy(&mask, r->lg_mask, r->segments <= 8 ? 1 : r->segments / 8);
+  for (uint32_t i = 0; i < r->segments; i++) {
+    if (!(mask >> i & 1)) continue;
+    if (base + i >= r->header->vocab_size)
+      return err_set(err, "cycle %llu: the hardware gives a logit of id %u, the vocabulary has %u",
+                     (unsigned long long)cycle, base + i, r->header->vocab_size);
+    r->logits[base + i] = (int32_t)r->lg_rows[i];
+  }
+  if (!*r->lg_last) return 0;
+  return run->logits && run->logits(run->ctx, r->logits) ? SIM_ABORT : 0;
+}
+
+static int report_cycle(void *self, uint64_t cycle, struct err *err) {
+  struct report *r = self;
+  const struct controller_run *run = r->run;
+  int status;
+  if (*r->mon_valid && run->hidden && (status = take_rows(r, cycle, err))) return status;
+  if (*r->lg_valid && *r->lg_ready && (status = take_logits(r, cycle, err))) return status;
+  if (*r->step_end) {
+    r->step.choice = r->step.head ? *r->step_choice : 0;
+    if (run->step && run->step(run->ctx, &r->step)) return SIM_ABORT;
+  }
+  if (*r->tok_valid && *r->tok_ready && run->token && run->token(run->ctx, *r->tok_id))
+    return SIM_ABORT;
+  if (*r->step_start)
+    r->step = (struct controller_step){.id = *r->step_id,
+                                       .position = *r->step_position,
+                                       .head = *r->step_head,
+                                       .recomputed = *r->step_recomputed};
+  return 0;
+}
+
+static void report_destroy(void *self) {
+  struct report *r = self;
+  free(r->logits);
+  free(r);
+}
+
+int report_create(struct report **out, struct signals signals, const struct image_header *header,
+                  struct err *err) {
+  struct report *at = *out = calloc(1, sizeof *at);
+  if (!at) return err_memory(err, "the run's report");
+  at->observer =
+      (struct sim_observer){.self = at, .cycle = report_cycle, .destroy = report_destroy};
+  at->header = header;
+  at->segments = header->lanes / HEAD_DIM;
+  at->logits = calloc(header->vocab_size + at->segments, sizeof *at->logits);
+  PORTS(SIGNAL_FIND)
+  if (at->logits && !signals.missing) return 0;
+  if (!at->logits) err_memory(err, "the logits");
+  else err_set(err, "the simulator has no port %s: run make", signals.missing);
+  report_destroy(at);
+  *out = NULL;
+  return -1;
+}
+
+struct sim_observer *report_observer(struct report *r) {
+  return &r->observer;
+}
+
+void report_start(struct report *r, const struct controller_run *run) {
+  r->run = run;
+  r->step = (struct controller_step){0};
+}

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// report - the observer that tells a run's callbacks (controller.h) what the hardware does
+//
+// Residual rows, logits, ends of positions and chosen ids, read at gpt2_top's ports and reported in
+// the order in which the golden model reports them.
+#ifndef GPT2RTL_REPORT_H
+#define GPT2RTL_REPORT_H
+
+#include "controller.h"
+#include "image.h"
+#include "observer.h"
+#include "signals.h"
+
+struct report;
+
+// For the hardware with these signals, which runs the model of header. Destroyed as an observer.
+// Errors: a port that is not there; out of memory.
+int report_create(struct report **report, struct signals signals, const struct image_header *header,
+                  struct err *err);
+struct sim_observer *report_observer(struct report *report);
+
+// What follows is run's, until the next call.
+void report_start(struct report *report, const struct controller_run *run);
+
+#endif

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "signals.h"
+
+#include <stddef.h>
+#include <string.h>
+
+struct signals signals_of(const struct verilated_block *code, void *instance) {
+  struct signals signals = {0};
+  signals.n = code->ports(instance, &signals.list);
+  return signals;
+}
+
+void *signals_find(struct signals *signals, const char *name) {
+  for (unsigned i = 0; i < signals->n; i++)
+    if (!strcmp(signals->list[i].name, name)) return signals->list[i].data;
+  signals->missing = name;
+  return NULL;
+}

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// signals - the values of a Verilated model, by the names that the hardware gives them
+//
+// A port of the top module has its own name, "mem_rd_valid_o". A signal inside has its path,
+// "gpt2_top.u_core.rows"; it is there only in a build whose .vlt file makes it public.
+#ifndef GPT2RTL_SIGNALS_H
+#define GPT2RTL_SIGNALS_H
+
+#include "verilated_block.h"
+
+struct signals {
+  const struct verilated_port *list;
+  unsigned n;
+  const char *missing;  // a name that was looked for and is not there, or NULL
+};
+
+struct signals signals_of(const struct verilated_block *code, void *instance);
+
+// The value of a signal, in the memory of the instance that signals_of was asked for. NULL: there
+// is no such signal; its name is then in missing.
+void *signals_find(struct signals *signals, const char *name);
+
+// A list of signals is a macro, LIST(S) = S(type, member, name) S(..) ...: LIST(SIGNAL_MEMBER)
+// declares the members of a struct. With `signals` and a pointer `at` to that struct in scope,
+// LIST(SIGNAL_FIND) finds them.
+#define SIGNAL_MEMBER(type, member, name) type *member;
+#define SIGNAL_FIND(type, member, name) at->member = signals_find(&signals, name);
+
+#endif
