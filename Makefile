@@ -21,7 +21,7 @@ SILENT := $(findstring s,$(firstword $(filter-out --% %=%,$(MAKEFLAGS))))
 # record that (sim/verilated_cpu.h), and are not loaded on one that lacks an instruction they need.
 MACHINE    := $(shell uname -m)
 FOR_NATIVE := $(if $(filter x86_64,$(MACHINE)),-march=native,$(if $(filter aarch64,$(MACHINE)),-mcpu=native))
-CFLAGS   := -std=c11 -O3 -ffp-contract=off $(if $(NATIVE),$(FOR_NATIVE)) -D_GNU_SOURCE -Ibase $(patsubst %,-I%,$(wildcard model/*)) -Igolden -Ifast -Isim -I$(B)/gen \
+CFLAGS   := -std=c11 -O3 -ffp-contract=off $(if $(NATIVE),$(FOR_NATIVE)) -D_GNU_SOURCE -Ibase -Idriver $(patsubst %,-I%,$(wildcard model/*)) -Igolden -Ifast -Isim -I$(B)/gen \
             -Wall -Wextra -Wpedantic -Wno-overlength-strings -Wshadow -Wconversion -Wstrict-prototypes -Werror
 LDLIBS   := -lpcre2-8 -lcjson -lxxhash -ldl -lm -lpthread
 CXXFLAGS := -std=c++17 $(FOR_NATIVE) -fPIC -Wno-everything -DVL_USER_STOP -DVL_USER_FATAL -DVL_USER_FINISH \
@@ -40,7 +40,7 @@ endif
 
 # ------------------------------------------------------------------------------------------------------------------ C
 
-C_SRC      := $(wildcard base/*.c model/*/*.c golden/*.c fast/*.c sim/*.c)
+C_SRC      := $(wildcard base/*.c driver/*.c model/*/*.c golden/*.c fast/*.c sim/*.c)
 GOLDEN_SRC := $(wildcard golden/*.c) $(patsubst %,base/%.c,err printable utf8)
 obj         = $(patsubst %.c,$(B)/obj/%.o,$(1))
 TABLES     := $(B)/gen/tables.h
@@ -155,6 +155,8 @@ $(B)/block/%.so: $(SO_NEEDS)
 # with waveforms. They carry the hash of their sources, by which the program recognises them
 # (sim/library.h). <lanes> may be followed by parameters: gpt2_top_256-NormWidth.16-ExpWidth.1.so.
 sim_top = gpt2_top -GLanes=$(subst .,=,$(subst -, -G,$(1))) sim/counters.vlt $(RTL_PKG) rtl/top/gpt2_top.sv
+# build/sim/gpt2_axi_<lanes>-Ports.<n>-PortBits.<bits>.so: the same for the hardware behind AXI (sim/axi_bus.h).
+axi_top = gpt2_axi -GLanes=$(subst .,=,$(subst -, -G,$(1))) sim/counters.vlt $(RTL_PKG) $(WRAP_PKG) rtl/wrap/gpt2_axi.sv
 SIM_NEEDS := $(SO_NEEDS) $(B)/sim/source.o sim/counters.vlt
 $(B)/sim/source.c: sim/source_hash.sh FORCE
 	@mkdir -p $(@D)
@@ -170,6 +172,11 @@ $(B)/sim/gpt2_top_%_check.so: $(SIM_NEEDS)
 	$(call verilated_so,$(call sim_top,$*) $(CHECKED),-O2)
 $(B)/sim/gpt2_top_%.so: $(SIM_NEEDS)
 	$(call verilated_so,$(call sim_top,$*) $(FAST),-O3)
+
+$(B)/sim/gpt2_axi_%_check.so: $(SIM_NEEDS)
+	$(call verilated_so,$(call axi_top,$*) $(CHECKED),-O2)
+$(B)/sim/gpt2_axi_%.so: $(SIM_NEEDS)
+	$(call verilated_so,$(call axi_top,$*) $(FAST),-O3)
 
 # The same for any processor of the architecture: for packages that are built on another machine.
 $(B)/sim/any/%.so: ANY_CPU := 1
@@ -194,6 +201,8 @@ TEST_LIBS_test_gpt2_top := $(SIMS) $(SIMS:.so=_check.so)
 LIFE_CYCLE_SIM := $(B)/sim/gpt2_top_64-MaxHeads.2-MaxCtx.64-NormWidth.4-Watchdog.8192
 TEST_LIBS_test_life_cycle := $(LIFE_CYCLE_SIM).so $(LIFE_CYCLE_SIM)_check.so
 TEST_LIBS_test_sim      := $(B)/sim/gpt2_top_64.so
+AXI_SHAPES := 64-Ports.1-PortBits.512 64-Ports.1-PortBits.128 128-Ports.2-PortBits.256
+TEST_LIBS_test_driver := $(patsubst %,$(B)/sim/gpt2_axi_%-MaxHeads.2-MaxCtx.64-NormWidth.4_check.so,$(AXI_SHAPES))
 TEST_LIBS_test_gpt2_onchip := $(B)/block/gpt2_onchip_s0.so
 TEST_LIBS_test_cli      := $(B)/gpt2rtl $(B)/sim/gpt2_top_256.so $(B)/sim/gpt2_top_64.so
 TEST_LIBS_test_evaluate := $(B)/gpt2rtl

@@ -337,10 +337,15 @@ static int open_any(struct library *l, const struct place *p, const char *name, 
 }
 
 int library_open(struct library *l, uint32_t lanes, enum sim_build build, struct err *err) {
+  return library_open_module(l, "gpt2_top", lanes, library_parameters, build, err);
+}
+
+int library_open_module(struct library *l, const char *module, uint32_t lanes,
+                        const char *parameters, enum sim_build build, struct err *err) {
   struct place place;
   char name[128], path[FILE_PATH_SIZE];
   memset(l, 0, sizeof *l);
-  snprintf(name, sizeof name, "gpt2_top_%u%s%s.so", lanes, library_parameters, suffix[build]);
+  snprintf(name, sizeof name, "%s_%u%s%s.so", module, lanes, parameters, suffix[build]);
   const char *own = getenv("GPT2RTL_SIMULATOR");
   if (find_place(&place, err)) return -1;
   if (own) {

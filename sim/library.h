@@ -52,6 +52,9 @@ struct library {
 // one too. Errors: the project's folder is not found; the simulator cannot be made (no Verilator,
 // no clang: the error names the log); a signal came meanwhile (interrupt.h).
 int library_open(struct library *library, uint32_t lanes, enum sim_build build, struct err *err);
+// The same for gpt2_top or gpt2_axi, with these parameters in place of library_parameters.
+int library_open_module(struct library *library, const char *module, uint32_t lanes,
+                        const char *parameters, enum sim_build build, struct err *err);
 void library_close(struct library *library);
 
 #endif
