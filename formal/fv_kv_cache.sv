@@ -88,7 +88,7 @@ module fv_kv_cache
 
   logic [8:0] due_q = '0;                                  // writes to come of the heads with V
   wire        taken = wr_valid && wr_ready_i;
-  wire  [2:0] todo = dut.todo_in_q - dut.todo_out_q;
+  wire  [2:0] todo = dut.u_todo.count_o;
 
   // What the machine's state says is to come: of the beat that goes out, and of those to be made.
   logic [8:0] left;
@@ -111,7 +111,7 @@ module fv_kv_cache
     on_its_way = '0;
     twice      = 1'b0;
     for (int i = 0; i < 4; i++) begin
-      automatic logic [1:0] e = dut.todo_entry_mem[2'(dut.todo_out_q + 3'(i))];
+      automatic logic [1:0] e = dut.u_todo.gen_regs.mem[2'(dut.u_todo.rd_count_q + 3'(i))][1:0];
       if (3'(i) < todo) begin
         twice         = twice || on_its_way[e];
         on_its_way[e] = 1'b1;

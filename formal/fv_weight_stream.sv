@@ -89,7 +89,7 @@ module fv_weight_stream
       if (mark_i && dut.beat_comes) begin
         marked_q <= 1'b1;
         data_q   <= rd_rsp_data_i;
-        ahead_q  <= 7'(dut.count_q) - 7'(dut.load);
+        ahead_q  <= 7'(dut.u_beats.count_o) - 7'(dut.load);
       end
     end else if (!at_output_q) begin
       if (dut.load) begin
@@ -104,20 +104,20 @@ module fv_weight_stream
       a_ready:    assert (rd_rsp_ready);
       a_busy:     assert (mem_busy == (rd_req_valid || rules.beats_q != '0));
       a_asked:    assert (10'(dut.asked_q) == rules.beats_q);
-      a_reserved: assert (8'(dut.reserved_q) == 8'(dut.asked_q) + 8'(dut.count_q));
+      a_reserved: assert (8'(dut.reserved_q) == 8'(dut.asked_q) + 8'(dut.u_beats.count_o));
       a_most:     assert (dut.reserved_q <= 7'(Depth));
-      a_index:    assert (6'(dut.write_q - dut.read_q) == 6'(dut.count_q));
-      a_queue:    assert (!(dut.beat_comes && rst_ni) || dut.count_q < 7'(Depth));
+      a_count:    assert (dut.u_beats.count_o <= 7'(Depth));
+      a_queue:    assert (!(dut.beat_comes && rst_ni) || dut.u_beats.count_o < 7'(Depth));
       a_beats:    assert (!dut.busy_q || (dut.beats_q != '0 && (!dut.split_q || dut.row_beats_q != '0)));
       if (marked_q && !at_output_q) begin
-        a_place: assert (ahead_q < 7'(dut.count_q));
-        a_kept:  assert (dut.beats[6'(dut.read_q + 6'(ahead_q))] == data_q);
+        a_place: assert (ahead_q < 7'(dut.u_beats.count_o));
+        a_kept:  assert (dut.u_beats.gen_ram.u_ram.mem[6'(dut.u_beats.rd_count_q + ahead_q)] == data_q);
       end
       if (marked_q && at_output_q) begin
         a_order: assert (beat_valid && beat_data == data_q);
       end
     end
-    c_queue: cover (rst_ni && dut.count_q == 7'd3);
+    c_queue: cover (rst_ni && dut.u_beats.count_o == 7'd3);
     c_drain: cover (!rst_ni && mem_rst_ni && rd_req_valid && rules.beats_q != '0);
     c_order: cover (marked_q && at_output_q && beat_ready_i);
   end

@@ -48,40 +48,36 @@ module final_linear
 
   localparam int unsigned Depth     = 32;
   localparam int unsigned InFlight  = MatvecLatency + RescaleLatency + 1;  // one of room_q
-  localparam int unsigned PtrBits   = $clog2(Depth);
+  localparam int unsigned CountBits = $clog2(Depth);
   localparam int unsigned GroupLog2 = $clog2(Segments);
 
   // ----------------------------------------------------------------------------------- the queue
 
-  logic                      push, pop;
-  logic [PtrBits-1:0]        wr_ptr_q, rd_ptr_q;
-  logic [PtrBits:0]          count_q, count_d;
-  logic                      room_q;
-  logic [Segments-1:0][31:0] rows_mem [Depth];
-  logic [17:0]               tag_mem  [Depth];   // base id, last
+  typedef struct packed {
+    logic [16:0]               base_id;
+    logic                      last;
+    logic [Segments-1:0][31:0] rows;
+  } group_t;
 
-  assign push    = rows_valid_i && rows_tag_i.op == OpHead;
-  assign count_d = count_q + (PtrBits+1)'(push) - (PtrBits+1)'(pop);
+  logic               push, pop, push_ready, waits, wanted;
+  logic [CountBits:0] count, count_d;
+  logic               room_q;
+  group_t             new_group, group;
 
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) begin
-      wr_ptr_q <= '0;
-      rd_ptr_q <= '0;
-      count_q  <= '0;
-      room_q   <= 1'b1;
-    end else begin
-      if (push) wr_ptr_q <= wr_ptr_q + 1'b1;
-      if (pop)  rd_ptr_q <= rd_ptr_q + 1'b1;
-      count_q <= count_d;
-      room_q  <= count_d <= (PtrBits+1)'(Depth - InFlight);
-    end
-  end
+  assign push      = rows_valid_i && rows_tag_i.op == OpHead;
+  assign pop       = waits && wanted;
+  assign count_d   = count + (CountBits+1)'(push) - (CountBits+1)'(pop);
+  assign new_group = '{base_id: rows_tag_i.group << GroupLog2, last: rows_tag_i.last, rows: rows_i};
+
+  fifo #(.Width($bits(group_t)), .Depth(Depth)) u_groups (
+    .clk_i, .rst_ni,
+    .wr_valid_i(push), .wr_ready_o(push_ready), .wr_data_i(new_group),
+    .rd_valid_o(waits), .rd_ready_i(wanted), .rd_data_o(group), .count_o(count)
+  );
 
   always_ff @(posedge clk_i) begin
-    if (push) begin
-      rows_mem[wr_ptr_q] <= rows_i;
-      tag_mem[wr_ptr_q]  <= {rows_tag_i.group << GroupLog2, rows_tag_i.last};
-    end
+    if (!rst_ni) room_q <= 1'b1;
+    else         room_q <= count_d <= (CountBits+1)'(Depth - InFlight);
   end
 
   assign room_o = room_q;
@@ -95,7 +91,7 @@ module final_linear
   logic                      last_q;
   logic                      taken;              // by all its readers
 
-  assign pop = count_q != '0 && (!valid_q || taken);
+  assign wanted = !valid_q || taken;
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) valid_q <= 1'b0;
@@ -104,20 +100,19 @@ module final_linear
 
   always_ff @(posedge clk_i) begin
     if (pop) begin
-      automatic logic [16:0]         base_id = tag_mem[rd_ptr_q][17:1];
-      automatic logic [16:0]         ids     = cfg_i.n_vocab - base_id;   // from base_id on
+      automatic logic [16:0]         ids     = cfg_i.n_vocab - group.base_id;  // from it on
       automatic logic [Segments-1:0] mask    = '1;
       if (ids < 17'(Segments)) begin
         for (int i = 0; i < int'(Segments); i++) mask[i] = 17'(i) < ids;
       end
-      base_id_q <= base_id;
+      base_id_q <= group.base_id;
       mask_q    <= mask;
-      rows_q    <= rows_mem[rd_ptr_q];
-      last_q    <= tag_mem[rd_ptr_q][0];
+      rows_q    <= group.rows;
+      last_q    <= group.last;
     end
   end
 
-  assign busy_o       = count_q != '0 || valid_q;
+  assign busy_o       = waits || valid_q;
   assign lg_base_id_o = base_id_q;
   assign lg_mask_o    = mask_q;
   assign lg_rows_o    = rows_q;
@@ -146,7 +141,7 @@ module final_linear
 
 `ifndef SYNTHESIS
   assert property (@(posedge clk_i) disable iff (!rst_ni)
-      push |-> count_q < (PtrBits+1)'(Depth) || pop)
+      push |-> push_ready)
     else $error("%m: the queue overflows: more groups under way than room_o promises");
 
   assert property (@(posedge clk_i) disable iff (!rst_ni)

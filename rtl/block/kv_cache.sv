@@ -140,12 +140,16 @@ module kv_cache
 
   // Heads come in order: a running address instead of (layer * n_head + head) * kv_stride.
   addr_t      base_q;                              // of the head whose V came last
-  logic [1:0] todo_entry_mem [4];                  // entries to be written, in order
-  addr_t      todo_base_mem [4];
-  logic [9:0] todo_position_mem [4];
-  logic [10:0] todo_side_mem [4];                   // the side beat's offset in the head's part
-  logic [2:0] todo_in_q, todo_out_q;
-  logic       todo_valid, todo_pop;
+
+  typedef struct packed {
+    addr_t       base;
+    logic [9:0]  position;
+    logic [10:0] side;                             // the side beat's offset in the head's part
+    logic [1:0]  entry;                            // last: formal/fv_kv_cache.sv
+  } todo_t;
+
+  todo_t new_todo, todo;                           // a head to be written
+  logic  todo_push, todo_ready, todo_valid, todo_wanted;
 
   wire   first_head = kv_layer_i == 0 && kv_head_i == 0;
   addr_t base;
@@ -156,26 +160,17 @@ module kv_cache
   wire [10:0] side     = (sixteens << 4) + sixteens;
 
   always_ff @(posedge clk_i) begin
-    if (kv_valid_i && kv_is_v_i) begin
-      base_q                            <= base;
-      todo_entry_mem[todo_in_q[1:0]]    <= kv_entry;
-      todo_base_mem[todo_in_q[1:0]]     <= base;
-      todo_position_mem[todo_in_q[1:0]] <= kv_position_i;
-      todo_side_mem[todo_in_q[1:0]]     <= side;
-    end
+    if (todo_push) base_q <= base;
   end
 
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) begin
-      todo_in_q  <= '0;
-      todo_out_q <= '0;
-    end else begin
-      if (kv_valid_i && kv_is_v_i) todo_in_q  <= todo_in_q + 1'b1;
-      if (todo_pop)                todo_out_q <= todo_out_q + 1'b1;
-    end
-  end
+  assign todo_push = kv_valid_i && kv_is_v_i;
+  assign new_todo  = '{base: base, position: kv_position_i, side: side, entry: kv_entry};
 
-  assign todo_valid = todo_in_q != todo_out_q;
+  fifo #(.Width($bits(todo_t)), .Depth(4)) u_todo (
+    .clk_i, .rst_ni,
+    .wr_valid_i(todo_push), .wr_ready_o(todo_ready), .wr_data_i(new_todo),
+    .rd_valid_o(todo_valid), .rd_ready_i(todo_wanted), .rd_data_o(todo), .count_o()
+  );
 
   // ------------------------------------------------------------------------- their beats, in order
 
@@ -195,14 +190,10 @@ module kv_cache
   always_comb begin
     state_d  = state_q;
     v_beat_d = v_beat_q;
-    todo_pop = 1'b0;
     unique case (state_q)
       StIdle: begin
         v_beat_d = '0;
-        if (todo_valid) begin
-          todo_pop = 1'b1;
-          state_d  = StScales;
-        end
+        if (todo_valid) state_d = StScales;
       end
       StScales: if (room) state_d = StK;
       StK:      if (room) state_d = StV;
@@ -216,6 +207,8 @@ module kv_cache
     endcase
   end
 
+  assign todo_wanted = state_q == StIdle;
+
   always_ff @(posedge clk_i) begin
     if (!rst_ni) state_q <= StIdle;
     else         state_q <= state_d;
@@ -224,11 +217,11 @@ module kv_cache
   // One addition a cycle: the head's base and an offset, then the position's place.
   always_ff @(posedge clk_i) begin
     v_beat_q <= v_beat_d;
-    if (todo_pop) begin
-      entry_q       <= todo_entry_mem[todo_out_q[1:0]];
-      position_q    <= todo_position_mem[todo_out_q[1:0]];
-      scales_addr_q <= todo_base_mem[todo_out_q[1:0]] + addr_t'(todo_side_mem[todo_out_q[1:0]]);
-      v_addr_q      <= todo_base_mem[todo_out_q[1:0]] + cfg_i.kv_v_off;
+    if (todo_valid && todo_wanted) begin
+      entry_q       <= todo.entry;
+      position_q    <= todo.position;
+      scales_addr_q <= todo.base + addr_t'(todo.side);
+      v_addr_q      <= todo.base + cfg_i.kv_v_off;
     end
     if (make && state_q == StScales) begin
       k_addr_q <= scales_addr_q + addr_t'(key_group) + 1'b1;
@@ -325,6 +318,9 @@ module kv_cache
     $fatal(1, "%m: MaxHeads = %0d must be 1 to 63", MaxHeads);
   end
 
+  assert property (@(posedge clk_i) disable iff (!rst_ni)
+      todo_push |-> todo_ready)
+    else $error("%m: more heads are to be written than there are entries");
   assert property (@(posedge clk_i) disable iff (!rst_ni)
       kv_valid_i && !kv_is_v_i |-> !busy_q[kv_entry])
     else $error("%m: K came for an entry that still holds another head");

@@ -138,20 +138,19 @@ module matvec
   // What a group's last beat leaves behind for its sums; at most 11 groups are between. Memory is
   // smaller than eleven stages of registers.
   typedef struct packed {
-    tag_t       tag;
-    logic [2:0] norm;
+    tag_t                   tag;
+    logic [2:0]             norm;
+    logic [32*Segments-1:0] side;
   } kept_t;
-
-  localparam int unsigned KeptBits = 4;
 
   logic [12:1]             valid_q;          // of each stage; from 11 on, of a last block
   place_t                  place1_d, place1_q, place2_q, place3_q, place4_q, place5_q, place6_q,
                            place7_q, place8_q, place9_q;
   logic                    last10_q, columns10_q;
-  kept_t                   kept1_q;
-  kept_t                   kept [2**KeptBits];
-  logic [32*Segments-1:0]  kept_side [2**KeptBits];
-  logic [KeptBits-1:0]     kept_write_q, kept_read_q;
+  tag_t                    tag1_q;
+  logic [2:0]              norm1_q;
+  kept_t                   kept1, kept12_q;
+  logic                    kept_ready, kept_waits;
   logic                    forward8_q, forward9_q;
 
   // PV counts as rows where exponents are concerned: nothing comes between its beats.
@@ -173,22 +172,18 @@ module matvec
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
-      valid_q      <= '0;
-      kept_write_q <= '0;
-      kept_read_q  <= '0;
+      valid_q <= '0;
     end else begin
       valid_q <= {valid_q[11], valid_q[10] && last10_q, valid_q[9:1],
                   fire && !in_label_i.side};
-      if (valid_q[1] && place1_q.last) kept_write_q <= kept_write_q + 1'b1;
-      if (valid_q[11]) kept_read_q <= kept_read_q + 1'b1;
     end
     if (fire) begin
       place1_q <= place1_d;
-      kept1_q  <= '{tag: '{op: job.op, layer: job.layer, head: job.head,
-                           final_layer: job.final_layer, want_head: job.want_head,
-                           position: job.position, group: in_label_i.group,
-                           last: in_label_i.last_group},
-                    norm: job.norm};
+      tag1_q   <= '{op: job.op, layer: job.layer, head: job.head,
+                    final_layer: job.final_layer, want_head: job.want_head,
+                    position: job.position, group: in_label_i.group,
+                    last: in_label_i.last_group};
+      norm1_q  <= job.norm;
     end
     place2_q   <= place1_q;
     place2_q.e <= operand_i.e;
@@ -206,7 +201,6 @@ module matvec
     forward8_q <= valid_q[9] && place9_q.by_columns && place9_q.addr == place7_q.addr;
     forward9_q <= !place8_q.by_columns ||
                   (valid_q[9] && place9_q.by_columns && place9_q.addr == place8_q.addr);
-    if (valid_q[1] && place1_q.last) kept[kept_write_q] <= kept1_q;
   end
 
   // The largest exponent.
@@ -219,14 +213,13 @@ module matvec
     if (valid_q[9] && columns9)  e_columns_q <= e10_d;
     if (valid_q[9] && !columns9) e_rows_q    <= e10_d;
     e_max11_q <= columns10_q ? e_columns_q : e_rows_q;
-    if (valid_q[11]) begin
-      out_tag_o   <= kept[kept_read_q].tag;
-      out_norm_o  <= kept[kept_read_q].norm;
-      out_e_max_o <= e_max11_q;
-    end
+    if (valid_q[11]) out_e_max_o <= e_max11_q;
   end
 
   assign out_valid_o = valid_q[12];
+  assign out_tag_o   = kept12_q.tag;
+  assign out_norm_o  = kept12_q.norm;
+  assign out_side_o  = kept12_q.side;
 
   // -------------------------------------------------------- the newest position, scales and biases
 
@@ -256,13 +249,18 @@ module matvec
   logic [512*Segments-1:0] side_q;
 
   always_ff @(posedge clk_i) begin
-    if (valid_q[11]) out_side_o <= kept_side[kept_read_q];
-    if (valid_q[1] && place1_q.last) begin
-      kept_side[kept_write_q] <= side_q[32*Segments*int'(kept1_q.tag.group[3:0]) +: 32*Segments];
-    end
     if (merge_scales_q) side_q[32*newest_word +: 32] <= {merge_v_scale_i, merge_k_scale_i};
     if (fire && in_label_i.side) side_q <= in_data_i;
   end
+
+  assign kept1 = '{tag: tag1_q, norm: norm1_q,
+                   side: side_q[32*Segments*int'(tag1_q.group[3:0]) +: 32*Segments]};
+
+  fifo #(.Width($bits(kept_t)), .Depth(16), .RegisteredRead(1'b1)) u_kept (
+    .clk_i, .rst_ni,
+    .wr_valid_i(valid_q[1] && place1_q.last), .wr_ready_o(kept_ready), .wr_data_i(kept1),
+    .rd_valid_o(kept_waits), .rd_ready_i(valid_q[11]), .rd_data_o(kept12_q), .count_o()
+  );
 
   // ------------------------------------------------------------------------ multipliers and adders
 
@@ -388,6 +386,11 @@ module matvec
     fire && !in_label_i.side && job.by_columns |-> 32'(in_label_i.group) < MaxHeads * HeadGroups)
     else $error("%m: group %0d has no accumulators, there are %0d", in_label_i.group,
                 MaxHeads * HeadGroups);
+  assert property (@(posedge clk_i) disable iff (!rst_ni)
+    valid_q[1] && place1_q.last |-> kept_ready)
+    else $error("%m: no room for a group's tag, scales and biases");
+  assert property (@(posedge clk_i) disable iff (!rst_ni) valid_q[11] |-> kept_waits)
+    else $error("%m: sums without a tag, scales and biases");
   assert property (@(posedge clk_i) disable iff (!rst_ni) scores_done_i |-> scores_busy_q)
     else $error("%m: scores ended that were not under way");
 `endif

@@ -12,7 +12,7 @@
 //         max|x|'s 16 bits, their product to an integer, the scale to 12 bits; q clamps to +-127
 // Timing  12 + ceil(log4 Segments) + 64/Segments cycles from a vector's last rows to its pulse; V
 //         may follow K at full pace
-// Keeps   a ring of rows, two vectors and the pipeline's; the vector being finished
+// Keeps   a queue of rows, two vectors and the pipeline's; the vector being finished
 // Golden  golden/kv_cache.c: kv_quantize(); golden/qkv_linear.c - equal bit for bit
 module qkv_linear
   import gpt2_pkg::*;
@@ -47,7 +47,7 @@ module qkv_linear
   localparam int unsigned SlotQ     = q_slot(MaxHeads);
   // A vector waits for its last rows, then up to 12 cycles for its reciprocal. Meanwhile the next
   // may come.
-  localparam int unsigned RingLog   = $clog2(2 * Groups + 16);
+  localparam int unsigned QueueLog  = $clog2(2 * Groups + 16);
 
   typedef logic [IndexBits-1:0] index_t;
 
@@ -80,37 +80,27 @@ module qkv_linear
     .blk_valid_o, .blk_ready_i, .blk_slot_o, .blk_rows_o
   );
 
-  // ------------------------------------------------------ K and V wait in a ring for their maximum
+  // ------------------------------------------------------ K and V wait for their maximum, a place a vector
 
-  // Never read and written at one address in one cycle: block RAM needs no bypass.
-  (* no_rw_check *)
-  logic [Segments-1:0][31:0] ring_mem [2**RingLog];
-  place_t                    place_mem [16];       // a place per vector
-  logic [RingLog-1:0]        ring_in_q, ring_out_q;
-  logic [3:0]                place_in_q, place_out_q;
-  logic                      read, done;           // a group leaves the ring; a vector is finished
+  logic                      read;                 // a group leaves the queue
+  logic                      rows_ready, rows_waiting, place_ready, place_waiting;
+  logic [Segments-1:0][31:0] rows1_q;
+  place_t                    new_place, place;
 
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) begin
-      ring_in_q   <= '0;
-      ring_out_q  <= '0;
-      place_in_q  <= '0;
-      place_out_q <= '0;
-    end else begin
-      if (is_kv)               ring_in_q   <= ring_in_q + 1'b1;
-      if (read)                ring_out_q  <= ring_out_q + 1'b1;
-      if (is_kv && group_last) place_in_q  <= place_in_q + 1'b1;
-      if (done)                place_out_q <= place_out_q + 1'b1;
-    end
-  end
+  assign new_place = '{is_v: is_v, head: rows_tag_i.head, layer: rows_tag_i.layer,
+                       position: rows_tag_i.position};
 
-  always_ff @(posedge clk_i) begin
-    if (is_kv) ring_mem[ring_in_q] <= rows_i;
-    if (is_kv && group_last) begin
-      place_mem[place_in_q] <= '{is_v: is_v, head: rows_tag_i.head, layer: rows_tag_i.layer,
-                                 position: rows_tag_i.position};
-    end
-  end
+  fifo #(.Width(32 * Segments), .Depth(2**QueueLog), .RegisteredRead(1'b1)) u_rows (
+    .clk_i, .rst_ni,
+    .wr_valid_i(is_kv), .wr_ready_o(rows_ready), .wr_data_i(rows_i),
+    .rd_valid_o(rows_waiting), .rd_ready_i(read), .rd_data_o(rows1_q), .count_o()
+  );
+
+  fifo #(.Width($bits(place_t)), .Depth(16)) u_places (
+    .clk_i, .rst_ni,
+    .wr_valid_i(is_kv && group_last), .wr_ready_o(place_ready), .wr_data_i(new_place),
+    .rd_valid_o(place_waiting), .rd_ready_i(kv_valid_o), .rd_data_o(place), .count_o()
+  );
 
   // ----------------------------------------------------------------------- magnitudes, lane maxima
 
@@ -243,7 +233,6 @@ module qkv_linear
   index_t                    read_index, read_index_q;
   logic                      reading_q;
   logic [4:1]                valid_q;
-  logic [Segments-1:0][31:0] rows1_q;
   factor_t                   factor1_q;
   logic [16:0]               r2_q, r3_q;
   logic [2:0]                rest2_q;              // length % 8
@@ -265,7 +254,6 @@ module qkv_linear
   always_ff @(posedge clk_i) begin
     if (read) begin
       read_index_q <= read_index + 1'b1;
-      rows1_q      <= ring_mem[ring_out_q];
       factor1_q    <= factor_q;
     end
   end
@@ -283,7 +271,7 @@ module qkv_linear
 
   for (genvar s = 0; s < int'(Segments); s++) begin : gen_lane
 
-    // ---- 2: shifted by 8 x (length / 8), after the ring's memory; 3: by the rest, to units of
+    // ---- 2: shifted by 8 x (length / 8), after the queue's memory; 3: by the rest, to units of
     //         2^(length - 17), and rounded to 2^(length - 16)
 
     logic signed [25:0] x2_q;
@@ -329,8 +317,6 @@ module qkv_linear
     if (valid_q[4]) kv_scale_o <= scale4_q;
   end
 
-  assign done = kv_valid_o;
-
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       q_index_q  <= '0;
@@ -342,10 +328,10 @@ module qkv_linear
   end
 
   assign kv_q_o        = q_q;
-  assign kv_is_v_o     = place_mem[place_out_q].is_v;
-  assign kv_head_o     = place_mem[place_out_q].head;
-  assign kv_layer_o    = place_mem[place_out_q].layer;
-  assign kv_position_o = place_mem[place_out_q].position;
+  assign kv_is_v_o     = place.is_v;
+  assign kv_head_o     = place.head;
+  assign kv_layer_o    = place.layer;
+  assign kv_position_o = place.position;
 
   // ------------------------------------------------------------------------------------ assertions
 
@@ -357,10 +343,12 @@ module qkv_linear
   assert property (@(posedge clk_i) disable iff (!rst_ni) factor_valid_q |-> !reading_q)
     else $error("%m: a vector's rows were not all read when the next one's came");
   assert property (@(posedge clk_i) disable iff (!rst_ni)
-      is_kv && ring_in_q + 1'b1 == ring_out_q |-> read)
-    else $error("%m: the ring of rows overflowed");
-  assert property (@(posedge clk_i) disable iff (!rst_ni) is_kv && read |-> ring_in_q != ring_out_q)
-    else $error("%m: a row was read while it was written");
+      is_kv |-> rows_ready && (!group_last || place_ready))
+    else $error("%m: the queue of rows overflowed");
+  assert property (@(posedge clk_i) disable iff (!rst_ni) read |-> rows_waiting)
+    else $error("%m: a row was read that did not come");
+  assert property (@(posedge clk_i) disable iff (!rst_ni) kv_valid_o |-> place_waiting)
+    else $error("%m: a vector was finished that did not come");
 `endif
 
 endmodule

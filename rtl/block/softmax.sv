@@ -311,28 +311,24 @@ module softmax
 
   // ------------------------------------------------------------------- queue of groups, and blocks
 
-  logic [ExpWidth-1:0][31:0] queue_mem [2**QueueLog];
-  logic [QueueLog:0]         push_q, pop_q;        // numbers of the next groups in and out
+  logic [ExpWidth-1:0][31:0] group;                // the queue's first
+  logic                      group_waits, group_wanted, push_ready;
   step_idx_t                 out_step_q;
   logic                      tile_ends, collect_valid, collect_ready;
   logic [3:0]                blk_spare;
   logic                      blk_last, z_done_q;
 
-  assign tile_ends = ((32'(out_step_q) + 1) & ((1 << TileLog) - 1)) == 0;
-  assign pop       = push_q != pop_q && !(tile_ends && collect_valid && !collect_ready);
+  assign tile_ends    = ((32'(out_step_q) + 1) & ((1 << TileLog) - 1)) == 0;
+  assign group_wanted = !(tile_ends && collect_valid && !collect_ready);
+  assign pop          = group_waits && group_wanted;
+
+  fifo #(.Width(32 * ExpWidth), .Depth(2**QueueLog)) u_groups (
+    .clk_i, .rst_ni,
+    .wr_valid_i(valid11_q), .wr_ready_o(push_ready), .wr_data_i(row11_q),
+    .rd_valid_o(group_waits), .rd_ready_i(group_wanted), .rd_data_o(group), .count_o()
+  );
 
   always_ff @(posedge clk_i) begin
-    if (!rst_ni) begin
-      push_q <= '0;
-      pop_q  <= '0;
-    end else begin
-      if (valid11_q) push_q <= push_q + 1'b1;
-      if (pop)       pop_q  <= pop_q + 1'b1;
-    end
-  end
-
-  always_ff @(posedge clk_i) begin
-    if (valid11_q) queue_mem[push_q[QueueLog-1:0]] <= row11_q;
     if (start)     out_step_q <= '0;
     else if (pop)  out_step_q <= out_step_q + 1'b1;
   end
@@ -340,7 +336,7 @@ module softmax
   row_collect #(.Segments(ExpWidth)) u_row_collect (
     .clk_i, .rst_ni,
     .in_valid_i(pop), .in_slot_i(8'(32'(out_step_q) >> TileLog)),
-    .in_rows_i(queue_mem[pop_q[QueueLog-1:0]]),
+    .in_rows_i(group),
     .blk_valid_o(collect_valid), .blk_ready_i(collect_ready),
     .blk_slot_o({blk_spare, blk_tile_o}), .blk_rows_o
   );
@@ -438,7 +434,7 @@ module softmax
   assert property (@(posedge clk_i) disable iff (!rst_ni)
       in_valid_i |-> in_len_i != 0 && in_len_i <= 11'(MaxCtx))
     else $error("%m: a head has no scores or more than MaxCtx");
-  assert property (@(posedge clk_i) disable iff (!rst_ni) valid11_q |-> push_q - pop_q != 5'd16)
+  assert property (@(posedge clk_i) disable iff (!rst_ni) valid11_q |-> push_ready)
     else $error("%m: the queue of groups overflowed");
   assert property (@(posedge clk_i) disable iff (!rst_ni) folds_q != 0 |-> !valid8)
     else $error("%m: the next head's exponentials came before this one's total was ready");

@@ -53,7 +53,6 @@ module weight_stream
 );
 
   localparam int unsigned DepthBits = $clog2(Depth);
-  localparam int unsigned JobBits   = $clog2(JobDepth);
 
   // -------------------------------------------------------------------------------------- requests
 
@@ -112,10 +111,7 @@ module weight_stream
 
   // --------------------------------------------------------------------------------- queue of jobs
 
-  job_t               jobs [JobDepth];
-  logic [JobBits-1:0] job_write_q, job_read_q;
-  logic [JobBits:0]   job_count_q;
-  logic               job_pop, job_push_to_walk;
+  logic               job_waits, job_pop, job_push_to_walk;
   job_t               next_job, job_q;                       // job_q's beats come out
   logic [7:0]         last_block_q, side_block_q;
   logic [16:0]        last_group_q;
@@ -125,24 +121,19 @@ module weight_stream
   // A side beat precedes the first beat of every 16th group; by columns, only in the last block.
   wire [7:0] side_block = next_job.by_columns ? next_job.blocks - 8'd1 : 8'd0;
 
-  assign room_for_job     = job_count_q < (JobBits+1)'(JobDepth);
-  assign job_push_to_walk = job_count_q != 0 && (!job_valid_q || job_pop);
-  assign next_job         = jobs[job_read_q];
+  fifo #(.Width($bits(job_t)), .Depth(JobDepth)) u_jobs (
+    .clk_i, .rst_ni,
+    .wr_valid_i(take_job), .wr_ready_o(room_for_job), .wr_data_i(job_i),
+    .rd_valid_o(job_waits), .rd_ready_i(!job_valid_q || job_pop), .rd_data_o(next_job), .count_o()
+  );
+
+  assign job_push_to_walk = job_waits && (!job_valid_q || job_pop);
 
   always_ff @(posedge clk_i) begin
-    if (take_job) jobs[job_write_q] <= job_i;
-    if (!rst_ni) begin
-      job_write_q <= '0;
-      job_read_q  <= '0;
-      job_count_q <= '0;
-      job_valid_q <= 1'b0;
-    end else begin
-      if (take_job) job_write_q <= job_write_q + 1'b1;
-      if (job_push_to_walk) job_read_q <= job_read_q + 1'b1;
-      job_count_q <= job_count_q + (JobBits+1)'(take_job) - (JobBits+1)'(job_push_to_walk);
-      if (job_push_to_walk) job_valid_q <= 1'b1;
-      else if (job_pop) job_valid_q <= 1'b0;
-    end
+    if (!rst_ni)               job_valid_q <= 1'b0;
+    else if (job_push_to_walk) job_valid_q <= 1'b1;
+    else if (job_pop)          job_valid_q <= 1'b0;
+
     if (job_push_to_walk) begin
       job_q        <= next_job;
       last_block_q <= next_job.blocks - 8'd1;
@@ -154,33 +145,25 @@ module weight_stream
 
   // -------------------------------------------------------------------------------- queue of beats
 
-  // Never read and written at one address in one cycle: block RAM needs no bypass.
-  (* no_rw_check *)
-  logic [512*Segments-1:0] beats [Depth];
-  logic [DepthBits-1:0]    write_q, read_q;
-  logic [DepthBits:0]      count_q;
-  logic                    load;  // the queue's first beat goes to the output register
+  logic beat_waits, room_for_beat, beat_wanted;
+  logic load;  // the queue's first beat goes to its output register
+
+  fifo #(.Width(512 * Segments), .Depth(Depth), .RegisteredRead(1'b1)) u_beats (
+    .clk_i, .rst_ni,
+    .wr_valid_i(beat_comes), .wr_ready_o(room_for_beat), .wr_data_i(rd_rsp_data_i),
+    .rd_valid_o(beat_waits), .rd_ready_i(beat_wanted), .rd_data_o(beat_data_o), .count_o()
+  );
 
   assign rd_rsp_ready_o = 1'b1;
-  assign load = count_q != 0 && job_valid_q && (!beat_valid_o || beat_ready_i);
+  assign beat_wanted = job_valid_q && (!beat_valid_o || beat_ready_i);
+  assign load = beat_waits && beat_wanted;
   assign pop  = load;
   assign waits_o = job_valid_q;
 
   always_ff @(posedge clk_i) begin
-    if (beat_comes) beats[write_q] <= rd_rsp_data_i;
-    if (!rst_ni) begin
-      write_q      <= '0;
-      read_q       <= '0;
-      count_q      <= '0;
-      beat_valid_o <= 1'b0;
-    end else begin
-      if (beat_comes) write_q <= write_q + 1'b1;
-      if (load) read_q <= read_q + 1'b1;
-      count_q <= count_q + (DepthBits+1)'(beat_comes) - (DepthBits+1)'(load);
-      if (load) beat_valid_o <= 1'b1;
-      else if (beat_ready_i) beat_valid_o <= 1'b0;
-    end
-    if (load) beat_data_o <= beats[read_q];
+    if (!rst_ni)           beat_valid_o <= 1'b0;
+    else if (load)         beat_valid_o <= 1'b1;
+    else if (beat_ready_i) beat_valid_o <= 1'b0;
   end
 
   // ------------------------------------------------------------------ walk through the job's beats
@@ -243,15 +226,10 @@ module weight_stream
     if (Depth < 2 * MaxBurst) $fatal(1,
         "%m: a queue of %0d beats is too short for two bursts of %0d", Depth, MaxBurst);
     if (2**DepthBits != Depth) $fatal(1, "%m: Depth must be a power of two, not %0d", Depth);
-    if (2**JobBits != JobDepth) $fatal(1, "%m: JobDepth must be a power of two, not %0d", JobDepth);
     if (2**$clog2(Segments) != Segments || Segments > 64)
       $fatal(1, "%m: Segments must be 1, 2, 4, ... 64, not %0d", Segments);
   end
-  assert property (@(posedge clk_i) disable iff (!rst_ni)
-    beat_comes && load |-> write_q != read_q)
-    else $error("%m: a beat was read while it was written");
-  assert property (@(posedge clk_i) disable iff (!rst_ni)
-    beat_comes |-> count_q < (DepthBits+1)'(Depth))
+  assert property (@(posedge clk_i) disable iff (!rst_ni) beat_comes |-> room_for_beat)
     else $error("%m: a beat came for which no room was reserved");
   assert property (@(posedge clk_i) disable iff (!rst_ni)
     beat_valid_o && !beat_ready_i |=> beat_valid_o && $stable(beat_label_o))

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// ram_1r1w - a memory with one write port and one registered read port
+//
+// A technology file: this generic form is what FPGA tools infer block RAM or LUT RAM from. Replace
+// the file to instantiate an SRAM macro, a vendor's primitive, or a memory with ECC. Only memories
+// whose read is registered are here. A few small arrays are read in the cycle of their address, as
+// LUT RAM and registers are: fifo with RegisteredRead 0, residual_add, kv_cache, counters.
+//
+// In      wr  a word, or those of its parts of WriteBits bits whose strobe is set
+//         rd  the address of a word
+// Out     rd_data   the word, one cycle after rd_en_i; held until the next rd_en_i
+// Timing  a write and a read a cycle
+// Keeps   Depth words, uninitialised
+// Assumes nothing of reset. The word that is read in the cycle in which it is written is undefined:
+//         block RAM needs no bypass. The tests' simulators give garbage then (RAM_COLLISIONS)
+module ram_1r1w #(
+  parameter int unsigned Width     = 32,
+  parameter int unsigned Depth     = 16,
+  parameter int unsigned WriteBits = Width,      // a divisor of Width
+  localparam int unsigned Strobes  = Width / WriteBits,
+  localparam int unsigned AddrBits = (Depth > 1) ? $clog2(Depth) : 1
+) (
+  input  logic                clk_i,
+
+  input  logic                wr_en_i,
+  input  logic [AddrBits-1:0] wr_addr_i,
+  input  logic [Strobes-1:0]  wr_strb_i,
+  input  logic [Width-1:0]    wr_data_i,
+
+  input  logic                rd_en_i,
+  input  logic [AddrBits-1:0] rd_addr_i,
+  output logic [Width-1:0]    rd_data_o
+);
+
+  (* no_rw_check *)
+  logic [Width-1:0] mem [Depth];
+
+  if (Strobes == 1) begin : gen_word
+    always_ff @(posedge clk_i) begin
+      if (wr_en_i && wr_strb_i[0]) mem[wr_addr_i] <= wr_data_i;
+    end
+  end else begin : gen_parts
+    always_ff @(posedge clk_i) begin
+      for (int i = 0; i < int'(Strobes); i++) begin
+        if (wr_en_i && wr_strb_i[i]) begin
+          mem[wr_addr_i][i*WriteBits +: WriteBits] <= wr_data_i[i*WriteBits +: WriteBits];
+        end
+      end
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (rd_en_i) rd_data_o <= mem[rd_addr_i];
+`ifdef RAM_COLLISIONS
+    if (rd_en_i && wr_en_i && wr_strb_i != '0 && rd_addr_i == wr_addr_i) rd_data_o <= ~mem[rd_addr_i];
+`endif
+  end
+
+endmodule
