@@ -169,8 +169,8 @@ $(B)/sim/source.c: sim/source_hash.sh FORCE
 $(B)/sim/source.o: $(B)/sim/source.c
 	$(call do,CC) $(filter-out -g -f%,$(CC)) -std=c11 -fPIC -c $< -o $@
 FORCE: ;
-$(B)/sim/gpt2_top_%_trace.so: $(SIM_NEEDS) $(FST) sim/tensors.vlt
-	$(call verilated_so,$(call sim_top,$*) sim/tensors.vlt $(FAST) $(TRACED),-O1 -DVM_TRACE=1,-lz)
+$(B)/sim/gpt2_top_%_trace.so: $(SIM_NEEDS) $(FST) sim/tensors.vlt sim/timeline.vlt
+	$(call verilated_so,$(call sim_top,$*) sim/tensors.vlt sim/timeline.vlt $(FAST) $(TRACED),-O1 -DVM_TRACE=1,-lz)
 $(B)/sim/gpt2_top_%_check.so: $(SIM_NEEDS)
 	$(call verilated_so,$(call sim_top,$*) $(CHECKED),-O2)
 $(B)/sim/gpt2_top_%.so: $(SIM_NEEDS)
@@ -213,6 +213,7 @@ TEST_LIBS_test_generate := $(B)/gpt2rtl $(B)/sim/gpt2_top_256.so
 TEST_LIBS_test_estimate := $(SIMS)
 TEST_LIBS_test_waveform := $(B)/sim/gpt2_top_256_trace.so
 TEST_LIBS_test_tensors  := $(B)/sim/gpt2_top_256_trace.so $(B)/sim/gpt2_top_256.so
+TEST_LIBS_test_timeline := $(B)/sim/gpt2_top_256_trace.so
 TEST_LIBS_test_dump     := $(B)/gpt2rtl $(B)/sim/gpt2_top_256_trace.so
 TEST_LIBS_test_json     := $(B)/gpt2rtl $(B)/sim/gpt2_top_256.so $(B)/sim/gpt2_top_64.so
 TEST_LIBS_test_library  := $(B)/gpt2rtl $(B)/sim/gpt2_top_64.so
@@ -423,6 +424,8 @@ help:
 	@echo '                  (LANES=$(LANES) MAX_HEADS=$(MAX_HEADS) MAX_CTX=$(MAX_CTX) NORM_WIDTH=$(NORM_WIDTH) EXP_WIDTH=lanes / 64)'
 	@echo 'make synth        its area by module for ECP5 and UltraScale+, same parameters; ten minutes or more, later only what changed'
 	@echo 'make fmax         its modules placed and routed one by one on ECP5: MODULES="rescale softmax", by default all'
+	@echo 'make web          the hardware in a web page, by Emscripten: $(B)/web/gpt2rtl.html, one file that opens'
+	@echo '                  from disk, and $(B)/web/, a site for any server'
 	@echo 'make install      the program, its simulators, manual page and completion (PREFIX=$(PREFIX) DESTDIR=)'
 	@echo 'make deps         installs the Debian packages that are missing'
 	@echo 'make clean        removes $(B)/'
@@ -430,4 +433,5 @@ help:
 clean:
 	rm -rf $(B)
 
+-include web/web.mk
 -include $(shell find $(B)/obj $(B)/block $(B)/sim -name '*.d' -not -name 'Vblock*' 2>/dev/null)

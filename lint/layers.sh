@@ -15,6 +15,7 @@ declare -A layer=(
   [model/fidelity]=5
   [cli]=6
   [bench]=7
+  [web]=7
 )
 folders=$(git ls-files '*.c' '*.h' 2> /dev/null | grep -vE '^(test|fuzz|tools|examples)/' | xargs -n 1 dirname | sort -u)
 [ -n "$folders" ] || folders=$(find base model golden fast sim cli bench -name '*.c' -printf '%h\n' | sort -u)

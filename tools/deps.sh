@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# deps.sh [test] - installs what building, or building and testing, needs, with apt-get: lists it
-# first, and does nothing if everything is there
+# deps.sh [test | web | web-test] - installs what building, or building and testing, or the web page,
+# or the page and its test, needs, with apt-get: lists it first, and does nothing if everything is
+# there
 #
 # Debian 12 and Ubuntu 24.04 have everything. clang and Verilator make the simulator; PCRE2, cJSON
 # and xxHash are the C side's libraries; libcurl, OpenSSL's libcrypto and the certificates are for
@@ -10,9 +11,14 @@
 # synth-check` (Yosys) and training.
 # Only for tests: clang's sanitizers, Icarus, and g++ for `verilator --binary` (examples/testbench);
 # on x86-64 a cross compiler and an emulator, which run the fast engine's AArch64 code.
+# Only for the page (`make web`): Emscripten, and dpkg-dev, which unpacks the sources of PCRE2 and
+# cJSON. Only for its test: Chromium, which is large, so `make test` runs that test where it finds
+# Chromium, and .ci/run installs it.
 packages="clang verilator libpcre2-dev libcjson-dev libxxhash-dev libcurl4-openssl-dev libssl-dev ca-certificates libcmocka-dev zlib1g-dev python3 python3-venv"
 [ "$1" = test ] && packages+=" g++ iverilog libclang-rt-dev"
 [ "$1 $(uname -m)" = 'test x86_64' ] && packages+=" gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"
+case $1 in web | web-test) packages+=" emscripten node-acorn nodejs dpkg-dev" ;; esac
+[ "$1" = web-test ] && packages+=" chromium chromium-driver"
 if ! command -v dpkg-query apt-get > /dev/null; then
   command -v clang verilator > /dev/null && exit 0
   echo "This is no Debian: install these or what your system calls them: $packages" >&2

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "timeline.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define UNIT_NAME(name, text) text,
+const char *const timeline_unit_name[TIMELINE_N_UNITS] = {TIMELINE_UNITS(UNIT_NAME)};
+
+#define CORE "gpt2_top.u_core."
+#define BLOCK CORE "u_transformer_block."
+#define COUNTERS CORE "u_counters."
+// clang-format off
+#define SIGNALS(S)                                                                                \
+  S(const uint8_t, counted, COUNTERS "busy_i") S(const uint8_t, what, COUNTERS "what")            \
+  S(const uint8_t, begun, COUNTERS "begun_q") S(const uint32_t, label, CORE "label")              \
+  S(const uint8_t, beat, CORE "beat_valid")                                                        \
+  S(const uint16_t, queue, CORE "u_weight_stream.count_q")                                         \
+  S(const uint8_t, sequencer, CORE "sequencer_busy") S(const uint8_t, request, "rd_req_valid_o")  \
+  S(const uint8_t, read, "rd_rsp_valid_i") S(const uint8_t, write, "wr_valid_o")                  \
+  S(const uint8_t, write_ready, "wr_ready_i") S(const uint8_t, token, CORE "token_valid")         \
+  S(const uint8_t, pos, CORE "pos_valid") S(const uint8_t, rows, CORE "rows_valid")               \
+  S(const uint8_t, mon, "mon_valid_o") S(const uint8_t, norm, BLOCK "norm_busy")                  \
+  S(const uint8_t, kv, BLOCK "kv_valid") S(const uint8_t, attention, BLOCK "attention_busy")      \
+  S(const uint8_t, blocks, BLOCK "blk_valid") S(const uint8_t, op, CORE "op_valid")               \
+  S(const uint8_t, logits, CORE "smp_valid") S(const uint8_t, sampling, CORE "sampling_busy")     \
+  S(const uint8_t, busy, "busy_o") S(const uint8_t, step_start, "step_start_o")                   \
+  S(const uint8_t, step_end, "step_end_o") S(const uint32_t, step_id, "step_id_o")                \
+  S(const uint16_t, step_position, "step_position_o")
+// clang-format on
+enum { BLOCK_Q = 1 << 1, BLOCK_G = 1 << 2 };  // of blk_valid: rtl/core/transformer_block.sv
+
+// Activity that is told when it has been over for TIMELINE_GAP cycles.
+struct activity {
+  uint64_t start, end;  // start == end: none
+  uint32_t count;
+};
+
+struct timeline {
+  SIGNALS(SIGNAL_MEMBER)
+  struct sim_observer observer;
+  int (*see)(void *ctx, const struct timeline_event *event);
+  void *ctx;
+  bool running, stop;
+  uint64_t first;  // the run's first cycle
+  struct timeline_event job, idle, step;
+  struct activity units[TIMELINE_N_UNITS], reads, writes;
+  uint32_t queue_told;
+  struct timeline_now now;
+};
+
+static void tell(struct timeline *t, const struct timeline_event *event) {
+  if (t->see(t->ctx, event)) t->stop = true;
+}
+
+// ---------------------------------------------------------------------------------- joined
+// activity
+
+static void tell_activity(struct timeline *t, enum timeline_track track, enum timeline_unit unit,
+                          struct activity *a) {
+  if (a->start == a->end) return;
+  const struct timeline_event event = {.track = track,
+                                       .unit = unit,
+                                       .start = a->start,
+                                       .end = a->end,
+                                       .count = a->count};
+  *a = (struct activity){0};
+  tell(t, &event);
+}
+
+static void activity(struct timeline *t, enum timeline_track track, enum timeline_unit unit,
+                     struct activity *a, bool active, uint64_t cycle) {
+  if (active) {
+    if (a->start == a->end) a->start = cycle;
+    a->end = cycle + 1;
+    a->count++;
+  } else if (a->start != a->end && cycle - a->end >= TIMELINE_GAP) {
+    tell_activity(t, track, unit, a);
+  }
+}
+
+// --------------------------------------------------------------------------------------- the
+// engine
+
+static void end_idle(struct timeline *t, uint64_t cycle) {
+  if (t->idle.start == t->idle.end) return;
+  t->idle.end = cycle;
+  tell(t, &t->idle);
+  t->idle = (struct timeline_event){.track = TIMELINE_IDLE};
+}
+
+static void end_job(struct timeline *t, uint64_t cycle) {
+  if (t->job.start == t->job.end) return;
+  t->job.end = cycle;
+  for (int what = 0; what < COUNT_MEMORY; what++) t->job.count += t->job.at[what];
+  tell(t, &t->job);
+  t->job = (struct timeline_event){.track = TIMELINE_JOB};
+}
+
+// A cycle that the hardware's counters count: as they do (rtl/core/counters.sv).
+static void count(struct timeline *t, uint64_t cycle) {
+  struct pkg_label label;
+  const enum count_what what = (enum count_what) * t->what;
+  pkg_label_unpack(&label, t->label);
+  const bool begun = *t->begun || *t->beat;
+  const uint32_t phase = begun ? (uint32_t)label.op : COUNT_START;
+  const uint32_t layer = begun ? (uint32_t)label.layer : 0;
+  const uint32_t head = begun ? (uint32_t)label.head : 0;
+  struct timeline_event *job = &t->job;
+  if (job->start == job->end || job->phase != phase || job->layer != layer || job->head != head) {
+    end_job(t, cycle);
+    t->now.layers += (phase == PKG_OP_QKV && head == 0) || phase == PKG_OP_HEAD;
+    *job = (struct timeline_event){.track = TIMELINE_JOB,
+                                   .start = cycle,
+                                   .end = cycle + 1,
+                                   .phase = phase,
+                                   .layer = layer,
+                                   .head = head,
+                                   .position = t->now.position};
+    t->now.jobs++;
+  }
+  job->at[what]++;
+  if (what < COUNT_MEMORY) {
+    end_idle(t, cycle);
+  } else if (t->idle.start == t->idle.end || t->idle.what != what || t->idle.phase != phase) {
+    end_idle(t, cycle);
+    t->idle = (struct timeline_event){.track = TIMELINE_IDLE,
+                                      .start = cycle,
+                                      .end = cycle + 1,
+                                      .what = what,
+                                      .phase = phase,
+                                      .layer = layer,
+                                      .head = head};
+  }
+  t->now.phase = phase;
+  t->now.layer = layer;
+  t->now.head = head;
+  t->now.what = what;
+}
+
+// ---------------------------------------------------------------------------------------- the
+// units
+
+static uint32_t units(const struct timeline *t) {
+  const bool taken = *t->counted && *t->what < COUNT_MEMORY && t->now.phase >= PKG_OP_QKV;
+  return (uint32_t)(*t->step_start | *t->step_end) << TIMELINE_CONTROLLER |
+         (uint32_t)*t->sequencer << TIMELINE_SEQUENCER |
+         (uint32_t)(*t->request | *t->read) << TIMELINE_WEIGHT_STREAM |
+         (uint32_t)(*t->token | *t->pos) << TIMELINE_EMBEDDING |
+         (uint32_t)taken << TIMELINE_MATVEC | (uint32_t)*t->rows << TIMELINE_RESCALE |
+         (uint32_t)*t->mon << TIMELINE_RESIDUAL_ADD | (uint32_t)*t->norm << TIMELINE_LAYERNORM |
+         (uint32_t)(*t->kv || (*t->blocks & BLOCK_Q)) << TIMELINE_QKV_LINEAR |
+         (uint32_t)*t->write << TIMELINE_KV_CACHE |
+         (uint32_t)*t->attention << TIMELINE_ATTENTION_CORE |
+         (uint32_t) !!(*t->blocks & BLOCK_G) << TIMELINE_MLP_FFN |
+         (uint32_t)*t->op << TIMELINE_BLOCK_QUANT | (uint32_t)*t->logits << TIMELINE_FINAL_LINEAR |
+         (uint32_t)*t->sampling << TIMELINE_SAMPLING;
+}
+
+static void steps(struct timeline *t, uint64_t cycle) {
+  if (*t->step_end && t->step.start != t->step.end) {
+    t->step.end = cycle + 1;
+    tell(t, &t->step);
+    t->step = (struct timeline_event){.track = TIMELINE_STEP};
+  }
+  if (!*t->step_start) return;
+  t->now.position = *t->step_position;
+  t->now.steps++;
+  t->step = (struct timeline_event){.track = TIMELINE_STEP,
+                                    .start = cycle,
+                                    .end = cycle + 1,
+                                    .id = *t->step_id,
+                                    .position = *t->step_position};
+}
+
+static int on_cycle(void *self, uint64_t absolute, struct err *err) {
+  struct timeline *t = self;
+  (void)err;
+  if (!t->running) {
+    t->running = true;
+    t->stop = false;
+    t->first = absolute;
+    t->now = (struct timeline_now){0};
+    t->job = (struct timeline_event){.track = TIMELINE_JOB};
+    t->idle = (struct timeline_event){.track = TIMELINE_IDLE};
+    t->step = (struct timeline_event){.track = TIMELINE_STEP};
+  }
+  const uint64_t cycle = t->now.cycle = absolute - t->first;
+  steps(t, cycle);
+  if (*t->counted) count(t, cycle);
+  else end_idle(t, cycle), end_job(t, cycle);
+  t->now.units = units(t);
+  for (int i = 0; i < TIMELINE_N_UNITS; i++)
+    activity(t, TIMELINE_UNIT_WORKS, (enum timeline_unit)i, &t->units[i], t->now.units >> i & 1,
+             cycle);
+  activity(t, TIMELINE_READ, 0, &t->reads, *t->read, cycle);
+  activity(t, TIMELINE_WRITE, 0, &t->writes, *t->write && *t->write_ready, cycle);
+  t->now.queue = *t->queue;
+  if (cycle % TIMELINE_GAP == 0 && t->now.queue != t->queue_told) {
+    t->queue_told = t->now.queue;
+    tell(t, &(struct timeline_event){.track = TIMELINE_QUEUE,
+                                     .start = cycle,
+                                     .end = cycle,
+                                     .count = t->queue_told});
+  }
+  return t->stop ? SIM_ABORT : 0;
+}
+
+static int on_end(void *self, enum sim_end how, struct err *err) {
+  struct timeline *t = self;
+  (void)how, (void)err;
+  const uint64_t cycle = t->now.cycle + 1;
+  end_idle(t, cycle);
+  end_job(t, cycle);
+  for (int i = 0; i < TIMELINE_N_UNITS; i++)
+    tell_activity(t, TIMELINE_UNIT_WORKS, (enum timeline_unit)i, &t->units[i]);
+  tell_activity(t, TIMELINE_READ, 0, &t->reads);
+  tell_activity(t, TIMELINE_WRITE, 0, &t->writes);
+  t->queue_told = 0;
+  t->running = false;
+  return 0;
+}
+
+int sim_observe_timeline(struct sim *sim, struct timeline **out,
+                         int (*see)(void *ctx, const struct timeline_event *event), void *ctx,
+                         struct err *err) {
+  struct timeline *t = *out = calloc(1, sizeof *t), *at = t;
+  if (!t) return err_memory(err, "the timeline");
+  struct signals signals = sim_signals(sim);
+  SIGNALS(SIGNAL_FIND)
+  if (signals.missing) {
+    free(t);
+    *out = NULL;
+    return err_set(err,
+                   "the simulator shows no signal %s (sim/timeline.vlt): its build is not the one "
+                   "for looking inside",
+                   signals.missing);
+  }
+  t->see = see;
+  t->ctx = ctx;
+  t->observer = (struct sim_observer){.self = t, .cycle = on_cycle, .end = on_end, .destroy = free};
+  sim_observe(sim, &t->observer);
+  return 0;
+}
+
+const struct timeline_now *timeline_now(const struct timeline *t) { return &t->now; }

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// timeline - what each unit of the simulated hardware did when
+//
+// An observer (observer.h) that turns the cycles of a run into events:
+//
+//   job     the engine's input, without gaps: from a job's first beat, or from the wait for it, to
+//           the next job's. `at` has its cycles by what they were spent on (counters.h); the sums
+//           over all jobs are the hardware's counters, `start` of a step included
+//   idle    cycles in a row in which the engine took no beat for the same cause
+//   unit    a unit at work: moments less than TIMELINE_GAP cycles apart are one event
+//   read    beats that came from memory, write: beats that went there; joined as a unit's
+//   queue   beats waiting between memory and engine, when that has changed, every TIMELINE_GAP
+//           cycles
+//   step    a position
+//
+// Events come when they end, so those of one track are in order, and those of different tracks are
+// not. Cycles count from the run's first; an event has those from `start` to before `end`.
+#ifndef GPT2RTL_TIMELINE_H
+#define GPT2RTL_TIMELINE_H
+
+#include "counters.h"
+#include "sim.h"
+
+enum { TIMELINE_GAP = 16 };
+
+// clang-format off
+#define TIMELINE_UNITS(U)                                                                         \
+  U(CONTROLLER, "controller") U(SEQUENCER, "sequencer") U(WEIGHT_STREAM, "weight_stream")         \
+  U(EMBEDDING, "embedding_row") U(MATVEC, "matvec") U(RESCALE, "rescale")                         \
+  U(RESIDUAL_ADD, "residual_add") U(LAYERNORM, "layernorm") U(QKV_LINEAR, "qkv_linear")           \
+  U(KV_CACHE, "kv_cache") U(ATTENTION_CORE, "attention_core") U(MLP_FFN, "mlp_ffn")               \
+  U(BLOCK_QUANT, "block_quant") U(FINAL_LINEAR, "final_linear") U(SAMPLING, "sampling")
+// clang-format on
+#define TIMELINE_UNIT(name, text) TIMELINE_##name,
+enum timeline_unit { TIMELINE_UNITS(TIMELINE_UNIT) TIMELINE_N_UNITS };
+extern const char *const timeline_unit_name[TIMELINE_N_UNITS];  // of the RTL's modules
+
+enum timeline_track {
+  TIMELINE_JOB,
+  TIMELINE_IDLE,
+  TIMELINE_UNIT_WORKS,
+  TIMELINE_READ,
+  TIMELINE_WRITE,
+  TIMELINE_QUEUE,
+  TIMELINE_STEP,
+};
+
+struct timeline_event {
+  enum timeline_track track;
+  uint64_t start, end;
+  // job, idle: the phase (counters.h), whose layer and head these are. step: id and position
+  uint32_t phase, layer, head, id, position;
+  enum count_what what;      // idle: the cause
+  enum timeline_unit unit;   // unit
+  uint32_t count;            // job, read, write: beats; queue: its depth
+  uint32_t at[COUNT_WHATS];  // job: cycles
+};
+
+struct timeline;
+
+// From now on sim's runs (SIM_TRACE) are told to `see`, which returns 0, or 1 to abort the run.
+// *timeline lives as long as sim. Errors: a signal that is not there; out of memory.
+int sim_observe_timeline(struct sim *sim, struct timeline **timeline,
+                         int (*see)(void *ctx, const struct timeline_event *event), void *ctx,
+                         struct err *err);
+
+// The moment: units at work in the last cycle, a bit each (1 << enum timeline_unit); that cycle;
+// how many jobs, layers and steps have begun in the run so far.
+struct timeline_now {
+  uint64_t cycle;
+  uint32_t units;
+  uint32_t phase, layer, head, position;
+  enum count_what what;
+  uint32_t queue;
+  uint64_t jobs, layers, steps;
+};
+const struct timeline_now *timeline_now(const struct timeline *timeline);
+
+#endif
