@@ -206,6 +206,7 @@ TEST_LIBS_test_life_cycle := $(LIFE_CYCLE_SIM).so $(LIFE_CYCLE_SIM)_check.so
 TEST_LIBS_test_sim      := $(B)/sim/gpt2_top_64.so
 AXI_SHAPES := 64-Ports.1-PortBits.512 64-Ports.1-PortBits.128 128-Ports.2-PortBits.256
 TEST_LIBS_test_driver := $(patsubst %,$(B)/sim/gpt2_axi_%-MaxHeads.2-MaxCtx.64-NormWidth.4_check.so,$(AXI_SHAPES))
+BUS_AXI_SIM := $(B)/sim/gpt2_axi_256-Ports.2-PortBits.1024.so
 TEST_LIBS_test_gpt2_onchip := $(B)/block/gpt2_onchip_s0.so
 TEST_LIBS_test_cli      := $(B)/gpt2rtl $(B)/sim/gpt2_top_256.so $(B)/sim/gpt2_top_64.so
 TEST_LIBS_test_evaluate := $(B)/gpt2rtl
@@ -276,12 +277,12 @@ TOKENS   ?= 200
 SEED     ?= 1
 RUN      := $(B)/gpt2rtl generate --model $(MODEL) --prompt "$(PROMPT)" --tokens $(TOKENS) --temperature 0.8 --seed $(SEED)
 PARALLEL := $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
-CHECKS   := test/run_check.sh test/same_bytes.sh test/asan.sh test/fuzz.sh test/configs.sh test/testbench.sh test/install.sh formal/formal.sh lint/lint.sh lint/layers.sh lint/format.sh lint/lint_newest.sh test/fusesoc.sh test/registers.sh syn/synth_check.sh sim/vector_check.sh
+CHECKS   := test/run_check.sh test/same_bytes.sh test/asan.sh test/fuzz.sh test/configs.sh test/testbench.sh test/install.sh formal/formal.sh lint/lint.sh lint/layers.sh lint/format.sh lint/lint_newest.sh test/fusesoc.sh test/registers.sh test/driver_cross.sh test/bus_axi.sh syn/synth_check.sh sim/vector_check.sh
 
-.PHONY: tables registers all for-run for-test run test test-asan fuzz test-hf test-long test-configs formal lint synth-check synth fmax verilog bench bench-golden install deps help clean
+.PHONY: tables registers all for-run for-test run test test-asan fuzz test-hf test-long test-bus-axi test-configs formal lint synth-check synth fmax verilog bench bench-golden install deps help clean
 all: $(TABLES) $(B)/gpt2rtl $(SIMS)
 for-run: $(B)/gpt2rtl $(B)/sim/gpt2_top_256.so
-for-test: all $(TESTS:%=$(B)/test/%)
+for-test: all $(TESTS:%=$(B)/test/%) $(BUS_AXI_SIM)
 all for-run for-test: ; @:
 
 run:
@@ -315,6 +316,10 @@ test-asan:
 fuzz: $(TABLES)
 	@tools/deps.sh test
 	@JOBS=$${JOBS:-$$(nproc)} test/fuzz.sh $(or $(FUZZ_SECONDS),60) $(TARGETS)
+
+# generate --bus axi: the demo model, as in make test, and the 124M shape.
+test-bus-axi: $(B)/gpt2rtl $(BUS_AXI_SIM) $(B)/sim/gpt2_axi_1024-Ports.8-PortBits.1024.so $(B)/models/gpt2/model.safetensors
+	@test/bus_axi.sh all
 
 test-long: $(B)/test/test_long $(B)/sim/gpt2_top_1024.so
 	@CMOCKA_MESSAGE_OUTPUT=STDOUT $<
@@ -410,6 +415,7 @@ help:
 	@echo 'make test-asan    the tests in C with AddressSanitizer, LeakSanitizer and UBSan; make test includes those without a simulator'
 	@echo 'make fuzz         libFuzzer over the readers of users'\'' files: $(FUZZERS);'
 	@echo '                  FUZZ_SECONDS=60 each, TARGETS="config image"; failing inputs are kept in $(B)/fuzz/'
+	@echo 'make test-bus-axi generate --bus axi: the driver on the hardware behind AXI, 8 tokens of the 124M shape too; two minutes'
 	@echo 'make test-long    124M shape, random weights: 1,040 tokens, past the context crop, RTL against golden at each position'
 	@echo 'make lint         Verilator -Wall over every module'
 	@echo 'make formal       proves the protocols of fifo, weight_stream, kv_cache and controller by induction; each property catches a mutant'

@@ -81,10 +81,12 @@ int engine_open(struct engine *e, enum engine_kind kind, const char *dir,
   if (kind == ENGINE_READABLE) return gpt2_core_create(&e->core, &e->image, err);
   library_progress = show_making;
   library_note = show_note;
+  if (o->axi) return axi_run_open(&e->axi, &e->image, o->axi, o->memory, o->build, err);
   return sim_open(&e->sim, &e->image, o->memory, o->build, err);
 }
 
 void engine_close(struct engine *e) {
+  axi_run_close(e->axi);
   sim_close(e->sim);
   fast_engine_destroy(e->fast);
   fast_engine_destroy(e->shadow);
@@ -103,12 +105,15 @@ int engine_show_choices(struct engine *e, const struct fast_options *fast,
   return e->kind == ENGINE_RTL ? fast_engine_create(&e->shadow, &e->image, fast, err) : 0;
 }
 
-uint64_t engine_cycles(const struct engine *e) { return e->sim ? sim_cycles(e->sim) : 0; }
+uint64_t engine_cycles(const struct engine *e) {
+  return e->axi ? axi_run_cycles(e->axi) : e->sim ? sim_cycles(e->sim) : 0;
+}
 
 bool engine_traced(const struct engine *e) { return e->waveform && waveform_kept(e->waveform); }
 
 int engine_counters(const struct engine *e, struct sim_counters *counters, struct err *err) {
-  return sim_read_counters(e->sim, counters, err);
+  return e->axi ? axi_run_counters(e->axi, counters, err)
+                : sim_read_counters(e->sim, counters, err);
 }
 
 // --------------------------------------------------------------------------------------------- run
@@ -206,7 +211,8 @@ int engine_run(struct engine *e, const struct controller_run *given,
     result = err_set(err, "the hardware chooses by itself");
   } else if (e->kind == ENGINE_RTL) {
     struct sim_result done;
-    result = sim_run(e->sim, &run, &done, err);
+    result =
+        e->axi ? axi_run_generate(e->axi, &run, &done, err) : sim_run(e->sim, &run, &done, err);
     *saturations = done.saturations;
   } else if (e->kind == ENGINE_GOLDEN) {
     result = controller_run_fast(&run, e->fast, err);

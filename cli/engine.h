@@ -5,6 +5,7 @@
 #ifndef GPT2RTL_ENGINE_H
 #define GPT2RTL_ENGINE_H
 
+#include "axi_run.h"
 #include "cli.h"
 #include "controller.h"
 #include "fast.h"
@@ -30,6 +31,7 @@ struct engine {
   uint32_t n_ctx, n_vocab;
   struct image image;           // all but float
   struct sim *sim;              // rtl
+  struct axi_run *axi;          // rtl behind AXI: in place of sim
   struct waveform *waveform;    // rtl, or NULL; the simulator's
   struct fast_engine *fast;     // golden
   struct gpt2_core core;        // golden-readable
@@ -44,6 +46,7 @@ struct engine_options {
   const char *
       image;  // all but float: a memory image, in place of the model's folder and of lanes; or NULL
   const struct sim_memory *memory;  // rtl
+  const struct axi_ports *axi;      // rtl: behind AXI with these ports, or NULL
   enum sim_build build;             // rtl
   struct fast_options fast;         // golden
 };

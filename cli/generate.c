@@ -69,6 +69,9 @@ static const char help[] =
     "in a cycle (0 to 0.95);\n"
     "                      or a real one in place of the first two: ideal, ddr4-2400, 4xddr4-2400, "
     "hbm2-u50, hbm2-u280\n"
+    "  --bus axi           the hardware behind AXI (gpt2_axi), run by its driver as in a system; "
+    "axi:2x1024 names its memory\n"
+    "                      ports, their number and bits; default: as few as carry a beat a cycle\n"
     "  --clock MHZ         at which such a memory is seen, 1 to 2000; default 250\n"
     "  --top N             at each step the N likeliest tokens, 1 to 100: probability among all "
     "tokens at the temperature (1 if\n"
@@ -101,6 +104,8 @@ struct generate {
   uint64_t seed;
   bool draws, seed_given;
   struct sim_memory memory;
+  const char *bus;  // NULL, or "axi", or "axi:" and the ports:
+  struct axi_ports ports;
   struct fast_options fast;
   // made from it
   struct gpt2_config config;
@@ -181,6 +186,7 @@ static int parse(struct generate *g, int argc, char **argv) {
       {"--prompt", &g->prompt, NULL},
       {"--ids", &ids, NULL},
       {"--tokens", &tokens, NULL},
+      {"--bus", &g->bus, NULL},
       {"--engine", &engine, NULL},
       {"--temperature", &temperature, NULL},
       {"--top-k", &top_k, NULL},
@@ -221,6 +227,10 @@ static int parse(struct generate *g, int argc, char **argv) {
     return cli_usage(command, "one of --prompt, --prompt-file and --ids is needed");
   if (engine && (status = option_engine(command, engine, &g->kind))) return status;
   if ((status = option_rtl(command, g->kind, lanes, memory, clock))) return status;
+  if (g->bus && g->kind != ENGINE_RTL) return cli_usage(command, "--bus needs --engine rtl");
+  if (g->bus && strcmp(g->bus, "axi") && strncmp(g->bus, "axi:", 4))
+    return cli_usage(command, "--bus '%s': axi is expected, or axi: and memory ports, axi:2x1024",
+                     g->bus);
   if (tokens && (status = option_u64(command, "--tokens", tokens, 1, 1000000, &n))) return status;
   g->tokens = (uint32_t)n;
   if (top && (status = option_u64(command, "--top", top, 1, TOP_MAX, &n_top))) return status;
@@ -240,6 +250,9 @@ static int parse(struct generate *g, int argc, char **argv) {
   if ((status = trace_parse(command, &g->trace))) return status;
   if (g->trace.path && g->kind != ENGINE_RTL)
     return cli_usage(command, "--trace needs --engine rtl");
+  if (g->trace.path && g->bus)
+    return cli_usage(command, "--trace shows gpt2_top: it does not go with --bus");
+
   if (ids && (status = option_ids(command, "--ids", ids, &g->ids, &g->n_ids))) return status;
   return -1;
 }
@@ -342,9 +355,12 @@ static int load(struct generate *g, struct err *err) {
   g->stop.texts = g->stop_texts;
   if (g->stats_path && staged_open(&g->stats_file, g->stats_path, err)) return -1;
   const bool traces = g->trace.path != NULL;
+  g->ports = axi_ports_default(g->lanes);
+  if (g->bus && g->bus[3] && axi_ports_parse(&g->ports, g->bus + 4, g->lanes, err)) return -1;
   const struct engine_options options = {.lanes = g->lanes,
                                          .image = g->image,
                                          .memory = &g->memory,
+                                         .axi = g->bus ? &g->ports : NULL,
                                          .build = traces ? SIM_TRACE : SIM_FAST,
                                          .fast = g->fast};
   if (engine_open(&g->engine, g->kind, g->dir, &options, err)) return -1;

@@ -9,7 +9,7 @@
 #define GET(value, name) (((value)&GPT2_CSR__##name##_bm) >> GPT2_CSR__##name##_bp)
 #define PUT(value, name) (((uint32_t)(value) << GPT2_CSR__##name##_bp) & GPT2_CSR__##name##_bm)
 
-enum { COUNT_CYCLES = 0xf1 };
+enum { COUNT_KV_WRITES = 0xf0, COUNT_CYCLES = 0xf1 };
 
 static uint32_t reg_read(struct gpt2hw *dev, uint32_t offset) {
   return dev->host.read(dev->host.ctx, offset);
@@ -257,6 +257,7 @@ static uint64_t count(struct gpt2hw *dev, uint32_t select) {
   return (uint64_t)reg_read(dev, REG(COUNT_HIGH)) << 32 | low;
 }
 uint64_t gpt2hw_cycles(struct gpt2hw *dev) { return count(dev, COUNT_CYCLES); }
+uint64_t gpt2hw_kv_writes(struct gpt2hw *dev) { return count(dev, COUNT_KV_WRITES); }
 uint64_t gpt2hw_count(struct gpt2hw *dev, uint32_t phase, uint32_t what) {
   return phase < 11 && what < 10 ? count(dev, phase << 4 | what) : 0;
 }

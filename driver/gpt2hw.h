@@ -245,7 +245,8 @@ void gpt2hw_interrupt_enable(struct gpt2hw *dev, uint32_t bits);
 // Those that have happened, enabled or not.
 uint32_t gpt2hw_interrupts(struct gpt2hw *dev);
 // Clears some. A handler reads them, feeds and takes, and then clears what it has read: nothing is
-// lost, since PROMPT and TOKEN come back while their condition holds.
+// lost, since PROMPT and TOKEN come back while their condition holds. An idle function that sleeps
+// sleeps first and clears then.
 void gpt2hw_interrupt_clear(struct gpt2hw *dev, uint32_t bits);
 
 // ---- looking at it --------------------------------------------------------------------------
@@ -254,6 +255,8 @@ void gpt2hw_interrupt_clear(struct gpt2hw *dev, uint32_t bits);
 uint64_t gpt2hw_cycles(struct gpt2hw *dev);
 // Cycles that it spent on `what` (0 .. 9) in `phase` (0 .. 10): COUNT_SELECT in docs/registers.md.
 uint64_t gpt2hw_count(struct gpt2hw *dev, uint32_t phase, uint32_t what);
+// Beats written to the KV cache in it.
+uint64_t gpt2hw_kv_writes(struct gpt2hw *dev);
 // Results that a number format could not hold, since the start.
 uint32_t gpt2hw_saturations(struct gpt2hw *dev);
 

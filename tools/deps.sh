@@ -10,13 +10,14 @@
 # `gpt2rtl fetch`; zlib is for waveforms, cmocka for tests, Python with venv only for `make
 # synth-check` (Yosys) and training.
 # Only for tests: clang's sanitizers, Icarus, and g++ for `verilator --binary` (examples/testbench);
-# on x86-64 a cross compiler and an emulator, which run the fast engine's AArch64 code.
+# on x86-64 a cross compiler and an emulator, which run the fast engine's AArch64 code; the driver is
+# compiled for arm64 and riscv64.
 # Only for the page (`make web`): Emscripten, and dpkg-dev, which unpacks the sources of PCRE2 and
 # cJSON. Only for its test: Chromium, which is large, so `make test` runs that test where it finds
 # Chromium, and .ci/run installs it.
 packages="clang verilator libpcre2-dev libcjson-dev libxxhash-dev libcurl4-openssl-dev libssl-dev ca-certificates libcmocka-dev zlib1g-dev python3 python3-venv"
 [ "$1" = test ] && packages+=" g++ iverilog libclang-rt-dev"
-[ "$1 $(uname -m)" = 'test x86_64' ] && packages+=" gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"
+[ "$1 $(uname -m)" = 'test x86_64' ] && packages+=" gcc-aarch64-linux-gnu libc6-dev-arm64-cross gcc-riscv64-linux-gnu libc6-dev-riscv64-cross qemu-user"
 case $1 in web | web-test) packages+=" emscripten node-acorn nodejs dpkg-dev" ;; esac
 [ "$1" = web-test ] && packages+=" chromium chromium-driver"
 if ! command -v dpkg-query apt-get > /dev/null; then

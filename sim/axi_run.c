@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "axi_run.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "interrupt.h"
+
+enum { EVENTS = GPT2HW_INT_DONE | GPT2HW_INT_PROMPT | GPT2HW_INT_TOKEN };
+
+// Above 4 GB, so that both halves of an address count.
+static const uint64_t memory_base = UINT64_C(0x100000000);
+
+struct axi_run {
+  const struct image *image;
+  struct axi_bus *bus;
+  struct gpt2hw dev;
+  uint64_t start;
+  const struct controller_run *run;  // under way
+  size_t fed;
+};
+
+// -------------------------------------------------------------------------------------------- open
+
+static uint64_t pages(uint64_t bytes) { return (bytes + 4095) & ~UINT64_C(4095); }
+
+static int refused(enum gpt2hw_error error, struct err *err) {
+  return error ? err_set(err, "the driver says: %s", gpt2hw_error_text(error)) : 0;
+}
+
+static int load(struct axi_run *r, struct err *err) {
+  const struct image_header *header = &r->image->header;
+  struct gpt2hw_model model;
+  if (refused(gpt2hw_parse(&r->dev, header, &model), err)) return -1;
+  const uint64_t image_bytes = pages(gpt2hw_image_bytes(&r->dev, &model));
+  const uint64_t kv_bytes = pages(gpt2hw_kv_bytes(&r->dev, &model));
+  const struct gpt2hw_place place = {.image_base = memory_base,
+                                     .kv_base = memory_base + image_bytes,
+                                     .stripe_stride = image_bytes + kv_bytes};
+  for (uint32_t p = 0; p < r->dev.can.ports; p++)
+    if (axi_bus_map(r->bus, memory_base + p * place.stripe_stride, place.stripe_stride, err))
+      return -1;
+  enum gpt2hw_error error = gpt2hw_load_begin(&r->dev, &place, header);
+  if (!error) error = gpt2hw_load_bytes(&r->dev, r->image->beats, header->n_beats * header->lanes);
+  if (!error) error = gpt2hw_load_end(&r->dev);
+  return refused(error, err);
+}
+
+static int open_device(struct axi_run *r, struct err *err) {
+  const struct gpt2hw_host host = axi_bus_host(r->bus);
+  if (refused(gpt2hw_open(&r->dev, &host), err) || refused(gpt2hw_reset(&r->dev), err) ||
+      load(r, err))
+    return -1;
+  gpt2hw_interrupt_enable(&r->dev, EVENTS);
+  return axi_bus_failed(r->bus, err) ? -1 : 0;
+}
+
+int axi_run_open(struct axi_run **out, const struct image *image, const struct axi_ports *ports,
+                 const struct sim_memory *memory, enum sim_build build, struct err *err) {
+  struct axi_run *r = calloc(1, sizeof *r);
+  *out = NULL;
+  if (!r) return err_memory(err, "the simulator");
+  r->image = image;
+  if (axi_bus_open(&r->bus, image->header.lanes, *ports, "", memory, build, err) ||
+      open_device(r, err)) {
+    axi_run_close(r);
+    return -1;
+  }
+  *out = r;
+  return 0;
+}
+
+void axi_run_close(struct axi_run *r) {
+  if (!r) return;
+  axi_bus_close(r->bus);
+  free(r);
+}
+
+// --------------------------------------------------------------------------------------------- run
+
+static int ended(struct err *err) {
+  if (err) err->text[0] = 0;
+  return -1;
+}
+
+static int hardware_error(enum gpt2hw_error error, struct err *err) {
+  return error ? err_set(err, "the hardware ended the run with error %u: %s", (unsigned)error,
+                         gpt2hw_error_text(error))
+               : err_set(err, "the hardware ended the run too early");
+}
+
+// Serves the hardware until it has given an id, and gives it in *id, or (id NULL) until the run is
+// over.
+static int serve(struct axi_run *r, uint32_t *id, struct err *err) {
+  for (;;) {
+    const struct gpt2hw_state state = gpt2hw_poll(&r->dev);
+    if (id && gpt2hw_take(&r->dev, id, 1)) return 0;
+    if (axi_bus_failed(r->bus, err)) return -1;
+    if (!state.busy) return id || state.error ? hardware_error(state.error, err) : 0;
+    if (interrupt_pending()) return ended(err);
+    if (state.prompt_open)
+      r->fed += gpt2hw_feed(&r->dev, r->run->prompt + r->fed, r->run->n_prompt - r->fed, true);
+    // Cleared after the wait, so that an event before it ends it at once.
+    if (r->dev.host.idle(r->dev.host.ctx)) return axi_bus_failed(r->bus, err) ? -1 : ended(err);
+    gpt2hw_interrupt_clear(&r->dev, EVENTS);
+  }
+}
+
+static int step(void *self, uint32_t id, uint32_t position, bool head, uint32_t *choice,
+                struct err *err) {
+  (void)id;
+  (void)position;
+  return head ? serve(self, choice, err) : 0;
+}
+
+int axi_run_generate(struct axi_run *r, const struct controller_run *run, struct sim_result *result,
+                     struct err *err) {
+  const struct image_header *h = &r->image->header;
+  const struct gpt2hw_run settings = {.max_new = run->max_new,
+                                      .stop_enabled = run->stop_enabled,
+                                      .stop_id = run->stop_id,
+                                      .top_k = run->sampling.top_k,
+                                      .inv_t = run->sampling.inv_t,
+                                      .seed = run->sampling.state ? run->sampling.state : 1};
+  const struct controller_model model = {.self = r,
+                                         .n_ctx = h->n_ctx,
+                                         .n_vocab = h->vocab_size,
+                                         .step = step};
+  const struct axi_counts before = axi_bus_count(r->bus);
+  memset(result, 0, sizeof *result);
+  if (axi_bus_failed(r->bus, err)) return -1;
+  if (run->all_heads) return err_set(err, "behind AXI logits leave by a stream of their own");
+  if (controller_check(run, h->n_ctx, h->vocab_size, err)) return -1;
+  r->run = run;
+  r->fed = 0;
+  r->start = axi_bus_cycles(r->bus);
+  if (refused(gpt2hw_start(&r->dev, &settings), err)) return -1;
+  int status = controller_run(run, &model, err);
+  if (!status) {
+    status = serve(r, NULL, err);
+  } else {
+    struct err why = *err;
+    gpt2hw_abort(&r->dev);
+    while (gpt2hw_poll(&r->dev).busy) continue;  // a failed bus is not busy
+    *err = why;
+  }
+  if (axi_bus_failed(r->bus, err)) return -1;
+  const struct axi_counts after = axi_bus_count(r->bus);
+  *result = (struct sim_result){
+      .cycles = gpt2hw_cycles(&r->dev),
+      .beats_read = (after.bytes_read - before.bytes_read) / h->lanes,
+      .beats_written = gpt2hw_kv_writes(&r->dev),
+      .saturations = gpt2hw_saturations(&r->dev),
+      .busy = gpt2hw_cycles(&r->dev),
+  };
+  return status;
+}
+
+uint64_t axi_run_cycles(const struct axi_run *r) { return axi_bus_cycles(r->bus) - r->start; }
+
+int axi_run_counters(struct axi_run *r, struct sim_counters *c, struct err *err) {
+  for (unsigned phase = 0; phase < COUNT_PHASES; phase++)
+    for (unsigned what = 0; what < COUNT_WHATS; what++)
+      c->at[phase][what] = gpt2hw_count(&r->dev, phase, what);
+  c->cycles = gpt2hw_cycles(&r->dev);
+  c->kv_writes = gpt2hw_kv_writes(&r->dev);
+  return axi_bus_failed(r->bus, err) ? -1 : 0;
+}

@@ -1,0 +1,66 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# bus_axi.sh [all] - gpt2rtl generate --bus axi: the driver on the Verilated gpt2_axi writes golden's text. The demo model at 256
+# lanes, with a slow memory too; what is refused; an interrupt. all: 8 tokens of the 124M shape, random weights, 1024 lanes on 8
+# ports of 1024 bits, as well (make test-bus-axi)
+generate() { build/gpt2rtl generate "$@"; }
+status=0
+check() {                                                     # NAME FUNCTION
+  echo "[ RUN      ] bus_axi.$1"
+  if "$2"; then echo "[       OK ] bus_axi.$1"; else echo "[  FAILED  ] bus_axi.$1"; status=1; fi
+}
+same() {                                                      # SETTINGS... - BUS...
+  local settings=() want found
+  while [ "$1" != - ]; do settings+=("$1"); shift; done
+  shift
+  want=$(generate "${settings[@]}" --engine golden 2> /dev/null) && [ -n "$want" ] &&
+    found=$(generate "${settings[@]}" "$@" 2> build/bus_axi.log) && [ "$found" = "$want" ] && grep -q 'cycles per token' build/bus_axi.log &&
+    return
+  printf 'golden: %s\naxi:    %s\n' "$want" "$found"
+  cat build/bus_axi.log
+  return 1
+}
+demo=(--model models/demo --prompt 'Once upon a time')
+greedy() { same "${demo[@]}" --tokens 12 - --bus axi; }
+drawn() { same "${demo[@]}" --tokens 12 --seed 7 --temperature 0.8 - --bus axi --memory latency=300,beats=0.7,stall=0.2; }
+stopped() { same "${demo[@]}" --tokens 40 --stop ' little' - --bus axi; }
+candidates() { same "${demo[@]}" --tokens 3 --top 2 - --bus axi:2x1024; }
+
+refused() {                                                   # STATUS TEXT OPTION...
+  local expected=$1 text=$2
+  shift 2
+  generate "${demo[@]}" "$@" > /dev/null 2> build/bus_axi.log
+  [ $? = "$expected" ] && grep -qF -- "$text" build/bus_axi.log && return
+  cat build/bus_axi.log
+  return 1
+}
+refusals() {
+  refused 2 "--bus 'pci'" --bus pci && refused 2 '--bus needs' --bus axi --engine golden &&
+    refused 2 '--trace shows gpt2_top' --bus axi --trace build/bus_axi.fst && refused 1 "ports '3x64'" --bus axi:3x64 &&
+    refused 1 'together at most 2048 bits' --bus axi:4x1024 && refused 1 "ports ''" --bus axi:
+}
+
+# A signal ends the run in the hardware too, and the program by that signal.
+interrupted() {
+  build/gpt2rtl generate "${demo[@]}" --tokens 100000 --ignore-eos --bus axi > /dev/null 2> build/bus_axi.log &
+  local pid=$!
+  sleep 4
+  kill -TERM $pid
+  wait $pid
+  [ $? = 143 ] && grep -q 'interrupted after' build/bus_axi.log && return
+  cat build/bus_axi.log
+  return 1
+}
+
+gpt2() { XDG_CACHE_HOME=$PWD/build/models/cache same --model build/models/gpt2 --ids 464,995 --tokens 8 --ignore-eos - --lanes 1024 --bus axi:8x1024; }
+
+echo "[==========] Running $([ "$1" = all ] && echo 7 || echo 6) test(s)."
+check greedy greedy
+check drawn drawn
+check stopped stopped
+check candidates candidates
+check refusals refusals
+check interrupted interrupted
+[ "$1" = all ] && check gpt2_8x1024 gpt2
+exit $status
