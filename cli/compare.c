@@ -40,7 +40,7 @@ static const char help[] =
     "for its format. Of the next\n"
     "token's distribution: perplexity of both, how often the likeliest token is the same, "
     "divergence (KL, of the integers'\n"
-    "from float's, in nats). Names are Hugging Face's (base/tap.h).\n"
+    "from float's, in nats). Names are Hugging Face's (base/tensor.h).\n"
     "\n"
     "What a bit buys: with any of the following, an emulation takes the place of the integer "
     "model: float32 with the\n"

@@ -9,7 +9,7 @@
 
 static const struct compare_tensor *tensor_of(const struct compare_result *r, size_t layer,
                                               int tensor) {
-  return &r->tensors[layer * TAP_TENSORS + (size_t)tensor];
+  return &r->tensors[layer * TENSORS + (size_t)tensor];
 }
 
 // ------------------------------------------------------------------------------------- saturations
@@ -30,7 +30,7 @@ static uint64_t count_of(const struct saturation *s, int format) {
 
 static uint64_t total(const struct compare_result *r, int format) {
   uint64_t sum = 0;
-  for (size_t i = 0; i < r->n_layer * TAP_TENSORS; i++) sum += count_of(&r->tensors[i].sat, format);
+  for (size_t i = 0; i < r->n_layer * TENSORS; i++) sum += count_of(&r->tensors[i].sat, format);
   return sum;
 }
 
@@ -43,12 +43,12 @@ static void print_saturations(const struct compare_result *r) {
          ", prob %" PRIu64 ": numbers too large for their format were cut\n",
          total(r, 0), total(r, 1), total(r, 2), total(r, 3));
   for (size_t layer = 0; layer < r->n_layer; layer++) {
-    for (int i = 0; i < TAP_TENSORS; i++) {
+    for (int i = 0; i < TENSORS; i++) {
       const struct compare_tensor *t = tensor_of(r, layer, i);
       for (int format = 0; format < 4; format++) {
-        char name[TAP_NAME_SIZE];
+        char name[TENSOR_NAME_SIZE];
         if (!count_of(&t->sat, format)) continue;
-        tap_name(name, (enum tap_tensor)i, layer);
+        tensor_name(name, (enum tensor)i, layer);
         printf("  %-18s%" PRIu64 " beyond %s, %s; float has %g at position %zu, element %zu\n",
                name, count_of(&t->sat, format), formats[format].name, formats[format].range,
                (double)t->sat_value, t->sat_position, t->sat_element);
@@ -70,10 +70,10 @@ static void print_decibels(const struct compare_tensor *t, int width) {
 
 static void print_ratios(const struct compare_result *r) {
   printf("\nsignal to noise, dB\n");
-  for (int i = 0; i < TAP_TENSORS; i++) {
-    char name[TAP_NAME_SIZE];
-    if (tap_in_layer((enum tap_tensor)i)) continue;
-    tap_name(name, (enum tap_tensor)i, 0);
+  for (int i = 0; i < TENSORS; i++) {
+    char name[TENSOR_NAME_SIZE];
+    if (tensor_in_layer((enum tensor)i)) continue;
+    tensor_name(name, (enum tensor)i, 0);
     printf("  %s", name);
     print_decibels(tensor_of(r, 0, i), 6);
   }
@@ -81,7 +81,7 @@ static void print_ratios(const struct compare_result *r) {
   for (size_t c = 0; c < sizeof columns / sizeof *columns; c++) printf("%10s", columns[c]);
   for (size_t layer = 0; layer < r->n_layer; layer++) {
     printf("\n  %5zu", layer);
-    for (int i = TAP_LN_1; i <= TAP_LAYER; i++) print_decibels(tensor_of(r, layer, i), 10);
+    for (int i = TENSOR_LN_1; i <= TENSOR_LAYER; i++) print_decibels(tensor_of(r, layer, i), 10);
   }
   putchar('\n');
 }
@@ -89,13 +89,13 @@ static void print_ratios(const struct compare_result *r) {
 // Of each kind of tensor, the layer with the largest error.
 static void print_errors(const struct compare_result *r, const char *other) {
   printf("\nlargest errors        error       float  %10s  position  element\n", other);
-  for (int i = 0; i < TAP_TENSORS; i++) {
+  for (int i = 0; i < TENSORS; i++) {
     size_t worst = 0;
-    char name[TAP_NAME_SIZE];
+    char name[TENSOR_NAME_SIZE];
     for (size_t layer = 1; layer < r->n_layer; layer++)
       if (tensor_of(r, layer, i)->error > tensor_of(r, worst, i)->error) worst = layer;
     const struct compare_tensor *t = tensor_of(r, worst, i);
-    tap_name(name, (enum tap_tensor)i, worst);
+    tensor_name(name, (enum tensor)i, worst);
     printf("  %-18s%9.3g%12.6g%12.6g%10zu%9zu\n", name, t->error, (double)t->expected,
            (double)t->found, t->position, t->element);
   }
@@ -171,11 +171,11 @@ static void add_emulation(cJSON *json, const struct emulation *e) {
                                                   : "max");
 }
 
-static void add_tensor(cJSON *array, const struct compare_tensor *t, enum tap_tensor tensor,
+static void add_tensor(cJSON *array, const struct compare_tensor *t, enum tensor tensor,
                        size_t layer) {
-  char name[TAP_NAME_SIZE];
+  char name[TENSOR_NAME_SIZE];
   cJSON *object = cJSON_CreateObject();
-  tap_name(name, tensor, layer);
+  tensor_name(name, tensor, layer);
   cJSON_AddStringToObject(object, "name", name);
   cJSON_AddNumberToObject(object, "signal_to_noise_db", compare_decibels(t));
   cJSON_AddNumberToObject(object, "largest", t->largest);
@@ -216,8 +216,8 @@ cJSON *compare_json(const struct compare_result *r, const struct compare_about *
     cJSON_AddNumberToObject(saturations, formats[format].name, (double)total(r, format));
   cJSON *tensors = cJSON_AddArrayToObject(json, "tensors");
   for (size_t layer = 0; layer < r->n_layer; layer++)
-    for (int i = 0; i < TAP_TENSORS; i++)
-      if (layer == 0 || tap_in_layer((enum tap_tensor)i))
-        add_tensor(tensors, tensor_of(r, layer, i), (enum tap_tensor)i, layer);
+    for (int i = 0; i < TENSORS; i++)
+      if (layer == 0 || tensor_in_layer((enum tensor)i))
+        add_tensor(tensors, tensor_of(r, layer, i), (enum tensor)i, layer);
   return json;
 }

@@ -9,7 +9,7 @@
 #include "engine.h"
 #include "file.h"
 #include "npy.h"
-#include "tap_golden.h"
+#include "tensor_assembly.h"
 #include "tensors.h"
 
 static const char command[] = "dump";
@@ -28,10 +28,7 @@ static const char help[] =
     "it\n"
     "  --output FILE       float32, T rows; of attention's scores and probs [heads][T][T], with "
     "-inf and 0 where a position\n"
-    "                      does not see another\n"
-    "  --engine E          rtl: read off the wires of the simulated hardware, the default; golden: "
-    "the integer model in C,\n"
-    "                      the same bits; float: the reference\n"
+    "                      does not see another\n" OPTION_ENGINE_HELP
     "  --lanes L           64, 128, 256, ... 4096; default 256. The simulator that shows its wires "
     "is made on first use\n"
     "  --memory SETTINGS   default latency=150,beats=1.0,stall=0.0 (gpt2rtl generate --help)\n"
@@ -55,7 +52,7 @@ struct dump {
   struct sim_memory memory;
   // made from it
   struct gpt2_config config;
-  enum tap_tensor tensor;
+  enum tensor tensor;
   size_t layer, shape[3], rank;
   float *x;
   size_t positions;  // seen
@@ -85,7 +82,6 @@ static int parse(struct dump *d, int argc, char **argv) {
   if (!d->list && !d->path) return cli_usage(command, "--output is missing");
   if (engine && (status = option_engine(command, engine, &d->kind))) return status;
   if ((status = option_rtl(command, d->kind, lanes, memory, NULL))) return status;
-  if (d->kind == ENGINE_GOLDEN) d->kind = ENGINE_READABLE;  // the fast one has no tensors to show
   if (d->image && d->kind == ENGINE_FLOAT)
     return cli_usage(command, "--engine float needs --model: an image holds integers");
   if (d->image && lanes)
@@ -99,16 +95,16 @@ static int parse(struct dump *d, int argc, char **argv) {
 
 // ------------------------------------------------------------------------------------------ shapes
 
-static bool is_square(enum tap_tensor tensor) {
-  return tensor == TAP_SCORES || tensor == TAP_PROBS;
+static bool is_square(enum tensor tensor) {
+  return tensor == TENSOR_SCORES || tensor == TENSOR_PROBS;
 }
 
 // T rows, or a square a head. Returns the number of elements.
-static size_t find_shape(const struct gpt2_config *config, enum tap_tensor tensor, size_t T,
+static size_t find_shape(const struct gpt2_config *config, enum tensor tensor, size_t T,
                          size_t shape[3], size_t *rank) {
   *rank = is_square(tensor) ? 3 : 2;
   shape[0] = is_square(tensor) ? config->n_head : T;
-  shape[1] = is_square(tensor) ? T : tap_elements(config, tensor, 0);
+  shape[1] = is_square(tensor) ? T : tensor_elements(config, tensor, 0);
   shape[2] = is_square(tensor) ? T : 1;
   return shape[0] * shape[1] * shape[2];
 }
@@ -123,13 +119,14 @@ static cJSON *shape_json(const size_t shape[3], size_t rank) {
 static int list(const struct dump *d, struct err *err) {
   cJSON *json = cJSON_CreateArray();
   for (size_t layer = 0; layer < d->config.n_layer; layer++) {
-    for (int i = 0; i < TAP_TENSORS; i++) {
-      const enum tap_tensor tensor = (enum tap_tensor)i;
-      if (tap_in_layer(tensor) ? false : layer != (tensor < TAP_LN_1 ? 0 : d->config.n_layer - 1))
+    for (int i = 0; i < TENSORS; i++) {
+      const enum tensor tensor = (enum tensor)i;
+      if (tensor_in_layer(tensor) ? false
+                                  : layer != (tensor < TENSOR_LN_1 ? 0 : d->config.n_layer - 1))
         continue;
-      char name[TAP_NAME_SIZE];
+      char name[TENSOR_NAME_SIZE];
       size_t shape[3], rank;
-      tap_name(name, tensor, layer);
+      tensor_name(name, tensor, layer);
       find_shape(&d->config, tensor, d->n_ids ? d->n_ids : d->config.n_ctx, shape, &rank);
       cJSON *entry = cJSON_CreateObject();
       cJSON_AddStringToObject(entry, "tensor", name);
@@ -147,7 +144,7 @@ static int list(const struct dump *d, struct err *err) {
 
 // --------------------------------------------------------------------------------------------- run
 
-static void see(void *ctx, const struct tap_place *place, const float *x, size_t n) {
+static void observe(void *ctx, const struct tensor_place *place, const float *x, size_t n) {
   struct dump *d = ctx;
   if (place->tensor != d->tensor || place->layer != d->layer || place->position >= d->n_ids) return;
   d->positions++;
@@ -160,42 +157,44 @@ static void see(void *ctx, const struct tap_place *place, const float *x, size_t
     memcpy(d->x + (h * T + t) * T, x + h * (t + 1), (t + 1) * sizeof *x);
 }
 
-// Has the engine show its tensors to see.
-static int watch(struct dump *d, struct engine *engine, struct tap_golden *tap, struct probe *probe,
-                 struct err *err) {
+// Has the engine show its tensors to observe.
+static int observe_engine(struct dump *d, struct engine *engine, struct tensor_assembly *assembly,
+                          struct tensor_observer *observer, struct err *err) {
   if (d->kind == ENGINE_FLOAT) {
-    gpt2_float_watch(engine->state, see, d);
+    gpt2_float_observe(engine->state, observe, d);
     return 0;
   }
-  if (d->kind == ENGINE_READABLE) return tap_golden_open(tap, &engine->core, see, d, err);
-  if (tap_probe_open(tap, &engine->image.header, probe, see, d, err)) return -1;
-  return sim_observe_tensors(engine->sim, probe, err);
+  if (d->kind != ENGINE_RTL)
+    return tensor_assembly_golden(assembly, &engine->core, observe, d, err);
+  if (tensor_assembly_open(assembly, &engine->image.header, observer, observe, d, err)) return -1;
+  return sim_observe_tensors(engine->sim, observer, err);
 }
 
 static int fill(struct dump *d, struct engine *engine, struct err *err) {
   const struct controller_run run = {.prompt = d->ids,
                                      .n_prompt = d->n_ids,
-                                     .all_heads = d->tensor == TAP_LN_F || d->tensor == TAP_LM_HEAD,
+                                     .all_heads =
+                                         d->tensor == TENSOR_LN_F || d->tensor == TENSOR_LM_HEAD,
                                      .sampling = {.top_k = 1, .inv_t = 1, .state = 1}};
-  struct tap_golden tap = {0};
-  struct probe probe = {0};
+  struct tensor_assembly assembly = {0};
+  struct tensor_observer observer = {0};
   uint64_t saturations;
   if (controller_check(&run, engine->n_ctx, engine->n_vocab, err)) return -1;
   const size_t count = find_shape(&d->config, d->tensor, d->n_ids, d->shape, &d->rank);
   d->x = malloc(count * sizeof *d->x);
   if (!d->x) return err_memory(err, "the tensor");
-  for (size_t i = 0; i < count; i++) d->x[i] = d->tensor == TAP_SCORES ? -INFINITY : 0;
-  int result = watch(d, engine, &tap, &probe, err);
+  for (size_t i = 0; i < count; i++) d->x[i] = d->tensor == TENSOR_SCORES ? -INFINITY : 0;
+  int result = observe_engine(d, engine, &assembly, &observer, err);
   if (!result) result = engine_run(engine, &run, NULL, &saturations, err);
-  tap_golden_close(&tap);
+  tensor_assembly_close(&assembly);
   if (!result && d->positions != d->n_ids)
     return err_set(err, "%s: %zu of %zu positions were shown", d->name, d->positions, d->n_ids);
   return result;
 }
 
 static int report(const struct dump *d, struct err *err) {
-  char name[TAP_NAME_SIZE];
-  tap_name(name, d->tensor, d->layer);
+  char name[TENSOR_NAME_SIZE];
+  tensor_name(name, d->tensor, d->layer);
   if (!d->json) {
     if (d->rank == 3)
       cli_say("%s: %s [%zu, %zu, %zu], float32", d->path, name, d->shape[0], d->shape[1],
@@ -207,8 +206,7 @@ static int report(const struct dump *d, struct err *err) {
   cJSON_AddStringToObject(json, "tensor", name);
   cJSON_AddStringToObject(json, "dtype", "float32");
   cJSON_AddItemToObject(json, "shape", shape_json(d->shape, d->rank));
-  cJSON_AddStringToObject(json, "engine",
-                          d->kind == ENGINE_READABLE ? "golden" : engine_names[d->kind]);
+  cJSON_AddStringToObject(json, "engine", engine_names[d->kind]);
   json_add_name(json, d->dir ? "model" : "image", d->dir ? d->dir : d->image);
   json_add_name(json, "output", d->path);
   return stdout_json(json, err);
@@ -220,15 +218,16 @@ static int run(struct dump *d, struct err *err) {
   if (d->dir && config_read_folder(&d->config, d->dir, err)) return -1;
   if (d->image) {
     if (image_open(&engine.image, d->image, IMAGE_CHECKED, err)) return -1;
-    d->config = tap_golden_config(&engine.image.header);
+    d->config = image_config(&engine.image.header);
     image_close(&engine.image);
   }
   if (d->list) return list(d, err);
-  if (tap_find(&d->tensor, &d->layer, d->name, &d->config, err)) return -1;
+  if (tensor_find(&d->tensor, &d->layer, d->name, &d->config, err)) return -1;
   const struct engine_options options = {.lanes = d->lanes,
                                          .image = d->image,
                                          .memory = &d->memory,
-                                         .build = SIM_TRACE};
+                                         .build = SIM_WAVEFORM,
+                                         .tensors = true};
   int result = engine_open(&engine, d->kind, d->dir, &options, err);
   if (!result) result = fill(d, &engine, err);
   engine_close(&engine);

@@ -77,8 +77,9 @@ int engine_open(struct engine *e, enum engine_kind kind, const char *dir,
     return -1;
   e->n_ctx = e->image.header.n_ctx;
   e->n_vocab = e->image.header.vocab_size;
-  if (kind == ENGINE_GOLDEN) return fast_engine_create(&e->fast, &e->image, &o->fast, err);
-  if (kind == ENGINE_READABLE) return gpt2_core_create(&e->core, &e->image, err);
+  if (kind == ENGINE_GOLDEN && !o->tensors)
+    return fast_engine_create(&e->fast, &e->image, &o->fast, err);
+  if (kind != ENGINE_RTL) return gpt2_core_create(&e->core, &e->image, err);
   library_progress = show_making;
   library_note = show_note;
   if (o->axi) return axi_run_open(&e->axi, &e->image, o->axi, o->memory, o->build, err);
@@ -109,7 +110,9 @@ uint64_t engine_cycles(const struct engine *e) {
   return e->axi ? axi_run_cycles(e->axi) : e->sim ? sim_cycles(e->sim) : 0;
 }
 
-bool engine_traced(const struct engine *e) { return e->waveform && waveform_kept(e->waveform); }
+bool engine_kept_waveform(const struct engine *e) {
+  return e->waveform && waveform_kept(e->waveform);
+}
 
 int engine_counters(const struct engine *e, struct sim_counters *counters, struct err *err) {
   return e->axi ? axi_run_counters(e->axi, counters, err)
@@ -161,7 +164,7 @@ static int show_choice(struct running *r, const struct controller_step *step) {
   }
   if (!step->head) return 0;
   if (e->fast) rows = fast_engine_logits(e->fast);
-  if (e->kind == ENGINE_READABLE) rows = e->core.logits;
+  else if (e->core.image) rows = e->core.logits;
   for (uint32_t i = 0; rows && i < e->n_vocab; i++) r->row[i] = (float)rows[i] / 65536.0f;
   return e->chosen(r->run->ctx, step, r->row);
 }
@@ -214,10 +217,10 @@ int engine_run(struct engine *e, const struct controller_run *given,
     result =
         e->axi ? axi_run_generate(e->axi, &run, &done, err) : sim_run(e->sim, &run, &done, err);
     *saturations = done.saturations;
-  } else if (e->kind == ENGINE_GOLDEN) {
+  } else if (e->fast) {
     result = controller_run_fast(&run, e->fast, err);
     *saturations = all_of(fast_engine_saturation(e->fast));
-  } else if (e->kind == ENGINE_READABLE) {
+  } else if (e->core.image) {
     result = controller_run_golden(&run, &e->core, err);
     *saturations = all_of(e->core.sat);
   } else {

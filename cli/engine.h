@@ -14,11 +14,22 @@
 #include "waveform.h"
 #include "weights.h"
 
+// The name of an engine says whose numbers they are, in every command:
+//   rtl              the simulated hardware's
+//   golden           the same integers, computed in C by fast/, or by golden/ where a command shows
+//                    tensors, which fast/ has not
+//   golden-readable  the same integers, always by golden/, which the hardware is compared with
+//   float            the float32 reference's
 enum engine_kind { ENGINE_RTL, ENGINE_GOLDEN, ENGINE_READABLE, ENGINE_FLOAT };
 enum { ENGINES = 4 };
 extern const char *const engine_names[ENGINES];
-// "rtl", "golden" (fast/), "golden-readable" (golden/) or "float". Returns 0, or EXIT_USAGE with a
-// message.
+#define OPTION_ENGINE_HELP                                                                        \
+  "  --engine E          rtl: the simulated hardware, the default; golden: the same integers in " \
+  "C, the same result;\n"                                                                         \
+  "                      golden-readable: the same again, by the code that the hardware is "      \
+  "compared with, slower;\n"                                                                      \
+  "                      float: the reference in float32\n"
+// Returns 0, or EXIT_USAGE with a message.
 int option_engine(const char *command, const char *text, enum engine_kind *kind);
 
 // The options of the simulated hardware as given, or NULL: other engines have no use for them.
@@ -33,8 +44,8 @@ struct engine {
   struct sim *sim;              // rtl
   struct axi_run *axi;          // rtl behind AXI: in place of sim
   struct waveform *waveform;    // rtl, or NULL; the simulator's
-  struct fast_engine *fast;     // golden
-  struct gpt2_core core;        // golden-readable
+  struct fast_engine *fast;     // golden, unless it shows tensors
+  struct gpt2_core core;        // golden-readable, and golden that shows tensors
   struct gpt2_weights weights;  // float
   struct gpt2_float *state;
   int (*chosen)(void *ctx, const struct controller_step *step, const float *logits);
@@ -48,6 +59,7 @@ struct engine_options {
   const struct sim_memory *memory;  // rtl
   const struct axi_ports *axi;      // rtl: behind AXI with these ports, or NULL
   enum sim_build build;             // rtl
+  bool tensors;                     // the engine is asked to show tensors
   struct fast_options fast;         // golden
 };
 
@@ -88,7 +100,7 @@ int engine_show_choices(struct engine *engine, const struct fast_options *fast,
 // In a callback of a run: cycles so far. 0 for engines without cycles.
 uint64_t engine_cycles(const struct engine *engine);
 // Whether a run has left a waveform.
-bool engine_traced(const struct engine *engine);
+bool engine_kept_waveform(const struct engine *engine);
 // The hardware's counters (sim.h), after a run. Only for ENGINE_RTL.
 int engine_counters(const struct engine *engine, struct sim_counters *counters, struct err *err);
 

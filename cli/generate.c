@@ -11,10 +11,10 @@
 #include "host_sampling.h"
 #include "stats.h"
 #include "stop_text.h"
-#include "tap_golden.h"
+#include "tensor_assembly.h"
 #include "tokenizer.h"
 #include "top.h"
-#include "trace.h"
+#include "waveform_request.h"
 
 static const char command[] = "generate";
 static const char help[] =
@@ -41,12 +41,7 @@ static const char help[] =
     "generation_config.json or,\n"
     "                      where there is none, config.json)\n"
     "  --stop TEXT         end before this text, wherever tokens end in it; up to 16 times. The "
-    "one that is complete first counts\n"
-    "  --engine E          rtl: the simulated hardware, the default; golden: the same integers in "
-    "C, the same tokens;\n"
-    "                      golden-readable: the same again, by the code that the hardware is "
-    "compared with, slower;\n"
-    "                      float: the reference in float32\n"
+    "one that is complete first counts\n" OPTION_ENGINE_HELP
     "  --temperature T     0 takes the likeliest token each time; 0.01 to 100 draws. Default 0, or "
     "1 with --top-k, --top-p or\n"
     "                      --seed\n"
@@ -79,7 +74,7 @@ static const char help[] =
     "choice. The text comes last\n"
     "  --json              one JSON object instead of the text, at the end; with --top the "
     "candidates are in it\n"
-    "  --stats FILE        write what happened at each position, as JSON\n" TRACE_HELP "\n"
+    "  --stats FILE        write what happened at each position, as JSON\n" WAVEFORM_HELP "\n"
     "The last line on standard error: tokens, cycles a token, simulated cycles a second, tokens a "
     "second. The memory image\n"
     "is made on first use and kept in $XDG_CACHE_HOME/gpt2rtl or ~/.cache/gpt2rtl. Interrupted "
@@ -94,7 +89,7 @@ struct generate {
   // as given
   const char *dir, *image, *prompt, *prompt_file, *stats_path;
   const char *stop_texts[OPTION_MANY + 1];
-  struct trace_options trace;
+  struct waveform_request waveform;
   bool ignore_eos, json, host;  // host: what the hardware's sampler has not is asked for
   size_t top;                   // candidates, 0: none
   double temperature, top_p, penalty;
@@ -196,7 +191,7 @@ static int parse(struct generate *g, int argc, char **argv) {
       {"--clock", &clock, NULL},
       {"--stats", &g->stats_path, NULL},
       {"--ignore-eos", NULL, &g->ignore_eos},
-      TRACE_SPECS(g->trace),
+      WAVEFORM_SPECS(g->waveform),
       {"--threads", &threads, NULL},
       {"--vector", &vector, NULL},
       {"--image", &g->image, NULL},
@@ -247,10 +242,10 @@ static int parse(struct generate *g, int argc, char **argv) {
   if (g->image && g->kind == ENGINE_FLOAT)
     return cli_usage(command, "--engine float needs --model: an image holds integers");
   if ((status = option_fast(command, g->kind, threads, vector, &g->fast))) return status;
-  if ((status = trace_parse(command, &g->trace))) return status;
-  if (g->trace.path && g->kind != ENGINE_RTL)
+  if ((status = waveform_parse(command, &g->waveform))) return status;
+  if (g->waveform.path && g->kind != ENGINE_RTL)
     return cli_usage(command, "--trace needs --engine rtl");
-  if (g->trace.path && g->bus)
+  if (g->waveform.path && g->bus)
     return cli_usage(command, "--trace shows gpt2_top: it does not go with --bus");
 
   if (ids && (status = option_ids(command, "--ids", ids, &g->ids, &g->n_ids))) return status;
@@ -296,7 +291,7 @@ static int load_config(struct generate *g, struct err *err) {
   if (g->image) {
     struct image image;
     if (image_open(&image, g->image, IMAGE_CHECKED, err)) return -1;
-    g->config = tap_golden_config(&image.header);
+    g->config = image_config(&image.header);
     g->lanes = image.header.lanes;
     image_close(&image);
     sim_memory_resolve(&g->memory, g->lanes);
@@ -354,18 +349,18 @@ static int load(struct generate *g, struct err *err) {
   if (load_sampler(g, err)) return -1;
   g->stop.texts = g->stop_texts;
   if (g->stats_path && staged_open(&g->stats_file, g->stats_path, err)) return -1;
-  const bool traces = g->trace.path != NULL;
+  const bool waveform = g->waveform.path != NULL;
   g->ports = axi_ports_default(g->lanes);
   if (g->bus && g->bus[3] && axi_ports_parse(&g->ports, g->bus + 4, g->lanes, err)) return -1;
   const struct engine_options options = {.lanes = g->lanes,
                                          .image = g->image,
                                          .memory = &g->memory,
                                          .axi = g->bus ? &g->ports : NULL,
-                                         .build = traces ? SIM_TRACE : SIM_FAST,
+                                         .build = waveform ? SIM_WAVEFORM : SIM_FAST,
                                          .fast = g->fast};
   if (engine_open(&g->engine, g->kind, g->dir, &options, err)) return -1;
   if (g->top && engine_show_choices(&g->engine, &g->fast, on_chosen, err)) return -1;
-  return traces ? trace_start(&g->engine, &g->trace, g->n_ids, g->tokens, err) : 0;
+  return waveform ? waveform_start(&g->engine, &g->waveform, g->n_ids, g->tokens, err) : 0;
 }
 
 // --------------------------------------------------------------------------------------------- run
@@ -502,7 +497,8 @@ static _Noreturn void end_interrupted(struct generate *g) {
   fflush(stdout);
   fprintf(stderr, "gpt2rtl: interrupted after %zu of %u tokens, %zu positions, %.1f s%s\n",
           g->stats.generated, (unsigned)g->tokens, g->stats.n, g->stats.seconds,
-          engine_traced(&g->engine) ? "; the waveform holds what was traced until then" : "");
+          engine_kept_waveform(&g->engine) ? "; the waveform holds what was traced until then"
+                                           : "");
   interrupt_end();
 }
 

@@ -17,9 +17,8 @@ static const char help[] =
     "  --image FILE        in its place a memory image (gpt2rtl compile), which has its lanes; not "
     "for --engine float\n"
     "  --ids 1,2,3         token ids, 1 to the model's context\n"
-    "  --output FILE       float32, little-endian: one row of the vocabulary per position\n"
-    "  --engine E          rtl (the default), golden, golden-readable or float (gpt2rtl generate "
-    "--help)\n"
+    "  --output FILE       float32, little-endian: one row of the vocabulary per "
+    "position\n" OPTION_ENGINE_HELP
     "  --lanes L           64, 128, 256, ... 4096; default 256\n" OPTION_FAST_HELP
     "  --memory SETTINGS   default latency=150,beats=1.0,stall=0.0 (gpt2rtl generate --help)\n"
     "  --json              what was written, as JSON on standard output\n"

@@ -15,7 +15,7 @@
 
 #include "fixed.h"
 #include "image.h"
-#include "tap.h"
+#include "tensor.h"
 
 enum {
   MAX_CTX = CONFIG_MAX_CTX,
@@ -86,14 +86,15 @@ void block_quant(struct operand *out, const int32_t row[HEAD_DIM]);
 
 // ------------------------------------------------------------------------------------------ blocks
 
-// An observer of intermediate tensors (probe.h). Functions that make one take a probe, or NULL.
-struct probe {
+// An observer of intermediate tensors (tensor_observer.h). Functions that make one take a observer,
+// or NULL.
+struct tensor_observer {
   // Receives elements first .. first + n - 1 of a tensor: integers with frac fraction bits.
   // Attention's tensors come head by head. NULL: no observer.
-  void (*see)(void *ctx, const struct tap_place *place, uint32_t first, const int32_t *x,
-              uint32_t n, int frac);
+  void (*part)(void *ctx, const struct tensor_place *place, uint32_t first, const int32_t *x,
+               uint32_t n, int frac);
   void *ctx;
-  struct tap_place place;  // layer and position; probe_rows sets the tensor
+  struct tensor_place place;  // layer and position; observe_rows sets the tensor
 };
 
 struct residual {
@@ -145,7 +146,7 @@ void kv_cache_write(struct kv_head *kv, uint32_t t, const int32_t k[HEAD_DIM],
 // One head's query block, and its key and value written at position t.
 void qkv_linear(struct operand *q, struct kv_head *kv, const struct matrix *qkv,
                 const struct operand *x, uint32_t head, uint32_t t, struct saturation *sat,
-                const struct probe *probe);
+                const struct tensor_observer *observer);
 
 // p[i] = exp(s[i] - max s) * v_scale[i] as operand blocks (ceil(n / 64), zero beyond n); returns 1
 // / sum exp as a scale.
@@ -153,15 +154,16 @@ uint16_t softmax_inverse(uint64_t z);  // 1 / (z * 2^-22) as a scale
 uint16_t softmax(struct operand *p, const int32_t *score, const uint16_t *v_scale, uint32_t n,
                  struct saturation *sat);
 
-// Attention of head `head` (a number only the probe uses) over positions 0 .. n-1: its operand
+// Attention of head `head` (a number only the observer uses) over positions 0 .. n-1: its operand
 // block for the projection.
 void attention_core(struct operand *out, const struct operand *q, const struct kv_head *kv,
-                    uint32_t head, uint32_t n, struct saturation *sat, const struct probe *probe);
+                    uint32_t head, uint32_t n, struct saturation *sat,
+                    const struct tensor_observer *observer);
 
 int32_t gelu(int32_t row);
 // y[C] = W2 gelu(W1 x + b1) + b2.
 void mlp_ffn(int32_t *y, const struct matrix *w1, const struct matrix *w2, const struct operand *x,
-             struct saturation *sat, const struct probe *probe);
+             struct saturation *sat, const struct tensor_observer *observer);
 
 // logits[V], rows.
 void final_linear(int32_t *logits, const struct image *image, const struct operand *x,
@@ -190,7 +192,7 @@ struct gpt2_core {
   // may be NULL.
   void (*hidden)(void *ctx, int layer, const int32_t *x);
   void *hidden_ctx;
-  struct probe probe;  // all zero, or an observer of every tensor
+  struct tensor_observer observer;  // all zero, or an observer of every tensor
 };
 int gpt2_core_create(struct gpt2_core *core, const struct image *image, struct err *err);
 void gpt2_core_destroy(struct gpt2_core *core);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // gpt2_core - embedding, layers, head (rtl/core/gpt2_core.sv)
-#include "probe.h"
+#include "tensor_observer.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -33,16 +33,16 @@ void gpt2_core_step(struct gpt2_core *core, uint32_t id, uint32_t position, bool
   const struct image_header *h = &core->image->header;
   const struct matrix wpe = {core->image, h->wpe_base, h->n_ctx, 2 * h->n_head, false};
   const struct matrix wte = {core->image, h->wte_base, h->vocab_size, h->n_head, false};
-  const struct probe *probe = &core->probe;
+  const struct tensor_observer *observer = &core->observer;
   int32_t row[MAX_WIDTH];
-  core->probe.place.position = position;
+  core->observer.place.position = position;
 
   token_embedding(row, &wte, id);
-  probe_rows(probe, TAP_WTE, 0, row, h->n_embd, ROW_FRAC);
+  observe_rows(observer, TENSOR_WTE, 0, row, h->n_embd, ROW_FRAC);
   pos_embedding(&core->residual, &wpe, position, &core->sat);
-  probe_rows(probe, TAP_WPE, 0, core->residual.x, h->n_embd, RES_FRAC);
+  observe_rows(observer, TENSOR_WPE, 0, core->residual.x, h->n_embd, RES_FRAC);
   residual_add(&core->residual, row, h->n_embd, &core->sat);
-  probe_rows(probe, TAP_DROP, 0, core->residual.x, h->n_embd, RES_FRAC);
+  observe_rows(observer, TENSOR_DROP, 0, core->residual.x, h->n_embd, RES_FRAC);
   report(core, -1);
   for (uint32_t layer = 0; layer < h->n_layer; layer++) {
     transformer_block(core, layer, position);
@@ -51,7 +51,7 @@ void gpt2_core_step(struct gpt2_core *core, uint32_t id, uint32_t position, bool
   if (!head) return;
   struct operand x[MAX_HEADS];
   final_layernorm(x, &core->residual, core->image, &core->sat);
-  probe_operands(probe, TAP_LN_F, 0, x, h->n_head);
+  observe_operands(observer, TENSOR_LN_F, 0, x, h->n_head);
   final_linear(core->logits, core->image, x, &core->sat);
-  probe_rows(probe, TAP_LM_HEAD, 0, core->logits, h->vocab_size, ROW_FRAC);
+  observe_rows(observer, TENSOR_LM_HEAD, 0, core->logits, h->vocab_size, ROW_FRAC);
 }

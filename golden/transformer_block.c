@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // transformer_block - the wiring of one layer (rtl/core/transformer_block.sv)
-#include "probe.h"
+#include "tensor_observer.h"
 
 void transformer_block(struct gpt2_core *core, uint32_t layer, uint32_t position) {
   const struct image *image = core->image;
@@ -9,8 +9,8 @@ void transformer_block(struct gpt2_core *core, uint32_t layer, uint32_t position
   struct weight_stream w;
   struct operand x[MAX_HEADS], o[MAX_HEADS];
   int32_t row[MAX_WIDTH];
-  struct probe probe = core->probe;
-  probe.place.layer = layer;
+  struct tensor_observer observer = core->observer;
+  observer.place.layer = layer;
   weight_stream_layer(&w, &image->header, layer);
   const struct matrix qkv = {image, w.qkv, 0, heads, false};
   const struct matrix proj = {image, w.proj, width, heads, true};
@@ -18,22 +18,22 @@ void transformer_block(struct gpt2_core *core, uint32_t layer, uint32_t position
   const struct matrix mlp2 = {image, w.mlp2, width, 4 * heads, true};
 
   layernorm(x, &core->residual, image, w.ln1, &core->sat);
-  probe_operands(&probe, TAP_LN_1, 0, x, heads);
+  observe_operands(&observer, TENSOR_LN_1, 0, x, heads);
   for (uint32_t h = 0; h < heads; h++) {
     struct kv_head *kv = &core->kv[layer * heads + h];
     struct operand q;
-    qkv_linear(&q, kv, &qkv, x, h, position, &core->sat, &probe);
-    attention_core(&o[h], &q, kv, h, position + 1, &core->sat, &probe);
+    qkv_linear(&q, kv, &qkv, x, h, position, &core->sat, &observer);
+    attention_core(&o[h], &q, kv, h, position + 1, &core->sat, &observer);
   }
   rescale_matrix(row, &proj, o, &core->sat);
-  probe_rows(&probe, TAP_ATTN_PROJ, 0, row, width, ROW_FRAC);
+  observe_rows(&observer, TENSOR_ATTN_PROJ, 0, row, width, ROW_FRAC);
   residual_add(&core->residual, row, width, &core->sat);
-  probe_rows(&probe, TAP_RESID_MID, 0, core->residual.x, width, RES_FRAC);
+  observe_rows(&observer, TENSOR_RESID_MID, 0, core->residual.x, width, RES_FRAC);
 
   layernorm(x, &core->residual, image, w.ln2, &core->sat);
-  probe_operands(&probe, TAP_LN_2, 0, x, heads);
-  mlp_ffn(row, &mlp1, &mlp2, x, &core->sat, &probe);
-  probe_rows(&probe, TAP_MLP_PROJ, 0, row, width, ROW_FRAC);
+  observe_operands(&observer, TENSOR_LN_2, 0, x, heads);
+  mlp_ffn(row, &mlp1, &mlp2, x, &core->sat, &observer);
+  observe_rows(&observer, TENSOR_MLP_PROJ, 0, row, width, ROW_FRAC);
   residual_add(&core->residual, row, width, &core->sat);
-  probe_rows(&probe, TAP_LAYER, 0, core->residual.x, width, RES_FRAC);
+  observe_rows(&observer, TENSOR_LAYER, 0, core->residual.x, width, RES_FRAC);
 }

@@ -26,9 +26,9 @@
 
 enum sim_build {
   SIM_FAST,
-  SIM_CHECK,  // the assertions of the RTL are on, registers without reset start at random: for
-              // tests
-  SIM_TRACE,  // shows tensors (tensors.h) and can write waveforms (waveform.h)
+  SIM_CHECK,     // the assertions of the RTL are on, registers without reset start at random: for
+                 // tests
+  SIM_WAVEFORM,  // shows tensors (tensors.h) and can write waveforms (waveform.h)
 };
 
 // Told about five times a second how long making a simulator has taken so far, in seconds, and a

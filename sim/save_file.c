@@ -185,29 +185,29 @@ static void write_groups(FILE *f, const struct entry *entries, size_t n) {
   }
 }
 
-static int write_file(const char *path, const char *trace, const struct entry *entries, size_t n,
+static int write_file(const char *path, const char *fst, const struct entry *entries, size_t n,
                       uint64_t cycles, struct err *err) {
   struct staged out;
   if (staged_open(&out, path, err)) return -1;
   FILE *f = out.file;
-  const char *slash = strrchr(trace, '/');
+  const char *slash = strrchr(fst, '/');
   fprintf(f,
           "[*] gpt2rtl: open with gtkwave %s\n[dumpfile] \"%s\"\n[size] 1600 900\n[pos] -1 "
           "-1\n[signals_width] 320\n"
           "[sst_expanded] 0\n*%.2f\n",
-          slash ? slash + 1 : trace, slash ? slash + 1 : trace,
+          slash ? slash + 1 : fst, slash ? slash + 1 : fst,
           -log2(1000.0 * (double)(cycles + 1) / FRAMES));
   write_groups(f, entries, n);
   return staged_commit(&out, err);
 }
 
-int save_file_write(const char *trace, const struct waveform_signals *signals, uint64_t cycles,
+int save_file_write(const char *fst, const struct waveform_signals *signals, uint64_t cycles,
                     struct err *err) {
   char path[FILE_PATH_SIZE];
-  const size_t length = strlen(trace),
-               stem = length > 4 && !strcmp(trace + length - 4, ".fst") ? length - 4 : length;
-  if (snprintf(path, sizeof path, "%.*s.gtkw", (int)stem, trace) >= FILE_PATH_SIZE)
-    return err_set(err, "%s: path too long", trace);
+  const size_t length = strlen(fst),
+               stem = length > 4 && !strcmp(fst + length - 4, ".fst") ? length - 4 : length;
+  if (snprintf(path, sizeof path, "%.*s.gtkw", (int)stem, fst) >= FILE_PATH_SIZE)
+    return err_set(err, "%s: path too long", fst);
   struct entry *entries = calloc(signals->n + 1, sizeof *entries);
   if (!entries) return err_memory(err, "the save file");
   size_t n = 0;
@@ -230,7 +230,7 @@ int save_file_write(const char *trace, const struct waveform_signals *signals, u
     classify(e);
   }
   qsort(entries, n, sizeof *entries, compare);
-  const int result = write_file(path, trace, entries, n, cycles, err);
+  const int result = write_file(path, fst, entries, n, cycles, err);
   free(entries);
   return result;
 }

@@ -12,10 +12,10 @@
 #include "err.h"
 #include "waveform.h"
 
-// Writes beside trace, an FST file that holds signals for so many cycles, its save file: run.gtkw
-// beside run.fst, otherwise .gtkw behind the name. Only trace's name without folders goes into it,
+// Writes beside fst, an FST file that holds signals for so many cycles, its save file: run.gtkw
+// beside run.fst, otherwise .gtkw behind the name. Only fst's name without folders goes into it,
 // so that both can be moved together. Errors: it cannot be written; out of memory.
-int save_file_write(const char *trace, const struct waveform_signals *signals, uint64_t cycles,
+int save_file_write(const char *fst, const struct waveform_signals *signals, uint64_t cycles,
                     struct err *err);
 
 #endif

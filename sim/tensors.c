@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "gpt2_pkg.h"
-#include "probe.h"
+#include "tensor_observer.h"
 
 // Signals, by what they carry and what the hardware calls them.
 #define CORE "gpt2_top.u_core."
@@ -42,45 +42,46 @@ struct tensors {
   SIGNALS(SIGNAL_MEMBER)
   struct sim_observer observer;
   uint32_t segments, width, n_layer, n_head, n_vocab;
-  struct probe probe;
+  struct tensor_observer shown;
   uint32_t norm_blocks;  // LayerNorm's, of this position
   struct head heads[2];  // even and odd ones take turns
 };
 
-static void see_rows(struct tensors *s, enum tap_tensor tensor, uint32_t layer, uint32_t first,
-                     const uint32_t *rows, uint32_t n, int frac) {
-  s->probe.place.layer = layer;
-  probe_rows(&s->probe, tensor, first, (const int32_t *)rows, n, frac);
+static void show_rows(struct tensors *s, enum tensor tensor, uint32_t layer, uint32_t first,
+                      const uint32_t *rows, uint32_t n, int frac) {
+  s->shown.place.layer = layer;
+  observe_rows(&s->shown, tensor, first, (const int32_t *)rows, n, frac);
 }
 
 static uint32_t least(uint32_t a, uint32_t b) { return a < b ? a : b; }
 
 // Behind rescale. PV's rows are not looked at: what becomes of them is the block that the
 // projection takes.
-static void see_engine(struct tensors *s) {
+static void show_engine(struct tensors *s) {
   struct pkg_tag tag;
   pkg_tag_unpack(&tag, s->rows_tag);
   const uint32_t row = (uint32_t)tag.group * s->segments, layer = (uint32_t)tag.layer,
                  head = (uint32_t)tag.head, S = s->segments;
-  const uint32_t cached = (uint32_t)s->probe.place.position + 1;
+  const uint32_t cached = (uint32_t)s->shown.place.position + 1;
   switch ((enum pkg_op)tag.op) {
     case PKG_OP_QKV:
-      see_rows(s, TAP_C_ATTN, layer, row / HEAD_DIM * s->width + head * HEAD_DIM + row % HEAD_DIM,
-               s->rows_data, S, ROW_FRAC);
+      show_rows(s, TENSOR_C_ATTN, layer,
+                row / HEAD_DIM * s->width + head * HEAD_DIM + row % HEAD_DIM, s->rows_data, S,
+                ROW_FRAC);
       break;
     case PKG_OP_SCORES:
       if (row >= cached) break;
-      see_rows(s, TAP_SCORES, layer, head * cached + row, s->rows_data, least(S, cached - row),
-               ROW_FRAC);
+      show_rows(s, TENSOR_SCORES, layer, head * cached + row, s->rows_data, least(S, cached - row),
+                ROW_FRAC);
       s->heads[head % 2].head = head;
       s->heads[head % 2].layer = layer;
       memcpy(s->heads[head % 2].v_scale + row, s->aux, S * sizeof *s->aux);
       break;
-    case PKG_OP_PROJ: see_rows(s, TAP_ATTN_PROJ, layer, row, s->rows_data, S, ROW_FRAC); break;
-    case PKG_OP_MLP1: see_rows(s, TAP_C_FC, layer, row, s->rows_data, S, ROW_FRAC); break;
-    case PKG_OP_MLP2: see_rows(s, TAP_MLP_PROJ, layer, row, s->rows_data, S, ROW_FRAC); break;
+    case PKG_OP_PROJ: show_rows(s, TENSOR_ATTN_PROJ, layer, row, s->rows_data, S, ROW_FRAC); break;
+    case PKG_OP_MLP1: show_rows(s, TENSOR_C_FC, layer, row, s->rows_data, S, ROW_FRAC); break;
+    case PKG_OP_MLP2: show_rows(s, TENSOR_MLP_PROJ, layer, row, s->rows_data, S, ROW_FRAC); break;
     case PKG_OP_HEAD:
-      see_rows(s, TAP_LM_HEAD, 0, row, s->rows_data, least(S, s->n_vocab - row), ROW_FRAC);
+      show_rows(s, TENSOR_LM_HEAD, 0, row, s->rows_data, least(S, s->n_vocab - row), ROW_FRAC);
       break;
     case PKG_OP_POS:
     case PKG_OP_TOKEN:
@@ -89,32 +90,32 @@ static void see_engine(struct tensors *s) {
   }
 }
 
-static void see_residual(struct tensors *s) {
+static void show_residual(struct tensors *s) {
   struct pkg_tag tag;
   pkg_tag_unpack(&tag, s->mon_tag);
   const enum pkg_op op = (enum pkg_op)tag.op;
-  const enum tap_tensor tensor = op == PKG_OP_POS     ? TAP_WPE
-                                 : op == PKG_OP_TOKEN ? TAP_DROP
-                                 : op == PKG_OP_PROJ  ? TAP_RESID_MID
-                                                      : TAP_LAYER;
-  see_rows(s, tensor, tap_in_layer(tensor) ? (uint32_t)tag.layer : 0,
-           (uint32_t)tag.group * s->segments, s->mon_rows, s->segments, RES_FRAC);
+  const enum tensor tensor = op == PKG_OP_POS     ? TENSOR_WPE
+                             : op == PKG_OP_TOKEN ? TENSOR_DROP
+                             : op == PKG_OP_PROJ  ? TENSOR_RESID_MID
+                                                  : TENSOR_LAYER;
+  show_rows(s, tensor, tensor_in_layer(tensor) ? (uint32_t)tag.layer : 0,
+            (uint32_t)tag.group * s->segments, s->mon_rows, s->segments, RES_FRAC);
 }
 
 // Behind the last tile of a head all of it is there.
-static void see_probabilities(struct tensors *s, uint32_t bank, uint32_t tile,
-                              const struct operand *block) {
-  const uint32_t cached = (uint32_t)s->probe.place.position + 1;
+static void show_probabilities(struct tensors *s, uint32_t bank, uint32_t tile,
+                               const struct operand *block) {
+  const uint32_t cached = (uint32_t)s->shown.place.position + 1;
   struct head *h = &s->heads[bank];
   h->p[tile] = *block;
   if (tile != (cached - 1) / HEAD_DIM) return;
-  s->probe.place.layer = h->layer;
-  probe_probs(&s->probe, h->head, h->p, h->v_scale, s->pv_scale[bank], cached);
+  s->shown.place.layer = h->layer;
+  observe_probs(&s->shown, h->head, h->p, h->v_scale, s->pv_scale[bank], cached);
 }
 
 // A block's slot says what it is (rtl/block/operand_buffer.sv); LayerNorm's are those of ln_1 and
 // ln_2 of each layer, then of ln_f.
-static void see_operand(struct tensors *s) {
+static void show_operand(struct tensors *s) {
   const uint32_t slot = *s->op_slot, group = slot / MAX_HEADS;
   struct operand block;
   unsigned e;
@@ -122,19 +123,19 @@ static void see_operand(struct tensors *s) {
   block.e = (uint8_t)e;
   if (group == 0) {
     const uint32_t norm = s->norm_blocks++ / s->n_head, layer = norm / 2;
-    s->probe.place.layer = layer < s->n_layer ? layer : 0;
-    probe_operands(&s->probe,
-                   layer == s->n_layer ? TAP_LN_F
-                   : norm % 2          ? TAP_LN_2
-                                       : TAP_LN_1,
-                   slot, &block, 1);
+    s->shown.place.layer = layer < s->n_layer ? layer : 0;
+    observe_operands(&s->shown,
+                     layer == s->n_layer ? TENSOR_LN_F
+                     : norm % 2          ? TENSOR_LN_2
+                                         : TENSOR_LN_1,
+                     slot, &block, 1);
   } else if (group <
              6) {  // attention's output, GELU's: those of the layer whose LayerNorm was the last
-    s->probe.place.layer = (s->norm_blocks - 1) / s->n_head / 2;
-    if (group == 1) probe_operands(&s->probe, TAP_CONTEXT, slot - MAX_HEADS, &block, 1);
-    else probe_operands(&s->probe, TAP_ACT, slot - PKG_SLOT_G(MAX_HEADS), &block, 1);
+    s->shown.place.layer = (s->norm_blocks - 1) / s->n_head / 2;
+    if (group == 1) observe_operands(&s->shown, TENSOR_CONTEXT, slot - MAX_HEADS, &block, 1);
+    else observe_operands(&s->shown, TENSOR_ACT, slot - PKG_SLOT_G(MAX_HEADS), &block, 1);
   } else if (slot >= SLOT_P) {
-    see_probabilities(s, (slot - SLOT_P) / TILES, (slot - SLOT_P) % TILES, &block);
+    show_probabilities(s, (slot - SLOT_P) / TILES, (slot - SLOT_P) % TILES, &block);
   }
 }
 
@@ -143,27 +144,27 @@ static int tensors_cycle(void *self, uint64_t cycle, struct err *err) {
   (void)cycle;
   (void)err;
   if (*s->step) {
-    s->probe.place.position = *s->step_position;
+    s->shown.place.position = *s->step_position;
     s->norm_blocks = 0;
   }
   if (*s->token && *s->emb_ready && !*s->pos) {
     struct pkg_tag tag;
     pkg_tag_unpack(&tag, s->token_tag);
-    see_rows(s, TAP_WTE, 0, (uint32_t)tag.group * s->segments, s->token_rows, s->segments,
-             ROW_FRAC);
+    show_rows(s, TENSOR_WTE, 0, (uint32_t)tag.group * s->segments, s->token_rows, s->segments,
+              ROW_FRAC);
   }
-  if (*s->rows) see_engine(s);
+  if (*s->rows) show_engine(s);
   if (*s->kv) {
-    s->probe.place.layer = *s->kv_layer;
-    probe_cached(&s->probe, *s->kv_is_v ? TAP_VALUE : TAP_KEY, *s->kv_head, (const int8_t *)s->kv_q,
-                 *s->kv_scale);
+    s->shown.place.layer = *s->kv_layer;
+    observe_cached(&s->shown, *s->kv_is_v ? TENSOR_VALUE : TENSOR_KEY, *s->kv_head,
+                   (const int8_t *)s->kv_q, *s->kv_scale);
   }
-  if (*s->op) see_operand(s);
-  if (*s->mon) see_residual(s);
+  if (*s->op) show_operand(s);
+  if (*s->mon) show_residual(s);
   return 0;
 }
 
-int sim_observe_tensors(struct sim *sim, const struct probe *probe, struct err *err) {
+int sim_observe_tensors(struct sim *sim, const struct tensor_observer *observer, struct err *err) {
   const struct image_header *h = &sim_image(sim)->header;
   struct signals signals = sim_signals(sim);
   struct tensors *at = calloc(1, sizeof *at);
@@ -181,7 +182,7 @@ int sim_observe_tensors(struct sim *sim, const struct probe *probe, struct err *
   at->n_layer = h->n_layer;
   at->n_head = h->n_head;
   at->n_vocab = h->vocab_size;
-  at->probe = (struct probe){.see = probe->see, .ctx = probe->ctx};
+  at->shown = (struct tensor_observer){.part = observer->part, .ctx = observer->ctx};
   at->observer = (struct sim_observer){.self = at, .cycle = tensors_cycle, .destroy = free};
   sim_observe(sim, &at->observer);
   return 0;

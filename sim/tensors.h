@@ -2,7 +2,7 @@
 //
 // tensors - the intermediate tensors of a run, read off the wires of the simulated hardware
 //
-// What golden models show a probe (golden/probe.h), from the same places in gpt2_core: rows after
+// What golden models show (golden/tensor_observer.h), from the same places in gpt2_core: rows after
 // rescale, rows of the embedding, operand blocks on their way to the engine, keys and values on
 // their way to the cache, the residual as it is written. The signals are named in sim/tensors.vlt;
 // only the build with waveforms has them. Nothing is computed here but element numbers.
@@ -12,9 +12,9 @@
 #include "golden.h"
 #include "sim.h"
 
-// From now on sim's runs (SIM_TRACE) show every intermediate tensor to probe's `see`, with its ctx:
-// attention's head by head, rows in groups, the parts in the order in which the hardware makes
-// them. Errors: a signal that is not there; out of memory.
-int sim_observe_tensors(struct sim *sim, const struct probe *probe, struct err *err);
+// From now on sim's runs (SIM_WAVEFORM) show every intermediate tensor to observer's `part`, with
+// its ctx: attention's head by head, rows in groups, the parts in the order in which the hardware
+// makes them. Errors: a signal that is not there; out of memory.
+int sim_observe_tensors(struct sim *sim, const struct tensor_observer *observer, struct err *err);
 
 #endif

@@ -59,7 +59,7 @@ struct timeline_event {
 
 struct timeline;
 
-// From now on sim's runs (SIM_TRACE) are told to `see`, which returns 0, or 1 to abort the run.
+// From now on sim's runs (SIM_WAVEFORM) are told to `see`, which returns 0, or 1 to abort the run.
 // *timeline lives as long as sim. Errors: a signal that is not there; out of memory.
 int sim_observe_timeline(struct sim *sim, struct timeline **timeline,
                          int (*see)(void *ctx, const struct timeline_event *event), void *ctx,

@@ -117,7 +117,7 @@ void dump_scope(VerilatedFstC &fst, const char *path) {
   if (marked != plain) fst.dumpvars(1, "block." + marked);
 }
 
-void trace_open(void *p, const char *path, const char *const *scopes, unsigned n) {
+void waveform_open(void *p, const char *path, const char *const *scopes, unsigned n) {
   auto *instance = instance_of(p);
   Verilated::threadContextp(&instance->context);
   instance->fst = std::make_unique<VerilatedFstC>();
@@ -126,20 +126,20 @@ void trace_open(void *p, const char *path, const char *const *scopes, unsigned n
   instance->fst->open(path);
 }
 
-void trace_on(void *p, int on) {
+void waveform_on(void *p, int on) {
   auto *instance = instance_of(p);
   if (on && !instance->dumping) instance->fst->dump(instance->context.time());
   instance->dumping = on != 0;
 }
 
-void trace_close(void *p) {
+void waveform_close(void *p) {
   instance_of(p)->dumping = false;
   instance_of(p)->fst.reset();
 }
 
-int trace_read(const char *path,
-               void (*see)(void *ctx, const char *scope, const char *name, unsigned width),
-               void *ctx) {
+int waveform_read(const char *path,
+                  void (*signal)(void *ctx, const char *scope, const char *name, unsigned width),
+                  void *ctx) {
   void *const file = fstReaderOpen(path);
   if (!file) return -1;
   std::vector<std::string> scope{""};
@@ -151,7 +151,7 @@ int trace_read(const char *path,
     } else if (h->htyp == FST_HT_UPSCOPE) {
       scope.pop_back();
     } else if (h->htyp == FST_HT_VAR) {
-      see(ctx, scope.back().c_str(), h->u.var.name, h->u.var.length);
+      signal(ctx, scope.back().c_str(), h->u.var.name, h->u.var.length);
     }
   }
   fstReaderClose(file);
@@ -160,32 +160,33 @@ int trace_read(const char *path,
 
 #else
 
-void (*const trace_open)(void *, const char *, const char *const *, unsigned) = nullptr;
-void (*const trace_on)(void *, int) = nullptr;
-void (*const trace_close)(void *) = nullptr;
-int (*const trace_read)(const char *, void (*)(void *, const char *, const char *, unsigned),
-                        void *) = nullptr;
+void (*const waveform_open)(void *, const char *, const char *const *, unsigned) = nullptr;
+void (*const waveform_on)(void *, int) = nullptr;
+void (*const waveform_close)(void *) = nullptr;
+int (*const waveform_read)(const char *, void (*)(void *, const char *, const char *, unsigned),
+                           void *) = nullptr;
 
 #endif
 
-void *create(const char *trace) {
+void *create(const char *waveform) {
   stops = 0;
   auto *instance = new Instance;
 #if VM_TRACE
-  if (trace) {
-    trace_open(instance, trace, nullptr, 0);
+  if (waveform) {
+    waveform_open(instance, waveform, nullptr, 0);
     instance->dumping = true;
   }
 #else
-  (void)trace;
+  (void)waveform;
 #endif
   return instance;
 }
 
 }  // namespace
 
-const struct verilated_block verilated_block = {create,     destroy,  ports,       eval,
-                                                trace_open, trace_on, trace_close, trace_read};
+const struct verilated_block verilated_block = {create,         destroy,       ports,
+                                                eval,           waveform_open, waveform_on,
+                                                waveform_close, waveform_read};
 
 // Verilator calls these where an assertion fails ($error, $fatal, $stop), after it has printed the
 // message.

@@ -23,7 +23,7 @@ struct verilated_port {
 };
 
 struct verilated_block {
-  void *(*create)(const char *trace);  // trace: name of the waveform file or NULL
+  void *(*create)(const char *waveform);  // waveform: name of the waveform file or NULL
   void (*destroy)(void *instance);
   unsigned (*ports)(void *instance,
                     const struct verilated_port **ports);  // their number; freed with the instance
@@ -31,16 +31,17 @@ struct verilated_block {
 
   // Waveforms (FST) at any time after create; all NULL in builds without. A scope is a path,
   // "gpt2_top.u_core"; of a packed struct, whose fields are signals, with a colon behind its name:
-  // "gpt2_top.mon_tag_o:". open: of the signals directly in n scopes (0: of all); trace_on 1:
+  // "gpt2_top.mon_tag_o:". open: of the signals directly in n scopes (0: of all); waveform_on 1:
   // values from this moment on, at each eval; 0: no more.
-  void (*trace_open)(void *instance, const char *path, const char *const *scopes, unsigned n);
-  void (*trace_on)(void *instance, int on);
-  void (*trace_close)(void *instance);
-  // Calls see for each signal of a closed file, with its name as GTKWave shows it. Returns -1 if it
-  // is no FST file.
-  int (*trace_read)(const char *path,
-                    void (*see)(void *ctx, const char *scope, const char *name, unsigned width),
-                    void *ctx);
+  void (*waveform_open)(void *instance, const char *path, const char *const *scopes, unsigned n);
+  void (*waveform_on)(void *instance, int on);
+  void (*waveform_close)(void *instance);
+  // Calls signal for each signal of a closed file, with its name as GTKWave shows it. Returns -1 if
+  // it is no FST file.
+  int (*waveform_read)(const char *path,
+                       void (*signal)(void *ctx, const char *scope, const char *name,
+                                      unsigned width),
+                       void *ctx);
 };
 
 extern const struct verilated_block verilated_block;

@@ -21,7 +21,8 @@ struct waveform {
   struct staged_folder folder;  // Verilator's writer takes a name, and makes another file beside it
   char staging[FILE_PATH_SIZE];
   struct waveform_signals signals;
-  char **paths;  // what trace_open takes: scopes, or signals where some of a scope's are left out
+  char *
+      *paths;  // what waveform_open takes: scopes, or signals where some of a scope's are left out
   unsigned n_paths;
   uint64_t position;       // of the run: how many have started
   uint64_t trial, cycles;  // cycles on file
@@ -41,7 +42,7 @@ static void signals_free(struct waveform_signals *s) {
   *s = (struct waveform_signals){0};
 }
 
-// trace_read's callback.
+// waveform_read's callback.
 static void add_signal(void *ctx, const char *scope, const char *name, unsigned width) {
   struct waveform_signals *s = ctx;
   if (s->n == s->room) {
@@ -61,7 +62,7 @@ static void add_signal(void *ctx, const char *scope, const char *name, unsigned 
 
 static int read_signals(const struct waveform *w, const char *path,
                         struct waveform_signals *signals, struct err *err) {
-  const int status = w->code->trace_read(path, add_signal, signals);
+  const int status = w->code->waveform_read(path, add_signal, signals);
   if (status) return err_set(err, "%s: the waveform cannot be read again: is the disk full?", path);
   return !signals->failed ? 0 : err_memory(err, "the names of signals");
 }
@@ -212,8 +213,8 @@ static int prepare(struct waveform *w, struct err *err) {
   if (staged_folder_open(&w->folder, w->options.path, staging_files, err) ||
       file_join(w->staging, w->folder.staging, staging_file, err))
     return -1;
-  w->code->trace_open(w->instance, w->staging, NULL, 0);
-  w->code->trace_close(w->instance);
+  w->code->waveform_open(w->instance, w->staging, NULL, 0);
+  w->code->waveform_close(w->instance);
   const int result = read_signals(w, w->staging, &w->signals, err);
   unlink(w->staging);
   return result || choose(w, &w->signals, err) || collect_paths(w, err) ? -1 : 0;
@@ -221,7 +222,7 @@ static int prepare(struct waveform *w, struct err *err) {
 
 static void waveform_destroy(void *self) {
   struct waveform *w = self;
-  if (w->state == ON || w->state == ENDING) w->code->trace_close(w->instance);
+  if (w->state == ON || w->state == ENDING) w->code->waveform_close(w->instance);
   staged_folder_discard(&w->folder);
   signals_free(&w->signals);
   for (unsigned i = 0; i < w->n_paths; i++) free(w->paths[i]);
@@ -241,7 +242,7 @@ static int measure(struct waveform *w, struct err *err) {
 
 static int close_file(struct waveform *w, struct err *err) {
   struct waveform_signals written = {0};
-  w->code->trace_close(w->instance);
+  w->code->waveform_close(w->instance);
   w->state = DONE;
   if (w->trial) return measure(w, err);
   int result = read_signals(w, w->staging, &written, err);
@@ -258,8 +259,8 @@ static int waveform_cycle(void *self, uint64_t cycle, struct err *err) {
   if (w->state == DONE) return 0;
   if (w->state == ENDING) return close_file(w, err);
   if (*w->step_start && w->position++ == w->options.first && w->state == WAITING) {
-    w->code->trace_open(w->instance, w->staging, (const char *const *)w->paths, w->n_paths);
-    w->code->trace_on(w->instance, 1);
+    w->code->waveform_open(w->instance, w->staging, (const char *const *)w->paths, w->n_paths);
+    w->code->waveform_on(w->instance, 1);
     w->state = ON;
   }
   w->cycles += w->state == ON;
@@ -326,7 +327,7 @@ static int try_one(const struct sim *sim, const struct waveform_options *options
   struct sim_result result;
   struct sim *trial;
   first.first = first.last = 0;
-  if (sim_open(&trial, sim_image(sim), sim_settings(sim), SIM_TRACE, err)) return -1;
+  if (sim_open(&trial, sim_image(sim), sim_settings(sim), SIM_WAVEFORM, err)) return -1;
   int status = add(&waveform, trial, &first, TRIAL, err);
   if (!status) status = sim_run(trial, &run, &result, err);
   if (!status) {

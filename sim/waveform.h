@@ -44,7 +44,7 @@ struct waveform_signals {
 
 struct waveform;
 
-// The next run of sim (SIM_TRACE) writes the waveform that options describe; its strings must
+// The next run of sim (SIM_WAVEFORM) writes the waveform that options describe; its strings must
 // outlive the run. *bytes is about how large the file will be: a simulator of its own computes one
 // position, with the waveform on for its first cycles; cycles and bytes of later positions follow
 // from it. *waveform lives as long as sim. A simulator writes one waveform. Errors: a module that

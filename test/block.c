@@ -88,14 +88,14 @@ struct block *block_open(const char *module, unsigned segments) {
   struct block *b = calloc(1, sizeof *b);
   assert_non_null(b);
   snprintf(b->name, sizeof b->name, "%s_s%u", module, segments);
-  const char *trace = getenv("BLOCK_TRACE");
+  const char *waveform = getenv("BLOCK_TRACE");
   char path[256];
-  snprintf(path, sizeof path, "build/block/%s%s.so", b->name, trace ? "_trace" : "");
+  snprintf(path, sizeof path, "build/block/%s%s.so", b->name, waveform ? "_trace" : "");
   b->library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
   if (!b->library) fail_msg("%s (make %s)", dlerror(), path);
   b->code = dlsym(b->library, "verilated_block");
   if (!b->code) fail_msg("%s: no verilated_block inside", path);
-  b->instance = b->code->create(trace);
+  b->instance = b->code->create(waveform);
   b->n_ports = b->code->ports(b->instance, &b->ports);
   b->clk = find(b, "clk_i");
   b->rst_n = find(b, "rst_ni");

@@ -9,7 +9,7 @@
 #include <cjson/cJSON.h>
 
 #include "random_model.h"
-#include "trace.h"
+#include "recording.h"
 
 enum { OUTPUT = 1 << 16 };
 static char out[OUTPUT], err_text[OUTPUT];  // of the last command

@@ -76,9 +76,9 @@ struct seen {
   float x[64][512];
 };
 
-static void see(void *ctx, const struct tap_place *place, const float *x, size_t n) {
+static void observe(void *ctx, const struct tensor_place *place, const float *x, size_t n) {
   struct seen *seen = ctx;
-  if (place->tensor == TAP_C_FC && place->layer == 1)
+  if (place->tensor == TENSOR_C_FC && place->layer == 1)
     memcpy(seen->x[place->position], x, n * sizeof *x);
 }
 
@@ -88,7 +88,7 @@ static void test_measures(void **unused) {
   struct compare_result result;
   struct gpt2_float *reference;
   struct gpt2_core core;
-  struct tap_golden tap;
+  struct tensor_assembly assembly;
   struct err err;
   float logits[V];
   double nll = 0, nll_other = 0, divergence = 0, decibels = 0, worst = 0;
@@ -96,8 +96,8 @@ static void test_measures(void **unused) {
   compare_integers(&result, &weights, &image);
   expect_success(gpt2_float_create(&reference, &weights, &err), &err);
   expect_success(gpt2_core_create(&core, &image, &err), &err);
-  expect_success(tap_golden_open(&tap, &core, see, &found, &err), &err);
-  gpt2_float_watch(reference, see, &expected);
+  expect_success(tensor_assembly_golden(&assembly, &core, observe, &found, &err), &err);
+  gpt2_float_observe(reference, observe, &expected);
   for (uint32_t t = 0; t + 1 < N; t++) {
     double p[V], q[V], p_sum = 0, q_sum = 0, signal = 0, noise = 0;
     size_t p_best = 0, q_best = 0;
@@ -121,7 +121,7 @@ static void test_measures(void **unused) {
     }
     decibels += 10 * log10(signal / noise) / (N - 1);
   }
-  const struct compare_tensor *c_fc = &result.tensors[TAP_TENSORS + TAP_C_FC];
+  const struct compare_tensor *c_fc = &result.tensors[TENSORS + TENSOR_C_FC];
   assert_int_equal(result.tokens, N - 1);
   assert_int_equal(result.same, same);
   assert_true(fabs(result.nll - nll) < 1e-3 && fabs(result.nll_other - nll_other) < 1e-3);
@@ -129,7 +129,7 @@ static void test_measures(void **unused) {
   assert_true(fabs(compare_decibels(c_fc) - decibels) < 1e-2);
   assert_true(fabs(c_fc->error - worst) < 1e-5);
   assert_true(fabs(fabs((double)c_fc->expected - (double)c_fc->found) - worst) < 1e-5);
-  tap_golden_close(&tap);
+  tensor_assembly_close(&assembly);
   gpt2_core_destroy(&core);
   gpt2_float_free(reference);
   compare_result_free(&result);
@@ -146,7 +146,7 @@ static void test_merge(void **unused) {
   assert_int_equal(all.tokens, 2 * one.tokens);
   assert_true(fabs(all.divergence - 2 * one.divergence) < 1e-12 &&
               all.largest_divergence == one.largest_divergence);
-  const struct compare_tensor *a = &all.tensors[TAP_LN_1], *b = &one.tensors[TAP_LN_1];
+  const struct compare_tensor *a = &all.tensors[TENSOR_LN_1], *b = &one.tensors[TENSOR_LN_1];
   assert_true(fabs(compare_decibels(a) - compare_decibels(b)) < 1e-9 && a->error == b->error &&
               a->found == b->found);
   compare_result_free(&one);
@@ -159,12 +159,12 @@ static void test_merge(void **unused) {
 // predicted. The bounds are 1 to 3 dB below what is found.
 static void test_outliers(void **unused) {
   (void)unused;
-  static const double bound[TAP_TENSORS] = {
-      [TAP_WTE] = 42,    [TAP_WPE] = 70,     [TAP_DROP] = 42,      [TAP_LN_1] = 36,
-      [TAP_C_ATTN] = 35, [TAP_KEY] = 34,     [TAP_VALUE] = 34,     [TAP_SCORES] = 33,
-      [TAP_PROBS] = 35,  [TAP_CONTEXT] = 35, [TAP_ATTN_PROJ] = 34, [TAP_RESID_MID] = 34,
-      [TAP_LN_2] = 35,   [TAP_C_FC] = 34,    [TAP_ACT] = 33,       [TAP_MLP_PROJ] = 32,
-      [TAP_LAYER] = 34,  [TAP_LN_F] = 35,    [TAP_LM_HEAD] = 34,
+  static const double bound[TENSORS] = {
+      [TENSOR_WTE] = 42,    [TENSOR_WPE] = 70,     [TENSOR_DROP] = 42,      [TENSOR_LN_1] = 36,
+      [TENSOR_C_ATTN] = 35, [TENSOR_KEY] = 34,     [TENSOR_VALUE] = 34,     [TENSOR_SCORES] = 33,
+      [TENSOR_PROBS] = 35,  [TENSOR_CONTEXT] = 35, [TENSOR_ATTN_PROJ] = 34, [TENSOR_RESID_MID] = 34,
+      [TENSOR_LN_2] = 35,   [TENSOR_C_FC] = 34,    [TENSOR_ACT] = 33,       [TENSOR_MLP_PROJ] = 32,
+      [TENSOR_LAYER] = 34,  [TENSOR_LN_F] = 35,    [TENSOR_LM_HEAD] = 34,
   };
   char model[FILE_PATH_SIZE], path[FILE_PATH_SIZE];
   struct gpt2_weights hot;
@@ -178,15 +178,15 @@ static void test_outliers(void **unused) {
   expect_success(image_build(path, &hot, 256, 0, &err), &err);
   expect_success(image_open(&its_image, path, IMAGE_CHECKED, &err), &err);
   compare_integers(&result, &hot, &its_image);
-  for (size_t i = 0; i < LAYERS * TAP_TENSORS; i++) {
+  for (size_t i = 0; i < LAYERS * TENSORS; i++) {
     const struct compare_tensor *t = &result.tensors[i];
-    char name[TAP_NAME_SIZE];
-    tap_name(name, (enum tap_tensor)(i % TAP_TENSORS), i / TAP_TENSORS);
-    if (compare_decibels(t) < bound[i % TAP_TENSORS])
-      fail_msg("%s: %.1f dB, expected %.0f", name, compare_decibels(t), bound[i % TAP_TENSORS]);
+    char name[TENSOR_NAME_SIZE];
+    tensor_name(name, (enum tensor)(i % TENSORS), i / TENSORS);
+    if (compare_decibels(t) < bound[i % TENSORS])
+      fail_msg("%s: %.1f dB, expected %.0f", name, compare_decibels(t), bound[i % TENSORS]);
     assert_int_equal(saturations(&t->sat), 0);
   }
-  assert_true(result.tensors[TAP_LAYER].largest > 2600);
+  assert_true(result.tensors[TENSOR_LAYER].largest > 2600);
   print_message("divergence with outliers %.2g nats\n", result.divergence / (double)result.tokens);
   assert_true(result.divergence / (double)result.tokens < 4e-3);
   compare_result_free(&result);
@@ -212,8 +212,8 @@ static void test_overflow(void **unused) {
   expect_success(image_build(path, &large, 256, 0, &err), &err);
   expect_success(image_open(&its_image, path, IMAGE_CHECKED, &err), &err);
   compare_integers(&result, &large, &its_image);
-  const struct compare_tensor *wpe = &result.tensors[TAP_WPE],
-                              *value = &result.tensors[TAP_TENSORS + TAP_VALUE];
+  const struct compare_tensor *wpe = &result.tensors[TENSOR_WPE],
+                              *value = &result.tensors[TENSORS + TENSOR_VALUE];
   assert_true(wpe->sat.row == 1 && wpe->sat.residual == 1);  // the row, and what it becomes
   assert_int_equal(wpe->sat_position, 7);
   assert_int_equal(wpe->sat_element, 100);
@@ -221,7 +221,7 @@ static void test_overflow(void **unused) {
   assert_true(value->sat.prob > 0);
   assert_int_equal(value->sat_element, 64 + 5);
   assert_true(value->sat_value > 890);
-  assert_int_equal(result.tensors[TAP_LN_1].sat.row + result.tensors[TAP_C_ATTN].sat.row, 0);
+  assert_int_equal(result.tensors[TENSOR_LN_1].sat.row + result.tensors[TENSOR_C_ATTN].sat.row, 0);
   compare_result_free(&result);
 
   image_close(&its_image);
@@ -238,7 +238,7 @@ static void test_nothing_rounded(void **unused) {
   compare_emulation(&result, &none);
   assert_int_equal(result.same, N - 1);
   assert_true(result.divergence / (double)result.tokens < 1e-9);
-  for (size_t i = 0; i < LAYERS * TAP_TENSORS; i++)
+  for (size_t i = 0; i < LAYERS * TENSORS; i++)
     assert_true(compare_decibels(&result.tensors[i]) > 100);
   compare_result_free(&result);
 }
@@ -251,9 +251,9 @@ static void test_hardware_widths(void **unused) {
   compare_integers(&integers, &weights, &image);
   compare_emulation(&emulated, &EMULATION_HARDWARE);
   for (size_t layer = 0; layer < LAYERS; layer++) {
-    for (int i = TAP_LN_1; i <= TAP_LAYER; i++) {
-      const double a = compare_decibels(&integers.tensors[layer * TAP_TENSORS + (size_t)i]);
-      const double b = compare_decibels(&emulated.tensors[layer * TAP_TENSORS + (size_t)i]);
+    for (int i = TENSOR_LN_1; i <= TENSOR_LAYER; i++) {
+      const double a = compare_decibels(&integers.tensors[layer * TENSORS + (size_t)i]);
+      const double b = compare_decibels(&emulated.tensors[layer * TENSORS + (size_t)i]);
       if (fabs(a - b) > 2)
         fail_msg("layer %zu, tensor %d: integers %.1f dB, emulation %.1f dB", layer, i, a, b);
     }
@@ -393,7 +393,7 @@ static void test_command(void **unused) {
   cJSON *json = cJSON_Parse(text);
   assert_string_equal(cJSON_GetObjectItem(json, "engine")->valuestring, "golden");
   assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(json, "tensors")),
-                   TAP_TENSORS + TAP_LAYER - TAP_LN_1 + 1);
+                   TENSORS + TENSOR_LAYER - TENSOR_LN_1 + 1);
   const cJSON *tensor;
   cJSON_ArrayForEach(tensor, cJSON_GetObjectItem(json, "tensors")) {
     assert_true(cJSON_GetObjectItem(tensor, "signal_to_noise_db")->valuedouble > 20);

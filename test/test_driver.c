@@ -18,7 +18,7 @@
 #include "controller.h"
 #include "gpt2_csr.h"
 #include "gpt2hw.h"
-#include "trace.h"
+#include "recording.h"
 
 enum { LANES = 64, MAX_IDS = 256 };
 

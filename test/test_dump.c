@@ -10,7 +10,7 @@
 
 #include "npy.h"
 #include "random_model.h"
-#include "trace.h"
+#include "recording.h"
 
 enum { T = 5, TEXT = 1 << 16 };
 static char out[TEXT];

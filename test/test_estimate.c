@@ -2,7 +2,7 @@
 //
 // The estimate against simulation: the 124M shape with every preset at 256 and 1024 lanes, the demo
 // model through its context
-#include "trace.h"
+#include "recording.h"
 
 #include <math.h>
 #include <stdio.h>

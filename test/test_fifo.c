@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// fifo, both forms: random words in and out against a ring in C; every cycle's ready, valid, count and word
+// fifo, both forms: random words in and out against a ring in C; every cycle's ready, valid, count
+// and word
 #include "block.h"
 
-enum { WIDTH = 72, WORDS = 3, DEPTH = 8, CYCLES = 40000 };   // the Makefile's parameters
+enum { WIDTH = 72, WORDS = 3, DEPTH = 8, CYCLES = 40000 };  // the Makefile's parameters
 
 static void random_word(uint64_t *rng, uint32_t word[WORDS]) {
   for (int i = 0; i < WORDS; i++) word[i] = (uint32_t)rng_next(rng);
@@ -20,7 +21,8 @@ static void expect_word(struct block *b, int cycle, const uint32_t want[WORDS]) 
 
 static void expect(struct block *b, int cycle, const char *port, uint64_t want) {
   const uint64_t found = block_get_u64(b, port);
-  if (found != want) fail_msg("cycle %d: %s expected %d, found %d", cycle, port, (int)want, (int)found);
+  if (found != want)
+    fail_msg("cycle %d: %s expected %d, found %d", cycle, port, (int)want, (int)found);
 }
 
 static void words(const char *module, bool registered) {
@@ -32,7 +34,7 @@ static void words(const char *module, bool registered) {
   bool has_last = false;
   block_reset(b);
   for (int i = 0; i < CYCLES; i++) {
-    if (i % 100 == 0) {                          // phases that fill it, empty it, keep it busy
+    if (i % 100 == 0) {  // phases that fill it, empty it, keep it busy
       wr_percent = (unsigned)rng_range(&rng, 0, 100);
       rd_percent = (unsigned)rng_range(&rng, 0, 100);
     }
@@ -56,7 +58,7 @@ static void words(const char *module, bool registered) {
       memcpy(last, ring[out % DEPTH], sizeof last);
       has_last = true;
     } else if (pop) {
-      has_last = false;                          // reset: whether the memory was read is not said
+      has_last = false;  // reset: whether the memory was read is not said
     }
     if (push) memcpy(ring[in % DEPTH], word, sizeof word);
     in += push;

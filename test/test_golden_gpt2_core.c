@@ -4,7 +4,7 @@
 #include "golden_test.h"
 #include "gpt2_float.h"
 #include "random_model.h"
-#include "tap_golden.h"
+#include "tensor_assembly.h"
 
 // A random model and its image for some lanes.
 struct model {
@@ -41,12 +41,12 @@ struct seen {
   size_t calls;
 };
 
-static void see(void *ctx, const struct tap_place *place, const float *x, size_t n) {
+static void observe(void *ctx, const struct tensor_place *place, const float *x, size_t n) {
   struct seen *seen = ctx;
   seen->calls++;
-  if (place->tensor == TAP_DROP || place->tensor == TAP_LAYER)
+  if (place->tensor == TENSOR_DROP || place->tensor == TENSOR_LAYER)
     for (size_t c = 0; c < n; c++)
-      seen->x[place->tensor == TAP_DROP ? 0 : place->layer + 1][c] = (double)x[c];
+      seen->x[place->tensor == TENSOR_DROP ? 0 : place->layer + 1][c] = (double)x[c];
 }
 
 static void test_against_float(void **state) {
@@ -58,13 +58,13 @@ static void test_against_float(void **state) {
     struct err err;
     struct gpt2_float *reference;
     struct gpt2_core core;
-    struct tap_golden tap;
+    struct tensor_assembly assembly;
     struct seen expected = {.calls = 0}, found = {.calls = 0};
     make_model(&m, *state, seed, 256);
     expect_success(gpt2_float_create(&reference, &m.weights, &err), &err);
     expect_success(gpt2_core_create(&core, &m.image, &err), &err);
-    gpt2_float_watch(reference, see, &expected);
-    expect_success(tap_golden_open(&tap, &core, see, &found, &err), &err);
+    gpt2_float_observe(reference, observe, &expected);
+    expect_success(tensor_assembly_golden(&assembly, &core, observe, &found, &err), &err);
     const size_t vocabulary = m.weights.config.vocab_size;
     float *logits = calloc(vocabulary, sizeof *logits),
           *integer = calloc(vocabulary, sizeof *logits);
@@ -97,7 +97,7 @@ static void test_against_float(void **state) {
     }
     assert_int_equal(found.calls, expected.calls);
     assert_int_equal(saturations(&core.sat), 0);
-    tap_golden_close(&tap);
+    tensor_assembly_close(&assembly);
     free(logits);
     free(integer);
     gpt2_core_destroy(&core);

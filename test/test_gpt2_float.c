@@ -109,20 +109,20 @@ struct final_norm {
   float x[10];
 };
 
-static void keep_final_norm(void *ctx, const struct tap_place *place, const float *x, size_t n) {
+static void keep_final_norm(void *ctx, const struct tensor_place *place, const float *x, size_t n) {
   struct final_norm *kept = ctx;
   (void)n;
-  if (place->tensor == TAP_LN_F && place->position == 0) memcpy(kept->x, x, sizeof kept->x);
+  if (place->tensor == TENSOR_LN_F && place->position == 0) memcpy(kept->x, x, sizeof kept->x);
 }
 
 // Every tensor of one position, as the engine shows it.
 struct seen {
   size_t calls;
-  struct tap_place last;
-  float x[2][TAP_TENSORS][4 * 128];
+  struct tensor_place last;
+  float x[2][TENSORS][4 * 128];
 };
 
-static void see(void *ctx, const struct tap_place *place, const float *x, size_t n) {
+static void observe(void *ctx, const struct tensor_place *place, const float *x, size_t n) {
   struct seen *seen = ctx;
   assert_true(place->layer < 2 && n <= 4 * 128);
   assert_int_equal(place->position, 0);
@@ -142,36 +142,38 @@ static void test_tap(void **state) {
   float logits[301];
   load_nano(state, &w, 4);
   expect_success(gpt2_float_create(&s, &w, &err), &err);
-  gpt2_float_watch(s, see, &seen);
+  gpt2_float_observe(s, observe, &seen);
   expect_success(gpt2_float_step(s, 5, 0, logits, &err), &err);
   assert_int_equal(seen.calls, 3 + 2 * 14 + 2);
   const float(*first)[4 * 128] = seen.x[0], (*second)[4 * 128] = seen.x[1];
   for (size_t i = 0; i < 128; i++) {
-    assert_true(first[TAP_WTE][i] == w.wte[5 * 128 + i] && first[TAP_WPE][i] == w.wpe[i]);
-    assert_true(first[TAP_DROP][i] == first[TAP_WTE][i] + first[TAP_WPE][i]);
-    assert_true(first[TAP_KEY][i] == first[TAP_C_ATTN][128 + i]);
-    assert_true(first[TAP_VALUE][i] == first[TAP_C_ATTN][256 + i]);
-    assert_true(first[TAP_CONTEXT][i] == first[TAP_VALUE][i]);  // one position: all of it
-    assert_true(first[TAP_RESID_MID][i] == first[TAP_DROP][i] + first[TAP_ATTN_PROJ][i]);
-    assert_true(first[TAP_LAYER][i] == first[TAP_RESID_MID][i] + first[TAP_MLP_PROJ][i]);
-    assert_true(second[TAP_RESID_MID][i] == first[TAP_LAYER][i] + second[TAP_ATTN_PROJ][i]);
+    assert_true(first[TENSOR_WTE][i] == w.wte[5 * 128 + i] && first[TENSOR_WPE][i] == w.wpe[i]);
+    assert_true(first[TENSOR_DROP][i] == first[TENSOR_WTE][i] + first[TENSOR_WPE][i]);
+    assert_true(first[TENSOR_KEY][i] == first[TENSOR_C_ATTN][128 + i]);
+    assert_true(first[TENSOR_VALUE][i] == first[TENSOR_C_ATTN][256 + i]);
+    assert_true(first[TENSOR_CONTEXT][i] == first[TENSOR_VALUE][i]);  // one position: all of it
+    assert_true(first[TENSOR_RESID_MID][i] == first[TENSOR_DROP][i] + first[TENSOR_ATTN_PROJ][i]);
+    assert_true(first[TENSOR_LAYER][i] == first[TENSOR_RESID_MID][i] + first[TENSOR_MLP_PROJ][i]);
+    assert_true(second[TENSOR_RESID_MID][i] ==
+                first[TENSOR_LAYER][i] + second[TENSOR_ATTN_PROJ][i]);
   }
   double layer[128], normed[128];
-  for (size_t i = 0; i < 128; i++) layer[i] = (double)second[TAP_LAYER][i];
+  for (size_t i = 0; i < 128; i++) layer[i] = (double)second[TENSOR_LAYER][i];
   naive_norm(normed, layer, w.ln_f_g, w.ln_f_b, 128, 1e-5);
-  for (size_t i = 0; i < 128; i++) assert_true(fabs(normed[i] - (double)first[TAP_LN_F][i]) < 1e-3);
+  for (size_t i = 0; i < 128; i++)
+    assert_true(fabs(normed[i] - (double)first[TENSOR_LN_F][i]) < 1e-3);
   for (size_t h = 0; h < 2; h++) {
     double score = 0;
     for (size_t d = 0; d < 64; d++)
-      score += (double)first[TAP_C_ATTN][64 * h + d] * (double)first[TAP_KEY][64 * h + d] / 8;
-    assert_true(fabs(score - (double)first[TAP_SCORES][h]) < 1e-4);
+      score += (double)first[TENSOR_C_ATTN][64 * h + d] * (double)first[TENSOR_KEY][64 * h + d] / 8;
+    assert_true(fabs(score - (double)first[TENSOR_SCORES][h]) < 1e-4);
   }
   for (size_t i = 0; i < 512; i++) {
-    const double u = (double)second[TAP_C_FC][i];
+    const double u = (double)second[TENSOR_C_FC][i];
     const double g = 0.5 * u * (1 + tanh(0.7978845608028654 * (u + 0.044715 * u * u * u)));
-    assert_true(fabs(g - (double)second[TAP_ACT][i]) < 1e-5);
+    assert_true(fabs(g - (double)second[TENSOR_ACT][i]) < 1e-5);
   }
-  assert_memory_equal(first[TAP_LM_HEAD], logits, sizeof logits);
+  assert_memory_equal(first[TENSOR_LM_HEAD], logits, sizeof logits);
   gpt2_float_free(s);
   weights_free(&w);
 }
@@ -304,9 +306,9 @@ static void test_published_values(void **state) {
   static const float norm[10] = {-9.0888e-06f, -0.140210f, -0.208451f, -0.028112f, -0.090178f,
                                  -0.198508f,   4.072483f,  -0.248991f, -0.171686f, -0.016896f};
   struct final_norm kept = {{0}};
-  gpt2_float_watch(s, keep_final_norm, &kept);
+  gpt2_float_observe(s, keep_final_norm, &kept);
   expect_success(gpt2_float_step(s, 15496, 0, logits, &err), &err);
-  gpt2_float_watch(s, NULL, NULL);
+  gpt2_float_observe(s, NULL, NULL);
   for (size_t i = 0; i < 10; i++) assert_true(fabsf(kept.x[i] - norm[i]) < 1e-3f);
 
   static const uint32_t count[] = {3198, 734, 1115, 1440};

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "block.h"
-#include "trace.h"
+#include "recording.h"
 
 enum { NEW = 70, PROMPT = 5, ROM_BEATS = 7209, RAM_BEATS = 528 };
 
@@ -44,7 +44,7 @@ static void nano(void **state) {
   (void)state;
   static const uint32_t ids[PROMPT] = {3, 300, 1, 77, 77};
   struct image image;
-  struct trace trace;
+  struct recording recording;
   struct id prompt[PROMPT], want[NEW] = {{0}}, got[NEW];
   open_random(&image, "nano", 1, 64);
   assert_int_equal(image.header.n_beats, ROM_BEATS);
@@ -57,8 +57,8 @@ static void nano(void **state) {
                                      .sampling = {.top_k = 40,
                                                   .inv_t = sampling_inv_t(1),
                                                   .state = sampling_seed(4)}};
-  trace_golden(&trace, &image, &run);
-  uint32_t *tokens = trace_tokens(&trace);
+  recording_golden(&recording, &image, &run);
+  uint32_t *tokens = recording_tokens(&recording);
   for (int i = 0; i < NEW; i++) want[i].id = tokens[i];
   for (uint32_t i = 0; i < PROMPT; i++) prompt[i] = (struct id){ids[i], i == PROMPT - 1};
 
@@ -84,7 +84,7 @@ static void nano(void **state) {
   }
   block_close(b);
   free(tokens);
-  trace_free(&trace);
+  recording_free(&recording);
   image_close(&image);
 }
 

@@ -2,7 +2,7 @@
 //
 // gpt2_top: RTL = golden, bit for bit: hidden state behind every layer, logits, choices, for whole
 // runs
-#include "trace.h"
+#include "recording.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,23 +26,23 @@ enum { MEMORIES = sizeof memories / sizeof *memories };
 // may differ.
 static void expect_equal(const struct image *image, const struct controller_run *run,
                          enum sim_build build, int n_memories, const char *what) {
-  struct trace trace;
-  trace_golden(&trace, image, run);
+  struct recording recording;
+  recording_golden(&recording, image, run);
   for (int i = 0; i < n_memories; i++) {
     struct sim_result result;
-    trace_expect_rtl(&trace, image, run, &memories[i], build, &result);
+    recording_expect_rtl(&recording, image, run, &memories[i], build, &result);
     if (build == SIM_CHECK) {
       struct sim_result gated;
-      trace_expect_rtl(&trace, image, run, &memories[i], SIM_FAST, &gated);
+      recording_expect_rtl(&recording, image, run, &memories[i], SIM_FAST, &gated);
       assert_int_equal(gated.cycles, result.cycles);
     }
     print_message("%s, %u lanes, latency %u, %.2g beats a cycle, stall %.2g: %zu positions equal, "
                   "%.0f cycles a position\n",
                   what, image->header.lanes, memories[i].latency, memories[i].beats,
-                  memories[i].stall, trace.positions,
-                  (double)result.cycles / (double)trace.positions);
+                  memories[i].stall, recording.positions,
+                  (double)result.cycles / (double)recording.positions);
   }
-  trace_free(&trace);
+  recording_free(&recording);
 }
 
 // Nano through several crops (its context is 64), with the assertions of the RTL on.
@@ -83,7 +83,7 @@ static void ends(void **state) {
   (void)state;
   uint32_t prompt[64];
   struct image image;
-  struct trace trace;
+  struct recording recording;
   open_random(&image, "nano", 2, 64);
   for (uint32_t i = 0; i < 64; i++) prompt[i] = (i * 37 + 11) % 301;
   struct controller_run run = {.prompt = prompt,
@@ -101,12 +101,12 @@ static void ends(void **state) {
   expect_equal(&image, &run, SIM_CHECK, 2, "a prompt as long as the context");
   run.n_prompt = 2;
   run.max_new = 30;
-  trace_golden(&trace, &image, &run);
-  uint32_t *tokens = trace_tokens(&trace);
+  recording_golden(&recording, &image, &run);
+  uint32_t *tokens = recording_tokens(&recording);
   run.stop_enabled = true;
   run.stop_id = tokens[10];
   free(tokens);
-  trace_free(&trace);
+  recording_free(&recording);
   expect_equal(&image, &run, SIM_CHECK, 2, "stop id");
   image_close(&image);
 }
@@ -261,7 +261,7 @@ static void demo(void **state) {
   }
   for (int i = 0; i < 3; i++) {
     struct image image;
-    struct trace trace;
+    struct recording recording;
     open_model(&image, dir, lanes[i]);
     const uint32_t n_prompt = image.header.n_ctx > 300 ? 20 : 100;
     for (uint32_t k = 0; k < n_prompt; k++) prompt[k] = (k * 211 + 13) % image.header.vocab_size;
@@ -270,16 +270,16 @@ static void demo(void **state) {
                                        .max_new =
                                            image.header.n_ctx > 300 ? image.header.n_ctx : 200,
                                        .sampling = drawing(3)};
-    trace_golden(&trace, &image, &run);
-    assert_true(trace.positions > n_prompt + run.max_new);  // a crop
+    recording_golden(&recording, &image, &run);
+    assert_true(recording.positions > n_prompt + run.max_new);  // a crop
     struct sim_result result;
-    trace_expect_rtl(&trace, &image, &run, &memories[0], SIM_FAST, &result);
+    recording_expect_rtl(&recording, &image, &run, &memories[0], SIM_FAST, &result);
     assert_int_equal(result.saturations, 0);
     print_message("%s, %u lanes: %zu positions equal, %.0f cycles a position\n", dir, lanes[i],
-                  trace.positions, (double)result.cycles / (double)trace.positions);
-    tokens[i] = trace_tokens(&trace);
-    n[i] = trace.tokens;
-    trace_free(&trace);
+                  recording.positions, (double)result.cycles / (double)recording.positions);
+    tokens[i] = recording_tokens(&recording);
+    n[i] = recording.tokens;
+    recording_free(&recording);
     image_close(&image);
   }
   for (int i = 1; i < 3; i++) {
@@ -328,7 +328,7 @@ static void altered(void **state) {
   (void)state;
   static const uint32_t prompt[] = {3, 300, 1, 77};
   struct image image, copy;
-  struct trace original, changed;
+  struct recording original, changed;
   uint64_t rng = 99;
   open_random(&image, "nano", 1, 256);
   const size_t bytes = (size_t)image.header.n_beats * image.header.lanes;
@@ -341,7 +341,7 @@ static void altered(void **state) {
                                      .max_new = 2,
                                      .all_heads = true,
                                      .sampling = argmax};
-  trace_golden(&original, &image, &run);
+  recording_golden(&original, &image, &run);
   struct image_region region = {0};
   while (image_next_region(&region, &image.header)) {
     for (int i = 0; i < 3; i++) {
@@ -355,16 +355,16 @@ static void altered(void **state) {
         at += (rng >> 33) % (4 * image.header.n_embd);
       else at += image.header.lanes + (rng >> 33) % ((region.beats - 8) * image.header.lanes);
       beats[at] ^= 0x5a;
-      trace_golden(&changed, &copy, &run);
-      if (!trace_differs(&original, &changed))
+      recording_golden(&changed, &copy, &run);
+      if (!recording_differs(&original, &changed))
         fail_msg("%s, byte %llu: the golden model does not see the change",
                  image_kind_name(region.kind),
                  (unsigned long long)(at - region.base * image.header.lanes));
-      trace_expect_rtl(&changed, &copy, &run, &memories[0], SIM_FAST, NULL);
-      trace_free(&changed);
+      recording_expect_rtl(&changed, &copy, &run, &memories[0], SIM_FAST, NULL);
+      recording_free(&changed);
     }
   }
-  trace_free(&original);
+  recording_free(&original);
   free(beats);
   image_close(&image);
 }

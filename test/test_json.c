@@ -10,7 +10,7 @@
 #include <cjson/cJSON.h>
 
 #include "random_model.h"
-#include "trace.h"
+#include "recording.h"
 
 enum { TEXT = 1 << 18, V = 301 };
 static char out[TEXT];

@@ -4,7 +4,7 @@
 // golden integers at every position, by ids and a hash of the hidden state behind each layer and of
 // all logits. `make test-long`; the golden side runs on fast/, which other tests hold to golden/
 // bit for bit.
-#include "trace.h"
+#include "recording.h"
 
 #include <stdio.h>
 #include <stdlib.h>

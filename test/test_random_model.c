@@ -126,12 +126,13 @@ static void test_numbers_are_not_flat(void **state) {
 
 // The hidden state of GPT-2 124M has one: near 3,000 at position 0, one dimension, whatever the
 // token.
-static void see_outlier(void *ctx, const struct tap_place *place, const float *x, size_t n) {
+static void observe_outlier(void *ctx, const struct tensor_place *place, const float *x, size_t n) {
   double(*largest)[2] =
       ctx;  // [0]: the outlier at position 0; [1]: anything else of the hidden state
-  for (size_t i = 0; i < n && (place->tensor == TAP_DROP || place->tensor == TAP_LAYER); i++) {
+  for (size_t i = 0; i < n && (place->tensor == TENSOR_DROP || place->tensor == TENSOR_LAYER);
+       i++) {
     const bool outlier =
-        place->position == 0 && i == random_model_outlier(n) && place->tensor == TAP_LAYER;
+        place->position == 0 && i == random_model_outlier(n) && place->tensor == TENSOR_LAYER;
     (*largest)[outlier ? 0 : 1] = fmax((*largest)[outlier ? 0 : 1], fabs((double)x[i]));
   }
 }
@@ -150,7 +151,7 @@ static void test_outliers(void **state) {
     double smallest = INFINITY, largest = 0, others = 0;
     for (uint32_t id = 0; id < 301; id += 30) {
       double seen[2] = {0};
-      gpt2_float_watch(s, see_outlier, &seen);
+      gpt2_float_observe(s, observe_outlier, &seen);
       for (uint32_t t = 0; t < 8; t++)
         expect_success(gpt2_float_step(s, (id + 41 * t) % 301, t, NULL, &err), &err);
       smallest = fmin(smallest, seen[0]);

@@ -4,7 +4,7 @@
 #include "model_test.h"
 #include "image_build.h"
 #include "relayout.h"
-#include "trace.h"
+#include "recording.h"
 #include "weights.h"
 
 static void is_the_compilers(void **state) {

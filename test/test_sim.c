@@ -5,7 +5,7 @@
 // other.
 #include "model_test.h"
 #include "sim.h"
-#include "trace.h"
+#include "recording.h"
 
 enum { NEW = 6 };
 

@@ -4,29 +4,29 @@
 #include "golden_test.h"
 
 #include "sim.h"
-#include "tap_golden.h"
+#include "tensor_assembly.h"
 #include "tensors.h"
-#include "trace.h"
+#include "recording.h"
 
 enum { POSITIONS = 9, LANES = 256 };
 
 // All tensors of a run, keyed by place.
 struct record {
   struct gpt2_config config;
-  float *x[POSITIONS][2][TAP_TENSORS];  // two layers: nano's
-  size_t n[POSITIONS][2][TAP_TENSORS];
+  float *x[POSITIONS][2][TENSORS];  // two layers: nano's
+  size_t n[POSITIONS][2][TENSORS];
   unsigned tensors;
 };
 
-static void see(void *ctx, const struct tap_place *place, const float *x, size_t n) {
+static void observe(void *ctx, const struct tensor_place *place, const float *x, size_t n) {
   struct record *r = ctx;
-  char name[TAP_NAME_SIZE];
-  tap_name(name, place->tensor, place->layer);
+  char name[TENSOR_NAME_SIZE];
+  tensor_name(name, place->tensor, place->layer);
   if (place->position >= POSITIONS || place->layer >= 2)
     fail_msg("%s of position %zu", name, place->position);
   if (r->x[place->position][place->layer][place->tensor])
     fail_msg("%s of position %zu is shown twice", name, place->position);
-  assert_int_equal(n, tap_elements(&r->config, place->tensor, place->position));
+  assert_int_equal(n, tensor_elements(&r->config, place->tensor, place->position));
   float *copy = malloc(n * sizeof *copy);
   assert_non_null(copy);
   memcpy(copy, x, n * sizeof *x);
@@ -38,7 +38,7 @@ static void see(void *ctx, const struct tap_place *place, const float *x, size_t
 static void record_free(struct record *r) {
   for (int p = 0; p < POSITIONS; p++)
     for (int l = 0; l < 2; l++)
-      for (int t = 0; t < TAP_TENSORS; t++) free(r->x[p][l][t]);
+      for (int t = 0; t < TENSORS; t++) free(r->x[p][l][t]);
 }
 
 // The same ids through both, with logits at each position or none; the memory stalls in the second
@@ -52,35 +52,36 @@ static void equal(bool heads, double stall) {
                                      .sampling = {.top_k = 1, .inv_t = 94548, .state = 1}};
   struct image image;
   struct gpt2_core core;
-  struct tap_golden tap;
-  struct probe probe;
+  struct tensor_assembly assembly;
+  struct tensor_observer observer;
   struct sim *sim;
   struct sim_result result;
   struct err err;
   struct record golden = {0}, rtl = {0};
   open_random(&image, "nano", 1, LANES);
-  golden.config = rtl.config = tap_golden_config(&image.header);
+  golden.config = rtl.config = image_config(&image.header);
   expect_success(gpt2_core_create(&core, &image, &err), &err);
-  expect_success(tap_golden_open(&tap, &core, see, &golden, &err), &err);
+  expect_success(tensor_assembly_golden(&assembly, &core, observe, &golden, &err), &err);
   expect_success(controller_run_golden(&run, &core, &err), &err);
-  tap_golden_close(&tap);
-  expect_success(sim_open(&sim, &image, &memory, SIM_TRACE, &err), &err);
-  expect_success(tap_probe_open(&tap, &image.header, &probe, see, &rtl, &err), &err);
-  expect_success(sim_observe_tensors(sim, &probe, &err), &err);
+  tensor_assembly_close(&assembly);
+  expect_success(sim_open(&sim, &image, &memory, SIM_WAVEFORM, &err), &err);
+  expect_success(tensor_assembly_open(&assembly, &image.header, &observer, observe, &rtl, &err),
+                 &err);
+  expect_success(sim_observe_tensors(sim, &observer, &err), &err);
   expect_success(sim_run(sim, &run, &result, &err), &err);
-  tap_golden_close(&tap);
+  tensor_assembly_close(&assembly);
   sim_close(sim);
   gpt2_core_destroy(&core);
   image_close(&image);
 
-  const unsigned in_layer = TAP_LAYER - TAP_LN_1 + 1,
-                 outside = TAP_TENSORS - in_layer - (heads ? 0 : 2);
+  const unsigned in_layer = TENSOR_LAYER - TENSOR_LN_1 + 1,
+                 outside = TENSORS - in_layer - (heads ? 0 : 2);
   assert_int_equal(golden.tensors, POSITIONS * (2 * in_layer + outside));
   for (int p = 0; p < POSITIONS; p++) {
     for (int l = 0; l < 2; l++) {
-      for (int t = 0; t < TAP_TENSORS; t++) {
-        char name[TAP_NAME_SIZE];
-        tap_name(name, (enum tap_tensor)t, (size_t)l);
+      for (int t = 0; t < TENSORS; t++) {
+        char name[TENSOR_NAME_SIZE];
+        tensor_name(name, (enum tensor)t, (size_t)l);
         const float *a = golden.x[p][l][t], *b = rtl.x[p][l][t];
         if (!a != !b)
           fail_msg("position %d, %s: %s does not show it", p, name, a ? "the hardware" : "golden");
@@ -108,13 +109,13 @@ static void tensors(void **state) {
 static void other_build(void **state) {
   (void)state;
   const struct sim_memory memory = SIM_MEMORY_DEFAULT;
-  struct probe probe = {0};
+  struct tensor_observer observer = {0};
   struct image image;
   struct sim *sim;
   struct err err;
   open_random(&image, "nano", 1, LANES);
   expect_success(sim_open(&sim, &image, &memory, SIM_FAST, &err), &err);
-  expect_failure(sim_observe_tensors(sim, &probe, &err), &err, "tensors.vlt");
+  expect_failure(sim_observe_tensors(sim, &observer, &err), &err, "tensors.vlt");
   sim_close(sim);
   image_close(&image);
 }

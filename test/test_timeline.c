@@ -6,7 +6,7 @@
 #include "model_test.h"
 #include "sim.h"
 #include "timeline.h"
-#include "trace.h"
+#include "recording.h"
 
 enum { NEW = 5, TRACKS = TIMELINE_STEP + 1 };
 
@@ -70,7 +70,7 @@ static void equals_the_counters(void **state) {
                                        .max_new = NEW,
                                        .sampling = {.top_k = 5, .inv_t = 90000, .state = 11},
                                        .token = count};
-    expect_success(sim_open(&sim, &image, &memories[i], SIM_TRACE, &err), &err);
+    expect_success(sim_open(&sim, &image, &memories[i], SIM_WAVEFORM, &err), &err);
     expect_success(sim_observe_timeline(sim, &timeline, on_event, &seen, &err), &err);
     for (int again = 0; again < 2; again++) {  // a second run begins at cycle 0 again
       memset(&seen, 0, sizeof seen);

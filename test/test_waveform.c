@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 
 #include "sim.h"
-#include "trace.h"
+#include "recording.h"
 #include "waveform.h"
 
 enum { LANES = 256, PROMPT = 3, NEW = 4, TEXT = 1 << 22 };
@@ -26,9 +26,9 @@ static int on_step(void *ctx, const struct controller_step *step) {
   return 0;
 }
 
-// Runs nano with the waveform that trace describes, into folder/run.fst. *estimate may be NULL.
-static int run_traced(const char *folder, struct waveform_options trace, struct ends *ends,
-                      uint64_t *estimate, struct err *err) {
+// Runs nano with the waveform that options describe, into folder/run.fst. *estimate may be NULL.
+static int run_with_waveform(const char *folder, struct waveform_options options, struct ends *ends,
+                             uint64_t *estimate, struct err *err) {
   static const uint32_t prompt[PROMPT] = {5, 6, 7};
   static char path[FILE_PATH_SIZE];
   const struct sim_memory memory = SIM_MEMORY_DEFAULT;
@@ -44,11 +44,11 @@ static int run_traced(const char *folder, struct waveform_options trace, struct 
   uint64_t bytes;
   open_random(&image, "nano", 1, LANES);
   assert_int_equal(file_join(path, folder, "run.fst", err), 0);
-  trace.path = path;
+  options.path = path;
   *ends = (struct ends){0};
-  expect_success(sim_open(&ends->sim, &image, &memory, SIM_TRACE, err), err);
+  expect_success(sim_open(&ends->sim, &image, &memory, SIM_WAVEFORM, err), err);
   int status =
-      sim_observe_waveform(&waveform, ends->sim, &trace, estimate ? estimate : &bytes, err);
+      sim_observe_waveform(&waveform, ends->sim, &options, estimate ? estimate : &bytes, err);
   if (!status) status = sim_run(ends->sim, &run, &result, err);
   sim_close(ends->sim);
   image_close(&image);
@@ -84,9 +84,11 @@ static void sizes(void **state) {
   off_t size[5];
   for (int i = 0; i < 5; i++) {
     uint64_t estimate;
-    expect_success(run_traced(*state,
-                              (struct waveform_options){.scopes = scopes[i], .first = 3, .last = 4},
-                              &ends, &estimate, &err),
+    expect_success(run_with_waveform(*state,
+                                     (struct waveform_options){.scopes = scopes[i],
+                                                               .first = 3,
+                                                               .last = 4},
+                                     &ends, &estimate, &err),
                    &err);
     size[i] = size_of(*state, "run.fst");
     print_message("%s: %lld bytes, expected %llu\n", scopes[i], (long long)size[i],
@@ -102,12 +104,12 @@ static void sizes(void **state) {
     assert_null(strstr(text, "rd_rsp_data"));
   }
   assert_true(size[2] > 10 * size[0]);
-  expect_success(run_traced(*state,
-                            (struct waveform_options){.scopes = "gpt2_top",
-                                                      .first = 3,
-                                                      .last = 4,
-                                                      .wide = true},
-                            &ends, NULL, &err),
+  expect_success(run_with_waveform(*state,
+                                   (struct waveform_options){.scopes = "gpt2_top",
+                                                             .first = 3,
+                                                             .last = 4,
+                                                             .wide = true},
+                                   &ends, NULL, &err),
                  &err);
   slurp(*state, "run.gtkw", text);
   assert_non_null(strstr(text, "block.gpt2_top.rd_rsp_data_i[2047:0]\n"));
@@ -126,11 +128,11 @@ static void values(void **state) {
   for (uint64_t first = 0; first < 7; first += 3) {
     const uint64_t last = first < 6 ? first + 1 : first - 1;  // 0 to 1, 3 to 4, 5
     const uint64_t begin = first < 6 ? first : 5;
-    expect_success(run_traced(*state,
-                              (struct waveform_options){.scopes = "gpt2_top",
-                                                        .first = begin,
-                                                        .last = last},
-                              &ends, NULL, &err),
+    expect_success(run_with_waveform(*state,
+                                     (struct waveform_options){.scopes = "gpt2_top",
+                                                               .first = begin,
+                                                               .last = last},
+                                     &ends, NULL, &err),
                    &err);
     snprintf(command, sizeof command, "fst2vcd -f '%s/run.fst' -o '%s/run.vcd' 2> /dev/null",
              (char *)*state, (char *)*state);
@@ -174,11 +176,11 @@ static void refused(void **state) {
   const char *const why[] = {"softmax, max_tree", "number of levels", "number of levels",
                              "number of levels",  "no module",        "over after 6 positions"};
   for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
-    expect_failure(run_traced(*state, wrong[i], &ends, NULL, &err), &err, why[i]);
+    expect_failure(run_with_waveform(*state, wrong[i], &ends, NULL, &err), &err, why[i]);
   char absent[FILE_PATH_SIZE];
   assert_int_equal(file_join(absent, *state, "absent", NULL), 0);
-  expect_failure(run_traced(absent, (struct waveform_options){.scopes = "gpt2_top"}, &ends, NULL,
-                            &err),
+  expect_failure(run_with_waveform(absent, (struct waveform_options){.scopes = "gpt2_top"}, &ends,
+                                   NULL, &err),
                  &err, "cannot be written");
   // Nothing is left but the files of runs that went well.
   DIR *dir = opendir(*state);

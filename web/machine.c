@@ -20,7 +20,7 @@
 #include "machine.h"
 #include "relayout.h"
 #include "sim.h"
-#include "tap_golden.h"
+#include "tensor_assembly.h"
 #include "tensors.h"
 #include "timeline.h"
 #include "tokenizer.h"
@@ -62,8 +62,8 @@ static struct {
   size_t n_ids;
   float *logits;
   struct timeline *timeline;
-  struct probe probe;
-  struct tap_golden tap;
+  struct tensor_observer observer;
+  struct tensor_assembly assembly;
   float **tensors;  // [tensor][layer]: the newest of each, or NULL
   size_t *n_tensors, n_asked;
   uint8_t *attention;  // [layer][head][position][0 .. position], 255 is 1; or NULL: too large
@@ -140,14 +140,14 @@ static int on_event(void *ctx, const struct timeline_event *e) {
 
 // ----------------------------------------------------------------------------------------- tensors
 
-static size_t slot(enum tap_tensor tensor, size_t layer) {
-  return (size_t)tensor * m.config.n_layer + (tap_in_layer(tensor) ? layer : 0);
+static size_t slot(enum tensor tensor, size_t layer) {
+  return (size_t)tensor * m.config.n_layer + (tensor_in_layer(tensor) ? layer : 0);
 }
 
 enum { ATTENTION_MOST = 128 << 20 };  // bytes
 static size_t triangle(size_t n) { return n * (n + 1) / 2; }
 
-static void keep_attention(const struct tap_place *place, const float *x) {
+static void keep_attention(const struct tensor_place *place, const float *x) {
   const size_t n = place->position + 1;
   if (!m.attention) return;
   for (size_t head = 0; head < m.config.n_head; head++) {
@@ -158,25 +158,26 @@ static void keep_attention(const struct tap_place *place, const float *x) {
   m.positions = n;
 }
 
-static void on_tensor(void *ctx, const struct tap_place *place, const float *x, size_t n) {
+static void on_tensor(void *ctx, const struct tensor_place *place, const float *x, size_t n) {
   const size_t i = slot(place->tensor, place->layer);
   (void)ctx;
   if (!m.tensors[i])
-    m.tensors[i] = malloc(tap_elements(&m.config, place->tensor, m.config.n_ctx - 1) * sizeof *x);
+    m.tensors[i] =
+        malloc(tensor_elements(&m.config, place->tensor, m.config.n_ctx - 1) * sizeof *x);
   if (!m.tensors[i]) return;
   memcpy(m.tensors[i], x, n * sizeof *x);
   m.n_tensors[i] = n;
-  if (place->tensor == TAP_PROBS) keep_attention(place, x);
+  if (place->tensor == TENSOR_PROBS) keep_attention(place, x);
 }
 
 static void forget_tensors(void) {
-  for (size_t i = 0; m.n_tensors && i < TAP_TENSORS * m.config.n_layer; i++) m.n_tensors[i] = 0;
+  for (size_t i = 0; m.n_tensors && i < TENSORS * m.config.n_layer; i++) m.n_tensors[i] = 0;
   m.positions = 0;
 }
 
 static void free_tensors(void) {
-  for (size_t i = 0; m.tensors && i < TAP_TENSORS * m.config.n_layer; i++) free(m.tensors[i]);
-  tap_golden_close(&m.tap);
+  for (size_t i = 0; m.tensors && i < TENSORS * m.config.n_layer; i++) free(m.tensors[i]);
+  tensor_assembly_close(&m.assembly);
   free(m.tensors);
   free(m.n_tensors);
   free(m.attention);
@@ -185,26 +186,26 @@ static void free_tensors(void) {
   m.attention = NULL;
 }
 
-static int see_tensors(void) {
-  const size_t n = TAP_TENSORS * m.config.n_layer,
+static int observe_tensors(void) {
+  const size_t n = TENSORS * m.config.n_layer,
                heads = m.config.n_layer * m.config.n_head * triangle(m.config.n_ctx);
   m.tensors = calloc(n, sizeof *m.tensors);
   m.n_tensors = calloc(n, sizeof *m.n_tensors);
   if (!m.tensors || !m.n_tensors) return err_memory(&m.err, "the tensors");
   if (heads <= ATTENTION_MOST) m.attention = malloc(heads);
-  return tap_probe_open(&m.tap, &m.image.header, &m.probe, on_tensor, NULL, &m.err) ||
-                 sim_observe_tensors(m.sim, &m.probe, &m.err)
+  return tensor_assembly_open(&m.assembly, &m.image.header, &m.observer, on_tensor, NULL, &m.err) ||
+                 sim_observe_tensors(m.sim, &m.observer, &m.err)
              ? -1
              : 0;
 }
 
-// A tensor of the newest position that has it, by name (base/tap.h), and its size. NULL: no such
+// A tensor of the newest position that has it, by name (base/tensor.h), and its size. NULL: no such
 // tensor, or none yet.
 EXPORT const float *machine_tensor(const char *name) {
-  enum tap_tensor tensor;
+  enum tensor tensor;
   size_t layer;
   m.n_asked = 0;
-  if (tap_find(&tensor, &layer, name, &m.config, &m.err)) return NULL;
+  if (tensor_find(&tensor, &layer, name, &m.config, &m.err)) return NULL;
   m.n_asked = m.n_tensors[slot(tensor, layer)];
   return m.n_asked ? m.tensors[slot(tensor, layer)] : NULL;
 }
@@ -268,7 +269,7 @@ EXPORT int machine_open(void) {
   m.logits = malloc(m.config.vocab_size * sizeof *m.logits);
   if (!m.text || !m.logits) return err_memory(&m.err, "the model");
   if (fast_engine_create(&m.golden, &m.image, &options, &m.err)) return -1;
-  if (sim_open(&m.sim, &m.image, &memory, SIM_TRACE, &m.err) || see_tensors()) return -1;
+  if (sim_open(&m.sim, &m.image, &memory, SIM_WAVEFORM, &m.err) || observe_tensors()) return -1;
   return sim_observe_timeline(m.sim, &m.timeline, on_event, NULL, &m.err);
 }
 

@@ -21,19 +21,19 @@ struct moments {
   float **h;  // [L * INPUTS + 1]: lower triangle [n][n] of sum x x'; NULL if not wanted
 };
 
-static size_t slot_of(const struct moments *m, enum tap_tensor tensor, size_t layer) {
+static size_t slot_of(const struct moments *m, enum tensor tensor, size_t layer) {
   const size_t first = layer * INPUTS;
-  return tensor == TAP_LN_1      ? first
-         : tensor == TAP_CONTEXT ? first + 1
-         : tensor == TAP_LN_2    ? first + 2
-         : tensor == TAP_ACT     ? first + 3
-                                 : m->config->n_layer * INPUTS;
+  return tensor == TENSOR_LN_1      ? first
+         : tensor == TENSOR_CONTEXT ? first + 1
+         : tensor == TENSOR_LN_2    ? first + 2
+         : tensor == TENSOR_ACT     ? first + 3
+                                    : m->config->n_layer * INPUTS;
 }
 
-static void see(void *ctx, const struct tap_place *place, const float *x, size_t n) {
+static void observe(void *ctx, const struct tensor_place *place, const float *x, size_t n) {
   const struct moments *m = ctx;
-  if (place->tensor != TAP_LN_1 && place->tensor != TAP_CONTEXT && place->tensor != TAP_LN_2 &&
-      place->tensor != TAP_ACT && place->tensor != TAP_LN_F)
+  if (place->tensor != TENSOR_LN_1 && place->tensor != TENSOR_CONTEXT &&
+      place->tensor != TENSOR_LN_2 && place->tensor != TENSOR_ACT && place->tensor != TENSOR_LN_F)
     return;
   float *h = m->h[slot_of(m, place->tensor, place->layer)];
   for (size_t i = 0; h && i < n; i++)
@@ -46,13 +46,13 @@ static int ignore(void *ctx, size_t position, const float *logits) {
 }
 
 // Runs random ids, COMPENSATE_IDS or a few more, through the model in contexts of their own.
-static int observe(struct moments *m, const struct gpt2_weights *weights, struct err *err) {
+static int collect(struct moments *m, const struct gpt2_weights *weights, struct err *err) {
   const size_t n_ctx = m->config->n_ctx;
   struct gpt2_float *state;
   uint32_t ids[CONFIG_MAX_CTX];
   uint64_t random = 1;
   int result = gpt2_float_create(&state, weights, err);
-  if (result == 0) gpt2_float_watch(state, see, m);
+  if (result == 0) gpt2_float_observe(state, observe, m);
   for (size_t n = 0; result == 0 && n < COMPENSATE_IDS; n += n_ctx) {
     for (size_t i = 0; i < n_ctx; i++) {
       random = random * 6364136223846793005u + 1442695040888963407u;
@@ -154,7 +154,7 @@ static int round_all(struct moments *m, struct gpt2_weights *weights, struct err
 int compensate_weights(struct gpt2_weights *weights, struct err *err) {
   struct moments m = {.config = &weights->config};
   int result = allocate(&m, err);
-  result = result != 0 ? result : observe(&m, weights, err);
+  result = result != 0 ? result : collect(&m, weights, err);
   result = result != 0 ? result : round_all(&m, weights, err);
   for (size_t i = 0; m.h && i <= m.config->n_layer * INPUTS; i++) free(m.h[i]);
   free(m.h);

@@ -9,20 +9,7 @@
 // Gives each tensor of weights its part of the storage.
 static int allocate(struct gpt2_weights *weights, const struct image_header *h, struct err *err) {
   const size_t c = h->n_embd;
-  weights->config = (struct gpt2_config){
-      .n_layer = h->n_layer,
-      .n_head = h->n_head,
-      .n_embd = c,
-      .n_inner = 4 * c,
-      .n_ctx = h->n_ctx,
-      .vocab_size = h->vocab_size,
-      .layer_norm_epsilon = (double)h->layer_norm_epsilon,
-      .bos_token_id = h->eos_id,
-      .eos_token_ids = {h->eos_id},
-      .n_eos = h->eos_id != CONFIG_NO_TOKEN,
-      .tie_word_embeddings = h->tied,
-      .scale_attn_weights = true,  // config.json's scales are already in the query's weights
-  };
+  weights->config = image_config(h);
   float *next = calloc(config_parameters(&weights->config), sizeof *next);
   weights->storage = next;
   weights->layers = calloc(h->n_layer, sizeof *weights->layers);

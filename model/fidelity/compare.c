@@ -10,7 +10,7 @@
 int compare_result_create(struct compare_result *result, const struct gpt2_config *config,
                           struct err *err) {
   *result = (struct compare_result){.n_layer = config->n_layer};
-  result->tensors = calloc(config->n_layer * TAP_TENSORS, sizeof *result->tensors);
+  result->tensors = calloc(config->n_layer * TENSORS, sizeof *result->tensors);
   return !result->tensors ? err_memory(err, "the result") : 0;
 }
 
@@ -46,7 +46,7 @@ static void merge_tensor(struct compare_tensor *all, const struct compare_tensor
 }
 
 void compare_result_merge(struct compare_result *all, const struct compare_result *more) {
-  for (size_t i = 0; i < all->n_layer * TAP_TENSORS; i++)
+  for (size_t i = 0; i < all->n_layer * TENSORS; i++)
     merge_tensor(&all->tensors[i], &more->tensors[i]);
   all->tokens += more->tokens;
   all->divergence += more->divergence;
@@ -61,12 +61,13 @@ void compare_result_merge(struct compare_result *all, const struct compare_resul
 
 // ----------------------------------------------------------------------------------------- tensors
 
-static float *recorded(const struct compare *c, const struct tap_place *place) {
+static float *recorded(const struct compare *c, const struct tensor_place *place) {
   return c->record + place->position % GPT2_FLOAT_BATCH * c->record_size +
-         c->offset[place->layer * TAP_TENSORS + place->tensor];
+         c->offset[place->layer * TENSORS + place->tensor];
 }
 
-static void see_reference(void *ctx, const struct tap_place *place, const float *x, size_t n) {
+static void observe_reference(void *ctx, const struct tensor_place *place, const float *x,
+                              size_t n) {
   memcpy(recorded(ctx, place), x, n * sizeof *x);
 }
 
@@ -110,23 +111,23 @@ static void add_saturations(struct compare_tensor *t, const struct saturation *s
   }
 }
 
-static void see_other(void *ctx, const struct tap_place *place, const float *y, size_t n) {
+static void observe_other(void *ctx, const struct tensor_place *place, const float *y, size_t n) {
   struct compare *c = ctx;
-  struct compare_tensor *t = &c->result->tensors[place->layer * TAP_TENSORS + place->tensor];
+  struct compare_tensor *t = &c->result->tensors[place->layer * TENSORS + place->tensor];
   compare_one(t, place->position, recorded(c, place), y, n);
   if (c->core.image) {
-    struct saturation sat = c->tap.sat[place->tensor];
+    struct saturation sat = c->assembly.sat[place->tensor];
     if (sat.prob > 0) {  // probability x V scale: the value was too large
-      struct tap_place value = *place;
-      value.tensor = TAP_VALUE;
+      struct tensor_place value = *place;
+      value.tensor = TENSOR_VALUE;
       const struct saturation prob = {.prob = sat.prob};
-      add_saturations(t - place->tensor + TAP_VALUE, &prob, place->position, recorded(c, &value),
+      add_saturations(t - place->tensor + TENSOR_VALUE, &prob, place->position, recorded(c, &value),
                       c->config.n_embd);
       sat.prob = 0;
     }
     add_saturations(t, &sat, place->position, recorded(c, place), n);
   }
-  if (place->tensor == TAP_LM_HEAD) memcpy(c->logits, y, n * sizeof *y);
+  if (place->tensor == TENSOR_LM_HEAD) memcpy(c->logits, y, n * sizeof *y);
 }
 
 // ------------------------------------------------------------------------------------- predictions
@@ -192,32 +193,32 @@ int compare_run(struct compare *c, const uint32_t *ids, size_t count, struct com
 int compare_open(struct compare *c, const struct gpt2_weights *reference, const struct image *image,
                  struct gpt2_float *other, struct err *err) {
   *c = (struct compare){.config = reference->config, .other = other};
-  const size_t entries = c->config.n_layer * TAP_TENSORS;
+  const size_t entries = c->config.n_layer * TENSORS;
   c->offset = calloc(entries, sizeof *c->offset);
   if (!c->offset) return err_memory(err, "the record of the reference");
   for (size_t i = 0; i < entries; i++) {
-    const enum tap_tensor tensor = (enum tap_tensor)(i % TAP_TENSORS);
+    const enum tensor tensor = (enum tensor)(i % TENSORS);
     c->offset[i] = c->record_size;
-    if (i < TAP_TENSORS || tap_in_layer(tensor))
-      c->record_size += tap_elements(&c->config, tensor, c->config.n_ctx - 1);
+    if (i < TENSORS || tensor_in_layer(tensor))
+      c->record_size += tensor_elements(&c->config, tensor, c->config.n_ctx - 1);
   }
   c->record = malloc(GPT2_FLOAT_BATCH * c->record_size * sizeof *c->record);
   c->logits = malloc(c->config.vocab_size * sizeof *c->logits);
   if (!c->record || !c->logits) return err_memory(err, "the record of the reference");
   if (gpt2_float_create(&c->reference, reference, err) != 0) return -1;
-  gpt2_float_watch(c->reference, see_reference, c);
+  gpt2_float_observe(c->reference, observe_reference, c);
   if (other) {
-    gpt2_float_watch(other, see_other, c);
+    gpt2_float_observe(other, observe_other, c);
     return 0;
   }
   return gpt2_core_create(&c->core, image, err) != 0 ||
-                 tap_golden_open(&c->tap, &c->core, see_other, c, err) != 0
+                 tensor_assembly_golden(&c->assembly, &c->core, observe_other, c, err) != 0
              ? -1
              : 0;
 }
 
 void compare_close(struct compare *c) {
-  tap_golden_close(&c->tap);
+  tensor_assembly_close(&c->assembly);
   gpt2_core_destroy(&c->core);
   gpt2_float_free(c->other);
   gpt2_float_free(c->reference);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // compare - an engine against the float reference, tensor by tensor and in what it predicts
 //
-// Both compute the same ids. Every tensor of every position (tap.h) is compared as it is made. The
-// measures of a tensor, with x float's elements and y the other's:
+// Both compute the same ids. Every tensor of every position (tensor.h) is compared as it is made.
+// The measures of a tensor, with x float's elements and y the other's:
 //
 //   signal to noise   10 log10(sum x^2 / sum (x - y)^2) of each position, averaged over positions
 //                     in decibels, so that one position with an outlier does not hide the others
@@ -21,7 +21,7 @@
 
 #include "err.h"
 #include "gpt2_float.h"
-#include "tap_golden.h"
+#include "tensor_assembly.h"
 
 // Results for one tensor of a layer.
 struct compare_tensor {
@@ -40,7 +40,7 @@ struct compare_tensor {
 
 // Sums over positions; results of several runs can be merged.
 struct compare_result {
-  struct compare_tensor *tensors;  // [L][TAP_TENSORS]; those outside the layers in layer 0
+  struct compare_tensor *tensors;  // [L][TENSORS]; those outside the layers in layer 0
   size_t n_layer;
   size_t tokens;  // predicted
   double divergence, largest_divergence;
@@ -60,11 +60,11 @@ struct compare {
   struct gpt2_float *reference;
   // the other: the integer model, or a float model that is not the reference (emulate.h)
   struct gpt2_core core;
-  struct tap_golden tap;
+  struct tensor_assembly assembly;
   struct gpt2_float *other;
   float *record;  // [GPT2_FLOAT_BATCH][record_size]
   size_t record_size;
-  size_t *offset;       // [L][TAP_TENSORS] in the record
+  size_t *offset;       // [L][TENSORS] in the record
   float *logits;        // [V] of the other, for the current position
   const uint32_t *ids;  // of the run, and its result
   struct compare_result *result;

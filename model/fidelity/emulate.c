@@ -175,35 +175,35 @@ static void table_gelu(const struct emulator *m, float *y, const float *x, size_
 
 // ---------------------------------------------------------------------------------------- the hook
 
-static void alter(void *ctx, const struct tap_place *place, float *x, size_t n) {
+static void alter(void *ctx, const struct tensor_place *place, float *x, size_t n) {
   struct emulator *m = ctx;
   const size_t C = m->config->n_embd, NH = m->config->n_head;
   float *inner = m->inner + place->position % GPT2_FLOAT_BATCH * m->config->n_inner;
   switch (place->tensor) {
-    case TAP_LN_1:
-    case TAP_LN_2:
-    case TAP_LN_F:
-    case TAP_CONTEXT: round_blocks(m, x, n, ROW_FRAC); break;
-    case TAP_C_ATTN:
+    case TENSOR_LN_1:
+    case TENSOR_LN_2:
+    case TENSOR_LN_F:
+    case TENSOR_CONTEXT: round_blocks(m, x, n, ROW_FRAC); break;
+    case TENSOR_C_ATTN:
       round_blocks(m, x, C, ROW_FRAC);  // the queries
       break;
-    case TAP_KEY:
-    case TAP_VALUE: round_cached(m, x, n); break;
-    case TAP_SCORES:
+    case TENSOR_KEY:
+    case TENSOR_VALUE: round_cached(m, x, n); break;
+    case TENSOR_SCORES:
       for (size_t h = 0; m->emulation.exp_segments > 0 && h < NH; h++)
         table_exp(m, x + h * (n / NH), n / NH);
       break;
-    case TAP_PROBS:
+    case TENSOR_PROBS:
       for (size_t h = 0; h < NH; h++) round_blocks(m, x + h * (n / NH), n / NH, PROB_FRAC);
       break;
-    case TAP_C_FC: memcpy(inner, x, n * sizeof *x); break;
-    case TAP_ACT:
+    case TENSOR_C_FC: memcpy(inner, x, n * sizeof *x); break;
+    case TENSOR_ACT:
       if (m->emulation.gelu_segments > 0) table_gelu(m, x, inner, n);
       round_blocks(m, x, n, ROW_FRAC);
       break;
-    case TAP_DROP:
-    case TAP_RESID_MID:
-    case TAP_LAYER: round_residual(m, x, n); break;
+    case TENSOR_DROP:
+    case TENSOR_RESID_MID:
+    case TENSOR_LAYER: round_residual(m, x, n); break;
     default: break;
   }
 }

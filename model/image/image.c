@@ -273,3 +273,20 @@ void image_close(struct image *image) {
   file_map_close(&map);
   *image = (struct image){0};
 }
+
+struct gpt2_config image_config(const struct image_header *h) {
+  return (struct gpt2_config){
+      .n_layer = h->n_layer,
+      .n_head = h->n_head,
+      .n_embd = h->n_embd,
+      .n_inner = 4 * (size_t)h->n_embd,
+      .n_ctx = h->n_ctx,
+      .vocab_size = h->vocab_size,
+      .layer_norm_epsilon = (double)h->layer_norm_epsilon,
+      .bos_token_id = CONFIG_NO_TOKEN,
+      .eos_token_ids = {h->eos_id},
+      .n_eos = h->eos_id != CONFIG_NO_TOKEN,
+      .tie_word_embeddings = h->tied != 0,
+      .scale_attn_weights = true,
+  };
+}

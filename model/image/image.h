@@ -50,6 +50,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "config.h"
 #include "err.h"
 
 #define IMAGE_MAGIC 0x316c747232747067ull  // "gpt2rtl1"
@@ -101,6 +102,11 @@ enum image_check {
 // the field, what was expected and found, and what to do.
 int image_open(struct image *image, const char *path, enum image_check check, struct err *err);
 void image_close(struct image *image);  // harmless on a zeroed or closed struct
+
+// The model in an image as a configuration: the one in its folder, except that an image has at most
+// one eos token and no bos token, and that config.json's attention scales are in the query's
+// weights.
+struct gpt2_config image_config(const struct image_header *header);
 
 // ------------------------------------------------------------------------------------------ layout
 

@@ -10,8 +10,8 @@
 struct gpt2_float {
   const struct gpt2_weights *weights;
   size_t count;  // positions computed
-  tap_see *see;
-  void *see_ctx;
+  tensor_observe *observe;
+  void *observe_ctx;
   gpt2_float_alter *alter;
   void *alter_ctx;
   float *keys, *values;  // [L][n_ctx][C]
@@ -125,13 +125,13 @@ static void mix(float *out, const float *probs, const float *values, size_t stri
 
 // --------------------------------------------------------------------------------------- the model
 
-// T positions of a tensor, x[T][n], are ready: observers may now alter and see them.
-static void ready(const struct gpt2_float *s, enum tap_tensor tensor, size_t l, float *x, size_t n,
+// T positions of a tensor, x[T][n], are ready: observers may now alter and observe them.
+static void ready(const struct gpt2_float *s, enum tensor tensor, size_t l, float *x, size_t n,
                   size_t T, size_t position) {
   for (size_t t = 0; t < T; t++) {
-    const struct tap_place place = {tensor, l, position + t};
-    if (s->alter && tensor != TAP_WPE) s->alter(s->alter_ctx, &place, x + t * n, n);
-    if (s->see) s->see(s->see_ctx, &place, x + t * n, n);
+    const struct tensor_place place = {tensor, l, position + t};
+    if (s->alter && tensor != TENSOR_WPE) s->alter(s->alter_ctx, &place, x + t * n, n);
+    if (s->observe) s->observe(s->observe_ctx, &place, x + t * n, n);
   }
 }
 
@@ -143,9 +143,9 @@ static void attend(struct gpt2_float *s, size_t l, size_t t, size_t n) {
   const float *values = s->values + l * config->n_ctx * C;
   for (size_t h = 0; h < NH; h++)
     score(s->scores + h * n, s->qkv + t * 3 * C + h * HEAD_DIM, keys + h * HEAD_DIM, C, n);
-  ready(s, TAP_SCORES, l, s->scores, NH * n, 1, n - 1);
+  ready(s, TENSOR_SCORES, l, s->scores, NH * n, 1, n - 1);
   for (size_t h = 0; h < NH; h++) softmax(s->scores + h * n, n);
-  ready(s, TAP_PROBS, l, s->scores, NH * n, 1, n - 1);
+  ready(s, TENSOR_PROBS, l, s->scores, NH * n, 1, n - 1);
   for (size_t h = 0; h < NH; h++)
     mix(s->mixed + t * C + h * HEAD_DIM, s->scores + h * n, values + h * HEAD_DIM, C, n);
 }
@@ -158,21 +158,21 @@ static void attention(struct gpt2_float *s, size_t l, size_t T, size_t position)
   float *values = s->values + (l * config->n_ctx + position) * C;
 
   layernorm(s->norm, s->x, w->ln_1_g, w->ln_1_b, config->layer_norm_epsilon, T, C);
-  ready(s, TAP_LN_1, l, s->norm, C, T, position);
+  ready(s, TENSOR_LN_1, l, s->norm, C, T, position);
   linear(s->qkv, s->norm, w->attn_w, w->attn_b, T, C, 3 * C);
-  ready(s, TAP_C_ATTN, l, s->qkv, 3 * C, T, position);
+  ready(s, TENSOR_C_ATTN, l, s->qkv, 3 * C, T, position);
   for (size_t t = 0; t < T; t++) {
     memcpy(keys + t * C, s->qkv + t * 3 * C + C, C * sizeof(float));
     memcpy(values + t * C, s->qkv + t * 3 * C + 2 * C, C * sizeof(float));
   }
-  ready(s, TAP_KEY, l, keys, C, T, position);
-  ready(s, TAP_VALUE, l, values, C, T, position);
+  ready(s, TENSOR_KEY, l, keys, C, T, position);
+  ready(s, TENSOR_VALUE, l, values, C, T, position);
   for (size_t t = 0; t < T; t++) attend(s, l, t, position + t + 1);
-  ready(s, TAP_CONTEXT, l, s->mixed, C, T, position);
+  ready(s, TENSOR_CONTEXT, l, s->mixed, C, T, position);
   linear(s->norm, s->mixed, w->attn_proj_w, w->attn_proj_b, T, C, C);
-  ready(s, TAP_ATTN_PROJ, l, s->norm, C, T, position);
+  ready(s, TENSOR_ATTN_PROJ, l, s->norm, C, T, position);
   add(s->x, s->norm, T * C);
-  ready(s, TAP_RESID_MID, l, s->x, C, T, position);
+  ready(s, TENSOR_RESID_MID, l, s->x, C, T, position);
 }
 
 static void mlp(struct gpt2_float *s, size_t l, size_t T, size_t position) {
@@ -181,15 +181,15 @@ static void mlp(struct gpt2_float *s, size_t l, size_t T, size_t position) {
   size_t C = config->n_embd;
 
   layernorm(s->norm, s->x, w->ln_2_g, w->ln_2_b, config->layer_norm_epsilon, T, C);
-  ready(s, TAP_LN_2, l, s->norm, C, T, position);
+  ready(s, TENSOR_LN_2, l, s->norm, C, T, position);
   linear(s->inner, s->norm, w->fc_w, w->fc_b, T, C, config->n_inner);
-  ready(s, TAP_C_FC, l, s->inner, config->n_inner, T, position);
+  ready(s, TENSOR_C_FC, l, s->inner, config->n_inner, T, position);
   gelu(s->inner, T * config->n_inner);
-  ready(s, TAP_ACT, l, s->inner, config->n_inner, T, position);
+  ready(s, TENSOR_ACT, l, s->inner, config->n_inner, T, position);
   linear(s->norm, s->inner, w->mlp_proj_w, w->mlp_proj_b, T, config->n_inner, C);
-  ready(s, TAP_MLP_PROJ, l, s->norm, C, T, position);
+  ready(s, TENSOR_MLP_PROJ, l, s->norm, C, T, position);
   add(s->x, s->norm, T * C);
-  ready(s, TAP_LAYER, l, s->x, C, T, position);
+  ready(s, TENSOR_LAYER, l, s->x, C, T, position);
 }
 
 // T <= GPT2_FLOAT_BATCH ids, all in range, from position on.
@@ -197,10 +197,10 @@ static void forward(struct gpt2_float *s, const uint32_t *ids, size_t T, size_t 
   const struct gpt2_weights *w = s->weights;
   size_t C = w->config.n_embd;
   for (size_t t = 0; t < T; t++) memcpy(s->x + t * C, w->wte + ids[t] * C, C * sizeof(float));
-  ready(s, TAP_WTE, 0, s->x, C, T, position);
-  ready(s, TAP_WPE, 0, (float *)(uintptr_t)(w->wpe + position * C), C, T, position);
+  ready(s, TENSOR_WTE, 0, s->x, C, T, position);
+  ready(s, TENSOR_WPE, 0, (float *)(uintptr_t)(w->wpe + position * C), C, T, position);
   add(s->x, w->wpe + position * C, T * C);
-  ready(s, TAP_DROP, 0, s->x, C, T, position);
+  ready(s, TENSOR_DROP, 0, s->x, C, T, position);
   for (size_t l = 0; l < w->config.n_layer; l++) {
     attention(s, l, T, position);
     mlp(s, l, T, position);
@@ -213,9 +213,9 @@ static void head(const struct gpt2_float *s, float *logits, size_t first, size_t
   const struct gpt2_weights *w = s->weights;
   const size_t C = w->config.n_embd, V = w->config.vocab_size, position = s->count - T;
   layernorm(s->norm, s->x + first * C, w->ln_f_g, w->ln_f_b, w->config.layer_norm_epsilon, T, C);
-  ready(s, TAP_LN_F, 0, s->norm, C, T, position);
+  ready(s, TENSOR_LN_F, 0, s->norm, C, T, position);
   linear(logits, s->norm, w->lm_head, NULL, T, C, V);
-  ready(s, TAP_LM_HEAD, 0, logits, V, T, position);
+  ready(s, TENSOR_LM_HEAD, 0, logits, V, T, position);
 }
 
 // --------------------------------------------------------------------------------------- sequences
@@ -257,9 +257,9 @@ void gpt2_float_free(struct gpt2_float *state) {
 
 void gpt2_float_reset(struct gpt2_float *state) { state->count = 0; }
 
-void gpt2_float_watch(struct gpt2_float *state, tap_see *see, void *ctx) {
-  state->see = see;
-  state->see_ctx = ctx;
+void gpt2_float_observe(struct gpt2_float *state, tensor_observe *observe, void *ctx) {
+  state->observe = observe;
+  state->observe_ctx = ctx;
 }
 
 static int check_range(const struct gpt2_float *s, const uint32_t *ids, size_t count,

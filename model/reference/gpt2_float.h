@@ -21,7 +21,7 @@
 #include <stdint.h>
 
 #include "err.h"
-#include "tap.h"
+#include "tensor.h"
 #include "weights.h"
 
 struct gpt2_float;  // one sequence
@@ -35,13 +35,13 @@ void gpt2_float_free(struct gpt2_float *state);
 // Forgets the sequence.
 void gpt2_float_reset(struct gpt2_float *state);
 
-// Sets the function that sees every tensor (tap.h); NULL for none. Key and value are the 32-bit
+// Sets the function that sees every tensor (tensor.h); NULL for none. Key and value are the 32-bit
 // numbers that are cached.
-void gpt2_float_watch(struct gpt2_float *state, tap_see *see, void *ctx);
+void gpt2_float_observe(struct gpt2_float *state, tensor_observe *see, void *ctx);
 
 // Sets a function that may alter each tensor before it is used (and before it is shown), or NULL
 // for none: it shows what rounding a tensor costs. The rows of wpe are not passed to it.
-typedef void gpt2_float_alter(void *ctx, const struct tap_place *place, float *x, size_t n);
+typedef void gpt2_float_alter(void *ctx, const struct tensor_place *place, float *x, size_t n);
 void gpt2_float_change(struct gpt2_float *state, gpt2_float_alter *alter, void *ctx);
 
 // Computes id at position, which is at most the number of positions so far; those from position on

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// trace - the options of generate that write a waveform
-#ifndef GPT2RTL_CLI_TRACE_H
-#define GPT2RTL_CLI_TRACE_H
+// waveform_request - the options of generate that write a waveform
+#ifndef GPT2RTL_WAVEFORM_REQUEST_H
+#define GPT2RTL_WAVEFORM_REQUEST_H
 
 #include "engine.h"
 
-struct trace_options {
+struct waveform_request {
   const char *path, *tokens, *scopes, *limit_text;  // as given, or NULL
   bool wide;
   // made from it
@@ -14,13 +14,13 @@ struct trace_options {
   bool positions_given;
 };
 
-#define TRACE_SPECS(o)                                                                  \
+#define WAVEFORM_SPECS(o)                                                               \
   {"--trace", &(o).path, NULL}, {"--trace-tokens", &(o).tokens, NULL},                  \
       {"--trace-scope", &(o).scopes, NULL}, {"--trace-limit", &(o).limit_text, NULL}, { \
     "--trace-wide", NULL, &(o).wide                                                     \
   }
 // Their lines of a help text.
-#define TRACE_HELP                                                                                \
+#define WAVEFORM_HELP                                                                             \
   "  --trace FILE.fst    write a waveform (rtl only), and beside it FILE.gtkw, which groups its " \
   "signals: gtkwave FILE.gtkw.\n"                                                                 \
   "                      How large it will be is found first, from a trial, and said\n"           \
@@ -36,12 +36,12 @@ struct trace_options {
   "  --trace-limit MB    refuse a larger one, 1 to 1000000; default 1000\n"
 
 // Returns 0, or EXIT_USAGE with a message.
-int trace_parse(const char *command, struct trace_options *options);
+int waveform_parse(const char *command, struct waveform_request *options);
 
 // Has engine's next run, whose prompt has n_prompt ids and which generates n_new more, write the
 // waveform; says on standard error how large it will be. Errors: larger than the limit; positions
 // that the run does not reach; sim_observe_waveform's.
-int trace_start(struct engine *engine, const struct trace_options *options, size_t n_prompt,
-                uint64_t n_new, struct err *err);
+int waveform_start(struct engine *engine, const struct waveform_request *options, size_t n_prompt,
+                   uint64_t n_new, struct err *err);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// tap - the intermediate tensors of a step, by Hugging Face's names
+// tensor - the intermediate tensors of a step, by Hugging Face's names
 //
 // Every engine can show them. A name means the same quantity everywhere, so two engines can be
 // compared tensor by tensor. Values are float32 and the element order is Hugging Face's. Integer
@@ -37,8 +37,8 @@
 // wanted. The hardware divides by the sum of the exponentials after PV, so it has no probabilities:
 // they are derived from its numbers. Formats: docs/numerics.md.
 
-#ifndef GPT2RTL_TAP_H
-#define GPT2RTL_TAP_H
+#ifndef GPT2RTL_TENSOR_H
+#define GPT2RTL_TENSOR_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -46,55 +46,55 @@
 #include "config.h"
 #include "err.h"
 
-enum tap_tensor {
-  TAP_WTE,
-  TAP_WPE,
-  TAP_DROP,
-  TAP_LN_1,
-  TAP_C_ATTN,
-  TAP_KEY,
-  TAP_VALUE,
-  TAP_SCORES,
-  TAP_PROBS,
-  TAP_CONTEXT,
-  TAP_ATTN_PROJ,
-  TAP_RESID_MID,
-  TAP_LN_2,
-  TAP_C_FC,
-  TAP_ACT,
-  TAP_MLP_PROJ,
-  TAP_LAYER,
-  TAP_LN_F,
-  TAP_LM_HEAD,
-  TAP_TENSORS,
+enum tensor {
+  TENSOR_WTE,
+  TENSOR_WPE,
+  TENSOR_DROP,
+  TENSOR_LN_1,
+  TENSOR_C_ATTN,
+  TENSOR_KEY,
+  TENSOR_VALUE,
+  TENSOR_SCORES,
+  TENSOR_PROBS,
+  TENSOR_CONTEXT,
+  TENSOR_ATTN_PROJ,
+  TENSOR_RESID_MID,
+  TENSOR_LN_2,
+  TENSOR_C_FC,
+  TENSOR_ACT,
+  TENSOR_MLP_PROJ,
+  TENSOR_LAYER,
+  TENSOR_LN_F,
+  TENSOR_LM_HEAD,
+  TENSORS,
 };
 
 // Which tensor of which step.
-struct tap_place {
-  enum tap_tensor tensor;
+struct tensor_place {
+  enum tensor tensor;
   size_t layer;  // 0 for a tensor outside the layers
   size_t position;
 };
 
-// Receives a whole tensor of one position, n = tap_elements() numbers, valid during the call. The
-// tensors of a position come in the order above. An engine that computes several positions at once
-// gives a tensor for all of them, in ascending order, before the next tensor.
-typedef void tap_see(void *ctx, const struct tap_place *place, const float *x, size_t n);
+// Receives a whole tensor of one position, n = tensor_elements() numbers, valid during the call.
+// The tensors of a position come in the order above. An engine that computes several positions at
+// once gives a tensor for all of them, in ascending order, before the next tensor.
+typedef void tensor_observe(void *ctx, const struct tensor_place *place, const float *x, size_t n);
 
 // Whether the tensor is one of a layer.
-bool tap_in_layer(enum tap_tensor tensor);
+bool tensor_in_layer(enum tensor tensor);
 
 // The most elements a tensor of this model has, at any position.
-size_t tap_max_elements(const struct gpt2_config *config);
-size_t tap_elements(const struct gpt2_config *config, enum tap_tensor tensor, size_t position);
+size_t tensor_max_elements(const struct gpt2_config *config);
+size_t tensor_elements(const struct gpt2_config *config, enum tensor tensor, size_t position);
 
 // The name above with its layer, which is ignored for tensors outside the layers.
-enum { TAP_NAME_SIZE = 32 };
-void tap_name(char name[TAP_NAME_SIZE], enum tap_tensor tensor, size_t layer);
+enum { TENSOR_NAME_SIZE = 32 };
+void tensor_name(char name[TENSOR_NAME_SIZE], enum tensor tensor, size_t layer);
 
 // The tensor with a name; a prefix "transformer." is allowed. Errors: an unknown name, with the
 // known ones; a layer that the model does not have.
-int tap_find(enum tap_tensor *tensor, size_t *layer, const char *name,
-             const struct gpt2_config *config, struct err *err);
+int tensor_find(enum tensor *tensor, size_t *layer, const char *name,
+                const struct gpt2_config *config, struct err *err);
 
 #endif

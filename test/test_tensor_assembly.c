@@ -3,7 +3,7 @@
 #include "golden_test.h"
 #include "gpt2_float.h"
 #include "random_model.h"
-#include "tap_golden.h"
+#include "tensor_assembly.h"
 
 static void test_names(void **unused) {
   (void)unused;
@@ -12,32 +12,33 @@ static void test_names(void **unused) {
   expect_success(config_named(&config, "gpt2", &err), &err);
   size_t largest = 0;
   for (size_t layer = 0; layer < config.n_layer; layer++) {
-    for (int i = 0; i < TAP_TENSORS; i++) {
-      const enum tap_tensor tensor = (enum tap_tensor)i;
-      enum tap_tensor found;
+    for (int i = 0; i < TENSORS; i++) {
+      const enum tensor tensor = (enum tensor)i;
+      enum tensor found;
       size_t found_layer = 99;
-      char name[TAP_NAME_SIZE], prefixed[64];
-      tap_name(name, tensor, layer);
+      char name[TENSOR_NAME_SIZE], prefixed[64];
+      tensor_name(name, tensor, layer);
       snprintf(prefixed, sizeof prefixed, "transformer.%s", name);
-      expect_success(tap_find(&found, &found_layer, prefixed, &config, &err), &err);
+      expect_success(tensor_find(&found, &found_layer, prefixed, &config, &err), &err);
       assert_int_equal(found, tensor);
-      assert_int_equal(found_layer, tap_in_layer(tensor) ? layer : 0);
-      const size_t n = tap_elements(&config, tensor, config.n_ctx - 1);
+      assert_int_equal(found_layer, tensor_in_layer(tensor) ? layer : 0);
+      const size_t n = tensor_elements(&config, tensor, config.n_ctx - 1);
       largest = n > largest ? n : largest;
     }
   }
   assert_int_equal(largest, 50257);
-  assert_int_equal(tap_elements(&config, TAP_SCORES, 9), 120);
-  enum tap_tensor tensor;
+  assert_int_equal(tensor_elements(&config, TENSOR_SCORES, 9), 120);
+  enum tensor tensor;
   size_t layer;
-  expect_success(tap_find(&tensor, &layer, "h.3.attn.c_attn", &config, &err), &err);
-  assert_int_equal(tensor, TAP_C_ATTN);
+  expect_success(tensor_find(&tensor, &layer, "h.3.attn.c_attn", &config, &err), &err);
+  assert_int_equal(tensor, TENSOR_C_ATTN);
   assert_int_equal(layer, 3);
-  expect_failure(tap_find(&tensor, &layer, "h.12", &config, &err), &err, "layers are 0 to 11");
+  expect_failure(tensor_find(&tensor, &layer, "h.12", &config, &err), &err, "layers are 0 to 11");
   static const char *const bad[] = {"",     "h",        "h.",        "h.x",       "h.1.",
                                     "ln_1", "h.1.ln_f", "h.-1.ln_1", "h. 1.ln_1", "wte "};
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-    expect_failure(tap_find(&tensor, &layer, bad[i], &config, &err), &err, "h.N.attn.c_attn, h.N");
+    expect_failure(tensor_find(&tensor, &layer, bad[i], &config, &err), &err,
+                   "h.N.attn.c_attn, h.N");
 }
 
 // ----------------------------------------------------------- golden and float name the same things
@@ -45,11 +46,11 @@ static void test_names(void **unused) {
 enum { MOST = 1024 };
 
 struct seen {
-  size_t n[2][TAP_TENSORS];
-  float x[2][TAP_TENSORS][MOST];
+  size_t n[2][TENSORS];
+  float x[2][TENSORS][MOST];
 };
 
-static void see(void *ctx, const struct tap_place *place, const float *x, size_t n) {
+static void observe(void *ctx, const struct tensor_place *place, const float *x, size_t n) {
   struct seen *seen = ctx;
   assert_true(n <= MOST);
   seen->n[place->layer][place->tensor] = n;
@@ -63,7 +64,7 @@ static void test_golden(void **state) {
   struct image image;
   struct gpt2_float *reference;
   struct gpt2_core core;
-  struct tap_golden tap;
+  struct tensor_assembly assembly;
   struct err err;
   float logits[301];
   expect_success(file_join(dir, *state, "nano", &err), &err);
@@ -75,18 +76,18 @@ static void test_golden(void **state) {
   expect_success(image_weights(&weights, &image, &err), &err);
   expect_success(gpt2_float_create(&reference, &weights, &err), &err);
   expect_success(gpt2_core_create(&core, &image, &err), &err);
-  gpt2_float_watch(reference, see, &expected);
-  expect_success(tap_golden_open(&tap, &core, see, &found, &err), &err);
+  gpt2_float_observe(reference, observe, &expected);
+  expect_success(tensor_assembly_golden(&assembly, &core, observe, &found, &err), &err);
   for (uint32_t t = 0; t < 8; t++) {
     memset(&expected, 0, sizeof expected);
     memset(&found, 0, sizeof found);
     expect_success(gpt2_float_step(reference, 7 * t + 3, t, logits, &err), &err);
     gpt2_core_step(&core, 7 * t + 3, t, true);
     for (size_t layer = 0; layer < 2; layer++) {
-      for (int i = 0; i < TAP_TENSORS; i++) {
+      for (int i = 0; i < TENSORS; i++) {
         const size_t n = expected.n[layer][i];
-        char name[TAP_NAME_SIZE];
-        tap_name(name, (enum tap_tensor)i, layer);
+        char name[TENSOR_NAME_SIZE];
+        tensor_name(name, (enum tensor)i, layer);
         assert_int_equal(found.n[layer][i], n);
         double signal = 0, noise = 0;
         for (size_t j = 0; j < n; j++) {
@@ -101,10 +102,10 @@ static void test_golden(void **state) {
       }
     }
   }
-  tap_golden_close(&tap);
+  tensor_assembly_close(&assembly);
   memset(&found, 0, sizeof found);
   gpt2_core_step(&core, 1, 8, true);
-  assert_int_equal(found.n[0][TAP_WTE], 0);  // off again
+  assert_int_equal(found.n[0][TENSOR_WTE], 0);  // off again
   gpt2_core_destroy(&core);
   gpt2_float_free(reference);
   image_close(&image);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "trace.h"
+#include "recording.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,12 +16,12 @@ enum kind { TOKEN, STEP, HIDDEN, LOGITS, KINDS };
 static const char *const kind_names[KINDS] = {"token", "step", "hidden state", "logits"};
 
 // Words behind an event of this kind.
-static size_t length(const struct trace *t, uint32_t kind) {
+static size_t length(const struct recording *t, uint32_t kind) {
   const size_t lengths[KINDS] = {1, 5, 1 + (size_t)t->n_embd, t->n_vocab};
   return lengths[kind];
 }
 
-static void describe(char text[static 128], const struct trace *t, enum kind kind,
+static void describe(char text[static 128], const struct recording *t, enum kind kind,
                      const uint32_t *words, size_t i) {
   static const char *const step[] = {"id", "position", "head", "choice", "recomputed"};
   if (kind == TOKEN) snprintf(text, 128, "token %zu", t->tokens);
@@ -32,7 +32,7 @@ static void describe(char text[static 128], const struct trace *t, enum kind kin
   else snprintf(text, 128, "logit of id %zu", i);
 }
 
-static void compare(struct trace *t, enum kind kind, const uint32_t *words) {
+static void compare(struct recording *t, enum kind kind, const uint32_t *words) {
   char what[128];
   if (t->at >= t->n)
     fail_msg("position %zu: one more %s than the golden model has", t->positions, kind_names[kind]);
@@ -53,7 +53,7 @@ static void compare(struct trace *t, enum kind kind, const uint32_t *words) {
   t->at += 1 + n;
 }
 
-static int event(struct trace *t, enum kind kind, const uint32_t *words) {
+static int event(struct recording *t, enum kind kind, const uint32_t *words) {
   const size_t n = 1 + length(t, kind);
   if (t->comparing) {
     compare(t, kind, words);
@@ -81,14 +81,14 @@ static int on_logits(void *ctx, const int32_t *logits) {
   return event(ctx, LOGITS, (const uint32_t *)logits);
 }
 static int on_hidden(void *ctx, int layer, const int32_t *x) {
-  const struct trace *t = ctx;
+  const struct recording *t = ctx;
   uint32_t words[1 + MAX_WIDTH];
   words[0] = (uint32_t)layer;
   memcpy(words + 1, x, t->n_embd * sizeof *x);
   return event(ctx, HIDDEN, words);
 }
 
-static struct controller_run watched(struct trace *t, const struct controller_run *given) {
+static struct controller_run watched(struct recording *t, const struct controller_run *given) {
   struct controller_run run = *given;
   run.ctx = t;
   run.token = on_token;
@@ -99,24 +99,25 @@ static struct controller_run watched(struct trace *t, const struct controller_ru
   return run;
 }
 
-void trace_golden(struct trace *t, const struct image *image, const struct controller_run *given) {
+void recording_golden(struct recording *t, const struct image *image,
+                      const struct controller_run *given) {
   struct gpt2_core core;
   struct err err;
-  *t = (struct trace){.n_embd = image->header.n_embd, .n_vocab = image->header.vocab_size};
+  *t = (struct recording){.n_embd = image->header.n_embd, .n_vocab = image->header.vocab_size};
   if (gpt2_core_create(&core, image, &err)) fail_msg("%s", err.text);
   const struct controller_run run = watched(t, given);
   if (controller_run_golden(&run, &core, &err)) fail_msg("golden: %s", err.text);
   gpt2_core_destroy(&core);
 }
 
-void trace_free(struct trace *t) {
+void recording_free(struct recording *t) {
   free(t->words);
   memset(t, 0, sizeof *t);
 }
 
-void trace_expect_rtl(struct trace *t, const struct image *image,
-                      const struct controller_run *given, const struct sim_memory *memory,
-                      enum sim_build build, struct sim_result *result) {
+void recording_expect_rtl(struct recording *t, const struct image *image,
+                          const struct controller_run *given, const struct sim_memory *memory,
+                          enum sim_build build, struct sim_result *result) {
   struct sim *sim;
   struct sim_result own;
   struct err err;
@@ -132,11 +133,11 @@ void trace_expect_rtl(struct trace *t, const struct image *image,
   sim_close(sim);
 }
 
-bool trace_differs(const struct trace *a, const struct trace *b) {
+bool recording_differs(const struct recording *a, const struct recording *b) {
   return a->n != b->n || memcmp(a->words, b->words, a->n * sizeof *a->words);
 }
 
-uint32_t *trace_tokens(const struct trace *t) {
+uint32_t *recording_tokens(const struct recording *t) {
   uint32_t *ids = calloc(t->tokens + 1, sizeof *ids);
   size_t n = 0;
   assert_non_null(ids);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "trace.h"
+#include "waveform_request.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-int trace_parse(const char *command, struct trace_options *o) {
+int waveform_parse(const char *command, struct waveform_request *o) {
   uint64_t megabytes = 1000;
   int status;
   const char *alone = o->tokens       ? "--trace-tokens"
@@ -33,26 +33,26 @@ int trace_parse(const char *command, struct trace_options *o) {
                    o->tokens);
 }
 
-int trace_start(struct engine *engine, const struct trace_options *o, size_t n_prompt,
-                uint64_t n_new, struct err *err) {
+int waveform_start(struct engine *engine, const struct waveform_request *o, size_t n_prompt,
+                   uint64_t n_new, struct err *err) {
   const uint64_t behind = n_prompt + n_new - (n_new > 0);
-  const struct waveform_options trace = {.path = o->path,
-                                         .scopes = o->scopes ? o->scopes : "gpt2_top",
-                                         .wide = o->wide,
-                                         .first = o->positions_given ? o->first : n_prompt - 1,
-                                         .last = o->positions_given ? o->last : n_prompt - 1};
+  const struct waveform_options options = {.path = o->path,
+                                           .scopes = o->scopes ? o->scopes : "gpt2_top",
+                                           .wide = o->wide,
+                                           .first = o->positions_given ? o->first : n_prompt - 1,
+                                           .last = o->positions_given ? o->last : n_prompt - 1};
   uint64_t bytes;
-  if (trace.last >= behind)
+  if (options.last >= behind)
     return err_set(err, "--trace-tokens %s: the run computes positions 0 to %" PRIu64, o->tokens,
                    behind - 1);
-  if (sim_observe_waveform(&engine->waveform, engine->sim, &trace, &bytes, err)) return -1;
+  if (sim_observe_waveform(&engine->waveform, engine->sim, &options, &bytes, err)) return -1;
   const double megabytes = (double)bytes / 1e6;
   if (bytes > o->limit)
     return err_set(err,
                    "%s would have about %.0f MB, the limit is %.0f: choose fewer positions or "
                    "modules, or set --trace-limit",
                    o->path, megabytes, (double)o->limit / 1e6);
-  cli_say("%s: positions %" PRIu64 " to %" PRIu64 ", about %.*f MB", o->path, trace.first,
-          trace.last, megabytes < 10 ? 2 : 0, megabytes);
+  cli_say("%s: positions %" PRIu64 " to %" PRIu64 ", about %.*f MB", o->path, options.first,
+          options.last, megabytes < 10 ? 2 : 0, megabytes);
   return 0;
 }

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// recording - everything that a run reports (controller.h), recorded from one engine and compared
+// with another as it runs
+#ifndef GPT2RTL_RECORDING_H
+#define GPT2RTL_RECORDING_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "controller.h"
+#include "sim.h"
+
+struct recording {
+  uint32_t n_embd, n_vocab;
+  uint32_t *words;  // events, one behind the other
+  size_t n, room;
+  size_t positions, tokens;  // how many of these events
+  bool comparing;            // the events that come are compared with those from `at` on
+  size_t at;
+};
+
+// Records the golden model's run. Release with recording_free. Any failure fails the test.
+void recording_golden(struct recording *recording, const struct image *image,
+                      const struct controller_run *run);
+void recording_free(struct recording *recording);
+
+// Runs the hardware on image and compares all it reports with the recording: ids, choices, hidden
+// state behind the embedding and each layer, logits where run has all_heads. Fails the test at the
+// first difference and says where it is. *result may be NULL.
+void recording_expect_rtl(struct recording *recording, const struct image *image,
+                          const struct controller_run *run, const struct sim_memory *memory,
+                          enum sim_build build, struct sim_result *result);
+
+// Whether two recordings differ.
+bool recording_differs(const struct recording *a, const struct recording *b);
+
+// The ids chosen, to be freed; their number is recording->tokens.
+uint32_t *recording_tokens(const struct recording *recording);
+
+// ------------------------------------------------------------------------------------------ models
+
+// The image of a random model (kept in build/models) or of a model folder, for lanes. Release with
+// image_close.
+void open_random(struct image *image, const char *config, uint64_t seed, uint32_t lanes);
+void open_outliers(struct image *image, const char *config, uint64_t seed, uint32_t lanes);
+void open_model(struct image *image, const char *dir, uint32_t lanes);
+// The shipped model, or while there is none the stand-in; NULL if that is missing too.
+const char *demo_model(void);
+
+#endif
