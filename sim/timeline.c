@@ -14,8 +14,9 @@ const char *const timeline_unit_name[TIMELINE_N_UNITS] = {TIMELINE_UNITS(UNIT_NA
 #define SIGNALS(S)                                                                                \
   S(const uint8_t, counted, COUNTERS "busy_i") S(const uint8_t, what, COUNTERS "what")            \
   S(const uint8_t, begun, COUNTERS "begun_q") S(const uint32_t, label, CORE "label")              \
-  S(const uint8_t, beat, CORE "beat_valid")                                                        \
-  S(const uint16_t, queue, CORE "u_weight_stream.count_q")                                         \
+  S(const uint8_t, beat, CORE "beat_valid")                                                       \
+  S(const uint16_t, asked, CORE "u_weight_stream.asked_q")                                        \
+  S(const uint16_t, reserved, CORE "u_weight_stream.reserved_q")                                  \
   S(const uint8_t, sequencer, CORE "sequencer_busy") S(const uint8_t, request, "rd_req_valid_o")  \
   S(const uint8_t, read, "rd_rsp_valid_i") S(const uint8_t, write, "wr_valid_o")                  \
   S(const uint8_t, write_ready, "wr_ready_i") S(const uint8_t, token, CORE "token_valid")         \
@@ -195,7 +196,7 @@ static int on_cycle(void *self, uint64_t absolute, struct err *err) {
              cycle);
   activity(t, TIMELINE_READ, 0, &t->reads, *t->read, cycle);
   activity(t, TIMELINE_WRITE, 0, &t->writes, *t->write && *t->write_ready, cycle);
-  t->now.queue = *t->queue;
+  t->now.queue = (uint32_t)(*t->reserved - *t->asked);  // asked for and there
   if (cycle % TIMELINE_GAP == 0 && t->now.queue != t->queue_told) {
     t->queue_told = t->now.queue;
     tell(t, &(struct timeline_event){.track = TIMELINE_QUEUE,

@@ -14,6 +14,7 @@ struct seen {
   struct sim_counters jobs;
   uint64_t idle[COUNT_WHATS], job_end, last[TRACKS][TIMELINE_N_UNITS], read, written, events;
   uint64_t steps, unit_cycles[TIMELINE_N_UNITS], stop_after;
+  uint32_t deepest;
 };
 
 static int on_event(void *ctx, const struct timeline_event *e) {
@@ -36,6 +37,10 @@ static int on_event(void *ctx, const struct timeline_event *e) {
     assert_int_equal(beats, e->count);
   }
   if (e->track == TIMELINE_IDLE) seen->idle[e->what] += e->end - e->start;
+  if (e->track == TIMELINE_QUEUE) {
+    assert_in_range(e->count, 0, 256);
+    if (e->count > seen->deepest) seen->deepest = e->count;
+  }
   if (e->track == TIMELINE_READ) seen->read += e->count;
   if (e->track == TIMELINE_WRITE) seen->written += e->count;
   if (e->track == TIMELINE_STEP) assert_int_equal(e->position, seen->steps++);
@@ -89,6 +94,7 @@ static void equals_the_counters(void **state) {
       assert_int_equal(seen.written, result.beats_written);
       assert_int_equal(seen.written, counters.kv_writes);
       assert_int_equal(seen.steps, 3 + NEW - 1);
+      if (memories[i].stall == 0) assert_in_range(seen.deepest, 128, 256);
       assert_int_equal(timeline_now(timeline)->steps, seen.steps);
       for (int unit = 0; unit < TIMELINE_N_UNITS; unit++)
         if (!seen.unit_cycles[unit]) fail_msg("%s never works", timeline_unit_name[unit]);
