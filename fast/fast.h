@@ -20,15 +20,16 @@ struct fast_options {
   uint32_t threads;  // 1 .. FAST_MAX_THREADS; 0 is 1
   const struct fast_kernels
       *kernels;  // fast_kernels_named; NULL: the fastest that this machine runs
-  // NULL, or an engine for the same image, which must outlive this one. Both then use its weights,
-  // also at the same time, so that several threads can each run an engine with one copy of the
-  // weights.
+  // NULL, or an engine for the same image, which must outlive this one and whose kernels have the
+  // same tiles (`together`). Both then use its weights, also at the same time, so that several
+  // threads can each run an engine with one copy of the weights.
   const struct fast_engine *share;
 };
 
 // An engine for image, which must outlive it. On success *engine is released by
 // fast_engine_destroy, which also accepts NULL. The engine needs as much memory as the image again,
-// 2 n_layer n_embd n_ctx bytes of cache, and some megabytes. Errors: out of memory or threads.
+// 2 n_layer n_embd n_ctx bytes of cache, and some megabytes. Errors: out of memory or threads; the
+// weights to share are in other tiles.
 int fast_engine_create(struct fast_engine **engine, const struct image *image,
                        const struct fast_options *options, struct err *err);
 void fast_engine_destroy(struct fast_engine *engine);
@@ -45,7 +46,7 @@ struct fast_report {
   void (*hidden)(void *ctx, uint32_t position, int layer, const int32_t *x);
 };
 
-enum { FAST_BATCH = 36 };  // positions that share a read of the weights
+enum { FAST_BATCH = 64 };  // positions that share a read of the weights
 
 // Computes positions position .. position + n - 1 of ids (n >= 1, all below n_ctx, ids below the
 // vocabulary's size); earlier positions have been computed. Equivalent to n calls of

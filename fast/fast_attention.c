@@ -7,60 +7,85 @@
 #include <string.h>
 
 // A key is a row of a tile, a value a column.
-static void cache_write(struct fast_cache *c, uint32_t position, const int32_t *k,
-                        const int32_t *v) {
-  const uint32_t at = position % HEAD_DIM;
+static void cache_write(struct fast_cache *c, const struct fast_kernels *kernels, uint32_t position,
+                        const int32_t *k, const int32_t *v) {
+  const uint32_t at = position % HEAD_DIM, together = kernels->together;
   const size_t tile = (size_t)(position / HEAD_DIM) * TILE_BYTES;
   int8_t q[HEAD_DIM];
   uint16_t scale;
-  kv_quantize(q, &scale, k);
+  kernels->kv_quantize(q, &scale, k);
   c->k_side[position] = scale;
-  for (uint32_t d = 0; d < HEAD_DIM; d += 2) memcpy(c->k + tile + tile_offset(at, d), q + d, 2);
-  kv_quantize(q, &scale, v);
+  for (uint32_t d = 0; d < HEAD_DIM; d += together)
+    memcpy(c->k + tile + tile_offset(together, at, d), q + d, together);
+  kernels->kv_quantize(q, &scale, v);
   c->v_scale[position] = scale;
-  for (uint32_t d = 0; d < HEAD_DIM; d++) c->v[tile + tile_offset(d, at)] = q[d];
+  for (uint32_t d = 0; d < HEAD_DIM; d++) c->v[tile + tile_offset(together, d, at)] = q[d];
 }
 
 void fast_engine_cached(const struct fast_engine *e, uint32_t layer, uint32_t head,
                         uint32_t position, int8_t k[HEAD_DIM], uint16_t *k_scale,
                         int8_t v[HEAD_DIM], uint16_t *v_scale) {
   const struct fast_cache *c = &e->cache[layer * e->image->header.n_head + head];
-  const uint32_t at = position % HEAD_DIM;
+  const uint32_t at = position % HEAD_DIM, together = e->kernels->together;
   const size_t tile = (size_t)(position / HEAD_DIM) * TILE_BYTES;
   for (uint32_t d = 0; d < HEAD_DIM; d++) {
-    k[d] = c->k[tile + tile_offset(at, d)];
-    v[d] = c->v[tile + tile_offset(d, at)];
+    k[d] = c->k[tile + tile_offset(together, at, d)];
+    v[d] = c->v[tile + tile_offset(together, d, at)];
   }
   *k_scale = (uint16_t)c->k_side[position];
   *v_scale = c->v_scale[position];
 }
 
-// Cache contents after position n - 1 are stale: their scores are not computed, and their
-// probabilities are zero.
-static void attend(struct operand *out, const struct fast_kernels *kernels, struct fast_scratch *s,
-                   const struct fast_cache *c, const struct operand *q, uint32_t n) {
-  const uint32_t tiles = (n + HEAD_DIM - 1) / HEAD_DIM;
-  for (uint32_t j = 0; j < tiles; j++) {
-    const uint32_t first = j * HEAD_DIM, rows = n - first < HEAD_DIM ? n - first : HEAD_DIM;
-    kernels->multiply(s->acc, c->k + (size_t)j * TILE_BYTES, 1, q, 0, 1);
-    s->sat.row += kernels->rescale(s->score + first, s->acc[0], c->k_side + first, rows,
-                                   rescale_first(q->e, 1), RESCALE_SCORES);
+// Positions `position` .. position + n - 1, n <= FAST_ATTENTION. Of what stands in the cache after
+// a position its scores are not computed, and its probabilities are zero.
+static void attend(struct fast_operand *out, size_t out_stride, const struct fast_kernels *kernels,
+                   struct fast_scratch *s, const struct fast_cache *c, const struct fast_operand *q,
+                   uint32_t position, uint32_t n) {
+  for (uint32_t first = 0; first < position + n; first += HEAD_DIM) {
+    const uint32_t t =
+        first > position ? first - position : 0;  // it sees the tile, those before not
+    s->sat.row += kernels->multiply(&(struct fast_product){
+        .strip = c->k + (size_t)first * HEAD_DIM,
+        .n_blocks = 1,
+        .x = q + t,
+        .x_stride = 1,
+        .side = c->k_side + first,
+        .extra = RESCALE_SCORES,
+        .row = s->score[t] + first,
+        .row_stride = MAX_CTX,
+        .n = n - t,
+        .n_rows = position + t + 1 - first,
+        .causal = true,
+    });
   }
-  const int32_t max = kernels->largest(s->score, n);
-  const uint64_t z = kernels->exponentials(s->probability, s->score, c->v_scale, n, max, &s->sat);
-  memset(s->probability + n, 0, (tiles * HEAD_DIM - n) * sizeof *s->probability);
-  for (uint32_t j = 0; j < tiles; j++)
-    kernels->block_quant(&s->p[j], s->probability + j * HEAD_DIM);
-
-  int32_t row[HEAD_DIM];
-  uint32_t side[HEAD_DIM];
-  const uint16_t inverse = softmax_inverse(z);
-  for (uint32_t d = 0; d < HEAD_DIM; d++) side[d] = inverse;
-  kernels->multiply(s->acc, c->v, tiles, s->p, 0, 1);
-  s->sat.row +=
-      kernels->rescale(row, s->acc[0], side, HEAD_DIM,
-                       rescale_first(fast_largest_exponent(s->p, tiles), tiles), RESCALE_PV);
-  kernels->block_quant(out, row);
+  for (uint32_t t = 0; t < n; t++) {
+    const uint32_t seen = position + t + 1, rest = -seen % HEAD_DIM;
+    const int32_t max = kernels->largest(s->score[t], seen);
+    const uint16_t inverse = softmax_inverse(
+        kernels->exponentials(s->probability, s->score[t], c->v_scale, seen, max, &s->sat));
+    memset(s->probability + seen, 0, rest * sizeof *s->probability);
+    for (uint32_t j = 0; j < seen + rest; j += HEAD_DIM)
+      kernels->block_quant(&s->p[t][j / HEAD_DIM], s->probability + j);
+    for (uint32_t d = 0; d < HEAD_DIM; d++) s->inverse[t][d] = inverse;
+  }
+  for (uint32_t t = 0, more; t < n; t += more) {  // those that see as many tiles
+    const uint32_t tiles = (position + t) / HEAD_DIM + 1, left = tiles * HEAD_DIM - position - t;
+    more = n - t < left ? n - t : left;
+    s->sat.row += kernels->multiply(&(struct fast_product){
+        .strip = c->v,
+        .n_blocks = tiles,
+        .x = s->p[t],
+        .x_stride = MAX_CTX / HEAD_DIM,
+        .side = s->inverse[t],
+        .side_stride = HEAD_DIM,
+        .extra = RESCALE_PV,
+        .row = s->row[t],
+        .row_stride = HEAD_DIM,
+        .n = more,
+        .n_rows = HEAD_DIM,
+    });
+  }
+  for (uint32_t t = 0; t < n; t++) kernels->block_quant(out + t * out_stride, s->row[t]);
 }
 
 void fast_attention_head(void *ctx, uint32_t head, uint32_t thread) {
@@ -70,20 +95,17 @@ void fast_attention_head(void *ctx, uint32_t head, uint32_t thread) {
   const uint32_t heads = e->image->header.n_head;
   const struct fast_matrix *qkv = &e->weights.layers[b->layer].qkv;
   struct fast_cache *cache = &e->cache[b->layer * heads + head];
-  int32_t row[HEAD_DIM], key[FAST_BATCH][HEAD_DIM];
+  int32_t key[FAST_BATCH][HEAD_DIM];
 
-  fast_strip(b, s, qkv, 3 * head, e->x, b->n);
-  for (uint32_t t = 0; t < b->n; t++) {
-    fast_strip_rows(row, b, s, qkv, 3 * head, e->x, t);
-    e->kernels->block_quant(&s->q[t], row);
-  }
-  fast_strip(b, s, qkv, 3 * head + 1, e->x, b->n);
-  for (uint32_t t = 0; t < b->n; t++) fast_strip_rows(key[t], b, s, qkv, 3 * head + 1, e->x, t);
-  fast_strip(b, s, qkv, 3 * head + 2, e->x, b->n);
-  for (uint32_t t = 0; t < b->n; t++) {
-    fast_strip_rows(row, b, s, qkv, 3 * head + 2, e->x, t);
-    cache_write(cache, b->position + t, key[t], row);
-  }
+  fast_strip(e, s, qkv, 3 * head, e->x, b->n, s->row[0], HEAD_DIM);
+  for (uint32_t t = 0; t < b->n; t++) e->kernels->block_quant(&s->q[t], s->row[t]);
+  fast_strip(e, s, qkv, 3 * head + 1, e->x, b->n, key[0], HEAD_DIM);
+  fast_strip(e, s, qkv, 3 * head + 2, e->x, b->n, s->row[0], HEAD_DIM);
   for (uint32_t t = 0; t < b->n; t++)
-    attend(&e->attention[t * heads + head], e->kernels, s, cache, &s->q[t], b->position + t + 1);
+    cache_write(cache, e->kernels, b->position + t, key[t], s->row[t]);
+  for (uint32_t t = 0, n; t < b->n; t += n) {
+    n = b->n - t < FAST_ATTENTION ? b->n - t : FAST_ATTENTION;
+    attend(&e->attention[t * heads + head], heads, e->kernels, s, cache, &s->q[t], b->position + t,
+           n);
+  }
 }

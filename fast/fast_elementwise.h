@@ -13,6 +13,8 @@
 #include "fast_kernels.h"
 #include "tables.h"
 
+#include <string.h>
+
 // fixed.h's round_shift without its branch: n may be 0.
 static inline int64_t round64(int64_t x, int n) { return (x + (((int64_t)1 << n) >> 1)) >> n; }
 static inline int32_t round32(int32_t x, int n) { return (x + ((1 << n) >> 1)) >> n; }
@@ -32,15 +34,36 @@ static inline int64_t half_row(uint32_t half) {
   return ((int64_t)half_signed(half) * ((int64_t)1 << half_shift(half)) + 256) >> 9;
 }
 
-static uint64_t rescale(int32_t *restrict row, const int64_t *restrict acc,
-                        const uint32_t *restrict side, uint32_t n, int first, int extra) {
+// The sum of each row over all blocks, acc = sum_k sum_k << e_k, has up to 52 bits, of which
+// rescale drops the lowest `first` at once, rounded to nearest. So it is kept as its low 32 bits,
+// to which the half of that rounding is added at the beginning, and as what the terms have from bit
+// first + 1 on, each rounded down: 31 bits.
+struct sums {
+  int32_t low[HEAD_DIM], high[HEAD_DIM];
+} __attribute__((aligned(64)));
+
+static inline void sums_begin(struct sums *s, int first) {
+  for (int r = 0; r < HEAD_DIM; r++) s->low[r] = 1 << first >> 1, s->high[r] = 0;
+}
+
+// (acc + half) >> first is twice high and what rounding each term down has lost: at most
+// 2 n_blocks + 1, of which the low 32 bits know 13 bits or more. 2^31 or its negative where weights
+// of -128 have reached it: INT32_MIN then.
+static inline int32_t sums_shifted(int32_t low, int32_t high, int first) {
+  const uint32_t twice = 2 * (uint32_t)high;
+  return (int32_t)(twice + ((((uint32_t)low >> first) - twice) & UINT32_MAX >> first));
+}
+
+static inline uint64_t rescale(int32_t *restrict row, const struct sums *restrict s,
+                               const uint32_t *restrict side, uint32_t n, int first, int extra) {
   const int base = SCALE_BIAS + extra - first + 15;
   uint64_t saturated = 0;
   for (uint32_t i = 0; i < n; i++) {
-    const int64_t a = round64(acc[i], first), a32 = clamp64(a, INT32_MAX);
+    const int32_t a = sums_shifted(s->low[i], s->high[i], first);
+    const int32_t a32 = a > INT32_MIN ? a : s->high[i] < 0 ? -INT32_MAX : INT32_MAX;
     const int32_t mantissa = (int32_t)(2048 + (side[i] & 2047));
     const int64_t y =
-        round64((int64_t)(int32_t)a32 * mantissa * (1 << 15), base - (int)(side[i] >> 11 & 31)) +
+        round64((int64_t)a32 * mantissa * (1 << 15), base - (int)(side[i] >> 11 & 31)) +
         half_row(side[i] >> 16);
     const int64_t y31 = clamp64(y, ROW_MAX);
     saturated += (uint64_t)(a != a32) + (uint64_t)(y != y31);
@@ -49,18 +72,58 @@ static uint64_t rescale(int32_t *restrict row, const int64_t *restrict acc,
   return saturated;
 }
 
-static void block_quant64(struct operand *out, const int32_t *row) {
+// multiply, from a function that adds all blocks' sums of positions t .. t + n - 1 to s[0 .. n -
+// 1].
+enum { SUMS_AT_ONCE = 16 };
+typedef void add_sums(struct sums *s, const struct fast_product *p, uint32_t t, uint32_t n,
+                      const int *first);
+static inline __attribute__((always_inline)) uint64_t multiply_with(const struct fast_product *p,
+                                                                    add_sums *add) {
+  struct sums s[SUMS_AT_ONCE];
+  int first[SUMS_AT_ONCE];
+  uint64_t saturated = 0;
+  for (uint32_t t = 0; t < p->n; t += SUMS_AT_ONCE) {
+    const uint32_t n = p->n - t < SUMS_AT_ONCE ? p->n - t : SUMS_AT_ONCE;
+    for (uint32_t i = 0; i < n; i++) sums_begin(&s[i], first[i] = fast_product_first(p, t + i));
+    add(s, p, t, n, first);
+    for (uint32_t i = 0; i < n; i++)
+      saturated +=
+          rescale(p->row + (t + i) * p->row_stride, &s[i], p->side + (t + i) * p->side_stride,
+                  fast_product_rows(p, t + i), first[i], p->extra);
+  }
+  return saturated;
+}
+
+static inline void block_quant64(struct fast_operand *out, const int32_t *row) {
   uint32_t all = 0;
   for (int i = 0; i < HEAD_DIM; i++) all |= (uint32_t)(row[i] ^ row[i] >> 31);
   const int e = bit_length(all) > 15 ? bit_length(all) - 15 : 0;
-  out->e = (uint8_t)e;
+  out->e = e;
   for (int i = 0; i < HEAD_DIM; i++) {
     const int32_t m = round32(row[i], e);
     out->m[i] = (int16_t)(m > INT16_MAX ? INT16_MAX : m);
   }
 }
 
-static void gelu_rows(int32_t *row, uint32_t n) {
+// golden's kv_quantize, whose products fit 34 bits.
+static inline void kv_quantize64(int8_t *restrict q, uint16_t *scale, const int32_t *restrict row) {
+  uint32_t max = 0;
+  for (int i = 0; i < HEAD_DIM; i++) {
+    const uint32_t a = (uint32_t)(row[i] < 0 ? -row[i] : row[i]);
+    max = a > max ? a : max;
+  }
+  int32_t r;
+  *scale = kv_scale(max, &r);
+  const int length = bit_length(max), down = length > 16 ? length - 16 : 0,
+            up = length > 16 ? 0 : 16 - length;
+  for (int i = 0; i < HEAD_DIM; i++) {
+    const int32_t x = round32(row[i], down) * (1 << up);
+    const int32_t y = (int32_t)round64((int64_t)x * r, 24);
+    q[i] = (int8_t)(y > 127 ? 127 : y < -127 ? -127 : y);
+  }
+}
+
+static inline void gelu_rows(int32_t *row, uint32_t n) {
   for (uint32_t i = 0; i < n; i++) {
     const int32_t x = row[i], a = x < 0 ? -x : x, relu = x < 0 ? 0 : x;
     const int32_t at = a >> 10 < 511 ? a >> 10 : 511;
@@ -69,8 +132,8 @@ static void gelu_rows(int32_t *row, uint32_t n) {
   }
 }
 
-static void residual_add_rows(struct residual *r, const int32_t *row, uint32_t width,
-                              struct saturation *sat) {
+static inline void residual_add_rows(struct residual *r, const int32_t *row, uint32_t width,
+                                     struct saturation *sat) {
   int64_t sum = 0;
   uint64_t squares = 0, saturated = 0;
   for (uint32_t c = 0; c < width; c++) {
@@ -86,9 +149,9 @@ static void residual_add_rows(struct residual *r, const int32_t *row, uint32_t w
   sat->residual += saturated;
 }
 
-static void layernorm_words(int32_t *restrict y, const int32_t *restrict x,
-                            const uint32_t *restrict word, uint32_t width,
-                            const struct layernorm_statistics *s, struct saturation *sat) {
+static inline void layernorm_words(int32_t *restrict y, const int32_t *restrict x,
+                                   const uint32_t *restrict word, uint32_t width,
+                                   const struct layernorm_statistics *s, struct saturation *sat) {
   const int64_t mean = s->mean, ratio = s->ratio;
   const int shift = s->ratio_shift;
   uint64_t norms = 0, rows = 0;
@@ -106,7 +169,7 @@ static void layernorm_words(int32_t *restrict y, const int32_t *restrict x,
   sat->row += rows;
 }
 
-static int32_t largest(const int32_t *x, uint32_t n) {
+static inline int32_t largest(const int32_t *x, uint32_t n) {
   int32_t max = x[0];
   for (uint32_t i = 1; i < n; i++) max = x[i] > max ? x[i] : max;
   return max;
@@ -123,9 +186,9 @@ static inline uint32_t exponential(uint32_t d) {
   return ((uint32_t)mantissa + ((1u << whole) >> 1)) >> whole;
 }
 
-static uint64_t exponentials(int32_t *restrict p, const int32_t *restrict score,
-                             const uint16_t *restrict v_scale, uint32_t n, int32_t max,
-                             struct saturation *sat) {
+static inline uint64_t exponentials(int32_t *restrict p, const int32_t *restrict score,
+                                    const uint16_t *restrict v_scale, uint32_t n, int32_t max,
+                                    struct saturation *sat) {
   uint64_t z = 0, saturated = 0;
   for (uint32_t i = 0; i < n; i++) {
     const uint32_t e = exponential((uint32_t)max - (uint32_t)score[i]), scale = v_scale[i];
@@ -140,11 +203,11 @@ static uint64_t exponentials(int32_t *restrict p, const int32_t *restrict score,
   return z;
 }
 
-// A file's struct: its own multiply, and these functions.
-#define FAST_KERNELS(NAME, MULTIPLY)                                                       \
-  {                                                                                        \
-    NAME, MULTIPLY, rescale, block_quant64, gelu_rows, residual_add_rows, layernorm_words, \
-        largest, exponentials                                                              \
+// A file's struct: the layout of its tiles, its own multiply, and these functions.
+#define FAST_KERNELS(NAME, TOGETHER, MULTIPLY)                                            \
+  {                                                                                       \
+    NAME, TOGETHER, MULTIPLY, block_quant64, kv_quantize64, gelu_rows, residual_add_rows, \
+        layernorm_words, largest, exponentials                                            \
   }
 
 #endif

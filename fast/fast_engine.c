@@ -12,31 +12,29 @@
 
 // ------------------------------------------------------------------------------------------ strips
 
-void fast_strip(struct fast_batch *b, struct fast_scratch *s, const struct fast_matrix *m,
-                uint32_t strip, const struct operand *x, uint32_t n) {
-  const int8_t *tiles = m->tiles + (size_t)strip * m->n_blocks * TILE_BYTES;
-  b->engine->kernels->multiply(s->acc, tiles, m->n_blocks, x, m->n_blocks, n);
-}
-
-void fast_strip_rows(int32_t *row, struct fast_batch *b, struct fast_scratch *s,
-                     const struct fast_matrix *m, uint32_t strip, const struct operand *x,
-                     uint32_t token) {
-  const int first =
-      rescale_first(fast_largest_exponent(x + (size_t)token * m->n_blocks, m->n_blocks),
-                    m->n_blocks);
-  const uint32_t left = m->n_rows - strip * HEAD_DIM, n = left < HEAD_DIM ? left : HEAD_DIM;
-  s->sat.row += b->engine->kernels->rescale(row, s->acc[token], m->side + strip * HEAD_DIM, n,
-                                            first, RESCALE_LINEAR);
+void fast_strip(struct fast_engine *e, struct fast_scratch *s, const struct fast_matrix *m,
+                uint32_t strip, const struct fast_operand *x, uint32_t n, int32_t *row,
+                size_t row_stride) {
+  s->sat.row += e->kernels->multiply(&(struct fast_product){
+      .strip = m->tiles + (size_t)strip * m->n_blocks * TILE_BYTES,
+      .n_blocks = m->n_blocks,
+      .x = x,
+      .x_stride = m->n_blocks,
+      .side = m->side + strip * HEAD_DIM,
+      .extra = RESCALE_LINEAR,
+      .row = row,
+      .row_stride = row_stride,
+      .n = n,
+      .n_rows = m->n_rows - strip * HEAD_DIM,
+  });
 }
 
 // A matrix whose rows go to the residual.
 static void to_rows(struct fast_batch *b, const struct fast_matrix *m, uint32_t strip,
-                    const struct operand *x, uint32_t thread) {
-  struct fast_scratch *s = &b->engine->scratch[thread];
-  const uint32_t width = b->engine->image->header.n_embd;
-  fast_strip(b, s, m, strip, x, b->n);
-  for (uint32_t t = 0; t < b->n; t++)
-    fast_strip_rows(b->engine->row + (size_t)t * width + strip * HEAD_DIM, b, s, m, strip, x, t);
+                    const struct fast_operand *x, uint32_t thread) {
+  struct fast_engine *e = b->engine;
+  fast_strip(e, &e->scratch[thread], m, strip, x, b->n, e->row + strip * HEAD_DIM,
+             e->image->header.n_embd);
 }
 
 static void attention_projection(void *ctx, uint32_t strip, uint32_t thread) {
@@ -54,12 +52,10 @@ static void mlp_first(void *ctx, uint32_t strip, uint32_t thread) {
   struct fast_engine *e = b->engine;
   const struct fast_matrix *m = &e->weights.layers[b->layer].fc;
   struct fast_scratch *s = &e->scratch[thread];
-  int32_t row[HEAD_DIM];
-  fast_strip(b, s, m, strip, e->x, b->n);
+  fast_strip(e, s, m, strip, e->x, b->n, s->row[0], HEAD_DIM);
   for (uint32_t t = 0; t < b->n; t++) {
-    fast_strip_rows(row, b, s, m, strip, e->x, t);
-    e->kernels->gelu(row, HEAD_DIM);
-    e->kernels->block_quant(&e->hidden[(size_t)t * m->n_strips + strip], row);
+    e->kernels->gelu(s->row[t], HEAD_DIM);
+    e->kernels->block_quant(&e->hidden[(size_t)t * m->n_strips + strip], s->row[t]);
   }
 }
 
@@ -67,12 +63,8 @@ static void head(void *ctx, uint32_t strip, uint32_t thread) {
   struct fast_batch *b = ctx;
   struct fast_engine *e = b->engine;
   const struct fast_matrix *m = &e->weights.head;
-  struct fast_scratch *s = &e->scratch[thread];
-  const struct operand *x = e->x + (size_t)b->first_head * m->n_blocks;
-  fast_strip(b, s, m, strip, x, b->n_heads);
-  for (uint32_t t = 0; t < b->n_heads; t++)
-    fast_strip_rows(e->logits + (size_t)t * m->n_rows + (size_t)strip * HEAD_DIM, b, s, m, strip, x,
-                    t);
+  fast_strip(e, &e->scratch[thread], m, strip, e->x + (size_t)b->first_head * m->n_blocks,
+             b->n_heads, e->logits + (size_t)strip * HEAD_DIM, m->n_rows);
 }
 
 // --------------------------------------------------------------------------------------- positions
@@ -223,7 +215,11 @@ int fast_engine_create(struct fast_engine **engine, const struct image *image,
   e->kernels = options->kernels ? options->kernels : fast_kernels_named("auto", err);
   e->shares = options->share != NULL;
   if (e->shares) e->weights = options->share->weights;
-  int failed = e->shares ? 0 : fast_weights_load(&e->weights, image, err);
+  int failed = 0;
+  if (!e->shares) failed = fast_weights_load(&e->weights, image, e->kernels->together, err);
+  else if (e->weights.together != e->kernels->together)
+    failed = err_set(err, "vector code %s cannot share the weights of %s: its tiles are others",
+                     e->kernels->name, options->share->kernels->name);
   if (!failed && (make_cache(e) || make_buffers(e)))
     failed = err_memory(err, "the KV cache and the positions of a batch");
   if (!failed) failed = fast_pool_create(&e->pool, e->n_threads, err);

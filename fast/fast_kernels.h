@@ -8,10 +8,11 @@
 // rows.
 //
 // A tile is 64 x 64 int8, 4096 bytes: what the hardware's engine computes in 64 / Segments beats.
-// Two columns of all 64 rows are adjacent, so that one load gives a vector of rows with two
-// products each to add, and nothing is ever summed across a vector:
+// Two or four columns of all 64 rows are adjacent, whichever suits the instruction set, so that one
+// load gives a vector of rows with as many products each to add, and nothing is ever summed across
+// a vector. With n of them together:
 //
-//   byte (row r, column c)  at  (c / 2) * 128 + r * 2 + c % 2
+//   byte (row r, column c)  at  (c / n) * 64 n + r * n + c % n
 //
 // A strip is n_blocks consecutive tiles: 64 rows of a matrix. As in the hardware it serves three
 // jobs: rows and inputs of a linear layer; cached positions and dimensions (keys); dimensions and
@@ -23,25 +24,64 @@
 
 enum { TILE_BYTES = HEAD_DIM * HEAD_DIM };
 
-static inline size_t tile_offset(uint32_t row, uint32_t column) {
-  return column / 2 * (2 * HEAD_DIM) + row * 2 + column % 2;
+static inline size_t tile_offset(uint32_t together, uint32_t row, uint32_t column) {
+  return column / together * (together * HEAD_DIM) + row * together + column % together;
+}
+
+// golden's operand block as a kernel's block_quant writes it and its multiply reads it: numbers, or
+// their bytes apart, each x = (high - 128) * 256 + low.
+struct fast_operand {
+  union {
+    int16_t m[HEAD_DIM];
+    struct {
+      uint8_t low[HEAD_DIM], high[HEAD_DIM];
+    };
+  };
+  int32_t e;
+  int32_t sum_high;  // of high - 128, where bytes are apart
+};
+
+// A strip times n positions, and its sums as rows.
+struct fast_product {
+  const int8_t *strip;
+  uint32_t n_blocks;
+  const struct fast_operand *x;  // position t's blocks begin at x + t * x_stride
+  size_t x_stride;
+  const uint32_t *side;  // [64] bias << 16 | scale, position t's from side + t * side_stride
+  size_t side_stride;    // 0: the same for all
+  int extra;             // RESCALE_*
+  int32_t *row;          // out: position t's rows begin at row + t * row_stride
+  size_t row_stride;
+  uint32_t n;
+  // Of the strip's 64 rows the first n_rows (at least one) are written, and their saturations
+  // counted; where `causal`, position t has t more, up to 64.
+  uint32_t n_rows;
+  bool causal;
+};
+static inline uint32_t fast_product_rows(const struct fast_product *p, uint32_t t) {
+  const uint32_t rows = p->n_rows + (p->causal ? t : 0);
+  return rows < HEAD_DIM ? rows : HEAD_DIM;
+}
+
+// The first shift of golden's rescale for position t.
+static inline int fast_product_first(const struct fast_product *p, uint32_t t) {
+  const struct fast_operand *x = p->x + t * p->x_stride;
+  int e = 0;
+  for (uint32_t k = 0; k < p->n_blocks; k++) e = x[k].e > e ? x[k].e : e;
+  return rescale_first(e, p->n_blocks);
 }
 
 struct fast_kernels {
   const char *name;
+  uint32_t together;  // columns of its tiles
 
-  // acc[t][r] = sum_k (row r of tile k) . x[t * stride + k].m << x[t * stride + k].e for n tokens:
-  // golden's matvec_row of 64 rows. The bytes after the strip may be prefetched but not read.
-  void (*multiply)(int64_t (*acc)[HEAD_DIM], const int8_t *strip, uint32_t n_blocks,
-                   const struct operand *x, size_t stride, uint32_t n);
+  // Row r of position t: golden's rescale_row of matvec_row, sum_k (row r of tile k) . x[k].m <<
+  // x[k].e. Returns the saturations. The bytes after the strip may be prefetched but not read.
+  uint64_t (*multiply)(const struct fast_product *p);
 
-  // golden's rescale_row of n sums, with their side words (bias << 16 | scale) and the first shift
-  // of rescale_first. Returns the saturations.
-  uint64_t (*rescale)(int32_t *row, const int64_t *acc, const uint32_t *side, uint32_t n, int first,
-                      int extra);
-
-  void (*block_quant)(struct operand *out, const int32_t *row);  // as golden's
-  void (*gelu)(int32_t *row, uint32_t n);                        // in place
+  void (*block_quant)(struct fast_operand *out, const int32_t *row);    // as golden's
+  void (*kv_quantize)(int8_t *q, uint16_t *scale, const int32_t *row);  // as golden's
+  void (*gelu)(int32_t *row, uint32_t n);                               // in place
   void (*residual_add)(struct residual *r, const int32_t *row, uint32_t width,
                        struct saturation *sat);  // as golden's
   // The part of golden's layernorm_rows after its statistics; word[width] are its parameters.

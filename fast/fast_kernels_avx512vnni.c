@@ -2,90 +2,208 @@
 //
 // fast_kernels_avx512vnni - x86-64 with AVX-512 F, BW, DQ, VL and VNNI
 //
-// vpmovsxbw makes 32 bytes of a tile, 16 rows of two columns, a vector of int16 pairs; vpdpwssd
-// multiplies them by the two inputs, broadcast, and adds both products to 16 sums of 32 bits. Four
-// such vectors are the tile's 64 rows.
+// vpdpbusd multiplies 64 unsigned bytes by 64 signed ones and adds four products each to 16 sums of
+// 32 bits: 16 rows of four columns. A number of 16 bits is two bytes, x = (high - 128) * 256 + low,
+// so a weight takes two of them, and no widening. One of two corrections takes the 128 off again:
+// the weights' sum of each row, which the positions of a group share; or, where one position is
+// alone, its own sum, with 128 added to the weights instead.
 #include "fast_kernels.h"
 
 #if defined(__x86_64__)
 #include "fast_elementwise.h"
 
 #include <immintrin.h>
-#include <string.h>
 
 enum {
   VECTORS = HEAD_DIM / 16,  // of 16 rows
-  // With many tokens the engine stays on a tile so long that the processor's own prefetching stops,
-  // so the first tokens fetch the data of two tiles later. With one token this would only hinder
-  // the prefetcher: 27 instead of 30 GB/s.
-  AHEAD = 2 * TILE_BYTES,
-  TOKENS = 6,  // at once: 4 x 6 sums, 4 vectors of weights and a broadcast are 29 of 32 registers
+  GROUP = 16,  // positions whose sums stay in the first cache while a strip's tiles pass
+  MAX_BLOCKS = 4 * MAX_HEADS,
 };
 
-static inline __m512i weights(const int8_t *w) {
-  return _mm512_cvtepi8_epi16(_mm256_loadu_si256((const void *)w));
-}
-static inline __m512i inputs(const struct operand *x, int pair) {
-  int32_t two;
-  memcpy(&two, &x->m[2 * pair], sizeof two);
-  return _mm512_set1_epi32(two);
-}
-// sum << e as 64 bits, added to 16 of acc
-static inline void add(int64_t *acc, __m512i sum, __m128i e) {
-  const __m512i low = _mm512_cvtepi32_epi64(_mm512_castsi512_si256(sum));
-  const __m512i high = _mm512_cvtepi32_epi64(_mm512_extracti64x4_epi64(sum, 1));
-  _mm512_storeu_si512(acc, _mm512_add_epi64(_mm512_loadu_si512(acc), _mm512_sll_epi64(low, e)));
-  _mm512_storeu_si512(acc + 8,
-                      _mm512_add_epi64(_mm512_loadu_si512(acc + 8), _mm512_sll_epi64(high, e)));
+static inline __m512i load(const void *p) { return _mm512_loadu_si512(p); }
+static inline __m512i four(const uint8_t *x) {
+  int32_t bytes;
+  memcpy(&bytes, x, sizeof bytes);
+  return _mm512_set1_epi32(bytes);
 }
 
-// One tile and `tokens` tokens, a constant where this is inlined.
-static inline __attribute__((always_inline)) void tile(int64_t (*acc)[HEAD_DIM], const int8_t *w,
-                                                       const struct operand *x, size_t stride,
-                                                       const int tokens, const bool prefetch) {
-  __m512i sum[TOKENS][VECTORS];
-  for (int t = 0; t < tokens; t++)
-    for (int v = 0; v < VECTORS; v++) sum[t][v] = _mm512_setzero_si512();
-  for (int pair = 0; pair < HEAD_DIM / 2; pair++, w += 2 * HEAD_DIM) {
-    if (prefetch) {
-      _mm_prefetch((const char *)w + AHEAD, _MM_HINT_T0);
-      _mm_prefetch((const char *)w + AHEAD + 64, _MM_HINT_T0);
-    }
-    __m512i two[VECTORS];
-    for (int v = 0; v < VECTORS; v++) two[v] = weights(w + 32 * v);
-    for (int t = 0; t < tokens; t++) {
-      const __m512i in = inputs(&x[(size_t)t * stride], pair);
-      for (int v = 0; v < VECTORS; v++) sum[t][v] = _mm512_dpwssd_epi32(sum[t][v], two[v], in);
+static inline __attribute__((always_inline)) void add(struct sums *s, int v, __m512i sum,
+                                                      __m512i up, __m512i down) {
+  int32_t *low = s->low + 16 * v, *high = s->high + 16 * v;
+  _mm512_store_si512(low, _mm512_add_epi32(load(low), _mm512_sllv_epi32(sum, up)));
+  _mm512_store_si512(high, _mm512_add_epi32(load(high), _mm512_srav_epi32(sum, down)));
+}
+
+// A tile times one position. bias[64]: -128 times the sums of the tile's rows; NULL: not known.
+static inline __attribute__((always_inline)) void tile(struct sums *s, const int8_t *w,
+                                                       const struct fast_operand *x, int first,
+                                                       const int32_t *bias) {
+  const __m512i flip = _mm512_set1_epi8(-128);
+  __m512i low[VECTORS], high[VECTORS];
+  for (int v = 0; v < VECTORS; v++) {
+    low[v] = _mm512_setzero_si512();
+    high[v] = bias ? load(bias + 16 * v) : _mm512_set1_epi32(-128 * x->sum_high);
+  }
+#pragma GCC unroll 16
+  for (int c = 0; c < HEAD_DIM; c += 4, w += 4 * HEAD_DIM) {
+    const __m512i l = four(x->low + c), h = four(x->high + c), h0 = _mm512_xor_si512(h, flip);
+    for (int v = 0; v < VECTORS; v++) {
+      const __m512i weights = load(w + 64 * v);
+      low[v] = _mm512_dpbusd_epi32(low[v], l, weights);
+      high[v] = bias ? _mm512_dpbusd_epi32(high[v], h, weights)
+                     : _mm512_dpbusd_epi32(high[v], _mm512_xor_si512(weights, flip), h0);
     }
   }
-  for (int t = 0; t < tokens; t++) {
-    const __m128i e = _mm_cvtsi32_si128(x[(size_t)t * stride].e);
-    for (int v = 0; v < VECTORS; v++) add(acc[t] + 16 * v, sum[t][v], e);
+  const __m512i up = _mm512_set1_epi32(x->e), down = _mm512_set1_epi32(first + 1 - x->e);
+  for (int v = 0; v < VECTORS; v++)
+    add(s, v, _mm512_add_epi32(low[v], _mm512_slli_epi32(high[v], 8)), up, down);
+}
+
+static void tile_bias(int32_t *bias, const int8_t *w) {
+  const __m512i ones = _mm512_set1_epi8(-128);  // 128 each, unsigned
+  __m512i sum[VECTORS];
+  for (int v = 0; v < VECTORS; v++) sum[v] = _mm512_setzero_si512();
+  for (int c = 0; c < HEAD_DIM; c += 4, w += 4 * HEAD_DIM)
+    for (int v = 0; v < VECTORS; v++) sum[v] = _mm512_dpbusd_epi32(sum[v], ones, load(w + 64 * v));
+  for (int v = 0; v < VECTORS; v++)
+    _mm512_store_si512(bias + 16 * v, _mm512_sub_epi32(_mm512_setzero_si512(), sum[v]));
+}
+
+// ------------------------------------------------------------------------------------------
+// rescale
+
+// What the side words say, ready for golden's rescale_row: y = (a * factor + half) >> shift, +
+// bias.
+struct sides {
+  int64_t factor[HEAD_DIM], half[HEAD_DIM], shift[HEAD_DIM], bias[HEAD_DIM];
+};
+
+static void sides_of(struct sides *s, const uint32_t *side, int extra) {
+  for (int i = 0; i < HEAD_DIM; i++) {
+    s->factor[i] = (int64_t)(2048 + (side[i] & 2047)) << 15;
+    s->shift[i] = SCALE_BIAS + extra + 15 - (int)(side[i] >> 11 & 31);  // less `first`
+    s->bias[i] = half_row(side[i] >> 16);
   }
 }
 
-static void multiply(int64_t (*acc)[HEAD_DIM], const int8_t *strip, uint32_t n_blocks,
-                     const struct operand *x, size_t stride, uint32_t n) {
-  memset(acc, 0, n * sizeof *acc);
-  for (uint32_t k = 0; k < n_blocks; k++, strip += TILE_BYTES) {
-    const struct operand *in = x + k;
-    uint32_t t = 0;
-    if (TOKENS <= n) {
-      tile(acc, strip, in, stride, TOKENS, true);
-      t = TOKENS;
-      in += TOKENS * stride;
-    }
-    for (; t + TOKENS <= n; t += TOKENS, in += TOKENS * stride)
-      tile(acc + t, strip, in, stride, TOKENS, false);
-    switch (n - t) {
-      case 1: tile(acc + t, strip, in, stride, 1, false); break;
-      case 2: tile(acc + t, strip, in, stride, 2, false); break;
-      case 3: tile(acc + t, strip, in, stride, 3, false); break;
-      case 4: tile(acc + t, strip, in, stride, 4, false); break;
-      case 5: tile(acc + t, strip, in, stride, 5, false); break;
-    }
-  }
+// Eight rows of 32 bits, before they are cut to ROW_MAX.
+static inline __m256i rescale8(__m256i a, const struct sides *s, int at, __m512i first) {
+  const __m512i shift = _mm512_sub_epi64(load(s->shift + at), first);
+  const __m512i half = _mm512_srli_epi64(_mm512_sllv_epi64(_mm512_set1_epi64(1), shift), 1);
+  const __m512i y =
+      _mm512_add_epi64(_mm512_mul_epi32(_mm512_cvtepi32_epi64(a), load(s->factor + at)), half);
+  return _mm512_cvtsepi64_epi32(_mm512_add_epi64(_mm512_srav_epi64(y, shift), load(s->bias + at)));
 }
 
-const struct fast_kernels fast_avx512vnni = FAST_KERNELS("avx512vnni", multiply);
+// Rows of one position; returns the saturations.
+static uint64_t rows_of(int32_t *row, const struct sums *s, const struct sides *side, int first,
+                        uint32_t n) {
+  const __m512i first64 = _mm512_set1_epi64(first), max = _mm512_set1_epi32((int32_t)ROW_MAX),
+                min = _mm512_set1_epi32(-(int32_t)ROW_MAX);
+  const __m128i count = _mm_cvtsi32_si128(first);
+  const __m512i mask = _mm512_srl_epi32(_mm512_set1_epi32(-1), count);
+  uint64_t saturated = 0;
+  for (uint32_t i = 0; i < n; i += 16) {
+    const __mmask16 there = (__mmask16)(n - i < 16 ? (1u << (n - i)) - 1 : 0xffff);
+    const __m512i high = load(s->high + i), twice = _mm512_add_epi32(high, high);
+    const __m512i lost =
+        _mm512_and_si512(_mm512_sub_epi32(_mm512_srl_epi32(load(s->low + i), count), twice), mask);
+    __m512i a = _mm512_add_epi32(twice, lost);  // sums_shifted
+    const __mmask16 over = _mm512_cmpeq_epi32_mask(a, _mm512_set1_epi32(INT32_MIN));
+    if (over) {
+      const __m512i sign = _mm512_srai_epi32(high, 31);
+      a = _mm512_mask_sub_epi32(a, over, _mm512_xor_si512(_mm512_set1_epi32(INT32_MAX), sign),
+                                sign);
+      saturated += (uint64_t)__builtin_popcount(over & there);
+    }
+    const __m256i low8 = rescale8(_mm512_castsi512_si256(a), side, (int)i, first64);
+    const __m256i high8 = rescale8(_mm512_extracti64x4_epi64(a, 1), side, (int)i + 8, first64);
+    const __m512i y = _mm512_inserti64x4(_mm512_castsi256_si512(low8), high8, 1);
+    const __m512i cut = _mm512_min_epi32(_mm512_max_epi32(y, min), max);
+    const __mmask16 outside = _mm512_mask_cmpneq_epi32_mask(there, y, cut);
+    if (outside) saturated += (uint64_t)__builtin_popcount(outside);
+    _mm512_mask_storeu_epi32(row + i, there, cut);
+  }
+  return saturated;
+}
+
+// -----------------------------------------------------------------------------------------
+// multiply
+
+static inline __attribute__((always_inline)) uint64_t multiply_group(const struct fast_product *p,
+                                                                     uint32_t t, uint32_t n,
+                                                                     struct sides *side,
+                                                                     int32_t (*bias)[HEAD_DIM]) {
+  struct sums sums[GROUP];
+  int first[GROUP];
+  uint64_t saturated = 0;
+  for (uint32_t i = 0; i < n; i++) {
+    first[i] = fast_product_first(p, t + i);
+    sums_begin(&sums[i], first[i]);
+  }
+  for (uint32_t k = 0; k < p->n_blocks; k++) {
+    const int8_t *w = p->strip + (size_t)k * TILE_BYTES;
+    if (bias && t == 0) tile_bias(bias[k], w);
+    for (uint32_t i = 0; i < n; i++) {
+      __asm__("" : "+r"(w));  // else the compiler loads the tile once, and then spills it
+      tile(&sums[i], w, p->x + (t + i) * p->x_stride + k, first[i], bias ? bias[k] : NULL);
+    }
+  }
+  for (uint32_t i = 0; i < n; i++) {
+    if (p->side_stride) sides_of(side, p->side + (t + i) * p->side_stride, p->extra);
+    saturated += rows_of(p->row + (t + i) * p->row_stride, &sums[i], side, first[i],
+                         fast_product_rows(p, t + i));
+  }
+  return saturated;
+}
+
+static uint64_t multiply(const struct fast_product *p) {
+  int32_t bias[MAX_BLOCKS][HEAD_DIM] __attribute__((aligned(64)));
+  struct sides side;
+  uint64_t saturated = 0;
+  if (!p->side_stride) sides_of(&side, p->side, p->extra);
+  if (p->n < 3) {
+    for (uint32_t t = 0; t < p->n; t++) saturated += multiply_group(p, t, 1, &side, NULL);
+    return saturated;
+  }
+  for (uint32_t t = 0; t < p->n; t += GROUP)
+    saturated += multiply_group(p, t, p->n - t < GROUP ? p->n - t : GROUP, &side, bias);
+  return saturated;
+}
+
+// --------------------------------------------------------------------------------------
+// elementwise
+
+static void block_quant_bytes(struct fast_operand *out, const int32_t *row) {
+  __m512i x[VECTORS], all = _mm512_setzero_si512();
+  for (int v = 0; v < VECTORS; v++) {
+    x[v] = load(row + 16 * v);
+    all = _mm512_or_si512(all, _mm512_xor_si512(x[v], _mm512_srai_epi32(x[v], 31)));
+  }
+  const int length = bit_length((uint32_t)_mm512_reduce_or_epi32(all));
+  const int e = length > 15 ? length - 15 : 0;
+  const __m128i count = _mm_cvtsi32_si128(e);
+  const __m512i half = _mm512_set1_epi32(1 << e >> 1), max = _mm512_set1_epi32(INT16_MAX);
+  __m128i low[VECTORS], high[VECTORS];
+  for (int v = 0; v < VECTORS; v++) {
+    const __m512i m = _mm512_min_epi32(_mm512_sra_epi32(_mm512_add_epi32(x[v], half), count), max);
+    low[v] = _mm512_cvtepi32_epi8(m);
+    high[v] = _mm512_cvtepi32_epi8(_mm512_srai_epi32(m, 8));
+  }
+  for (int v = 0; v < VECTORS; v++) {
+    const __m128i h = _mm_xor_si128(high[v], _mm_set1_epi8(-128));
+    _mm_storeu_si128((void *)(out->low + 16 * v), low[v]);
+    _mm_storeu_si128((void *)(out->high + 16 * v), h);
+    low[v] = _mm_sad_epu8(h, _mm_setzero_si128());
+  }
+  const __m128i total = _mm_add_epi64(_mm_add_epi64(low[0], low[1]), _mm_add_epi64(low[2], low[3]));
+  out->e = e;
+  out->sum_high = _mm_cvtsi128_si32(total) + (int32_t)_mm_extract_epi64(total, 1) - 128 * HEAD_DIM;
+}
+
+const struct fast_kernels fast_avx512vnni = {"avx512vnni",      4,
+                                             multiply,          block_quant_bytes,
+                                             kv_quantize64,     gelu_rows,
+                                             residual_add_rows, layernorm_words,
+                                             largest,           exponentials};
 #endif

@@ -7,6 +7,8 @@
 #include "fast.h"
 #include "fast_weights.h"
 
+enum { FAST_ATTENTION = 16 };
+
 // A head's cache: keys as strips of one tile (rows are positions), values as one strip (rows are
 // dimensions).
 struct fast_cache {
@@ -17,9 +19,11 @@ struct fast_cache {
 
 // A thread's own.
 struct fast_scratch {
-  int64_t acc[FAST_BATCH][HEAD_DIM];
-  struct operand q[FAST_BATCH], p[MAX_CTX / HEAD_DIM];
-  int32_t score[MAX_CTX], probability[MAX_CTX];
+  int32_t row[FAST_BATCH][HEAD_DIM];
+  // of attention, whose positions go through it so many at a time
+  struct fast_operand q[FAST_BATCH], p[FAST_ATTENTION][MAX_CTX / HEAD_DIM];
+  int32_t score[FAST_ATTENTION][MAX_CTX], probability[MAX_CTX];
+  uint32_t inverse[FAST_ATTENTION][HEAD_DIM];  // of the sum of exponentials, as side words
   struct saturation sat;
 } __attribute__((aligned(64)));
 
@@ -36,13 +40,13 @@ struct fast_engine {
   struct fast_scratch *scratch;  // [threads]
 
   // of the positions of a batch
-  struct residual *residual;  // [FAST_BATCH]
-  int32_t *row;               // [FAST_BATCH][C]: what is added to the residual next
-  struct operand *x;          // [FAST_BATCH][NH]: normalised
-  struct operand *attention;  // [FAST_BATCH][NH]
-  struct operand *hidden;     // [FAST_BATCH][4 NH]: GELU's
-  int32_t *logits;            // [FAST_BATCH][V]
-  uint32_t newest_logits;     // of them, the newest position's
+  struct residual *residual;       // [FAST_BATCH]
+  int32_t *row;                    // [FAST_BATCH][C]: what is added to the residual next
+  struct fast_operand *x;          // [FAST_BATCH][NH]: normalised
+  struct fast_operand *attention;  // [FAST_BATCH][NH]
+  struct fast_operand *hidden;     // [FAST_BATCH][4 NH]: GELU's
+  int32_t *logits;                 // [FAST_BATCH][V]
+  uint32_t newest_logits;          // of them, the newest position's
 
   // of sampling
   int32_t *strip_max, *candidate;  // [V / 64], [V]
@@ -60,19 +64,11 @@ struct fast_batch {
   bool embed;                    // residual_add's rows: embeddings
 };
 
-static inline int fast_largest_exponent(const struct operand *x, uint32_t n_blocks) {
-  int e = 0;
-  for (uint32_t k = 0; k < n_blocks; k++) e = x[k].e > e ? x[k].e : e;
-  return e;
-}
-
-// Strip `strip` of a matrix times n tokens x[n][n_blocks]: the sums go to the thread's acc. And the
-// rows of one token from these sums.
-void fast_strip(struct fast_batch *b, struct fast_scratch *s, const struct fast_matrix *m,
-                uint32_t strip, const struct operand *x, uint32_t n);
-void fast_strip_rows(int32_t *row, struct fast_batch *b, struct fast_scratch *s,
-                     const struct fast_matrix *m, uint32_t strip, const struct operand *x,
-                     uint32_t token);
+// Strip `strip` of a matrix times n positions x[n][n_blocks], as rows; row_stride between
+// positions'.
+void fast_strip(struct fast_engine *e, struct fast_scratch *s, const struct fast_matrix *m,
+                uint32_t strip, const struct fast_operand *x, uint32_t n, int32_t *row,
+                size_t row_stride);
 
 // Items of fast_pool_run, ctx a struct fast_batch.
 void fast_attention_head(void *ctx, uint32_t head, uint32_t thread);

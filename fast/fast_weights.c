@@ -52,42 +52,53 @@ static void place(struct fast_matrix *m, uint8_t **tiles, uint8_t **sides) {
   *sides += side_bytes(m);
 }
 
+static inline void pack_row(int8_t *tile, uint32_t together, uint32_t row, const int8_t *w) {
+  for (uint32_t c = 0; c < HEAD_DIM; c += together)
+    memcpy(tile + tile_offset(together, row, c), w + c, together);
+}
+
 // The image's matrix becomes strips first_strip .. of m.
-static void pack(const struct fast_matrix *m, uint32_t first_strip, const struct matrix *from) {
+static void pack(const struct fast_matrix *m, uint32_t together, uint32_t first_strip,
+                 const struct matrix *from) {
   for (uint32_t row = 0; row < from->n_rows; row++) {
     const uint32_t strip = first_strip + row / HEAD_DIM, r = row % HEAD_DIM;
     int8_t *tile = m->tiles + (size_t)strip * m->n_blocks * TILE_BYTES;
     m->side[strip * HEAD_DIM + r] = matrix_side(from, row);
     for (uint32_t k = 0; k < m->n_blocks; k++, tile += TILE_BYTES) {
       const int8_t *w = matrix_block(from, row, k);
-      for (uint32_t c = 0; c < HEAD_DIM; c += 2) memcpy(tile + tile_offset(r, c), w + c, 2);
+      if (together == 2) pack_row(tile, 2, r, w);  // constants: a copy is one instruction
+      else pack_row(tile, 4, r, w);
     }
   }
 }
 
-static void pack_layer(struct fast_layer *l, const struct image *image, uint32_t layer) {
+static void pack_layer(struct fast_layer *l, uint32_t together, const struct image *image,
+                       uint32_t layer) {
   const uint32_t heads = image->header.n_head, width = image->header.n_embd;
   const uint64_t a_head = weight_stream_beats(&image->header, 3 * HEAD_DIM, width);
   struct weight_stream at;
   weight_stream_layer(&at, &image->header, layer);
   for (uint32_t h = 0; h < heads; h++)
-    pack(&l->qkv, 3 * h, &(struct matrix){image, at.qkv + h * a_head, 3 * HEAD_DIM, heads, false});
-  pack(&l->attn_proj, 0, &(struct matrix){image, at.proj, width, heads, true});
-  pack(&l->fc, 0, &(struct matrix){image, at.mlp1, 4 * width, heads, false});
-  pack(&l->mlp_proj, 0, &(struct matrix){image, at.mlp2, width, 4 * heads, true});
+    pack(&l->qkv, together, 3 * h,
+         &(struct matrix){image, at.qkv + h * a_head, 3 * HEAD_DIM, heads, false});
+  pack(&l->attn_proj, together, 0, &(struct matrix){image, at.proj, width, heads, true});
+  pack(&l->fc, together, 0, &(struct matrix){image, at.mlp1, 4 * width, heads, false});
+  pack(&l->mlp_proj, together, 0, &(struct matrix){image, at.mlp2, width, 4 * heads, true});
 }
 
 static void copy_norm(uint32_t *words, const struct image *image, uint64_t base) {
   for (uint32_t c = 0; c < image->header.n_embd; c++) words[c] = side_word(image, base, c);
 }
 
-int fast_weights_load(struct fast_weights *w, const struct image *image, struct err *err) {
+int fast_weights_load(struct fast_weights *w, const struct image *image, uint32_t together,
+                      struct err *err) {
   const struct image_header *h = &image->header;
   const uint32_t heads = h->n_head, width = h->n_embd, layers = h->n_layer;
   const struct fast_layer a_layer = {shape(3 * width, heads), shape(width, heads),
                                      shape(4 * width, heads), shape(width, 4 * heads)};
   const struct fast_matrix *const in_layer[] = {&a_layer.qkv, &a_layer.attn_proj, &a_layer.fc,
                                                 &a_layer.mlp_proj};
+  w->together = together;
   w->head = shape(h->vocab_size, heads);
   size_t tiles = tile_bytes(&w->head), sides = side_bytes(&w->head);
   for (size_t i = 0; i < 4; i++) {
@@ -112,14 +123,14 @@ int fast_weights_load(struct fast_weights *w, const struct image *image, struct 
     place(&l->attn_proj, &tile, &side);
     place(&l->fc, &tile, &side);
     place(&l->mlp_proj, &tile, &side);
-    pack_layer(l, image, i);
+    pack_layer(l, together, image, i);
     weight_stream_layer(&at, h, i);
     copy_norm(w->norms + 2 * (size_t)i * width, image, at.ln1);
     copy_norm(w->norms + (2 * (size_t)i + 1) * width, image, at.ln2);
   }
   copy_norm(w->norms + 2 * (size_t)layers * width, image, at.ln_next);
   place(&w->head, &tile, &side);
-  pack(&w->head, 0, &(struct matrix){image, h->head_base, h->vocab_size, heads, false});
+  pack(&w->head, together, 0, &(struct matrix){image, h->head_base, h->vocab_size, heads, false});
   return 0;
 }
 

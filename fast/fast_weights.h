@@ -27,13 +27,16 @@ struct fast_layer {
 struct fast_weights {
   struct fast_layer *layers;
   struct fast_matrix head;
-  uint32_t *norms;  // [2 L + 1][C] words: ln_1 and ln_2 of each layer, ln_f
+  uint32_t *norms;    // [2 L + 1][C] words: ln_1 and ln_2 of each layer, ln_f
+  uint32_t together;  // columns of a tile
   void *memory;
   size_t bytes;
 };
 
-// Repacks image. Errors: out of memory. Release with fast_weights_free, also after an error.
-int fast_weights_load(struct fast_weights *weights, const struct image *image, struct err *err);
+// Repacks image, `together` columns of a tile together. Errors: out of memory. Release with
+// fast_weights_free, also after an error.
+int fast_weights_load(struct fast_weights *weights, const struct image *image, uint32_t together,
+                      struct err *err);
 void fast_weights_free(struct fast_weights *weights);
 
 #endif

@@ -138,7 +138,9 @@ struct kv_head {
   int8_t k[MAX_CTX][HEAD_DIM], v[MAX_CTX][HEAD_DIM];
   uint16_t k_scale[MAX_CTX], v_scale[MAX_CTX];
 };
-// 64 rows as int8 and a scale: q = round(127 x / max|x|).
+// 64 rows as int8 and a scale: q = round(127 x / max|x|). kv_scale: that scale, and *r, 2^24 * 127
+// / max|x| taken as 16 bits, by which they are multiplied; both 0 where max|x| is 0.
+uint16_t kv_scale(uint32_t max, int32_t *r);
 void kv_quantize(int8_t q[HEAD_DIM], uint16_t *scale, const int32_t row[HEAD_DIM]);
 void kv_cache_write(struct kv_head *kv, uint32_t t, const int32_t k[HEAD_DIM],
                     const int32_t v[HEAD_DIM]);

@@ -106,75 +106,132 @@ int fast_check_image(struct image *image, uint8_t **beats, const struct image_he
 
 // ----------------------------------------------------------------------------------------- kernels
 
-enum { BLOCKS = 5, TOKENS = 15, STRIDE = 7, ROUNDS = 40 };
+enum { BLOCKS = 5, MOST_BLOCKS = 4 * MAX_HEADS, TOKENS = 35, ROUNDS = 40 };
 
-// Largest: all weights of one row alike, all inputs of one token alike.
-static void random_tiles(int8_t *strip, struct operand *x, uint64_t *random, bool extreme) {
+static const int extras[] = {RESCALE_LINEAR, RESCALE_SCORES, RESCALE_PV};
+
+// What one multiplication takes, for golden/ and for the kernel: p points here.
+struct factors {
+  int8_t w[HEAD_DIM][MOST_BLOCKS * HEAD_DIM], strip[MOST_BLOCKS * TILE_BYTES];
+  struct operand golden[TOKENS * MOST_BLOCKS];
+  struct fast_operand x[TOKENS * MOST_BLOCKS];
+  uint32_t side[TOKENS * HEAD_DIM];
+  int32_t row[TOKENS + 1][HEAD_DIM + 1];
+  struct fast_product p;
+};
+
+// Numbers of 16 bits with an exponent of their own, through both block_quants.
+static void make_operand(struct factors *f, const struct fast_kernels *k, size_t at,
+                         const int16_t m[HEAD_DIM], int e) {
+  int32_t row[HEAD_DIM];
+  for (size_t i = 0; i < HEAD_DIM; i++) row[i] = m[i] * (1 << e);
+  block_quant(&f->golden[at], row);
+  k->block_quant(&f->x[at], row);
+}
+
+// Extreme: all weights of one row alike, all inputs of one position alike, up to the ends of their
+// formats; then row 0 of position 0 sums to the most that there is.
+static void random_factors(struct factors *f, const struct fast_kernels *k, uint32_t blocks,
+                           uint32_t n, uint64_t *random, bool extreme) {
   static const int8_t ends[] = {-128, -127, 127, 0};
-  static const int16_t mantissas[] = {-32768, -32767, 32767, 0};
-  for (size_t i = 0; i < BLOCKS * TILE_BYTES; i++)
-    strip[i] = extreme ? ends[i / 2 % HEAD_DIM % 4] : (int8_t)within(random, 127);
-  for (size_t t = 0; t < TOKENS * STRIDE; t++) {
-    for (size_t i = 0; i < HEAD_DIM; i++)
-      x[t].m[i] = extreme ? mantissas[t / STRIDE % 4] : (int16_t)within(random, 32767);
-    x[t].e = (uint8_t)(next(random) % 16);
+  static const int16_t mantissas[] = {-32768, 32767, -32767, 0};
+  for (uint32_t r = 0; r < HEAD_DIM; r++)
+    for (uint32_t c = 0; c < blocks * HEAD_DIM; c++) {
+      const int8_t w = extreme ? ends[r % 4] : (int8_t)within(random, 127);
+      f->w[r][c] = w;
+      f->strip[c / HEAD_DIM * TILE_BYTES + tile_offset(k->together, r, c % HEAD_DIM)] = w;
+    }
+  for (uint32_t t = 0; t < n; t++) {
+    const int common = (int)(next(random) % 16);
+    for (uint32_t b = 0; b < blocks; b++) {
+      int16_t m[HEAD_DIM];
+      for (size_t i = 0; i < HEAD_DIM; i++)
+        m[i] = extreme ? mantissas[t % 4] : (int16_t)within(random, 32767);
+      make_operand(f, k, (size_t)t * blocks + b, m,
+                   extreme && t < 2 ? common : (int)(next(random) % 16));
+    }
   }
+  for (size_t i = 0; i < sizeof f->side / sizeof *f->side; i++) f->side[i] = (uint32_t)next(random);
+  for (uint32_t t = 0; t <= TOKENS; t++)
+    for (size_t r = 0; r <= HEAD_DIM; r++) f->row[t][r] = 0x55555555;
+}
+
+// Each row against golden/, the saturations, and that nothing else was written.
+static int check_product(struct factors *f, const struct fast_kernels *k, struct err *err) {
+  const struct fast_product *p = &f->p;
+  struct saturation found = {0}, expected = {0};
+  found.row = k->multiply(p);
+  for (uint32_t t = 0; t <= TOKENS; t++)
+    for (uint32_t r = 0; r <= HEAD_DIM; r++) {
+      int32_t y = 0x55555555;
+      if (t < p->n && r < p->n_rows + (p->causal ? t : 0) && r < HEAD_DIM) {
+        const int8_t *w[MOST_BLOCKS];
+        int e_max;
+        for (uint32_t b = 0; b < p->n_blocks; b++) w[b] = &f->w[r][b * HEAD_DIM];
+        const int64_t acc = matvec_row(&e_max, w, &f->golden[t * p->n_blocks], p->n_blocks);
+        const uint32_t side = f->side[t * p->side_stride + r];
+        y = rescale_row(acc, e_max, p->n_blocks, (uint16_t)side, (uint16_t)(side >> 16), p->extra,
+                        &expected);
+      }
+      if (f->row[t][r] != y) {
+        char what[64];
+        snprintf(what, sizeof what, "multiply of %u blocks, %u positions: position %u", p->n_blocks,
+                 p->n, t);
+        return differs(err, what, r, f->row[t][r], y);
+      }
+    }
+  return compare_saturation("multiply", found, expected, err);
 }
 
 static int check_multiply(const struct fast_kernels *k, uint64_t *random, struct err *err) {
-  static int8_t strip[BLOCKS * TILE_BYTES];
-  static struct operand x[TOKENS * STRIDE];
-  static int64_t acc[TOKENS][HEAD_DIM];
-  int8_t rows[BLOCKS][HEAD_DIM];
-  for (int round = 0; round < 2 * TOKENS * BLOCKS; round++) {
-    const uint32_t n = (uint32_t)round / BLOCKS % TOKENS + 1, blocks = (uint32_t)round % BLOCKS + 1;
-    random_tiles(strip, x, random, round % 2);
-    k->multiply(acc, strip, blocks, x, STRIDE, n);
-    for (uint32_t r = 0; r < HEAD_DIM; r++) {
-      const int8_t *w[BLOCKS];
-      for (uint32_t b = 0; b < blocks; b++) {
-        for (uint32_t c = 0; c < HEAD_DIM; c++)
-          rows[b][c] = strip[b * TILE_BYTES + tile_offset(r, c)];
-        w[b] = rows[b];
-      }
-      for (uint32_t t = 0; t < n; t++) {
-        int e_max;
-        const int64_t expected = matvec_row(&e_max, w, x + t * STRIDE, blocks);
-        if (acc[t][r] != expected)
-          return differs(err, "multiply", t * HEAD_DIM + r, acc[t][r], expected);
-      }
-    }
+  static struct factors f;
+  uint64_t saturated = 0;
+  for (uint32_t round = 0; round < 4 * TOKENS; round++) {
+    const uint32_t n = round % TOKENS + 1, most = round % 7 == 6 ? MOST_BLOCKS : BLOCKS;
+    const uint32_t blocks = round % 5 == 4 ? 8 : 1 + (uint32_t)(next(random) % most);
+    random_factors(&f, k, blocks, n, random, round / TOKENS % 2);
+    f.p = (struct fast_product){
+        .strip = f.strip,
+        .n_blocks = blocks,
+        .x = f.x,
+        .x_stride = blocks,
+        .side = f.side,
+        .side_stride = round % 3 == 2 ? HEAD_DIM : 0,
+        .extra = extras[round % 3],
+        .row = f.row[0],
+        .row_stride = HEAD_DIM + 1,
+        .n = n,
+        .n_rows = round % 2 ? HEAD_DIM : 1 + (uint32_t)(next(random) % HEAD_DIM),
+        .causal = round % 4 == 0,
+    };
+    if (check_product(&f, k, err)) return -1;
+    saturated += k->multiply(&f.p);
   }
+  if (saturated == 0) return err_set(err, "multiply: nothing saturated: the test is too tame");
   return 0;
 }
 
-static int check_rescale(const struct fast_kernels *k, uint64_t *random, struct err *err) {
-  static const int extras[] = {RESCALE_LINEAR, RESCALE_SCORES, RESCALE_PV};
-  int64_t acc[HEAD_DIM];
-  uint32_t side[HEAD_DIM];
-  int32_t row[HEAD_DIM];
-  struct saturation expected = {0}, found = {0};
-  for (int round = 0; round < 64 * ROUNDS; round++) {
-    const uint32_t n = 1 + (uint32_t)(next(random) % HEAD_DIM),
-                   blocks = 1 + (uint32_t)(next(random) % 128);
-    const int e_max = (int)(next(random) % 16), extra = extras[round % 3];
-    // what so many blocks can sum to, in all sizes, and both ends of it
-    const int64_t limit = (int64_t)blocks << (28 + e_max);
-    for (uint32_t i = 0; i < n; i++) {
-      acc[i] = (int64_t)(next(random) % (2 * (uint64_t)limit + 1)) - limit;
-      acc[i] = i % 16 == 0 ? limit : i % 16 == 1 ? -limit : acc[i] >> (next(random) % 48);
-      side[i] = (uint32_t)next(random);
-    }
-    const int first = rescale_first(e_max, blocks);
-    found.row += k->rescale(row, acc, side, n, first, extra);
-    for (uint32_t i = 0; i < n; i++) {
-      const int32_t y = rescale_row(acc[i], e_max, blocks, (uint16_t)side[i],
-                                    (uint16_t)(side[i] >> 16), extra, &expected);
-      if (row[i] != y) return differs(err, "rescale", i, row[i], y);
-    }
+// What block_quant says a number is, by a tile whose row r takes column r alone.
+static int check_quantised(struct factors *f, const struct fast_kernels *k, struct err *err) {
+  memset(f->strip, 0, TILE_BYTES);
+  for (uint32_t r = 0; r < HEAD_DIM; r++) {
+    f->strip[tile_offset(k->together, r, r)] = 1;
+    f->side[r] = (uint32_t)(SCALE_BIAS - 11 - f->golden[0].e) << 11;  // 2^-e
   }
-  if (expected.row == 0) return err_set(err, "rescale: nothing saturated: the test is too tame");
-  return compare_saturation("rescale", found, expected, err);
+  f->p = (struct fast_product){.strip = f->strip,
+                               .n_blocks = 1,
+                               .x = f->x,
+                               .side = f->side,
+                               .row = f->row[0],
+                               .n = 1,
+                               .n_rows = HEAD_DIM};
+  k->multiply(&f->p);
+  if (f->x[0].e != f->golden[0].e)
+    return differs(err, "block_quant, exponent", 0, f->x[0].e, f->golden[0].e);
+  for (size_t i = 0; i < HEAD_DIM; i++)
+    if (f->row[0][i] != f->golden[0].m[i])
+      return differs(err, "block_quant", i, f->row[0][i], f->golden[0].m[i]);
+  return 0;
 }
 
 // Rows of all sizes, both ends of the format among them.
@@ -188,15 +245,22 @@ static void random_rows(int32_t *row, size_t n, uint64_t *random) {
 }
 
 static int check_rows(const struct fast_kernels *k, uint64_t *random, struct err *err) {
+  static struct factors f;
   int32_t row[HEAD_DIM], expected[HEAD_DIM];
-  struct operand found, block;
   for (int round = 0; round < 64 * ROUNDS; round++) {
     random_rows(row, HEAD_DIM, random);
-    block_quant(&block, row);
-    k->block_quant(&found, row);
-    if (found.e != block.e) return differs(err, "block_quant, exponent", 0, found.e, block.e);
+    if (round == 0) memset(row, 0, sizeof row);
+    block_quant(&f.golden[0], row);
+    k->block_quant(&f.x[0], row);
+    if (check_quantised(&f, k, err)) return -1;
+
+    int8_t q[HEAD_DIM], kv[HEAD_DIM];
+    uint16_t q_scale, kv_scale;
+    kv_quantize(kv, &kv_scale, row);
+    k->kv_quantize(q, &q_scale, row);
+    if (q_scale != kv_scale) return differs(err, "kv_quantize, scale", 0, q_scale, kv_scale);
     for (size_t i = 0; i < HEAD_DIM; i++)
-      if (found.m[i] != block.m[i]) return differs(err, "block_quant", i, found.m[i], block.m[i]);
+      if (q[i] != kv[i]) return differs(err, "kv_quantize", i, q[i], kv[i]);
 
     int32_t max = row[0];
     const uint32_t n = 1 + (uint32_t)(next(random) % HEAD_DIM);
@@ -312,9 +376,9 @@ static int check_tables(const struct fast_kernels *k, struct err *err) {
 
 int fast_check_kernels(const struct fast_kernels *k, uint64_t seed, struct err *err) {
   uint64_t random = seed;
-  return check_multiply(k, &random, err) || check_rescale(k, &random, err) ||
-                 check_rows(k, &random, err) || check_residual(k, &random, err) ||
-                 check_softmax(k, &random, err) || check_tables(k, err)
+  return check_multiply(k, &random, err) || check_rows(k, &random, err) ||
+                 check_residual(k, &random, err) || check_softmax(k, &random, err) ||
+                 check_tables(k, err)
              ? -1
              : 0;
 }

@@ -127,11 +127,18 @@ static void named(const char *name, uint32_t n) {
   };
   const struct image image = open_shape(&s, &beats);
   const struct fast_kernels *k;
-  struct fast_engine *owner;  // of the weights, for all
-  expect_success(fast_engine_create(&owner, &image, &(struct fast_options){0}, &err), &err);
+  struct fast_engine *owner = NULL;  // of the weights, for those that have the same tiles
+  uint32_t together = 0;
   expect_success(fast_expect(&g, &image, n, 5, &err), &err);
-  for (size_t v = 0; (k = fast_kernels_at(v)); v++)
+  for (size_t v = 0; (k = fast_kernels_at(v)); v++) {
+    if (k->together != together) {
+      fast_engine_destroy(owner);
+      expect_success(fast_engine_create(&owner, &image, &(struct fast_options){.kernels = k}, &err),
+                     &err);
+      together = k->together;
+    }
     check_shared(&g, name, k, 1 + (uint32_t)v, v % 2 ? n : 1, owner);
+  }
   fast_engine_destroy(owner);
   fast_expected_free(&g);
   free(beats);
@@ -141,6 +148,29 @@ static void test_gpt2(void **state) { (void)state, named("gpt2", 8); }
 static void test_gpt2_medium(void **state) { (void)state, named("gpt2-medium", 4); }
 static void test_gpt2_large(void **state) { (void)state, named("gpt2-large", 3); }
 static void test_gpt2_xl(void **state) { (void)state, named("gpt2-xl", 3); }
+
+// Weights in one kernel's tiles are not another's.
+static void test_other_tiles(void **state) {
+  (void)state;
+  static const struct shape s = {"nano", 64, 1, 1, 4, 5, 1, FAST_MODEL};
+  struct fast_engine *owner, *engine;
+  const struct fast_kernels *k;
+  struct err err;
+  uint8_t *beats;
+  const struct image image = open_shape(&s, &beats);
+  const struct fast_options options = {.kernels = &fast_portable};
+  expect_success(fast_engine_create(&owner, &image, &options, &err), &err);
+  for (size_t v = 0; (k = fast_kernels_at(v)); v++) {
+    const struct fast_options other = {.kernels = k, .share = owner};
+    const int failed = fast_engine_create(&engine, &image, &other, &err);
+    assert_int_equal(failed != 0, k->together != fast_portable.together);
+    if (failed) assert_non_null(strstr(err.text, k->name));
+    if (failed) assert_null(engine);
+    fast_engine_destroy(engine);
+  }
+  fast_engine_destroy(owner);
+  free(beats);
+}
 
 // A full context of 1,024 positions: sixteen tiles of keys.
 static void test_long_context(void **state) {
@@ -186,6 +216,7 @@ int main(void) {
       cmocka_unit_test(test_small),
       cmocka_unit_test_setup_teardown(test_folders, make_folder, remove_folder),
       cmocka_unit_test(test_long_context),
+      cmocka_unit_test(test_other_tiles),
       cmocka_unit_test(test_loop),
       cmocka_unit_test(test_gpt2),
       cmocka_unit_test(test_gpt2_medium),
