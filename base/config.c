@@ -20,7 +20,7 @@ static int check_unique(const struct reader *r, const char *name) {
   size_t count = 0;
   const cJSON *item;
   cJSON_ArrayForEach(item, r->root) { count += strcmp(item->string, name) == 0; }
-  return count <= 1 ? 0 : err_set(r->err, "%s: %s comes %zu times", r->path, name, count);
+  return count <= 1 ? 0 : err_set(r->err, "%s: %s appears %zu times", r->path, name, count);
 }
 
 // An absent field and a null both mean the default.
@@ -236,14 +236,13 @@ int config_no_adapter(const char *dir, struct err *err) {
   if (file_join(path, dir, "adapter_config.json", err) != 0) return -1;
   return !file_exists(path)
              ? 0
-             : err_set(
-                   err,
-                   "%.100s: adapter_config.json is there: an adapter (LoRA) that is not merged "
-                   "into the weights; merge it: python3 -c \"from peft import "
-                   "AutoPeftModelForCausalLM as M; M.from_pretrained('%.100s')"
-                   ".merge_and_unload().save_pretrained('merged')\", or move it elsewhere to run "
-                   "the model without it",
-                   dir, dir);
+             : err_set(err,
+                       "%.100s: adapter_config.json is present: an adapter (LoRA) that is not "
+                       "merged into the weights; merge it: python3 -c \"from peft import "
+                       "AutoPeftModelForCausalLM as M; "
+                       "M.from_pretrained('%.100s').merge_and_unload().save_pretrained('merged')\","
+                       " or move it elsewhere to run the model without it",
+                       dir, dir);
 }
 
 int config_read_folder(struct gpt2_config *config, const char *dir, struct err *err) {

@@ -63,7 +63,7 @@ static int unknown(const char *name, struct err *err) {
     used += (size_t)snprintf(known + used, sizeof known - used, "%s%s%s", i == 0 ? "" : ", ",
                              tensor_in_layer((enum tensor)i) ? "h.N" : "", names[i]);
   }
-  return err_set(err, "no tensor has the name '%s'; there are %s", name, known);
+  return err_set(err, "no tensor is named '%s'; the names are %s", name, known);
 }
 
 int tensor_find(enum tensor *tensor, size_t *layer, const char *name,

@@ -20,25 +20,22 @@
 
 static const char command[] = "bench";
 static const char help[] =
-    "gpt2rtl bench - how fast this machine runs the golden engine: the hardware's integers, in C\n"
-    "\n"
-    "usage: gpt2rtl bench --model DIR [OPTION...]\n"
-    "\n"
+    "gpt2rtl bench - how fast this machine runs the golden engine: the hardware's integers, in "
+    "C\n\n"
+    "usage: gpt2rtl bench --model DIR [OPTION...]\n\n"
     "  --model DIR         the model's folder; random weights are as fast as others (gpt2rtl "
     "random-model)\n"
-    "  --threads N,N,...   1 to 256 each; default: 1, and the processors there are\n"
+    "  --threads N,N,...   1 to 256 each; default: 1, and the number of processors\n"
     "  --vector V          portable, avx2, avx512vnni or neon; auto: the fastest, the default; "
     "all: one after another\n"
-    "  --json              the result as JSON\n"
-    "\n"
-    "Decoding: tokens per second from one chosen token to the next, embedding, attention, head and "
-    "sampling (top-k 40) included,\n"
-    "behind so many positions. GB/s: the weights and cached vectors that a token takes, times "
-    "tokens per second; behind it\n"
+    "  --json              the result as JSON\n\n"
+    "Decoding: tokens per second from one chosen token to the next, including embedding, "
+    "attention, head and sampling (top-k\n"
+    "40), with so many positions cached. GB/s: the weights and cached vectors that a token takes, "
+    "times tokens per second, and\n"
     "their share of what a plain loop reads from a buffer as large as the model. Prefill: a "
-    "prompt, without its heads but the\n"
-    "last. Each is the fastest of several measurements.\n"
-    "\n"
+    "prompt, of which only the last\n"
+    "position runs the head. Each figure is the fastest of several measurements.\n\n"
     "example: gpt2rtl bench --model build/models/gpt2 --threads 1,2 --vector all\n";
 
 enum {
@@ -101,10 +98,10 @@ static int parse(struct bench *b, int argc, char **argv) {
   if ((status = option_ids(command, "--threads", threads ? threads : standard, &b->threads,
                            &b->n_threads)))
     return status;
-  if (b->n_threads == 0) return cli_usage(command, "--threads: at least one number is expected");
+  if (b->n_threads == 0) return cli_usage(command, "--threads: expected at least one number");
   for (size_t i = 0; i < b->n_threads; i++)
     if (b->threads[i] < 1 || b->threads[i] > FAST_MAX_THREADS)
-      return cli_usage(command, "--threads '%s': numbers from 1 to %d are expected", threads,
+      return cli_usage(command, "--threads '%s': expected numbers from 1 to %d", threads,
                        FAST_MAX_THREADS);
   if (vector && !strcmp(vector, "all")) {
     while (b->n_kernels < MAX_RUNS && (b->kernels[b->n_kernels] = fast_kernels_at(b->n_kernels)))
@@ -197,7 +194,7 @@ static int run(struct bench *b, struct err *err) {
   b->results = calloc(b->n_threads * b->n_kernels, sizeof *b->results);
   b->bytes = h->n_beats * h->lanes / PIECE * PIECE + PIECE;
   b->buffer = fast_memory_map(b->bytes);
-  if (!b->results || !b->buffer) return err_memory(err, "what the memory's speed is measured with");
+  if (!b->results || !b->buffer) return err_memory(err, "the buffer for measuring the memory");
   memset(b->buffer, 1, b->bytes);
   progress_start(&b->progress, command, (uint64_t)b->n_threads * b->n_kernels * REPEATS * CONTEXTS);
   int failed = 0;

@@ -17,20 +17,16 @@
 #include "top.h"
 
 static const char command[] = "cache";
-static const char help[] =
-    "gpt2rtl cache - what the program keeps of what it makes once: memory images, simulators\n"
-    "\n"
-    "usage: gpt2rtl cache [--clear] [--json]\n"
-    "\n"
-    "  --clear             remove all of it; it is made again when it is needed. What another run "
-    "is making stays\n"
-    "  --json              the list as JSON: folder, bytes, entries of name, kind, bytes and what "
-    "is known of them\n"
-    "\n"
-    "The folder is $XDG_CACHE_HOME/gpt2rtl, or ~/.cache/gpt2rtl. Other files in it are left "
-    "alone.\n"
-    "\n"
-    "example: gpt2rtl cache --clear\n";
+static const char help[] = "gpt2rtl cache - lists or clears what the program makes once and keeps: "
+                           "memory images, simulators\n\n"
+                           "usage: gpt2rtl cache [--clear] [--json]\n\n"
+                           "  --clear             remove everything; it is made again when it is "
+                           "needed. What another run is making stays\n"
+                           "  --json              the list as JSON: folder, bytes, and entries "
+                           "with name, kind, bytes and details\n\n"
+                           "The folder is $XDG_CACHE_HOME/gpt2rtl, or ~/.cache/gpt2rtl. Other "
+                           "files in it are left alone.\n\n"
+                           "example: gpt2rtl cache --clear\n";
 
 enum kind { IMAGE, SIMULATORS, CHECKSUM, LEFT, KINDS };
 static const char *const kind_names[KINDS] = {"image", "simulators", "checksum", "left over"};
@@ -152,7 +148,7 @@ static int print_text(const struct list *l, struct err *err) {
     printf("%9.1f MB  %-10s  ", (double)e->bytes / 1e6, kind_names[e->kind]);
     if (e->kind == IMAGE)
       printf("%u lanes, %s\n", e->lanes,
-             e->model ? cli_name(name, e->model) : "a model not known any more");
+             e->model ? cli_name(name, e->model) : "a model that is no longer known");
     else printf("%s\n", cli_name(name, e->name));
   }
   printf("%9.1f MB  in %s\n", (double)total(l) / 1e6, cli_name(name, l->folder));
@@ -200,7 +196,7 @@ static int clear(struct list *l, struct err *err) {
     struct entry *e = &l->entries[i];
     if (file_join(path, l->folder, e->name, err)) return -1;
     if (e->kind == SIMULATORS && is_busy(path)) {
-      cli_say("%s: a simulator is being made there: left", path);
+      cli_say("%s: a simulator is being made there: not removed", path);
       l->entries[kept++] = *e;
       continue;
     }

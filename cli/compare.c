@@ -19,38 +19,32 @@
 
 static const char command[] = "compare";
 static const char help[] =
-    "gpt2rtl compare - what the integers lose against float32: per tensor and in what is "
-    "predicted\n"
-    "\n"
-    "usage: gpt2rtl compare --model DIR --text FILE [OPTION...]\n"
-    "\n"
+    "gpt2rtl compare - what the integers lose against float32, per tensor and in predictions\n\n"
+    "usage: gpt2rtl compare --model DIR --text FILE [OPTION...]\n\n"
     "  --model DIR         the model's folder\n"
-    "  --text FILE         the text; its tokens are cut into windows, each a sequence of its own\n"
+    "  --text FILE         the text; its tokens are split into windows, each a separate sequence\n"
     "  --image FILE        an image of this model from gpt2rtl compile, instead of the one that "
     "generate would make\n"
     "  --context N         tokens a window, 2 to the model's context, which is the default\n"
     "  --limit N           only the first N tokens of the text\n"
-    "  --threads N         1 to 256; default: the processors there are. The result is the same "
+    "  --threads N         1 to 256; default: the number of processors. The result is the same "
     "with any number\n"
-    "  --json              everything as JSON: each tensor of each layer\n"
-    "\n"
+    "  --json              everything as JSON: each tensor of each layer\n\n"
     "The integer model computes what the hardware does, bit for bit. Of each tensor: the "
     "signal-to-noise ratio in decibels,\n"
     "averaged over positions, the largest error, and how often and where a number was too large "
     "for its format. Of the next\n"
-    "token's distribution: perplexity of both, how often the likeliest token is the same, "
-    "divergence (KL, of the integers'\n"
-    "from float's, in nats). Names are Hugging Face's (base/tensor.h).\n"
-    "\n"
-    "What a bit buys: with any of the following, an emulation takes the place of the integer "
-    "model: float32 with the\n"
-    "hardware's kinds of rounding at these widths. It is not the hardware's arithmetic.\n"
-    "\n"
+    "token's distribution: perplexity of both, how often the most likely token is the same, "
+    "divergence (KL, of the\n"
+    "integers' from float's, in nats). Names are Hugging Face's (base/tensor.h).\n\n"
+    "What a bit buys: any of the following options replaces the integer model by an emulation, "
+    "float32 with the hardware's\n"
+    "kinds of rounding at these widths. It is not the hardware's arithmetic.\n\n"
     "  --weight-bits N     2 to 16 (the hardware: 8)\n"
     "  --weight-group N    weights that share a scale: 16 to 4096 columns of a row, 0: the row "
     "(the hardware), or \"tensor\"\n"
-    "  --weight-scale S    max: the smallest that cuts no weight (the hardware's image); least: of "
-    "the least squared error;\n"
+    "  --weight-scale S    max: the smallest that clips no weight (the hardware's image); least: "
+    "least squared error;\n"
     "                      compensated: as max, rounded so that errors cancel (gpt2rtl compile "
     "--rounding compensated)\n"
     "  --activation-bits N 4 to 16: elements of operands (16)\n"
@@ -58,11 +52,9 @@ static const char help[] =
     "  --kv-bits N         2 to 16: cached keys and values (8)\n"
     "  --residual-bits N   2 to 20: fraction bits of the hidden state (12)\n"
     "  --exp-segments N    of the exponential's table, 1 to 65536 (64)\n"
-    "  --gelu-segments N   of GELU's table, 1 to 65536 (512)\n"
-    "\n"
-    "What is not given has the hardware's width; \"float\" in place of a number: not rounded at "
-    "all.\n"
-    "\n"
+    "  --gelu-segments N   of GELU's table, 1 to 65536 (512)\n\n"
+    "An option that is not given has the hardware's width; \"float\" instead of a number means not "
+    "rounded at all.\n\n"
     "example: gpt2rtl compare --model models/demo --text story.txt\n"
     "         gpt2rtl compare --model models/demo --text story.txt --weight-bits 6 --kv-bits "
     "float\n";
@@ -149,8 +141,7 @@ static int parse(struct run *r, int argc, char **argv) {
     e->weight_least = !strcmp(scale, "least");
     e->weight_compensated = !strcmp(scale, "compensated");
     if (!e->weight_least && !e->weight_compensated && strcmp(scale, "max"))
-      return cli_usage(command, "--weight-scale '%s': max, least or compensated is expected",
-                       scale);
+      return cli_usage(command, "--weight-scale '%s': expected max, least or compensated", scale);
   }
   if ((status = option_width(r, "--weight-bits", weight, 2, 16, &e->weight_bits)) ||
       (status = option_width(r, "--weight-group", group, 0, 4096, &e->weight_group)) ||
@@ -163,7 +154,7 @@ static int parse(struct run *r, int argc, char **argv) {
     return status;
   if (r->image_path && r->emulated) return cli_usage(command, "--image: an emulation has no image");
   if (e->weight_compensated && (e->weight_bits != 8 || e->weight_group || e->weight_tensor))
-    return cli_usage(command, "--weight-scale compensated: it is for 8 bits and a scale a row");
+    return cli_usage(command, "--weight-scale compensated: only for 8 bits and one scale per row");
   return -1;
 }
 
@@ -216,7 +207,7 @@ static int open_image(struct run *r, struct err *err) {
   if (h->n_layer == c->n_layer && h->n_embd == c->n_embd && h->n_ctx == c->n_ctx &&
       h->vocab_size == c->vocab_size)
     return 0;
-  return err_set(err, "%s: an image of another shape than %s", r->image_path, r->dir);
+  return err_set(err, "%s: the image has another shape than %s", r->image_path, r->dir);
 }
 
 static int run(struct run *r, struct err *err) {

@@ -40,7 +40,7 @@ static void print_saturations(const struct compare_result *r) {
     return;
   }
   printf("saturations         row %" PRIu64 ", residual %" PRIu64 ", norm %" PRIu64
-         ", prob %" PRIu64 ": numbers too large for their format were cut\n",
+         ", prob %" PRIu64 ": numbers too large for their format were clipped\n",
          total(r, 0), total(r, 1), total(r, 2), total(r, 3));
   for (size_t layer = 0; layer < r->n_layer; layer++) {
     for (int i = 0; i < TENSORS; i++) {

@@ -17,26 +17,23 @@
 // ----------------------------------------------------------------------------------------- compile
 
 static const char compile_help[] =
-    "gpt2rtl compile - a model folder to one memory image, in the order in which the hardware "
-    "reads it\n"
-    "\n"
-    "usage: gpt2rtl compile --model DIR --output FILE [--lanes L] [--rounding R] [--hex] [--json]\n"
-    "\n"
+    "gpt2rtl compile - turns a model folder into one memory image, in the order in which the "
+    "hardware reads it\n\n"
+    "usage: gpt2rtl compile --model DIR --output FILE [--lanes L] [--rounding R] [--hex] "
+    "[--json]\n\n"
     "  --model DIR         the model's folder; its tokenizer is not needed\n"
     "  --lanes L           bytes a beat: 64, 128, 256, ... 4096; default 256\n"
-    "  --rounding R        nearest, the default; compensated: errors of a row made to cancel in "
-    "what it computes, by the\n"
+    "  --rounding R        nearest, the default; compensated: a row's errors are made to cancel in "
+    "its results, using the\n"
     "                      model's own activations; closer to float32 (docs/fidelity.md), seconds "
     "to minutes\n"
     "  --output FILE       the image (docs/memory_image.md)\n"
-    "  --hex               FILE is text for $readmemh instead, a beat a line; the same name with "
-    ".vh gets the sizes and the\n"
+    "  --hex               FILE is text for $readmemh instead, one beat per line; the same name "
+    "with .vh gets the sizes and the\n"
     "                      configuration as Verilog (examples/testbench)\n"
-    "  --json              what was written, as JSON on standard output\n"
-    "\n"
-    "generate and logits make and keep their own; this is for looking at one, or for real "
-    "hardware.\n"
-    "\n"
+    "  --json              what was written, as JSON on standard output\n\n"
+    "generate and logits make and keep their own images; this command is for inspecting one, or "
+    "for real hardware.\n\n"
     "example: gpt2rtl compile --model models/demo --lanes 64 --hex --output demo.hex\n";
 
 static int compile(const char *dir, uint32_t lanes, const char *path, bool hex, bool compensated,
@@ -130,7 +127,7 @@ int compile_main(int argc, char **argv) {
   if (lanes_text && (status = option_lanes("compile", lanes_text, &lanes))) return status;
   const bool compensated = rounding && !strcmp(rounding, "compensated");
   if (rounding && !compensated && strcmp(rounding, "nearest"))
-    return cli_usage("compile", "--rounding '%s': nearest or compensated is expected", rounding);
+    return cli_usage("compile", "--rounding '%s': expected nearest or compensated", rounding);
   if (compensated && hex) return cli_usage("compile", "--hex is for images of nearest rounding");
   if (hex && !is_file(path))
     return cli_usage("compile", "--hex writes two files; --output is not the name of one");

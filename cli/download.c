@@ -47,7 +47,7 @@ static int check(const struct transfer *t, struct err *err) {
   if (digest_file(found, t->file, strlen(expected) == DIGEST_SHA256, t->what->name, err)) return -1;
   if (!strcmp(found, expected)) return 0;
   err_set(err,
-          "%s: %s of its %llu bytes is %s, expected %s: not kept; it was altered on its way, or is "
+          "%s: %s of its %llu bytes is %s, expected %s: not kept; it was altered in transit, or is "
           "another file",
           t->what->url, strlen(expected) == DIGEST_SHA256 ? "sha256" : "the git object id",
           (unsigned long long)t->have, found, expected);
@@ -76,7 +76,7 @@ static int run(struct transfer *t, const char *part, struct err *err) {
     return err_set(err, "%s: another download is writing it", part);
   if (fstat(t->file, &st)) return err_set(err, "%s: %s", part, strerror(errno));
   if (!S_ISREG(st.st_mode))
-    return err_set(err, "%s: cannot be written: it is no regular file", part);
+    return err_set(err, "%s: cannot be written: it is not a regular file", part);
   t->have = (uint64_t)st.st_size;
   t->total = t->what->size;
   t->curl = curl_easy_init();
@@ -104,9 +104,8 @@ static int check_there(const struct download *what, struct err *err) {
   if (result || !what->sha256) return result ? -1 : 1;
   if (!strcmp(found, what->sha256)) return 1;
   return err_set(err,
-                 "%s is there, and not the file that is to be fetched (sha256 %s, expected %s): "
-                 "remove it, or fetch elsewhere "
-                 "with --output",
+                 "%s exists, but is not the file to be fetched (sha256 %s, expected %s): remove "
+                 "it, or fetch elsewhere with --output",
                  what->path, found, what->sha256);
 }
 

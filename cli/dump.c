@@ -15,13 +15,11 @@
 static const char command[] = "dump";
 static const char help[] =
     "gpt2rtl dump - an intermediate tensor, from the hardware, the integer model or the float "
-    "reference, as a NumPy file\n"
-    "\n"
+    "reference, as a NumPy file\n\n"
     "usage: gpt2rtl dump --model DIR --ids 1,2,3 --tensor NAME --output FILE.npy [OPTION...]\n"
-    "       gpt2rtl dump --model DIR --list\n"
-    "\n"
+    "       gpt2rtl dump --model DIR --list\n\n"
     "  --model DIR         the model's folder\n"
-    "  --image FILE        in its place a memory image (gpt2rtl compile), which has its lanes; not "
+    "  --image FILE        a memory image (gpt2rtl compile) instead, which has its own lanes; not "
     "for --engine float\n"
     "  --ids 1,2,3         token ids, 1 to the model's context: T of them\n"
     "  --tensor NAME       Hugging Face's name, h.3.attn.c_attn; \"transformer.\" may stand before "
@@ -36,10 +34,9 @@ static const char help[] =
     "context)\n"
     "  --json              say on standard output what was written, or list, as JSON\n"
     "\n"
-    "Rows, residuals and cached vectors are the integers times their unit, without loss up to "
-    "float32's 24 bits; what the\n"
-    "formats are: docs/looking_inside.md. All engines mean the same by a name.\n"
-    "\n"
+    "Rows, residuals and cached vectors are the integers times their unit, exact up to float32's "
+    "24 bits. The formats:\n"
+    "docs/looking_inside.md. A name means the same with every engine.\n\n"
     "example: gpt2rtl dump --model models/demo --ids 12,7,300 --tensor h.3.attn.c_attn --engine "
     "golden --output qkv.npy\n";
 

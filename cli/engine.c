@@ -17,8 +17,7 @@ int option_engine(const char *command, const char *text, enum engine_kind *kind)
       return 0;
     }
   }
-  return cli_usage(command, "--engine '%s': rtl, golden, golden-readable or float is expected",
-                   text);
+  return cli_usage(command, "--engine '%s': expected rtl, golden, golden-readable or float", text);
 }
 
 int option_rtl(const char *command, enum engine_kind kind, const char *lanes, const char *memory,

@@ -69,7 +69,7 @@ struct engine_options {
 int option_fast(const char *command, enum engine_kind kind, const char *threads, const char *vector,
                 struct fast_options *fast);
 #define OPTION_FAST_HELP                                                                         \
-  "  --threads N         of the golden engine, 1 to 256; default: the processors there are, at " \
+  "  --threads N         of the golden engine, 1 to 256; default: the number of processors, at " \
   "most 8. Any number gives\n"                                                                   \
   "                      the same result\n"                                                      \
   "  --vector V          of the golden engine: portable, avx2, avx512vnni, neon, or auto, the "  \

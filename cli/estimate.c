@@ -12,10 +12,8 @@
 static const char command[] = "estimate";
 static const char help[] =
     "gpt2rtl estimate - how fast the hardware would be on a memory and at a clock, by a model of "
-    "its schedule; nothing is simulated\n"
-    "\n"
-    "usage: gpt2rtl estimate [OPTION...]\n"
-    "\n"
+    "its schedule; nothing is simulated\n\n"
+    "usage: gpt2rtl estimate [OPTION...]\n\n"
     "  --config C          gpt2, gpt2-medium, gpt2-large, gpt2-xl or nano; a model's folder; or a "
     "config.json. Default gpt2\n"
     "  --lanes L           multipliers of the hardware: 64, 128, 256, ... 4096; default 256\n"
@@ -23,16 +21,13 @@ static const char help[] =
     "generate; default\n"
     "                      latency=150,beats=1.0\n"
     "  --clock MHZ         of the hardware, 1 to 2000; default 250\n"
-    "  --context N         positions already cached; default: 1, 128, 512 and 1023 or as many of "
-    "them as there are\n"
-    "  --greedy            the likeliest token is taken instead of one drawn from the 40 "
-    "likeliest\n"
-    "  --json              as JSON\n"
-    "\n"
+    "  --context N         positions already cached; default: those of 1, 128, 512 and 1023 that "
+    "the model has\n"
+    "  --greedy            takes the most likely token instead of drawing from the 40 most likely\n"
+    "  --json              as JSON\n\n"
     "The floor is the time in which the lanes would read every weight and every cached key and "
     "value once. For the 124M shape at 64 to\n"
-    "1024 lanes the cycles are within 1 % of what simulation counts (docs/performance.md).\n"
-    "\n"
+    "1024 lanes the cycles are within 1 % of what simulation counts (docs/performance.md).\n\n"
     "example: gpt2rtl estimate --memory hbm2-u280 --clock 300 --lanes 1024\n";
 
 struct asked {

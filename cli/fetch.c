@@ -14,27 +14,24 @@
 
 static const char command[] = "fetch";
 static const char help[] =
-    "gpt2rtl fetch - a model's weights and tokenizer from their publisher, checked by sha256\n"
-    "\n"
-    "usage: gpt2rtl fetch NAME [OPTION...]\n"
-    "\n"
+    "gpt2rtl fetch - a model's weights and tokenizer from their publisher, checked by sha256\n\n"
+    "usage: gpt2rtl fetch NAME [OPTION...]\n\n"
     "  NAME                gpt2 (550 MB), gpt2-medium (1.5 GB), gpt2-large (3.2 GB), gpt2-xl (6.4 "
-    "GB), distilgpt2 (350 MB): a\n"
+    "GB), distilgpt2 (350 MB): with\n"
     "                      revision and hashes that are known here; or OWNER/MODEL or "
     "OWNER/MODEL@REVISION of huggingface.co,\n"
     "                      checked by the hashes that it names; revision main by default\n"
     "  --output DIR        the folder; default models/MODEL\n"
     "  --base-url URL      a mirror; default $HF_ENDPOINT or https://huggingface.co\n"
-    "  --timeout S         give a connection up after S seconds without a byte, 1 to 3600; default "
+    "  --timeout S         give up a connection after S seconds without a byte, 1 to 3600; default "
     "30\n"
-    "  --retries N         failures in a row that are tried again, 0 to 100; default 5\n"
-    "\n"
-    "config.json, vocab.json, merges.txt and model.safetensors; of OWNER/MODEL also what else "
-    "there is of a tokenizer and\n"
-    "generation_config.json. What is cut stays as FILE.part: the same command again goes on there. "
-    "What is there already and\n"
-    "right is not fetched again. In the end all names and shapes are checked.\n"
-    "\n"
+    "  --retries N         consecutive failures that are retried, 0 to 100; default 5\n\n"
+    "config.json, vocab.json, merges.txt and model.safetensors; of OWNER/MODEL also other "
+    "tokenizer files and\n"
+    "generation_config.json, if they exist. An interrupted download is kept as FILE.part; run the "
+    "command again to resume it.\n"
+    "Files that are already there and correct are not fetched again. At the end all names and "
+    "shapes are checked.\n\n"
     "example: gpt2rtl fetch gpt2 && gpt2rtl generate --model models/gpt2 --prompt 'Alan Turing' "
     "--tokens 20\n";
 
@@ -152,8 +149,8 @@ static int fetch_file(const struct fetch *f, const char *name, const struct expe
   if (result == DOWNLOAD_ABSENT) return 0;
   cli_say("%s: %s", path,
           result == DOWNLOAD_THERE
-              ? (expected->sha256 ? "there already, sha256 is right" : "there already")
-          : expected->sha256 ? "fetched, sha256 is right"
+              ? (expected->sha256 ? "already there, sha256 is correct" : "already there")
+          : expected->sha256 ? "fetched, sha256 is correct"
                              : "fetched, its hash is the one that the server names");
   return 0;
 }
@@ -202,10 +199,10 @@ int fetch_main(int argc, char **argv) {
     if (!strcmp(name, models[i].name)) f.model = models[i];
   if (!f.model.name && parse_model(&f.model, parts, name))
     return cli_usage(command,
-                     "'%s': gpt2, gpt2-medium, gpt2-large, gpt2-xl, distilgpt2 or "
-                     "OWNER/MODEL[@REVISION] is expected",
+                     "'%s': expected gpt2, gpt2-medium, gpt2-large, gpt2-xl, distilgpt2 or "
+                     "OWNER/MODEL[@REVISION]",
                      name);
-  if (dir && !*dir) return cli_usage(command, "--output '': the name of a folder is expected");
+  if (dir && !*dir) return cli_usage(command, "--output '': expected the name of a folder");
   if (timeout && (status = option_u64(command, "--timeout", timeout, 1, 3600, &f.timeout)))
     return status;
   if (retries && (status = option_u64(command, "--retries", retries, 0, 100, &f.retries)))

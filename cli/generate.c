@@ -18,57 +18,57 @@
 
 static const char command[] = "generate";
 static const char help[] =
-    "gpt2rtl generate - continues a text; what is generated, and nothing else, goes to standard "
-    "output as it is made\n"
-    "\n"
+    "gpt2rtl generate - continues a text; only what is generated goes to standard output, as it is "
+    "made\n\n"
     "usage: gpt2rtl generate --model DIR (--prompt TEXT | --prompt-file FILE | --ids 1,2,3) "
     "[OPTION...]\n"
-    "       gpt2rtl generate --image FILE (--ids 1,2,3 | --model DIR --prompt TEXT) [OPTION...]\n"
-    "\n"
+    "       gpt2rtl generate --image FILE (--ids 1,2,3 | --model DIR --prompt TEXT) [OPTION...]\n\n"
     "  --model DIR         the model's folder\n"
     "  --image FILE        run from this memory image (gpt2rtl compile); --model then gives the "
-    "tokenizer and what ends a text,\n"
-    "                      without it ids go in and come out, and the image's one stop id ends\n"
+    "tokenizer and what ends a\n"
+    "                      text; without it ids go in and come out, and only the image's stop id "
+    "ends a text\n"
     "  --prompt TEXT       what to continue; an empty text starts from the model's bos_token_id\n"
-    "  --prompt-file FILE  the same from a file, all its bytes, a line end at its end too; - is "
+    "  --prompt-file FILE  the same from a file, all its bytes, including a final line end; - is "
     "standard input\n"
-    "  --ids 1,2,3         the same as token ids; where the folder has no tokenizer, ids come out "
+    "  --ids 1,2,3         the same as token ids; if the folder has no tokenizer, ids come out "
     "too\n"
     "  --tokens N          how many tokens to generate, 1 to 1000000; default 100. When the "
     "context is full, its newest\n"
     "                      half is computed again\n"
-    "  --ignore-eos        go on after the end-of-text token (eos_token_id, one or several, of "
-    "generation_config.json or,\n"
-    "                      where there is none, config.json)\n"
-    "  --stop TEXT         end before this text, wherever tokens end in it; up to 16 times. The "
-    "one that is complete first counts\n" OPTION_ENGINE_HELP
-    "  --temperature T     0 takes the likeliest token each time; 0.01 to 100 draws. Default 0, or "
-    "1 with --top-k, --top-p or\n"
+    "  --ignore-eos        continue after the end-of-text token (eos_token_id, one or several, of "
+    "generation_config.json\n"
+    "                      or, if there is none, config.json)\n"
+    "  --stop TEXT         end before this text, wherever its tokens end; up to 16 times. The "
+    "first to be complete counts\n" OPTION_ENGINE_HELP
+    "  --temperature T     0 takes the most likely token each time; 0.01 to 100 draws. Default 0, "
+    "or 1 with --top-k, --top-p or\n"
     "                      --seed\n"
-    "  --top-k K           draw among the K likeliest, 1 to 64; default 40, or all with --top-p\n"
-    "  --top-p P           draw among the likeliest that together have this probability, 0.001 to "
-    "1; not in the hardware:\n"
+    "  --top-k K           draw among the K most likely, 1 to 64; default 40, or all with --top-p\n"
+    "  --top-p P           draw among the most likely that together have this probability, 0.001 "
+    "to 1; not in the hardware:\n"
     "                      golden, golden-readable and float take it; with --top-k and 1 they draw "
     "the hardware's ids\n"
     "  --repetition-penalty R\n"
-    "                      the logits of ids that were there, in the prompt too, are divided by R "
-    "where they are positive\n"
-    "                      and multiplied where they are negative, 0.1 to 10; the same engines\n"
-    "  --seed S            of the drawing, 0 to 2^64 - 1; default: from the clock, and printed\n"
+    "                      the logits of ids that have occurred, also in the prompt, are divided "
+    "by R if they are positive\n"
+    "                      and multiplied by it if they are negative, 0.1 to 10; the same engines\n"
+    "  --seed S            of the random draws, 0 to 2^64 - 1; default: from the clock, and "
+    "printed\n"
     "  --lanes L           multipliers of the hardware: 64, 128, 256, ... 4096; default 256. "
-    "Others than 64, 256 and 1024\n"
-    "                      are made on first use: a minute or more\n" OPTION_FAST_HELP
-    "  --memory SETTINGS   of the simulated memory; default latency=150,beats=1.0,stall=0.0: "
-    "cycles from request to answer\n"
+    "Simulators for other\n"
+    "                      numbers than 64, 256 and 1024 are made on first use: a minute or "
+    "more\n" OPTION_FAST_HELP "  --memory SETTINGS   of the simulated memory; default "
+    "latency=150,beats=1.0,stall=0.0: cycles from request to answer\n"
     "                      (1 to 100000), beats a cycle (0.001 to 1), probability that none comes "
     "in a cycle (0 to 0.95);\n"
-    "                      or a real one in place of the first two: ideal, ddr4-2400, 4xddr4-2400, "
-    "hbm2-u50, hbm2-u280\n"
+    "                      or, instead of the first two, a real one: ideal, ddr4-2400, "
+    "4xddr4-2400, hbm2-u50, hbm2-u280\n"
     "  --bus axi           the hardware behind AXI (gpt2_axi), run by its driver as in a system; "
     "axi:2x1024 names its memory\n"
     "                      ports, their number and bits; default: as few as carry a beat a cycle\n"
-    "  --clock MHZ         at which such a memory is seen, 1 to 2000; default 250\n"
-    "  --top N             at each step the N likeliest tokens, 1 to 100: probability among all "
+    "  --clock MHZ         of the hardware, for a real memory, 1 to 2000; default 250\n"
+    "  --top N             at each step the N most likely tokens, 1 to 100: probability among all "
     "tokens at the temperature (1 if\n"
     "                      nothing is drawn), probability of being drawn, id, text; a star at the "
     "choice. The text comes last\n"
@@ -79,9 +79,8 @@ static const char help[] =
     "second. The memory image\n"
     "is made on first use and kept in $XDG_CACHE_HOME/gpt2rtl or ~/.cache/gpt2rtl. Interrupted "
     "(SIGINT, SIGTERM, SIGHUP), it\n"
-    "says on standard error how far it came, and keeps the waveform until there; a second signal "
-    "ends it at once.\n"
-    "\n"
+    "says on standard error how far it came, and keeps the waveform up to that point; a second "
+    "signal ends it at once.\n\n"
     "example: gpt2rtl generate --model models/demo --prompt 'Once upon a time' --tokens 200 "
     "--temperature 0.8 --seed 7\n";
 
@@ -133,7 +132,7 @@ static int parse_sampling(struct generate *g, const char *temperature, const cha
   if (temperature) {
     if ((status = option_double(command, "--temperature", temperature, 0, 100, &t))) return status;
     if (t > 0 && t < 0.01)
-      return cli_usage(command, "--temperature '%s': 0, or 0.01 to 100, is expected", temperature);
+      return cli_usage(command, "--temperature '%s': expected 0, or 0.01 to 100", temperature);
   }
   if (top_k && (status = option_u64(command, "--top-k", top_k, 1, MAX_TOP_K, &k))) return status;
   if (seed && (status = option_u64(command, "--seed", seed, 0, UINT64_MAX, &g->seed)))
@@ -215,7 +214,7 @@ static int parse(struct generate *g, int argc, char **argv) {
                      : g->prompt_file ? "--prompt-file"
                                       : "--stop");
   for (size_t i = 0; g->stop_texts[i]; i++)
-    if (!*g->stop_texts[i]) return cli_usage(command, "--stop '': a text is expected");
+    if (!*g->stop_texts[i]) return cli_usage(command, "--stop '': expected a text");
   if (g->image && lanes)
     return cli_usage(command, "--lanes goes with --model: an image has its own");
   if (!!g->prompt + !!g->prompt_file + !!ids != 1)
@@ -260,11 +259,11 @@ static int start_from_bos(struct generate *g, struct err *err) {
   if (first == CONFIG_NO_TOKEN) first = config_eos(&g->config);
   if (first == CONFIG_NO_TOKEN && g->tokenizer) first = tokenizer_end_of_text(g->tokenizer);
   if (first >= g->config.vocab_size)
-    return err_set(err,
-                   "%s: the prompt is empty, and the model has no token to start from: its "
-                   "bos_token_id and eos_token_id are none of its "
-                   "ids, and <|endoftext|> is none; give a prompt",
-                   g->dir ? g->dir : g->image);
+    return err_set(
+        err,
+        "%s: the prompt is empty, and the model has no token to start from: its bos_token_id and "
+        "eos_token_id are not among its ids, and neither is <|endoftext|>; give a prompt",
+        g->dir ? g->dir : g->image);
   free(g->ids);
   g->ids = calloc(1, sizeof *g->ids);
   if (!g->ids) return err_memory(err, "the prompt");
@@ -301,7 +300,7 @@ static int load_config(struct generate *g, struct err *err) {
   }
   if (!g->dir || !tokenizer_load(&g->tokenizer, g->dir, g->config.vocab_size, err)) return 0;
   if (g->prompt || g->prompt_file || g->stop_texts[0]) return -1;
-  fprintf(stderr, "gpt2rtl: %s: ids come out\n", err->text);  // and went in
+  fprintf(stderr, "gpt2rtl: %s: the output is ids\n", err->text);  // and went in
   return 0;
 }
 
@@ -538,8 +537,8 @@ static int run(struct generate *g, struct err *err) {
   if (!g->json && (isatty(STDOUT_FILENO) || g->top || !g->tokenizer)) stdout_write("\n", 1, err);
   if (saturations)
     fprintf(stderr,
-            "gpt2rtl: %llu numbers were too large for their format and were cut: the result is not "
-            "exact\n",
+            "gpt2rtl: %llu numbers were too large for their format and were clipped: the result is "
+            "not exact\n",
             (unsigned long long)saturations);
   return 0;
 }

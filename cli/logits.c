@@ -9,12 +9,10 @@
 
 static const char command[] = "logits";
 static const char help[] =
-    "gpt2rtl logits - the logits behind every position of a sequence\n"
-    "\n"
-    "usage: gpt2rtl logits (--model DIR | --image FILE) --ids 1,2,3 --output FILE [OPTION...]\n"
-    "\n"
+    "gpt2rtl logits - the logits after every position of a sequence\n\n"
+    "usage: gpt2rtl logits (--model DIR | --image FILE) --ids 1,2,3 --output FILE [OPTION...]\n\n"
     "  --model DIR         the model's folder\n"
-    "  --image FILE        in its place a memory image (gpt2rtl compile), which has its lanes; not "
+    "  --image FILE        a memory image (gpt2rtl compile) instead, which has its own lanes; not "
     "for --engine float\n"
     "  --ids 1,2,3         token ids, 1 to the model's context\n"
     "  --output FILE       float32, little-endian: one row of the vocabulary per "

@@ -8,10 +8,8 @@
 #include "interrupt.h"
 
 static const char help[] =
-    "gpt2rtl - GPT-2 inference on simulated hardware\n"
-    "\n"
-    "usage: gpt2rtl COMMAND [OPTION...]\n"
-    "\n"
+    "gpt2rtl - GPT-2 inference on simulated hardware\n\n"
+    "usage: gpt2rtl COMMAND [OPTION...]\n\n"
     "  generate      continue a text\n"
     "  logits        the logits of every position, as float32\n"
     "  perplexity    how well a model predicts a text\n"
@@ -25,17 +23,15 @@ static const char help[] =
     "  fetch         a model's weights and tokenizer from their publisher\n"
     "  compile       a model folder to a memory image\n"
     "  info          what is in a model folder or a memory image, and whether it is sound\n"
-    "  cache         what is kept of what was made once: list, clear\n"
-    "  random-model  a model folder with random weights, for tests\n"
-    "\n"
+    "  cache         list or clear the images and simulators that were made once\n"
+    "  random-model  a model folder with random weights, for tests\n\n"
     "gpt2rtl COMMAND --help lists the options with their ranges and defaults.\n"
     "DIR is a model folder as Hugging Face lays it out: config.json; model.safetensors or shards "
     "with their index;\n"
     "vocab.json and merges.txt, or tokenizer.json (docs/models.md).\n"
     "Exit status: 0 done, 1 failed, 2 wrong usage; SIGINT, SIGTERM and SIGHUP end it as that "
     "signal (a shell sees 128 + its\n"
-    "number) and leave nothing half-written.\n"
-    "\n"
+    "number) and leave nothing half-written.\n\n"
     "example: gpt2rtl generate --model models/demo --prompt 'Once upon a time' --tokens 100 "
     "--temperature 0.8\n";
 

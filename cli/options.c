@@ -106,7 +106,7 @@ int option_u64(const char *command, const char *name, const char *text, uint64_t
                uint64_t *value) {
   const char *end = parse_u64(text, value);
   if (end && !*end && *value >= low && *value <= high) return 0;
-  return cli_usage(command, "%s '%s': a whole number from %llu to %llu is expected", name, text,
+  return cli_usage(command, "%s '%s': expected a whole number from %llu to %llu", name, text,
                    (unsigned long long)low, (unsigned long long)high);
 }
 
@@ -115,7 +115,7 @@ int option_double(const char *command, const char *name, const char *text, doubl
   char *end;
   *value = strtod(text, &end);
   if (*text && !*end && *value >= low && *value <= high) return 0;
-  return cli_usage(command, "%s '%s': a number from %g to %g is expected", name, text, low, high);
+  return cli_usage(command, "%s '%s': expected a number from %g to %g", name, text, low, high);
 }
 
 int option_ids(const char *command, const char *name, const char *text, uint32_t **ids,
@@ -131,7 +131,7 @@ int option_ids(const char *command, const char *name, const char *text, uint32_t
       free(*ids);
       *ids = NULL;
       return cli_usage(command,
-                       "%s '%s': ids are decimal numbers with commas between, as in 464,2068,7586",
+                       "%s '%s': ids are decimal numbers separated by commas, as in 464,2068,7586",
                        name, text);
     }
     (*ids)[(*count)++] = (uint32_t)value;
@@ -144,8 +144,7 @@ int option_lanes(const char *command, const char *text, uint32_t *lanes) {
   uint64_t value = 0;
   const char *end = parse_u64(text, &value);
   if (!end || *end || value < 64 || value > 4096 || (value & (value - 1)))
-    return cli_usage(command, "--lanes '%s': 64, 128, 256, 512, 1024, 2048 or 4096 is expected",
-                     text);
+    return cli_usage(command, "--lanes '%s': expected 64, 128, 256, 512, 1024, 2048 or 4096", text);
   *lanes = (uint32_t)value;
   return 0;
 }

@@ -8,34 +8,27 @@
 #include "top.h"
 
 static const char tokenize_help[] =
-    "gpt2rtl tokenize - text on standard input to token ids on standard output: decimal numbers, "
-    "spaces between\n"
-    "\n"
-    "usage: gpt2rtl tokenize --model DIR [--json] < TEXT\n"
-    "\n"
+    "gpt2rtl tokenize - text on standard input to token ids on standard output: decimal numbers "
+    "separated by spaces\n\n"
+    "usage: gpt2rtl tokenize --model DIR [--json] < TEXT\n\n"
     "  --model DIR         a folder with vocab.json and merges.txt, or tokenizer.json; weights are "
     "not needed\n"
-    "  --json              {\"ids\": [...]}\n"
-    "\n"
+    "  --json              {\"ids\": [...]}\n\n"
     "Any bytes can be encoded; <|endoftext|> and other added tokens in the text are ids of their "
-    "own. What the folder asks for\n"
-    "stands before or after the text (add_bos_token, a template).\n"
-    "\n"
+    "own. The tokens that the\n"
+    "folder asks for are put before or after the text (add_bos_token, a template).\n\n"
     "example: echo -n 'Once upon a time' | gpt2rtl tokenize --model models/demo\n";
 
 static const char detokenize_help[] =
     "gpt2rtl detokenize - token ids on standard input to their bytes on standard output, and "
-    "nothing else\n"
-    "\n"
-    "usage: gpt2rtl detokenize --model DIR [--json] < IDS\n"
-    "\n"
+    "nothing else\n\n"
+    "usage: gpt2rtl detokenize --model DIR [--json] < IDS\n\n"
     "  --model DIR         a folder with vocab.json and merges.txt, or tokenizer.json; weights are "
     "not needed\n"
-    "  --json              {\"text\": \"...\"}; what is no UTF-8, and a zero, becomes U+FFFD\n"
-    "\n"
-    "Ids are decimal numbers with blanks or line ends between. One that the model has "
-    "(config.json) and no token gives nothing.\n"
-    "\n"
+    "  --json              {\"text\": \"...\"}; bytes that are not UTF-8, and zeros, become "
+    "U+FFFD\n\n"
+    "Ids are decimal numbers separated by blanks or line ends. An id of the model (config.json) "
+    "without a token gives nothing.\n\n"
     "example: echo '12 7 300' | gpt2rtl detokenize --model models/demo\n";
 
 // The tokenizer of --model and all of standard input. Returns -1 to go on, or the exit status.
@@ -98,8 +91,8 @@ static int print_tokens(const struct tokenizer *tokenizer, const char *text, siz
     const unsigned long long id =
         *at >= '0' && *at <= '9' ? strtoull(at, &end, 10) : (end = NULL, 0ull);
     if (!end || (!*end && end < text + length) || (*end && !strchr(blanks, *end)))
-      return err_set(err, "standard input, byte %zu: '%.20s' is no token id", (size_t)(at - text),
-                     at);
+      return err_set(err, "standard input, byte %zu: '%.20s' is not a token id",
+                     (size_t)(at - text), at);
     if (errno || id >= tokenizer_ids(tokenizer))
       return err_set(err, "standard input, byte %zu: id %.*s is not in the vocabulary of %zu ids",
                      (size_t)(at - text), (int)(end - at), at, tokenizer_ids(tokenizer));

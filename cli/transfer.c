@@ -76,8 +76,9 @@ static long response(const struct transfer *t) {
 
 int transfer_cut(struct transfer *t, uint64_t size) {
   t->have = size;
-  return ftruncate(t->file, (off_t)size) ? refuse(t, false, "the .part file cannot be cut", 0, 0)
-                                         : 0;
+  return ftruncate(t->file, (off_t)size)
+             ? refuse(t, false, "the .part file cannot be truncated", 0, 0)
+             : 0;
 }
 
 // Before the first byte: is it the byte that is wanted, of a file of the size that is wanted?
@@ -90,7 +91,7 @@ static int begin_body(struct transfer *t) {
     if (t->range_begin != t->have) {
       t->whole = true;
       return refuse(t, true,
-                    "the server sent bytes from %llu on, asked for were those from %llu on",
+                    "the server sent bytes from %llu on, but those from %llu on were requested",
                     t->range_begin, t->have);
     }
     if (t->range_total != UINT64_MAX) total = t->range_total;
@@ -104,8 +105,8 @@ static int begin_body(struct transfer *t) {
   if (!total) total = t->linked_size;
   if (total && t->have > total) {
     t->whole = true;
-    return refuse(t, true, "more bytes are there (%llu) than the server's file has (%llu)", t->have,
-                  total);
+    return refuse(t, true, "the .part file has more bytes (%llu) than the server's file (%llu)",
+                  t->have, total);
   }
   if (t->total && total && total != t->total)
     return refuse(t, false, "the server's file has %llu bytes, expected %llu: it is another file",
@@ -166,7 +167,7 @@ static int judge(struct transfer *t, CURLcode rc, const char *detail, struct err
             passes ? ": try again later"
             : code == 404
                 ? ", no such file: is it a model with safetensors, vocab.json and merges.txt?"
-            : code == 401 || code == 403 ? ", not for everybody, or no such model"
+            : code == 401 || code == 403 ? ", access is restricted, or there is no such model"
                                          : "");
     return passes ? 1 : -1;
   }
@@ -178,20 +179,20 @@ static int judge(struct transfer *t, CURLcode rc, const char *detail, struct err
       }
       if (!t->begun) begin_body(t);  // an empty file
       if (!t->total || t->have == t->total) return 0;
-      err_set(err, "%s: cut after %llu of %llu bytes", url, (unsigned long long)t->have,
+      err_set(err, "%s: interrupted after %llu of %llu bytes", url, (unsigned long long)t->have,
               (unsigned long long)t->total);
       return 1;
     case CURLE_OPERATION_TIMEDOUT:
-      err_set(err, "%s: nothing came for %u seconds, at byte %llu", url, t->what->timeout,
+      err_set(err, "%s: no data for %u seconds, at byte %llu", url, t->what->timeout,
               (unsigned long long)t->have);
       return 1;
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_RESOLVE_PROXY:
     case CURLE_COULDNT_CONNECT:
-      err_set(err,
-              "%s: no connection: %s; where a proxy is needed, set https_proxy; --base-url names a "
-              "mirror",
-              url, detail);
+      err_set(
+          err,
+          "%s: no connection: %s; if a proxy is needed, set https_proxy; --base-url names a mirror",
+          url, detail);
       return 1;
     case CURLE_PARTIAL_FILE:
     case CURLE_RECV_ERROR:
@@ -200,7 +201,7 @@ static int judge(struct transfer *t, CURLcode rc, const char *detail, struct err
     case CURLE_HTTP2_STREAM:
     case CURLE_HTTP2:
     case CURLE_SSL_CONNECT_ERROR:
-      err_set(err, "%s: cut at byte %llu: %s", url, (unsigned long long)t->have, detail);
+      err_set(err, "%s: interrupted at byte %llu: %s", url, (unsigned long long)t->have, detail);
       return 1;
     default: err_set(err, "%s: %s", url, detail[0] ? detail : curl_easy_strerror(rc)); return -1;
   }

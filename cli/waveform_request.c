@@ -29,7 +29,7 @@ int waveform_parse(const char *command, struct waveform_request *o) {
   if (good && *second >= '0' && *second <= '9' && !*end && o->first <= o->last &&
       o->last < UINT32_MAX)
     return 0;
-  return cli_usage(command, "--trace-tokens '%s': A:B is expected, two positions, or one",
+  return cli_usage(command, "--trace-tokens '%s': expected A:B, two positions, or one position",
                    o->tokens);
 }
 
@@ -49,7 +49,7 @@ int waveform_start(struct engine *engine, const struct waveform_request *o, size
   const double megabytes = (double)bytes / 1e6;
   if (bytes > o->limit)
     return err_set(err,
-                   "%s would have about %.0f MB, the limit is %.0f: choose fewer positions or "
+                   "%s would be about %.0f MB, the limit is %.0f: choose fewer positions or "
                    "modules, or set --trace-limit",
                    o->path, megabytes, (double)o->limit / 1e6);
   cli_say("%s: positions %" PRIu64 " to %" PRIu64 ", about %.*f MB", o->path, options.first,

@@ -23,14 +23,14 @@ struct waveform_request {
 #define WAVEFORM_HELP                                                                             \
   "  --trace FILE.fst    write a waveform (rtl only), and beside it FILE.gtkw, which groups its " \
   "signals: gtkwave FILE.gtkw.\n"                                                                 \
-  "                      How large it will be is found first, from a trial, and said\n"           \
+  "                      Its size is estimated first, by a trial, and printed\n"                  \
   "  --trace-tokens A:B  of positions A to B (or one, A), counted from 0 as the run computes "    \
   "them; default: the last of the\n"                                                              \
-  "                      prompt, behind which the first token is chosen\n"                        \
-  "  --trace-scope LIST  of these modules, commas between: an instance's name, softmax or "       \
-  "u_attention_core.u_row_collect, and\n"                                                         \
-  "                      behind a colon how many levels of what is in it: 1, the default, its "   \
-  "own ports and signals; 0 all.\n"                                                               \
+  "                      prompt, after which the first token is chosen\n"                         \
+  "  --trace-scope LIST  of these modules, separated by commas: an instance's name, softmax or "  \
+  "u_attention_core.u_row_collect;\n"                                                             \
+  "                      after a colon the number of levels: 1, the default, is its own ports "   \
+  "and signals; 0 is all.\n"                                                                      \
   "                      Default gpt2_top; gpt2_top:0 is everything\n"                            \
   "  --trace-wide        also signals wider than 256 bits: beats of weights\n"                    \
   "  --trace-limit MB    refuse a larger one, 1 to 1000000; default 1000\n"

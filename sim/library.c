@@ -110,8 +110,7 @@ static bool holds_sources(const char *folder) {
 static int find_root(struct place *p, bool *installed, struct err *err) {
   char above[FILE_PATH_SIZE];
   const ssize_t n = readlink("/proc/self/exe", above, sizeof above - 1);
-  if (n < 0)
-    return err_set(err, "/proc/self/exe cannot be read: where the simulator stands is unknown");
+  if (n < 0) return err_set(err, "/proc/self/exe cannot be read, so the simulator cannot be found");
   above[n] = 0;
   for (char *slash; (slash = strrchr(above, '/'));) {
     *slash = 0;
@@ -121,9 +120,9 @@ static int find_root(struct place *p, bool *installed, struct err *err) {
     *installed = true;
     if (!file_join(p->root, above, "share/gpt2rtl", err) && holds_sources(p->root)) return 0;
   }
-  return err_set(err, "the project's sources are not above the running program, nor in "
-                      "share/gpt2rtl beside it: run "
-                      "build/gpt2rtl where make put it, or make install");
+  return err_set(err,
+                 "the project's sources are neither above the running program nor in share/gpt2rtl "
+                 "beside it: run build/gpt2rtl where make put it, or make install");
 }
 
 // Without a shell: a path may have any character in it.
@@ -295,12 +294,11 @@ static int open_kept(struct library *l, const struct place *p, const char *name,
   int result = file_exists(path) ? 0 : make_locked(p, path, name, lanes, build, err);
   if (result) return result;
   result = open_made(l, path, p->hash, err);
-  return result <= 0
-             ? result
-             : err_set(
-                   err,
-                   "%s: is not made from the sources in %s: they were changed meanwhile; try again",
-                   path, p->root);
+  return result <= 0 ? result
+                     : err_set(err,
+                               "%s: was not made from the sources in %s: they were changed "
+                               "meanwhile; try again",
+                               path, p->root);
 }
 
 // Without a folder to keep it in: in one for this run only.
@@ -330,7 +328,7 @@ static int open_any(struct library *l, const struct place *p, const char *name, 
     return -1;
   if (library_note) {
     char text[sizeof err->text + 64];
-    snprintf(text, sizeof text, "%s: taking the one for any processor, which is slower", err->text);
+    snprintf(text, sizeof text, "%s: using the one for any processor, which is slower", err->text);
     library_note(text);
   }
   return 0;

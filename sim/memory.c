@@ -69,9 +69,9 @@ static int unknown(const char *item, struct err *err) {
   for (const struct memory_preset *p = memory_presets; p->name; p++)
     snprintf(names + strlen(names), sizeof names - strlen(names), "%s%s",
              p == memory_presets ? "" : ", ", p->name);
-  return err_set(
-      err, "memory setting '%s': known are latency=, beats=, stall=, seed= and the presets %s",
-      item, names);
+  return err_set(err,
+                 "memory setting '%s': expected latency=, beats=, stall=, seed= or a preset: %s",
+                 item, names);
 }
 
 // One item, item=value or a preset's name (value NULL). cycles: latency or beats was named.
@@ -129,9 +129,9 @@ int sim_memory_parse(struct sim_memory *memory, const char *text, struct err *er
     if (*at) at++;
   }
   if (m.preset && cycles)
-    return err_set(err,
-                   "memory setting '%s': %s stands for a latency and a bandwidth; give it or them",
-                   text, m.preset->name);
+    return err_set(
+        err, "memory setting '%s': %s stands for a latency and a bandwidth; give either it or them",
+        text, m.preset->name);
   *memory = m;
   return 0;
 }
@@ -267,8 +267,7 @@ static int take_read(struct memory *m, struct err *err) {
   if (!from || n == 0)
     return err_set(err,
                    "cycle %llu: the hardware reads %u beats from beat %u, outside the image (%llu "
-                   "beats) and the "
-                   "KV cache (%llu behind it)",
+                   "beats) and the KV cache (%llu after it)",
                    (unsigned long long)m->cycle, n, addr, (unsigned long long)m->n_image,
                    (unsigned long long)m->n_kv);
   m->bursts[(m->burst_first + m->burst_count++) % BURSTS] =

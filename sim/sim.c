@@ -313,7 +313,7 @@ int sim_read_count_port(struct sim *s, unsigned address, uint64_t *count, struct
 
 int sim_begin(struct sim *s, const struct controller_run *run, struct err *err) {
   struct ports *p = &s->p;
-  if (s->failed) return err_set(err, "the simulator has failed before");
+  if (s->failed) return err_set(err, "the simulator has already failed");
   if (s->running.under_way) return err_set(err, "the simulator's last run is not over");
   if (controller_check(run, s->header->n_ctx, s->header->vocab_size, err)) return -1;
 
@@ -359,7 +359,7 @@ static int finish(struct sim *s, int status, struct sim_result *result, struct e
 
 int sim_advance(struct sim *s, uint64_t cycles, struct sim_result *result, struct err *err) {
   memset(result, 0, sizeof *result);
-  if (!s->running.under_way) return err_set(err, "the simulator runs nothing");
+  if (!s->running.under_way) return err_set(err, "the simulator has no run in progress");
   int status = RUNNING;
   while (cycles-- && status == RUNNING) status = run_cycle(s, err);
   return status == RUNNING ? 1 : finish(s, status, result, err);
@@ -367,7 +367,7 @@ int sim_advance(struct sim *s, uint64_t cycles, struct sim_result *result, struc
 
 int sim_abort(struct sim *s, struct sim_result *result, struct err *err) {
   memset(result, 0, sizeof *result);
-  if (!s->running.under_way) return err_set(err, "the simulator runs nothing");
+  if (!s->running.under_way) return err_set(err, "the simulator has no run in progress");
   int status = ABORTED;
   if (s->cycle == s->start) {
     *s->p.start_i = 0;  // the hardware knows nothing of it

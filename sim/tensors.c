@@ -173,8 +173,8 @@ int sim_observe_tensors(struct sim *sim, const struct tensor_observer *observer,
   if (signals.missing) {
     free(at);
     return err_set(err,
-                   "the simulator shows no signal %s (sim/tensors.vlt): its build is not the one "
-                   "that shows tensors",
+                   "the simulator does not show signal %s (sim/tensors.vlt): it was not built to "
+                   "show tensors",
                    signals.missing);
   }
   at->segments = h->lanes / HEAD_DIM;

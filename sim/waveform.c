@@ -123,7 +123,7 @@ static int unknown_module(const struct waveform_signals *all, const char *name, 
     if (!strstr(known, item) && strlen(known) + strlen(item) < sizeof known) strcat(known, item);
   }
   known[strlen(known) - 1] = 0;
-  return err_set(err, "no module is called '%.*s'; there are%s", (int)n, name, known);
+  return err_set(err, "no module is called '%.*s'; the modules are%s", (int)n, name, known);
 }
 
 // Keeps of `signals` those in a scope asked for.
@@ -139,7 +139,7 @@ static int choose(struct waveform *w, struct waveform_signals *signals, struct e
     if (name < n) levels = strtoul(at + name + 1, &end, 10);
     if (end != at + n || (name < n && (at[name + 1] < '0' || at[name + 1] > '9'))) {
       free(keep);
-      return err_set(err, "scope '%.*s': behind the colon goes a number of levels, 0 for all",
+      return err_set(err, "scope '%.*s': expected a number of levels after the colon, 0 for all",
                      (int)n, at);
     }
     for (size_t i = 0; i < signals->n; i++) {
@@ -275,8 +275,7 @@ static int waveform_end(void *self, enum sim_end how, struct err *err) {
   const bool written = w->state == ON || w->state == ENDING;
   if (how == SIM_DONE && w->state == WAITING)
     return err_set(
-        err,
-        "%s is not written: the run was over after %llu positions, number %llu was to be its first",
+        err, "%s is not written: the run ended after %llu positions, before its first, number %llu",
         w->options.path, (unsigned long long)w->position, (unsigned long long)w->options.first);
   if (written && (how == SIM_DONE || !w->trial)) return close_file(w, err);
   return 0;

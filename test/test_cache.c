@@ -100,9 +100,9 @@ static void cut_while_read(void **state) {
          "--ignore-eos --stats stats > ids 2> log & } && "
          "while ! [ -s ids ]; do sleep 0.1; done; truncate -s 5000 image; wait $!; echo $?; cat "
          "log; ls | tr '\n' ' '");
-  if (strcmp(
-          said,
-          "1\ngpt2rtl: image: was cut while it was read, or its disk failed\nids image log nano "))
+  if (strcmp(said, "1\n"
+                   "gpt2rtl: image: was truncated while it was read, or its disk failed\n"
+                   "ids image log nano "))
     fail_msg("%s", said);
 }
 
@@ -166,7 +166,7 @@ static void lists_and_clears(void **state) {
   expect(state, 0,
          "(flock 9; gpt2rtl cache --clear) 9> cache/gpt2rtl/0123456789abcdef-01234567/lock && ls "
          "cache/gpt2rtl | tr '\\n' ' '");
-  expect_said("0123456789abcdef-01234567: a simulator is being made there: left");
+  expect_said("0123456789abcdef-01234567: a simulator is being made there: not removed");
   expect_said("\n0123456789abcdef-01234567 other.txt ");
   expect(state, 0,
          "gpt2rtl cache --clear && ls cache/gpt2rtl && golden --model nano 2> /dev/null > again && "

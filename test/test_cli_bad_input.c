@@ -124,7 +124,7 @@ static void bad_weights(void **state) {
       // Also where the image of the weights alone is cached.
       {"gpt2rtl generate --model @/model --ids 1 --tokens 1 --engine golden > @/text 2>&1 && echo "
        "'{}' > @/model/adapter_config.json",
-       "adapter_config.json is there: an adapter (LoRA) that is not merged into the weights"},
+       "adapter_config.json is present: an adapter (LoRA) that is not merged into the weights"},
       {"printf 'version https://git-lfs.github.com/spec/v1\\noid sha256:0\\n' > "
        "@/model/model.safetensors",
        "git lfs pull"},
@@ -147,9 +147,9 @@ static void bad_tokenizers(void **state) {
       {"rm @/model/merges.txt", "merges.txt: cannot open"},
       {"truncate -s -20 @/model/vocab.json", "vocab.json: line "},
       {"echo junk >> @/model/merges.txt",
-       "merges.txt: line 46: expected two tokens with one space between: \"junk\""},
+       "merges.txt: line 46: expected two tokens separated by one space: \"junk\""},
       {"sed -i 's/\"<|endoftext|>\": 300/\"<|endoftext|>\": 7/' @/model/vocab.json",
-       "id 7: this id comes twice"},
+       "id 7: this id is repeated"},
       {"echo '{}' > @/model/tokenizer.json",
        "tokenizer.json: pre_tokenizer is absent, expected ByteLevel"},
   };
@@ -180,7 +180,7 @@ static void bad_arguments(void **state) {
       {"gpt2rtl info @/pipe", "pipe: not a regular file"},
       {"gpt2rtl info @/empty", "empty: 0 bytes, expected at least the 4096 of an image's header"},
       {"gpt2rtl info @/cut",
-       "cut: 465856 bytes, expected 465920 from its header: the file was cut"},
+       "cut: 465856 bytes, expected 465920 from its header: the file was truncated"},
       {"gpt2rtl info @/altered", "altered: the checksum of its content is "},
   };
   shell(state, "rm -rf @/model && cp -r @/nano @/model; mkfifo @/pipe; touch @/empty; gpt2rtl "

@@ -445,7 +445,7 @@ static void test_command_overflow(void **unused) {
   FILE *pipe = popen(command, "r");
   text[fread(text, 1, sizeof text - 1, pipe)] = 0;
   assert_int_equal(pclose(pipe) / 256, 0);
-  assert_non_null(strstr(text, "numbers too large for their format were cut"));
+  assert_non_null(strstr(text, "numbers too large for their format were clipped"));
   assert_non_null(
       strstr(text,
              "beyond residual, Q14.12: within 16384; float has 19968 at position 3, element 9"));

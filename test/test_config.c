@@ -177,7 +177,7 @@ static void test_ends(void **state) {
   write_string(path, *state, "generation_config.json",
                "{\"eos_token_id\": 1, \"eos_token_id\": 2}");
   expect_failure(config_read_folder(&c, *state, &err), &err,
-                 "generation_config.json: eos_token_id comes 2 times");
+                 "generation_config.json: eos_token_id appears 2 times");
   write_string(path, *state, "generation_config.json", "{");
   expect_failure(config_read_folder(&c, *state, &err), &err, "generation_config.json: line 1");
   assert_int_equal(config_vocab_size("/no/such"), 0);
@@ -225,7 +225,7 @@ static void test_refusals(void **state) {
       {"}}}", "}}, \"reorder_and_upcast_attn\": 0}", "reorder_and_upcast_attn is neither"},
       {"}}}", "}}, \"pruned_heads\": {\"0\": [1]}}", "pruned_heads is not empty"},
       {"}}}", "}}, \"quantization_config\": {\"bits\": 4}}", "quantization_config is not empty"},
-      {"}}}", "}}, \"n_layer\": 13}", "n_layer comes 2 times"},
+      {"}}}", "}}, \"n_layer\": 13}", "n_layer appears 2 times"},
       {"}}}", "}}, \"a\": \"\\u0000\"}", "byte 373: a zero byte"},
       {"\"n_head\": 12", "\"n_head\": {}", "n_head is not a number"},
       {"\"n_head\": 12", "\"n_head\": 1e999", "n_head is "},

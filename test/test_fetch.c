@@ -311,21 +311,21 @@ static void fails(void **state) {
     bool part;
   } cases[] = {
       {"e404", "the server answers 404, no such file: is it a model with safetensors", false},
-      {"e401", "the server answers 401, not for everybody, or no such model", false},
+      {"e401", "the server answers 401, access is restricted, or there is no such model", false},
       {"e503", "the server answers 503: try again later", false},
       {"e500", "the server answers 500: try again later", false},
       {"loop", "redirects", false},
       {"tofile", "rotocol \"file\" ", false},
       {"garbage", "127.0.0.1", false},
-      {"silent", "cut at byte 0: Empty reply", false},
-      {"dead", "nothing came for 1 seconds, at byte 0", false},
+      {"silent", "interrupted at byte 0: Empty reply", false},
+      {"dead", "no data for 1 seconds, at byte 0", false},
       {"html", "the server names no hash", false},
       {"nohash", "the server names no hash", false},
       {"badhash", "of its ", false},
       {"badhash", "expected ", false},
       {"longer", "the server sends more than the ", false},
-      {"cutall", "cut at byte ", true},
-      {"liesize", "cut at byte ", true},
+      {"cutall", "interrupted at byte ", true},
+      {"liesize", "interrupted at byte ", true},
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     expect_failed(state, cases[i].mode, "--retries 1", cases[i].error, cases[i].part);
@@ -340,7 +340,7 @@ static void resumes(void **state) {
   struct stat st;
   in_copy(part, state, "model.safetensors.part");
   in_copy(whole, state, "model.safetensors");
-  expect_failed(state, "cutall", "--retries 2", "cut at byte ", true);
+  expect_failed(state, "cutall", "--retries 2", "interrupted at byte ", true);
   assert_int_equal(stat(part, &st), 0);
   assert_int_equal(st.st_size, 30);
   expect_done(state, "good", "");
@@ -398,8 +398,8 @@ static void pinned(void **state) {
   assert_int_equal(WEXITSTATUS(system(shell)), 1);
   snprintf(shell, sizeof shell, "%s/err", (char *)*state);
   slurp(shell, err_text);
-  expect_text(err_text, "copy/vocab.json: there already, sha256 is right");
-  expect_text(err_text, "copy/merges.txt: fetched, sha256 is right");
+  expect_text(err_text, "copy/vocab.json: already there, sha256 is correct");
+  expect_text(err_text, "copy/merges.txt: fetched, sha256 is correct");
   expect_text(err_text, "model.safetensors: the server's file has ");
   expect_text(err_text, "expected 3247159078: it is another file");
   // A file with the name and other bytes is the user's: it is not touched.

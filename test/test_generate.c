@@ -250,7 +250,7 @@ static void ids_alone(void **state) {
   assert_string_equal(out, "12 270 260 527\n");
   expect_text(
       err_text,
-      "no tokenizer, expected vocab.json and merges.txt, or tokenizer.json: ids come out\n");
+      "no tokenizer, expected vocab.json and merges.txt, or tokenizer.json: the output is ids\n");
   EXPECT(0, "gpt2rtl generate --model @/demo --ids 65 --tokens 4 --engine golden --json --top 1");
   expect_json(4, greedy, NULL, "length");
   EXPECT(0, "echo '{' > @/demo/tokenizer.json");

@@ -477,7 +477,7 @@ static void test_cut_files(void **state) {
   const struct file file = make_file(path, state, &shapes[1], 64);
   const size_t sizes[] = {0, 1, 4095, 4096, 4097, file.size - 64, file.size - 1};
   for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
-    expect_failure(open_bytes(state, file.bytes, sizes[i], IMAGE_CHECKED, &err), &err, "cut");
+    expect_failure(open_bytes(state, file.bytes, sizes[i], IMAGE_CHECKED, &err), &err, "truncated");
     expect_failure(open_bytes(state, file.bytes, sizes[i], IMAGE_ANY_CHECKSUM, &err), &err,
                    "gpt2rtl compile --model DIR --lanes N --output ");
   }

@@ -197,14 +197,15 @@ static void adapter(void **state) {
   layout_write(&l, *state, 1, true);
   write_string(path, *state, "adapter_config.json", "{\"peft_type\": \"LORA\"}");
   expect_refused(
-      state, "adapter_config.json is there: an adapter (LoRA) that is not merged into the weights");
+      state,
+      "adapter_config.json is present: an adapter (LoRA) that is not merged into the weights");
   expect_failure(weights_load(&w, *state, &err), &err, "merge_and_unload()");
   // Also where the base is elsewhere, and the folder has nothing of a model.
   char config[FILE_PATH_SIZE], kept[FILE_PATH_SIZE];
   assert_int_equal(file_join(config, *state, "config.json", NULL), 0);
   assert_int_equal(file_join(kept, *state, "kept", NULL), 0);
   assert_int_equal(rename(config, kept), 0);
-  expect_failure(weights_load(&w, *state, &err), &err, "adapter_config.json is there");
+  expect_failure(weights_load(&w, *state, &err), &err, "adapter_config.json is present");
   assert_int_equal(rename(kept, config), 0);
   expect_failure(image_source(&source, *state, &err), &err, "or move it elsewhere");
   assert_int_equal(remove(path), 0);

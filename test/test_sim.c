@@ -49,7 +49,7 @@ static void pieces(void **state) {
                                .step = on_step};
   assert_int_equal(sim_open(&whole.sim, &image, &memory, SIM_FAST, &err), 0);
   assert_int_equal(sim_advance(whole.sim, 1, &result, &err), -1);
-  assert_non_null(strstr(err.text, "runs nothing"));
+  assert_non_null(strstr(err.text, "no run in progress"));
   assert_int_equal(sim_abort(whole.sim, &result, &err), -1);
   assert_int_equal(sim_run(whole.sim, &run, &expected, &err), 0);
   assert_int_equal(whole.n, NEW);

@@ -168,7 +168,7 @@ static void refusals(void **state) {
     const char *old, *new, *error;
   } cases[] = {
       {"\"normalizer\": null", "\"normalizer\": {\"type\": \"NFC\"}",
-       "a normalizer is there, expected null"},
+       "it has a normalizer, expected null"},
       {"\"pre_tokenizer\": {\"type\": \"ByteLevel\"",
        "\"pre_tokenizer\": {\"type\": \"Whitespace\"",
        "pre_tokenizer is Whitespace, expected ByteLevel"},
@@ -198,7 +198,7 @@ static void refusals(void **state) {
       {"\"added_tokens\": [", "\"added_tokens\": 7, \"x\": [", "added_tokens is not a list"},
       {"\"lstrip\": false", "\"lstrip\": true", "added token \"<|endoftext|>\"'s lstrip is on"},
       {"\"single_word\": false", "\"single_word\": true", "single_word is on"},
-      {"\"id\": 300", "\"id\": 299", "id 299: this id comes twice"},
+      {"\"id\": 300", "\"id\": 299", "id 299: this id is repeated"},
       {"\"id\": 300", "\"id\": -1", "added_tokens[0] lacks a content or an id"},
       {"\"id\": 300", "\"id\": 301", "expected an id of 0..300, as there are 301 tokens"},
       {"\"content\": \"<|endoftext|>\"", "\"content\": \"\"", "added token of id 300 is empty"},

@@ -233,17 +233,17 @@ static void test_refusals(void **state) {
       state, (struct twist){.head = 2},
       "lm_head.weight is not the token embedding, and config.json says tie_word_embeddings");
   expect_refusal(state, (struct twist){.extra = "h.1.ln_1.weight"},
-                 "tensor h.1.ln_1.weight is no part of a GPT-2 of 1 layers");
+                 "tensor h.1.ln_1.weight is not part of a GPT-2 of 1 layers");
   expect_refusal(state, (struct twist){.extra = "h.0.crossattention.c_attn.weight"},
-                 "tensor h.0.crossattention.c_attn.weight is no part");
+                 "tensor h.0.crossattention.c_attn.weight is not part");
   expect_refusal(state, (struct twist){.extra = "transformer.h.0.attn.c_attn.lora_A.weight"},
-                 "tensor transformer.h.0.attn.c_attn.lora_A.weight is of an adapter (LoRA) that is "
-                 "not merged");
-  expect_refusal(state, (struct twist){.extra = "h.00.attn.bias2"}, "h.00.attn.bias2 is no part");
-  expect_refusal(state, (struct twist){.extra = "h.18446744073709551616.attn.bias"}, "is no part");
-  expect_refusal(state, (struct twist){.extra = "lm_head.bias"}, "lm_head.bias is no part");
+                 "tensor transformer.h.0.attn.c_attn.lora_A.weight belongs to an adapter (LoRA) "
+                 "that is not merged");
+  expect_refusal(state, (struct twist){.extra = "h.00.attn.bias2"}, "h.00.attn.bias2 is not part");
+  expect_refusal(state, (struct twist){.extra = "h.18446744073709551616.attn.bias"}, "is not part");
+  expect_refusal(state, (struct twist){.extra = "lm_head.bias"}, "lm_head.bias is not part");
   expect_refusal(state, (struct twist){.extra = "transformer.wte.weight"},
-                 "tensor wte.weight is there twice, also as transformer.wte.weight");
+                 "tensor wte.weight is present twice, also as transformer.wte.weight");
   expect_refusal(state, (struct twist){.config = ", \"tie_word_embeddings\": false"},
                  "tensor lm_head.weight is missing, and config.json says tie_word_embeddings");
   expect_refusal(state, (struct twist){.config = ", \"tie_word_embeddings\": false", .head = 3},
@@ -251,19 +251,19 @@ static void test_refusals(void **state) {
   expect_refusal(state, (struct twist){.missing = "wpe.weight"},
                  "tensor wpe.weight is missing: not a GPT-2 model");
   expect_refusal(state, (struct twist){.extra = "transformer.wpe.weight"},
-                 "tensor transformer.wpe.weight is there twice, also as wpe.weight");
+                 "tensor transformer.wpe.weight is present twice, also as wpe.weight");
   expect_refusal(state, (struct twist){.prefix = "transformer.", .extra = "wte.weight"},
-                 "tensor transformer.wte.weight is there twice, also as wte.weight");
+                 "tensor transformer.wte.weight is present twice, also as wte.weight");
   expect_refusal(state, (struct twist){.head = 1, .extra = "lm_head.weight.x"},
-                 "lm_head.weight.x is no part");
+                 "lm_head.weight.x is not part");
   expect_refusal(state,
                  (struct twist){.head = 1, .prefix = "model.", .extra = "model.lm_head.weight"},
-                 "tensor lm_head.weight is there twice, also as model.lm_head.weight");
-  expect_refusal(
-      state,
-      (struct twist){.prefix = "base_model.model.",
-                     .extra = "base_model.model.h.0.attn.c_attn.base_layer.weight"},
-      "base_layer.weight is of an adapter (LoRA) that is not merged into the weights: merge it");
+                 "tensor lm_head.weight is present twice, also as model.lm_head.weight");
+  expect_refusal(state,
+                 (struct twist){.prefix = "base_model.model.",
+                                .extra = "base_model.model.h.0.attn.c_attn.base_layer.weight"},
+                 "base_layer.weight belongs to an adapter (LoRA) that is not merged into the "
+                 "weights: merge it");
   expect_refusal(state, (struct twist){.linear = true, .transposed = "h.0.ln_1.weight"},
                  "ln_1.weight has shape [1], expected [64]");
   expect_refusal(state, (struct twist){.missing = "ln_f.bias"}, "tensor ln_f.bias is missing");

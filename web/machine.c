@@ -381,9 +381,10 @@ static int encode(const char *prompt, size_t length) {
   if (first == CONFIG_NO_TOKEN) first = config_eos(&m.config);
   if (first == CONFIG_NO_TOKEN) first = tokenizer_end_of_text(m.tokenizer);
   if (first >= m.config.vocab_size)
-    return err_set(&m.err, "the prompt is empty, and the model has no token to start from: its "
-                           "bos_token_id and eos_token_id are none of its ids, and <|endoftext|> "
-                           "is none; give a prompt");
+    return err_set(
+        &m.err,
+        "the prompt is empty, and the model has no token to start from: its bos_token_id and "
+        "eos_token_id are not among its ids, and neither is <|endoftext|>; give a prompt");
   free(m.ids);
   m.ids = malloc(sizeof *m.ids);
   if (!m.ids) return err_memory(&m.err, "the prompt");

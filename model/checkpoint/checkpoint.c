@@ -97,8 +97,8 @@ static int open_map(struct checkpoint *c, const cJSON *map, const char *dir, con
     if (!file) return -1;
     if (safetensors_find(file, entry->string) == NULL) {
       return err_set(err,
-                     "%s: tensor %.80s should be in %.80s and is not: index and shards are not of "
-                     "one model",
+                     "%s: tensor %.80s should be in %.80s but is not: the index and the shards are "
+                     "not of the same model",
                      index, entry->string, entry->valuestring);
     }
   }

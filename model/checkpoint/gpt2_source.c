@@ -63,7 +63,7 @@ struct search {
 
 static int twice(const struct search *s, const struct safetensors *file, const char *name,
                  const char *also) {
-  return err_set(s->err, "%s: tensor %.80s is there twice, also as %.80s", safetensors_path(file),
+  return err_set(s->err, "%s: tensor %.80s is present twice, also as %.80s", safetensors_path(file),
                  name, also);
 }
 
@@ -99,11 +99,10 @@ static int visit_adapter(void *ctx, const struct safetensors *file, const char *
   const struct search *s = ctx;
   for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
     if (strstr(full, parts[i]) != NULL) {
-      return err_set(
-          s->err,
-          "%s: tensor %.80s is of an adapter (LoRA) that is not merged into the weights: "
-          "merge it with PEFT's merge_and_unload() and save the model again",
-          safetensors_path(file), full);
+      return err_set(s->err,
+                     "%s: tensor %.80s belongs to an adapter (LoRA) that is not merged into the "
+                     "weights: merge it with PEFT's merge_and_unload() and save the model again",
+                     safetensors_path(file), full);
     }
   }
   return 0;
@@ -127,8 +126,8 @@ static int visit_strange(void *ctx, const struct safetensors *file, const char *
   const struct gpt2_source other = find_inside(s->form, name);
   if (other.tensor && other.tensor->name != full) return twice(s, file, other.tensor->name, full);
   return err_set(s->err,
-                 "%s: tensor %.80s is no part of a GPT-2 of %zu layers: the model is another than "
-                 "its config.json says",
+                 "%s: tensor %.80s is not part of a GPT-2 of %zu layers: the model does not match "
+                 "its config.json",
                  safetensors_path(file), full, s->config->n_layer);
 }
 

@@ -24,9 +24,8 @@ int cache_path(char path[static FILE_PATH_SIZE], struct err *err) {
   char cache[FILE_PATH_SIZE];
   if (!base || base[0] != '/') {  // the specification says that a relative path is to be ignored
     if (!home || home[0] != '/')
-      return err_set(
-          err,
-          "neither XDG_CACHE_HOME nor HOME is set: there is no place to keep what is made once");
+      return err_set(err,
+                     "neither XDG_CACHE_HOME nor HOME is set: there is no folder for the cache");
     if (file_join(cache, home, ".cache", err)) return -1;
     base = cache;
   }

@@ -176,8 +176,9 @@ static int check_fields(const struct image_header *found, const char *path, stru
   struct image_header expected = *found;
   struct err why;
   if (image_layout(&expected, &why) != 0) {
-    return err_set(err, "%s: the header is not of an image that can be run: %s; " MAKE_AGAIN, path,
-                   why.text, path);
+    return err_set(err,
+                   "%s: the header does not describe an image that can be run: %s; " MAKE_AGAIN,
+                   path, why.text, path);
   }
   memset(expected.zero, 0, sizeof expected.zero);
   expected.reserved0 = 0;
@@ -216,11 +217,10 @@ static int check_file(const struct file_map *map, const char *path, enum image_c
                       struct err *err) {
   struct image_header h;
   if (map->size < sizeof h) {
-    return err_set(
-        err,
-        "%s: %zu bytes, expected at least the %zu of an image's header: not an image, or "
-        "a cut one; " MAKE_AGAIN,
-        path, map->size, sizeof h, path);
+    return err_set(err,
+                   "%s: %zu bytes, expected at least the %zu of an image's header: not an image, "
+                   "or a truncated one; " MAKE_AGAIN,
+                   path, map->size, sizeof h, path);
   }
   memcpy(&h, map->data, sizeof h);
   if (h.magic != IMAGE_MAGIC) {
@@ -239,7 +239,7 @@ static int check_file(const struct file_map *map, const char *path, enum image_c
     return err_set(err,
                    "%s: %zu bytes, expected %" PRIu64
                    " from its header: the file was %s; " MAKE_AGAIN,
-                   path, map->size, bytes, map->size < bytes ? "cut" : "appended to", path);
+                   path, map->size, bytes, map->size < bytes ? "truncated" : "appended to", path);
   }
   if (check == IMAGE_CHECKED) {
     uint64_t sum = checksum(&h, map->data + sizeof h, map->size - sizeof h);

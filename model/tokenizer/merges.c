@@ -48,7 +48,7 @@ static int add_pair(const struct reader *r, struct text left, struct text right)
     return failed(r, "the right part is not in the vocabulary", left, right);
   if (merge.result == VOCABULARY_NO_TOKEN)
     return failed(r, "the merged token is not in the vocabulary", left, right);
-  return bpe_add(r->bpe, merge) != 0 ? failed(r, "this merge comes twice", left, right) : 0;
+  return bpe_add(r->bpe, merge) != 0 ? failed(r, "this merge is repeated", left, right) : 0;
 }
 
 // Takes one line, "left right".
@@ -57,7 +57,7 @@ static int add_line(const struct reader *r, const unsigned char *line, size_t le
   struct text left = {line, !space ? 0 : (size_t)(space - line)};
   struct text right = {!space ? line : space + 1, !space ? 0 : length - left.length - 1};
   if (left.length == 0 || right.length == 0 || memchr(right.bytes, ' ', right.length) != NULL) {
-    return failed(r, "expected two tokens with one space between", (struct text){line, length},
+    return failed(r, "expected two tokens separated by one space", (struct text){line, length},
                   (struct text){NULL, 0});
   }
   return add_pair(r, left, right);

@@ -52,7 +52,7 @@ static int check_steps(const struct reader *r, const cJSON *root, const cJSON *m
   const cJSON *cut = member(root, "pre_tokenizer"), *regex = member(cut, "use_regex");
   const cJSON *prefix_space = member(cut, "add_prefix_space");
   if (member(root, "normalizer") != NULL) {
-    return err_set(r->err, "%s: a normalizer is there, expected null: GPT-2 takes text as it is",
+    return err_set(r->err, "%s: it has a normalizer, expected null: GPT-2 takes text as it is",
                    r->path);
   }
   if (require_type(r, root, "model", "BPE", true) != 0 ||
@@ -63,12 +63,12 @@ static int check_steps(const struct reader *r, const cJSON *root, const cJSON *m
   // tokenizer_config.json.
   if (prefix_space && !cJSON_IsFalse(prefix_space) && !config->has_prefix_space) {
     return err_set(r->err,
-                   "%s: pre_tokenizer's add_prefix_space is on, and tokenizer_config.json does "
-                   "not say so: libraries differ then; write \"add_prefix_space\" there",
+                   "%s: pre_tokenizer's add_prefix_space is on, and tokenizer_config.json does not "
+                   "say so: libraries then differ; write \"add_prefix_space\" there",
                    r->path);
   }
   if (regex && !cJSON_IsTrue(regex)) {
-    return err_set(r->err, "%s: pre_tokenizer's use_regex is off: GPT-2's cuts by its pattern",
+    return err_set(r->err, "%s: pre_tokenizer's use_regex is off: GPT-2's splits by its pattern",
                    r->path);
   }
   for (size_t i = 0; i < sizeof off / sizeof off[0]; i++)

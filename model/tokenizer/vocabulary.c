@@ -49,7 +49,7 @@ static int take(struct reader *r, const char *text, size_t id, size_t length) {
   struct vocabulary *v = r->v;
   uint32_t *slot = find_slot(v, v->blob + r->used, length);
   if (v->tokens[id].length != 0 || *slot != 0) {
-    return err_set(r->err, "%s: token \"%.60s\", id %zu: this %s comes twice", r->path, text, id,
+    return err_set(r->err, "%s: token \"%.60s\", id %zu: this %s is repeated", r->path, text, id,
                    *slot != 0 ? "token" : "id");
   }
   v->tokens[id] = (struct vocabulary_token){.begin = r->used, .length = length};
