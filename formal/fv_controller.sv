@@ -2,9 +2,10 @@
 //
 // fv_controller - what is proved of controller:
 //
-//   steps and tokens stay as they are until they are taken; states are those that have names
-//   busy from start to done, done once a run; no more tokens than asked for, and no step after the last; a step's position is below n_ctx
-//   and counts up from 0; a step with head gives one choice
+//   steps and tokens hold until they are taken; only named states occur
+//   it is busy from start to done, and done comes once a run; it gives no more tokens than requested,
+//   and no step after the last; a step's position is below n_ctx and counts up from 0
+//   a step with head gives one choice
 //
 // Assumed: start only when not busy; 2 <= n_ctx <= MaxCtx; settings are held during a run.
 module fv_controller

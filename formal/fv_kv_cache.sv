@@ -2,13 +2,13 @@
 //
 // fv_kv_cache - what is proved of kv_cache's writes, at its memory port (memory_rules) and here:
 //
-//   a write stays as it is until it is taken, also through the core's reset, and has a byte to write
-//   what is counted as unacknowledged is what was offered or taken and not acknowledged: at rest
-//   nothing of it is left, and no acknowledgement is lost
-//   of a head go out the scales, K, then V's beats, and only then is its entry empty
+//   a write holds until it is taken, also through the core's reset, and has a byte to write
+//   the count of unacknowledged writes is that of writes offered or taken and not acknowledged: at
+//   rest it is 0, and no acknowledgement is lost
+//   a head's scales go out, then K, then V's beats, and only then is its entry empty
 //
-// Assumed: the memory acknowledges only what it took; rst_ni rises when the port is at rest; K comes for an empty entry, V after its K;
-// an entry is released once, when it holds both.
+// Assumed: the memory acknowledges only what it took; rst_ni rises when the port is at rest; K comes
+// for an empty entry, and V after its K; an entry is released once, when it holds both.
 module fv_kv_cache
   import gpt2_pkg::*;
 (
@@ -90,7 +90,7 @@ module fv_kv_cache
   wire        taken = wr_valid && wr_ready_i;
   wire  [2:0] todo = dut.u_todo.count_o;
 
-  // What the machine's state says is to come: of the beat that goes out, and of those to be made.
+  // The beats to come by the machine's state: the one that goes out, and those to be made.
   logic [8:0] left;
 
   always_comb begin
@@ -103,7 +103,7 @@ module fv_kv_cache
     left = left + 9'(todo) * PerHead;
   end
 
-  // The entries that wait, are being written, or whose last beat goes out: each once.
+  // The entries that wait, that are being written, or whose last beat goes out: each once.
   logic [3:0] on_its_way;
   logic       twice;
 

@@ -2,11 +2,11 @@
 //
 // fv_weight_stream - what is proved of weight_stream, at its memory port (memory_rules) and here:
 //
-//   every beat that comes finds room; what is asked for and what is queued add up to what is reserved
-//   beats come out in the order in which they came, none lost, none twice, and stay until taken
+//   every beat that arrives finds room; requested and queued beats add up to the reserved ones
+//   beats leave in the order in which they arrived, none lost, none twice, and hold until taken
 //
 // Assumed: the memory answers only what it was asked; rst_ni rises when the port is at rest;
-// a job has beats, and settings of a job stay while it is offered.
+// a job has beats, and its settings hold while it is offered.
 module fv_weight_stream
   import gpt2_pkg::*;
 (

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// gpt2_pkg_probe - where every field of the package's structs stands, and its constants: for test_gpt2_pkg
+// gpt2_pkg_probe - shows the place of every field of the package's structs, and its constants, to test_gpt2_pkg
 //
 // Field number field_i of each struct is all ones, the others zero; constant number field_i is at constant_o.
 module gpt2_pkg_probe

@@ -5,10 +5,10 @@
 //   +image=FILE    the model's beats, from gpt2rtl compile --hex, which writes model.vh beside them
 //   +prompt=FILE   token ids in decimal, as gpt2rtl tokenize prints them
 //   +tokens=N      ids to generate
-//   +seed=N        draws them as generate --temperature 1 --top-k 40 --seed N does; without it, the likeliest
+//   +seed=N        draws them as generate --temperature 1 --top-k 40 --seed N does; without it, the most likely
 //   +latency=N     cycles from a read's request to its first beat
 //
-// In the Verilog that Icarus 11 reads, too: it runs this on the netlist (NETLIST defined).
+// It uses only the Verilog that Icarus 11 reads: that runs it on the netlist (NETLIST defined).
 module testbench;
   `include "model.vh"        // Lanes, MaxHeads, MaxCtx, ImageBeats, KvBeats, Config, StopEnable, StopId
 
@@ -57,7 +57,7 @@ module testbench;
 
   reg [8*Lanes-1:0] memory [0:ImageBeats+KvBeats-1], word;
 
-  // Bursts are answered in their order, `latency` cycles behind the request or later.
+  // Bursts are answered in order, `latency` cycles after the request or later.
   localparam Bursts = 16;
   integer latency = 20, asked = 0, answered = 0, beat = 0;
   integer due [0:Bursts-1], addr [0:Bursts-1], len [0:Bursts-1];
@@ -114,7 +114,7 @@ module testbench;
     if ($value$plusargs("latency=%d", latency)) ;
     if ($value$plusargs("seed=%d", seed)) sampling = {7'd40, 24'd94548, state_of({32'd0, seed})};
 
-    // A missing or short file would leave memory empty, and the run would go on: a beat is a line.
+    // A missing or short file would leave memory empty, and the run would continue: a line is a beat.
     file = $fopen(image, "r");
     if (file != 0) begin
       if ($fseek(file, 0, 2) == 0) size = $ftell(file);
@@ -127,7 +127,7 @@ module testbench;
              ImageBeats * (2 * Lanes + 1), ImageBeats, 2 * Lanes);
     else
       $readmemh(image, memory, 0, ImageBeats - 1);
-    for (integer i = 0; i < KvBeats; i = i + 1) memory[ImageBeats + i] = {Lanes{8'ha5}};   // any garbage will do
+    for (integer i = 0; i < KvBeats; i = i + 1) memory[ImageBeats + i] = {Lanes{8'ha5}};   // any contents will do
 
     file = $fopen(prompt, "r");
     while (file != 0 && n_ids < MaxCtx && $fscanf(file, "%d", ids[n_ids]) == 1) n_ids = n_ids + 1;

@@ -57,10 +57,10 @@ module weight_stream
   // -------------------------------------------------------------------------------------- requests
 
   logic                room_for_job;
-  logic                busy_q, split_q;                      // a job's beats are being asked for
+  logic                busy_q, split_q;                      // a job's beats are being requested
   logic [AddrBits-1:0] addr_q, beats_q;
   logic [AddrBits-1:0] row_addr_q, row_beats_q;              // after a side beat that is apart
-  logic [DepthBits:0]  asked_q, asked_d;                     // beats asked for that have not come
+  logic [DepthBits:0]  asked_q, asked_d;                     // beats requested that have not come
   logic [DepthBits:0]  reserved_q;                           // these, and those in the queue
   logic                burst, take_job, beat_comes, pop;
 
@@ -98,7 +98,7 @@ module weight_stream
       row_addr_q  <= addr_i;
       row_beats_q <= beats_i;
     end else if (burst) begin
-      if (beats_q == burst_len && split_q) begin  // the side beat is asked for; now the row
+      if (beats_q == burst_len && split_q) begin  // the side beat is requested; now the row
         split_q <= 1'b0;
         addr_q  <= row_addr_q;
         beats_q <= row_beats_q;
