@@ -5,20 +5,20 @@
 #include <stdbool.h>
 #include <string.h>
 
-// Cycles from the end of a job (behind its last beat) until the first beat of one that takes its
-// results may enter; R = 64 / Segments is what 64 rows take. Measured in simulation, unit widths as
-// in gpt2_top's defaults.
+// Cycles from the end of a job (after its last beat) until the first beat of a job that takes its
+// results may enter; R = 64 / Segments is the cycles that 64 rows take. Measured in simulation,
+// with unit widths as in gpt2_top's defaults.
 enum {
   QUEUE = 256,         // weight_stream: Depth,
   BURST = 32,          //   MaxBurst
   NORM = 45,           // residual's last rows -> LayerNorm's first block
   EMBEDDED = 33,       // the token's last beat -> the same, + R
   KV_QUANTISED = 28,   // QKV -> its head's scores, + R
-  PROBABILITIES = 41,  // scores -> PV's first tile, + R; each further tile R behind
+  PROBABILITIES = 41,  // scores -> PV's first tile, + R; each further tile R later
   SOFTMAX_FREE = 23,   // scores -> the next head's scores, + R for each 64 positions
   ATTENDED = 22,       // PV -> projection
   CHOSEN = 32,         // the head's last beat -> the next token's first request, by argmax
-  DRAWN = 63,          // as much more by drawing, on average
+  DRAWN = 63,          // so many more if the id is drawn, on average
 };
 
 const char *const estimate_cause_names[ESTIMATE_CAUSES] = {"bandwidth", "start",    "layernorm",
@@ -27,7 +27,7 @@ const char *const estimate_cause_names[ESTIMATE_CAUSES] = {"bandwidth", "start",
 struct walk {
   struct estimate *e;
   double now;                // the engine has taken all beats so far
-  double rate, level, room;  // beats a cycle into the queue, in it, at most in it
+  double rate, level, room;  // beats a cycle into the queue; beats in it; at most in it
   double segments, r;
 };
 
@@ -58,8 +58,8 @@ static void job(struct walk *w, double groups, double blocks, bool sides, double
   take(w, groups * blocks + (sides ? ceil_div(groups, 16) - 1 : 0));
 }
 
-// Position and token rows: a block of 64 elements passes to the residual in R cycles, two beats of
-// position each R + 1.
+// Position and token rows: a block of 64 elements passes to the residual in R cycles, of position
+// rows two beats in R + 1.
 static void embedding(struct walk *w, double heads) {
   double free = 0;
   for (double h = 0; h < heads; h++) {
@@ -145,7 +145,7 @@ void estimate_token(struct estimate *e, const struct gpt2_config *c, uint32_t la
   e->writes = (uint64_t)(layers * heads * (2 + 64 / segments));
 
   struct walk w = {.e = e, .segments = segments, .r = 64 / segments};
-  // Bursts are asked for as the queue empties: beats under way are part of it.
+  // Bursts are requested as the queue empties: beats under way are part of it.
   w.rate = fmin(m.beats, (QUEUE - BURST) / (double)m.latency);
   w.room = fmax(0, QUEUE - BURST - w.rate * m.latency);
   wait_until(&w, m.latency, ESTIMATE_START);
@@ -162,7 +162,7 @@ void estimate_token(struct estimate *e, const struct gpt2_config *c, uint32_t la
   }
   const double head = w.now;
   job(&w, ceil_div(vocabulary, segments), heads, true, ready, ESTIMATE_LAYERNORM);
-  // Sampling keeps pace but for the logits that enter its list, k (1 + ln(V / k)) of V in any
+  // Sampling keeps pace except for the logits that enter its list, k (1 + ln(V / k)) of V in random
   // order.
   if (top_k > 1) wait_until(&w, head + top_k * (1 + log(vocabulary / top_k)), ESTIMATE_SAMPLING);
   wait_until(&w, w.now + CHOSEN + (top_k > 1 ? DRAWN : 0), ESTIMATE_SAMPLING);

@@ -2,10 +2,10 @@
 //
 // estimate - cycles of a token by a model of the schedule, without simulating it
 //
-// Walks the jobs of one token in rtl/core/sequencer.sv's order. A job takes a cycle a beat; it
-// starts when the job before it has ended, when its operands stand (a constant behind the job that
-// makes them, measured in simulation: sim/estimate.c) and as its beats arrive. Memory is a fluid:
-// `beats` a cycle into weight_stream's queue, which holds 256, fewer those under way.
+// It walks the jobs of one token in rtl/core/sequencer.sv's order. A job takes a cycle a beat. It
+// starts when the job before it has ended and its operands are ready (a constant after the job that
+// makes them, measured in simulation: sim/estimate.c), and proceeds as its beats arrive. Memory is
+// a fluid: `beats` a cycle into weight_stream's queue, which holds 256 less those under way.
 //
 // Within 1 % of simulation for the 124M shape at 64 to 1024 lanes, with each preset and at every
 // context, and for the demo model at 64 and 256 lanes (test/test_estimate.c). Smaller models on
@@ -20,7 +20,7 @@
 
 // Why the engine takes no beat in a cycle.
 enum estimate_cause {
-  ESTIMATE_BANDWIDTH,  // the memory brings less than a beat a cycle
+  ESTIMATE_BANDWIDTH,  // the memory delivers less than a beat a cycle
   ESTIMATE_START,      // the memory's latency and the embedding, once a token
   ESTIMATE_LAYERNORM,
   ESTIMATE_SOFTMAX,
@@ -32,16 +32,14 @@ extern const char *const estimate_cause_names[ESTIMATE_CAUSES];
 
 struct estimate {
   double cycles;  // from one chosen token to the next
-  double
-      floor;  // weights and cached keys and values / lanes: what the engine's work alone would take
+  double floor;   // weights and cached keys and values / lanes: the time of the engine's work alone
   uint64_t beats;   // read; with scales, biases, padding, LayerNorm's parameters and embedding rows
   uint64_t writes;  // beats written to the KV cache
   double idle[ESTIMATE_CAUSES];  // cycles = beats + their sum
 };
 
-// The token at position `context` (as many are cached) of a model on `lanes` lanes, with the head.
-// memory is resolved here; its stalls are not looked at. top_k: 1 for argmax, otherwise as in
-// sampling.
+// The token at position `context` (so many are cached) of a model on `lanes` lanes, with the head.
+// memory is resolved here; its stalls are ignored. top_k: 1 for argmax, otherwise as in sampling.
 void estimate_token(struct estimate *estimate, const struct gpt2_config *config, uint32_t lanes,
                     uint32_t context, const struct sim_memory *memory, uint32_t top_k);
 

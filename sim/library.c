@@ -36,10 +36,10 @@ static const char *const suffix[] = {"", "_check", "_trace"};
 // --------------------------------------------------------------------------------------- processor
 
 struct words {
-  char text[4096];  // " word word ": each with a space on both sides
+  char text[4096];  // " word word ": with a space on both sides of each
 };
 
-// What the kernel says that this processor can do.
+// The instructions that this processor has, as the kernel names them.
 static void read_words(struct words *words) {
   char line[sizeof words->text];
   FILE *f = fopen("/proc/cpuinfo", "r");
@@ -59,7 +59,7 @@ static bool has_word(const struct words *words, const char *word, size_t n) {
          strstr(words->text, spaced);
 }
 
-// 8 hex digits of those that compilers may use.
+// 8 hex digits that stand for those that compilers may use.
 static void cpu_key(char key[static 9]) {
   struct words words;
   char known[1024] = "";
@@ -71,8 +71,8 @@ static void cpu_key(char key[static 9]) {
   snprintf(key, 9, "%08x", (unsigned)XXH32(known, strlen(known), 0));
 }
 
-// Whether this processor runs the simulator at path: all that it was compiled for is there. Without
-// a mark it is not one of ours.
+// Whether this processor has everything for which the simulator at path was compiled. Without a
+// mark it is not one of ours.
 static bool runs_here(const char *path) {
   struct file_map map;
   struct words words;
@@ -95,8 +95,8 @@ static bool runs_here(const char *path) {
 
 struct place {
   char root[FILE_PATH_SIZE];   // where rtl/ and the Makefile are
-  char built[FILE_PATH_SIZE];  // what make has left
-  char kept[FILE_PATH_SIZE];   // what is made here; "" where there is no folder for it:
+  char built[FILE_PATH_SIZE];  // what make has built
+  char kept[FILE_PATH_SIZE];   // what is made here; "" if there is no folder for it:
   struct err why;              //   why not
   char hash[HASH_SIZE];        // of the sources in root
 };
@@ -106,7 +106,8 @@ static bool holds_sources(const char *folder) {
   return !file_join(name, folder, "rtl/top/gpt2_top.sv", NULL) && file_exists(name);
 }
 
-// The folders above the running program: one of them is the project, or has it in share/gpt2rtl.
+// Looks in the folders above the running program: one of them is the project, or has it in
+// share/gpt2rtl.
 static int find_root(struct place *p, bool *installed, struct err *err) {
   char above[FILE_PATH_SIZE];
   const ssize_t n = readlink("/proc/self/exe", above, sizeof above - 1);
@@ -125,7 +126,7 @@ static int find_root(struct place *p, bool *installed, struct err *err) {
                  "beside it: run build/gpt2rtl where make put it, or make install");
 }
 
-// Without a shell: a path may have any character in it.
+// No shell is used: a path may contain any character.
 static int source_hash(char hash[static HASH_SIZE], const char *root, struct err *err) {
   char script[FILE_PATH_SIZE];
   posix_spawn_file_actions_t actions;
@@ -170,7 +171,8 @@ static int find_place(struct place *p, struct err *err) {
 
 // -------------------------------------------------------------------------------------------- make
 
-// The environment without what a make that runs this program says to its own. NULL: out of memory.
+// The environment without the variables by which a make that runs this program speaks to its own.
+// NULL: out of memory.
 static char **make_environment(void) {
   size_t n = 0, kept = 0;
   while (environ[n]) n++;
@@ -181,8 +183,8 @@ static char **make_environment(void) {
   return env;
 }
 
-// make's own paths can have no space in them. So it runs in a folder of its own in p->kept, with
-// links to the sources, and all names are relative to that.
+// make's own paths cannot contain spaces. So it runs in a folder of its own in p->kept, with links
+// to the sources, and all names are relative to that.
 static int link_sources(const struct place *p, char tree[static FILE_PATH_SIZE], struct err *err) {
   static const char *const parts[] = {"Makefile", "rtl", "sim", "tools"};
   char to[FILE_PATH_SIZE], link[FILE_PATH_SIZE];
@@ -195,7 +197,7 @@ static int link_sources(const struct place *p, char tree[static FILE_PATH_SIZE],
   return 0;
 }
 
-// make in a process group of its own, what it says in the log. Returns 0 or an errno.
+// Runs make in a process group of its own; its output goes to the log. Returns 0 or an errno.
 static int spawn_make(pid_t *child, const char *tree, const char *target, const char *log) {
   char make[] = "make", build[] = "B=..", goal[FILE_PATH_SIZE];
   char *const argv[] = {make, build, goal, NULL};
@@ -248,8 +250,8 @@ static int make(const struct place *p, const char *target, uint32_t lanes, enum 
       lanes, log);
 }
 
-// Only one process makes; what others have made meanwhile is found when the lock is free. 1:
-// p->kept cannot be written.
+// Only one process makes a simulator; what others have made meanwhile is found when the lock is
+// free. 1: p->kept cannot be written.
 static int make_locked(const struct place *p, const char *path, const char *name, uint32_t lanes,
                        enum sim_build build, struct err *err) {
   char lock[FILE_PATH_SIZE];
@@ -274,7 +276,8 @@ static int remove_entry(const char *path, const struct stat *st, int type, struc
 
 // -------------------------------------------------------------------------------------------- open
 
-// 0: opened; 1: it is not there, made from other sources or for another processor. Otherwise -1.
+// 0: opened; 1: it does not exist, or was made from other sources or for another processor.
+// Otherwise -1.
 static int open_made(struct library *l, const char *path, const char *hash, struct err *err) {
   if (!file_exists(path) || !runs_here(path)) return 1;
   l->handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
@@ -286,7 +289,7 @@ static int open_made(struct library *l, const char *path, const char *hash, stru
   return 1;
 }
 
-// The one that is kept, made if it is not there. 1: it cannot be kept there.
+// Opens the kept one, and makes it if there is none. 1: it cannot be kept there.
 static int open_kept(struct library *l, const struct place *p, const char *name, uint32_t lanes,
                      enum sim_build build, struct err *err) {
   char path[FILE_PATH_SIZE], folder[FILE_PATH_SIZE];
@@ -301,7 +304,7 @@ static int open_kept(struct library *l, const struct place *p, const char *name,
                                path, p->root);
 }
 
-// Without a folder to keep it in: in one for this run only.
+// Without a folder to keep it in: makes it in one for this run only.
 static int open_unkept(struct library *l, struct place *p, const char *name, uint32_t lanes,
                        enum sim_build build, struct err *err) {
   const char *temporary = getenv("TMPDIR");
@@ -319,7 +322,7 @@ static int open_unkept(struct library *l, struct place *p, const char *name, uin
   return result;
 }
 
-// What was installed for any processor, after the one for this could not be made.
+// Opens what was installed for any processor, after the one for this processor could not be made.
 static int open_any(struct library *l, const struct place *p, const char *name, struct err *err) {
   char folder[FILE_PATH_SIZE], path[FILE_PATH_SIZE];
   struct err why;

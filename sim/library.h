@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// library - finds the Verilated hardware for a number of lanes, or has it made
+// library - finds the Verilated hardware for a number of lanes, or has it built
 //
-// `make` leaves build/sim/gpt2_top_<lanes>.so for 64, 256 and 1024 lanes, with _check or _trace
-// behind the lanes for the other builds. Each carries the hash of what it was made from
-// (sim/source_hash.sh) and the instructions it was compiled for (verilated_cpu.h), and is taken
-// only if that hash is the sources' present one and this processor has them all; otherwise it is
-// not even loaded. All others are made on first use, by the same Makefile, and kept in a folder
-// <key> named after that hash and this processor's instructions: build/sim/<key> in the project's
-// own folder; $XDG_CACHE_HOME/gpt2rtl/<key> (~/.cache/gpt2rtl) where the program is installed and
-// its sources stand in share/gpt2rtl. One process makes, others wait for it; what is half made
-// never has the final name. Where no folder can be written, it is made in $TMPDIR for the run.
-// Where it cannot be made, build/sim/any/gpt2_top_<lanes>.so is taken, which `make install` adds:
-// for any processor of the architecture, slower.
+// `make` builds build/sim/gpt2_top_<lanes>.so for 64, 256 and 1024 lanes, with _check or _trace
+// after the lanes for the other builds. Each carries the hash of its sources (sim/source_hash.sh)
+// and the instructions for which it was compiled (verilated_cpu.h). It is loaded only if that hash
+// is the sources' present one and this processor has all the instructions. Other simulators are
+// made on first use, by the same Makefile, and kept in a folder <key> named after that hash and
+// this processor's instructions: build/sim/<key> in the project's own folder;
+// $XDG_CACHE_HOME/gpt2rtl/<key> (~/.cache/gpt2rtl) if the program is installed and its sources are
+// in share/gpt2rtl. One process makes it and others wait; an incomplete file never has the final
+// name. If no folder can be written, it is made in $TMPDIR for the run. If it cannot be made,
+// build/sim/any/gpt2_top_<lanes>.so is used, which `make install` adds: it is for any processor of
+// the architecture, and slower.
 //
-// GPT2RTL_SIMULATOR in the environment names a simulator to take instead, of hardware with other
+// GPT2RTL_SIMULATOR in the environment names a simulator to use instead, for hardware with other
 // parameters (docs/parameters.md).
 #ifndef GPT2RTL_LIBRARY_H
 #define GPT2RTL_LIBRARY_H

@@ -10,14 +10,14 @@
 #include "golden.h"
 
 enum {
-  BURSTS = 256,  // requests that may wait; more are not taken
+  BURSTS = 256,  // requests that may wait; further ones are not taken
   WRITES = 64,
-  PREFETCH = 6,  // beats ahead of the one handed over
+  PREFETCH = 6,  // beats before the one that is handed over
 };
 
 struct burst {
   const uint8_t *next, *end;
-  uint64_t ready;  // the cycle from which on it is answered
+  uint64_t ready;  // the first cycle in which it may be answered
 };
 
 struct write {
@@ -49,10 +49,10 @@ struct memory {
 // ---------------------------------------------------------------------------------------- settings
 
 // Peaks are data rate x width: 2400 MT/s x 8 bytes; 2 stacks x 1024 bits x 1800 MT/s (U280).
-// Latencies, and what is left of the peak when reading in order, are those that Shuhai measured
-// from logic in a U280 beside the memory (idle, page closed): 27 cycles of 300 MHz and 18 of 19.2
-// GB/s for a DDR4-2400 channel; 55 cycles of 450 MHz and 425 of 460 GB/s for HBM2. U50: the same
-// two stacks, for which the card's data sheet gives 316 GB/s.
+// Latencies, and the share of the peak for in-order reads, are those that Shuhai measured from
+// logic in a U280 next to the memory (idle, page closed): 27 cycles of 300 MHz and 18 of 19.2 GB/s
+// for a DDR4-2400 channel; 55 cycles of 450 MHz and 425 of 460 GB/s for HBM2. U50: the same two
+// stacks, for which the card's data sheet gives 316 GB/s.
 #define SHUHAI "Wang, Huang, Zhang, Alonso: Shuhai, FCCM 2020 (arXiv 2005.04324)"
 const struct memory_preset memory_presets[] = {
     {"ideal", 0, INFINITY, 1,
@@ -74,7 +74,7 @@ static int unknown(const char *item, struct err *err) {
                  item, names);
 }
 
-// One item, item=value or a preset's name (value NULL). cycles: latency or beats was named.
+// One item, item=value or a preset's name (value NULL). cycles: latency or beats was given.
 static int parse_item(struct sim_memory *m, const char *item, const char *value, bool *cycles,
                       struct err *err) {
   char *end;
@@ -222,7 +222,7 @@ static const uint8_t *beats_at(const struct memory *m, uint32_t addr, uint32_t n
   return NULL;
 }
 
-// A segment's 64 strobes at a time: most are all clear or all set.
+// Tests 64 strobes of a segment at a time: most are all clear or all set.
 static void write_bytes(const struct memory *m, const struct write *w) {
   for (uint32_t s = 0; s < m->lanes / 64; s++) {
     uint64_t strobe = w->strobe[s];
@@ -238,7 +238,7 @@ static void write_bytes(const struct memory *m, const struct write *w) {
 void memory_drive(struct memory *m) {
   const struct memory_port *p = &m->port;
   const int64_t most =
-      INT64_C(2) << 32;  // less, and what a beat in the next cycle leaves over would be lost
+      INT64_C(2) << 32;  // with less, what a beat in the next cycle leaves over would be lost
   m->credit += m->credit_a_cycle;
   if (m->credit > most) m->credit = most;
   const bool stall = memory_stalls(m);
@@ -255,7 +255,7 @@ void memory_drive(struct memory *m) {
   if (m->burst_count == 0 || m->credit < INT64_C(1) << 32) return;
   const struct burst *b = &m->bursts[m->burst_first];
   if (b->ready > m->cycle || memory_stalls(m)) return;
-  // The host's own memory is slow too: what comes next is fetched into its cache meanwhile.
+  // The host's own memory is slow too: the next beats are prefetched into its cache meanwhile.
   memcpy(p->rd_rsp_data, b->next, m->lanes);
   for (uint32_t i = 0; i < m->lanes; i += 64) __builtin_prefetch(b->next + PREFETCH * m->lanes + i);
   *p->rd_rsp_valid = 1;

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// memory - what stands behind gpt2_top's memory port: the image, the KV cache, a latency, a
-// bandwidth and stalls
+// memory - the memory at gpt2_top's port: the image, the KV cache, a latency, a bandwidth and
+// stalls
 //
 //   reads   bursts are answered in order: a beat comes `latency` cycles after its request at the
 //           earliest, at most `beats` beats a cycle on average, and in each cycle with probability
 //           `stall` none
 //   writes  one a cycle, stalled alike; in memory, and acknowledged, after `latency` cycles. With
-//           stalls up to four times as many: who reads too early gets old bytes. With a preset that
-//           brings less than a beat a cycle, a write takes the place of a beat read: they share the
+//           stalls up to four times as many: a read that comes too early gets old bytes. With a preset that
+//           delivers less than a beat a cycle, a write takes the place of a beat read: they share the
 //           bus
 //
-// A preset is a real memory, in nanoseconds and bytes a second; what that is in cycles and beats
-// depends on the clock and on the bytes in a beat, and is found by sim_memory_resolve.
+// A preset is a real memory, in nanoseconds and bytes a second. The cycles and beats depend on the
+// clock and on the bytes in a beat; sim_memory_resolve computes them.
 #ifndef GPT2RTL_MEMORY_H
 #define GPT2RTL_MEMORY_H
 
@@ -26,7 +26,7 @@ struct memory_preset {
   const char *name;
   double latency;     // ns from request to first beat
   double peak;        // GB/s (10^9 bytes)
-  double efficiency;  // what refresh, opening of pages and turning the bus leave of it
+  double efficiency;  // the share of it that refresh, opening pages and bus turnarounds leave
   const char *source;
 };
 // All presets, ended by one without a name.
@@ -44,14 +44,14 @@ struct sim_memory {
 #define SIM_MEMORY_DEFAULT \
   ((struct sim_memory){.latency = 150, .beats = 1.0, .seed = 1, .clock = SIM_MEMORY_CLOCK})
 
-// "latency=150,beats=1.0,stall=0.0", also "seed=1": what is not named stays as it is. A preset's
-// name, "ddr4-2400,stall=0.1", stands for its latency and its beats; these two cannot be named
-// beside it. Errors: unknown name, bad range.
+// "latency=150,beats=1.0,stall=0.0", also "seed=1": settings that are not named stay as they are. A
+// preset's name, "ddr4-2400,stall=0.1", stands for its latency and its beats, which then cannot be
+// named. Errors: unknown name, bad range.
 int sim_memory_parse(struct sim_memory *memory, const char *text, struct err *err);
 // A preset's latency and beats at memory->clock and `lanes` bytes a beat, at most 1 beat a cycle;
 // other memories stay as they are.
 void sim_memory_resolve(struct sim_memory *memory, uint32_t lanes);
-// The inverse of parse, as --stats shows it, behind a preset's name and clock: "ddr4-2400 at 250
+// The inverse of parse, as --stats shows it, after a preset's name and clock: "ddr4-2400 at 250
 // MHz: latency=25,...".
 void sim_memory_print(char text[static 128], const struct sim_memory *memory);
 
@@ -65,25 +65,25 @@ struct memory_port {
 
 struct memory;
 
-// A memory of n_image beats of `lanes` bytes, read only, and n_kv zeroed beats behind them.
-// settings are resolved here. image must outlive it. Release with memory_destroy, which takes NULL.
+// A memory of n_image read-only beats of `lanes` bytes, followed by n_kv zeroed beats. settings are
+// resolved here. image must outlive it. Release with memory_destroy, which also accepts NULL.
 // Errors: out of memory.
 int memory_create(struct memory **memory, const struct sim_memory *settings, const uint8_t *image,
                   uint64_t n_image, uint64_t n_kv, uint32_t lanes, struct err *err);
 void memory_destroy(struct memory *memory);
-// Other settings from the next cycle on, but for the seed; what is under way comes as it would
+// Other settings from the next cycle on, except the seed; what is under way arrives as it would
 // have.
 void memory_set(struct memory *memory, const struct sim_memory *settings);
 void memory_connect(struct memory *memory, const struct memory_port *port);
 // The KV cache, n_kv beats.
 uint8_t *memory_kv(struct memory *memory);
 
-// Once a cycle each, with clk_i low. drive: before the outputs settle, sets the port's inputs.
-// take: when they have, takes what the hardware hands over. Returns whether anything moved, or -1:
-// a read or write outside the image and the KV cache.
+// Each is called once a cycle, with clk_i low. drive: before the outputs settle, sets the port's
+// inputs. take: after they have settled, takes what the hardware hands over. Returns whether
+// anything moved, or -1: a read or write outside the image and the KV cache.
 void memory_drive(struct memory *memory);
 int memory_take(struct memory *memory, struct err *err);
-// A draw of the stalls, for the ports beside the memory's.
+// A draw for stalls at ports other than the memory's.
 bool memory_stalls(struct memory *memory);
 
 struct memory_counts {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// observer - what the loop that clocks the hardware (sim.c) knows of those that watch it
+// observer - the interface between the loop that clocks the hardware (sim.c) and the code that
+// watches it
 //
 // Tensors (tensors.h), waveforms (waveform.h) and the run's own report (report.h) are observers. An
 // observer finds the signals it reads once (signals.h), registers with sim_observe (sim.h), and is
@@ -14,7 +15,7 @@
 #include "err.h"
 
 enum sim_end {
-  SIM_DONE,     // the run came to its end
+  SIM_DONE,     // the run completed
   SIM_ABORTED,  // an observer or a signal (interrupt.h) ended it
   SIM_FAILED,   // the simulator can only be closed
 };
@@ -25,12 +26,12 @@ enum { SIM_ABORT = 1 };
 // called.
 struct sim_observer {
   void *self;
-  // In each cycle of a run: clk_i is low, the outputs follow the inputs, the rising edge comes
-  // after all observers. `cycle` counts from the simulator's beginning. Returns 0; SIM_ABORT, and
-  // the run is aborted, in the hardware too; or -1 with err, and the run has failed. The cycles in
-  // which the hardware drains an aborted run are not shown.
+  // Called in each cycle of a run: clk_i is low, the outputs follow the inputs, and the rising edge
+  // comes after all observers. `cycle` counts from the simulator's beginning. Returns 0; SIM_ABORT,
+  // which aborts the run, in the hardware too; or -1 with err, and the run has failed. The cycles
+  // in which the hardware drains an aborted run are not shown.
   int (*cycle)(void *self, uint64_t cycle, struct err *err);
-  // After a run. Returns 0, or -1 with err: then a run that was done has failed.
+  // Called after a run. Returns 0, or -1 with err: a run that was done has then failed.
   int (*end)(void *self, enum sim_end how, struct err *err);
   // When the simulator is closed: frees self.
   void (*destroy)(void *self);

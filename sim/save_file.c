@@ -11,7 +11,8 @@
 #include "fixed.h"
 #include "staged.h"
 
-// Of GTKWave's trace flags (analyzer.h of its source): how a value is shown, and what a line is.
+// GTKWave's trace flags (analyzer.h of its source): how a value is shown, and what kind of line
+// this is.
 enum {
   SHOW_HEX = 0x22,
   SHOW_DECIMAL = 0x24,
@@ -27,8 +28,8 @@ enum {
 #define CORE "gpt2_top.u_core"
 #define CONFIGURATION "configuration"  // constant during a run: shown closed
 
-// What gpt2_top's and gpt2_core's ports whose names begin so carry, in the order in which a
-// position goes through them. The first ANYWHERE are the same in every module.
+// What the ports of gpt2_top and gpt2_core carry, by the beginnings of their names, in the order in
+// which a position passes them. The first ANYWHERE are the same in every module.
 enum { ANYWHERE = 3 };
 static const struct {
   const char *word, *title;
@@ -55,7 +56,7 @@ static const struct {
     {"sampling", CONFIGURATION},
 };
 
-enum { STAGE = 100, REST = 200 };  // orders of groups behind those of ports
+enum { STAGE = 100, REST = 200 };  // ranks of groups after those of ports
 enum { FRAMES = 5 };  // of 200 pixels, GTKWave's unit of zoom: all of the time, in ps, is in view
 
 struct entry {
@@ -67,8 +68,8 @@ struct entry {
   char title[32];
 };
 
-// The length of the module's path in a scope: what stands before the packed structs, generate
-// blocks go with the module.
+// The length of the module's path in a scope: the part before the packed structs; generate blocks
+// belong to the module.
 static size_t module_length(const char *scope) {
   size_t keep = 0;
   for (size_t i = 0; scope[i];) {
@@ -80,13 +81,13 @@ static size_t module_length(const char *scope) {
   return keep;
 }
 
-// A name behind the module's path: the structs', generate blocks' and the signal's own.
+// A name after the module's path: those of structs, generate blocks and the signal itself.
 static void local_name(char name[static 256], const struct entry *e) {
   const char *inside = e->signal->scope + e->module_length;
   snprintf(name, 256, "%s%s%s", inside + (*inside == '.'), *inside ? "." : "", e->signal->name);
 }
 
-// The digit or digits before "_q" or the name's end, or -1.
+// The digit or digits before "_q" or the end of the name, or -1.
 static int stage_of(const char *name) {
   size_t n = strcspn(name, " [:.");
   if (n > 2 && name[n - 2] == '_') n -= 2;
@@ -222,7 +223,7 @@ int save_file_write(const char *fst, const struct waveform_signals *signals, uin
                         !memcmp(before->signal->scope, signal->scope, e->module_length)
                     ? before->module
                     : i;
-    // A module's signals may stand on both sides of those of its submodules.
+    // A module's signals may be on both sides of those of its submodules.
     for (const struct entry *other = entries; e->module == i && other < e; other++)
       if (other->module_length == e->module_length &&
           !memcmp(other->signal->scope, signal->scope, e->module_length))

@@ -2,8 +2,8 @@
 //
 // signals - the values of a Verilated model, by the names that the hardware gives them
 //
-// A port of the top module has its own name, "mem_rd_valid_o". A signal inside has its path,
-// "gpt2_top.u_core.rows"; it is there only in a build whose .vlt file makes it public.
+// A port of the top module has its own name, "mem_rd_valid_o". An internal signal has its path,
+// "gpt2_top.u_core.rows", and exists only in a build whose .vlt file makes it public.
 #ifndef GPT2RTL_SIGNALS_H
 #define GPT2RTL_SIGNALS_H
 
@@ -12,12 +12,12 @@
 struct signals {
   const struct verilated_port *list;
   unsigned n;
-  const char *missing;  // a name that was looked for and is not there, or NULL
+  const char *missing;  // a name that was looked up and does not exist, or NULL
 };
 
 struct signals signals_of(const struct verilated_block *code, void *instance);
 
-// The value of a signal, in the memory of the instance that signals_of was asked for. NULL: there
+// The value of a signal, in the memory of the instance for which signals_of was called. NULL: there
 // is no such signal; its name is then in missing.
 void *signals_find(struct signals *signals, const char *name);
 

@@ -160,7 +160,7 @@ int sim_open(struct sim **out, const struct image *image, const struct sim_memor
     return -1;
   }
   if (build == SIM_CHECK)
-    memset(memory_kv(s->memory), 0xa5, n_kv * s->lanes);  // what nobody wrote must not matter
+    memset(memory_kv(s->memory), 0xa5, n_kv * s->lanes);  // unwritten bytes must not matter
   connect_memory(s);
   configure(s);
   *s->p.rst_ni = *s->p.mem_rst_ni = 0;
@@ -227,7 +227,7 @@ static int hardware_error(const struct sim *s, struct err *err) {
               : 0;
 }
 
-// Shows everyone this cycle. 0, SIM_ABORT or -1.
+// Shows this cycle to all observers. 0, SIM_ABORT or -1.
 static int observe(const struct sim *s, struct err *err) {
   int status = 0;
   for (const struct sim_observer *o = s->observers; o; o = o->next) {
@@ -246,7 +246,7 @@ static int end_observers(const struct sim *s, enum sim_end how, struct err *err)
   return how == SIM_DONE ? status : 0;
 }
 
-// Whether a position began or ended, or a transfer beside the memory's took place.
+// Whether a position began or ended, or a transfer at another port than the memory's took place.
 static bool moves(const struct ports *p) {
   return (*p->lg_valid_o && *p->lg_ready_i) || *p->step_end_o ||
          (*p->tok_valid_o && *p->tok_ready_i) || *p->step_start_o;
@@ -370,7 +370,7 @@ int sim_abort(struct sim *s, struct sim_result *result, struct err *err) {
   if (!s->running.under_way) return err_set(err, "the simulator has no run in progress");
   int status = ABORTED;
   if (s->cycle == s->start) {
-    *s->p.start_i = 0;  // the hardware knows nothing of it
+    *s->p.start_i = 0;  // the hardware has not seen it
   } else {
     memory_drive(s->memory);
     if (settle(s, err) || memory_take(s->memory, err) < 0 || abort_run(s, err)) status = -1;

@@ -3,10 +3,10 @@
 // sim - the simulation controller: gpt2_top and the memory at its port, behind plain C calls
 //
 // The Verilated hardware (library.h) has room for every GPT-2. The memory (memory.h) holds the
-// image and behind it the KV cache; ids and logits that come out are stalled as it is.
+// image, followed by the KV cache. The ports of output ids and logits stall like the memory.
 //
-// The result of a run does not depend on any of that, only its cycles do. Cycles are counted here,
-// outside the hardware. Who wants to see more of a run registers as an observer.
+// None of this changes the result of a run, only its cycles, which are counted here, outside the
+// hardware. Code that wants to see more of a run registers as an observer.
 #ifndef GPT2RTL_SIM_H
 #define GPT2RTL_SIM_H
 
@@ -26,18 +26,18 @@ void sim_config(struct pkg_config *config, const struct image_header *header);
 struct sim;
 
 // The hardware in reset, with image (of 64, 128, ... lanes; it must outlive the simulator) in its
-// memory. On success *sim is released by sim_close, which takes NULL too. Errors: a model larger
+// memory. On success *sim is released by sim_close, which also accepts NULL. Errors: a model larger
 // than the hardware's maxima; the build fails; out of memory.
 int sim_open(struct sim **sim, const struct image *image, const struct sim_memory *memory,
              enum sim_build build, struct err *err);
 void sim_close(struct sim *sim);
 
-// From now on observer (observer.h) sees each cycle of every run. Of several the last one comes
-// first; the run's callbacks come last, after every observer has seen the cycle. It is the
-// simulator's from here on and destroyed with it.
+// From now on observer (observer.h) sees each cycle of every run. The observer registered last
+// comes first; the run's callbacks come last, after every observer has seen the cycle. The
+// simulator owns the observer from here on and destroys it.
 void sim_observe(struct sim *sim, struct sim_observer *observer);
 
-// For observers: what there is to read (signals.h), what runs, on what.
+// For observers: the signals that can be read (signals.h), what runs, and on what.
 struct signals sim_signals(const struct sim *sim);
 const struct verilated_block *sim_code(const struct sim *sim);
 void *sim_instance(const struct sim *sim);
@@ -61,18 +61,18 @@ struct sim_result {
 int sim_run(struct sim *sim, const struct controller_run *run, struct sim_result *result,
             struct err *err);
 
-// sim_run in pieces, for a caller that has other things to do meanwhile.
+// sim_run in pieces, for a caller that does other work in between.
 //   begin    its errors are sim_run's; what run points to must outlive the run
-//   advance  at most so many cycles. 1: the run is under way; otherwise it is over as sim_run would
+//   advance  runs at most so many cycles. 1: the run is under way; otherwise it is over as sim_run would
 //            have ended, and *result is filled
-//   abort    tells the hardware to end the run, which it has done when this returns; the next run
+//   abort    makes the hardware end the run, and returns when it has; the next run
 //            is as any other
 int sim_begin(struct sim *sim, const struct controller_run *run, struct err *err);
 int sim_advance(struct sim *sim, uint64_t cycles, struct sim_result *result, struct err *err);
 int sim_abort(struct sim *sim, struct sim_result *result, struct err *err);
 
-// Another memory (but for its seed) from here on: in callbacks too, where the next position then
-// runs on it.
+// Another memory (except its seed) from here on, also in callbacks: the next position then runs on
+// it.
 void sim_set_memory(struct sim *sim, const struct sim_memory *memory);
 
 // For use in callbacks: cycles since the start of the run, the present one included.

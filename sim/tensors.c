@@ -7,7 +7,7 @@
 #include "gpt2_pkg.h"
 #include "tensor_observer.h"
 
-// Signals, by what they carry and what the hardware calls them.
+// The signals, by what they carry, with the hardware's names.
 #define CORE "gpt2_top.u_core."
 #define BLOCK CORE "u_transformer_block."
 // clang-format off
@@ -28,9 +28,9 @@
   S(const uint32_t, kv_q, BLOCK "kv_q")      S(const uint16_t, kv_scale, BLOCK "kv_scale")
 // clang-format on
 
-// Probabilities are made of three things that pass at different times: a head's V scales with its
-// scores, its exponentials as operand blocks, and before the last of these the reciprocal of their
-// sum.
+// Probabilities are assembled from three things that pass at different times: a head's V scales
+// with its scores, its exponentials as operand blocks, and, before the last of these, the
+// reciprocal of their sum.
 enum { TILES = MAX_CTX / HEAD_DIM, SLOT_P = PKG_SLOT_P(MAX_HEADS) };
 struct head {
   uint32_t head, layer;
@@ -44,7 +44,7 @@ struct tensors {
   uint32_t segments, width, n_layer, n_head, n_vocab;
   struct tensor_observer shown;
   uint32_t norm_blocks;  // LayerNorm's, of this position
-  struct head heads[2];  // even and odd ones take turns
+  struct head heads[2];  // even and odd heads alternate
 };
 
 static void show_rows(struct tensors *s, enum tensor tensor, uint32_t layer, uint32_t first,
@@ -55,8 +55,7 @@ static void show_rows(struct tensors *s, enum tensor tensor, uint32_t layer, uin
 
 static uint32_t least(uint32_t a, uint32_t b) { return a < b ? a : b; }
 
-// Behind rescale. PV's rows are not looked at: what becomes of them is the block that the
-// projection takes.
+// After rescale. PV's rows are ignored: the tensor is the block that the projection takes.
 static void show_engine(struct tensors *s) {
   struct pkg_tag tag;
   pkg_tag_unpack(&tag, s->rows_tag);
@@ -102,7 +101,7 @@ static void show_residual(struct tensors *s) {
             (uint32_t)tag.group * s->segments, s->mon_rows, s->segments, RES_FRAC);
 }
 
-// Behind the last tile of a head all of it is there.
+// After the last tile of a head everything has arrived.
 static void show_probabilities(struct tensors *s, uint32_t bank, uint32_t tile,
                                const struct operand *block) {
   const uint32_t cached = (uint32_t)s->shown.place.position + 1;
@@ -113,7 +112,7 @@ static void show_probabilities(struct tensors *s, uint32_t bank, uint32_t tile,
   observe_probs(&s->shown, h->head, h->p, h->v_scale, s->pv_scale[bank], cached);
 }
 
-// A block's slot says what it is (rtl/block/operand_buffer.sv); LayerNorm's are those of ln_1 and
+// A block's slot tells what it is (rtl/block/operand_buffer.sv); LayerNorm's are those of ln_1 and
 // ln_2 of each layer, then of ln_f.
 static void show_operand(struct tensors *s) {
   const uint32_t slot = *s->op_slot, group = slot / MAX_HEADS;

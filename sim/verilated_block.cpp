@@ -26,7 +26,7 @@
 namespace {
 
 // CPU_MARK and the words of verilated_cpu.h whose macros are defined: those expand to something
-// else than their own names.
+// other than their own names.
 struct Cpu {
   char text[1024] = {};
   std::size_t n = 0;
@@ -54,7 +54,8 @@ struct Instance {
   std::vector<verilated_port> ports;
   std::list<std::string> names;  // of internal signals
 #if VM_TRACE
-  std::unique_ptr<VerilatedFstC> fst;  // one a file: reopened, it would mix up the signals' numbers
+  std::unique_ptr<VerilatedFstC> fst;  // one per file: reopened, it would mix up the signals'
+                                       // numbers
   bool dumping = false;
 #endif
 
@@ -80,7 +81,7 @@ struct Instance {
 #endif
   }
   ~Instance() {
-    Verilated::threadContextp(&context);  // of several instances the one made last would be taken
+    Verilated::threadContextp(&context);  // otherwise the instance made last would be used
     top.final();
   }
 };
@@ -106,7 +107,7 @@ int eval(void *p) {
 
 #if VM_TRACE
 
-// Verilator marks packed structs behind their names, in some versions.
+// Some versions of Verilator mark packed structs after their names.
 void dump_scope(VerilatedFstC &fst, const char *path) {
   std::string plain, marked;
   for (const char *c = path; *c; c++) {
@@ -188,7 +189,7 @@ const struct verilated_block verilated_block = {create,         destroy,       p
                                                 eval,           waveform_open, waveform_on,
                                                 waveform_close, waveform_read};
 
-// Verilator calls these where an assertion fails ($error, $fatal, $stop), after it has printed the
+// Verilator calls these when an assertion fails ($error, $fatal, $stop), after printing the
 // message.
 void vl_stop(const char *, int, const char *) VL_MT_UNSAFE {
   stops++;
@@ -201,7 +202,7 @@ void vl_fatal(const char *file, int line, const char *, const char *message) VL_
   fflush(stdout);
 }
 
-// Read from the file, not from memory: nothing of it may run on a processor that lacks what it
+// Read from the file, not from memory: its code may not run on a processor that lacks what it
 // needs.
 extern "C" {
 extern const Cpu verilated_cpu;

@@ -30,14 +30,14 @@ struct verilated_block {
   int (*eval)(void *instance);  // 0, or the number of assertions that have failed so far
 
   // Waveforms (FST) at any time after create; all NULL in builds without. A scope is a path,
-  // "gpt2_top.u_core"; of a packed struct, whose fields are signals, with a colon behind its name:
+  // "gpt2_top.u_core"; of a packed struct, whose fields are signals, with a colon after its name:
   // "gpt2_top.mon_tag_o:". open: of the signals directly in n scopes (0: of all); waveform_on 1:
   // values from this moment on, at each eval; 0: no more.
   void (*waveform_open)(void *instance, const char *path, const char *const *scopes, unsigned n);
   void (*waveform_on)(void *instance, int on);
   void (*waveform_close)(void *instance);
   // Calls signal for each signal of a closed file, with its name as GTKWave shows it. Returns -1 if
-  // it is no FST file.
+  // it is not an FST file.
   int (*waveform_read)(const char *path,
                        void (*signal)(void *ctx, const char *scope, const char *name,
                                       unsigned width),

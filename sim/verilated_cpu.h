@@ -2,10 +2,10 @@
 //
 // verilated_cpu - which instructions of the processor a simulator needs
 //
-// CPU_WORDS lists what compilers may use beyond the architecture's baseline: the kernel's word for
-// it in /proc/cpuinfo, and the macro by which the compiler says that it may. A simulator has,
-// behind CPU_MARK, the words for which the macro was defined; the program looks for them in the
-// file before it loads it (library.c).
+// CPU_WORDS lists the instructions that compilers may use beyond the architecture's baseline: the
+// kernel's word in /proc/cpuinfo, and the macro that the compiler defines if it may use them. A
+// simulator has, after CPU_MARK, the words whose macro was defined; the program looks for them in
+// the file before it loads it (library.c).
 #ifndef GPT2RTL_VERILATED_CPU_H
 #define GPT2RTL_VERILATED_CPU_H
 
@@ -48,7 +48,7 @@
   X(svesha3, __ARM_FEATURE_SVE2_SHA3) X(svesm4, __ARM_FEATURE_SVE2_SM4)
 // clang-format on
 #else
-#define CPU_WORDS(X)  // nothing beyond the baseline is asked for there (Makefile)
+#define CPU_WORDS(X)  // the Makefile uses nothing beyond the baseline there
 #endif
 
 #endif

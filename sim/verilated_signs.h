@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// verilated_signs - sign extension and arithmetic shift in a form that compilers know
+// verilated_signs - sign extension and arithmetic shift in a form that compilers recognise
 //
-// Verilator extends a sign by -(x & sign bit) | x. Compilers do not see what that is, and so not
-// that a product's factors have 8 and 16 bits. Shifting up and down again says it: the engine's
-// loop then needs no more than shifts for it. Same values; included in front of what Verilator
-// wrote, behind verilated.h (sim/verilate.sh).
+// Verilator extends a sign by -(x & sign bit) | x. Compilers do not recognise this, and so do not
+// see that a product's factors have 8 and 16 bits. Shifting up and down again makes it clear: the
+// engine's loop then needs only shifts. The values are the same. The file is included before what
+// Verilator wrote and after verilated.h (sim/verilate.sh).
 #ifndef GPT2RTL_VERILATED_SIGNS_H
 #define GPT2RTL_VERILATED_SIGNS_H
 

@@ -77,7 +77,7 @@ static bool is_module(const char *part, size_t n) {
 }
 
 // Whether `path`, of n characters, is the module that the user calls `name`: the end of the path,
-// at a dot, "u_" may be missing; gpt2_core is the instance u_core.
+// from a dot on; "u_" may be omitted; gpt2_core is the instance u_core.
 static bool is_called(const char *path, size_t n, const char *name, size_t m) {
   for (size_t i = 0; i < n; i++) {
     if (i && path[i - 1] != '.') continue;
@@ -110,7 +110,8 @@ static bool is_inside(const char *scope, const char *name, size_t m, unsigned lo
   }
 }
 
-// "no module", and which there are: the instances' names, each once; clock gates are not worth it.
+// "no module", and the modules that there are: the instances' names, each once; clock gates are
+// left out.
 static int unknown_module(const struct waveform_signals *all, const char *name, size_t n,
                           struct err *err) {
   char known[440] = " gpt2_top,", item[64];
@@ -126,7 +127,7 @@ static int unknown_module(const struct waveform_signals *all, const char *name, 
   return err_set(err, "no module is called '%.*s'; the modules are%s", (int)n, name, known);
 }
 
-// Keeps of `signals` those in a scope asked for.
+// Keeps only the `signals` in a requested scope.
 static int choose(struct waveform *w, struct waveform_signals *signals, struct err *err) {
   bool *keep = calloc(signals->n, sizeof *keep);
   if (!keep) return err_memory(err, "the names of signals");
@@ -179,8 +180,8 @@ static bool scope_has(const struct waveform_signals *s, const char *scope, size_
   return false;
 }
 
-// A scope as a whole if none of its signals is too wide, otherwise signal by signal: Verilator
-// compares each signal with each path.
+// Takes a scope as a whole if none of its signals is too wide, otherwise signal by signal:
+// Verilator compares each signal with each path.
 static int collect_paths(struct waveform *w, struct err *err) {
   const struct waveform_signals *s = &w->signals;
   const unsigned widest = w->options.wide ? UINT_MAX : WAVEFORM_WIDE;

@@ -18,21 +18,21 @@
 
 struct waveform_options {
   const char *path;  // of the FST file; the save file has .gtkw in place of .fst
-  // Modules, commas between: the last part of an instance's path with or without "u_" (softmax), or
-  // more of it (u_attention_core.u_row_collect); all instances that fit. Behind a colon how many
-  // levels of the hierarchy: 1, the default, is the module's own ports and signals; 0 everything in
-  // it.
+  // Modules, separated by commas: the last part of an instance's path, with or without "u_"
+  // (softmax), or more of it (u_attention_core.u_row_collect); all instances that match. After a
+  // colon, the number of levels of the hierarchy: 1, the default, is the module's own ports and
+  // signals; 0 is everything in it.
   const char *scopes;
   bool wide;             // with signals wider than WAVEFORM_WIDE
   uint64_t first, last;  // positions, counted from 0 in the order in which the run computes them
 };
-// A beat has 512 bits and more: of all that happens at gpt2_top's ports, the weights coming in are
-// 98 % of the file.
+// A beat has 512 bits or more. Of everything at gpt2_top's ports, incoming weights would be 98 % of
+// the file.
 enum { WAVEFORM_WIDE = 256 };
 
-// A signal of the file as GTKWave knows it.
+// A signal of the file, as GTKWave names it.
 struct waveform_signal {
-  char *scope;  // "gpt2_top.u_core"; behind a packed struct's name is a colon
+  char *scope;  // "gpt2_top.u_core"; a colon follows a packed struct's name
   char *name;   // "rows[0] [31:0]"
   unsigned width;
 };
