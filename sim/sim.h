@@ -63,10 +63,9 @@ int sim_run(struct sim *sim, const struct controller_run *run, struct sim_result
 
 // sim_run in pieces, for a caller that does other work in between.
 //   begin    its errors are sim_run's; what run points to must outlive the run
-//   advance  runs at most so many cycles. 1: the run is under way; otherwise it is over as sim_run would
-//            have ended, and *result is filled
-//   abort    makes the hardware end the run, and returns when it has; the next run
-//            is as any other
+//   advance  runs at most so many cycles. 1: the run is under way; otherwise it is over as sim_run
+//            would have ended, and *result is filled
+//   abort    makes the hardware end the run, and returns when it has; the next run is as any other
 int sim_begin(struct sim *sim, const struct controller_run *run, struct err *err);
 int sim_advance(struct sim *sim, uint64_t cycles, struct sim_result *result, struct err *err);
 int sim_abort(struct sim *sim, struct sim_result *result, struct err *err);
