@@ -2,9 +2,9 @@
 //
 // bench: how fast this machine runs the golden engine, and how fast it can read its memory
 //
-// Machines are rarely quiet: each figure is the fastest of several, and the memory's reading is
-// measured between the others and for as long, so that both have had the same chances: eight
-// tokens, eight readings of as many bytes.
+// Machines are rarely quiet. So each figure is the fastest of several, and the memory's speed is
+// measured between the others and for as long, so that both have the same chances: eight tokens,
+// eight readings of as many bytes.
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,7 +73,7 @@ struct bench {
   size_t n_results;
   uint8_t *buffer;  // what the memory is read from
   size_t bytes;
-  bool prefetch;  // it is read so
+  bool prefetch;  // it is read with prefetching
   struct progress progress;
   uint64_t done;
 };
@@ -126,7 +126,7 @@ static void read_piece(void *ctx, uint32_t item, uint32_t thread) {
     for (size_t j = 0; j < 32; j++) sum[j] ^= p[i + j];
   }
   for (size_t j = 1; j < 32; j++) sum[0] ^= sum[j];
-  *(volatile uint64_t *)&sum[0] = sum[0];  // the reading is not to be optimised away
+  *(volatile uint64_t *)&sum[0] = sum[0];  // keeps the reading from being optimised away
 }
 
 static void faster(double *best, double n, double begin) {
@@ -134,8 +134,7 @@ static void faster(double *best, double n, double begin) {
   if (rate > *best) *best = rate;
 }
 
-// Readings of the whole buffer by all threads, with and without prefetching, whichever the
-// processor likes: r->read.
+// All threads read the whole buffer, with and without prefetching, whichever is faster: r->read.
 static void read_memory(struct bench *b, struct result *r, struct fast_pool *pool) {
   for (int i = 0; i < 2; i++) {
     const double begin = clock_now();
@@ -187,7 +186,7 @@ static int run(struct bench *b, struct err *err) {
   if (model_image(&b->image, b->dir, 256, err)) return -1;
   const struct image_header *h = &b->image.header;
   const uint32_t contexts[CONTEXTS] = {0, PROMPT, 960};
-  for (int c = 0; c < CONTEXTS; c++)  // of a smaller model: its context in the same parts
+  for (int c = 0; c < CONTEXTS; c++)  // a smaller model: the same fractions of its context
     b->context[c] = h->n_ctx > 960 ? contexts[c] : contexts[c] * h->n_ctx / 1024;
   b->prompt = b->context[1];
   for (uint32_t i = 0; i < h->n_ctx; i++) b->tokens.ids[i] = i * 7919 % h->vocab_size;
@@ -225,7 +224,7 @@ static double weight_bytes(const struct image_header *h) {
   return h->n_layer * 12 * c * c + h->vocab_size * c;
 }
 
-// Weights and cached vectors that a token takes behind `context` positions, on average over those
+// The weights and cached vectors that a token takes after `context` positions, averaged over those
 // measured.
 static double token_bytes(const struct image_header *h, uint32_t context) {
   const uint32_t left = h->n_ctx - context, n = left < DECODED ? left : DECODED;

@@ -49,7 +49,7 @@ struct list {
 
 static size_t hex_digits(const char *text) { return strspn(text, "0123456789abcdef"); }
 
-// What a name of this program's making stands for, or KINDS.
+// The kind of a name that this program makes, or KINDS.
 static enum kind kind_of(const char *name, unsigned *lanes) {
   unsigned version;
   int end = 0;
@@ -116,7 +116,7 @@ static int read_list(struct list *l, struct err *err) {
   free(names);
   if (!l->entries) return err_memory(err, "the list");
   qsort(l->entries, l->n, sizeof *l->entries, by_kind);
-  // Images are named after their weights' checksum: which model that is, the checksums' files say.
+  // Images are named after their weights' checksum; the checksums' files tell which model that is.
   for (size_t i = 0; i < l->n; i++) {
     char path[FILE_PATH_SIZE], checksum[17];
     const struct entry *c = &l->entries[i];
@@ -180,7 +180,7 @@ static int remove_entry(const char *path, const struct stat *st, int type, struc
   return remove(path) ? errno : 0;
 }
 
-// A folder whose lock is held by who makes a simulator in it.
+// A folder whose lock is held by a process that makes a simulator in it.
 static bool is_busy(const char *folder) {
   char lock[FILE_PATH_SIZE];
   const int fd = file_join(lock, folder, "lock", NULL) ? -1 : open(lock, O_RDWR | O_CLOEXEC);

@@ -18,7 +18,7 @@
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
-// Each command gets argv behind its own name and returns an exit status.
+// Each command gets argv after its own name and returns an exit status.
 int generate_main(int argc, char **argv);
 int logits_main(int argc, char **argv);
 int dump_main(int argc, char **argv);
@@ -35,36 +35,38 @@ int compare_main(int argc, char **argv);
 int bench_main(int argc, char **argv);
 int cache_main(int argc, char **argv);
 
-// "gpt2rtl: text" on standard error, as a terminal may see it.
+// Prints "gpt2rtl: text" on standard error, in a form that is safe on a terminal.
 void cli_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
-// The same of err. Returns EXIT_FAILED; where a signal was why, the program ends by it, without a
-// word.
+// The same for err. Returns EXIT_FAILED; if a signal was the reason, the program ends by it,
+// without a message.
 int cli_fail(const struct err *err);
-// "gpt2rtl COMMAND: text" and where the help is. Returns EXIT_USAGE.
+// Prints "gpt2rtl COMMAND: text" and where the help is. Returns EXIT_USAGE.
 int cli_usage(const char *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 // ----------------------------------------------------------------------------------------- options
 
 struct option_spec {
   const char *name;    // with the dashes
-  const char **value;  // what follows it, or "=" and it, is stored here; NULL for a flag:
-  bool *flag;  // with value too: it may come several times, value has room for OPTION_MANY and a
-               // NULL after them
+  const char **value;  // its value, the next argument or the text after "=", is stored here; NULL
+                       // for a flag:
+  bool *flag;  // with value too: it may be repeated, and value has room for OPTION_MANY and a final
+               // NULL
 };
 enum { OPTION_MANY = 16 };
 
-// Takes argv apart. Options may come in any order; "--help" prints help on standard output; what is
-// no option goes to *positional where that is not NULL, at most one. Returns -1 to go on, or the
-// exit status.
+// Parses argv. Options may come in any order; "--help" prints help on standard output; an argument
+// that is not an option goes to *positional if that is not NULL, at most one. Returns -1 to
+// continue, or the exit status.
 int options_parse(const char *command, const char *help, const struct option_spec *specs,
                   size_t n_specs, int argc, char **argv, const char **positional);
 
-// Numbers out of options, all of text and within the range. Return 0, or EXIT_USAGE with a message.
+// Numbers from options: all of the text, and within the range. Return 0, or EXIT_USAGE with a
+// message.
 int option_u64(const char *command, const char *name, const char *text, uint64_t low, uint64_t high,
                uint64_t *value);
 int option_double(const char *command, const char *name, const char *text, double low, double high,
                   double *value);
-// "1,2,3": *ids is to be freed.
+// "1,2,3": the caller frees *ids.
 int option_ids(const char *command, const char *name, const char *text, uint32_t **ids,
                size_t *count);
 // 64 times a power of two, to 4096.
@@ -72,35 +74,34 @@ int option_lanes(const char *command, const char *text, uint32_t *lanes);
 
 // ------------------------------------------------------------------------------------------- files
 
-// All of a file, or of standard input, "-". *text is to be freed and has a zero after it.
+// All of a file, or of standard input, "-". The caller frees *text, which has a zero after it.
 int input_read(const char *path, char **text, size_t *length, struct err *err);
-// Writes to standard output at once. Fails when it is closed or full.
+// Writes to standard output at once. Fails if it is closed or full.
 int stdout_write(const void *data, size_t length, struct err *err);
 
 struct cJSON;
-// Text as a string of JSON: what is no UTF-8, and a zero, becomes U+FFFD. A name goes into an
-// object so.
+// Text as a JSON string: bytes that are not UTF-8, and zeros, become U+FFFD. Names are put into
+// objects this way.
 struct cJSON *text_json(const char *text, size_t length);
 void json_add_name(struct cJSON *object, const char *key, const char *text);
-// Writes text, which is JSON, with what a terminal would not print as it is (printable.h) escaped
-// as \uNNNN.
+// Writes text, which is JSON, and escapes as \uNNNN what is not safe on a terminal (printable.h).
 void json_print(FILE *file, const char *text);
-// Prints json so and deletes it.
+// Prints json in this way and deletes it.
 int stdout_json(struct cJSON *json, struct err *err);
 
-// A name as a terminal may see it (printable.h), cut to the room. Returns to.
+// A name in a form that is safe on a terminal (printable.h), truncated to the room. Returns to.
 enum { CLI_NAME_SIZE = 8192 };
 const char *cli_name(char to[CLI_NAME_SIZE], const char *name);
 
 // ------------------------------------------------------------------------------------------ models
 
-// Opens the memory image of a model folder for lanes, made on first use and kept in
-// $XDG_CACHE_HOME/gpt2rtl (~/.cache/gpt2rtl) under its weights' checksum (model_source.h); where
-// nothing can be kept, in memory, and says so. Release with image_close.
+// Opens the memory image of a model folder for lanes. It is made on first use and kept in
+// $XDG_CACHE_HOME/gpt2rtl (~/.cache/gpt2rtl) under its weights' checksum (model_source.h). If
+// nothing can be kept, it is made in memory, with a message. Release with image_close.
 int model_image(struct image *image, const char *dir, uint32_t lanes, struct err *err);
 
-// Writes image as text: to path its beats for $readmemh, a line each; to path with .vh in place of
-// .hex (or behind another name) sizes and configuration as Verilog parameters. Errors: either file
+// Writes image as text: its beats for $readmemh to path, one per line; sizes and configuration as
+// Verilog parameters to path with .vh in place of .hex (or after another name). Errors: either file
 // cannot be written.
 int compile_hex(const char *path, const struct image *image, struct err *err);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// compare_report - the result of a comparison, for people and as JSON
+// compare_report - the result of a comparison, as text and as JSON
 #ifndef GPT2RTL_COMPARE_REPORT_H
 #define GPT2RTL_COMPARE_REPORT_H
 

@@ -85,7 +85,7 @@ static cJSON *image_json(const struct image_header *h) {
   return json;
 }
 
-// The image at path with what is in it; of text for $readmemh the name alone.
+// The image at path and its contents; for $readmemh text only the name.
 static int compile_report(const char *path, uint32_t lanes, bool hex, struct err *err) {
   struct image image;
   cJSON *json;
@@ -101,8 +101,7 @@ static int compile_report(const char *path, uint32_t lanes, bool hex, struct err
   return stdout_json(json, err);
 }
 
-// Whether path names a regular file, or nothing yet; not where it is standard output by another
-// name.
+// Whether path names a regular file or nothing yet, and is not standard output by another name.
 static bool is_file(const char *path) {
   struct stat st, out;
   if (stat(path, &st)) return true;

@@ -14,9 +14,9 @@
 #include "staged.h"
 #include "transfer.h"
 
-enum { ENOUGH = 1 << 20 };  // bytes: what counts as getting on
+enum { ENOUGH = 1 << 20 };  // bytes that count as progress
 
-// Until the file has all its bytes, or what fails does so too often in a row.
+// Repeats until the file has all its bytes, or until failures are too many in a row.
 static int receive(struct transfer *t, struct err *err) {
   for (unsigned failures = 0;;) {
     const uint64_t before = t->have;
@@ -33,8 +33,7 @@ static int receive(struct transfer *t, struct err *err) {
 
 // ------------------------------------------------------------------------------------------ checks
 
-// 0: the bytes are those that are expected; 1: they are not to be kept, with both hashes in err;
-// -1.
+// 0: the bytes are the expected ones; 1: they are not, with both hashes in err; -1: an error.
 static int check(const struct transfer *t, struct err *err) {
   const char *expected = t->what->sha256 ? t->what->sha256 : t->served;
   char found[DIGEST_TEXT];
@@ -61,7 +60,7 @@ static int receive_checked(struct transfer *t, struct err *err) {
   const bool complete = t->what->size && t->have == t->what->size && t->what->sha256;
   if (!complete && receive(t, err)) return -1;
   int result = check(t, err);
-  if (result == 1 && t->pieced) {  // an older piece may be what is wrong: once more, all of it
+  if (result == 1 && t->pieced) {  // an older piece may be wrong: fetch all of it once more
     t->whole = true;
     if (receive(t, err)) return -1;
     result = check(t, err);
@@ -92,7 +91,7 @@ static int run(struct transfer *t, const char *part, struct err *err) {
   return result;
 }
 
-// What has the name already: 1 the right file, 0 nothing, -1 something else.
+// What already has the name: 1 the right file, 0 nothing, -1 something else.
 static int check_there(const struct download *what, struct err *err) {
   char found[DIGEST_TEXT];
   const int file = open(what->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);

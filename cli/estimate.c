@@ -48,7 +48,7 @@ static int read_config(struct gpt2_config *config, const char *name, struct err 
   return file_join(path, name, "config.json", err) ? -1 : config_read(config, path, err);
 }
 
-// What most cycles beyond the floor's go into.
+// The cause of most cycles beyond the floor's.
 static const char *binds(const struct estimate *e) {
   static const char *const text[ESTIMATE_CAUSES] = {
       "the memory's bandwidth",

@@ -147,7 +147,7 @@ static void finished(void *ctx, size_t item) {
   progress_show(&r->progress, ++r->finished, NULL);
 }
 
-// All items on all threads: r->sums.
+// Runs all items on all threads: r->sums.
 static int evaluate(struct run *r, struct err *err) {
   const struct parallel parallel = {r->windows ? work_window : work_passage, finished, r};
   const bool golden = r->kind == ENGINE_GOLDEN;
@@ -255,7 +255,7 @@ int perplexity_main(int argc, char **argv) {
 
 // ----------------------------------------------------------------------------------------- lambada
 
-// The passage in a line of the file, from *at on, which moves behind it. Blank lines are none.
+// The passage in a line of the file, from *at on, which moves past it. Blank lines are skipped.
 static int read_passage(struct run *r, const char **at, size_t line, struct err *err) {
   const char *end = (const char *)r->file.data + r->file.size, *begin = *at;
   const char *newline = memchr(begin, '\n', (size_t)(end - begin));

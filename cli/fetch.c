@@ -40,15 +40,15 @@ static const char help[] =
 enum { FILES = 4 };
 static const char *const file_names[FILES] = {"config.json", "vocab.json", "merges.txt",
                                               "model.safetensors"};
-// Of models whose files are not known here; they say more about tokenizer and generation, where
-// they are there.
+// For models whose files are not known here; these say more about tokenizer and generation, if they
+// exist.
 static const char *const more_names[] = {"generation_config.json", "tokenizer.json",
                                          "tokenizer_config.json", "special_tokens_map.json",
                                          "added_tokens.json"};
 
 struct expected {
   uint64_t size;
-  const char *sha256;  // NULL: not known here, the publisher's word counts
+  const char *sha256;  // NULL: not known here, the publisher's statement counts
 };
 
 // All sizes of GPT-2 share one tokenizer.
@@ -106,7 +106,7 @@ static bool is_plain(const char *text, size_t length) {
   return true;
 }
 
-// OWNER/MODEL[@REVISION] taken apart into parts. Returns 0 or -1.
+// Splits OWNER/MODEL[@REVISION] into parts. Returns 0 or -1.
 static int parse_model(struct model *model, char parts[static 3][97], const char *text) {
   const char *slash = strchr(text, '/'), *at = strchr(text, '@');
   const char *end = at ? at : text + strlen(text), *revision = at ? at + 1 : "main";
@@ -155,7 +155,7 @@ static int fetch_file(const struct fetch *f, const char *name, const struct expe
   return 0;
 }
 
-// Names and shapes of the weights, and a tokenizer of the model's size.
+// Checks names and shapes of the weights, and that the tokenizer has the model's size.
 static int check_folder(const char *dir, struct err *err) {
   struct gpt2_config c;
   struct tokenizer *tokenizer;
@@ -177,7 +177,7 @@ static int run(const struct fetch *f, struct err *err) {
          k++)
       result = fetch_file(f, more_names[k], &(struct expected){0}, true, err);
   }
-  if (result && !there) rmdir(f->dir);  // unless something is in it
+  if (result && !there) rmdir(f->dir);  // unless it is not empty
   return result ? -1 : check_folder(f->dir, err);
 }
 

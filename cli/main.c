@@ -56,8 +56,8 @@ static const struct command {
     {"cache", cache_main},
 };
 
-// A descriptor that the caller closed would be given to the next file that is opened, and what is
-// printed would go into it. Reading from what is put in its place fails, and so does writing.
+// A descriptor that the caller closed would be given to the next file that is opened, and output
+// would go into that file. Reading from and writing to what is put in its place fail.
 static int keep_standard_files(void) {
   for (int fd = 0; fd <= 2; fd++)
     if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY) != fd) return -1;

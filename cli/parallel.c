@@ -7,8 +7,8 @@
 struct pool {
   const struct parallel *parallel;
   pthread_mutex_t mutex;
-  size_t n, next;  // the item to begin next; n when no more are to be begun
-  size_t workers;  // begun
+  size_t n, next;  // the next item to start; n when no more are to be started
+  size_t workers;  // started
   int result;
   struct err *err;
 };

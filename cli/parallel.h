@@ -10,14 +10,14 @@
 
 enum { PARALLEL_MAX = 256 };
 
-// The processors there are, at most PARALLEL_MAX.
+// The number of processors, at most PARALLEL_MAX.
 size_t parallel_processors(void);
 
 // Calls work(ctx, worker, item, err) for every item 0 .. n - 1, on `threads` threads numbered
-// worker = 0 .. threads - 1; each takes the next item. done(ctx, item), or NULL, follows each on
-// one thread at a time. Results belong by item into places of their own, so that they do not depend
-// on the number of threads. After a failure no more items are begun. Returns 0, or -1 with the
-// first failure's err.
+// worker = 0 .. threads - 1; each takes the next item. done(ctx, item), if not NULL, follows each,
+// on one thread at a time. Results belong to places of their own, by item, so that they do not
+// depend on the number of threads. After a failure no more items are started. Returns 0, or -1 with
+// the first failure's err.
 struct parallel {
   int (*work)(void *ctx, size_t worker, size_t item, struct err *err);
   void (*done)(void *ctx, size_t item);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// progress - a bar on standard error, where that is a terminal; nothing elsewhere
+// progress - a bar on standard error if that is a terminal; otherwise nothing
 #ifndef GPT2RTL_PROGRESS_H
 #define GPT2RTL_PROGRESS_H
 
@@ -8,9 +8,9 @@
 #include <stdint.h>
 
 struct progress {
-  const char *what;     // in front of the bar: what is done, a few words
+  const char *what;     // text before the bar: what is done, in a few words
   uint64_t total;       // in whatever unit
-  uint64_t first;       // done before the clock was started; 0 unless set behind progress_start
+  uint64_t first;       // done before the clock was started; 0 unless set after progress_start
   bool shown;           // standard error is a terminal
   double begin, drawn;  // seconds
 };
@@ -19,7 +19,7 @@ void progress_start(struct progress *progress, const char *what, uint64_t total)
 // Draws the bar at done of total with the time left, at most ten times a second. note: more to say,
 // or NULL.
 void progress_show(struct progress *progress, uint64_t done, const char *note);
-// Wipes the line, so that messages can follow.
+// Clears the line, so that messages can follow.
 void progress_end(struct progress *progress);
 
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// stats - what happened at each position of a run: for the line on standard error and for --stats
+// stats - what happened at each position of a run, for the line on standard error and for --stats
 #ifndef GPT2RTL_STATS_H
 #define GPT2RTL_STATS_H
 
@@ -16,7 +16,7 @@
 
 struct stats_position {
   struct controller_step step;
-  uint64_t cycles;  // since the position before was over
+  uint64_t cycles;  // since the end of the previous position
 };
 
 struct stats {
@@ -49,14 +49,14 @@ void stats_summary(const struct stats *stats, const struct stats_about *about);
 //    "engine": "rtl", "lanes": 256, "memory": "latency=150,beats=1,stall=0", "seed": "7",
 //    "tokens": [{"position": 0, "id": 464, "next": null, "cycles": 12345, "recomputed": true},
 //               ...],
-//    "cycles", "floor": cycles that reading everything once takes, "seconds",
+//    "cycles", "floor": cycles for reading everything once, "seconds",
 //    "cycles_per_second", "tokens_per_second",
 //    "counters": {"cycles", "kv_reads", "kv_writes": beats,
 //                 "weights", "padding", .. "hand_over": cycles (counters.h),
 //                 "phases": {"qkv": {"weights": ..}, ..}: the same by phase, where not 0}}
-// One entry a position, in the order of computation: the id read in; the id chosen behind it, null
-// where none is; recomputed is there, and true, only behind a context crop. Sums and rates are over
-// all these positions.
+// There is one entry per position, in the order of computation: the id read in; the id chosen after
+// it, null if there is none; recomputed, which is present, and true, only after a context crop.
+// Sums and rates are over all these positions.
 void stats_write(const struct stats *stats, const struct stats_about *about, FILE *file);
 
 #endif

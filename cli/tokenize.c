@@ -31,12 +31,12 @@ static const char detokenize_help[] =
     "without a token gives nothing.\n\n"
     "example: echo '12 7 300' | gpt2rtl detokenize --model models/demo\n";
 
-// The tokenizer of --model and all of standard input. Returns -1 to go on, or the exit status.
+// The tokenizer of --model and all of standard input. Returns -1 to continue, or the exit status.
 static int open_input(const char *command, const char *help, int argc, char **argv,
                       struct tokenizer **tokenizer, char **text, size_t *length, bool *json) {
   const bool decodes =
       !strcmp(command,
-              "detokenize");  // ids that the model has and the tokenizer has not are its business
+              "detokenize");  // ids that the model has and the tokenizer lacks are allowed
   const char *dir = NULL;
   const struct option_spec specs[] = {{"--model", &dir, NULL}, {"--json", NULL, json}};
   struct err err;
@@ -79,8 +79,8 @@ int tokenize_main(int argc, char **argv) {
   return failed ? cli_fail(&err) : EXIT_DONE;
 }
 
-// Writes the bytes of one id after another to out. Errors: what is no number, or no id of the
-// vocabulary.
+// Writes the bytes of one id after another to out. Errors: a word that is not a number, or not an
+// id of the vocabulary.
 static int print_tokens(const struct tokenizer *tokenizer, const char *text, size_t length,
                         FILE *out, struct err *err) {
   static const char blanks[] = " \t\r\n\v\f";

@@ -55,7 +55,7 @@ size_t top_find(struct top_candidate *list, size_t n, const float *logits, uint3
   return n + 1;
 }
 
-// A token in quotation marks: what cannot be shown as \n, \", \\ or \xNN.
+// A token in quotation marks: unprintable characters as \n, \", \\ or \xNN.
 static void print_quoted(const char *text, size_t length) {
   putchar('"');
   for (size_t i = 0; i < length;) {

@@ -29,7 +29,7 @@ static bool header_value(const char *line, size_t length, const char *name, char
 static void take_hash(struct transfer *t, const char *value, bool linked) {
   const size_t n = strlen(value);
   const bool sha256 =
-      linked && n == DIGEST_SHA256;  // an ETag of that length may be any server's own
+      linked && n == DIGEST_SHA256;  // an ETag of that length may be the server's own
   if (!(sha256 || n == DIGEST_SHA1) || strspn(value, "0123456789abcdef") != n ||
       (t->linked && !linked))
     return;
@@ -81,7 +81,7 @@ int transfer_cut(struct transfer *t, uint64_t size) {
              : 0;
 }
 
-// Before the first byte: is it the byte that is wanted, of a file of the size that is wanted?
+// Before the first byte: checks that it is the requested byte, of a file of the expected size.
 static int begin_body(struct transfer *t) {
   curl_off_t length = -1;
   uint64_t total = 0;
@@ -98,7 +98,7 @@ static int begin_body(struct transfer *t) {
     t->pieced = true;
   } else {
     if (t->have && transfer_cut(t, 0))
-      return -1;  // the whole file, although the rest was asked for
+      return -1;  // the whole file, although only the rest was requested
     t->pieced = false;
     if (length >= 0) total = (uint64_t)length;
   }
@@ -146,7 +146,7 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *ctx) {
 
 // ---------------------------------------------------------------------------------------- attempts
 
-// After an attempt: 0 whole, 1 to be tried again, -1 not; with the reason.
+// After an attempt: 0 complete, 1 to be retried, -1 failed; with the reason.
 static int judge(struct transfer *t, CURLcode rc, const char *detail, struct err *err) {
   const char *url = t->what->url;
   const long code = response(t);
@@ -154,7 +154,8 @@ static int judge(struct transfer *t, CURLcode rc, const char *detail, struct err
     err_set(err, "%s: %s", url, t->problem);
     return t->again ? 1 : -1;
   }
-  if (code == 416) {  // nothing behind what is there: it is all, or not of this file
+  if (code == 416) {  // nothing after the present bytes: the file is complete, or they are not of
+                      // this file
     if (t->range_total == t->have) return 0;
     err_set(err, "%s: the server has no bytes from %llu on", url, (unsigned long long)t->have);
     t->whole = true;

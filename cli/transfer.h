@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// transfer - one request for a file or its rest, by libcurl, and what the answer means
+// transfer - one request for a file or the rest of it, by libcurl, and what the answer means
 #ifndef GPT2RTL_TRANSFER_H
 #define GPT2RTL_TRANSFER_H
 
@@ -18,26 +18,26 @@ struct transfer {
   CURL *curl;
   int file;
   uint64_t have;                      // bytes in the file
-  uint64_t total;                     // that it shall have, 0: not known yet
+  uint64_t total;                     // bytes of the complete file, 0: not known yet
   bool begun;                         // this answer's body has begun
-  bool whole;                         // ask for the whole file, not for its rest
-  bool pieced;                        // what is there came in more than one piece
+  bool whole;                         // request the whole file, not the rest
+  bool pieced;                        // the present bytes came in more than one piece
   uint64_t range_begin, range_total;  // of Content-Range; UINT64_MAX: none
   uint64_t linked_size;      // of X-Linked-Size, huggingface.co's word for the file's size; 0: none
   char served[DIGEST_TEXT];  // the hash that the server names, hexadecimal
   bool linked;               // it is from X-Linked-ETag
   char problem[160];         // why the body was not taken; the transfer is then over
-  bool absent;               // the server has no such file
+  bool absent;               // the server does not have the file
   bool again;                // but another attempt may succeed
   struct progress bar;
 };
 
-// Asks for the bytes behind those that the file has, or for all where `whole` says so or the server
-// knows no ranges, and writes them to the file. Returns 0 when the file has all its bytes, 1 when
-// what failed may pass, -1 when not; with the address and the reason in err.
+// Requests the bytes after those that the file has, or all if `whole` is set or the server does not
+// support ranges, and writes them to the file. Returns 0 when the file has all its bytes, 1 after a
+// failure that may pass, -1 after one that may not; with the address and the reason in err.
 int transfer_attempt(struct transfer *transfer, struct err *err);
 
-// Makes the file shorter. Returns 0, or -1 with the reason in `problem`.
+// Truncates the file. Returns 0, or -1 with the reason in `problem`.
 int transfer_cut(struct transfer *transfer, uint64_t size);
 
 #endif

@@ -7,9 +7,9 @@
 //           earliest, at most `beats` beats a cycle on average, and in each cycle with probability
 //           `stall` none
 //   writes  one a cycle, stalled alike; in memory, and acknowledged, after `latency` cycles. With
-//           stalls up to four times as many: a read that comes too early gets old bytes. With a preset that
-//           delivers less than a beat a cycle, a write takes the place of a beat read: they share the
-//           bus
+//           stalls up to four times as many: a read that comes too early gets old bytes. With a
+//           preset that delivers less than a beat a cycle, a write takes the place of a beat
+//           read: they share the bus
 //
 // A preset is a real memory, in nanoseconds and bytes a second. The cycles and beats depend on the
 // clock and on the bytes in a beat; sim_memory_resolve computes them.
