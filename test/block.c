@@ -244,7 +244,7 @@ static uint32_t *member(const struct block_stream *s, size_t item, const struct 
   return (uint32_t *)(void *)(s->items + item * s->item_bytes + f->offset);
 }
 
-// Stalls come in episodes: for some 64 cycles often, then hardly ever, so that queues fill and
+// Stalls come in episodes: often for some 64 cycles, then hardly ever, so that queues fill and
 // empty.
 static bool pauses(struct block *b, struct block_stream *s) {
   if (s->hold) return true;

@@ -6,8 +6,8 @@
 // block_open("softmax", 4) loads build/block/softmax_s4.so: the module with Segments = 4. A module
 // without that parameter is opened with 0: build/block/rsqrt_s0.so. `make build/test/test_softmax`
 // builds the .so files too (Makefile, "Block tests"). A wide port is an array of 32-bit words,
-// least significant first; packed structs: sim/gpt2_pkg.h. Whatever goes wrong - no such port, a
-// failed assertion of the RTL, a run that does not end - fails the test with a message. The working
+// least significant first; packed structs: sim/gpt2_pkg.h. Every error (no such port, a failed
+// assertion of the RTL, a run that does not end) fails the test with a message. The working
 // directory is the project's root.
 #ifndef GPT2RTL_BLOCK_H
 #define GPT2RTL_BLOCK_H
@@ -29,8 +29,8 @@
 uint64_t rng_next(uint64_t *state);
 int64_t rng_range(uint64_t *state, int64_t low, int64_t high);  // low <= result <= high
 bool rng_chance(uint64_t *state, unsigned percent);
-// A signed number of random length, 0 to `bits` bits: small and large ones alike, as well as the
-// two extremes.
+// A signed number of random length, 0 to `bits` bits: small and large ones are equally likely, and
+// so are the two extremes.
 int64_t rng_signed(uint64_t *state, unsigned bits);
 
 // ------------------------------------------------------------------------------------------ module
@@ -61,7 +61,8 @@ uint64_t block_cycle(const struct block *b);  // rising edges since block_open
 
 // ----------------------------------------------------------------------------------------- streams
 
-// Whom the random stalls hit: nobody; the sources pause; the sinks are not ready; both.
+// What the random stalls affect: nothing; the sources, which pause; the sinks, which are not ready;
+// both.
 enum block_stall { BLOCK_PLAIN, BLOCK_IDLE, BLOCK_BACK_PRESSURE, BLOCK_BOTH, BLOCK_STALLS };
 extern const char *const block_stall_names[BLOCK_STALLS];
 // For the streams from now on, until block_reset (which leaves BLOCK_PLAIN).
@@ -78,7 +79,7 @@ struct block_field {
   { (name), offsetof(type, member), sizeof(((type *)0)->member) }
 
 struct block_stream {
-  size_t done;  // items gone over so far
+  size_t done;  // items passed so far
   bool hold;    // set by the test to stop the stream from the next cycle on
   unsigned
       idle_percent;    // how often it pauses (source) or is not ready (sink); set by block_stalls
@@ -94,8 +95,8 @@ struct block_stream {
   unsigned paused;
 };
 
-// Feeds items[0 .. n-1]; ready is NULL where the port has none ("rigid"). While valid is low the
-// payload is noise. items and fields stay the caller's and must live as long as the stream; the
+// Feeds items[0 .. n-1]; ready is NULL if the port has none ("rigid"). While valid is low the
+// payload is noise. items and fields belong to the caller and must live as long as the stream; the
 // stream lives until block_reset.
 struct block_stream *block_source(struct block *b, const char *valid, const char *ready,
                                   const struct block_field *fields, size_t n_fields,
@@ -108,17 +109,17 @@ struct block_stream *block_sink(struct block *b, const char *valid, const char *
 
 // Called in each cycle of block_run: before, when the streams have set their ports and the inputs
 // may still be set; after, when outputs have followed and before the clock edge. NULL for none.
-// Until block_reset.
+// Both stay until block_reset.
 void block_hooks(struct block *b, void (*before)(void *ctx), void (*after)(void *ctx), void *ctx);
 
 // One cycle of everything: streams, hooks, clock edge.
 void block_step(struct block *b);
-// Steps until all streams have moved all their items, then `extra` cycles more, in which none may
-// come; fails after `limit` cycles in which no item moved, and says how far each stream is.
+// Steps until all streams have moved all their items, then `extra` cycles more, in which no item
+// may come. Fails after `limit` cycles in which no item moved, and reports how far each stream is.
 void block_run(struct block *b, unsigned limit, unsigned extra);
 
-// Fails unless the n items are equal to want's in every field; tells item, field, word, expected
-// and found.
+// Fails unless the n items equal want's in every field; reports item, field, word, expected and
+// found.
 void block_expect(const struct block_stream *sink, const void *want, size_t n);
 
 #endif

@@ -45,7 +45,7 @@ static int compare_saturation(const char *what, struct saturation found, struct 
 
 // --------------------------------------------------------------------------- images made in memory
 
-// value as a scale, cut to its range.
+// value as a scale, clamped to its range.
 static uint32_t scale_word(double value) {
   int e;
   const double f = frexp(value, &e);  // 0.5 .. 1
@@ -67,7 +67,8 @@ static void model_beat(uint8_t *beat, const struct image_region *r, uint32_t lan
     for (uint32_t i = 0; i < lanes; i++) beat[i] = (uint8_t)(beat[i] == 0x80 ? 0x81 : beat[i]);
     return;
   }
-  // rows of deviation about 1 from inputs of deviation 1; the MLP's second layer and positions less
+  // rows of deviation about 1 from inputs of deviation 1; less for the MLP's second layer and
+  // positions
   const double columns = r->n_cols, unit = 1 / (73 * sqrt(columns));
   for (uint32_t i = 0; i < lanes / 4; i++) {
     const double x = (double)within(random, 1000) / 1000;
@@ -110,7 +111,7 @@ enum { BLOCKS = 5, MOST_BLOCKS = 4 * MAX_HEADS, TOKENS = 35, ROUNDS = 40 };
 
 static const int extras[] = {RESCALE_LINEAR, RESCALE_SCORES, RESCALE_PV};
 
-// What one multiplication takes, for golden/ and for the kernel: p points here.
+// The operands of one multiplication, for golden/ and for the kernel: p points here.
 struct factors {
   int8_t w[HEAD_DIM][MOST_BLOCKS * HEAD_DIM], strip[MOST_BLOCKS * TILE_BYTES];
   struct operand golden[TOKENS * MOST_BLOCKS];
@@ -129,8 +130,8 @@ static void make_operand(struct factors *f, const struct fast_kernels *k, size_t
   k->block_quant(&f->x[at], row);
 }
 
-// Extreme: all weights of one row alike, all inputs of one position alike, up to the ends of their
-// formats; then row 0 of position 0 sums to the most that there is.
+// Extreme: all weights of a row are equal and all inputs of a position are equal, up to the ends of
+// their formats; row 0 of position 0 then sums to the largest possible value.
 static void random_factors(struct factors *f, const struct fast_kernels *k, uint32_t blocks,
                            uint32_t n, uint64_t *random, bool extreme) {
   static const int8_t ends[] = {-128, -127, 127, 0};
@@ -156,7 +157,7 @@ static void random_factors(struct factors *f, const struct fast_kernels *k, uint
     for (size_t r = 0; r <= HEAD_DIM; r++) f->row[t][r] = 0x55555555;
 }
 
-// Each row against golden/, the saturations, and that nothing else was written.
+// Compares each row with golden/ and the saturations, and checks that nothing else was written.
 static int check_product(struct factors *f, const struct fast_kernels *k, struct err *err) {
   const struct fast_product *p = &f->p;
   struct saturation found = {0}, expected = {0};
@@ -234,7 +235,7 @@ static int check_quantised(struct factors *f, const struct fast_kernels *k, stru
   return 0;
 }
 
-// Rows of all sizes, both ends of the format among them.
+// Rows of all sizes, including both ends of the format.
 static void random_rows(int32_t *row, size_t n, uint64_t *random) {
   const int size = (int)(next(random) % 31);
   for (size_t i = 0; i < n; i++) row[i] = within(random, (int32_t)ROW_MAX) >> (30 - size);
@@ -344,8 +345,8 @@ static int check_softmax(const struct fast_kernels *k, uint64_t *random, struct 
   return compare_saturation("exponentials", found, expected, err);
 }
 
-// Every exponential that a difference of scores gives up to 24, where it becomes 0, and beyond; and
-// every argument of gelu's table.
+// Every exponential of a difference of scores up to 24, where it becomes 0, and beyond; and every
+// argument of gelu's table.
 static int check_tables(const struct fast_kernels *k, struct err *err) {
   enum { N = 1024 };
   int32_t score[N], p[N], expected[N];

@@ -9,11 +9,11 @@
 
 // --------------------------------------------------------------------------- images made in memory
 
-// What the beats hold.
+// What the beats contain.
 enum fast_check_bytes {
   FAST_MODEL,      // weights -127 .. 127, scales, gains and biases such that numbers behave as in a
                    // trained model
-  FAST_ANY_BYTES,  // any bytes at all: weights of -128, huge scales and gains: everything saturates
+  FAST_ANY_BYTES,  // any bytes: weights of -128, huge scales and gains: everything saturates
 };
 
 // An image of shape {n_layer, n_head, n_ctx, vocab_size} for some lanes. *beats, the caller's to
@@ -41,7 +41,7 @@ int fast_expect(struct fast_expected *expected, const struct image *image, uint3
 void fast_expected_free(struct fast_expected *expected);
 
 // The same from the fast engine, in runs of batch positions (1 .. n), must be equal: hidden states
-// behind every layer, logits, choices, cache, saturations. Returns 0, or -1 with the first
+// after every layer, logits, choices, cache, saturations. Returns 0, or -1 with the first
 // difference.
 int fast_check_engine(const struct fast_expected *expected, const struct fast_options *options,
                       uint32_t batch, struct err *err);

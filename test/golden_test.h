@@ -16,13 +16,13 @@
 
 // ------------------------------------------------------------------------------------------ bounds
 
-// The case of all so far that came closest to its bound.
+// The case that came closest to its bound so far.
 struct worst {
   double ratio, error, bound;
   size_t cases;
 };
 
-// found is expected up to bound.
+// found must not exceed bound.
 static inline void expect_within(struct worst *worst, const char *what, double found,
                                  double expected, double bound) {
   const double error = fabs(found - expected);
@@ -102,7 +102,7 @@ static inline double exact_gelu(double x) {
   return 0.5 * x * (1 + tanh(sqrt(2 / acos(-1)) * (x + 0.044715 * x * x * x)));
 }
 
-// What rescale_row may be off by, in rows: half of its first rounding's step, half a row, half a
+// The error bound of rescale_row, in rows: half of its first rounding's step, half a row, half a
 // row for the bias.
 static inline double rescale_bound(int e_max, uint32_t n_blocks, uint16_t scale, int extra) {
   const int over = log2_ceil(n_blocks) - 3;
@@ -116,8 +116,8 @@ static inline uint64_t saturations(const struct saturation *sat) {
 
 // ---------------------------------------------------------------------------------------- matrices
 
-// A matrix in an image of its own, and what it means. Weights are uniform in -127..127 and reach
-// both ends.
+// A matrix in an image of its own, and its values. Weights are uniform in -127..127 and reach both
+// ends.
 struct test_matrix {
   struct image image;
   struct matrix matrix;

@@ -55,7 +55,7 @@ static void *serve(void *arg) {
   }
   shutdown(fd, SHUT_WR);
   while (recv(fd, text, sizeof text, 0) >
-         0) {  // closed with bytes unread, the answer would be lost
+         0) {  // if it were closed with bytes unread, the answer would be lost
   }
   close(fd);
   return NULL;

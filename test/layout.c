@@ -7,7 +7,8 @@
 #include "gpt2_tensors.h"
 
 // Names, shapes and dtypes of the files at huggingface.co/openai-community, /distilbert and
-// /microsoft. Where a size is given, the file written here has it to the byte, header included.
+// /microsoft. If a size is given, the file written here has that size to the byte, including the
+// header.
 const struct layout layouts[] = {
     {"gpt2", 12, 12, 1024, 50257, "", "F32", "F32", false, NULL, false, 0},
     {"gpt2-medium", 24, 16, 1024, 50257, "", "F32", "F32", false, NULL, false, 1519984962},

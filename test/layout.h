@@ -16,10 +16,10 @@ struct layout {
   bool masked_bias;    // also the number that masked scores get
   const char *head;    // lm_head.weight's dtype; NULL: not stored
   bool own_head;  // it has its own values, and config.json says so; otherwise those of wte again
-  uint64_t published_bytes;  // of the publisher's model.safetensors, where known; 0 elsewhere
+  uint64_t published_bytes;  // of the publisher's model.safetensors, if known; otherwise 0
 };
 
-// The published ones, ended by one without a name.
+// The published ones; the last entry has no name.
 extern const struct layout layouts[];
 
 // Writes folder/config.json and folder/model.safetensors, or with shards > 1 as many shards and

@@ -26,7 +26,7 @@
 
 // ------------------------------------------------------------------------------------------ errors
 
-// The call fails, and its sentence has this in it.
+// The call fails, and its message contains this text.
 static inline void expect_failure(int result, const struct err *err, const char *fragment) {
   assert_int_equal(result, -1);
   if (strstr(err->text, fragment) == NULL)
@@ -46,7 +46,7 @@ static inline int make_folder(void **state) {
   return !folder || mkdtemp(folder) == NULL ? -1 : 0;
 }
 
-// A link goes, what it leads to stays.
+// A link is removed, its target stays.
 static inline void remove_tree(const char *path) {
   struct stat st;
   DIR *dir = lstat(path, &st) == 0 && S_ISDIR(st.st_mode) ? opendir(path) : NULL;
@@ -85,7 +85,7 @@ static inline void write_string(char path[static FILE_PATH_SIZE], const char *fo
   write_file(path, folder, name, text, strlen(text));
 }
 
-// Shared data: $GPT2RTL_SHARED/data/name or ../shared/data/name. Skips the test when it is absent.
+// Shared data: $GPT2RTL_SHARED/data/name or ../shared/data/name. Skips the test if it is absent.
 static inline void need_shared(char path[static FILE_PATH_SIZE], const char *name) {
   const char *root = getenv("GPT2RTL_SHARED");
   char data[FILE_PATH_SIZE];
@@ -97,7 +97,7 @@ static inline void need_shared(char path[static FILE_PATH_SIZE], const char *nam
   }
 }
 
-// The official weights: $GPT2RTL_MODEL or models/gpt2. Skips the test when they are absent.
+// The official weights: $GPT2RTL_MODEL or models/gpt2. Skips the test if they are absent.
 static inline const char *need_gpt2(void) {
   const char *dir = getenv("GPT2RTL_MODEL");
   char path[FILE_PATH_SIZE];

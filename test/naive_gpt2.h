@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// naive_gpt2 - GPT-2 in double precision as the equations say, without cache, lanes or batches
+// naive_gpt2 - GPT-2 in double precision, straight from the equations, without cache, lanes or
+// batches
 //
-// The check of gpt2_float, which shares nothing with it but the weights.
+// It checks gpt2_float, and shares only the weights with it.
 
 #ifndef GPT2RTL_NAIVE_GPT2_H
 #define GPT2RTL_NAIVE_GPT2_H
@@ -12,7 +13,7 @@
 
 #include "weights.h"
 
-// What is seen on the way, over all layers, heads and positions.
+// Statistics over all layers, heads and positions.
 struct naive_statistics {
   double entropy;        // sum of the attention entropies, in nats
   double flat;           // sum of ln(positions), the entropies of flat attention

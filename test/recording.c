@@ -15,7 +15,7 @@
 enum kind { TOKEN, STEP, HIDDEN, LOGITS, KINDS };
 static const char *const kind_names[KINDS] = {"token", "step", "hidden state", "logits"};
 
-// Words behind an event of this kind.
+// The number of words after an event of this kind.
 static size_t length(const struct recording *t, uint32_t kind) {
   const size_t lengths[KINDS] = {1, 5, 1 + (size_t)t->n_embd, t->n_vocab};
   return lengths[kind];
@@ -171,7 +171,7 @@ static void open_either(struct image *image, const char *config, uint64_t seed, 
   snprintf(dir, sizeof dir, "build/models/%s-%s%llu", config, outliers ? "outliers-" : "",
            (unsigned long long)seed);
   snprintf(weights, sizeof weights, "%s/model.safetensors", dir);
-  // Two tests may make it at once: who comes second finds it made.
+  // Two tests may make it at the same time: the second finds it made.
   int (*const write)(const char *, uint64_t, const char *, struct err *) =
       outliers ? random_model_write_outliers : random_model_write;
   if (access(weights, R_OK) && write(config, seed, dir, &err) && access(weights, R_OK))

@@ -17,10 +17,10 @@
 
 struct recording {
   uint32_t n_embd, n_vocab;
-  uint32_t *words;  // events, one behind the other
+  uint32_t *words;  // events, one after the other
   size_t n, room;
   size_t positions, tokens;  // how many of these events
-  bool comparing;            // the events that come are compared with those from `at` on
+  bool comparing;            // incoming events are compared with those from `at` on
   size_t at;
 };
 
@@ -29,9 +29,9 @@ void recording_golden(struct recording *recording, const struct image *image,
                       const struct controller_run *run);
 void recording_free(struct recording *recording);
 
-// Runs the hardware on image and compares all it reports with the recording: ids, choices, hidden
-// state behind the embedding and each layer, logits where run has all_heads. Fails the test at the
-// first difference and says where it is. *result may be NULL.
+// Runs the hardware on image and compares everything it reports with the recording: ids, choices,
+// the hidden state after the embedding and each layer, and logits if run has all_heads. Fails the
+// test at the first difference and says where it is. *result may be NULL.
 void recording_expect_rtl(struct recording *recording, const struct image *image,
                           const struct controller_run *run, const struct sim_memory *memory,
                           enum sim_build build, struct sim_result *result);
@@ -39,7 +39,7 @@ void recording_expect_rtl(struct recording *recording, const struct image *image
 // Whether two recordings differ.
 bool recording_differs(const struct recording *a, const struct recording *b);
 
-// The ids chosen, to be freed; their number is recording->tokens.
+// The chosen ids, to be freed; their number is recording->tokens.
 uint32_t *recording_tokens(const struct recording *recording);
 
 // ------------------------------------------------------------------------------------------ models
@@ -49,7 +49,7 @@ uint32_t *recording_tokens(const struct recording *recording);
 void open_random(struct image *image, const char *config, uint64_t seed, uint32_t lanes);
 void open_outliers(struct image *image, const char *config, uint64_t seed, uint32_t lanes);
 void open_model(struct image *image, const char *dir, uint32_t lanes);
-// The shipped model, or while there is none the stand-in; NULL if that is missing too.
+// The shipped model, or the stand-in while there is none; NULL if that is missing too.
 const char *demo_model(void);
 
 #endif

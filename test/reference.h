@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// reference - published outputs of the real GPT-2, as the tests that hold an engine against them
-// read them
+// reference - published outputs of the real GPT-2, for the tests that compare an engine with them
 #ifndef GPT2RTL_REFERENCE_H
 #define GPT2RTL_REFERENCE_H
 
@@ -9,7 +8,7 @@
 
 #include "json_util.h"
 
-// A file of the shared data as JSON, to be deleted. Skips the test when it is absent.
+// A file of the shared data as JSON, to be deleted. Skips the test if it is absent.
 static inline cJSON *need_json(const char *name) {
   char path[FILE_PATH_SIZE];
   struct file_map map;

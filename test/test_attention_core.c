@@ -3,8 +3,8 @@
 // attention_core: whole heads, with the engine and rescale played by their golden models
 //
 // The order of rows is the sequencer's: scores(h), then PV(h - 1). Scores start when scores_free_o
-// is high and the scores before have come; PV rows when the head's last block of probabilities has
-// been taken. Other jobs' rows in between.
+// is high and the previous scores have come; PV rows start when the head's last block of
+// probabilities has been taken. Rows of other jobs come in between.
 #include <string.h>
 
 #include "block.h"
@@ -75,7 +75,7 @@ static void after(void *ctx) {
   r->source->hold =
       now < r->source->n && ((r->start[now] == SCORES && !block_get_u64(b, "scores_free_o")) ||
                              (r->start[now] == PV && r->p->done < r->heads[r->pv].p_end));
-  // 1/z stands when the last block is offered.
+  // 1/z is valid when the last block is offered.
   if (block_get_u64(b, "p_blk_valid_o")) {
     size_t i = 0;
     while (r->heads[i].p_end <= r->p->done) i++;

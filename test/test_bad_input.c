@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// test_bad_input - files that are cut, altered or no files at all: an error that names the file, or
-// a sound result
+// test_bad_input - files that are truncated, altered or not files at all: an error that names the
+// file, or a sound result
 //
-// A byte of a file is altered, the folder is loaded, the byte is put back; each byte of each small
-// file and of each header, to values that mean something in JSON, in numbers or in UTF-8. Nothing
-// may crash, hang or be silent. Under sanitizers this test is the one that looks for more than
-// that.
+// A byte of a file is altered, the folder is loaded, and the byte is restored. This is done for
+// each byte of each small file and of each header, with values that have a meaning in JSON, in
+// numbers or in UTF-8. Nothing may crash, hang or fail silently. Under sanitizers this test finds
+// more than that.
 #include "golden_test.h"
 
 #include <fcntl.h>
@@ -23,7 +23,7 @@ struct outcome {
   size_t refused, taken;
 };
 
-// What a loader makes of a folder. 0 or -1 with err.
+// A loader's result for a folder: 0, or -1 with err.
 typedef int (*loader)(const char *folder, struct err *err);
 
 // An error says which file is meant.
@@ -66,7 +66,7 @@ static struct outcome alter(const char *folder, const char *name, size_t first, 
   }
   close(file);
   struct err err;
-  expect_success(load(folder, &err), &err);  // all is as it was
+  expect_success(load(folder, &err), &err);  // everything is as it was
   print_message("%-32s %6zu bytes: %6zu refused, %6zu taken\n", name, end - first, o.refused,
                 o.taken);
   assert_true(o.refused > 0);
@@ -81,7 +81,7 @@ static size_t size_of(const char *folder, const char *name) {
   return (size_t)st.st_size;
 }
 
-// Cuts folder/name to each of the sizes, which descend; all are refused.
+// Truncates folder/name to each of the sizes, which descend; all are refused.
 static void cut(const char *folder, const char *name, const size_t *sizes, size_t count,
                 loader load) {
   char path[FILE_PATH_SIZE];
@@ -101,7 +101,7 @@ static int load_config(const char *folder, struct err *err) {
   struct gpt2_config c;
   if (file_join(path, folder, "config.json", err) != 0 || config_read(&c, path, err) != 0)
     return -1;
-  assert_in_range(c.n_layer, 1, CONFIG_MAX_LAYERS);  // what is taken can be run
+  assert_in_range(c.n_layer, 1, CONFIG_MAX_LAYERS);  // what is accepted can be run
   assert_in_range(c.n_head, 1, CONFIG_MAX_HEADS);
   assert_int_equal(c.n_embd, 64 * c.n_head);
   assert_in_range(c.n_ctx, CONFIG_MIN_CTX, CONFIG_MAX_CTX);
@@ -139,7 +139,7 @@ static int load_tokenizer(const char *folder, struct err *err) {
   return 0;
 }
 
-// The same where spaces and tokens may stand around; and what ends a text.
+// The same where spaces and tokens may surround a text, and for what ends a text.
 static int load_settings(const char *folder, struct err *err) {
   static const char text[] = "The<pad>end<|endoftext|>";
   struct gpt2_config c;
@@ -413,7 +413,7 @@ static void not_finite(void **state) {
   safetensors_close(file);
 }
 
-// The tensors of one shape under the config.json of another.
+// The tensors of one shape with the config.json of another.
 static void other_shapes(void **state) {
   static const struct {
     const char *name;
@@ -477,7 +477,7 @@ static void no_files(void **state) {
                {"image", load_image},
                {"model.safetensors.index.json", load_weights}};
   char path[FILE_PATH_SIZE];
-  alarm(60);  // a pipe nobody writes to must not be waited for
+  alarm(60);  // a pipe without a writer must not be waited for
   for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
     for (int kind = 0; kind < 5; kind++) {
       struct err err = {""};
@@ -495,7 +495,7 @@ static void no_files(void **state) {
                        : kind == 3 ? symlink(path, path)
                                    : (write_string(path, *state, files[i].name, ""), 0),
                        0);
-      // No merges are merges; a link that leads nowhere is as no tokenizer.json: the other two are
+      // Zero merges are valid; a broken link counts as no tokenizer.json: the other two files are
       // there.
       const bool sound = (kind == 4 && strcmp(files[i].name, "merges.txt") == 0) ||
                          (kind == 3 && strcmp(files[i].name, "tokenizer.json") == 0);
@@ -509,8 +509,8 @@ static void no_files(void **state) {
 
 // ----------------------------------------------------------------------------------- hostile beats
 
-// An image whose checksum is right and whose content is anything: the integer model computes
-// something, in time.
+// An image with the right checksum and arbitrary content: the integer model computes something, in
+// time.
 static void any_beats(void **state) {
   static const int fills[] = {-1, 0x00, 0xFF, 0x80, 0x7F, -2, -3};
   char path[FILE_PATH_SIZE];

@@ -21,8 +21,8 @@ static const struct block_field out_fields[] = {
 };
 enum { N = 5000, LATENCY = 3 };
 
-// Rows of up to `bits` bits; edge: one of them is the greatest or least number of that many, as it
-// stands or one off.
+// Rows of up to `bits` bits; edge: one of them is the greatest or least number of that many bits,
+// or differs from it by one.
 static void draw(uint64_t *rng, int32_t row[64], unsigned bits, bool edge) {
   for (unsigned i = 0; i < 64; i++) row[i] = (int32_t)rng_signed(rng, bits);
   if (!edge || bits == 0) return;

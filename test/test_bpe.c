@@ -4,7 +4,7 @@
 
 #include "bpe.h"
 
-// GPT-2's rule as it is told: find the pair of lowest rank, merge all of it, again.
+// GPT-2's rule, literally: find the pair of lowest rank, merge all its occurrences, repeat.
 static size_t merge_naively(const struct bpe *bpe, uint32_t *ids, size_t count) {
   for (;;) {
     size_t best = bpe->count;
@@ -24,8 +24,8 @@ static size_t merge_naively(const struct bpe *bpe, uint32_t *ids, size_t count) 
   }
 }
 
-// Tables in any order: a merge may stand before the merges that make its parts, as no trained table
-// has it, and its result may already be another's.
+// Tables in any order: a merge may precede the merges that make its parts, which no trained table
+// has, and its result may already be another merge's.
 static void test_against_naive(void **state) {
   (void)state;
   uint64_t random = 77;

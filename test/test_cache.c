@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// cache: a start with a warm cache does not open the weights, a changed model is noticed, also in
-// the middle of reading it; without a place to keep anything all works; gpt2rtl cache lists and
+// cache: a start with a warm cache does not open the weights; a changed model is noticed, also
+// while it is read; everything works without a folder for the cache; gpt2rtl cache lists and
 // clears; names reach a terminal and JSON as text
 #include "model_test.h"
 
@@ -18,8 +18,8 @@
 
 static char said[1 << 16];
 
-// Runs a shell's command in the test's folder; gpt2rtl is the program, `golden` its run. What it
-// prints is in `said`.
+// Runs a shell command in the test's folder; gpt2rtl is the program, `golden` its run. Its output
+// is in `said`.
 static void expect(void **state, int status, const char *command) {
   char text[8192], here[2048];
   assert_non_null(getcwd(here, sizeof here));
@@ -65,7 +65,7 @@ static void warm(void **state) {
   expect(state, 0, "ln -s nano link && golden --model link > warm && cmp cold warm");
   assert_false(opened(watch));
   close(watch);
-  // One byte, in place, the size and the time of change as they were.
+  // Changes one byte in place; the size and the time of change are as they were.
   expect(
       state, 0,
       "cp nano/model.safetensors . && touch -r nano/model.safetensors time && "
@@ -91,7 +91,7 @@ static void changed_meanwhile(void **state) {
                  "changed while they were read");
 }
 
-// An image that is cut while a run reads it.
+// An image that is truncated while a run reads it.
 static void cut_while_read(void **state) {
   expect(state, 0,
          "gpt2rtl random-model --config nano --output nano && gpt2rtl compile --model nano "
@@ -131,8 +131,8 @@ static void nowhere(void **state) {
   }
 }
 
-// What the image's header has from generation_config.json is not taken from an image made before it
-// changed.
+// Header fields that come from generation_config.json are not taken from an image made before that
+// file changed.
 static void eos_changes(void **state) {
   expect(state, 0,
          "gpt2rtl random-model --config nano --output nano && gpt2rtl compile --model nano --lanes "
@@ -145,7 +145,7 @@ static void eos_changes(void **state) {
 // ----------------------------------------------------------------------------------------- command
 
 static void lists_and_clears(void **state) {
-  expect(state, 0, "gpt2rtl cache && ! ls cache");  // looking makes nothing
+  expect(state, 0, "gpt2rtl cache && ! ls cache");  // listing creates nothing
   expect_said("  0.0 MB  in ");
   expect(state, 0,
          "gpt2rtl random-model --config nano --output nano && sleep 3; golden --model nano 2> "
@@ -207,7 +207,7 @@ static void printed(void **state) {
     assert_string_equal(to, cases[i].shown);
   }
   char small[6];
-  printable(small, sizeof small, "ab\033c", 4);  // nothing in halves
+  printable(small, sizeof small, "ab\033c", 4);  // no half characters
   assert_string_equal(small, "ab");
   struct err err;
   err_set(&err, "%s: no",
@@ -216,7 +216,7 @@ static void printed(void **state) {
   assert_string_equal(err.text, "\\xc2\\x9b31m: no");
 }
 
-// Whatever a folder or a file is called, in every command that says its name.
+// Whatever the name of a folder or file, in every command that prints it.
 static void names(void **state) {
   static const char *const commands[] = {
       "generate --model \"$N\" --prompt x --tokens 2 --engine golden",

@@ -179,7 +179,7 @@ static void failures(void **state) {
   EXPECT(1, "generate --model @/nano --prompt x --engine golden >&-");
   EXPECT(1, "logits --model @/nano --ids 1 --engine golden --output /dev/full");
   EXPECT(1, "generate --model @/nano --prompt x --trace @/no/such.fst");
-  // A broken image is refused, and which field.
+  // A broken image is refused, and the field is named.
   EXPECT(0, "compile --model @/nano --lanes 64 --output @/image");
   EXPECT(0, "info @/image");
   EXPECT(1, "--version; printf x | dd of=@/image bs=1 seek=100000 conv=notrunc; build/gpt2rtl info "
@@ -206,7 +206,8 @@ static void tokens(void **state) {
   }
 }
 
-// The three engines take the same way; rtl and golden give the same, whatever lanes and memory.
+// The three engines do the same; rtl and golden give the same results, whatever the lanes and
+// memory.
 static void engines(void **state) {
   static char golden[OUTPUT];
   const char *common =
@@ -274,8 +275,8 @@ static void stats(void **state) {
   };
   for (size_t i = 0; i < sizeof names / sizeof *names; i++)
     if (!cJSON_HasObjectItem(json, names[i])) fail_msg("%s is missing", names[i]);
-  // 3 + 61 positions fill the context; then 32 again; 8 more tokens behind these, the last of them
-  // is not read in.
+  // 3 + 61 positions fill the context; then 32 again; then 8 more tokens, the last of which is not
+  // read in.
   const cJSON *list = cJSON_GetObjectItemCaseSensitive(json, "tokens"), *entry;
   double cycles = 0;
   int n = 0, recomputed = 0, chosen = 0;
@@ -331,8 +332,7 @@ static void logits(void **state) {
   }
 }
 
-// The golden engine's speed: each vector code and number of threads has its figures, none of them
-// nothing.
+// The golden engine's speed: each vector code and number of threads has figures, and none is zero.
 static void bench(void **state) {
   EXPECT(0, "bench --model @/nano --threads 1,2 --vector all --json");
   cJSON *json = cJSON_Parse(out);
@@ -358,8 +358,8 @@ static void closed(void **state) {
   assert_int_equal(out_length, 10);
 }
 
-// Named shapes, folders and files; twice the clock is twice the tokens where nothing but the engine
-// binds.
+// Named shapes, folders and files; twice the clock gives twice the tokens if only the engine is the
+// bottleneck.
 static void estimates(void **state) {
   double rate[2];
   for (int i = 0; i < 2; i++) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// cli_bad_input: folders, images, ids that are wrong, as the commands meet them: exit status 1, one
-// line that names file and place, nothing on standard output, nothing half-written; and folders
-// that are merely laid out otherwise
+// cli_bad_input: wrong folders, images and ids, given to the commands: exit status 1, one line that
+// names file and place, nothing on standard output, nothing half-written; and folders that merely
+// have another layout
 #include "model_test.h"
 
 #include <math.h>
@@ -49,7 +49,8 @@ static void expect_text(const char *text, const char *fragment) {
   if (!strstr(text, fragment)) fail_msg("expected \"%s\" in: %s", fragment, text);
 }
 
-// What reads a folder's weights; what reads its tokenizer. Each writes, if at all, to @/new.
+// The commands that read a folder's weights, and those that read its tokenizer. Each writes, if at
+// all, to @/new.
 static const char *const readers[] = {
     "gpt2rtl generate --model @/model --ids 1,2 --tokens 2 --engine rtl",
     "gpt2rtl generate --model @/model --ids 1,2 --tokens 2 --engine golden",
@@ -66,8 +67,8 @@ static const char *const text_readers[] = {
     "gpt2rtl info @/model",
 };
 
-// Fails with a line that has the fragment in it, at most behind the news that an image is made, and
-// leaves what was there.
+// The command fails with a line that contains the fragment, after at most a message that an image
+// is made, and leaves what was there.
 static void expect_failed(void **state, const char *line, const char *fragment) {
   const int status = run(*state, line);
   if (status != 1) fail_msg("%s: exit status %d, expected 1: %s", line, status, err_text);
@@ -121,7 +122,7 @@ static void bad_weights(void **state) {
       {"rm @/model/model.safetensors", "no model.safetensors; expected a folder with"},
       {"rm @/model/model.safetensors; mkfifo @/model/model.safetensors",
        "model.safetensors: not a regular file"},
-      // Also where the image of the weights alone is cached.
+      // Also if the image of the weights alone is cached.
       {"gpt2rtl generate --model @/model --ids 1 --tokens 1 --engine golden > @/text 2>&1 && echo "
        "'{}' > @/model/adapter_config.json",
        "adapter_config.json is present: an adapter (LoRA) that is not merged into the weights"},
@@ -191,7 +192,7 @@ static void bad_arguments(void **state) {
     expect_failed(state, cases[i].line, cases[i].error);
 }
 
-// A kept image that was damaged is made again, and says so.
+// A kept image that was damaged is made again, with a message.
 static void damaged_cache(void **state) {
   static char before[OUTPUT];
   const char *line =
@@ -216,11 +217,12 @@ static void damaged_cache(void **state) {
 
 // ----------------------------------------------------------------------------------- other layouts
 
-// The same model as three shards and a tokenizer.json writes the same text, by every engine.
+// The same model as three shards and a tokenizer.json gives the same text on every engine.
 static void other_layouts(void **state) {
   static char before[OUTPUT];
   static const char *const engines[] = {"rtl", "golden", "float"};
-  // tokenizer.json out of vocab.json and merges.txt; shards by cutting the file between tensors.
+  // Makes tokenizer.json from vocab.json and merges.txt, and shards by splitting the file between
+  // tensors.
   shell(state, "rm -rf @/model && cp -r @/nano @/model && cd @/model && { "
                "printf '{\"added_tokens\": [{\"id\": 300, \"content\": \"<|endoftext|>\"}], "
                "\"pre_tokenizer\": {\"type\": \"ByteLevel\"}, \"model\": {\"vocab\": '; "
@@ -272,7 +274,7 @@ static float distance(const float a[static LOGITS], const float b[static LOGITS]
   return largest;
 }
 
-// Fields of config.json that are honoured change what every engine computes, and all of them alike.
+// Fields of config.json that are honoured change what every engine computes, and change it alike.
 static void honoured(void **state) {
   static const struct {
     const char *field;
@@ -300,7 +302,7 @@ static void honoured(void **state) {
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     char line[1024], dir[FILE_PATH_SIZE];
     shell(state, "rm -rf @/model && cp -r @/nano @/model");
-    // Without the field as it was, and with it as it is here.
+    // Logits without the field, as it was, and with it, as it is here.
     snprintf(line, sizeof line, "sed -i '/\"%.*s\"/d; s/^{/{%s,/' @/model/config.json",
              (int)(strchr(cases[i].field + 1, '"') - cases[i].field - 1), cases[i].field + 1,
              cases[i].field);

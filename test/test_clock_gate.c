@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// clock_gate: a pulse of clk_o in each cycle with wake or hold and in the Linger cycles behind, and
-// none in others
+// clock_gate: a pulse of clk_o in each cycle with wake or hold and in the Linger cycles after it,
+// and none in others
 #include <stdio.h>
 
 #include "block.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // gpt2rtl compare: its measures against their definitions, an overflow that is named, and emulation
-// that agrees with the integer model where both round alike.
+// that agrees with the integer model if both round alike.
 #include "golden_test.h"
 
 #include <cjson/cJSON.h>
@@ -71,7 +71,8 @@ static void compare_emulation(struct compare_result *result, const struct emulat
 
 // ------------------------------------------------------------------------------------ the measures
 
-// Computed here from the logits of both, in double precision, and for one tensor from its elements.
+// Computed here from both engines' logits, in double precision, and for one tensor from its
+// elements.
 struct seen {
   float x[64][512];
 };
@@ -155,8 +156,8 @@ static void test_merge(void **unused) {
 
 // ---------------------------------------------------------------------------------------- outliers
 
-// With GPT-2's outlier the formats lose little more than without: at every tensor, and in what is
-// predicted. The bounds are 1 to 3 dB below what is found.
+// With GPT-2's outlier the formats lose little more than without it, in every tensor and in
+// predictions. The bounds are 1 to 3 dB below the measured values.
 static void test_outliers(void **unused) {
   (void)unused;
   static const double bound[TENSORS] = {
@@ -196,7 +197,8 @@ static void test_outliers(void **unused) {
 
 // ---------------------------------------------------------------------------------------- overflow
 
-// A number too large for the residual, and values too large for their scale: seen, and where.
+// A number too large for the residual, and values too large for their scale, are found with their
+// place.
 static void test_overflow(void **unused) {
   (void)unused;
   char path[FILE_PATH_SIZE];
@@ -230,7 +232,7 @@ static void test_overflow(void **unused) {
 
 // --------------------------------------------------------------------------------------- emulation
 
-// Nothing rounded is the reference itself.
+// With nothing rounded, the emulation is the reference itself.
 static void test_nothing_rounded(void **unused) {
   (void)unused;
   struct compare_result result;
@@ -244,7 +246,7 @@ static void test_nothing_rounded(void **unused) {
 }
 
 // At the hardware's widths, emulation makes the integer model's errors: within 2 dB in every tensor
-// that has 8-bit numbers behind it.
+// that follows 8-bit numbers.
 static void test_hardware_widths(void **unused) {
   (void)unused;
   struct compare_result integers, emulated;
@@ -265,7 +267,7 @@ static void test_hardware_widths(void **unused) {
   compare_result_free(&emulated);
 }
 
-// Every width buys something: fewer bits, a larger divergence.
+// Every width matters: fewer bits give a larger divergence.
 static void test_bits(void **unused) {
   (void)unused;
   static const struct {
@@ -307,7 +309,7 @@ static void expect_same(const float *x, const float *y, size_t n) {
   for (size_t i = 0; i < n; i++) assert_true(x[i] == y[i]);  // -0 is 0
 }
 
-// A scale that cuts the one large weight of a row may lose less: never more than the usual one.
+// A scale that clips the one large weight of a row may lose less: never more than the usual one.
 static void test_least_error(void **unused) {
   (void)unused;
   uint64_t random = 3;
@@ -331,7 +333,7 @@ static void test_least_error(void **unused) {
   }
 }
 
-// The image represents compensated weights exactly, and what they predict is closer to float.
+// The image represents compensated weights exactly, and their predictions are closer to float's.
 static void test_compensated(void **unused) {
   (void)unused;
   char path[FILE_PATH_SIZE];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// test_config - what config_read takes, what it refuses, and with which words
+// test_config - what config_read accepts, what it refuses, and with which message
 #include "model_test.h"
 
 #include "config.h"
@@ -103,7 +103,7 @@ static void test_defaults(void **state) {
   assert_false(c.scale_attn_by_inverse_layer_idx);
 }
 
-// Fields that are honoured, and one that has nothing to change.
+// Fields that are honoured, and one that changes nothing.
 static void test_honoured(void **state) {
   static const char *const forms[] = {"gelu_new", "gelu_pytorch_tanh", "gelu_python_tanh",
                                       "gelu_fast", "gelu_accurate"};
@@ -126,7 +126,7 @@ static void test_honoured(void **state) {
   }
 }
 
-// What ends a text: ids of the model, one or several; others count as none.
+// What ends a text: one or several ids of the model; others count as none.
 static void test_ends(void **state) {
   static const struct {
     const char *eos, *generation;  // config.json's, and generation_config.json or NULL
@@ -214,7 +214,7 @@ static void test_refusals(void **state) {
       {"1e-05", "30", "layer_norm_epsilon is 30, expected"},
       {"1e-05", "-1e-5", "layer_norm_epsilon is -1e-05, expected"},
       {"gelu_new", "\\u001b[2J\\n",
-       "activation_function is \"\\x1b[2J\\x0a\""},  // nothing for a terminal
+       "activation_function is \"\\x1b[2J\\x0a\""},  // not for a terminal
       {"gelu_new", "quick_gelu", "activation_function is \"quick_gelu\", expected \"gelu_new\" or"},
       {"gelu_new", "silu", "activation_function is \"silu\", expected \"gelu_new\" or"},
       {"gelu_new", "swish", "activation_function is \"swish\", expected \"gelu_new\" or"},

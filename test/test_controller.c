@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// controller: the steps, tokens and errors of controller_run(), run behind run, with and without
-// the context crop, the stop id and the head at all positions; the model behind it is a hash of all
-// that it has read
+// controller: the steps, tokens and errors of controller_run(), run after run, with and without the
+// context crop, the stop id and the head at all positions; the model is a hash of everything that
+// it has read
 #include "block.h"
 #include "controller.h"
 
@@ -184,7 +184,7 @@ static struct controller_run make_run(uint32_t n_prompt, uint32_t max_new, uint3
                                  .sampling = {.top_k = 1, .inv_t = 1}};
 }
 
-// Prompts and generations within the context, and over its end several times.
+// Prompts and generations within the context, and past its end several times.
 static void test_generation(void **state) {
   (void)state;
   static const struct {
@@ -208,7 +208,7 @@ static void test_generation(void **state) {
   block_close(b);
 }
 
-// The stop id ends the run behind it, wherever it comes; it does nothing in the prompt, nor when it
+// The stop id ends the run after it, wherever it occurs; it has no effect in the prompt, or if it
 // is not enabled.
 static void test_stop(void **state) {
   (void)state;
@@ -235,7 +235,7 @@ static void test_stop(void **state) {
 }
 
 // Too long a prompt and an id beyond the vocabulary: the whole prompt is taken, no step is done,
-// the next run is sound.
+// and the next run is sound.
 static void test_errors(void **state) {
   (void)state;
   struct block *b = block_open("controller", 0);
@@ -247,7 +247,7 @@ static void test_errors(void **state) {
       struct controller_run run = make_run(10, 4, 301, 1);
       ids[at[i]] = x ? 0x1ffff : 301;
       check_stalls(b, run, 32, 301);
-      run.n_prompt = 100;  // both: too long is what is reported
+      run.n_prompt = 100;  // both: the length is reported
       check_stalls(b, run, 32, 301);
     }
   }

@@ -15,7 +15,7 @@
 enum { T = 5, TEXT = 1 << 16 };
 static char out[TEXT];
 
-// Runs "gpt2rtl ARGUMENTS" with standard error behind standard output; "@" is the test's folder.
+// Runs "gpt2rtl ARGUMENTS" with standard error after standard output; "@" is the test's folder.
 // Returns the exit status.
 static int run(const char *folder, const char *format, ...) {
   char arguments[1024], command[4096];
@@ -143,7 +143,7 @@ static void tensors(void **state) {
   assert_int_equal(n, 5 + 2 * 14);
 }
 
-// From a compiled image alone: the same file.
+// From only a compiled image: the same file.
 static void image(void **state) {
   RUN(0, "compile --model @/nano --lanes 256 --output @/image");
   RUN(0, "dump --model @/nano --ids 1,2 --tensor transformer.h.1.mlp.act --engine golden --output "

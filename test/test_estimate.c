@@ -24,8 +24,7 @@ static int on_step(void *ctx, const struct controller_step *step) {
   return 0;
 }
 
-// Simulates positions 0 .. n - 1 and compares all but the first, in front of which there is no
-// token.
+// Simulates positions 0 .. n - 1 and compares all but the first, before which there is no token.
 static void expect_close(const struct image *image, const struct gpt2_config *config,
                          const struct sim_memory *memory, uint32_t n, uint32_t top_k,
                          const char *what) {

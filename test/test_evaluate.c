@@ -127,7 +127,7 @@ static void test_windows(void **unused) {
 
 // -------------------------------------------------------------------------------------- perplexity
 
-// Each token but the first once: in the first window that ends behind it.
+// Each token but the first counts once: in the first window that ends after it.
 static void test_perplexity(void **unused) {
   (void)unused;
   enum { CONTEXT = 40, STRIDE = 13, BYTES = 300 };
@@ -244,7 +244,7 @@ static void test_likely(void **unused) {
   assert_false(scorer_score(equal, 3, 0).likely);
 }
 
-// What is wrong is said, by path and line.
+// Errors are reported with path and line.
 static void expect_error(int status, const char *fragment, const char *arguments) {
   char command[8192], text[4096];
   snprintf(command, sizeof command, "XDG_CACHE_HOME=%s build/gpt2rtl %s 2>&1 > /dev/null", folder,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The fast engine against golden/gpt2_core, bit for bit: hidden state behind every layer, logits,
+// The fast engine against golden/gpt2_core, bit for bit: hidden state after every layer, logits,
 // choices, KV cache, saturations, for every vector code of this machine, several threads, positions
 // one by one and many at once, every named shape.
 #include "model_test.h"
@@ -46,7 +46,7 @@ static void check(const struct fast_expected *g, const char *name, const struct 
   check_shared(g, name, k, threads, batch, NULL);
 }
 
-// Small: everything with everything.
+// Small shapes: everything with everything.
 static void test_small(void **state) {
   (void)state;
   static const struct shape shapes[] = {
@@ -78,7 +78,7 @@ static void test_small(void **state) {
   }
 }
 
-// Folders as people have them, compiled for several lane counts.
+// Users' folders, compiled for several lane counts.
 static void folder(const char *dir, const char *path, uint32_t n) {
   struct err err;
   struct gpt2_weights weights;
@@ -149,7 +149,7 @@ static void test_gpt2_medium(void **state) { (void)state, named("gpt2-medium", 4
 static void test_gpt2_large(void **state) { (void)state, named("gpt2-large", 3); }
 static void test_gpt2_xl(void **state) { (void)state, named("gpt2-xl", 3); }
 
-// Weights in one kernel's tiles are not another's.
+// Weights in one kernel's tiles do not serve another kernel.
 static void test_other_tiles(void **state) {
   (void)state;
   static const struct shape s = {"nano", 64, 1, 1, 4, 5, 1, FAST_MODEL};
@@ -193,7 +193,7 @@ static void test_loop(void **state) {
   static const struct shape shapes[] = {
       {"loop", 64, 2, 2, 70, 301, 1, FAST_MODEL},
       {"loop on any bytes", 64, 1, 2, 70, 301, 1,
-       FAST_ANY_BYTES},  // what the cache still holds behind a crop saturates nothing
+       FAST_ANY_BYTES},  // what the cache still holds after a crop saturates nothing
   };
   static const struct {
     uint32_t n_prompt, max_new;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// test_fetch - gpt2rtl fetch against a server on loopback that cuts, stalls and lies
+// test_fetch - gpt2rtl fetch against a server on loopback that drops connections, stalls and lies
 //
-// The address' first part says how the server behaves:
+// The first part of the address says how the server behaves:
 // http://127.0.0.1:PORT/cut/test/nano/resolve/main/config.json.
 #include "model_test.h"
 
@@ -16,7 +16,7 @@
 static int port;
 static char origin[FILE_PATH_SIZE];  // the folder that is served
 static atomic_int asked;             // requests for the weights since the last fetch
-static atomic_int resumed;           // of these, such as asked for the rest
+static atomic_int resumed;           // of these, those for only the rest
 static char out[4096], err_text[4096];
 
 // ------------------------------------------------------------------------------------------ server
@@ -60,7 +60,7 @@ static void send_error(int fd, const char *status, const char *more) {
              more);
 }
 
-// The weights from begin on, in the ways that go wrong.
+// Sends the weights from begin on, in the ways that go wrong.
 static void send_weights(int fd, const struct served *s, const struct http_request *request) {
   const unsigned char *data = s->map.data;
   const uint64_t size = s->map.size;
@@ -68,7 +68,7 @@ static void send_weights(int fd, const struct served *s, const struct http_reque
   const bool first = s->nth == 1;
   if (is(s, "norange") && !first) begin = 0;
   if (is(s, "wrongrange") && request->ranged) begin = 7;
-  if (is(s, "liesize")) {  // more is announced than comes, each time
+  if (is(s, "liesize")) {  // each time more is announced than is sent
     send_head(fd, s, request->ranged ? "206 Partial" : "200 OK", begin, size - begin + 100,
               size + 100);
     http_send(fd, data + begin, size - begin);
@@ -139,7 +139,7 @@ static bool refuse(int fd, const struct served *s) {
          (is(s, "silentonce") && s->nth == 1);
 }
 
-// As huggingface.co sends to its data servers.
+// As huggingface.co redirects to its data servers.
 static void redirect(int fd, const struct served *s) {
   char more[512];
   snprintf(more, sizeof more,
@@ -244,7 +244,8 @@ static void expect_done(void **state, const char *mode, const char *more) {
   }
 }
 
-// Fails, says why, and leaves no weights; their part only if it can be gone on with.
+// The command fails, says why, and leaves no weights; it leaves their part only if that can be
+// resumed.
 static void expect_failed(void **state, const char *mode, const char *more, const char *fragment,
                           bool part_stays) {
   char path[FILE_PATH_SIZE];
@@ -261,7 +262,7 @@ static void expect_failed(void **state, const char *mode, const char *more, cons
 
 // ------------------------------------------------------------------------------------------- tests
 
-// What the publisher has beside the four files comes too, and counts.
+// Files that the publisher has beside the four are fetched too, and count.
 static void more_files(void **state) {
   char path[FILE_PATH_SIZE], copy[FILE_PATH_SIZE], text[4096];
   write_string(path, origin, "added_tokens.json", "{\"<pad>\": 301}");
@@ -280,7 +281,7 @@ static void good(void **state) {
   expect_done(state, "good", "");
   assert_int_equal(asked, 1);
   expect_text(err_text, "its hash is the one that the server names");
-  expect_done(state, "good", "");  // all is there
+  expect_done(state, "good", "");  // everything is there
   assert_int_equal(asked, 0);
   remove_copy(state);
   expect_done(state, "redirect", "");
@@ -333,8 +334,8 @@ static void fails(void **state) {
   }
 }
 
-// Cut for good, then gone on with by the same command; a part of something else; a part that is all
-// of it.
+// Interrupted for good, then resumed by the same command; a part of something else; a part that is
+// all of it.
 static void resumes(void **state) {
   char part[FILE_PATH_SIZE], whole[FILE_PATH_SIZE];
   struct stat st;
@@ -351,7 +352,7 @@ static void resumes(void **state) {
   expect_done(state, "good", "");
   assert_int_equal(asked, 1);
 
-  FILE *file = fopen(part, "wb");  // of another file: the hash says so, and all is fetched again
+  FILE *file = fopen(part, "wb");  // of another file: the hash shows it, and all is fetched again
   for (int i = 0; i < 1000; i++) fputc('x', file);
   fclose(file);
   assert_int_equal(remove(whole), 0);
@@ -364,13 +365,13 @@ static void resumes(void **state) {
   fclose(file);
   expect_done(state, "good", "");
 
-  // The server sends another range than was asked for: from the beginning, then.
+  // The server sends another range than was requested: the file is fetched from the beginning.
   assert_int_equal(remove(whole), 0);
   expect_done(state, "wrongrange", "");
   assert_int_equal(asked, 3);
 }
 
-// The models whose hashes are known here: what is not theirs is refused, what is theirs is taken.
+// The models whose hashes are known here: other files are refused, theirs are accepted.
 static void pinned(void **state) {
   char shell[4 * FILE_PATH_SIZE], vocab[FILE_PATH_SIZE], merges[FILE_PATH_SIZE];
   static const char *const names[] = {"gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl", "distilgpt2"};
@@ -386,7 +387,7 @@ static void pinned(void **state) {
     expect_text(err_text, i == 3 ? "expected be48115d" : "bytes, expected ");
     remove_copy(state);
   }
-  // GPT-2's own vocabulary and merges, where they are there, pass as gpt2-large's.
+  // GPT-2's own vocabulary and merges, if they exist, pass as gpt2-large's.
   need_shared(vocab, "tokenizer/encoder.json");
   need_shared(merges, "tokenizer/vocab.bpe");
   snprintf(shell, sizeof shell,
@@ -442,7 +443,7 @@ static void usage(void **state) {
     const int status = WEXITSTATUS(system(shell));
     if (status != 2) fail_msg("gpt2rtl fetch %s: exit status %d, expected 2", wrong[i], status);
   }
-  // No such host, nobody there; a folder that cannot be made.
+  // No such host, no server there; a folder that cannot be made.
   snprintf(shell, sizeof shell,
            "build/gpt2rtl fetch a/b --retries 0 --base-url http://127.0.0.1:1 --output %s/x > "
            "/dev/null 2> %s/err",
@@ -457,7 +458,7 @@ static void usage(void **state) {
   assert_int_equal(WEXITSTATUS(system(shell)), 1);
 }
 
-// HTTPS is HTTPS: a server whose certificate nobody vouches for is not talked to.
+// HTTPS is HTTPS: a server with an untrusted certificate is refused.
 static void certificates(void **state) {
   char shell[4 * FILE_PATH_SIZE];
   const int tls = 20000 + (int)(getpid() % 20000);

@@ -11,7 +11,7 @@ static const char *const books[] = {"1874_the_railway_children.txt", "146_a_litt
                                     "271_black_beauty.txt", "7885_celtic_fairy_tales.txt"};
 enum { BOOKS = sizeof books / sizeof *books };
 
-// The held-out ends of the books, one behind the other. Skips the test without the shared data.
+// The held-out ends of the books, one after the other. Skips the test without the shared data.
 static char *held_out(size_t *size) {
   char path[FILE_PATH_SIZE], name[128];
   char *text = NULL;
@@ -22,7 +22,7 @@ static char *held_out(size_t *size) {
     snprintf(name, sizeof name, "text/stories/%s", books[b]);
     need_shared(path, name);
     expect_success(file_map_open(&book, path, &err), &err);
-    size_t cut = book.size / 50 * 49 + book.size % 50;  // a little behind 98 %, at a space
+    size_t cut = book.size / 50 * 49 + book.size % 50;  // a little after 98 %, at a space
     while (cut < book.size && book.data[cut] != ' ') cut++;
     text = realloc(text, *size + book.size - cut);
     memcpy(text + *size, book.data + cut, book.size - cut);
@@ -92,7 +92,7 @@ static void test_perplexity(void **state) {
   double *nll = calloc(context, sizeof *nll);
   double of_trained = 0, of_quantised = 0, of_golden = 0;
   size_t n = 0, same = 0;
-  // Each context is a text of its own, whose last id is only predicted.
+  // Each context is a separate text, whose last id is only predicted.
   for (size_t first = 0; first + context <= m.count && n < TOKENS; first += context - 1) {
     const uint32_t *ids = m.ids + first;
     expect_success(gpt2_float_nll(quantised, ids, context, nll, &err), &err);

@@ -58,7 +58,7 @@ static void words(const char *module, bool registered) {
       memcpy(last, ring[out % DEPTH], sizeof last);
       has_last = true;
     } else if (pop) {
-      has_last = false;  // reset: whether the memory was read is not said
+      has_last = false;  // reset: whether the memory was read is not defined
     }
     if (push) memcpy(ring[in % DEPTH], word, sizeof word);
     in += push;

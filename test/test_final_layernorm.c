@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // final_layernorm: what follows each pass of the residual, in steps with and without head as
-// golden/gpt2_core.c takes them: a LayerNorm behind every pass, but none behind the last where no
-// head is wanted
+// golden/gpt2_core.c takes them: a LayerNorm after every pass, but none after the last if no head
+// is wanted
 #include "block.h"
 
 struct bench {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// final_linear: OpHead's rows reach sampling, and the second reader where wanted, once each and in
+// final_linear: OpHead's rows reach sampling, and the second reader if wanted, once each and in
 // order, with ids and a mask that ends at the vocabulary (301, 4096 and 50257 ids); room_o keeps 18
 // groups under way from overflowing it
 #include "block.h"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// gelu: equal to gelu() for every row the table is for, |x| <= 8, and for others up to the extremes
+// gelu: equal to gelu() for every row that the table covers, |x| <= 8, and for others up to the
+// extremes
 #include "block.h"
 #include "golden.h"
 

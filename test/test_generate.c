@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// generate: where it starts and ends, what it takes a prompt from, and what it chooses by, on each
+// generate: where it starts and ends, where it takes the prompt from, and how it chooses, on each
 // engine
 #include "model_test.h"
 
@@ -84,7 +84,7 @@ static void make_demo(void **state, const char *sed) {
 // Greedily, after "a" (65): , and the old man was so pleased with the old man ...
 static const int greedy[] = {12, 270, 260, 527, 458, 308, 357, 1814};
 
-// Any of a list ends the text, also in the hardware, which stops at one by itself.
+// Any of a list ends the text, also in the hardware, which itself stops at one.
 static void ends(void **state) {
   for (int i = 0; i < ENGINES; i++) {
     make_demo(state, "s/\"eos_token_id\": 0/\"eos_token_id\": [4095, 527, 458]/");
@@ -118,7 +118,7 @@ static void ends(void **state) {
   expect_text(out, "\"stop_ids\":	[270, 4095]");
 }
 
-// Where a text starts: only an empty prompt needs to know.
+// Where a text starts matters only for an empty prompt.
 static void starts(void **state) {
   make_demo(
       state,
@@ -178,7 +178,7 @@ static void stop_texts(void **state) {
   expect_text(err_text, "--stop needs --model for its tokenizer");
 }
 
-// A run that a second stop id has ended says too what did not fit: here a position embedding of
+// A run that a second stop id has ended also reports what did not fit: here a position embedding of
 // 19,968.
 static void saturated(void **state) {
   EXPECT(0, "gpt2rtl random-model --config nano --output @/nano && printf '\\234\\106' | dd "
@@ -199,8 +199,8 @@ static void saturated(void **state) {
   }
 }
 
-// A run that is interrupted shows what it held back: as many tokens as it says, as a run of so many
-// would.
+// An interrupted run shows what it held back: as many tokens as it says, equal to a run of that
+// many.
 static void interrupted(void **state) {
   static char shown[OUTPUT];
   static const char line[] = "gpt2rtl generate --model models/demo --ids 65 --ignore-eos --stop "
@@ -241,8 +241,8 @@ static void prompt_file(void **state) {
   expect_text(err_text, "--prompt-file needs --model for its tokenizer");
 }
 
-// Ids need no tokenizer; ids that no token has have no text; tokens that the model has not are
-// refused where they occur.
+// Ids need no tokenizer; ids without a token have no text; tokens that the model lacks are refused
+// when they occur.
 static void ids_alone(void **state) {
   make_demo(state, "");
   EXPECT(0, "rm @/demo/vocab.json @/demo/merges.txt");
@@ -287,7 +287,7 @@ static void ids_alone(void **state) {
                         "its ids are 0..300");
 }
 
-// What the hardware's sampler has not.
+// What the hardware's sampler lacks.
 static void host_sampling(void **state) {
   static char plain[OUTPUT], other[OUTPUT];
   static const char line[] =
@@ -310,7 +310,7 @@ static void host_sampling(void **state) {
     expect_text(err_text, "needs --engine golden, golden-readable or float: the hardware draws by "
                           "temperature and top-k alone");
   }
-  // A penalty large enough, and nothing comes twice.
+  // With a large enough penalty nothing is repeated.
   EXPECT(0, "gpt2rtl generate --model models/demo --ids 65,65,12 --tokens 60 --json --engine "
             "golden --repetition-penalty 10");
   cJSON *json = cJSON_Parse(out);

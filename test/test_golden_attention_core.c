@@ -5,7 +5,7 @@
 static void fill_cache(struct kv_head *kv, uint64_t *state, uint32_t n, double k, double v) {
   for (uint32_t t = 0; t < n; t++) {
     int32_t k_row[HEAD_DIM], v_row[HEAD_DIM];
-    // Position 0 is where trained heads look when they have nothing to say: its value is small.
+    // Trained heads look at position 0 when nothing else matters: its value is small.
     const double v_here = t == 0 ? 0.05 * v : v;
     for (size_t d = 0; d < HEAD_DIM; d++) {
       k_row[d] = to_row(k * random_normal(state));

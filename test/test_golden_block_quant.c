@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Blocks against the rows that they stand for: half a step, the smallest exponent, both ends.
+// Blocks against the rows that they represent: half a step, the smallest exponent, both ends.
 #include "golden_test.h"
 
 // Half a step, and one step where rounding up meets the end of int16.
@@ -11,7 +11,7 @@ static void check(struct worst *worst, const int32_t row[HEAD_DIM]) {
   struct operand x;
   block_quant(&x, row);
   assert_in_range(x.e, 0, 15);
-  bool fits_smaller = true;  // would all numbers, cut off, fit int16 with an exponent less?
+  bool fits_smaller = true;  // would all numbers, truncated, fit int16 with a smaller exponent?
   for (size_t i = 0; i < HEAD_DIM; i++) {
     expect_within(worst, "row", ldexp(x.m[i], x.e), row[i], bound(&x, i));
     fits_smaller &=

@@ -32,7 +32,7 @@ static void test_position(void **unused) {
     for (uint32_t position = 0; position < 100; position++) {
       struct residual r;
       struct saturation sat = {0};
-      memset(&r, 0x55, sizeof r);  // what was there goes
+      memset(&r, 0x55, sizeof r);  // previous contents are overwritten
       pos_embedding(&r, &table, position, &sat);
       double sum = 0, sum_sq = 0;
       for (uint32_t c = 0; c < 192; c++) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// final_linear: all logits of a vocabulary that fills no group of rows.
+// final_linear: all logits of a vocabulary that is not a whole number of groups.
 #include "golden_test.h"
 
 static void test_logits(void **unused) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The whole integer model against float32 with the same weights, those of the image: what is left
-// is the arithmetic's error, most of it the int8 cache's. And lanes change nothing.
+// The whole integer model against float32 with the same weights, those of the image: the remaining
+// difference is the arithmetic's error, most of it the int8 cache's. Lanes change nothing.
 #include "golden_test.h"
 #include "gpt2_float.h"
 #include "random_model.h"
@@ -34,7 +34,7 @@ static void free_model(struct model *m) {
 
 // ----------------------------------------------------------------------------------- against float
 
-enum { STAGES = 3 };  // behind the embedding and each layer of nano
+enum { STAGES = 3 };  // after the embedding and each layer of nano
 
 struct seen {
   double x[STAGES][128];

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keys and values as int8: half a step of max / 127, and a scale that says so.
+// Keys and values as int8: half a step of max / 127, and the right scale.
 #include "golden_test.h"
 
-// In steps: half; and of 127 the cut-off maximum's 2^-15, the reciprocal's 4.6e-5, 2^-16 of the
+// In steps: half; and, of 127, the truncated maximum's 2^-15, the reciprocal's 4.6e-5, 2^-16 of the
 // row.
 static const double STEP_BOUND = 0.5 + 127 * (0x1p-15 + 4.6e-5 + 0x1p-16);
-// The scale's mantissa is rounded to 12 bits; 2^-15 of the cut-off maximum, 5e-7 of 1 / 127.
+// The scale's mantissa is rounded to 12 bits; 2^-15 of the truncated maximum, 5e-7 of 1 / 127.
 static const double SCALE_BOUND = 0x1p-12 + 0x1p-15 + 5e-7;
 
 static void check(struct worst *steps, struct worst *scales, const int32_t row[HEAD_DIM]) {

@@ -2,7 +2,7 @@
 // layernorm of an integer residual, against the same residual in double precision.
 #include "golden_test.h"
 
-struct model {  // one LayerNorm's parameters, in an image without anything else
+struct model {  // one LayerNorm's parameters, in an image with nothing else
   struct image image;
   uint8_t *beats;
   double gain[MAX_WIDTH], bias[MAX_WIDTH];
@@ -61,7 +61,7 @@ static void check(struct worst *worst, const struct model *m, const struct resid
   const double mean_bound = 0x1p-17 + fabs(mean) * width * 0x1p-31;  // rounding; 1 / C
   for (uint32_t c = 0; c < width; c++) {
     const double n = (ldexp(r->x[c], -RES_FRAC) - mean) / sigma;
-    // 18 bits of C / sqrt(V'), cut off; rsqrt; rounding to 18 places
+    // 18 bits of C / sqrt(V'), truncated; rsqrt; rounding to 18 places
     const double n_bound = mean_bound / sigma + fabs(n) * (0x1p-17 + 2.6e-7) + 0x1p-19;
     const struct operand *x = &out[c / 64];
     const double step = ldexp(x->m[c % 64] == INT16_MAX ? 1 : 0.5, x->e - ROW_FRAC);
@@ -110,7 +110,7 @@ static void test_outlier(void **unused) {
   print_worst("layernorm, outlier of 3000", &worst);
 }
 
-// No variance at all: what is left is the bias. And the largest residuals that there are.
+// Without variance only the bias remains. And the largest possible residuals.
 static void test_extremes(void **unused) {
   (void)unused;
   struct worst worst = {0};

@@ -17,8 +17,7 @@ static void check(uint64_t *state, struct worst *worst, struct spread *spread, u
   mlp_ffn(y, &w1, &w2, x, &sat, NULL);
   assert_int_equal(saturations(&sat), 0);
 
-  // What is known of each GELU's error: its largest size, and its variance if roundings were
-  // random.
+  // The error of each GELU: its largest size, and its variance if roundings were random.
   double *g = calloc(inner, sizeof *g), *bound = calloc(inner, sizeof *bound);
   double *variance = calloc(inner, sizeof *variance);
   for (uint32_t k = 0; k < 4 * heads; k++) {

@@ -8,7 +8,7 @@ static void check_cached(struct worst *worst, const int8_t *q, uint16_t scale, c
                          double row_bound) {
   double max = 0;
   for (size_t d = 0; d < HEAD_DIM; d++) max = fmax(max, fabs(exact[d]));
-  // half a step of max / 127, the scale's 12 bits, and what the rows were off by
+  // half a step of max / 127, the scale's 12 bits, and the rows' errors
   for (size_t d = 0; d < HEAD_DIM; d++) {
     expect_within(worst, "cached", q[d] * image_scale_value(scale), exact[d],
                   0.51 * max / 127 + 2.8e-4 * max + 2 * row_bound);
@@ -21,7 +21,7 @@ static void test_heads(void **unused) {
   struct kv_head *kv = calloc(1, sizeof *kv);
   uint64_t state = 1;
   for (uint32_t lanes = 64; lanes <= 4096; lanes *= 2) {
-    // The three heads' matrices stand one behind another: make one, move it to where head 2's is.
+    // The three heads' matrices follow each other: make one, move it to where head 2's is.
     struct test_matrix t;
     make_matrix(&t, &state, lanes, ROWS, HEADS, false, 0.3, 1);
     const size_t bytes = image_matrix_beats(lanes, ROWS, HEADS * HEAD_DIM) * lanes;

@@ -74,7 +74,7 @@ static void exact_distribution(struct candidate *best, double *p, const int32_t 
   for (size_t i = 0; i < k; i++) p[i] /= z;
 }
 
-// Each choice must be the one of the exact cumulative distribution at the generator's number, but
+// Each choice must be that of the exact cumulative distribution at the generator's number, except
 // within 4e-5 of an edge: exponentials are within 2e-5 of each other's ratio or 2^-23.
 static void check_draws(uint64_t *state, uint32_t k, double temperature, double deviation,
                         size_t draws, size_t *near_edges) {
@@ -183,7 +183,7 @@ static int no_step(void *self, uint32_t id, uint32_t position, bool head, uint32
   return 0;
 }
 
-// sampling_choose has room for 64: a run with another number is refused, whoever runs it.
+// sampling_choose has room for 64: a run with a larger number is refused on every engine.
 static void test_limits(void **unused) {
   (void)unused;
   static const uint32_t bad[] = {0, 65, 127, 128, 1u << 31, UINT32_MAX};

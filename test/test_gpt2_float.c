@@ -44,13 +44,13 @@ static void test_against_double(void **state) {
       for (size_t i = 0; i < V; i++) worst = fmax(worst, fabs(logits[i] - expected[t * V + i]));
     }
     print_message("largest difference %.1e\n", worst);
-    assert_true(worst < 1e-4);  // 1e-3 is asked for
+    assert_true(worst < 1e-4);  // 1e-3 is required
     gpt2_float_free(s);
     weights_free(&w);
   }
 }
 
-// One at a time, all at once, rewound, and the losses: the same numbers.
+// One at a time, all at once, rewound, and the losses: the numbers are the same.
 static void test_batches(void **state) {
   enum { N = 61, V = 301 };
   struct gpt2_weights w;
@@ -133,7 +133,7 @@ static void observe(void *ctx, const struct tensor_place *place, const float *x,
   seen->calls++;
 }
 
-// The tensors are what their names say: sums add up, and functions of one give the other.
+// The tensors are what their names say: sums add up, and functions of one tensor give the other.
 static void test_tap(void **state) {
   static struct seen seen;
   struct gpt2_weights w;
@@ -341,7 +341,7 @@ static void test_published_ranks(void **state) {
     cJSON_ArrayForEach(pair, cJSON_GetObjectItem(item, "last_logits_top200")) {
       float mine = logits[pair->child->valueint];
       worst = fmax(worst, fabs(mine - pair->child->next->valuedouble));
-      assert_true(mine < before + 0.05f);  // the same order, but for near ties
+      assert_true(mine < before + 0.05f);  // the same order, except for near ties
       before = mine;
     }
     print_message("%s: largest difference %.4f\n", cJSON_GetObjectItem(item, "prompt")->valuestring,

@@ -22,8 +22,7 @@ static void expect(const char *name, const char *output, unsigned bits, unsigned
     fail_msg("%s_t: field %u stands elsewhere in gpt2_pkg.sv than in sim/gpt2_pkg.h", name, field);
 }
 
-// Each field in turn is all ones: as many as it has bits, so that a change of a width shows as
-// well.
+// Each field in turn is all ones, as many as it has bits, so that a change of a width shows too.
 #define TEST(lower, upper)                 \
   static void test_##lower(void **state) { \
     (void)state;                           \
@@ -127,7 +126,7 @@ static void test_constants(void **state) {
   block_set_u64(probe, "field_i", n);
   block_eval(probe);
   assert_int_equal(block_get_u64(probe, "constant_o"),
-                   UINT32_MAX);  // the probe's list is as long as this one
+                   UINT32_MAX);  // the probe's list has the same length
 }
 
 static int open_probe(void **state) {

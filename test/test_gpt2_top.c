@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// gpt2_top: RTL = golden, bit for bit: hidden state behind every layer, logits, choices, for whole
+// gpt2_top: RTL = golden, bit for bit: hidden state after every layer, logits, choices, for whole
 // runs
 #include "recording.h"
 
@@ -122,7 +122,7 @@ static int stop_at_once(void *ctx, uint32_t id) {
   return 1;
 }
 
-// A simulator runs one run after another; refuses what does not fit, and says how much does.
+// A simulator runs one run after another; it refuses what does not fit, and says how much does.
 static void runs(void **state) {
   (void)state;
   uint32_t prompt[65] = {5, 6, 7};
@@ -163,9 +163,9 @@ static void runs(void **state) {
   image_close(&image);
 }
 
-// What a run must have read, from the model's shape alone: a beat of weights for each Segments x 64
-// of them, in the head the rest of the vocabulary too; keys in groups of Segments, values in tiles
-// of 64.
+// What a run must have read, from the model's shape alone: one beat of weights for each Segments x
+// 64 of them, in the head also for the rest of the vocabulary; keys in groups of Segments, values
+// in tiles of 64.
 struct expected {
   const struct image_header *shape;
   uint64_t weights, padding, kv, kv_writes;
@@ -216,7 +216,7 @@ static void counted(void **state) {
       struct sim_counters c;
       assert_int_equal(sim_open(&sim, &image, &memories[i], SIM_FAST, &err), 0);
       for (unsigned address = 0; address < 256; address++) expect_port(sim, address, 0);
-      for (int again = 0; again < 2; again++) {  // they start anew with each run
+      for (int again = 0; again < 2; again++) {  // they start from zero with each run
         e = (struct expected){.shape = &image.header};
         assert_int_equal(sim_run(sim, &run, &result, &err), 0);
         assert_int_equal(sim_read_counters(sim, &c, &err), 0);
@@ -289,8 +289,8 @@ static void demo(void **state) {
   for (int i = 0; i < 3; i++) free(tokens[i]);
 }
 
-// The hidden state near 3,000 at position 0, as GPT-2's: large operand exponents, a variance of 24
-// bits more than elsewhere.
+// The hidden state near 3,000 at position 0, as in GPT-2: large operand exponents, and a variance
+// of 24 bits more than elsewhere.
 static void outliers(void **state) {
   (void)state;
   static const uint32_t prompt[] = {9, 4, 250, 31};
@@ -305,7 +305,7 @@ static void outliers(void **state) {
   image_close(&image);
 }
 
-// The full 124M shape on random weights: 8 tokens, the hidden state behind every layer, all 50,257
+// The full 124M shape on random weights: 8 tokens, the hidden state after every layer, all 50,257
 // logits.
 static void gpt2(void **state) {
   (void)state;
@@ -346,8 +346,8 @@ static void altered(void **state) {
   while (image_next_region(&region, &image.header)) {
     for (int i = 0; i < 3; i++) {
       memcpy(beats, image.beats, bytes);
-      // Of the position table and a LayerNorm only the first beats hold what a short run reads,
-      // behind the side beat.
+      // Of the position table and a LayerNorm only the first beats, after the side beat, hold what
+      // a short run reads.
       rng = rng * 6364136223846793005ull + 1442695040888963407ull;
       uint64_t at = region.base * image.header.lanes;
       if (region.kind == IMAGE_WPE) at += image.header.lanes + (rng >> 33) % 64;

@@ -19,7 +19,7 @@ static void test_crop(void **state) {
   history_free(&h);
 }
 
-// Whatever the context, the ids kept are the newest, and a crop keeps exactly half.
+// Whatever the context, the kept ids are the newest, and a crop keeps exactly half.
 static void test_all_contexts(void **state) {
   (void)state;
   struct err err;

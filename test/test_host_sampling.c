@@ -17,7 +17,7 @@ static void make_logits(uint64_t *random) {
   logits[7] = logits[9];  // equal ones
 }
 
-// Where nothing is asked for that the hardware lacks, the choice is the hardware's.
+// If nothing is requested that the hardware lacks, the choice is the hardware's.
 static void as_hardware(void **state) {
   (void)state;
   uint64_t random = 3;
@@ -89,8 +89,7 @@ static void definition(void **state) {
       const double share = host_sampling_share(&s, ids[i]);
       total += share;
       can += share > 0;
-      // The exponentials are of 22 fraction bits: at the edge of top_p one more or less may be
-      // kept.
+      // The exponentials have 22 fraction bits: at the edge of top_p one more or less may be kept.
       if (i < m && i + 2 < m) assert_true(fabs(share - weight[i] / kept) < 2e-3);
       if (i > m + 1) assert_true(share == 0);
       if (ids[i] == choice) assert_true(share > 0);
@@ -103,7 +102,7 @@ static void definition(void **state) {
   assert_true(close >= 396);
 }
 
-// Drawn as often as likely.
+// Ids are drawn as often as they are likely.
 static void frequencies(void **state) {
   (void)state;
   struct host_sampling s;
@@ -123,7 +122,7 @@ static void frequencies(void **state) {
   s.top_p = 1;
   s.penalty = 2;
   host_sampling_see(&s, 1);
-  host_sampling_see(&s, 4);  // no id: nothing
+  host_sampling_see(&s, 4);  // not an id: no effect
   host_sampling_choose(&s, four);
   assert_true(fabs(host_sampling_share(&s, 1) / host_sampling_share(&s, 0) - sqrt(2)) < 1e-4);
   host_sampling_see(&s, 2);  // a negative logit is multiplied

@@ -336,7 +336,7 @@ static void test_quantisation(void **state) {
   print_worst("weights", &worst);
   print_worst("biases, gains", &halfs);
 
-  // Where it came from is in the header, and changes with the weights.
+  // The header says where it came from, and changes with the weights.
   uint64_t source, other;
   expect_success(image_source(&source, dir, &err), &err);
   char config[FILE_PATH_SIZE];
@@ -421,7 +421,7 @@ static void test_build_refusals(void **state) {
   expect_failure(image_build(path, &w, 64, 0, &err), &err, "n_head is 26, expected 1..25");
   w.config.n_head = 2;
   assert_false(file_exists(path));
-  DIR *dir = opendir(*state);  // nor a file under another name
+  DIR *dir = opendir(*state);  // nor a file with another name
   for (const struct dirent *entry; (entry = readdir(dir)) != NULL;)
     assert_true(entry->d_name[0] == '.');
   closedir(dir);
@@ -532,7 +532,7 @@ static void test_wrong_header(void **state) {
                    cases[i].message);
     memcpy(file.bytes + cases[i].offset, before, 4);
   }
-  // Any byte of the header at all.
+  // Any byte of the header.
   for (size_t i = 0; i < IMAGE_HEADER_BYTES; i += i < 160 ? 1 : 97) {
     file.bytes[i] ^= 0x10;
     assert_int_equal(open_bytes(state, file.bytes, file.size, IMAGE_CHECKED, &err), -1);
@@ -541,7 +541,8 @@ static void test_wrong_header(void **state) {
   free(file.bytes);
 }
 
-// One byte anywhere in any region: refused by the checksum, and taken by who asks for it.
+// One byte anywhere in any region: refused because of the checksum, and accepted if the caller asks
+// for that.
 static void test_altered_regions(void **state) {
   char path[FILE_PATH_SIZE];
   struct err err;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// json: what commands print for programs; the candidates of generate --top; running from an image
-// alone
+// json: what commands print for programs; the candidates of generate --top; running from only an
+// image
 #include "model_test.h"
 
 #include <math.h>
@@ -97,7 +97,7 @@ static void top(void **state) {
     assert_int_equal((int)number(step, "position"), 2 + n);
     assert_int_equal((int)number(step, "choice"),
                      cJSON_GetArrayItem(cJSON_GetObjectItem(json, "ids"), n)->valueint);
-    assert_int_equal(cJSON_GetArraySize(candidates), 7);  // the choice is one of the 4 likeliest
+    assert_int_equal(cJSON_GetArraySize(candidates), 7);  // the choice is one of the 4 most likely
     cJSON_ArrayForEach(c, candidates) {
       const int id = (int)number(c, "id");
       const double probability = number(c, "probability");
@@ -123,7 +123,7 @@ static void top(void **state) {
   snprintf(golden, sizeof golden, "%s", printed);
   free(printed);
   cJSON_Delete(json);
-  // The hardware and the readable model say the same; float has the same form.
+  // The hardware and the readable model print the same; float has the same form.
   static const char *const engines[] = {"rtl", "golden-readable", "float"};
   for (int e = 0; e < 3; e++) {
     expect(state, 0, "generate --model @/nano %s --engine %s --json --top 7", common, engines[e]);

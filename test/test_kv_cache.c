@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// kv_cache: what it writes makes the memory of model/image/image.h, 6; what it holds is what came,
-// until both are done with it
+// kv_cache: its writes make the memory of model/image/image.h, 6; it holds what came, until both
+// readers are done with it
 //
-// The neighbours are played: qkv_linear's vectors come when the entry is not busy, PV releases
-// entries in order, the memory acknowledges writes in order after a while.
+// The test plays the neighbours: qkv_linear's vectors come when the entry is not busy, PV releases
+// entries in order, and the memory acknowledges writes in order after a while.
 #include <string.h>
 
 #include "block.h"
@@ -54,7 +54,7 @@ static void before(void *ctx) {
   struct run *r = ctx;
   r->entry = (unsigned)rng_next(&r->rng) % 4;
   block_set_u64(r->b, "merge_entry_i", r->entry);
-  // PV in order: of a head whose vectors have both been there for a cycle
+  // PV in order: for a head whose vectors have both been there for a cycle
   uint64_t release = 0;
   if (2 * r->released + 1 < r->came && rng_chance(&r->rng, r->release_percent)) {
     unsigned entry = r->in[2 * r->released].head % 4;
@@ -88,8 +88,8 @@ static void after(void *ctx) {
     }
   }
 
-  // Idle: whatever came before this cycle is in memory. And then it says so at once but for the
-  // register.
+  // Idle: everything that came before this cycle is in memory. The output says so one register
+  // later.
   bool all = r->came % 2 == 0 && r->acked == r->came / 2 * r->beats_a_head;
   if (block_get_u64(b, "idle_o")) {
     assert_true(all);

@@ -68,7 +68,7 @@ static void values(void **state) {
       check_values(w.layers[1].mlp_proj_w, "h.1.mlp.c_proj.weight", 512, 128);
       check_values(w.layers[0].ln_2_b, "h.0.ln_2.bias", 128, 1);
       check_values(w.ln_f_g, "ln_f.weight", 128, 1);
-      // So the image is the same but for its source; its checksum with the source left out says so.
+      // So the image is the same except for its source; its checksum without the source shows it.
       assert_int_equal(file_join(path, *state, "image", NULL), 0);
       expect_success(image_build(path, &w, 128, 7, &err), &err);
       expect_success(image_open(&image, path, IMAGE_CHECKED, &err), &err);
@@ -81,7 +81,7 @@ static void values(void **state) {
   assert_int_equal(n, 16);
 }
 
-// Masks are passed over, whatever they are made of.
+// Masks are skipped, whatever they contain.
 static void masks(void **state) {
   static const char *const dtypes[] = {"F32", "F16", "BF16", "U8",  "BOOL",
                                        "I64", "F64", "I8",   "I16", "I32"};
@@ -143,7 +143,7 @@ static void broken_shards(void **state) {
     write_index(state, cases[i].map);
     expect_refused(state, cases[i].error);
   }
-  // A tensor in two shards; a cut shard.
+  // A tensor in two shards; a truncated shard.
   assert_int_equal(file_join(path, *state, "model-00002-of-00002.safetensors", NULL), 0);
   assert_int_equal(file_join(other, *state, "copy.safetensors", NULL), 0);
   assert_int_equal(link(path, other), 0);
@@ -200,7 +200,7 @@ static void adapter(void **state) {
       state,
       "adapter_config.json is present: an adapter (LoRA) that is not merged into the weights");
   expect_failure(weights_load(&w, *state, &err), &err, "merge_and_unload()");
-  // Also where the base is elsewhere, and the folder has nothing of a model.
+  // Also if the base is elsewhere, and the folder has nothing of a model.
   char config[FILE_PATH_SIZE], kept[FILE_PATH_SIZE];
   assert_int_equal(file_join(config, *state, "config.json", NULL), 0);
   assert_int_equal(file_join(kept, *state, "kept", NULL), 0);

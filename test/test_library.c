@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Simulators that are not there are made, once, and never taken for what they are not. The program
-// runs from a folder laid out as an installed one, bin/ and share/gpt2rtl/, with links to the
-// project's sources, whose name has a space and quotes in it.
+// Missing simulators are made, once, and a wrong one is never used. The program runs from a folder
+// with the layout of an installed one, bin/ and share/gpt2rtl/, with links to the project's
+// sources. The folder's name has a space and quotes in it.
 #include "model_test.h"
 
 #include <sys/wait.h>
@@ -50,7 +50,7 @@ static void two_at_once(void **state) {
   expect(state, 0, "PATH=\"$PWD/broken:$PATH\"; @ --lanes 128 > one && cmp one golden");
 }
 
-// A signal ends make and all it started, and leaves nothing half made.
+// A signal ends make and everything that it started, and leaves nothing half made.
 static void interrupted(void **state) {
   expect(state, 143,
          "@ --lanes 4096 > one & p=$!; while ! pgrep -f '[G]Lanes=4096' > /dev/null; do sleep 0.1; "
@@ -60,7 +60,7 @@ static void interrupted(void **state) {
          "cache/gpt2rtl/*/sim/gpt2_top_4096.so");
 }
 
-// What make has built is taken where it is made from these sources, and only there.
+// What make has built is used if it was made from these sources, and only then.
 static void prebuilt(void **state) {
   expect(state, 0, "PATH=\"$PWD/broken:$PATH\"; @ --lanes 64 > one && cmp one golden");
   expect(state, 1,
@@ -69,8 +69,8 @@ static void prebuilt(void **state) {
   if (!strstr(said, "could not be made")) fail_msg("%s", said);
 }
 
-// A simulator says what instructions it was compiled for. Where this processor lacks one it is not
-// loaded: another is made, or the one for any processor taken.
+// A simulator records for which instructions it was compiled. If this processor lacks one, it is
+// not loaded: another is made, or the one for any processor is used.
 static void other_processor(void **state) {
   expect(state, 0,
          "cp -r share share.before && cd share/gpt2rtl/build && rm sim && mkdir -p sim && cp "
@@ -86,7 +86,7 @@ static void other_processor(void **state) {
          "share/gpt2rtl/build/sim/any/ && "
          "PATH=\"$PWD/broken:$PATH\"; @ --lanes 64 2>&1 > one | tee log && cmp one golden && grep "
          "-q 'using the one for any processor' log");
-  // Made again; and with nowhere to keep it, for the run, and gone after it.
+  // It is made again; with no folder to keep it, it is made for the run and gone after it.
   expect(state, 0,
          "unset XDG_CACHE_HOME HOME; mkdir tmp && TMPDIR=$PWD/tmp @ --lanes 64 2> log > one && cmp "
          "one golden && "
@@ -97,7 +97,8 @@ static void other_processor(void **state) {
          "one && cmp one golden && ! grep simulator log");
 }
 
-// A build that fails says so, names its log and leaves nothing that would be taken for a simulator.
+// A build that fails is reported with its log, and leaves nothing that would be taken for a
+// simulator.
 static void fails(void **state) {
   expect(state, 1, "PATH=\"$PWD/broken:$PATH\"; @ --lanes 2048");
   if (!strstr(said, "the simulator for 2048 lanes could not be made") || !strstr(said, "make.log"))

@@ -8,9 +8,9 @@
 //     one done, unless a reset ends it
 //   - a run that nothing disturbs reports golden's steps, tokens and logits, leaves golden's keys
 //     and values in memory, and has no error
-//   - one that is disturbed reports a beginning of these, and the error of what disturbed it; the
-//     next run is as any other
-//   - while busy is low nothing is offered, asked for or unacknowledged
+//   - one that is disturbed reports a prefix of these, and the error of what disturbed it; the
+//     next run is undisturbed
+//   - while busy is low nothing is offered, requested or unacknowledged
 //   - writes go to the run's own KV cache, no two to one beat at a time; bytes that are being
 //     written may read as anything
 //
@@ -44,7 +44,7 @@ enum {
 
 struct model {
   struct image image;
-  struct pkg_config config;  // where it stands in the memory that all share
+  struct pkg_config config;  // where it lies in the shared memory
 };
 
 static struct model models[MODELS];
@@ -473,7 +473,7 @@ static void expect_offers(struct bench *b) {
   EXPECT(!b->write_offered || (*b->wr_valid_o && *b->wr_addr_o == b->write_offered_addr),
          "a write was offered and taken back");
   b->read_offered = *b->rd_req_valid_o && !*b->rd_req_ready_i &&
-                    !b->dead;  // to a dead memory it is taken back in the end
+                    !b->dead;  // to a dead memory it is withdrawn at the end
   b->write_offered = *b->wr_valid_o && !*b->wr_ready_i && !b->dead;
   b->read_offered_addr = *b->rd_req_addr_o;
   b->write_offered_addr = *b->wr_addr_o;
@@ -507,7 +507,7 @@ static void take_memory(struct bench *b) {
   }
 }
 
-// The keys and values that golden has, of all positions in the history.
+// Golden's keys and values, of all positions in the history.
 static void expect_cache(struct bench *b, const struct run *r) {
   const struct image_header *h = &r->model->image.header;
   const uint32_t n = r->n_steps ? r->steps[r->n_steps - 1].position + 1 : 0;
@@ -684,8 +684,8 @@ static void sequence(struct bench *b) {
     b->tok_slow = rng_chance(&b->rng, 50) ? 0 : (unsigned)rng_range(&b->rng, 0, 98);
     b->lg_slow = rng_chance(&b->rng, 50) ? 0 : (unsigned)rng_range(&b->rng, 0, 90);
     struct run *next = make_run(&b->rng);
-    // Early: the start is held from some moment of the run before on, and taken in the cycle of its
-    // done.
+    // Early: the start is held from some moment of the previous run on, and taken in the cycle of
+    // its done.
     const uint64_t early =
                        rng_chance(&b->rng, 40) ? (uint64_t)rng_range(&b->rng, 0, 3000) : UINT64_MAX,
                    from = b->cycle;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The 124M shape for 1,024 tokens and on behind the context crop: RTL at 1024 lanes against the
-// golden integers at every position, by ids and a hash of the hidden state behind each layer and of
-// all logits. `make test-long`; the golden side runs on fast/, which other tests hold to golden/
+// The 124M shape for 1,024 tokens and past the context crop: RTL at 1024 lanes against the golden
+// integers at every position, by ids and a hash of the hidden state after each layer and of all
+// logits. `make test-long`; the golden side runs on fast/, which other tests compare with golden/
 // bit for bit.
 #include "recording.h"
 

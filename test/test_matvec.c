@@ -96,7 +96,7 @@ static struct job *add_job(struct pkg_job j, const struct operand *x, const stru
   return job;
 }
 
-// The beat of a group's block, side beats passed over.
+// The beat of a group's block, without counting side beats.
 static size_t find_beat(const struct job *job, uint32_t group, uint32_t block) {
   const struct pkg_job *j = &job->j;
   if (!j->by_columns)
@@ -150,7 +150,7 @@ static void expect_sums(const struct job *first, uint32_t n) {
                                 .group = g,
                                 .last = g == j->groups - 1};
     pkg_tag_pack(to->tag, &tag);
-    if (!j->sides) continue;  // PV has none; what stands there is free
+    if (!j->sides) continue;  // PV has none; these bits are free
     const uint32_t first_group = g / SIDE_GROUPS * SIDE_GROUPS;
     const uint32_t *side =
         beat(find_beat(job, first_group, j->by_columns ? (uint32_t)j->blocks - 1 : 0) - 1) +
@@ -169,8 +169,8 @@ static uint32_t groups_of(uint32_t rows, uint32_t most) {
   return groups < most ? groups : most;
 }
 
-// One layer and a head behind it in the sequencer's order: projections between the last heads'
-// jobs. Rows beyond `most` groups are left out, but not of the projection.
+// One layer and a head after it in the sequencer's order: projections between the last heads' jobs.
+// Rows beyond `most` groups are left out, except of the projection.
 static void add_layer(uint32_t heads, uint32_t position, uint32_t most, enum contents contents,
                       uint64_t *rng) {
   const uint32_t c = heads * HEAD_DIM;
@@ -191,7 +191,7 @@ static void add_layer(uint32_t heads, uint32_t position, uint32_t most, enum con
       job = add_job(j, make_operands(heads, contents, rng), NULL, contents, rng);
       expect_sums(job, 1);
     }
-    // Projections of heads that are done: in front of scores, in front of PV, and behind it.
+    // Projections of heads that are done: before scores, before PV, and after it.
     for (int place = 0; place < 3; place++) {
       while (proj < pv && step >= heads && (step >= heads + 3 || rng_chance(rng, 60))) {
         j = rows;

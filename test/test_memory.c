@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The simulated memory: presets in cycles, the order and pace of reads, strobed writes and what
-// shares the bus with them
+// The simulated memory: presets in cycles, the order and pace of reads, strobed writes and the bus
+// that they share
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -73,7 +73,7 @@ static void presets(void **state) {
     unsigned latency;
     double beats;
   } expected[] = {
-      {"ideal", 250, 4096, 1, 1},     // no time at all is still the next cycle
+      {"ideal", 250, 4096, 1, 1},     // even no latency means the next cycle
       {"ddr4-2400", 250, 64, 23, 1},  // 18.0 GB/s are 1.125 beats a cycle
       {"ddr4-2400", 250, 256, 23, 0.28125}, {"ddr4-2400", 500, 256, 45, 0.140625},
       {"4xddr4-2400", 250, 256, 23, 1},     {"4xddr4-2400", 250, 1024, 23, 0.28125},
@@ -123,7 +123,7 @@ static void refused(void **state) {
     struct err err = {""};
     assert_int_equal(sim_memory_parse(&m, bad[i], &err), -1);
     assert_non_null(strstr(err.text, "memory setting"));
-    assert_memory_equal(&m, &before, sizeof m);  // what is refused changes nothing
+    assert_memory_equal(&m, &before, sizeof m);  // a refused setting changes nothing
   }
 }
 
@@ -199,7 +199,7 @@ static void writes(void **state) {
   memory_destroy(m);
 }
 
-// On a preset's bus that is the limit, a write costs a read; beside a memory given in cycles it
+// On a preset's bus that is the bottleneck, a write costs a read; on a memory given in cycles it
 // does not.
 static void shared_bus(void **state) {
   (void)state;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // mlp_ffn: OpMlp1's rows leave as blocks of their gelu() with slots 2 MaxHeads + k, for 1, 4 and 12
-// heads, layer behind layer; rows of other jobs pass it by
+// heads, layer after layer; rows of other jobs are ignored
 #include "block.h"
 #include "golden.h"
 

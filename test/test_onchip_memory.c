@@ -58,7 +58,7 @@ struct bench {
   size_t n_asked, n_came, taken, acknowledged;
   size_t n_changed;  // beats that were written between request and answer
   bool ack_due;      // a write was taken in the cycle before, as number taken - 1
-  bool waited;       // a beat stood at the port and was not taken in the cycle before
+  bool waited;       // a beat was offered and not taken in the cycle before
   const struct write *writes;
 };
 
@@ -91,7 +91,7 @@ static void watch(void *ctx) {
     apply(&t->memory[w->addr], w);
   }
   const bool valid = block_get_u64(b, "rd_rsp_valid_o"), ready = block_get_u64(b, "rd_rsp_ready_i");
-  if (valid && !t->waited) {  // so it was read in the cycle before, when nobody wrote it
+  if (valid && !t->waited) {  // so it was read in the cycle before, when it was not written
     assert_true(t->n_came < t->n_asked);
     if (t->ack_due) assert_int_not_equal(t->writes[t->taken - 1].addr, asked[t->n_came].addr);
   }

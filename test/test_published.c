@@ -69,7 +69,7 @@ static void test_loss(void **unused) {
   assert_int_equal(scorer_saturations(&integers), 0);
 }
 
-// The published first candidate of each prompt is the likeliest, or the second by less than the
+// The published first candidate of each prompt is the most likely, or the second by less than the
 // integers' error of a logit. Published logits: of "One two three four", " five".
 static void test_candidates(void **unused) {
   (void)unused;

@@ -128,7 +128,7 @@ static void check(unsigned segments) {
     }
   }
 
-  // K and V at full pace: V's vector comes 64 / segments cycles behind K's.
+  // K and V at full pace: V's vector comes 64 / segments cycles after K's.
   block_reset(b);
   struct block_stream *source =
       block_source(b, "rows_valid_i", NULL, in_fields, 2, in, sizeof *in, 192 / segments);

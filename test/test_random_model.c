@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// test_random_model - folders that load, tokenizers that take any bytes, numbers that are not flat
+// test_random_model - folders that load, tokenizers that accept any bytes, numbers that are not
+// flat
 #include "model_test.h"
 
 #include <math.h>
@@ -33,7 +34,8 @@ static void test_nano_loads(void **state) {
   weights_free(&weights);
 }
 
-// Of a config.json the shape is taken, here the smallest of heads and vocabulary; no other field.
+// From a config.json only the shape is taken, here the smallest heads and vocabulary, and no other
+// field.
 static void test_shape_of_a_file(void **state) {
   char dir[FILE_PATH_SIZE], path[FILE_PATH_SIZE];
   struct err err;
@@ -124,8 +126,7 @@ static void test_numbers_are_not_flat(void **state) {
   weights_free(&w);
 }
 
-// The hidden state of GPT-2 124M has one: near 3,000 at position 0, one dimension, whatever the
-// token.
+// GPT-2 124M's hidden state has one: near 3,000 at position 0, one dimension, whatever the token.
 static void observe_outlier(void *ctx, const struct tensor_place *place, const float *x, size_t n) {
   double(*largest)[2] =
       ctx;  // [0]: the outlier at position 0; [1]: anything else of the hidden state

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// An image laid out again is the image that the compiler writes for those lanes, byte for byte.
+// An image with its layout changed to other lanes is the image that the compiler writes for those
+// lanes, byte for byte.
 #include "model_test.h"
 #include "image_build.h"
 #include "relayout.h"

@@ -30,7 +30,7 @@ static void count_clamped(void *ctx) {
   clamped += block_get_u64(block, "sat_o");
 }
 
-// A sum as the engine may give it, now and then one that no engine gives.
+// A sum as the engine may give it, occasionally one that no engine gives.
 static int64_t draw_acc(uint64_t *rng, unsigned e_max, unsigned n_blocks) {
   if (rng_chance(rng, 2)) return rng_signed(rng, 52);
   int64_t acc = rng_signed(rng, 52), limit = (int64_t)n_blocks << (28 + e_max);

@@ -32,7 +32,7 @@ static const struct block_field sums_fields[] = {
     BLOCK_FIELD(struct sums, tag, "sums_tag_o"),
 };
 
-// What drives the inputs: the passes one after another; behind each that has sums, layernorm's
+// What drives the inputs: the passes one after another; after each that has sums, layernorm's
 // reads.
 struct bench {
   struct block *b;
@@ -40,10 +40,10 @@ struct bench {
   unsigned segments, heads, idle_percent;
   struct group in[MAX_GROUPS], want[MAX_GROUPS], got[MAX_GROUPS];
   struct sums want_sums[PASSES], got_sums[PASSES];
-  struct residual after[PASSES];  // the residual behind each pass
+  struct residual after[PASSES];  // the residual after each pass
   enum pkg_op op[PASSES];
   unsigned pass, group;  // what comes next
-  unsigned block;        // next to read behind the pass; heads: no more
+  unsigned block;        // next to read after the pass; heads: no more
   int read;              // block that was read in the cycle before, or -1
   bool offered, embedding;
   struct block_stream *sums;
@@ -73,7 +73,7 @@ static void before(void *ctx) {
     }
     return;
   }
-  // rows for somebody else
+  // rows for another block
   if (rng_chance(&t->rng, t->idle_percent)) {
     struct pkg_tag tag = {.op = PKG_OP_QKV + rng_next(&t->rng) % 3,
                           .group = rng_next(&t->rng) % 25};

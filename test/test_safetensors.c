@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// test_safetensors - exact conversions, what a writer wrote, and files that lie
+// test_safetensors - exact conversions, files that the writer wrote, and files that lie
 #include "model_test.h"
 
 #include <math.h>
@@ -207,7 +207,7 @@ static void test_hostile_headers(void **state) {
   }
 }
 
-// A name may come twice, in whatever spelling, where both entries say the same.
+// A name may occur twice, in whatever spelling, if both entries say the same.
 static void test_same_name(void **state) {
   static const char *const names[] = {"a", "\\u0061"};
   for (size_t i = 0; i < 2; i++) {
@@ -253,7 +253,7 @@ static void test_hostile_sizes(void **state) {
   expect_failure(safetensors_open(&file, path, &err), &err, "git lfs pull");
 }
 
-// Random damage to a good file: an error or a file, and nothing that a sanitizer sees.
+// Random damage to a good file: an error or a file, and nothing that a sanitizer reports.
 static void test_random_damage(void **state) {
   static const char header[] =
       "{\"a\": {\"dtype\": \"F32\", \"shape\": [2], \"data_offsets\": [0, 8]},"
@@ -316,7 +316,7 @@ static void test_writer(void **state) {
   assert_memory_equal(values, a, sizeof a);
   safetensors_close(file);
 
-  // What is not complete does not get the name.
+  // An incomplete file does not get the name.
   assert_int_equal(remove(path), 0);
   expect_success(safetensors_writer_open(&writer, path, specs, 2, &err), &err);
   expect_failure(safetensors_writer_finish(&writer, &err), &err, "20 bytes of its tensors");

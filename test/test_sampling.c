@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// sampling: the ids of sampling_choose() and its generator, choice behind choice, for vocabularies
+// sampling: the ids of sampling_choose() and its generator, choice after choice, for vocabularies
 // of 301, 4096 and 50257 and smaller than top_k, for random, equal, rising, falling and extreme
 // logits; and the cycles that its header states. sampling_serial is sampling with SystolicList = 0
 // (Makefile)

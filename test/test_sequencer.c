@@ -59,7 +59,7 @@ static struct image_header layout(uint32_t segments, uint32_t layers, uint32_t h
   return h;
 }
 
-// Where the first of a row's beats stands, by the golden model.
+// The place of the first of a row's beats, by the golden model.
 static uint64_t row_address(const struct image_header *h, uint64_t base, uint32_t n_rows,
                             uint32_t n_blocks, uint32_t row) {
   const uint8_t *zero = (const uint8_t *)(uintptr_t)0x10000;
@@ -112,7 +112,7 @@ static struct pkg_job used(struct pkg_job j) {
                #condition);                                                                   \
   } while (0)
 
-// Checks that the job may come here, moves on, and says what it must be.
+// Checks that the job may come here, advances, and returns what it must be.
 static void expect(struct progress *p, const struct job *found, struct pkg_job *want,
                    struct job *where) {
   static const char *const names[] = {"position", "token",      "norm",  "QKV",   "scores",
@@ -289,7 +289,7 @@ static void expect(struct progress *p, const struct job *found, struct pkg_job *
   if (summed) want->norm = norm_of(summed);
   where->beats = (uint32_t)beats;
   if (stream) {
-    if (p->stream != where->addr) {  // only ln_f may be passed over, where no head follows
+    if (p->stream != where->addr) {  // only ln_f may be skipped, if no head follows
       REQUIRE(!p->t->head);
       REQUIRE(f.op == PKG_OP_MLP2);
       REQUIRE(p->stream == w.ln_next);
@@ -350,8 +350,7 @@ static void before(void *ctx) {
   block_set_u64(t->block, "kv_idle_i", t->kv_idle);
 }
 
-// A step is offered when its predecessor's jobs are out; it is taken only where the KV cache is
-// idle.
+// A step is offered when its predecessor's jobs are out; it is taken only if the KV cache is idle.
 static void after(void *ctx) {
   struct bench *t = ctx;
   const bool ready = block_get_u64(t->block, "step_ready_o");

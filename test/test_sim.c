@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A run in pieces (sim_begin, sim_advance, sim_abort) is the run that sim_run makes in one: the
-// same steps, tokens and cycles, whatever the pieces; and after an abort the next run is as any
-// other.
+// same steps, tokens and cycles, whatever the pieces; and an abort does not affect the next run.
 #include "model_test.h"
 #include "sim.h"
 #include "recording.h"

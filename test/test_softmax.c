@@ -2,7 +2,7 @@
 //
 // softmax: head after head, at every interesting length, against golden/softmax.c
 //
-// The neighbour is played as matvec is: a head's scores start when scores_free_o is high.
+// The test plays the neighbour, matvec: a head's scores start when scores_free_o is high.
 // softmax_quarter (beside this file) is softmax with a quarter of the exponentials a cycle.
 #include <string.h>
 
@@ -61,7 +61,7 @@ static void make_head(uint64_t *rng, enum kind kind, uint32_t n, int32_t *score,
   }
 }
 
-// The rows of golden softmax() in front of its block_quant; which softmax() confirms.
+// The rows of golden softmax() before its block_quant; softmax() confirms them.
 static uint16_t want_head(struct blk *blk, const int32_t *score, const uint16_t *v_scale,
                           uint32_t n, uint32_t bank, struct saturation *sat) {
   static struct operand p[MAX_CTX / HEAD_DIM], q;

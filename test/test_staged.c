@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// staged, interrupt: what is written replaces what it is pointed at and nothing else, whole or not
+// staged, interrupt: a write replaces the file that the path means and no other, completely or not
 // at all; a signal leaves nothing half made, closes a waveform, and ends the program as that signal
 #include "model_test.h"
 
@@ -76,7 +76,7 @@ static void links_and_modes(void **state) {
   assert_int_equal(entries(*state), 5);
 }
 
-// What is no regular file stays what it is.
+// A target that is not a regular file stays what it is.
 static void direct(void **state) {
   char fifo[FILE_PATH_SIZE], text[8] = "", log[FILE_PATH_SIZE], name[64];
   in(fifo, state, "fifo"), in(log, state, "log");
@@ -88,7 +88,7 @@ static void direct(void **state) {
   assert_true(S_ISFIFO(mode_of(fifo)));
   put("/dev/null", "gone");
   assert_true(S_ISCHR(mode_of("/dev/null")));
-  // A descriptor is written at its place, whatever it is open on.
+  // A descriptor is written at its position, whatever it refers to.
   const int fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
   assert_int_equal(write(fd, "one,", 4), 4);
   snprintf(name, sizeof name, "/dev/fd/%d", fd);
@@ -116,7 +116,7 @@ static void refused(void **state) {
   expect_failure(staged_open(&s, path, &err), &err, "No such file");
   in(path, state, "new/");
   expect_failure(staged_open(&s, path, &err), &err, "new/: cannot be written");
-  // A full disk is found out at the end at the latest, and the old content stays.
+  // A full disk is detected at the end at the latest, and the old content stays.
   expect_success(staged_open(&s, "/dev/full", &err), &err);
   fputs("x", s.file);
   expect_failure(staged_commit(&s, &err), &err, "No space left");
@@ -129,7 +129,7 @@ static void refused(void **state) {
   assert_int_equal(entries(*state), 2);
 }
 
-// Staging names cannot be foreseen, and differ in processes of the same number (containers that
+// Staging names cannot be predicted, and differ in processes of the same number (containers that
 // share a folder).
 static void names(void **state) {
   char path[FILE_PATH_SIZE], pid[32];
@@ -175,7 +175,7 @@ static void folders(void **state) {
 
 // ----------------------------------------------------------------------------------------- signals
 
-// In a child: a file and a folder half made, when the signal comes.
+// In a child: a file and a folder are half made when the signal comes.
 static void half_made(void **state, int number) {
   static const char *const files[] = {"x", NULL};
   char path[FILE_PATH_SIZE], folder[FILE_PATH_SIZE], inside[FILE_PATH_SIZE];
@@ -204,9 +204,9 @@ static void removed(void **state) {
   }
 }
 
-// Runs gpt2rtl with argv in the test's folder; sends the signal `after` bytes have come on standard
-// output, or after a moment where after is 0. Returns waitpid's status; what was said on standard
-// error is in `said`.
+// Runs gpt2rtl with argv in the test's folder; sends the signal after `after` bytes have come on
+// standard output, or after a moment if after is 0. Returns waitpid's status; standard error is in
+// `said`.
 static char said[4096];
 static int interrupted(void **state, int number, size_t after, const char *const *argv) {
   char log[FILE_PATH_SIZE], program[FILE_PATH_SIZE], byte, here[2048];
@@ -245,7 +245,7 @@ static void expect_signal(int status, int number) {
     fail_msg("status %x, expected the end by signal %d: %s", (unsigned)status, number, said);
 }
 
-// generate says how far it came; its waveform has its name, its statistics are not there.
+// generate says how far it came; its waveform has its name, and its statistics do not exist.
 static void generation(void **state) {
   char path[FILE_PATH_SIZE];
   struct err err;
@@ -281,7 +281,7 @@ static void generation(void **state) {
   assert_int_equal(entries(*state), 4);  // nano, gpt2rtl, run.fst, run.gtkw
 }
 
-// Commands that only make something: at once, and nothing is left.
+// Commands that only make something end at once and leave nothing.
 static void making(void **state) {
   expect_signal(interrupted(state, SIGINT, 0,
                             (const char *const[]){"gpt2rtl", "random-model", "--config", "gpt2-xl",
@@ -301,8 +301,8 @@ static void pipes(void **state) {
   assert_int_equal(system(command), 0);
 }
 
-// Nothing else in the tree makes files: .part, which outlives a signal, a lock and a log have fixed
-// names.
+// Nothing else in the tree creates files: .part, which survives a signal, a lock and a log have
+// fixed names.
 static void only_here(void **state) {
   (void)state;
   assert_int_equal(
@@ -312,7 +312,7 @@ static void only_here(void **state) {
       0);
 }
 
-// A name that cannot be is refused before anything is computed, each with its own reason.
+// A name that cannot exist is refused before anything is computed, each with its own reason.
 static void impossible(void **state) {
   char path[FILE_PATH_SIZE], name[300];
   struct staged s;
@@ -332,8 +332,8 @@ static void impossible(void **state) {
   expect_failure(staged_open(&s, path, &err), &err, "Not a directory");
 }
 
-// What a shell closed does not become the file that is opened next; a second output needs a name of
-// its own.
+// A descriptor that a shell closed does not become the file that is opened next; a second output
+// needs a name of its own.
 static void standard_files(void **state) {
   static const struct {
     const char *line;
@@ -361,7 +361,7 @@ static void standard_files(void **state) {
   }
 }
 
-// A mapped file whose disk is full: a sentence, not a signal, and what was being made is removed.
+// A mapped file whose disk is full: a message, not a signal, and the unfinished file is removed.
 static void mapped_writing(void **state) {
   char path[FILE_PATH_SIZE], words[FILE_PATH_SIZE];
   in(path, state, "mapped");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// test_stop_text - a text ends before the first stop text, however it comes in
+// test_stop_text - a text ends before the first stop text, however it is split
 #include "model_test.h"
 
 #include "stop_text.h"
@@ -21,7 +21,7 @@ static void check(const char *const *stops, const char *text, size_t size, const
     if (ready) memcpy(shown + n, s.held, ready);
     n += ready;
     stop_text_drop(&s, ready);
-    // What is held back could still begin a stop text; what is shown has none in it.
+    // The bytes held back could still begin a stop text; the bytes shown contain none.
     if (!s.found) {
       shown[n] = 0;
       for (const char *const *stop = stops; *stop; stop++) {
@@ -49,7 +49,7 @@ static void cases(void **state) {
       {STOPS("."), "One. Two.", "One", "."},
       {STOPS("\n\n"), "a\nb\n\nc", "a\nb", "\n\n"},
       {STOPS("zz"), "abc", "abc", NULL},
-      {STOPS("abc"), "ab", "ab", NULL},  // begun, and not ended
+      {STOPS("abc"), "ab", "ab", NULL},  // begun, but not completed
       {STOPS("abc"), "ababababc", "ababab", "abc"},
       {STOPS("aab"), "aaaab", "aa", "aab"},    // overlaps itself
       {STOPS("aby", "b"), "xaby", "xa", "b"},  // complete first

@@ -102,7 +102,7 @@ static void equals_the_counters(void **state) {
     memset(&seen, 0, sizeof seen);
     seen.stop_after = 100;
     assert_int_equal(sim_run(sim, &run, &result, &err),
-                     -1);  // one who has seen enough ends the run
+                     -1);  // an observer that has seen enough ends the run
     assert_string_equal(err.text, "");
     sim_close(sim);
   }

@@ -26,8 +26,8 @@ static const struct block_field out_fields[] = {
 static struct beat in[MAX_BEATS];
 static struct group want[MAX_GROUPS], got[MAX_GROUPS];
 
-// A matrix of random bytes; nothing in a byte or a scale is not allowed. Some scales are the
-// largest there is.
+// A matrix of random bytes; every byte and every scale is allowed. Some scales are the largest
+// there is.
 static uint8_t *random_table(uint64_t *rng, unsigned segments, unsigned n_rows, unsigned n_blocks) {
   const unsigned groups = (n_rows + segments - 1) / segments, sides = (groups + 15) / 16;
   const size_t beats = groups * n_blocks + sides, bytes = beats * segments * 64;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// test_tokenizer - GPT-2's ids as other projects give them, exact bytes back, files that are wrong
+// test_tokenizer - GPT-2's ids as other projects give them, exact bytes back, wrong files
 #include "model_test.h"
 
 #include <time.h>
@@ -83,13 +83,13 @@ static void test_special(void **state) {
   assert_int_equal(tokenizer_find(t, " the", 4), 262);
   assert_int_equal(tokenizer_find(t, " theX", 5), TOKENIZER_NO_TOKEN);
   expect_ids(t, "<|endoftext|>", 13, (const uint32_t[]){50256}, 1);
-  // The text ends at the special token, so two spaces stay one piece in front of it.
+  // The text ends at the special token, so two spaces before it stay one piece.
   expect_ids(t, "Hello<|endoftext|><|endoftext|>  <|endoftext|> world", 52,
              (const uint32_t[]){15496, 50256, 50256, 220, 220, 50256, 995}, 7);
   // Part of the special token is ordinary text.
   expect_ids(t, "<|endoftext", 11, (const uint32_t[]){27, 91, 437, 1659, 5239}, 5);
-  // U+180E was white space until Unicode 6.3; PCRE2's \s has it still, GPT-2's has not: here it
-  // takes the space before it.
+  // U+180E was white space until Unicode 6.3. PCRE2's \s still includes it, GPT-2's does not: here
+  // it takes the space before it.
   expect_ids(t, "a \xE1\xA0\x8E", 5, (const uint32_t[]){64, 28053, 254, 236}, 4);
   tokenizer_free(t);
 }
@@ -117,7 +117,7 @@ static size_t check_round_trip(const struct tokenizer *t, const char *text, size
     assert_true(at + bytes <= length);
     assert_memory_equal(piece, text + at, bytes);
     at += bytes;
-    // Nothing that is complete is held back, and no character is cut in two.
+    // Nothing complete is held back, and no character is split.
     if (decoder.held_count > 0)
       assert_int_equal(utf8_character(decoder.held, decoder.held_count), UTF8_INCOMPLETE);
   }
@@ -165,7 +165,7 @@ static void test_streaming(void **state) {
   assert_int_equal(tokenizer_push(t, &decoder, 222, out), 4);
   assert_memory_equal(out, "\xF0\x9F\x9A\x80", 4);
   assert_int_equal(tokenizer_push(t, &decoder, 8582, out), 0);
-  assert_int_equal(tokenizer_push(t, &decoder, 262, out), 6);  // no character any more
+  assert_int_equal(tokenizer_push(t, &decoder, 262, out), 6);  // no longer a character
   assert_memory_equal(out, "\xF0\x9F the", 6);
   assert_int_equal(tokenizer_push(t, &decoder, 50257, out), 0);
   assert_int_equal(tokenizer_push(t, &decoder, 8582, out), 0);
@@ -191,7 +191,8 @@ static double seconds(void) {
   return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-// A megabyte that is one word, spaces before a letter, and others that quadratic code fears.
+// A megabyte that is one word, spaces before a letter, and other inputs that make quadratic code
+// slow.
 static void test_long_words(void **state) {
   (void)state;
   static const char *const patterns[] = {"a", "ab", " ", "\n", "\x80", "\xE2\x82\xAC", "=", "7"};
@@ -280,7 +281,7 @@ static char *make_vocabulary(const char *extra) {
   size_t length;
   FILE *file = open_memstream(&text, &length);
   for (unsigned id = 0; id < 256; id++) {
-    unsigned code_point = id;  // in the order of bytes, which is as good as any
+    unsigned code_point = id;  // in the order of bytes; any order will do
     unsigned stand_in = 0x100;
     for (unsigned byte = 0; byte <= id; byte++) {
       bool other = byte <= 0x20 || (byte >= 0x7F && byte <= 0xA0) || byte == 0xAD;

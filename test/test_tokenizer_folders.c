@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // test_tokenizer_folders - what the smaller files of a folder say about its tokenizer
 //
-// The vocabulary is models/demo's. The ids are those of transformers 4.57 and 5.24, which agree but
-// where a comment says so; `make test-hf` asks it again, and for more folders than these.
+// The vocabulary is models/demo's. The ids are those of transformers 4.57 and 5.24, which agree
+// unless a comment says otherwise; `make test-hf` compares again, with more folders than these.
 #include "model_test.h"
 
 #include "json_util.h"
@@ -22,8 +22,8 @@ static void write_pair(const char *folder) {
   }
 }
 
-// tokenizer.json as transformers 5.24 saves the demo's, but for the parts given, and no pair of
-// files.
+// tokenizer.json as transformers 5.24 saves the demo's, except for the given parts, without the
+// pair of files.
 static void write_json(const char *folder, const char *added, const char *cut, const char *post) {
   char path[FILE_PATH_SIZE];
   char *vocab = read_text("models/demo/vocab.json"),
@@ -171,8 +171,8 @@ static void write_added(const char *folder, const char *text) {
   write_string(path, folder, "added_tokens.json", text);
 }
 
-// add_bos_token and add_eos_token count where there is no tokenizer.json; that has a template,
-// which counts.
+// add_bos_token and add_eos_token count only if there is no tokenizer.json; its template counts
+// instead.
 static void ends(void **state) {
   write_pair(*state);
   write_settings(*state, "{\"add_bos_token\": true}");
@@ -215,11 +215,11 @@ static void added(void **state) {
   write_added(*state, "{\"<speaker2>\": 4097, \"<speaker1>\": 4096}");
   EXPECT(*state, PLAIN, {"hi <speaker1> x", IDS(72, 73, 221, 4096, 221, 88)},
          {"<speaker2><speaker1>", IDS(4097, 4096)});
-  // tokenizer_config.json's own list counts alone.
+  // If tokenizer_config.json has a list, only that counts.
   write_settings(*state, "{\"added_tokens_decoder\": {" SPEAKER("4096", "") "}}");
   EXPECT(*state, PLAIN, {"hi <speaker1> x", IDS(72, 73, 221, 4096, 221, 88)},
          {"<speaker2>", IDS(28, 83, 1242, 3060, 18, 30)});
-  // Beside tokenizer.json too; both may name the same.
+  // Also together with tokenizer.json; both may name the same token.
   write_json(*state, "", "false", NO_TEMPLATE);
   EXPECT(*state, PLAIN, {"hi <speaker1> x", IDS(72, 73, 221, 4096, 221, 88)});
   write_json(*state, ", {\"id\": 4096, \"content\": \"<speaker1>\"}", "false", NO_TEMPLATE);
@@ -243,20 +243,20 @@ static void added(void **state) {
 static void special(void **state) {
   char path[FILE_PATH_SIZE];
   write_pair(*state);
-  // A text that the vocabulary has keeps its id; one that it has not gets the next, in
-  // transformers' order. (think_token, a name of the model's own, is 5.24's. So is add_eos_token.)
+  // A text that the vocabulary has keeps its id; another gets the next id, in transformers' order.
+  // (think_token, a name of the model's own, exists only in 5.24, and so does add_eos_token.)
   write_settings(*state, "{\"eos_token\": \"!\", \"mask_token\": \"<mask>\", \"pad_token\": "
                          "{\"__type\": \"AddedToken\","
                          " \"content\": \"<pad>\"}, \"additional_special_tokens\": [\"<a>\"], "
                          "\"think_token\": \"<t>\"}");
   EXPECT(*state, {"a! b", IDS(65, 1, 268)}, {"<|endoftext|>", IDS(0)},
          {"<pad><mask><t><a>", IDS(4096, 4097, 4098, 4099)});
-  // special_tokens_map.json counts where there is no added_tokens_decoder.
+  // special_tokens_map.json counts only if there is no added_tokens_decoder.
   write_string(path, *state, "special_tokens_map.json", "{\"pad_token\": \"<mask>\"}");
   EXPECT(*state, {"<mask>", IDS(4096)}, {"<pad>", IDS(28, 80, 297, 30)});
   write_settings(*state, "{\"added_tokens_decoder\": {}}");
   EXPECT(*state, PLAIN, {"<mask>", IDS(28, 77, 1540, 30)});
-  // Where bos, eos and unk are others, <|endoftext|> is text.
+  // If bos, eos and unk are others, <|endoftext|> is text.
   write_settings(*state, "{\"bos_token\": null, \"eos_token\": null, \"unk_token\": null, "
                          "\"added_tokens_decoder\": {}}");
   EXPECT(*state, {"<|endoftext|>", IDS(28, 92, 628, 79, 680, 2863, 92, 30)});

@@ -99,7 +99,7 @@ static void expect_ids(const struct tokenizer *t, const char *text, const uint32
 static void added(void **state) {
   struct tokenizer *t;
   struct err err;
-  // In the vocabulary already; behind it; with spaces and characters beyond Latin-1; one inside
+  // In the vocabulary already; after it; with spaces and characters beyond Latin-1; one inside
   // another.
   write_json(state,
              ADDED(300, "<|endoftext|>",
@@ -124,7 +124,7 @@ static void added(void **state) {
   tokenizer_free(t);
   expect_failure(tokenizer_load(&t, *state, 299, &err), &err,
                  "tokenizer.json: 304 tokens, but the model has 299");
-  // <|endoftext|> is kept whole also where only the vocabulary has it.
+  // <|endoftext|> is kept whole even if only the vocabulary has it.
   write_json(state, "", vocab, merges);
   expect_success(tokenizer_load(&t, *state, 301, &err), &err);
   expect_ids(t, "x<|endoftext|>x", (const uint32_t[]){x, 300, x}, 3);
@@ -222,7 +222,7 @@ static void refusals(void **state) {
     assert_non_null(strstr(err.text, "tokenizer.json: "));
     assert_null(t);
   }
-  // Merges that are none.
+  // Merges that are invalid.
   static const char *const bad[] = {"[5]",     "[[\"e\"]]",  "[[\"e\", \"t\", \"a\"]]",
                                     "[\"e\"]", "[\"e  t\"]", "[[\"\", \"t\"]]",
                                     "[null]"};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// waveform: which signals of which cycles are in the file, how large it was said to be, GTKWave's
-// save file
+// waveform: which signals of which cycles are in the file, the estimate of its size, GTKWave's save
+// file
 #include "model_test.h"
 
 #include <sys/stat.h>
@@ -74,8 +74,8 @@ static off_t size_of(const char *folder, const char *name) {
 
 static char text[TEXT];
 
-// The size is known before; the save file has groups, every signal of it is one of the waveform's
-// scopes.
+// The size is estimated beforehand; the save file has groups, and every signal in it is one of the
+// waveform's scopes.
 static void sizes(void **state) {
   static const char *const scopes[] = {"gpt2_top", "softmax,u_layernorm", "gpt2_top:0",
                                        "attention_core:2", "gpt2_core"};
@@ -116,7 +116,7 @@ static void sizes(void **state) {
   assert_true(size_of(*state, "run.fst") > 5 * size[0]);
 }
 
-// Exactly the cycles of the positions asked for, with the hardware's values: fst2vcd shows them.
+// Exactly the cycles of the requested positions, with the hardware's values: fst2vcd shows them.
 static void values(void **state) {
   struct ends ends;
   struct err err;
@@ -152,7 +152,8 @@ static void values(void **state) {
       if (line[0] == 'b' && space && !strcmp(space + 1, position) && n < 2)
         positions[n++] = strtoull(line + 1, NULL, 2);
     }
-    // A position starts a few cycles behind the end of the one before, or of the run's start.
+    // A position starts a few cycles after the end of the previous one, or after the start of the
+    // run.
     const uint64_t start = begin ? ends.at[begin - 1] : 0;
     print_message("positions %d to %d: %llu edges\n", (int)begin, (int)last,
                   (unsigned long long)edges);
@@ -162,8 +163,8 @@ static void values(void **state) {
   }
 }
 
-// What cannot be: an unknown module, a bad number of levels, a position the run does not reach, a
-// folder that is not there.
+// Requests that cannot be met: an unknown module, a bad number of levels, a position that the run
+// does not reach, a folder that does not exist.
 static void refused(void **state) {
   struct ends ends;
   struct err err;
@@ -183,7 +184,7 @@ static void refused(void **state) {
   expect_failure(run_with_waveform(absent, (struct waveform_options){.scopes = "gpt2_top"}, &ends,
                                    NULL, &err),
                  &err, "cannot be written");
-  // Nothing is left but the files of runs that went well.
+  // Only the files of runs that succeeded remain.
   DIR *dir = opendir(*state);
   assert_non_null(dir);
   for (const struct dirent *e; (e = readdir(dir));) assert_null(strstr(e->d_name, ".tmp-"));

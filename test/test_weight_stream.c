@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // weight_stream: the beats of every kind of job in the order of model/image/image.h with their
-// labels, whatever the memory's latency and pauses; no more is asked for than there is room for,
+// labels, whatever the memory's latency and pauses; no more is requested than there is room for,
 // and every beat exactly once
 #include <string.h>
 
@@ -46,8 +46,8 @@ static void add_beat(const struct pkg_job *j, bool side, uint32_t group, uint32_
   address[n_beats++] = at;
 }
 
-// The walk of model/image/image.h, 2 and 3: a side beat stands before the weights of groups 0, 16,
-// 32 ..; by columns in the last block only. Returns the number of beats.
+// The walk of model/image/image.h, 2 and 3: a side beat precedes the weights of groups 0, 16, 32
+// ..; by columns only in the last block. Returns the number of beats.
 static uint32_t walk(const struct pkg_job *j, const struct job *at) {
   const size_t first = n_beats;
   uint32_t next = at->split ? at->side_addr : at->addr;
@@ -73,7 +73,7 @@ static void add_job(struct job *to, uint32_t segments, unsigned op, uint32_t mos
   struct pkg_job j;
   uint32_t random[PKG_JOB_WORDS];
   for (int i = 0; i < PKG_JOB_WORDS; i++) random[i] = (uint32_t)rng_next(rng);
-  pkg_job_unpack(&j, random);  // what does not matter here goes through
+  pkg_job_unpack(&j, random);  // fields that do not matter here pass unchanged
   j.op = op;
   j.blocks = op == PKG_OP_POS                                                ? 2 * heads
              : op == PKG_OP_MLP2                                             ? 4 * heads
@@ -108,7 +108,7 @@ struct memory {
   struct block_stream *beats;
   unsigned latency, pause_percent, refuse_percent;
   uint64_t rng;
-  uint64_t due[MAX_BEATS];  // when a beat asked for may come
+  uint64_t due[MAX_BEATS];  // when a requested beat may come
   size_t asked, answered;
   uint64_t first_answer;
   bool valid, ready;
@@ -153,7 +153,7 @@ static void after(void *ctx) {
       m->due[m->asked++] = now + m->latency;
     }
   }
-  // Room: the queue and the register behind it.
+  // Room: the queue and the register after it.
   const size_t ahead = m->asked - m->beats->done;
   if (ahead > DEPTH + 1) fail_msg("%zu beats are asked for and not taken", ahead);
   if (block_get_u64(b, "beat_valid_o")) {
@@ -195,7 +195,7 @@ static void finish(struct block *b) {
 
 // ------------------------------------------------------------------------------------------- tests
 
-// All kinds of jobs mixed, in all kinds of weather.
+// All kinds of jobs mixed, under all kinds of stalls.
 static void all_kinds(struct block *b, uint32_t segments) {
   static const struct {
     unsigned latency, pause, refuse;
@@ -214,7 +214,7 @@ static void all_kinds(struct block *b, uint32_t segments) {
     }
 }
 
-// Long jobs, as nearly all beats are in: one beat a cycle, at latencies up to what the queue
+// Long jobs, which carry nearly all beats: one beat a cycle, at latencies up to what the queue
 // covers.
 static void full_rate(struct block *b, uint32_t segments) {
   uint64_t rng = 3;
@@ -234,8 +234,7 @@ static void full_rate(struct block *b, uint32_t segments) {
   }
 }
 
-// Nobody takes a beat: the queue fills, with nearly all of its depth, and with as many jobs as
-// promised.
+// No beat is taken: the queue fills to nearly its whole depth, and with as many jobs as promised.
 static void fills(struct block *b, uint32_t segments) {
   uint64_t rng = 4;
   n_beats = 0;

@@ -11,13 +11,13 @@ enum { C = 64, V = 10, T = 4, MAX_TENSORS = 32 };
 static const char config_json[] =
     "{\"n_layer\": %d, \"n_head\": 1, \"n_embd\": 64, \"n_positions\": 4, \"vocab_size\": 10%s}";
 
-// What to do differently from a good file.
+// What differs from a good file.
 struct twist {
   const char *config;       // further fields of config.json
   const char *prefix;       // of all names
   const char *missing;      // this tensor is left out
   const char *transposed;   // this one's shape is reversed
-  const char *extra;        // a tensor more, of 4 x 4 floats
+  const char *extra;        // an additional tensor of 4 x 4 floats
   int layers;               // 0: one
   int head;                 // 1: lm_head.weight equal to wte, 2: another, 3: it and no wte.weight
   const char *head_prefix;  // of its name
@@ -155,7 +155,7 @@ static void test_layouts(void **state) {
   check_model(state, (struct twist){.config = untied, .prefix = "transformer.", .head = 2});
 }
 
-// What trainers and savers make of the same model.
+// The forms in which trainers and savers write the same model.
 static void test_forms(void **state) {
   static const char *const prefixes[] = {"_orig_mod.",
                                          "module.",
@@ -198,7 +198,7 @@ static void expect_refusal(void **state, struct twist twist, const char *fragmen
 static void test_score_scale(void **state) {
   static const struct {
     const char *config;
-    float factor;  // of layer 0; the second layer's is half of it where the layers count
+    float factor;  // of layer 0; the second layer's is half of it if the layers count
   } cases[] = {
       {", \"scale_attn_weights\": false", 8},
       {", \"scale_attn_by_inverse_layer_idx\": true", 1},
@@ -287,7 +287,7 @@ static void test_folders(void **state) {
   expect_failure(weights_load(&w, *state, &err), &err, "save_pretrained('");
 }
 
-// A layer more in config.json than in the file.
+// config.json has one layer more than the file.
 static void test_missing_layer(void **state) {
   struct gpt2_weights w;
   struct err err;
