@@ -410,7 +410,8 @@ int fast_expect(struct fast_expected *g, const struct image *image, uint32_t n, 
   g->choice = calloc(n, sizeof *g->choice);
   g->hidden = calloc((size_t)n * (h->n_layer + 1) * h->n_embd, sizeof *g->hidden);
   g->logits = calloc((size_t)n * h->vocab_size, sizeof *g->logits);
-  if (!g->ids || !g->choice || !g->hidden || !g->logits) return err_memory(err, "what is expected");
+  if (!g->ids || !g->choice || !g->hidden || !g->logits)
+    return err_memory(err, "the expected results");
   g->core.hidden = golden_hidden;
   g->core.hidden_ctx = g;
   for (; g->n < n; g->n++) {

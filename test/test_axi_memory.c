@@ -476,7 +476,7 @@ static void test_reads_and_writes(void **state) {
       }
       assert_int_equal(run.came, run.beats);
       assert_int_equal(run.write_errors + run.read_errors, 0);
-      for (int i = 0; i < 50; i++) cycle(t);  // nothing may come that was not asked for
+      for (int i = 0; i < 50; i++) cycle(t);  // nothing may come that was not requested
       // What a port does not have to write it is not sent: a write of one byte is one transfer.
       size_t due = 0;
       for (size_t i = 0; i < WRITES; i++)
@@ -492,7 +492,7 @@ static void test_reads_and_writes(void **state) {
   }
 }
 
-// A transfer a cycle of each port at any latency below the beats asked for ahead: 150 cycles and a
+// A transfer a cycle of each port at any latency below the beats requested ahead: 150 cycles and a
 // port as wide as the beat cost nothing but the first beat's time.
 static void test_pace(void **state) {
   (void)state;

@@ -4,7 +4,7 @@
 // meanwhile
 //
 // A beat read must be the beat as it was after some number of writes: at least those that were
-// acknowledged when it was asked for, at most those that were taken when it came. The module is
+// acknowledged when it was requested, at most those that were taken when it came. The module is
 // built with the parameters below (Makefile).
 #include <stdio.h>
 #include <string.h>

@@ -147,15 +147,15 @@ static void after(void *ctx) {
     if (len < 1 || len > MAX_BURST) fail_msg("a burst of %u beats", len);
     for (uint32_t i = 0; i < len; i++) {
       if (m->asked >= n_beats)
-        fail_msg("%u beats at %u are asked for behind the last job's", len - i, addr + i);
+        fail_msg("%u beats at %u are requested after the last job's", len - i, addr + i);
       if (addr + i != address[m->asked])
-        fail_msg("beat %zu is asked for at %u, expected %u", m->asked, addr + i, address[m->asked]);
+        fail_msg("beat %zu is requested at %u, expected %u", m->asked, addr + i, address[m->asked]);
       m->due[m->asked++] = now + m->latency;
     }
   }
   // Room: the queue and the register after it.
   const size_t ahead = m->asked - m->beats->done;
-  if (ahead > DEPTH + 1) fail_msg("%zu beats are asked for and not taken", ahead);
+  if (ahead > DEPTH + 1) fail_msg("%zu beats are requested and not taken", ahead);
   if (block_get_u64(b, "beat_valid_o")) {
     uint32_t data[MAX_WORDS], expected[MAX_WORDS];
     block_get(b, "beat_data_o", data);
