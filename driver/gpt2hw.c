@@ -108,7 +108,7 @@ enum gpt2hw_error gpt2hw_reset(struct gpt2hw *dev) {
   return GPT2HW_OK;
 }
 
-// The model and its place, as gpt2hw_image.c has checked them.
+// The model and its place, as checked by gpt2hw_image.c.
 void gpt2hw_configure(struct gpt2hw *dev) {
   const struct gpt2hw_model *m = &dev->model;
   reg_write_64(dev, REG(IMAGE_BASE_LOW), dev->place.image_base);
@@ -168,7 +168,7 @@ size_t gpt2hw_feed(struct gpt2hw *dev, const uint32_t *ids, size_t n, bool last)
   const uint32_t room = n ? GET(reg_read(dev, REG(LEVELS)), LEVELS__PROMPT_ROOM) : 0;
   size_t fed = 0;
   for (; fed < n && fed < room; fed++) {
-    // An id that does not fit its field is none of any vocabulary: the hardware says so.
+    // An id that does not fit its field is in no vocabulary: the hardware reports it.
     const uint32_t id = ids[fed] >> GPT2_CSR__PROMPT__ID_bw ? GPT2_CSR__PROMPT__ID_bm : ids[fed];
     reg_write(dev, REG(PROMPT), id | PUT(last && fed == n - 1, PROMPT__LAST));
   }
@@ -186,7 +186,7 @@ size_t gpt2hw_take(struct gpt2hw *dev, uint32_t *ids, size_t n) {
 }
 
 struct gpt2hw_state gpt2hw_poll(struct gpt2hw *dev) {
-  // The status first: ids that it says are there at the end are then in the levels too.
+  // The status first: ids that exist at the end of a run are then in the levels too.
   const uint32_t status = reg_read(dev, REG(STATUS)), levels = reg_read(dev, REG(LEVELS));
   enum gpt2hw_error error = (enum gpt2hw_error)GET(status, STATUS__ERROR);
   if (error == GPT2HW_OK && GET(status, STATUS__OVERFLOW)) error = GPT2HW_OVERFLOW;
@@ -204,7 +204,7 @@ void gpt2hw_abort(struct gpt2hw *dev) {
   reg_write(dev, REG(CONTROL), GPT2_CSR__CONTROL__ABORT_RUN_bm);
 }
 
-// Ends the run. Its end needs the memory's answers alone.
+// Ends the run. The end then waits only for the memory's answers.
 static enum gpt2hw_error abandon(struct gpt2hw *dev) {
   gpt2hw_abort(dev);
   while (gpt2hw_poll(dev).busy)
@@ -230,7 +230,7 @@ enum gpt2hw_error gpt2hw_generate(struct gpt2hw *dev, const struct gpt2hw_run *r
       moved = true;
       if (on_token && on_token(ctx, id)) return abandon(dev);
     }
-    // Without done somebody else has reset it.
+    // Without done, other software has reset it.
     if (!state.busy) return state.done ? state.error : GPT2HW_ABORTED;
     if (!moved && idle(dev)) {
       gpt2hw_abort(dev);

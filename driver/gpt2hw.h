@@ -2,21 +2,21 @@
 //
 // gpt2hw - the driver of gpt2_axi: GPT-2 in hardware behind registers and memory
 //
-// Freestanding C11: it needs stdint.h, stddef.h, stdbool.h and, of a library, memcpy alone. It
-// allocates nothing, keeps everything in the caller's struct gpt2hw, and never waits but where a
-// function says so, and then calls the host's idle function each time around. It is as safe for
-// several threads as the caller makes it: one call at a time on one device.
+// It is freestanding C11: it needs stdint.h, stddef.h, stdbool.h and, from a library, only memcpy.
+// It allocates nothing and keeps everything in the caller's struct gpt2hw. It waits only in
+// functions that say so, and then calls the host's idle function in each iteration. It does not
+// lock: the caller makes one call at a time on one device.
 //
 // The host gives access to the registers and to the memory (struct gpt2hw_host). A run then is:
 //
 //   struct gpt2hw dev;
-//   gpt2hw_open(&dev, &host);                           who is there, and what it can do
-//   gpt2hw_load(&dev, &place, image, image_bytes);      once a model; it may be in pieces
+//   gpt2hw_open(&dev, &host);                           finds the hardware and its limits
+//   gpt2hw_load(&dev, &place, image, image_bytes);      once per model; also in pieces
 //   gpt2hw_generate(&dev, &run, prompt, n, on_token, ctx);
 //
 // or, without waiting, gpt2hw_start, gpt2hw_feed, gpt2hw_take and gpt2hw_poll in a loop or in an
-// interrupt's handler. Registers: docs/registers.md. Rules of a run: docs/life_cycle.md. The
-// image's file: docs/memory_image.md.
+// interrupt handler. Registers: docs/registers.md. Rules of a run: docs/life_cycle.md. The image's
+// file: docs/memory_image.md.
 #ifndef GPT2HW_H
 #define GPT2HW_H
 
@@ -26,7 +26,7 @@
 
 enum { GPT2HW_HEADER_BYTES = 4096 };  // of an image's file, before its first beat
 
-// What went wrong. The first are the hardware's own causes, with its codes (STATUS.error).
+// Errors. The first are the hardware's own, with its codes (STATUS.error).
 enum gpt2hw_error {
   GPT2HW_OK = 0,
   GPT2HW_ABORTED = 1,
@@ -44,46 +44,47 @@ enum gpt2hw_error {
   GPT2HW_TIMEOUT = 13,
 
   GPT2HW_NOT_FOUND = 32,  // no gpt2_axi at these registers
-  GPT2HW_OTHER_VERSION,   // its registers are of another major version
+  GPT2HW_OTHER_VERSION,   // its registers have another major version
   GPT2HW_BUSY,            // a run is under way
   GPT2HW_NOT_LOADED,      // no image has been loaded
-  GPT2HW_NO_IMAGE,        // the header is not one
+  GPT2HW_NO_IMAGE,        // the header is not an image's
   GPT2HW_IMAGE_VERSION,   // the hardware reads another version of the image
   GPT2HW_IMAGE_LANES,     // the image is for another number of lanes
   GPT2HW_IMAGE_HEADS,     // the model has more heads than the hardware has room for
   GPT2HW_IMAGE_CONTEXT,   // its context is longer
-  GPT2HW_IMAGE_FIELD,     // a field of the header is not what its shape gives: it is damaged
-  GPT2HW_IMAGE_SIZE,      // fewer or more bytes than the header says
-  GPT2HW_CHECKSUM,        // the bytes are not those that were compiled
+  GPT2HW_IMAGE_FIELD,     // a field of the header does not follow from its shape: the header is
+                          // damaged
+  GPT2HW_IMAGE_SIZE,      // fewer or more bytes than the header states
+  GPT2HW_CHECKSUM,        // the bytes differ from the compiled ones
   GPT2HW_ALIGNMENT,       // a base or the stride is not a multiple of 4096
   GPT2HW_OVERLAP,         // image and cache, or two stripes, would share bytes
   GPT2HW_MEMORY,          // the host's memory_write failed
   GPT2HW_ARGUMENT,        // an argument outside its range
-  GPT2HW_OVERFLOW,        // ids were written to a full FIFO: somebody else writes them too
+  GPT2HW_OVERFLOW,        // ids were written to a full FIFO: other software writes them too
   GPT2HW_IDLE             // the host's idle function has ended the wait
 };
 
-// A sentence about an error: what it is, and what to do. Never NULL.
+// A sentence about an error: what is wrong, and what to do. Never NULL.
 const char *gpt2hw_error_text(enum gpt2hw_error error);
 
-// How the driver reaches the hardware. ctx is handed to each function.
+// How the driver reaches the hardware. ctx is passed to each function.
 struct gpt2hw_host {
   void *ctx;
-  // A register of 32 bits, at a byte offset from the window's start. A write must have been
-  // answered, or be unable to be overtaken by the next access, before the function returns.
+  // Access to a 32-bit register, at a byte offset from the window's start. A write must have been
+  // answered, or be ordered before the next access, when the function returns.
   uint32_t (*read)(void *ctx, uint32_t offset);
   void (*write)(void *ctx, uint32_t offset, uint32_t value);
   // Copies n bytes to `address`, an address as the hardware's ports see it. The bytes must be in
-  // memory, not in a cache, before the next start. Returns 0, or anything else if it fails. May be
-  // NULL where images come by other means (gpt2hw_attach).
+  // memory, not in a cache, before the next start. Returns 0, or another value if it fails. May be
+  // NULL if images arrive by other means (gpt2hw_attach).
   int (*memory_write)(void *ctx, uint64_t address, const void *bytes, size_t n);
-  // Called while a function waits, each time it has found nothing to do: to yield, to sleep until
-  // an interrupt, to give up. Anything but 0 ends the wait. May be NULL: the driver then polls
-  // without end.
+  // Called while a function waits, whenever it has found nothing to do: to yield, to sleep until an
+  // interrupt, or to give up. A value other than 0 ends the wait. May be NULL: the driver then
+  // polls without end.
   int (*idle)(void *ctx);
 };
 
-// What the hardware is: gpt2hw_open reads it.
+// The hardware's properties, as gpt2hw_open reads them.
 struct gpt2hw_capabilities {
   uint32_t major, minor, patch;     // version of the registers
   uint32_t lanes;                   // bytes in a beat; an image must be compiled for them
@@ -97,7 +98,7 @@ struct gpt2hw_capabilities {
   uint32_t watchdog;  // cycles; 0: none
 };
 
-// What an image holds: its header, checked.
+// The contents of an image: its header, checked.
 struct gpt2hw_model {
   uint32_t lanes, version;
   uint32_t n_layer, n_head, n_embd, n_ctx, n_vocab;
@@ -109,124 +110,123 @@ struct gpt2hw_model {
   uint32_t kv_stride, kv_v_off;
 };
 
-// Where an image and its cache lie. All are multiples of 4096. With several ports, each port's
-// stripe of either begins `stripe_stride` bytes after the one before; with one port it is not
-// looked at.
+// The place of an image and its cache. All fields are multiples of 4096. With several ports, each
+// port's stripe of either begins `stripe_stride` bytes after the previous one; with one port the
+// field is ignored.
 struct gpt2hw_place {
-  uint64_t image_base;  // of the first beat; the header does not go to memory
+  uint64_t image_base;  // of the first beat; the header is not in memory
   uint64_t kv_base;
   uint64_t stripe_stride;
 };
 
-// XXH64 under way.
+// The state of an XXH64.
 struct gpt2hw_xxh64 {
   uint64_t lane[4], n;
   uint8_t rest[32];
 };
 
-// A device. The caller owns it and looks at `can` and `model` alone.
+// A device. The caller owns it and reads only `can` and `model`.
 struct gpt2hw {
   struct gpt2hw_capabilities can;
-  struct gpt2hw_model model;  // of the last image, where loaded is set
+  struct gpt2hw_model model;  // of the last image, if loaded is set
 
   struct gpt2hw_host host;
   struct gpt2hw_place place;
   bool loaded;
-  uint64_t came;  // bytes of the beats so far, while an image comes in pieces
+  uint64_t came;  // bytes of the beats so far, while an image arrives in pieces
   struct gpt2hw_xxh64 sum;
 };
 
 // ---- the device -----------------------------------------------------------------------------
 
-// Looks for the hardware and reads what it can do. It leaves a run that is under way alone.
-// Errors: NOT_FOUND, OTHER_VERSION.
+// Finds the hardware and reads its properties. A run that is under way is not disturbed. Errors:
+// NOT_FOUND, OTHER_VERSION.
 enum gpt2hw_error gpt2hw_open(struct gpt2hw *dev, const struct gpt2hw_host *host);
 
-// Soft reset: ends whatever is under way, and waits until the memory has answered all that is
-// outstanding. Settings and the image stay as they are. Errors: IDLE.
+// Soft reset: ends whatever is under way, and waits until the memory has answered everything
+// outstanding. Settings and the image are kept. Errors: IDLE.
 enum gpt2hw_error gpt2hw_reset(struct gpt2hw *dev);
 
 // ---- the image ------------------------------------------------------------------------------
 
 // Reads a header and checks every field that the hardware uses: magic, version, lanes, maxima, and
-// the layout that its shape gives. It touches nothing but *model.
+// the layout that its shape gives. Only *model changes.
 // Errors: NO_IMAGE, IMAGE_*.
 enum gpt2hw_error gpt2hw_parse(const struct gpt2hw *dev, const void *header,
                                struct gpt2hw_model *model);
 
-// Bytes that an image and its cache take in each port's stripe (with one port, in all).
+// The bytes that an image and its cache take in each port's stripe (with one port, in total).
 uint64_t gpt2hw_image_bytes(const struct gpt2hw *dev, const struct gpt2hw_model *model);
 uint64_t gpt2hw_kv_bytes(const struct gpt2hw *dev, const struct gpt2hw_model *model);
 
-// Loads a whole image, n bytes as `gpt2rtl compile` wrote them, into the memory, in stripes where
+// Loads a whole image, n bytes as `gpt2rtl compile` wrote them, into the memory, in stripes if
 // there are several ports, and sets the device up for it. After an error no image is loaded.
 // Errors: BUSY, gpt2hw_parse's, ALIGNMENT, OVERLAP, MEMORY, IMAGE_SIZE, CHECKSUM.
 enum gpt2hw_error gpt2hw_load(struct gpt2hw *dev, const struct gpt2hw_place *place,
                               const void *image, size_t n);
 
 // The same in pieces, for images that do not fit the host's memory: the header; the bytes after it,
-// in order, as many at a time as there are; the end. Each gives gpt2hw_load's errors that belong to
-// it; the checksum comes last.
+// in order, in pieces of any size; the end. Each function returns those of gpt2hw_load's errors
+// that concern it; the checksum comes last.
 enum gpt2hw_error gpt2hw_load_begin(struct gpt2hw *dev, const struct gpt2hw_place *place,
                                     const void *header);
 enum gpt2hw_error gpt2hw_load_bytes(struct gpt2hw *dev, const void *bytes, size_t n);
 enum gpt2hw_error gpt2hw_load_end(struct gpt2hw *dev);
 
-// Sets the device up for an image that lies in memory already, put there by a boot loader or by
-// DMA, in stripes where there are several ports (gpt2rtl compile --stripes writes them). Its beats
-// are not looked at. Errors: BUSY, gpt2hw_parse's, ALIGNMENT, OVERLAP.
+// Sets the device up for an image that is already in memory, put there by a boot loader or by DMA,
+// in stripes if there are several ports (gpt2rtl compile --stripes writes them). Its beats are not
+// checked. Errors: BUSY, gpt2hw_parse's, ALIGNMENT, OVERLAP.
 enum gpt2hw_error gpt2hw_attach(struct gpt2hw *dev, const struct gpt2hw_place *place,
                                 const void *header);
 
 // ---- a run ----------------------------------------------------------------------------------
 
 struct gpt2hw_run {
-  uint32_t max_new;  // ids to generate; 0 computes the prompt alone
+  uint32_t max_new;  // ids to generate; 0 computes only the prompt
   bool stop_enabled;
   uint32_t stop_id;                  // the run ends after it
-  uint32_t top_k;                    // 1 takes the likeliest; up to can.max_top_k draws
-  uint32_t inv_t;                    // gpt2hw_inv_t; not looked at with top_k 1
+  uint32_t top_k;                    // 1 takes the most likely; up to can.max_top_k draws
+  uint32_t inv_t;                    // gpt2hw_inv_t; ignored with top_k 1
   uint64_t seed;                     // gpt2hw_seed: not 0
   bool all_heads;                    // logits of every position go to their stream
-  bool prompt_stream, token_stream;  // ids come and go by AXI4-Stream: not with feed and take
+  bool prompt_stream, token_stream;  // ids come and go by AXI4-Stream, not by feed and take
 };
 
-// The generator's state of a seed that a person gives: the one that `gpt2rtl generate --seed`
-// makes. Never 0.
+// The generator's state for a user's seed, the same as that of `gpt2rtl generate --seed`. Never 0.
 uint64_t gpt2hw_seed(uint64_t seed);
 // 2^16 log2(e) / temperature, rounded; the temperature in thousandths, 10 to 100000.
 uint32_t gpt2hw_inv_t(uint32_t thousandths);
 
-// Starts a run and returns. Errors: NOT_LOADED, BUSY, ARGUMENT (max_top_k, inv_t, stop_id). What
-// else is wrong with the settings the hardware says at the run's end.
+// Starts a run and returns. Errors: NOT_LOADED, BUSY, ARGUMENT (max_top_k, inv_t, stop_id). The
+// hardware reports any other bad setting at the run's end.
 enum gpt2hw_error gpt2hw_start(struct gpt2hw *dev, const struct gpt2hw_run *run);
 
-// Writes as many of n prompt ids as the FIFO takes now, and returns how many. `last`: the prompt
+// Writes as many of n prompt ids as the FIFO has room for, and returns how many. `last`: the prompt
 // ends with ids[n - 1]. Call it again with the rest.
 size_t gpt2hw_feed(struct gpt2hw *dev, const uint32_t *ids, size_t n, bool last);
 
-// Takes up to n chosen ids out of the FIFO, and returns how many. Ids may be taken after the run's
+// Takes up to n chosen ids from the FIFO, and returns how many. Ids may be taken after the run's
 // end, until the next start.
 size_t gpt2hw_take(struct gpt2hw *dev, uint32_t *ids, size_t n);
 
 struct gpt2hw_state {
   bool busy;                     // a run is under way, or a reset drains
-  bool done;                     // a run has ended since the last start: error says how
+  bool done;                     // a run has ended since the last start; error says how
   bool prompt_open;              // the prompt's last id has not been fed
-  uint32_t prompt_room, tokens;  // ids that feed and take would move now
+  uint32_t prompt_room, tokens;  // ids that feed and take would now move
   enum gpt2hw_error error;
 };
-// How things stand. Reads two registers.
+// The device's state. Reads two registers.
 struct gpt2hw_state gpt2hw_poll(struct gpt2hw *dev);
 
-// Asks for the end of the run. poll says when it has come, with ABORTED.
+// Requests the end of the run. poll shows when it has come, with ABORTED.
 void gpt2hw_abort(struct gpt2hw *dev);
 
-// A whole run: starts, feeds, gives each id to on_token (NULL: nobody) as it comes, and waits for
-// the end. If on_token returns anything but 0, the run is aborted, its end is awaited, and the
-// result is ABORTED. If the host's idle does, the run is aborted and the result is IDLE at once:
-// the end comes when the memory has answered, and poll shows it. Errors: gpt2hw_start's, the run's
-// own, ABORTED, IDLE, OVERFLOW.
+// A whole run: starts, feeds, passes each id to on_token (unless NULL) as it comes, and waits for
+// the end. If on_token returns a value other than 0, the run is aborted, its end is awaited, and
+// the result is ABORTED. If the host's idle does, the run is aborted and the result is IDLE at
+// once: the end comes when the memory has answered, and poll shows it. Errors: gpt2hw_start's, the
+// run's own, ABORTED, IDLE, OVERFLOW.
 enum gpt2hw_error gpt2hw_generate(struct gpt2hw *dev, const struct gpt2hw_run *run,
                                   const uint32_t *prompt, size_t n_prompt,
                                   int (*on_token)(void *ctx, uint32_t id), void *ctx);
@@ -240,22 +240,22 @@ enum {
   GPT2HW_INT_PROMPT = 4,  // half of the prompt FIFO or more is free, and ids are awaited
   GPT2HW_INT_TOKEN = 8    // an id can be taken
 };
-// Which of them raise the interrupt.
+// Selects those that raise the interrupt.
 void gpt2hw_interrupt_enable(struct gpt2hw *dev, uint32_t bits);
 // Those that have happened, enabled or not.
 uint32_t gpt2hw_interrupts(struct gpt2hw *dev);
-// Clears some. A handler reads them, feeds and takes, and then clears what it has read: nothing is
-// lost, since PROMPT and TOKEN come back while their condition holds. An idle function that sleeps
-// sleeps first and clears then.
+// Clears some. A handler reads them, feeds and takes, and then clears what it has read. Nothing is
+// lost, because PROMPT and TOKEN return while their condition holds. An idle function that sleeps
+// must sleep first and then clear.
 void gpt2hw_interrupt_clear(struct gpt2hw *dev, uint32_t bits);
 
 // ---- looking at it --------------------------------------------------------------------------
 
 // Cycles of the run so far, or of the last one.
 uint64_t gpt2hw_cycles(struct gpt2hw *dev);
-// Cycles that it spent on `what` (0 .. 9) in `phase` (0 .. 10): COUNT_SELECT in docs/registers.md.
+// Cycles spent on `what` (0 .. 9) in `phase` (0 .. 10): COUNT_SELECT in docs/registers.md.
 uint64_t gpt2hw_count(struct gpt2hw *dev, uint32_t phase, uint32_t what);
-// Beats written to the KV cache in it.
+// Beats that the run wrote to the KV cache.
 uint64_t gpt2hw_kv_writes(struct gpt2hw *dev);
 // Results that a number format could not hold, since the start.
 uint32_t gpt2hw_saturations(struct gpt2hw *dev);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// gpt2hw_image - an image's header, its checksum, and its way into memory (docs/memory_image.md)
+// gpt2hw_image - an image's header, its checksum, and its transfer to memory (docs/memory_image.md)
 #include <string.h>
 
 #include "gpt2hw.h"
@@ -103,7 +103,7 @@ static uint64_t matrix(uint64_t segments, uint64_t rows, uint64_t columns) {
   return groups * (columns / 64) + div_up(groups, 16);
 }
 
-// Whether the addresses are those that the shape gives. Each region begins where the last one ends.
+// Whether the addresses follow from the shape. Each region begins where the previous one ends.
 static bool layout_is_right(const uint8_t *h, const struct gpt2hw_model *m) {
   const uint64_t s = m->lanes / 64, c = m->n_embd, tied = get_32(h + AT_TIED);
   const uint64_t norm = div_up(4 * c, m->lanes);
@@ -114,7 +114,7 @@ static bool layout_is_right(const uint8_t *h, const struct gpt2hw_model *m) {
                          matrix(s, 4 * c, c) + matrix(s, c, 4 * c);
   const uint64_t head = stream + norm + m->n_layer * layer;
   const uint64_t v_off = div_up(m->n_ctx, s) + div_up(m->n_ctx, 16 * s);
-  // A tile of 64 positions is 64 / s beats, or one where a beat is more than a tile.
+  // A tile of 64 positions is 64 / s beats, or one if a beat is more than a tile.
   const uint64_t stride = v_off + div_up(m->n_ctx, 64) * div_up(64, s);
   return tied <= 1 && get_64(h + AT_WPE_BASE) == 0 &&
          get_64(h + AT_WTE_BASE) == (tied ? head : wte) && get_64(h + AT_STREAM_BASE) == stream &&
@@ -247,7 +247,7 @@ enum gpt2hw_error gpt2hw_load_bytes(struct gpt2hw *dev, const void *bytes, size_
     const uint32_t in_beat = (uint32_t)(dev->came % lanes), in_stripe = in_beat % width;
     const uint64_t address = dev->place.image_base + in_beat / width * dev->place.stripe_stride +
                              beat * width + in_stripe;
-    // With one port the stripe is the image: all goes at once.
+    // With one port the stripe is the image: everything is written at once.
     const size_t piece = dev->can.ports > 1 && width - in_stripe < n ? width - in_stripe : n;
     if (dev->host.memory_write(dev->host.ctx, address, p, piece)) return GPT2HW_MEMORY;
     dev->came += piece;

@@ -2,7 +2,7 @@
 //
 // tensor_observer - shows an observer the tensors of a golden step as they are made
 //
-// One line beside the arithmetic for each tensor of base/tensor.h; nothing depends on it.
+// There is one line beside the arithmetic for each tensor of base/tensor.h; nothing depends on it.
 // model/fidelity/tensor_assembly.h assembles the parts and converts them to float.
 #ifndef GPT2RTL_TENSOR_OBSERVER_H
 #define GPT2RTL_TENSOR_OBSERVER_H

@@ -10,7 +10,8 @@
 #include "golden.h"
 
 enum {
-  QUEUE = 64,          // bursts and writes that a port may have outstanding; more are not taken
+  QUEUE = 64,          // bursts and writes that a port may have outstanding; further ones are not
+                       // taken
   REGIONS = 72,        // image and cache in 32 stripes each, and some to spare
   PATIENCE = 1000000,  // cycles without a transfer while the hardware is awaited
   ANSWER = 1000,       // cycles in which a register access must be answered
@@ -82,7 +83,7 @@ struct region {
 struct read_burst {
   uint64_t address, ready;
   unsigned left;
-  bool counted;  // its first transfer has come: no more latency
+  bool counted;  // its first transfer has come: no further latency
 };
 struct write_data {
   uint8_t data[128], strobe[16];
@@ -122,7 +123,7 @@ struct axi_bus {
   bool held;
   uint64_t refuse[2];  // transfers until the refused one, reads and writes
   unsigned response[2];
-  uint64_t cycle, moved;  // now; when the last transfer was
+  uint64_t cycle, moved;  // the current one; that of the last transfer
   struct axi_counts counts;
 };
 
@@ -209,13 +210,13 @@ static bool stalls(struct axi_bus *bus) {
   return bus->stall_below && next_random(bus) < bus->stall_below;
 }
 
-// The response to a transfer, where a test does not want another.
+// The response to a transfer, unless a test wants another.
 static unsigned answer(struct axi_bus *bus, bool write, bool there) {
   if (bus->refuse[write] && --bus->refuse[write] == 0) return bus->response[write];
   return there ? OKAY : DECERR;
 }
 
-// What the memory shows to a port in this cycle. What was offered stays until it is taken.
+// What the memory offers to a port in this cycle. An offer stays until it is taken.
 static void drive_port(struct axi_bus *bus, unsigned p) {
   struct port *port = &bus->port[p];
   struct axi_signals *s = &bus->s;
@@ -506,7 +507,7 @@ static int find_ports(struct axi_bus *bus, struct err *err) {
   if (!bus->s.member) return err_set(err, "the simulator has no port %s: run make", #member);
   REGISTER_PORTS(FIND)
   MEMORY_PORTS(FIND)
-  // Streams that nobody uses: logits and ids that come are taken.
+  // Streams without a user: output logits and ids are taken.
   for (unsigned i = 0; i < n; i++)
     if (!strcmp(ports[i].name, "m_logits_tready_i") || !strcmp(ports[i].name, "m_token_tready_i"))
       *(uint8_t *)ports[i].data = 1;

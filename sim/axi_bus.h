@@ -2,14 +2,14 @@
 //
 // axi_bus - the Verilated gpt2_axi between an AXI4-Lite manager and the memory at its AXI4 ports
 //
-// It stands where a system's interconnect stands: the driver (driver/gpt2hw.h) reaches registers
-// and memory through axi_bus_host, and each access takes the cycles that it takes on AXI4-Lite.
+// It takes the place of a system's interconnect: the driver (driver/gpt2hw.h) reaches registers and
+// memory through axi_bus_host, and each access takes the cycles that it takes on AXI4-Lite.
 //
 // The memory has sim_memory's latency, bandwidth and stalls (memory.h): a read burst's first
 // transfer comes `latency` cycles after its request at the earliest; a port moves at most its share
 // of `beats` beats a cycle, and never more than a transfer a cycle; each channel stalls by itself.
-// Writes are in memory, and answered, after the latency. It holds what has been mapped; an access
-// to anything else is answered with DECERR, one against the rules of AXI4 is an error.
+// Writes are in memory, and answered, after the latency. Only mapped addresses exist: an access to
+// any other is answered with DECERR, and a violation of AXI4's rules is an error.
 #ifndef GPT2RTL_AXI_BUS_H
 #define GPT2RTL_AXI_BUS_H
 
@@ -27,47 +27,47 @@ struct axi_ports {
 };
 // The fewest and widest ports that carry a beat a cycle.
 struct axi_ports axi_ports_default(uint32_t lanes);
-// "8x1024". Errors: not that form; ports that gpt2_axi does not have for so many lanes.
+// "8x1024". Errors: another form; ports that gpt2_axi does not have for so many lanes.
 int axi_ports_parse(struct axi_ports *ports, const char *text, uint32_t lanes, struct err *err);
 
 struct axi_bus;
 
-// The hardware after its reset, and an empty memory. parameters: other than gpt2_axi's defaults, as
-// library_parameters, "" for none. Release with axi_bus_close, which takes NULL. Errors: the
-// simulator's; out of memory.
+// The hardware after its reset, and an empty memory. parameters: those that differ from gpt2_axi's
+// defaults, as in library_parameters, "" for none. Release with axi_bus_close, which also accepts
+// NULL. Errors: the simulator's; out of memory.
 int axi_bus_open(struct axi_bus **bus, uint32_t lanes, struct axi_ports ports,
                  const char *parameters, const struct sim_memory *memory, enum sim_build build,
                  struct err *err);
 void axi_bus_close(struct axi_bus *bus);
 
-// Bytes from `base` on exist, and are 0. Errors: they do already; out of memory.
+// Maps bytes from `base` on, which are 0. Errors: they are already mapped; out of memory.
 int axi_bus_map(struct axi_bus *bus, uint64_t base, uint64_t bytes, struct err *err);
-// No memory any more.
+// Unmaps all memory.
 void axi_bus_unmap(struct axi_bus *bus);
 // The byte at an address, or NULL.
 uint8_t *axi_bus_at(struct axi_bus *bus, uint64_t address);
 
-// For the driver: registers and memory; idle lets the hardware work until it raises its interrupt,
-// at most for some hundred cycles. After a failure (axi_bus_failed) registers read as 0, and idle
+// For the driver: registers and memory. idle lets the hardware work until it raises its interrupt,
+// for at most a few hundred cycles. After a failure (axi_bus_failed) registers read as 0, and idle
 // ends the wait.
 struct gpt2hw_host axi_bus_host(struct axi_bus *bus);
-// Clocks the hardware: for so many cycles; until its interrupt is there, or at most so many.
+// Clocks the hardware: for so many cycles; or until its interrupt is high, for at most so many.
 void axi_bus_run(struct axi_bus *bus, uint64_t cycles);
 void axi_bus_wait(struct axi_bus *bus, uint64_t cycles);
 bool axi_bus_irq(const struct axi_bus *bus);
 uint64_t axi_bus_cycles(const struct axi_bus *bus);
 
-// Whether something has failed that no hardware can report: an assertion, a million cycles without
-// a transfer, a breach of AXI4's rules. err says what.
+// Whether something has failed that hardware cannot report: an assertion, a million cycles without
+// a transfer, a violation of AXI4's rules. err says what.
 bool axi_bus_failed(const struct axi_bus *bus, struct err *err);
 
 // ARESETn for some cycles: hardware and memory forget all transfers.
 void axi_bus_reset(struct axi_bus *bus);
 
-// Trouble for tests. The n-th transfer from now on, of reads or of writes, on all ports together,
-// is answered with `response`: 2 SLVERR, 3 DECERR. n 0: none is.
+// Faults for tests. The n-th transfer from now on, of reads or of writes, on all ports together, is
+// answered with `response`: 2 SLVERR, 3 DECERR. n 0: none is.
 void axi_bus_refuse(struct axi_bus *bus, bool write, uint64_t n, unsigned response);
-// While held, the memory takes requests and answers none.
+// While held, the memory takes requests but answers none.
 void axi_bus_hold(struct axi_bus *bus, bool held);
 
 struct axi_counts {

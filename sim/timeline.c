@@ -31,7 +31,7 @@ const char *const timeline_unit_name[TIMELINE_N_UNITS] = {TIMELINE_UNITS(UNIT_NA
 // clang-format on
 enum { BLOCK_Q = 1 << 1, BLOCK_G = 1 << 2 };  // of blk_valid: rtl/core/transformer_block.sv
 
-// Activity that is told when it has been over for TIMELINE_GAP cycles.
+// Activity that is reported when it has been over for TIMELINE_GAP cycles.
 struct activity {
   uint64_t start, end;  // start == end: none
   uint32_t count;
@@ -98,7 +98,7 @@ static void end_job(struct timeline *t, uint64_t cycle) {
   t->job = (struct timeline_event){.track = TIMELINE_JOB};
 }
 
-// A cycle that the hardware's counters count: as they do (rtl/core/counters.sv).
+// A cycle that the hardware's counters count, counted as they do (rtl/core/counters.sv).
 static void count(struct timeline *t, uint64_t cycle) {
   struct pkg_label label;
   const enum count_what what = (enum count_what) * t->what;
@@ -196,7 +196,7 @@ static int on_cycle(void *self, uint64_t absolute, struct err *err) {
              cycle);
   activity(t, TIMELINE_READ, 0, &t->reads, *t->read, cycle);
   activity(t, TIMELINE_WRITE, 0, &t->writes, *t->write && *t->write_ready, cycle);
-  t->now.queue = (uint32_t)(*t->reserved - *t->asked);  // asked for and there
+  t->now.queue = (uint32_t)(*t->reserved - *t->asked);  // requested beats that have arrived
   if (cycle % TIMELINE_GAP == 0 && t->now.queue != t->queue_told) {
     t->queue_told = t->now.queue;
     tell(t, &(struct timeline_event){.track = TIMELINE_QUEUE,

@@ -7,8 +7,8 @@
 //   job     the engine's input, without gaps: from a job's first beat, or from the wait for it, to
 //           the next job's. `at` has its cycles by what they were spent on (counters.h); the sums
 //           over all jobs are the hardware's counters, `start` of a step included
-//   idle    cycles in a row in which the engine took no beat for the same cause
-//   unit    a unit at work: moments less than TIMELINE_GAP cycles apart are one event
+//   idle    consecutive cycles in which the engine took no beat for the same cause
+//   unit    a unit at work: activities less than TIMELINE_GAP cycles apart are one event
 //   read    beats that came from memory, write: beats that went there; joined as a unit's
 //   queue   beats waiting between memory and engine, when that has changed, every TIMELINE_GAP
 //           cycles
@@ -59,8 +59,8 @@ struct timeline_event {
 
 struct timeline;
 
-// From now on sim's runs (SIM_WAVEFORM) are told to `see`, which returns 0, or 1 to abort the run.
-// *timeline lives as long as sim. Errors: a signal that is not there; out of memory.
+// From now on sim's runs (SIM_WAVEFORM) are reported to `see`, which returns 0, or 1 to abort the
+// run. *timeline lives as long as sim. Errors: a signal that does not exist; out of memory.
 int sim_observe_timeline(struct sim *sim, struct timeline **timeline,
                          int (*see)(void *ctx, const struct timeline_event *event), void *ctx,
                          struct err *err);

@@ -3,7 +3,7 @@
 // waveform - some positions of a run, some modules of the hardware, as a waveform that can be
 // opened
 //
-// A file holds the signals of the scopes asked for from the cycle in which the first position
+// A file holds the signals of the requested scopes from the cycle in which the first position
 // starts to the one in which the last ends, and nothing else: a token of 124M at gpt2_top's ports
 // is megabytes, all signals of all tokens are terabytes. A save file for GTKWave (save_file.h) is
 // written beside it.
@@ -48,7 +48,7 @@ struct waveform;
 // outlive the run. *bytes is about how large the file will be: a simulator of its own computes one
 // position, with the waveform on for its first cycles; cycles and bytes of later positions follow
 // from it. *waveform lives as long as sim. A simulator writes one waveform. Errors: a module that
-// is not there, with those that are; a path that cannot be written; sim_open's; out of memory. The
+// does not exist, with those that do; a path that cannot be written; sim_open's; out of memory. The
 // run's: the file cannot be written; the run was over before the first position.
 int sim_observe_waveform(struct waveform **waveform, struct sim *sim,
                          const struct waveform_options *options, uint64_t *bytes, struct err *err);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// tensor_assembly - the integer tensors that a observer sees (golden/tensor_observer.h), whole and
+// tensor_assembly - the integer tensors that an observer sees (golden/tensor_observer.h), whole and
 // as floats
 
 #ifndef GPT2RTL_TENSOR_ASSEMBLY_H
