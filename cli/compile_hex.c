@@ -50,7 +50,7 @@ static void write_header(FILE *out, const struct image_header *h, const char *he
   fprintf(out, "localparam MaxCtx     = %" PRIu32 ";\n",
           (h->n_ctx + HEAD_DIM - 1) / HEAD_DIM * HEAD_DIM);
   fprintf(out, "localparam ImageBeats = %" PRIu64 ";  // lines of the .hex\n", h->n_beats);
-  fprintf(out, "localparam KvBeats    = %" PRIu64 ";  // of the KV cache, behind the image\n",
+  fprintf(out, "localparam KvBeats    = %" PRIu64 ";  // of the KV cache, after the image\n",
           (uint64_t)h->n_layer * h->n_head * h->kv_stride);
   fprintf(out, "localparam [0:0]  StopEnable = %d;   // whether the model has an end-of-text id\n",
           stops);

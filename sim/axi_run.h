@@ -24,8 +24,8 @@ int axi_run_open(struct axi_run **run, const struct image *image, const struct a
                  const struct sim_memory *memory, enum sim_build build, struct err *err);
 void axi_run_close(struct axi_run *run);
 
-// As sim_run. result->cycles are the hardware's own count; beats are bytes / lanes. Errors also:
-// all_heads, since logits leave by a stream that nobody takes here.
+// As sim_run. result->cycles is the hardware's own count; beats are bytes / lanes. A further error
+// is all_heads, because logits leave by a stream that is not connected here.
 int axi_run_generate(struct axi_run *run, const struct controller_run *controller,
                      struct sim_result *result, struct err *err);
 

@@ -49,7 +49,7 @@ double floor_cycles(const struct image_header *h, uint32_t position, bool head) 
   S(const uint64_t, kv_writes, "gpt2_top.u_core.u_counters.writes_q") \
   S(const uint64_t, cycles, "gpt2_top.u_core.u_counters.cycles_q")
 
-// The port gives a count a cycle after it was asked for, and a callback is within a cycle: so the
+// The port gives a count a cycle after its request, and a callback is within a cycle: so the
 // memory itself is read.
 int sim_read_counters(const struct sim *sim, struct sim_counters *c, struct err *err) {
   struct signals signals = sim_signals(sim);

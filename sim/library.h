@@ -31,16 +31,16 @@ enum sim_build {
   SIM_WAVEFORM,  // shows tensors (tensors.h) and can write waveforms (waveform.h)
 };
 
-// Told about five times a second how long making a simulator has taken so far, in seconds, and a
-// negative number when that is over. NULL, as it is at first: nobody is.
+// Called about five times a second with the time that making a simulator has taken so far, in
+// seconds, and with a negative number when that is over. NULL, the initial value: no calls.
 extern void (*library_progress)(uint32_t lanes, enum sim_build build, double seconds);
 
-// Told, as a sentence, that the simulator is not the one expected, or not kept. NULL, as it is at
-// first: nobody is.
+// Called with a sentence if the simulator is not the expected one, or is not kept. NULL, the
+// initial value: no calls.
 extern void (*library_note)(const char *sentence);
 
 // Parameters of gpt2_top other than its defaults, as the Makefile's targets name them:
-// "-NormWidth.16-ExpWidth.1". At first "".
+// "-NormWidth.16-ExpWidth.1". Initially "".
 extern const char *library_parameters;
 
 struct library {
@@ -48,11 +48,11 @@ struct library {
   const struct verilated_block *code;
 };
 
-// Opens the hardware of 64, 128, ... 4096 lanes. Release with library_close, which takes a zeroed
-// one too. Errors: the project's folder is not found; the simulator cannot be made (no Verilator,
-// no clang: the error names the log); a signal came meanwhile (interrupt.h).
+// Opens the hardware of 64, 128, ... 4096 lanes. Release with library_close, which also
+// accepts a zeroed one. Errors: the project's folder is not found; the simulator cannot be made (no
+// Verilator, no clang: the error names the log); a signal came meanwhile (interrupt.h).
 int library_open(struct library *library, uint32_t lanes, enum sim_build build, struct err *err);
-// The same for gpt2_top or gpt2_axi, with these parameters in place of library_parameters.
+// The same for gpt2_top or gpt2_axi, with these parameters instead of library_parameters.
 int library_open_module(struct library *library, const char *module, uint32_t lanes,
                         const char *parameters, enum sim_build build, struct err *err);
 void library_close(struct library *library);

@@ -456,7 +456,7 @@ static void on_hidden(void *ctx, uint32_t position, int layer, const int32_t *x)
   const size_t at = (size_t)position * (h->n_layer + 1) + (size_t)(layer + 1);
   char what[64];
   c->hidden++;
-  snprintf(what, sizeof what, "position %u behind layer %d", position, layer);
+  snprintf(what, sizeof what, "position %u after layer %d", position, layer);
   if (!c->result)
     c->result = compare(what, x, c->expected->hidden + at * h->n_embd, h->n_embd, c->err);
 }

@@ -28,7 +28,7 @@ static void describe(char text[static 128], const struct recording *t, enum kind
   else if (kind == STEP) snprintf(text, 128, "%s of position %u", step[i], words[1]);
   else if (kind == HIDDEN && i == 0) snprintf(text, 128, "layer of the hidden state");
   else if (kind == HIDDEN)
-    snprintf(text, 128, "hidden state behind layer %d, dimension %zu", (int32_t)words[0], i - 1);
+    snprintf(text, 128, "hidden state after layer %d, dimension %zu", (int32_t)words[0], i - 1);
   else snprintf(text, 128, "logit of id %zu", i);
 }
 

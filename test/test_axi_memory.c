@@ -424,7 +424,7 @@ static void begin(struct bench *t, const struct shape *shape, struct manners man
 static struct burst bursts[MAX_BURSTS];
 static struct write writes[WRITES];
 
-// Bursts of 1 to 32 beats, most in the image, some in the part of the cache that nobody writes.
+// Bursts of 1 to 32 beats, most in the image, some in the part of the cache that is not written.
 static void make_bursts(uint64_t *rng, size_t n, uint32_t cache_from) {
   for (size_t i = 0; i < n; i++) {
     const bool cache = rng_chance(rng, 30);

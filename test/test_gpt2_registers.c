@@ -293,7 +293,7 @@ static void token_fifo(void **state) {
   block_set_u64(t.b, "tok_valid_i", 1);
   step(&t);
   block_set_u64(t.b, "tok_valid_i", 0);
-  start(&t);  // drops what nobody read
+  start(&t);  // drops unread ids
   assert_int_equal(read_reg(&t, REG(LEVELS)) >> 16, 0);
   block_close(t.b);
 }
