@@ -105,12 +105,18 @@ BLOCK_SEGMENTS_residual_add := 1 4 16 64
 BLOCK_SEGMENTS_layernorm   := 1 4 16 64
 BLOCK_SEGMENTS_token_embedding := 1 4 16 64
 BLOCK_SEGMENTS_pos_embedding   := 1 4 16 64
-BLOCK_SEGMENTS_row_collect := 1 4 16 64
 BLOCK_SEGMENTS_matvec      := 1 4 16 64
 BLOCK_SEGMENTS_sequencer   := 1 4 16 64
 BLOCK_SEGMENTS_weight_stream := 1 4 16 64
 BLOCK_MODULE_matvec_retimed := matvec
 BLOCK_PARAMS_matvec_retimed := AdderRetiming=1
+BLOCK_MODULE_operand_buffer_narrow := operand_buffer
+BLOCK_PARAMS_operand_buffer_narrow := Width=4
+BLOCK_MODULE_block_quant_narrow := block_quant
+BLOCK_PARAMS_block_quant_narrow := Width=4
+GATHER_WIDTHS := 1_64 16_64 64_64 1_4 4_4 1_1
+$(foreach w,$(GATHER_WIDTHS),$(eval BLOCK_MODULE_block_gather_$(w) := block_gather) \
+  $(eval BLOCK_PARAMS_block_gather_$(w) := InWidth=$(firstword $(subst _, ,$(w))) OutWidth=$(lastword $(subst _, ,$(w)))))
 BLOCK_MODULE_sampling_serial := sampling
 BLOCK_PARAMS_sampling_serial := SystolicList=0
 BLOCK_PARAMS_fifo := Width=72 Depth=8
@@ -234,6 +240,9 @@ $(B)/arm64/fast_neon: $(ARM64_SRC) $(wildcard fast/*.h golden/*.h base/*.h model
 	$(call do,CC) $(ARM64_CC) $(filter-out $(FOR_NATIVE),$(CFLAGS)) -DXXH_INLINE_ALL -Itest -static -ffunction-sections \
 	  -Wl,--gc-sections $(ARM64_SRC) -o $@ -lpthread -lm
 TEST_LIBS_test_matvec   := $(patsubst %,$(B)/block/matvec_retimed_s%.so,$(BLOCK_SEGMENTS_matvec))
+TEST_LIBS_test_operand_buffer := $(B)/block/operand_buffer_narrow_s0.so
+TEST_LIBS_test_block_quant := $(B)/block/block_quant_narrow_s0.so
+TEST_LIBS_test_block_gather := $(GATHER_WIDTHS:%=$(B)/block/block_gather_%_s0.so)
 TEST_LIBS_test_sampling := $(patsubst %,$(B)/block/sampling_serial_s%.so,1 4 16)
 TEST_LIBS_test_fifo     := $(B)/block/fifo_registered_s0.so
 TEST_LIBS_test_layernorm := $(B)/block/layernorm_quarter_s4.so

@@ -28,7 +28,7 @@ struct waveform_request {
   "them; default: the last of the\n"                                                              \
   "                      prompt, after which the first token is chosen\n"                         \
   "  --trace-scope LIST  of these modules, separated by commas: an instance's name, softmax or "  \
-  "u_attention_core.u_row_collect;\n"                                                             \
+  "u_attention_core.u_softmax;\n"                                                                 \
   "                      after a colon the number of levels: 1, the default, is its own ports "   \
   "and signals; 0 is all.\n"                                                                      \
   "                      Default gpt2_top; gpt2_top:0 is everything\n"                            \

@@ -16,3 +16,9 @@ void *signals_find(struct signals *signals, const char *name) {
   signals->missing = name;
   return NULL;
 }
+
+unsigned signals_width(const struct signals *signals, const char *name) {
+  for (unsigned i = 0; i < signals->n; i++)
+    if (!strcmp(signals->list[i].name, name)) return signals->list[i].width;
+  return 0;
+}

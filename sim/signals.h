@@ -21,6 +21,9 @@ struct signals signals_of(const struct verilated_block *code, void *instance);
 // is no such signal; its name is then in missing.
 void *signals_find(struct signals *signals, const char *name);
 
+// Its bits; 0: there is no such signal.
+unsigned signals_width(const struct signals *signals, const char *name);
+
 // A list of signals is a macro, LIST(S) = S(type, member, name) S(..) ...: LIST(SIGNAL_MEMBER)
 // declares the members of a struct. With `signals` and a pointer `at` to that struct in scope,
 // LIST(SIGNAL_FIND) finds them.

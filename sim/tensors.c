@@ -22,7 +22,8 @@
   S(const uint32_t, token_rows, CORE "token_rows") S(const uint8_t, emb_ready, CORE "emb_ready")  \
   S(const uint8_t, pos, CORE "pos_valid")                                                         \
   S(const uint8_t, op, CORE "op_valid")      S(const uint8_t, op_slot, CORE "op_slot")            \
-  S(const uint32_t, op_operand, CORE "op_operand")                                                \
+  S(const uint8_t, op_part, CORE "op_part")  S(const uint8_t, op_last, CORE "op_last")            \
+  S(const uint8_t, op_exp, CORE "op_exp")    S(const uint16_t, op_m, CORE "op_m")                 \
   S(const uint8_t, kv, BLOCK "kv_valid")     S(const uint8_t, kv_is_v, BLOCK "kv_is_v")           \
   S(const uint8_t, kv_head, BLOCK "kv_head") S(const uint8_t, kv_layer, BLOCK "kv_layer")         \
   S(const uint32_t, kv_q, BLOCK "kv_q")      S(const uint16_t, kv_scale, BLOCK "kv_scale")
@@ -44,6 +45,8 @@ struct tensors {
   uint32_t segments, width, n_layer, n_head, n_vocab;
   struct tensor_observer shown;
   uint32_t norm_blocks;  // LayerNorm's, of this position
+  struct operand block;  // the parts of an operand that have come
+  uint32_t part;         // numbers in a part
   struct head heads[2];  // even and odd heads alternate
 };
 
@@ -116,10 +119,10 @@ static void show_probabilities(struct tensors *s, uint32_t bank, uint32_t tile,
 // ln_2 of each layer, then of ln_f.
 static void show_operand(struct tensors *s) {
   const uint32_t slot = *s->op_slot, group = slot / MAX_HEADS;
-  struct operand block;
-  unsigned e;
-  pkg_operand_unpack(block.m, &e, s->op_operand);
-  block.e = (uint8_t)e;
+  const struct operand *block = &s->block;
+  memcpy(s->block.m + *s->op_part * s->part, s->op_m, s->part * sizeof *s->block.m);
+  s->block.e = *s->op_exp;
+  if (!*s->op_last) return;
   if (group == 0) {
     const uint32_t norm = s->norm_blocks++ / s->n_head, layer = norm / 2;
     s->shown.place.layer = layer < s->n_layer ? layer : 0;
@@ -127,14 +130,13 @@ static void show_operand(struct tensors *s) {
                      layer == s->n_layer ? TENSOR_LN_F
                      : norm % 2          ? TENSOR_LN_2
                                          : TENSOR_LN_1,
-                     slot, &block, 1);
-  } else if (group <
-             6) {  // attention's output, GELU's: those of the layer whose LayerNorm was the last
+                     slot, block, 1);
+  } else if (group < 6) {  // attention's output, GELU's; the layer is that of the last LayerNorm
     s->shown.place.layer = (s->norm_blocks - 1) / s->n_head / 2;
-    if (group == 1) observe_operands(&s->shown, TENSOR_CONTEXT, slot - MAX_HEADS, &block, 1);
-    else observe_operands(&s->shown, TENSOR_ACT, slot - PKG_SLOT_G(MAX_HEADS), &block, 1);
+    if (group == 1) observe_operands(&s->shown, TENSOR_CONTEXT, slot - MAX_HEADS, block, 1);
+    else observe_operands(&s->shown, TENSOR_ACT, slot - PKG_SLOT_G(MAX_HEADS), block, 1);
   } else if (slot >= SLOT_P) {
-    show_probabilities(s, (slot - SLOT_P) / TILES, (slot - SLOT_P) % TILES, &block);
+    show_probabilities(s, (slot - SLOT_P) / TILES, (slot - SLOT_P) % TILES, block);
   }
 }
 
@@ -177,6 +179,7 @@ int sim_observe_tensors(struct sim *sim, const struct tensor_observer *observer,
                    signals.missing);
   }
   at->segments = h->lanes / HEAD_DIM;
+  at->part = signals_width(&signals, CORE "op_m") / 16;
   at->width = h->n_embd;
   at->n_layer = h->n_layer;
   at->n_head = h->n_head;

@@ -19,7 +19,7 @@
 struct waveform_options {
   const char *path;  // of the FST file; the save file has .gtkw in place of .fst
   // Modules, separated by commas: the last part of an instance's path, with or without "u_"
-  // (softmax), or more of it (u_attention_core.u_row_collect); all instances that match. After a
+  // (softmax), or more of it (u_attention_core.u_softmax); all instances that match. After a
   // colon, the number of levels of the hierarchy: 1, the default, is the module's own ports and
   // signals; 0 is everything in it.
   const char *scopes;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "config.h"
 #include "verilated_block.h"
 
 enum { MAX_STREAMS = 16 };
@@ -232,6 +233,26 @@ struct block_stream *block_sink(struct block *b, const char *valid, const char *
                                 const struct block_field *fields, size_t n_fields, void *items,
                                 size_t item_bytes, size_t n) {
   return stream(b, false, valid, ready, fields, n_fields, items, item_bytes, n);
+}
+
+void block_split(void *parts, const void *items, size_t item_bytes, size_t n, unsigned width) {
+  const size_t bytes = width * sizeof(uint32_t);
+  for (size_t i = 0; i < n * HEAD_DIM / width; i++) {
+    unsigned char *part = (unsigned char *)parts + i * item_bytes;
+    const unsigned char *item = (const unsigned char *)items + i * width / HEAD_DIM * item_bytes;
+    memcpy(part, item, item_bytes);
+    memcpy(part, item + i * width % HEAD_DIM / width * bytes, bytes);
+  }
+}
+
+void block_join(void *items, const void *parts, size_t item_bytes, size_t n, unsigned width) {
+  const size_t bytes = width * sizeof(uint32_t);
+  for (size_t i = 0; i < n * HEAD_DIM / width; i++) {
+    const unsigned char *part = (const unsigned char *)parts + i * item_bytes;
+    unsigned char *item = (unsigned char *)items + i * width / HEAD_DIM * item_bytes;
+    if (i * width % HEAD_DIM == 0) memcpy(item, part, item_bytes);
+    memcpy(item + i * width % HEAD_DIM / width * bytes, part, bytes);
+  }
 }
 
 void block_hooks(struct block *b, void (*before)(void *ctx), void (*after)(void *ctx), void *ctx) {

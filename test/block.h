@@ -107,6 +107,12 @@ struct block_stream *block_sink(struct block *b, const char *valid, const char *
                                 const struct block_field *fields, size_t n_fields, void *items,
                                 size_t item_bytes, size_t n);
 
+// Blocks of 64 rows as a unit of `width` rows a cycle gives them: n items become n * 64 / width,
+// and back. Their first member is uint32_t rows[64]; a part has its rows in front, and all other
+// members of its block.
+void block_split(void *parts, const void *items, size_t item_bytes, size_t n, unsigned width);
+void block_join(void *items, const void *parts, size_t item_bytes, size_t n, unsigned width);
+
 // Called in each cycle of block_run: before, when the streams have set their ports and the inputs
 // may still be set; after, when outputs have followed and before the clock edge. NULL for none.
 // Both stay until block_reset.

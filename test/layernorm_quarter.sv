@@ -27,7 +27,8 @@ module layernorm_quarter
   output logic                          blk_valid_o,
   input  logic                          blk_ready_i,
   output logic [7:0]                    blk_slot_o,
-  output logic [HeadDim-1:0][31:0]      blk_rows_o,
+  output logic                          blk_last_o,
+  output logic [HeadDim/4-1:0][31:0]    blk_rows_o,
 
   output logic [6:0]                    sat_norm_o,
   output logic [6:0]                    sat_row_o

@@ -22,7 +22,7 @@ module softmax_quarter
   input  logic                      blk_ready_i,
   output logic                      blk_bank_o,
   output logic [3:0]                blk_tile_o,
-  output logic [HeadDim-1:0][31:0]  blk_rows_o,
+  output logic [Segments/4-1:0][31:0] blk_rows_o,
 
   output logic                      inv_z_valid_o,
   output logic                      inv_z_bank_o,

@@ -45,7 +45,7 @@ struct head {
   uint32_t head, n;
   struct operand p[MAX_CTX / HEAD_DIM], o;
   uint16_t inv_z;
-  size_t p_end;  // blocks of probabilities up to and with this head's
+  size_t p_end;  // groups of probabilities up to and with this head's
 };
 
 struct run {
@@ -75,7 +75,7 @@ static void after(void *ctx) {
   r->source->hold =
       now < r->source->n && ((r->start[now] == SCORES && !block_get_u64(b, "scores_free_o")) ||
                              (r->start[now] == PV && r->p->done < r->heads[r->pv].p_end));
-  // 1/z is valid when the last block is offered.
+  // 1/z is valid when the last rows are offered.
   if (block_get_u64(b, "p_blk_valid_o")) {
     size_t i = 0;
     while (r->heads[i].p_end <= r->p->done) i++;
@@ -155,7 +155,7 @@ static void check(unsigned segments, unsigned n_head) {
           h->head = head;
           h->n = len;
           h->inv_z = softmax(h->p, s, kv.v_scale, len, &sat);
-          h->p_end = n_p += (len + 63) / 64;
+          h->p_end = n_p += (len + 63) / 64 * (64 / segments);
           attention_core(&h->o, &q, &kv, head, len, &ignored, NULL);
           // PV's rows, for the inputs below
           for (unsigned d = 0; d < 64; d++) {
@@ -202,22 +202,24 @@ static void check(unsigned segments, unsigned n_head) {
 
     block_reset(b);
     block_stalls(b, stall, rng);
-    static struct blk got_p[MAX_P], got_o[RUNS];
+    static struct blk parts_p[MAX_P * 64], parts_o[RUNS * 64], got_p[MAX_P], got_o[RUNS];
     run.source = block_source(b, "rows_valid_i", NULL, in_fields, 3, in, sizeof *in, n);
-    run.p = block_sink(b, "p_blk_valid_o", "p_blk_ready_i", p_fields, 2, got_p, sizeof *got_p, n_p);
-    run.o =
-        block_sink(b, "o_blk_valid_o", "o_blk_ready_i", o_fields, 2, got_o, sizeof *got_o, n_runs);
-    run.o->max_pause = 64 / segments - 1;
+    run.p =
+        block_sink(b, "p_blk_valid_o", "p_blk_ready_i", p_fields, 2, parts_p, sizeof *got_p, n_p);
+    run.o = block_sink(b, "o_blk_valid_o", NULL, o_fields, 2, parts_o, sizeof *got_o,
+                       n_runs * 64 / segments);
     block_hooks(b, NULL, after, &run);
     block_run(b, 3000, 100);
     assert_int_equal(run.saturated, sat.prob);
     assert_true(sat.prob > 0);
     assert_int_equal(run.pv, n_runs);
+    block_join(got_p, parts_p, sizeof *got_p, n_p * segments / 64, segments);
+    block_join(got_o, parts_o, sizeof *got_o, n_runs, segments);
 
     for (size_t i = 0, at = 0; i < n_runs; i++) {
       const struct head *h = &heads[i];
       struct operand found;
-      for (unsigned tile = 0; at < h->p_end; tile++, at++) {
+      for (unsigned tile = 0; at * 64 / segments < h->p_end; tile++, at++) {
         block_quant(&found, (const int32_t *)got_p[at].rows);
         assert_memory_equal(found.m, h->p[tile].m, sizeof found.m);
         assert_int_equal(found.e, h->p[tile].e);

@@ -15,7 +15,7 @@ struct beat {
   uint32_t data[64 * 16], label[PKG_LABEL_WORDS];
 };
 struct blk {
-  uint32_t rows[64], slot;
+  uint32_t rows[64], slot, last;
 };
 static const struct block_field par_fields[] = {
     BLOCK_FIELD(struct beat, data, "par_data_i"),
@@ -24,6 +24,7 @@ static const struct block_field par_fields[] = {
 static const struct block_field blk_fields[] = {
     BLOCK_FIELD(struct blk, rows, "blk_rows_o"),
     BLOCK_FIELD(struct blk, slot, "blk_slot_o"),
+    BLOCK_FIELD(struct blk, last, "blk_last_o"),
 };
 
 struct bench {
@@ -32,7 +33,8 @@ struct bench {
   enum block_stall stall;
   unsigned heads, beats, parts;  // of a pass; cycles a block takes
   struct beat par[MAX_BEATS];
-  struct blk want[PASSES * MAX_HEADS], got[PASSES * MAX_HEADS];
+  struct blk want[PASSES * MAX_HEADS];
+  struct blk want_parts[PASSES * MAX_HEADS * 4], got[PASSES * MAX_HEADS * 4];
   struct residual r[PASSES];
   struct block_stream *par_stream, *blk_stream;
   unsigned pass;       // started so far
@@ -57,7 +59,8 @@ static void before(void *ctx) {
 
   // A pass starts when the one before is over; without stalls once its parameters are there, which
   // gives the latency.
-  const bool over = t->blk_stream->done == t->pass * t->heads && !block_get_u64(t->b, "busy_o");
+  const bool over =
+      t->blk_stream->done == t->pass * t->heads * t->parts && !block_get_u64(t->b, "busy_o");
   const bool there = t->par_stream->done >= (t->pass + 1) * t->beats;
   const bool start =
       t->pass < PASSES && over && (t->stall == BLOCK_PLAIN ? there : rng_chance(&t->rng, 20));
@@ -84,8 +87,8 @@ static void after(void *ctx) {
     assert_in_range(t->block, 0, t->heads - 1);
   }
   if (t->stall == BLOCK_PLAIN && block_get_u64(t->b, "blk_valid_o")) {
-    const uint64_t k = block_get_u64(t->b, "blk_slot_o");
-    assert_int_equal(block_cycle(t->b) - t->started, LATENCY + (t->parts - 1) + k * t->parts);
+    const size_t part = t->blk_stream->done - (t->pass - 1) * t->heads * t->parts;
+    assert_int_equal(block_cycle(t->b) - t->started, LATENCY + part);
   }
 }
 
@@ -200,10 +203,13 @@ static void check(const char *module, unsigned segments, unsigned parts) {
       block_hooks(b, before, after, &t);
       t.par_stream = block_source(b, "par_valid_i", "par_ready_o", par_fields, 2, t.par,
                                   sizeof *t.par, PASSES * t.beats);
-      t.blk_stream = block_sink(b, "blk_valid_o", "blk_ready_i", blk_fields, 2, t.got,
-                                sizeof *t.got, PASSES * t.heads);
+      t.blk_stream = block_sink(b, "blk_valid_o", "blk_ready_i", blk_fields, 3, t.got,
+                                sizeof *t.got, PASSES * t.heads * parts);
       block_run(b, 3000, 50);
-      block_expect(t.blk_stream, t.want, PASSES * t.heads);
+      block_split(t.want_parts, t.want, sizeof *t.want, PASSES * t.heads, 64 / parts);
+      for (size_t p = 0; p < PASSES * t.heads * parts; p++)
+        t.want_parts[p].last = p % parts == parts - 1;
+      block_expect(t.blk_stream, t.want_parts, PASSES * t.heads * parts);
       assert_int_equal(t.norm, sat.norm);
       assert_int_equal(t.row, sat.row);
       assert_int_not_equal(sat.norm, 0);

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// operand_buffer: a slot is full from the cycle after its block came until it is read for the last
-// time; what is read is what was written; a write and a read every cycle
+// operand_buffer: a slot is full from the cycle after its block's last part came until it is read
+// for the last time; what is read is what was written; a write and a read every cycle
+//
+// operand_buffer_narrow is operand_buffer with Width = 4 (Makefile).
 #include <string.h>
 
 #include "block.h"
@@ -18,6 +20,9 @@ struct bench {
   struct slot slots[SLOTS];
   uint32_t write_percent, read_percent, free_percent;
   uint64_t rng, reads;
+  unsigned width, part;  // numbers a write; the next part of the block under way
+  unsigned to;
+  uint32_t words[PKG_OPERAND_WORDS];
 };
 
 static unsigned any(struct bench *t) { return (unsigned)rng_range(&t->rng, 0, SLOTS - 1); }
@@ -33,18 +38,28 @@ static bool full(struct bench *t, unsigned slot) {
   return block_get_u64(t->block, "full_o");
 }
 
-// One cycle: perhaps a block for an empty slot, perhaps a read of a full one.
+// Sets the ports for a part of an operand.
+static void put(struct bench *t, bool write, unsigned slot, const uint32_t *words, unsigned part) {
+  struct block *b = t->block;
+  block_set_u64(b, "wr_valid_i", write);
+  block_set_u64(b, "wr_slot_i", slot);
+  block_set_u64(b, "wr_part_i", part);
+  block_set_u64(b, "wr_last_i", part == 64 / t->width - 1);
+  block_set_u64(b, "wr_e_i", words[PKG_OPERAND_WORDS - 1] & 15);
+  block_set(b, "wr_m_i", words + part * t->width / 2);
+}
+
+// One cycle: perhaps a part for an empty slot, perhaps a read of a full one.
 static void cycle(struct bench *t) {
   struct block *b = t->block;
-  uint32_t words[PKG_OPERAND_WORDS], found[PKG_OPERAND_WORDS];
-  const unsigned to = any(t), from = any(t);
-  const bool write = !t->slots[to].full && rng_chance(&t->rng, t->write_percent);
+  uint32_t found[PKG_OPERAND_WORDS];
+  if (t->part == 0) t->to = any(t);
+  const unsigned from = any(t), part = t->part;
+  const bool write = !t->slots[t->to].full && rng_chance(&t->rng, t->write_percent);
   const bool read = t->slots[from].full && rng_chance(&t->rng, t->read_percent),
              free = rng_chance(&t->rng, t->free_percent);
-  noise(t, words);
-  block_set_u64(b, "wr_valid_i", write);
-  block_set_u64(b, "wr_slot_i", to);
-  block_set(b, "wr_operand_i", words);
+  if (part == 0) noise(t, t->words);
+  put(t, write, t->to, t->words, part);
   block_set_u64(b, "rd_en_i", read);
   block_set_u64(b, "free_i", free);
   assert_int_equal(full(t, from), t->slots[from].full);
@@ -56,20 +71,21 @@ static void cycle(struct bench *t) {
       fail_msg("slot %u does not hold what was written", from);
     t->slots[from].full = !free;
   }
-  if (write) {
-    t->slots[to].full = true;
-    memcpy(t->slots[to].words, words, sizeof words);
+  if (write) t->part = (part + 1) % (64 / t->width);
+  if (write && t->part == 0) {
+    t->slots[t->to].full = true;
+    memcpy(t->slots[t->to].words, t->words, sizeof t->words);
   }
 }
 
-static void test_slots(void **state) {
-  (void)state;
+static void slots(const char *name, unsigned width) {
   static struct bench t;
-  struct block *b = block_open("operand_buffer", 0);
+  struct block *b = block_open(name, 0);
   // Mostly empty, half full, mostly full.
   static const uint32_t percent[][3] = {{30, 100, 90}, {100, 100, 50}, {100, 60, 10}};
   for (int i = 0; i < 3; i++) {
     t = (struct bench){.block = b,
+                       .width = width,
                        .rng = 1 + (uint64_t)i,
                        .write_percent = percent[i][0],
                        .read_percent = percent[i][1],
@@ -82,29 +98,34 @@ static void test_slots(void **state) {
         for (unsigned slot = 0; slot < SLOTS; slot++)
           assert_int_equal(full(&t, slot), t.slots[slot].full);
     }
-    assert_true(t.reads > CYCLES / 20);
+    assert_true(t.reads > CYCLES / (width == 64 ? 20 : 200));
   }
   block_close(b);
 }
 
-// One slot, filled and read for the last time again and again: full the cycle after the write,
-// empty the cycle after the read.
-static void test_turns(void **state) {
+static void test_slots(void **state) {
   (void)state;
-  struct block *b = block_open("operand_buffer", 0);
+  slots("operand_buffer", 64);
+  slots("operand_buffer_narrow", 4);
+}
+
+// One slot, filled and read for the last time again and again: full the cycle after the last part,
+// empty the cycle after the read.
+static void turns(const char *name, unsigned width) {
+  struct block *b = block_open(name, 0);
   block_reset(b);
   static struct bench t;
-  t = (struct bench){.block = b, .rng = 5};
+  t = (struct bench){.block = b, .rng = 5, .width = width};
   for (unsigned slot = 0; slot < SLOTS; slot++) {
     uint32_t words[2][PKG_OPERAND_WORDS], found[PKG_OPERAND_WORDS];
     for (int turn = 0; turn < 2; turn++) {
       noise(&t, words[turn]);
-      block_set_u64(b, "wr_valid_i", 1);
-      block_set_u64(b, "wr_slot_i", slot);
-      block_set(b, "wr_operand_i", words[turn]);
       block_set_u64(b, "rd_en_i", 0);
-      assert_false(full(&t, slot));
-      block_clock(b);
+      for (unsigned part = 0; part < 64 / width; part++) {
+        put(&t, true, slot, words[turn], part);
+        assert_false(full(&t, slot));
+        block_clock(b);
+      }
       block_set_u64(b, "wr_valid_i", 0);
       for (int reads = 0; reads < 3; reads++) {
         assert_true(full(&t, slot));
@@ -117,6 +138,12 @@ static void test_turns(void **state) {
     }
   }
   block_close(b);
+}
+
+static void test_turns(void **state) {
+  (void)state;
+  turns("operand_buffer", 64);
+  turns("operand_buffer_narrow", 4);
 }
 
 int main(void) {

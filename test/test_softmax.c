@@ -95,8 +95,8 @@ struct run {
   struct block *b;
   struct block_stream *source, *blocks, *inv_z;
   const struct in *in;
-  size_t last_block[MAX_HEADS_RUN];  // number of each head's last block
-  size_t head;                       // whose last block has not been offered yet
+  size_t last_part[MAX_HEADS_RUN];  // number of each head's last group of rows
+  size_t head;                      // whose last block has not been offered yet
   uint64_t saturated;
 };
 
@@ -107,8 +107,8 @@ static void after(void *ctx) {
   size_t next = r->source->done + block_get_u64(r->b, "in_valid_i");
   r->source->hold =
       next < r->source->n && r->in[next].first && !block_get_u64(r->b, "scores_free_o");
-  // 1/z has come before the last block is offered.
-  if (block_get_u64(r->b, "blk_valid_o") && r->blocks->done == r->last_block[r->head]) {
+  // 1/z has come before the last rows are offered.
+  if (block_get_u64(r->b, "blk_valid_o") && r->blocks->done == r->last_part[r->head]) {
     assert_true(r->inv_z->done > r->head);
     r->head++;
   }
@@ -116,7 +116,7 @@ static void after(void *ctx) {
 
 static void check(const char *module, unsigned segments, unsigned width) {
   static struct in in[MAX_IN];
-  static struct blk want[MAX_BLOCKS], got[MAX_BLOCKS];
+  static struct blk want[MAX_BLOCKS], parts[MAX_BLOCKS * 64], got[MAX_BLOCKS * 64];
   static struct inv_z want_z[MAX_HEADS_RUN], got_z[MAX_HEADS_RUN];
   static const uint32_t lengths[] = {1, 2, 15, 16, 17, 63, 64, 65, 127, 128, 129, 1023, 1024};
   enum { FIXED = sizeof lengths / sizeof *lengths };
@@ -137,7 +137,7 @@ static void check(const char *module, unsigned segments, unsigned width) {
       want_z[head].scale = want_head(&want[n_blocks], score, v_scale, n, head % 2, &sat);
       want_z[head].bank = head % 2;
       n_blocks += (n + 63) / 64;
-      run.last_block[head] = n_blocks - 1;
+      run.last_part[head] = n_blocks * 64 / width - 1;
       for (uint32_t t = 0; t < n; t += segments, n_in++) {
         for (unsigned s = 0; s < segments; s++) {
           bool there = t + s < n;  // lanes beyond the length hold anything
@@ -154,20 +154,21 @@ static void check(const char *module, unsigned segments, unsigned width) {
     block_reset(b);
     block_stalls(b, stall, rng);
     run.source = block_source(b, "in_valid_i", NULL, in_fields, 6, in, sizeof *in, n_in);
-    run.blocks =
-        block_sink(b, "blk_valid_o", "blk_ready_i", blk_fields, 3, got, sizeof *got, n_blocks);
+    run.blocks = block_sink(b, "blk_valid_o", "blk_ready_i", blk_fields, 3, got, sizeof *got,
+                            n_blocks * 64 / width);
     run.inv_z =
         block_sink(b, "inv_z_valid_o", NULL, inv_z_fields, 2, got_z, sizeof *got_z, MAX_HEADS_RUN);
     if (stall == BLOCK_BACK_PRESSURE) run.blocks->idle_percent = 97;  // longer than the queue
     block_hooks(b, NULL, after, &run);
     block_run(b, 3000, 100);
-    block_expect(run.blocks, want, n_blocks);
+    block_split(parts, want, sizeof *want, n_blocks, width);
+    block_expect(run.blocks, parts, n_blocks * 64 / width);
     block_expect(run.inv_z, want_z, MAX_HEADS_RUN);
     assert_int_equal(run.saturated, sat.prob);
     assert_true(sat.prob > 0);
   }
 
-  // One long head alone: from the last score to the first block, and to the last, which waits for
+  // One long head alone: from the last score to the first rows, and to the last, which wait for
   // 1/z.
   block_reset(b);
   size_t first = 0;
@@ -175,10 +176,10 @@ static void check(const char *module, unsigned segments, unsigned width) {
   struct block_stream *source = block_source(b, "in_valid_i", NULL, in_fields, 6, in + first,
                                              sizeof *in, (1023 + segments - 1) / segments);
   struct block_stream *blocks =
-      block_sink(b, "blk_valid_o", "blk_ready_i", blk_fields, 3, got, sizeof *got, 16);
+      block_sink(b, "blk_valid_o", "blk_ready_i", blk_fields, 3, got, sizeof *got, 1024 / width);
   unsigned tree = (unsigned)(log2_ceil(segments) + 1) / 2, folds = (unsigned)log2_ceil(width);
   block_run(b, 3000, 0);
-  assert_int_equal(blocks->first_cycle - source->last_cycle, 13 + tree + 64 / width);
+  assert_int_equal(blocks->first_cycle - source->last_cycle, 13 + tree);
   assert_int_equal(blocks->last_cycle - source->last_cycle, 16 + tree + 1024 / width + folds);
   block_close(b);
 }

@@ -38,6 +38,12 @@ package gpt2_pkg;
   localparam row_t RowMax = row_t'((1 << (RowBits - 1)) - 1);
   localparam res_t ResMax = res_t'((1 << (ResBits - 1)) - 1);
 
+  // Rows that block_quant takes a cycle: as many as the widest maker of rows gives. ExpWidth is at
+  // most Segments.
+  function automatic int unsigned quant_width(int unsigned segments, int unsigned norm_width);
+    return segments > norm_width ? segments : norm_width;
+  endfunction
+
   // The engine's right-hand side: value = m * 2^(e - F).
   typedef struct packed {
     logic [3:0] e;

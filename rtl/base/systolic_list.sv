@@ -45,64 +45,53 @@ module systolic_list #(
 );
 
   // Entry 0 is the greatest. A walking value waits at entry i, and goes into it or on to i + 1.
-  logic [ValueBits-1:0] entry_value_d [Length], entry_value_q [Length];
-  logic [IdBits-1:0]    entry_id_d    [Length], entry_id_q    [Length];
-  logic [ValueBits-1:0] walk_value_d  [Length], walk_value_q  [Length];
-  logic [IdBits-1:0]    walk_id_d     [Length], walk_id_q     [Length];
-  logic [Length-1:0]    used_d, used_q;          // entries that hold something
-  logic [Length-1:0]    walks_d, walks_q;        // a value waits at this entry,
-  logic [Length-1:0]    moved_d, moved_q;        // and was an entry: it precedes all that follow
-  logic [Length-1:0]    enters;                  // it takes this entry
-
-  always_comb begin
-    entry_value_d = entry_value_q;
-    entry_id_d    = entry_id_q;
-    walk_value_d  = walk_value_q;
-    walk_id_d     = walk_id_q;
-    used_d        = used_q;
-    walks_d       = '0;
-    moved_d       = '0;
-    enters        = '0;
-    for (int unsigned i = 0; i < Length; i++) begin
-      enters[i] = walks_q[i] && (!used_q[i] || moved_q[i] ||
-                                 $signed(walk_value_q[i]) > $signed(entry_value_q[i]));
-      if (enters[i]) begin
-        entry_value_d[i] = walk_value_q[i];
-        entry_id_d[i]    = walk_id_q[i];
-        used_d[i]        = 1'b1;
-      end
-      if (i + 1 < Length && walks_q[i]) begin
-        walk_value_d[i+1] = enters[i] ? entry_value_q[i] : walk_value_q[i];
-        walk_id_d[i+1]    = enters[i] ? entry_id_q[i] : walk_id_q[i];
-        moved_d[i+1]      = enters[i];
-        walks_d[i+1]      = used_q[i] && last_i != IndexBits'(i);
-      end
-    end
-    walks_d[0]      = in_valid_i;
-    walk_value_d[0] = in_value_i;
-    walk_id_d[0]    = in_id_i;
-  end
-
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) begin
-      walks_q <= '0;
-      used_q  <= '0;
-    end else if (clear_i) begin
-      used_q <= '0;
-    end else if (in_valid_i || walks_q != '0) begin
-      walks_q <= walks_d;
-      used_q  <= used_d;
-    end
-  end
+  logic [Length-1:0][ValueBits-1:0] entry_value_q, walk_value_q;
+  logic [Length-1:0][IdBits-1:0]    entry_id_q, walk_id_q;
+  logic [Length-1:0]                used_q;      // entries that hold something
+  logic [Length-1:0]                walks_q;     // a value waits at this entry,
+  logic [Length-1:0]                moved_q;     // and was an entry: it precedes all that follow
 
   always_ff @(posedge clk_i) begin
     if (in_valid_i || walks_q != '0) begin
-      entry_value_q <= entry_value_d;
-      entry_id_q    <= entry_id_d;
-      walk_value_q  <= walk_value_d;
-      walk_id_q     <= walk_id_d;
-      moved_q       <= moved_d;
+      automatic logic [Length-1:0][ValueBits-1:0] entry_value, walk_value;
+      automatic logic [Length-1:0][IdBits-1:0]    entry_id, walk_id;
+      automatic logic [Length-1:0]                used, walks, moved;
+      entry_value = entry_value_q;
+      entry_id    = entry_id_q;
+      walk_value  = walk_value_q;
+      walk_id     = walk_id_q;
+      used        = used_q;
+      walks       = '0;
+      moved       = '0;
+      for (int i = 0; i < int'(Length); i++) begin
+        automatic logic enters;                  // the value takes this entry
+        enters = !used_q[i] || moved_q[i] ||
+                 $signed(walk_value_q[i]) > $signed(entry_value_q[i]);
+        if (walks_q[i] && enters) begin
+          entry_value[i] = walk_value_q[i];
+          entry_id[i]    = walk_id_q[i];
+          used[i]        = 1'b1;
+        end
+        if (walks_q[i] && i + 1 < int'(Length)) begin
+          walk_value[i+1] = enters ? entry_value_q[i] : walk_value_q[i];
+          walk_id[i+1]    = enters ? entry_id_q[i] : walk_id_q[i];
+          moved[i+1]      = enters;
+          walks[i+1]      = used_q[i] && last_i != IndexBits'(i);
+        end
+      end
+      walks[0]      = in_valid_i;
+      walk_value[0] = in_value_i;
+      walk_id[0]    = in_id_i;
+      entry_value_q <= entry_value;
+      entry_id_q    <= entry_id;
+      walk_value_q  <= walk_value;
+      walk_id_q     <= walk_id;
+      used_q        <= used;
+      walks_q       <= walks;
+      moved_q       <= moved;
     end
+    if (!rst_ni)            walks_q <= '0;
+    if (!rst_ni || clear_i) used_q  <= '0;
   end
 
   logic                 full_q;

@@ -7,14 +7,14 @@
 // In      rows         of OpScores: position + 1 of them, the last group may hold fewer than
 //                      Segments; aux: their V scales. Of OpPv: 64, already divided, since rescale
 //                      multiplies them by pv_scale. Rigid
-// Out     p_blk        probabilities, a block per tile of 64 positions, to slots
-//                      6 MaxHeads + 2 + (head % 2) MaxCtx/64 + tile; valid/ready
-//         o_blk        the head's output, a block to slot MaxHeads + head; valid/ready
+// Out     p_blk        probabilities, ExpWidth rows of the block of a tile of 64 positions, for
+//                      slot 6 MaxHeads + 2 + (head % 2) MaxCtx/64 + tile; valid/ready
+//         o_blk        Segments rows of the head's output, for slot MaxHeads + head; rigid
 //         pv_scale     1/z of the newest even and odd head; valid before the last p_blk is offered
 //         scores_free  a scores job may be issued: falls with the first rows of one
 // Rounds  nothing of its own
-// Timing  softmax's; o_blk one cycle after its last rows
-// Keeps   two scales; the state of softmax and row_collect
+// Timing  softmax's; o_blk as rows come
+// Keeps   two scales; the state of softmax
 // Assumes that PV rows of a head are scaled before the scores of the head after the next arrive
 // Golden  golden/attention_core.c: attention_core() between its jobs - equal bit for bit
 module attention_core
@@ -36,12 +36,11 @@ module attention_core
   output logic                      p_blk_valid_o,
   input  logic                      p_blk_ready_i,
   output logic [7:0]                p_blk_slot_o,
-  output logic [HeadDim-1:0][31:0]  p_blk_rows_o,
+  output logic [ExpWidth-1:0][31:0] p_blk_rows_o,
 
   output logic                      o_blk_valid_o,
-  input  logic                      o_blk_ready_i,
   output logic [7:0]                o_blk_slot_o,
-  output logic [HeadDim-1:0][31:0]  o_blk_rows_o,
+  output logic [Segments-1:0][31:0] o_blk_rows_o,
 
   output scale_t [1:0]              pv_scale_o,
   output logic                      scores_free_o,
@@ -90,13 +89,9 @@ module attention_core
 
   // -------------------------------------------------------------------- weighted values to a block
 
-  row_collect #(.Segments(Segments)) u_row_collect (
-    .clk_i, .rst_ni,
-    .in_valid_i(rows_valid_i && rows_tag_i.op == OpPv),
-    .in_slot_i(8'(SlotO) + 8'(rows_tag_i.head)), .in_rows_i(rows_i),
-    .blk_valid_o(o_blk_valid_o), .blk_ready_i(o_blk_ready_i), .blk_slot_o(o_blk_slot_o),
-    .blk_rows_o(o_blk_rows_o)
-  );
+  assign o_blk_valid_o = rows_valid_i && rows_tag_i.op == OpPv;
+  assign o_blk_slot_o  = 8'(SlotO) + 8'(rows_tag_i.head);
+  assign o_blk_rows_o  = rows_i;
 
   // ------------------------------------------------------------------------------------ assertions
 

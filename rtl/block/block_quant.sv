@@ -1,79 +1,139 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// block_quant - 64 rows to an operand block: one exponent, 64 int16
+// block_quant - blocks of 64 rows from five makers to operand blocks: one exponent, 64 int16
 //
 //   e = the least exponent, 0..15, at which all fit;   m[i] = round(row[i] / 2^e)
 //
-// The exponent comes from the OR of all row ^ sign(row): 15 of its 30 bits are kept.
+// The exponent comes from the OR of all row ^ sign(row), which block_gather keeps: 15 of its 30
+// bits count. One block at a time, a part of Width rows a cycle.
 //
-// In      rows  64 rows, 31 bits sign-extended to 32, with the slot they are for; rigid
-// Out     operand  with its slot; rigid
+// In      blk   whole blocks with slot and used, by maker: 0 attention's output (o), 1 queries (q),
+//               2 GELU (g), 3 LayerNorm (x), 4 probabilities (p). The lowest waiting maker is next:
+//               0 to 2 end rigid pipelines, 3 and 4 can wait
+//         rows  of the maker of rd_en_o, a cycle after it. Each maker has its own port: an array of
+//               wide ports would be copied every cycle
+// Out     m     Width of a block's numbers, with slot, part and e; last with a block's last part;
+//               rigid
 // Rounds  half up; a result of 2^15 becomes 32767 (part of the rounding, not counted)
-// Timing  3 cycles, a block a cycle, never stalls
+// Timing  3 cycles from a waiting block to its first part; 64 / Width cycles a block
 // Keeps   its pipeline registers
 // Golden  golden/block_quant.c: block_quant() - equal bit for bit
 module block_quant
   import gpt2_pkg::*;
-(
-  input  logic                     clk_i,
-  input  logic                     rst_ni,
+#(
+  parameter int unsigned Width = 64,
+  localparam int unsigned Parts    = HeadDim / Width,
+  localparam int unsigned PartBits = (Parts > 1) ? $clog2(Parts) : 1
+) (
+  input  logic                   clk_i,
+  input  logic                   rst_ni,
 
-  input  logic                     in_valid_i,
-  input  logic [7:0]               in_slot_i,
-  input  logic [HeadDim-1:0][31:0] in_rows_i,
+  input  logic [4:0]             blk_valid_i,
+  input  logic [4:0][7:0]        blk_slot_i,
+  input  logic [4:0][29:0]       blk_used_i,
+  output logic [4:0]             rd_en_o,
+  output logic [PartBits-1:0]    rd_part_o,
+  input  logic [Width-1:0][31:0] o_rows_i,
+  input  logic [Width-1:0][31:0] q_rows_i,
+  input  logic [Width-1:0][31:0] g_rows_i,
+  input  logic [Width-1:0][31:0] x_rows_i,
+  input  logic [Width-1:0][31:0] p_rows_i,
 
-  output logic                     out_valid_o,
-  output logic [7:0]               out_slot_o,
-  output operand_t                 out_operand_o
+  output logic                   busy_o,
+  output logic                   out_valid_o,
+  output logic [7:0]             out_slot_o,
+  output logic [PartBits-1:0]    out_part_o,
+  output logic                   out_last_o,
+  output logic [3:0]             out_e_o,
+  output logic [Width-1:0][15:0] out_m_o
 );
 
+  typedef struct packed {
+    logic [7:0]          slot;
+    logic [PartBits-1:0] part;
+    logic                last;
+    logic [3:0]          e;
+  } place_t;
+
+  // -------------------------------------------------------------- 0: the maker, and its next part
+
+  logic [4:0]          first, maker_q, maker;    // one-hot; the one under way
+  logic                going_q;                  // parts of a block are left
+  logic [PartBits-1:0] part_q, part;
+  logic                read, last;
+
+  assign first = blk_valid_i & (~blk_valid_i + 5'd1);
+  assign maker = going_q ? maker_q : first;
+  assign part  = going_q ? part_q : '0;
+  assign read  = maker != '0;
+  assign last  = part == PartBits'(Parts - 1);
+
+  assign rd_en_o   = maker;
+  assign rd_part_o = part;
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni)   going_q <= 1'b0;
+    else if (read) going_q <= !last;
+    if (read) begin
+      maker_q <= maker;
+      part_q  <= part + 1'b1;
+    end
+  end
+
+  // -------------------------------------------------------------------------------- its exponent
+
+  logic [7:0]  slot;
+  logic [29:0] used;
+  logic [3:0]  e;
+
+  always_comb begin
+    slot = '0;
+    used = '0;
+    e    = '0;
+    if (read) begin
+      for (int i = 0; i < 5; i++) begin
+        slot = slot | (maker[i] ? blk_slot_i[i] : '0);
+        used = used | (maker[i] ? blk_used_i[i] : '0);
+      end
+      for (int i = 0; i < 15; i++) if (used[15 + i]) e = 4'(i + 1);
+    end
+  end
+
   logic       valid1_q, valid2_q, valid3_q;
-  logic [7:0] slot1_q, slot2_q, slot3_q;
+  logic [3:0] maker1_q;                          // none of them: probabilities
+  place_t     place1_q, place2_q, place3_q;
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) {valid1_q, valid2_q, valid3_q} <= '0;
-    else         {valid1_q, valid2_q, valid3_q} <= {in_valid_i, valid1_q, valid2_q};
-  end
-
-  // ----------------------------------------------------------------- 1: which bits any row needs
-
-  logic [31:0]              used;
-  logic [31:0]              used1_q;             // 30 bits
-  logic [HeadDim-1:0][31:0] rows1_q;
-
-  always_comb begin
-    used = '0;
-    if (in_valid_i) begin
-      for (int i = 0; i < int'(HeadDim); i++) begin
-        used = used | (in_rows_i[i] ^ 32'($signed(in_rows_i[i]) >>> 31));
-      end
-    end
+    else         {valid1_q, valid2_q, valid3_q} <= {read, valid1_q, valid2_q};
   end
 
   always_ff @(posedge clk_i) begin
-    if (in_valid_i) begin
-      slot1_q <= in_slot_i;
-      used1_q <= used;
-      rows1_q <= in_rows_i;
+    if (read) begin
+      maker1_q <= maker[3:0];
+      place1_q <= '{slot: slot, part: part, last: last, e: e};
     end
+    if (valid1_q) place2_q <= place1_q;
+    if (valid2_q) place3_q <= place2_q;
   end
 
-  // ----------------------------------------------------------------------------- 2: the exponent
+  // --------------------------------------------------------------------------------- 2: the rows
 
-  logic [3:0]               e2_q;
-  logic [HeadDim-1:0][31:0] rows2_q;
+  logic [Width-1:0][31:0] rows2_q;
 
   always_ff @(posedge clk_i) begin
     if (valid1_q) begin
-      automatic logic [3:0] e = '0;
-      for (int i = 0; i < 15; i++) if (used1_q[15 + i]) e = 4'(i + 1);
-      slot2_q <= slot1_q;
-      e2_q    <= e;
-      rows2_q <= rows1_q;
+      unique case (1'b1)
+        maker1_q[0]: rows2_q <= o_rows_i;
+        maker1_q[1]: rows2_q <= q_rows_i;
+        maker1_q[2]: rows2_q <= g_rows_i;
+        maker1_q[3]: rows2_q <= x_rows_i;
+        default:     rows2_q <= p_rows_i;
+      endcase
     end
   end
 
-  // ------------------------------------------------------------------- 3: shift, round and clamp
+  // ------------------------------------------------------------------ 3: shift, round and clamp
 
   // A row and one zero below it, shifted: bits 16..1 are the floor, bit 0 rounds it up.
   // The sum can overflow int16 only upwards, from 32767.
@@ -83,30 +143,20 @@ module block_quant
     return x[16:1] == 16'h7fff ? 16'h7fff : x[16:1] + 16'(x[0]);
   endfunction
 
-  operand_t operand3_q;
+  logic [Width-1:0][15:0] m3_q;
 
-  for (genvar i = 0; i < HeadDim; i++) begin : gen_shift
+  for (genvar i = 0; i < int'(Width); i++) begin : gen_shift
     always_ff @(posedge clk_i) begin
-      if (valid2_q) operand3_q.m[i] <= shift(row_t'(rows2_q[i]), e2_q);
+      if (valid2_q) m3_q[i] <= shift(row_t'(rows2_q[i]), place2_q.e);
     end
   end
 
-  always_ff @(posedge clk_i) begin
-    if (valid2_q) begin
-      slot3_q      <= slot2_q;
-      operand3_q.e <= e2_q;
-    end
-  end
-
-  assign out_valid_o   = valid3_q;
-  assign out_slot_o    = slot3_q;
-  assign out_operand_o = operand3_q;
-
-  // ---------------------------------------------------------------------------------- assertions
-
-`ifndef SYNTHESIS
-  assert property (@(posedge clk_i) disable iff (!rst_ni) in_valid_i |-> used[31:30] == 2'b00)
-    else $error("%m: a row needs more than 31 bits");
-`endif
+  assign busy_o      = read || valid1_q || valid2_q || valid3_q;
+  assign out_valid_o = valid3_q;
+  assign out_slot_o  = place3_q.slot;
+  assign out_part_o  = place3_q.part;
+  assign out_last_o  = place3_q.last;
+  assign out_e_o     = place3_q.e;
+  assign out_m_o     = m3_q;
 
 endmodule

@@ -9,12 +9,13 @@
 //                bias[c] (31..16); label.group counts the beats, label.last_group marks the last
 //         start  pulse with sum (Q.12) and sum_sq (Q.24) of C numbers; neither needs to be held
 //         rd     residual blocks, Q14.12: rd_rows_i one cycle after rd_en_o, held until the next
-// Out     blk    rows, Q14.16, in blocks of 64 for operand slots 0 .. n_head - 1, valid/ready
+// Out     blk    NormWidth rows, Q14.16, of the block for operand slot 0 .. n_head - 1,
+//                valid/ready; last with a block's last
 // Rounds  mean to 16 fraction bits, half up; V is exact; R cut to 18 bits; (x - mean) R to Q6.18,
 //         half up, saturating at +-(2^24 - 1) (sat_norm_o); times gain half up; plus bias,
 //         saturating at +-(2^30 - 1) (sat_row_o)
-// Timing  19 cycles from start to the first block, if the parameters have arrived; then
-//         64 / NormWidth cycles a block. A pass consumes its parameters: par_ready_o falls with
+// Timing  18 + 64 / NormWidth cycles from start to the last rows of the first block, if the
+//         parameters have arrived; then 64 / NormWidth cycles a block. A pass consumes its parameters: par_ready_o falls with
 //         their last beat and rises when the pass has read them all
 // Stores  32 bits a parameter, a beat in one write
 // Assumes start_i only when busy_o is low; the residual does not change while busy_o is high
@@ -47,7 +48,8 @@ module layernorm
   output logic                          blk_valid_o,
   input  logic                          blk_ready_i,
   output logic [7:0]                    blk_slot_o,
-  output logic [HeadDim-1:0][31:0]      blk_rows_o,
+  output logic                          blk_last_o,
+  output logic [NormWidth-1:0][31:0]    blk_rows_o,
 
   output logic [6:0]                    sat_norm_o,
   output logic [6:0]                    sat_row_o
@@ -307,6 +309,7 @@ module layernorm
   logic [NumParts-1:0][NormWidth-1:0][31:0] rd_parts;
   logic [NormWidth-1:0]                     norm_saturated4_q, row_saturated7_q;
   logic                                     fresh7_q;      // counted only once
+  logic [NormWidth-1:0][31:0]               rows7_q;
 
   assign rd_parts  = rd_rows_i;
   assign par_block = BlockBits'(32'(place_q[2].block) % RowBlocks);
@@ -392,32 +395,34 @@ module layernorm
       end
     end
 
-    // ---- 7: plus bias, round, saturate; a row of each part
-
-    logic [NumParts-1:0][31:0] rows7_q;
-
-    for (genvar p = 0; p < int'(NumParts); p++) begin : gen_row
-      assign blk_rows_o[p*NormWidth + i] = rows7_q[p];
-    end
+    // ---- 7: plus bias, round, saturate
 
     always_ff @(posedge clk_i) begin
       if (advance && valid_q[6]) begin
         automatic logic signed [63:0] sum;
         sum = (64'(scaled6_q) + 64'($signed({bias6_q, 1'b1}))) >>> 1;
-        row_saturated7_q[i]      <= row_overflows(sum);
-        rows7_q[place_q[6].part] <= 32'(saturate_row(sum));
+        row_saturated7_q[i] <= row_overflows(sum);
+        rows7_q[i]          <= 32'(saturate_row(sum));
       end
     end
   end
 
+  logic       blk_valid_q, blk_last_q;
+  logic [7:0] blk_slot_q;
+
   always_ff @(posedge clk_i) begin
-    if (!rst_ni) begin
-      blk_valid_o <= 1'b0;
-    end else if (advance) begin
-      blk_valid_o <= valid_q[6] && place_q[6].last_part;
+    if (!rst_ni)      blk_valid_q <= 1'b0;
+    else if (advance) blk_valid_q <= valid_q[6];
+    if (advance && valid_q[6]) begin
+      blk_slot_q <= 8'(x_slot()) + 8'(place_q[6].block);
+      blk_last_q <= place_q[6].last_part;
     end
-    if (advance && valid_q[6]) blk_slot_o <= 8'(x_slot()) + 8'(place_q[6].block);
   end
+
+  assign blk_valid_o = blk_valid_q;
+  assign blk_slot_o  = blk_slot_q;
+  assign blk_last_o  = blk_last_q;
+  assign blk_rows_o  = rows7_q;
 
   // ----------------------------------------------------------------------------- busy; saturations
 
@@ -430,7 +435,8 @@ module layernorm
     end else begin
       if (start_i) begin
         busy_o <= 1'b1;
-      end else if (blk_valid_o && blk_ready_i && blk_slot_o == 8'(cfg_i.n_head) - 8'd1) begin
+      end else if (blk_valid_o && blk_ready_i && blk_last_o
+                   && blk_slot_o == 8'(cfg_i.n_head) - 8'd1) begin
         busy_o <= 1'b0;
       end
       fresh7_q   <= advance && valid_q[6];

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// mlp_ffn - between the two layers of the MLP: GELU, and blocks for the second
+// mlp_ffn - between the two layers of the MLP: GELU, and rows for blocks of the second
 //
 //   G[k] = gelu(W1 x + b1)[64 k .. 64 k + 63],   0 <= k < 4 n_head
 //
 // The engine computes the layers themselves: OpMlp1's rows come in here, OpMlp2's blocks go out.
 //
 // In      rows  the rows bus; takes groups of OpMlp1, ascending, gaps anywhere; rigid
-// Out     blk   64 rows each, slot 2 MaxHeads + k, k ascending; valid/ready
+// Out     blk   Segments rows of the block for slot 2 MaxHeads + k, ascending; rigid
 // Rounds  as gelu
-// Timing  5 cycles from a block's last group to the block
-// Keeps   64 gathered rows and the finished block (row_collect)
-// Assumes that a block is taken before the next one is complete
+// Timing  4 cycles
+// Keeps   its pipeline registers
 // Golden  golden/mlp_ffn.c: between rescale_matrix(w1) and block_quant() - equal bit for bit
 module mlp_ffn
   import gpt2_pkg::*;
@@ -27,9 +26,8 @@ module mlp_ffn
   input  logic [Segments-1:0][31:0] rows_i,
 
   output logic                      blk_valid_o,
-  input  logic                      blk_ready_i,
   output logic [7:0]                blk_slot_o,
-  output logic [HeadDim-1:0][31:0]  blk_rows_o
+  output logic [Segments-1:0][31:0] blk_rows_o
 );
 
   localparam int unsigned SlotG      = g_slot(MaxHeads);
@@ -38,9 +36,7 @@ module mlp_ffn
 
   // ---------------------------------------------------------------------------------------- GELU
 
-  logic                      mlp1;
-  logic                      gelu_valid;
-  logic [Segments-1:0][31:0] gelu_rows;
+  logic mlp1;
 
   assign mlp1 = rows_valid_i && rows_tag_i.op == OpMlp1;
 
@@ -51,8 +47,8 @@ module mlp_ffn
     .rst_ni,
     .in_valid_i  (mlp1),
     .in_rows_i   (rows_i),
-    .out_valid_o (gelu_valid),
-    .out_rows_o  (gelu_rows)
+    .out_valid_o (blk_valid_o),
+    .out_rows_o  (blk_rows_o)
   );
 
   // The slot travels beside the rows.
@@ -62,21 +58,7 @@ module mlp_ffn
     slot_q <= {slot_q[GeluCycles-2:0], 8'(SlotG) + 8'(rows_tag_i.group >> BlockShift)};
   end
 
-  // -------------------------------------------------------------------------------------- blocks
-
-  row_collect #(
-    .Segments(Segments)
-  ) u_row_collect (
-    .clk_i,
-    .rst_ni,
-    .in_valid_i (gelu_valid),
-    .in_slot_i  (slot_q[GeluCycles-1]),
-    .in_rows_i  (gelu_rows),
-    .blk_valid_o,
-    .blk_ready_i,
-    .blk_slot_o,
-    .blk_rows_o
-  );
+  assign blk_slot_o = slot_q[GeluCycles-1];
 
   // ---------------------------------------------------------------------------------- assertions
 

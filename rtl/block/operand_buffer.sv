@@ -2,23 +2,31 @@
 //
 // operand_buffer - operand blocks between the units that make them and the engine
 //
-// A slot is empty or full: block_quant fills it, and the job that reads it for the last time
-// empties it. The engine's issue waits for a full slot; nothing else orders blocks and engine.
+// A slot is empty or full: block_quant fills it, a part of Width numbers at a time, and the job
+// that reads it for the last time empties it. The engine's issue waits for a full slot; nothing
+// else orders blocks and engine.
 //
 // Slots   gpt2_pkg: x_slot, o_slot, g_slot, q_slot, p_slot
-// Timing  full_o: combinational; the operand a cycle after rd_en_i; one write and one read a cycle
+// Timing  full_o: combinational, from the cycle after a slot's last part; the operand a cycle after
+//         rd_en_i; one write and one read a cycle
 module operand_buffer
   import gpt2_pkg::*;
 #(
   parameter int unsigned MaxHeads = 25,
-  parameter int unsigned MaxCtx   = 1024
+  parameter int unsigned MaxCtx   = 1024,
+  parameter int unsigned Width    = 64,
+  localparam int unsigned Parts    = HeadDim / Width,
+  localparam int unsigned PartBits = (Parts > 1) ? $clog2(Parts) : 1
 ) (
   input  logic       clk_i,
   input  logic       rst_ni,
 
-  input  logic       wr_valid_i,
-  input  logic [7:0] wr_slot_i,
-  input  operand_t   wr_operand_i,
+  input  logic                   wr_valid_i,
+  input  logic [7:0]             wr_slot_i,
+  input  logic [PartBits-1:0]    wr_part_i,
+  input  logic                   wr_last_i,      // of the slot's parts
+  input  logic [3:0]             wr_e_i,
+  input  logic [Width-1:0][15:0] wr_m_i,
 
   input  logic [7:0] rd_slot_i,
   output logic       full_o,
@@ -31,9 +39,6 @@ module operand_buffer
 
   localparam int unsigned SlotBits = $clog2(Slots);
 
-  // Only empty slots are written and only full ones read: block RAM needs no bypass.
-  (* no_rw_check *)
-  operand_t            slots [Slots];
   logic [Slots-1:0]    full_q;
   logic [SlotBits-1:0] wr_slot, rd_slot;
 
@@ -45,11 +50,41 @@ module operand_buffer
     if (!rst_ni) begin
       full_q <= '0;
     end else begin
-      if (wr_valid_i) full_q[wr_slot] <= 1'b1;
+      if (wr_valid_i && wr_last_i) full_q[wr_slot] <= 1'b1;
       if (rd_en_i && free_i) full_q[rd_slot] <= 1'b0;
     end
-    if (wr_valid_i) slots[wr_slot] <= wr_operand_i;
-    if (rd_en_i) operand_o <= slots[rd_slot];
+  end
+
+  // A bank for each part. Only empty slots are written and only full ones read: block RAM needs no
+  // bypass.
+  typedef struct packed {
+    logic [3:0]             e;                   // the same in each bank
+    logic [Width-1:0][15:0] m;
+  } part_t;
+
+  if (Parts == 1) begin : gen_whole
+    (* no_rw_check *)
+    part_t slots [Slots];
+
+    always_ff @(posedge clk_i) begin
+      if (wr_valid_i && wr_part_i == '0) slots[wr_slot] <= {wr_e_i, wr_m_i};
+      if (rd_en_i) operand_o <= slots[rd_slot];
+    end
+  end else begin : gen_parts
+    operand_t operand_q;
+
+    assign operand_o = operand_q;
+
+    for (genvar p = 0; p < int'(Parts); p++) begin : gen_bank
+      (* no_rw_check *)
+      part_t slots [Slots];
+
+      always_ff @(posedge clk_i) begin
+        if (wr_valid_i && wr_part_i == PartBits'(p)) slots[wr_slot] <= {wr_e_i, wr_m_i};
+        if (rd_en_i) operand_q.m[p*Width +: Width] <= slots[rd_slot].m;
+        if (rd_en_i && p == 0) operand_q.e <= slots[rd_slot].e;
+      end
+    end
   end
 
 `ifndef SYNTHESIS

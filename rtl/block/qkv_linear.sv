@@ -5,7 +5,7 @@
 //   q[i] = round(127 x[i] / max|x|),   scale = max|x| / 127
 //
 // In      rows    of OpQkv: 64 of Q, 64 of K, 64 of V, Segments a cycle, gaps anywhere; rigid
-// Out     blk     Q as a block, to slot 6 MaxHeads + head % 2; valid/ready
+// Out     blk     Segments rows of Q, for slot 6 MaxHeads + head % 2; rigid, as they come
 //         kv      K, then V: 64 int8 and a scale, with head, layer and position; rigid, a pulse
 //                 for each vector
 // Rounds  max|x| is truncated to its 16 highest bits m; half up: 127/m to 24 fraction bits, x to
@@ -28,9 +28,8 @@ module qkv_linear
   input  logic [Segments-1:0][31:0] rows_i,
 
   output logic                      blk_valid_o,
-  input  logic                      blk_ready_i,
   output logic [7:0]                blk_slot_o,
-  output logic [HeadDim-1:0][31:0]  blk_rows_o,
+  output logic [Segments-1:0][31:0] blk_rows_o,
 
   output logic                      kv_valid_o,
   output logic                      kv_is_v_o,
@@ -73,12 +72,9 @@ module qkv_linear
   assign group_first = (rows_tag_i.group & 17'(Groups - 1)) == 0;
   assign group_last  = (rows_tag_i.group & 17'(Groups - 1)) == 17'(Groups - 1);
 
-  row_collect #(.Segments(Segments)) u_row_collect (
-    .clk_i, .rst_ni,
-    .in_valid_i(is_qkv && rows_tag_i.group < 17'(Groups)),
-    .in_slot_i(8'(SlotQ) + 8'(rows_tag_i.head[0])), .in_rows_i(rows_i),
-    .blk_valid_o, .blk_ready_i, .blk_slot_o, .blk_rows_o
-  );
+  assign blk_valid_o = is_qkv && rows_tag_i.group < 17'(Groups);
+  assign blk_slot_o  = 8'(SlotQ) + 8'(rows_tag_i.head[0]);
+  assign blk_rows_o  = rows_i;
 
   // ------------------------------------------------------ K and V wait for their maximum, a place a vector
 

@@ -6,9 +6,9 @@
 //
 // In      s, v_scale   len scores (Q14.16) and V scales, Segments a cycle, t ascending, lanes
 //                      beyond len ignored; rigid. With every group: len; bank, which goes along
-// Out     p            ceil(len/64) blocks of 64, Q2.28, zero beyond len, with tile number and
-//                      bank; valid/ready
-//         inv_z        a scale, with its bank; pulses before the last block is offered
+// Out     p            ceil(len/64) blocks of 64, ExpWidth a cycle, Q2.28, zero beyond len, with
+//                      tile number and bank; valid/ready
+//         inv_z        a scale, with its bank; pulses before the last rows are offered
 //         scores_free  there is room for a whole head's scores
 // Rounds  half up: d * log2(e) to 16 fraction bits, exp2_neg's own, p to 28 fraction bits, 1/z to
 //         12 bits. p saturates to a row's range, counted
@@ -16,7 +16,7 @@
 //         cycle; 5 more to the queue. Nothing stalls from memory to queue: a group is read when the
 //         queue has room for it. The next head's scores may come once this one's are read; its
 //         exponentials wait until this one's last block is taken
-// Keeps   MaxCtx scores and scales; ExpWidth sums; a queue of 16 groups; two blocks
+// Keeps   MaxCtx scores and scales; ExpWidth sums; a queue of 16 groups
 // Golden  golden/softmax.c: softmax() without its block_quant - equal bit for bit
 module softmax
   import gpt2_pkg::*;
@@ -41,7 +41,7 @@ module softmax
   input  logic                      blk_ready_i,
   output logic                      blk_bank_o,
   output logic [3:0]                blk_tile_o,
-  output logic [HeadDim-1:0][31:0]  blk_rows_o,
+  output logic [ExpWidth-1:0][31:0] blk_rows_o,
 
   output logic                      inv_z_valid_o,
   output logic                      inv_z_bank_o,
@@ -309,18 +309,14 @@ module softmax
     else         sat_o <= valid11_q ? 7'($countones(sat11_q)) : '0;
   end
 
-  // ------------------------------------------------------------------- queue of groups, and blocks
+  // ------------------------------------------------------------------------------ queue of groups
 
   logic [ExpWidth-1:0][31:0] group;                // the queue's first
   logic                      group_waits, group_wanted, push_ready;
   step_idx_t                 out_step_q;
-  logic                      tile_ends, collect_valid, collect_ready;
-  logic [3:0]                blk_spare;
-  logic                      blk_last, z_done_q;
+  logic                      blk_last, z_done_q;   // the last group of the last block
 
-  assign tile_ends    = ((32'(out_step_q) + 1) & ((1 << TileLog) - 1)) == 0;
-  assign group_wanted = !(tile_ends && collect_valid && !collect_ready);
-  assign pop          = group_waits && group_wanted;
+  assign pop = group_waits && group_wanted;
 
   fifo #(.Width(32 * ExpWidth), .Depth(2**QueueLog)) u_groups (
     .clk_i, .rst_ni,
@@ -333,23 +329,15 @@ module softmax
     else if (pop)  out_step_q <= out_step_q + 1'b1;
   end
 
-  row_collect #(.Segments(ExpWidth)) u_row_collect (
-    .clk_i, .rst_ni,
-    .in_valid_i(pop), .in_slot_i(8'(32'(out_step_q) >> TileLog)),
-    .in_rows_i(group),
-    .blk_valid_o(collect_valid), .blk_ready_i(collect_ready),
-    .blk_slot_o({blk_spare, blk_tile_o}), .blk_rows_o
-  );
-
-  // The last block waits for 1/z.
-  assign blk_last      = blk_tile_o == run_last_tile_q;
-  assign blk_valid_o   = collect_valid && (!blk_last || z_done_q);
-  assign collect_ready = blk_ready_i   && (!blk_last || z_done_q);
-  assign blk_bank_o    = run_bank_q;
-  assign finished      = blk_valid_o && blk_ready_i && blk_last;
-
-  logic unused_spare;
-  assign unused_spare = ^blk_spare;
+  // The last group of the last block waits for 1/z.
+  assign blk_last     = blk_tile_o == run_last_tile_q
+                     && ((32'(out_step_q) + 1) & ((1 << TileLog) - 1)) == 0;
+  assign group_wanted = blk_ready_i && (!blk_last || z_done_q);
+  assign blk_valid_o  = group_waits && (!blk_last || z_done_q);
+  assign blk_bank_o   = run_bank_q;
+  assign blk_tile_o   = 4'(32'(out_step_q) >> TileLog);
+  assign blk_rows_o   = group;
+  assign finished     = pop && blk_last;
 
   // --------------------------------------------------------------------- the total of exponentials
 

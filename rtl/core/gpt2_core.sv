@@ -156,9 +156,15 @@ module gpt2_core
 
   // ---------------------------------------------------------------------------------------- engine
 
+  localparam int unsigned QuantWidth = quant_width(Segments, NormWidth);
+  localparam int unsigned PartBits   = (QuantWidth < HeadDim) ? $clog2(HeadDim / QuantWidth) : 1;
+
   logic [7:0]                op_slot, rd_slot;
-  logic                      op_valid, rd_en, rd_free, full;
-  operand_t                  op_operand, operand;
+  logic                      op_valid, op_last, rd_en, rd_free, full;
+  logic [PartBits-1:0]       op_part;
+  logic [3:0]                op_exp;
+  logic [QuantWidth-1:0][15:0] op_m;
+  operand_t                  operand;
   logic [3:0]                entry_busy, entry_ready, release_entry;
   logic                      scores_free, scores_done, head_room;
   logic [1:0]                merge_entry;
@@ -172,9 +178,12 @@ module gpt2_core
   logic [2:0]                acc_norm;
   logic [Segments-1:0][31:0] acc_side;
 
-  operand_buffer #(.MaxHeads(MaxHeads), .MaxCtx(MaxCtx)) u_operand_buffer (
+  operand_buffer #(
+    .MaxHeads(MaxHeads), .MaxCtx(MaxCtx), .Width(QuantWidth)
+  ) u_operand_buffer (
     .clk_i, .rst_ni,
-    .wr_valid_i(op_valid), .wr_slot_i(op_slot), .wr_operand_i(op_operand),
+    .wr_valid_i(op_valid), .wr_slot_i(op_slot), .wr_part_i(op_part), .wr_last_i(op_last),
+    .wr_e_i(op_exp), .wr_m_i(op_m),
     .rd_slot_i(rd_slot), .full_o(full), .rd_en_i(rd_en), .free_i(rd_free), .operand_o(operand)
   );
 
@@ -232,7 +241,8 @@ module gpt2_core
     .emb_tag_i(pos_valid ? pos_tag : token_tag), .emb_rows_i(pos_valid ? pos_rows : token_rows),
     .par_valid_i(beat_valid && is_norm), .par_ready_o(norm_ready), .par_label_i(label),
     .par_data_i(data),
-    .op_valid_o(op_valid), .op_slot_o(op_slot), .op_operand_o(op_operand),
+    .op_valid_o(op_valid), .op_slot_o(op_slot), .op_part_o(op_part), .op_last_o(op_last),
+    .op_exp_o(op_exp), .op_m_o(op_m),
     .entry_busy_o(entry_busy), .entry_ready_o(entry_ready), .release_i(release_entry),
     .scores_free_o(scores_free), .pv_scale_o(pv_scale),
     .merge_entry_i(merge_entry), .merge_k_o(merge_k), .merge_v_o(merge_v),
@@ -338,7 +348,7 @@ module gpt2_core
                u_token_embedding.u_embedding_row.valid2_q,
                u_token_embedding.u_embedding_row.valid3_q})
   );
-  rest_rules #(.Linger(RowsLinger), .Width(19)) u_rest_rows (
+  rest_rules #(.Linger(RowsLinger), .Width(18)) u_rest_rows (
     .clk_i, .rst_ni, .wake_i(rows_wake), .hold_i(1'b0),
     .active_i({u_rescale.valid1_q, u_rescale.valid2_q, u_rescale.valid3_q, u_rescale.valid4_q,
                u_rescale.valid5_q,
@@ -351,7 +361,6 @@ module gpt2_core
                u_transformer_block.u_mlp_ffn.u_gelu.valid2_q,
                u_transformer_block.u_mlp_ffn.u_gelu.valid3_q,
                u_transformer_block.u_mlp_ffn.u_gelu.valid4_q,
-               u_transformer_block.u_mlp_ffn.u_row_collect.blk_valid_q,
                u_transformer_block.u_block_quant.valid1_q,
                u_transformer_block.u_block_quant.valid2_q,
                u_transformer_block.u_block_quant.valid3_q, op_valid})

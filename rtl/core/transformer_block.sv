@@ -6,8 +6,8 @@
 //            ▶ residual_add
 //            ▶ layernorm ▶ [engine] ▶ mlp_ffn ▶ [engine] ▶ residual_add
 //
-// Each unit takes its rows off the bus after rescale and gives operand blocks of 64 rows; the
-// engine's issue waits for them. Only these dependences, and final_layernorm, which starts
+// Each unit takes its rows off the bus after rescale and gives rows for operand blocks of 64; the
+// engine's issue waits for these. Only these dependences, and final_layernorm, which starts
 // LayerNorm, order the units.
 //
 // In      rows bus; embedding rows; LayerNorm's parameter beats
@@ -22,7 +22,9 @@ module transformer_block
   parameter int unsigned MaxCtx    = 1024,
   parameter int unsigned NormWidth = 64,
   parameter int unsigned ExpWidth  = Segments,
-  parameter bit          ClockGating = 1'b0
+  parameter bit          ClockGating = 1'b0,
+  localparam int unsigned QuantWidth = quant_width(Segments, NormWidth),
+  localparam int unsigned PartBits   = (QuantWidth < HeadDim) ? $clog2(HeadDim / QuantWidth) : 1
 ) (
   input  logic                      clk_i,
   input  logic                      rst_ni,
@@ -49,9 +51,12 @@ module transformer_block
   input  logic [512*Segments-1:0]   par_data_i,
 
   // operands
-  output logic                      op_valid_o,
-  output logic [7:0]                op_slot_o,
-  output operand_t                  op_operand_o,
+  output logic                        op_valid_o,
+  output logic [7:0]                  op_slot_o,
+  output logic [PartBits-1:0]         op_part_o,
+  output logic                        op_last_o,
+  output logic [3:0]                  op_exp_o,
+  output logic [QuantWidth-1:0][15:0] op_m_o,
 
   // to matvec and rescale
   output logic [3:0]                entry_busy_o,
@@ -86,16 +91,18 @@ module transformer_block
   output logic [8:0]                sat_o
 );
 
-  // ----------------------------------------------------------------- blocks of operands, by source
+  // -------------------------------------------------------------- rows of operand blocks, by maker
 
-  // block_arbiter's order
-  localparam int unsigned BlkO = 0, BlkQ = 1, BlkG = 2, BlkX = 3, BlkP = 4;
-
-  logic [4:0]        blk_valid, blk_ready;
-  logic [4:0][7:0]   blk_slot;
-  logic [63:0][31:0] o_rows, q_rows, g_rows, x_rows, p_rows;
-  logic              norm_start, norm_busy, head_ready;
-  logic [6:0]        sat_norm, sat_norm_row;
+  logic                       o_valid, q_valid, g_valid, x_valid, p_valid;
+  logic                       x_ready, x_last, p_ready;
+  logic [7:0]                 o_to, q_to, g_to, x_to, p_to;
+  logic [Segments-1:0][31:0]  o_rows, q_rows, g_rows;
+  logic [NormWidth-1:0][31:0] x_rows;
+  logic [ExpWidth-1:0][31:0]  p_rows;
+  logic                       norm_start, norm_busy, head_ready;
+  logic [6:0]                 sat_norm, sat_norm_row;
+  logic [4:0]                 blk_valid;
+  logic                       quant_busy;
 
   // ------------------------------------------------------------------------------- residual stream
 
@@ -108,7 +115,7 @@ module transformer_block
   logic [63:0][31:0]      norm_rd_rows;
   logic [6:0]             sat_residual;
 
-  assign rows_wake_o = emb_valid_i || norm_rd_en || blk_valid != '0;
+  assign rows_wake_o = emb_valid_i || norm_rd_en || blk_valid != '0 || quant_busy;
 
   residual_add #(.Segments(Segments), .MaxHeads(MaxHeads)) u_residual_add (
     .clk_i(clk_rows_i), .rst_ni,
@@ -124,7 +131,7 @@ module transformer_block
   final_layernorm u_final_layernorm (
     .clk_i, .rst_ni, .cfg_i,
     .sums_valid_i(sums_valid), .sums_tag_i(sums_tag),
-    .blk_taken_i(blk_valid[BlkX] && blk_ready[BlkX]), .norm_start_o(norm_start), .step_done_o,
+    .blk_taken_i(x_valid && x_ready && x_last), .norm_start_o(norm_start), .step_done_o,
     .head_ready_o(head_ready), .heads_o, .heads_skipped_o
   );
 
@@ -132,9 +139,10 @@ module transformer_block
 
   localparam int unsigned NormLinger = 8;
   wire norm_wake = par_valid_i || norm_start;
+  wire norm_hold = norm_busy || blk_valid[3];
 
   clock_gate #(.Gating(ClockGating), .Linger(NormLinger)) u_gate_norm (
-    .clk_i, .rst_ni, .test_en_i, .wake_i(norm_wake), .hold_i(norm_busy), .clk_o(clk_norm)
+    .clk_i, .rst_ni, .test_en_i, .wake_i(norm_wake), .hold_i(norm_hold), .clk_o(clk_norm)
   );
 
   layernorm #(.Segments(Segments), .MaxHeads(MaxHeads), .NormWidth(NormWidth)) u_layernorm (
@@ -142,7 +150,7 @@ module transformer_block
     .par_valid_i, .par_ready_o, .par_label_i, .par_data_i,
     .start_i(norm_start), .sum_i(sum), .sum_sq_i(sum_sq), .busy_o(norm_busy),
     .rd_en_o(norm_rd_en), .rd_block_o(norm_rd_block), .rd_rows_i(norm_rd_rows),
-    .blk_valid_o(blk_valid[BlkX]), .blk_ready_i(blk_ready[BlkX]), .blk_slot_o(blk_slot[BlkX]),
+    .blk_valid_o(x_valid), .blk_ready_i(x_ready), .blk_slot_o(x_to), .blk_last_o(x_last),
     .blk_rows_o(x_rows), .sat_norm_o(sat_norm), .sat_row_o(sat_norm_row)
   );
 
@@ -161,7 +169,7 @@ module transformer_block
   // Quantising the last vector takes 64 / Segments cycles and a pipeline of less than 24.
   localparam int unsigned QkvLinger = 24 + HeadDim / Segments;
   wire qkv_wake = rows_valid_i && rows_tag_i.op == OpQkv;
-  wire qkv_hold = blk_valid[BlkQ] || entry_busy_o != '0 || !kv_idle_o;
+  wire qkv_hold = blk_valid[1] || entry_busy_o != '0 || !kv_idle_o;
 
   clock_gate #(.Gating(ClockGating), .Linger(QkvLinger)) u_gate_qkv (
     .clk_i, .rst_ni, .test_en_i, .wake_i(qkv_wake), .hold_i(qkv_hold), .clk_o(clk_qkv)
@@ -170,8 +178,7 @@ module transformer_block
   qkv_linear #(.Segments(Segments), .MaxHeads(MaxHeads)) u_qkv_linear (
     .clk_i(clk_qkv), .rst_ni,
     .rows_valid_i, .rows_tag_i, .rows_i,
-    .blk_valid_o(blk_valid[BlkQ]), .blk_ready_i(blk_ready[BlkQ]), .blk_slot_o(blk_slot[BlkQ]),
-    .blk_rows_o(q_rows),
+    .blk_valid_o(q_valid), .blk_slot_o(q_to), .blk_rows_o(q_rows),
     .kv_valid_o(kv_valid), .kv_is_v_o(kv_is_v), .kv_head_o(kv_head), .kv_layer_o(kv_layer),
     .kv_position_o(kv_position), .kv_q_o(kv_q), .kv_scale_o(kv_scale)
   );
@@ -191,7 +198,7 @@ module transformer_block
 
   localparam int unsigned AttentionLinger = 32;
   wire attention_wake = rows_valid_i && (rows_tag_i.op == OpScores || rows_tag_i.op == OpPv);
-  wire attention_hold = attention_busy || blk_valid[BlkO];
+  wire attention_hold = attention_busy || blk_valid[0] || blk_valid[4];
 
   clock_gate #(.Gating(ClockGating), .Linger(AttentionLinger)) u_gate_attention (
     .clk_i, .rst_ni, .test_en_i, .wake_i(attention_wake), .hold_i(attention_hold),
@@ -203,10 +210,8 @@ module transformer_block
   ) u_attention_core (
     .clk_i(clk_attention), .rst_ni, .busy_o(attention_busy),
     .rows_valid_i, .rows_tag_i, .rows_i, .aux_i,
-    .p_blk_valid_o(blk_valid[BlkP]), .p_blk_ready_i(blk_ready[BlkP]), .p_blk_slot_o(blk_slot[BlkP]),
-    .p_blk_rows_o(p_rows),
-    .o_blk_valid_o(blk_valid[BlkO]), .o_blk_ready_i(blk_ready[BlkO]), .o_blk_slot_o(blk_slot[BlkO]),
-    .o_blk_rows_o(o_rows),
+    .p_blk_valid_o(p_valid), .p_blk_ready_i(p_ready), .p_blk_slot_o(p_to), .p_blk_rows_o(p_rows),
+    .o_blk_valid_o(o_valid), .o_blk_slot_o(o_to), .o_blk_rows_o(o_rows),
     .pv_scale_o, .scores_free_o, .sat_o(sat_prob)
   );
 
@@ -215,27 +220,63 @@ module transformer_block
   mlp_ffn #(.Segments(Segments), .MaxHeads(MaxHeads)) u_mlp_ffn (
     .clk_i(clk_rows_i), .rst_ni,
     .rows_valid_i, .rows_tag_i, .rows_i,
-    .blk_valid_o(blk_valid[BlkG]), .blk_ready_i(blk_ready[BlkG]), .blk_slot_o(blk_slot[BlkG]),
-    .blk_rows_o(g_rows)
+    .blk_valid_o(g_valid), .blk_slot_o(g_to), .blk_rows_o(g_rows)
   );
 
   // -------------------------------------------------------------------------------------- operands
+  //
+  // Each maker's blocks are on its clock, which runs until they are taken.
 
-  logic              quant_valid;
-  logic [7:0]        quant_slot;
-  logic [63:0][31:0] quant_rows;
+  logic [4:0][7:0]             blk_slot;
+  logic [4:0][29:0]            blk_used;
+  logic [4:0]                  part_en;
+  logic [PartBits-1:0]         part;
+  logic [QuantWidth-1:0][31:0] o_part, q_part, g_part, x_part, p_part;
+  logic [2:0]                  rigid_ready;
 
-  block_arbiter u_block_arbiter (
-    .clk_i(clk_rows_i), .rst_ni,
-    .in_valid_i(blk_valid), .in_ready_o(blk_ready), .in_slot_i(blk_slot),
-    .o_rows_i(o_rows), .q_rows_i(q_rows), .g_rows_i(g_rows), .x_rows_i(x_rows), .p_rows_i(p_rows),
-    .out_valid_o(quant_valid), .out_slot_o(quant_slot), .out_rows_o(quant_rows)
+  block_gather #(.InWidth(Segments), .OutWidth(QuantWidth)) u_gather_o (
+    .clk_i(clk_attention), .rst_ni,
+    .in_valid_i(o_valid), .in_ready_o(rigid_ready[0]), .in_slot_i(o_to), .in_rows_i(o_rows),
+    .blk_valid_o(blk_valid[0]), .blk_slot_o(blk_slot[0]), .blk_used_o(blk_used[0]),
+    .rd_en_i(part_en[0]), .rd_part_i(part), .rows_o(o_part)
   );
 
-  block_quant u_block_quant (
+  block_gather #(.InWidth(Segments), .OutWidth(QuantWidth)) u_gather_q (
+    .clk_i(clk_qkv), .rst_ni,
+    .in_valid_i(q_valid), .in_ready_o(rigid_ready[1]), .in_slot_i(q_to), .in_rows_i(q_rows),
+    .blk_valid_o(blk_valid[1]), .blk_slot_o(blk_slot[1]), .blk_used_o(blk_used[1]),
+    .rd_en_i(part_en[1]), .rd_part_i(part), .rows_o(q_part)
+  );
+
+  block_gather #(.InWidth(Segments), .OutWidth(QuantWidth)) u_gather_g (
     .clk_i(clk_rows_i), .rst_ni,
-    .in_valid_i(quant_valid), .in_slot_i(quant_slot), .in_rows_i(quant_rows),
-    .out_valid_o(op_valid_o), .out_slot_o(op_slot_o), .out_operand_o(op_operand_o)
+    .in_valid_i(g_valid), .in_ready_o(rigid_ready[2]), .in_slot_i(g_to), .in_rows_i(g_rows),
+    .blk_valid_o(blk_valid[2]), .blk_slot_o(blk_slot[2]), .blk_used_o(blk_used[2]),
+    .rd_en_i(part_en[2]), .rd_part_i(part), .rows_o(g_part)
+  );
+
+  block_gather #(.InWidth(NormWidth), .OutWidth(QuantWidth)) u_gather_x (
+    .clk_i(clk_norm), .rst_ni,
+    .in_valid_i(x_valid), .in_ready_o(x_ready), .in_slot_i(x_to), .in_rows_i(x_rows),
+    .blk_valid_o(blk_valid[3]), .blk_slot_o(blk_slot[3]), .blk_used_o(blk_used[3]),
+    .rd_en_i(part_en[3]), .rd_part_i(part), .rows_o(x_part)
+  );
+
+  block_gather #(.InWidth(ExpWidth), .OutWidth(QuantWidth)) u_gather_p (
+    .clk_i(clk_attention), .rst_ni,
+    .in_valid_i(p_valid), .in_ready_o(p_ready), .in_slot_i(p_to), .in_rows_i(p_rows),
+    .blk_valid_o(blk_valid[4]), .blk_slot_o(blk_slot[4]), .blk_used_o(blk_used[4]),
+    .rd_en_i(part_en[4]), .rd_part_i(part), .rows_o(p_part)
+  );
+
+  block_quant #(.Width(QuantWidth)) u_block_quant (
+    .clk_i(clk_rows_i), .rst_ni,
+    .blk_valid_i(blk_valid), .blk_slot_i(blk_slot), .blk_used_i(blk_used),
+    .rd_en_o(part_en), .rd_part_o(part),
+    .o_rows_i(o_part), .q_rows_i(q_part), .g_rows_i(g_part), .x_rows_i(x_part), .p_rows_i(p_part),
+    .busy_o(quant_busy),
+    .out_valid_o(op_valid_o), .out_slot_o(op_slot_o), .out_part_o(op_part_o),
+    .out_last_o(op_last_o), .out_e_o(op_exp_o), .out_m_o(op_m_o)
   );
 
   always_ff @(posedge clk_i) begin
@@ -244,6 +285,9 @@ module transformer_block
   end
 
 `ifndef SYNTHESIS
+  assert property (@(posedge clk_i) disable iff (!rst_ni)
+      ({g_valid, q_valid, o_valid} & ~rigid_ready) == '0)
+    else $error("%m: rows came for which there was no room: o, q, g: %b", rigid_ready);
   assert property (@(posedge clk_i) disable iff (!rst_ni) emb_valid_i |-> !norm_busy)
     else $error("%m: an embedding row came while LayerNorm reads the residual");
   assert property (@(posedge clk_i) disable iff (!rst_ni)
@@ -252,29 +296,27 @@ module transformer_block
 
   // A gated clock stops only when the unit it serves has drained.
   rest_rules #(.Linger(NormLinger), .Width(7)) u_rest_norm (
-    .clk_i, .rst_ni, .wake_i(norm_wake), .hold_i(norm_busy),
+    .clk_i, .rst_ni, .wake_i(norm_wake), .hold_i(norm_hold),
     .active_i({u_layernorm.stats1_q, u_layernorm.stats2_q, u_layernorm.stats3_q,
                u_layernorm.m_valid_q, u_layernorm.product_valid_q, u_layernorm.valid_q != '0,
                u_layernorm.u_rsqrt.valid_q != '0})
   );
-  rest_rules #(.Linger(QkvLinger), .Width(13)) u_rest_qkv (
+  rest_rules #(.Linger(QkvLinger), .Width(12)) u_rest_qkv (
     .clk_i, .rst_ni, .wake_i(qkv_wake), .hold_i(qkv_hold),
     .active_i({u_qkv_linear.abs_valid_q, u_qkv_linear.lane_valid_q, u_qkv_linear.length_valid_q,
                u_qkv_linear.m_valid_q, u_qkv_linear.scale_valid_q != '0,
                u_qkv_linear.factor_valid_q, u_qkv_linear.valid_q != '0,
-               u_qkv_linear.u_reciprocal.valid_q != '0, u_qkv_linear.u_row_collect.blk_valid_q,
+               u_qkv_linear.u_reciprocal.valid_q != '0,
                kv_valid, u_kv_cache.busy_q != '0, u_kv_cache.out_valid_q, wr_busy_o})
   );
-  rest_rules #(.Linger(AttentionLinger), .Width(13)) u_rest_attention (
+  rest_rules #(.Linger(AttentionLinger), .Width(11)) u_rest_attention (
     .clk_i, .rst_ni, .wake_i(attention_wake), .hold_i(attention_hold),
     .active_i({u_attention_core.u_softmax.valid_q != '0, u_attention_core.u_softmax.valid8,
                u_attention_core.u_softmax.valid9_q, u_attention_core.u_softmax.valid10_q,
                u_attention_core.u_softmax.valid11_q, u_attention_core.u_softmax.z_valid_q,
                u_attention_core.u_softmax.length_valid_q, u_attention_core.u_softmax.m_valid_q,
                u_attention_core.u_softmax.u_reciprocal.valid_q != '0,
-               u_attention_core.u_softmax.u_row_collect.blk_valid_q,
-               u_attention_core.u_softmax.busy_q, u_attention_core.inv_z_valid,
-               u_attention_core.u_row_collect.blk_valid_q})
+               u_attention_core.u_softmax.busy_q, u_attention_core.inv_z_valid})
   );
 
   // Attention's scales: a bank does not change from its write to the last row that it scales.

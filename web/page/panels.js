@@ -115,14 +115,14 @@ const panels = (() => {
   // Name, rows of the picture (elements that belong together), what it is, the wires that carried it.
   const TENSORS = [
     ["wte", "the token's row of the embedding", "token_embedding ▸ residual_add: token_rows"], ["wpe", "the position's row", "residual_add: mon_rows"], ["drop", "their sum: what enters layer 0", "residual_add: mon_rows"],
-    ["h.#.ln_1", "LayerNorm, as attention takes it", "block_quant ▸ operand_buffer: op_operand"], ["h.#.attn.c_attn", "query, key and value of all heads", "rescale ▸ qkv_linear: rows"],
+    ["h.#.ln_1", "LayerNorm, as attention takes it", "block_quant ▸ operand_buffer: op_m, op_exp"], ["h.#.attn.c_attn", "query, key and value of all heads", "rescale ▸ qkv_linear: rows"],
     ["h.#.attn.key", "the key as it is cached", "qkv_linear ▸ kv_cache: kv_q, kv_scale"], ["h.#.attn.value", "the value as it is cached", "qkv_linear ▸ kv_cache: kv_q, kv_scale"],
-    ["h.#.attn.scores", "query times keys, before the softmax", "rescale ▸ attention_core: rows"], ["h.#.attn.probs", "softmax of the scores", "block_quant ▸ operand_buffer: op_operand, aux, pv_scale"],
-    ["h.#.attn.context", "probabilities times values", "block_quant ▸ operand_buffer: op_operand"], ["h.#.attn.c_proj", "what attention adds to the hidden state", "rescale ▸ residual_add: rows"],
-    ["h.#.resid_mid", "the hidden state after attention", "residual_add: mon_rows"], ["h.#.ln_2", "LayerNorm, as the MLP takes it", "block_quant ▸ operand_buffer: op_operand"],
-    ["h.#.mlp.c_fc", "the MLP's first matrix, before GELU", "rescale ▸ mlp_ffn: rows"], ["h.#.mlp.act", "after GELU", "block_quant ▸ operand_buffer: op_operand"],
+    ["h.#.attn.scores", "query times keys, before the softmax", "rescale ▸ attention_core: rows"], ["h.#.attn.probs", "softmax of the scores", "block_quant ▸ operand_buffer: op_m, op_exp, aux, pv_scale"],
+    ["h.#.attn.context", "probabilities times values", "block_quant ▸ operand_buffer: op_m, op_exp"], ["h.#.attn.c_proj", "what attention adds to the hidden state", "rescale ▸ residual_add: rows"],
+    ["h.#.resid_mid", "the hidden state after attention", "residual_add: mon_rows"], ["h.#.ln_2", "LayerNorm, as the MLP takes it", "block_quant ▸ operand_buffer: op_m, op_exp"],
+    ["h.#.mlp.c_fc", "the MLP's first matrix, before GELU", "rescale ▸ mlp_ffn: rows"], ["h.#.mlp.act", "after GELU", "block_quant ▸ operand_buffer: op_m, op_exp"],
     ["h.#.mlp.c_proj", "what the MLP adds to the hidden state", "rescale ▸ residual_add: rows"], ["h.#", "the hidden state after the layer", "residual_add: mon_rows"],
-    ["ln_f", "LayerNorm, as the head takes it", "block_quant ▸ operand_buffer: op_operand"], ["lm_head", "logits", "rescale ▸ final_linear: rows"],
+    ["ln_f", "LayerNorm, as the head takes it", "block_quant ▸ operand_buffer: op_m, op_exp"], ["lm_head", "logits", "rescale ▸ final_linear: rows"],
   ];
   let tensor = "h.0.attn.c_attn";
   function tensorControls() {

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// block_gather - the rows of one maker in blocks of 64, and which bits their largest row needs
+//
+//   used = the OR of row ^ sign(row) over the 64 rows of a block
+//
+// Two blocks have room: one comes in while block_quant takes the other out.
+//
+// In      groups of InWidth rows (31 bits sign-extended to 32), ascending, gaps anywhere;
+//         valid/ready. slot: sampled with the last group of a block. transformer_block asserts
+//         that makers that cannot wait never have to
+// Out     blk    the older whole block: its slot and used. It goes with the rd_en_i of its last part
+//         rows   part rd_part_i of it, OutWidth rows, a cycle after rd_en_i
+// Rounds  nothing
+// Timing  a block is offered a cycle after its last group
+// Keeps   128 rows in a memory, and OutWidth - InWidth on their way there
+// Golden  none: it orders rows
+module block_gather
+  import gpt2_pkg::*;
+#(
+  parameter int unsigned InWidth  = 4,
+  parameter int unsigned OutWidth = 64,          // a multiple of InWidth
+  localparam int unsigned Parts    = HeadDim / OutWidth,
+  localparam int unsigned PartBits = (Parts > 1) ? $clog2(Parts) : 1
+) (
+  input  logic                      clk_i,
+  input  logic                      rst_ni,
+
+  input  logic                      in_valid_i,
+  output logic                      in_ready_o,
+  input  logic [7:0]                in_slot_i,
+  input  logic [InWidth-1:0][31:0]  in_rows_i,
+
+  output logic                      blk_valid_o,
+  output logic [7:0]                blk_slot_o,
+  output logic [29:0]               blk_used_o,
+  input  logic                      rd_en_i,
+  input  logic [PartBits-1:0]       rd_part_i,
+  output logic [OutWidth-1:0][31:0] rows_o
+);
+
+  localparam int unsigned Groups    = HeadDim / InWidth;
+  localparam int unsigned GroupBits = (Groups > 1) ? $clog2(Groups) : 1;
+  localparam int unsigned PartGroups = OutWidth / InWidth;
+  localparam int unsigned PlaceBits  = $clog2(2 * Parts);
+
+  // ------------------------------------------------------------------------------------- the blocks
+
+  logic [GroupBits-1:0] group_q;                 // the next one's place in its block
+  logic                 in_half_q, out_half_q;   // of the memory
+  logic [1:0]           blocks_q;                // whole ones
+  logic                 put, put_last, take_last;
+
+  assign in_ready_o  = !blocks_q[1];
+  assign put         = in_valid_i && in_ready_o;
+  assign put_last    = put && group_q == GroupBits'(Groups - 1);
+  assign take_last   = rd_en_i && rd_part_i == PartBits'(Parts - 1);
+  assign blk_valid_o = blocks_q != 0;
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      group_q    <= '0;
+      in_half_q  <= 1'b0;
+      out_half_q <= 1'b0;
+      blocks_q   <= '0;
+    end else begin
+      if (put)       group_q    <= put_last ? '0 : group_q + 1'b1;
+      if (put_last)  in_half_q  <= !in_half_q;
+      if (take_last) out_half_q <= !out_half_q;
+      blocks_q <= blocks_q + 2'(put_last) - 2'(take_last);
+    end
+  end
+
+  // ---------------------------------------------------------------------------------- bits in use
+
+  logic [31:0]      used;                        // of this group; 30 bits
+  logic [29:0]      used_q;                      // of the groups of its block so far
+  logic [1:0][29:0] blk_used_q;
+  logic [1:0][7:0]  blk_slot_q;
+
+  always_comb begin
+    used = '0;
+    if (put) begin
+      for (int i = 0; i < int'(InWidth); i++) begin
+        used = used | (in_rows_i[i] ^ 32'($signed(in_rows_i[i]) >>> 31));
+      end
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (put) used_q <= used[29:0] | (group_q == '0 ? '0 : used_q);
+    if (put_last) begin
+      blk_used_q[in_half_q] <= used[29:0] | (group_q == '0 ? '0 : used_q);
+      blk_slot_q[in_half_q] <= in_slot_i;
+    end
+  end
+
+  assign blk_used_o = blk_used_q[out_half_q];
+  assign blk_slot_o = blk_slot_q[out_half_q];
+
+  // ----------------------------------------------------------------------------------- their rows
+  //
+  // A word of the memory is a part. Never written and read at one address in one cycle.
+
+  localparam int unsigned GatherBits = (PartGroups > 2) ? $clog2(PartGroups) : 1;
+
+  logic [InWidth-1:0][31:0]  gathered_q [PartGroups];  // groups of this part; the last passes on
+  logic [OutWidth-1:0][31:0] mem [2*Parts];
+  logic [OutWidth-1:0][31:0] rows_q;
+  logic [GatherBits-1:0]     index;               // of this group in its part
+  logic                      part_last;
+  logic [PlaceBits-1:0]      in_addr, out_addr;
+
+  assign index     = GatherBits'(32'(group_q) % PartGroups);
+  assign part_last = 32'(index) == PartGroups - 1;
+  assign in_addr   = PlaceBits'(32'(in_half_q) * Parts + 32'(group_q) / PartGroups);
+  assign out_addr  = PlaceBits'(32'(out_half_q) * Parts + 32'(rd_part_i));
+
+  always_ff @(posedge clk_i) begin
+    if (put && !part_last) gathered_q[index] <= in_rows_i;
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (put && part_last) begin
+      automatic logic [OutWidth-1:0][31:0] whole;
+      for (int i = 0; i < int'(PartGroups) - 1; i++) whole[i*InWidth +: InWidth] = gathered_q[i];
+      whole[OutWidth-InWidth +: InWidth] = in_rows_i;
+      mem[in_addr] <= whole;
+    end
+    if (rd_en_i) rows_q <= mem[out_addr];
+  end
+
+  assign rows_o = rows_q;
+
+  // ---------------------------------------------------------------------------------- assertions
+
+`ifndef SYNTHESIS
+  if (InWidth == 0 || HeadDim % InWidth != 0 || OutWidth % InWidth != 0 || HeadDim % OutWidth != 0)
+  begin : gen_check
+    $fatal(1, "%m: InWidth = %0d, OutWidth = %0d must be powers of two, InWidth <= OutWidth <= 64",
+           InWidth, OutWidth);
+  end
+
+  assert property (@(posedge clk_i) disable iff (!rst_ni) put |-> used[31:30] == 2'b00)
+    else $error("%m: a row needs more than 31 bits");
+  assert property (@(posedge clk_i) disable iff (!rst_ni) rd_en_i |-> blk_valid_o)
+    else $error("%m: a block was read before it was whole");
+`endif
+
+endmodule
