@@ -71,6 +71,9 @@ int option_ids(const char *command, const char *name, const char *text, uint32_t
                size_t *count);
 // 64 times a power of two, to 4096.
 int option_lanes(const char *command, const char *text, uint32_t *lanes);
+// "A:B" or "A": positions. Returns 0, or EXIT_USAGE with a message that names the option.
+int option_positions(const char *command, const char *option, const char *text, uint64_t *first,
+                     uint64_t *last);
 
 // ------------------------------------------------------------------------------------------- files
 

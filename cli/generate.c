@@ -14,6 +14,7 @@
 #include "tensor_assembly.h"
 #include "tokenizer.h"
 #include "top.h"
+#include "timeline_request.h"
 #include "waveform_request.h"
 
 static const char command[] = "generate";
@@ -74,7 +75,8 @@ static const char help[] =
     "choice. The text comes last\n"
     "  --json              one JSON object instead of the text, at the end; with --top the "
     "candidates are in it\n"
-    "  --stats FILE        write what happened at each position, as JSON\n" WAVEFORM_HELP "\n"
+    "  --stats FILE        write what happened at each position, as JSON\n" WAVEFORM_HELP
+        TIMELINE_HELP "\n"
     "The last line on standard error: tokens, cycles a token, simulated cycles a second, tokens a "
     "second. The memory image\n"
     "is made on first use and kept in $XDG_CACHE_HOME/gpt2rtl or ~/.cache/gpt2rtl. Interrupted "
@@ -89,6 +91,7 @@ struct generate {
   const char *dir, *image, *prompt, *prompt_file, *stats_path;
   const char *stop_texts[OPTION_MANY + 1];
   struct waveform_request waveform;
+  struct timeline_request timeline;
   bool ignore_eos, json, host;  // host: what the hardware's sampler has not is asked for
   size_t top;                   // candidates, 0: none
   double temperature, top_p, penalty;
@@ -191,6 +194,7 @@ static int parse(struct generate *g, int argc, char **argv) {
       {"--stats", &g->stats_path, NULL},
       {"--ignore-eos", NULL, &g->ignore_eos},
       WAVEFORM_SPECS(g->waveform),
+      TIMELINE_SPECS(g->timeline),
       {"--threads", &threads, NULL},
       {"--vector", &vector, NULL},
       {"--image", &g->image, NULL},
@@ -246,6 +250,11 @@ static int parse(struct generate *g, int argc, char **argv) {
     return cli_usage(command, "--trace needs --engine rtl");
   if (g->waveform.path && g->bus)
     return cli_usage(command, "--trace shows gpt2_top: it does not go with --bus");
+  if ((status = timeline_parse(command, &g->timeline))) return status;
+  if (g->timeline.path && g->kind != ENGINE_RTL)
+    return cli_usage(command, "--timeline needs --engine rtl");
+  if (g->timeline.path && g->bus)
+    return cli_usage(command, "--timeline shows gpt2_top: it does not go with --bus");
 
   if (ids && (status = option_ids(command, "--ids", ids, &g->ids, &g->n_ids))) return status;
   return -1;
@@ -348,17 +357,18 @@ static int load(struct generate *g, struct err *err) {
   if (load_sampler(g, err)) return -1;
   g->stop.texts = g->stop_texts;
   if (g->stats_path && staged_open(&g->stats_file, g->stats_path, err)) return -1;
-  const bool waveform = g->waveform.path != NULL;
+  const bool waveform = g->waveform.path != NULL, timeline = g->timeline.path != NULL;
   g->ports = axi_ports_default(g->lanes);
   if (g->bus && g->bus[3] && axi_ports_parse(&g->ports, g->bus + 4, g->lanes, err)) return -1;
   const struct engine_options options = {.lanes = g->lanes,
                                          .image = g->image,
                                          .memory = &g->memory,
                                          .axi = g->bus ? &g->ports : NULL,
-                                         .build = waveform ? SIM_WAVEFORM : SIM_FAST,
+                                         .build = waveform || timeline ? SIM_WAVEFORM : SIM_FAST,
                                          .fast = g->fast};
   if (engine_open(&g->engine, g->kind, g->dir, &options, err)) return -1;
   if (g->top && engine_show_choices(&g->engine, &g->fast, on_chosen, err)) return -1;
+  if (timeline && timeline_start(&g->engine, &g->timeline, g->n_ids, g->tokens, err)) return -1;
   return waveform ? waveform_start(&g->engine, &g->waveform, g->n_ids, g->tokens, err) : 0;
 }
 
@@ -498,6 +508,7 @@ static _Noreturn void end_interrupted(struct generate *g) {
           g->stats.generated, (unsigned)g->tokens, g->stats.n, g->stats.seconds,
           engine_kept_waveform(&g->engine) ? "; the waveform holds what was traced until then"
                                            : "");
+  if (timeline_finish(&g->timeline, &err)) cli_say("%s", err.text);
   interrupt_end();
 }
 
@@ -569,8 +580,12 @@ int generate_main(int argc, char **argv) {
   struct err err = {""};
   int status = parse(&g, argc, argv);
   if (status < 0)
-    status = load(&g, &err) || run(&g, &err) || write_stats(&g, &err) ? cli_fail(&err) : EXIT_DONE;
+    status = load(&g, &err) || run(&g, &err) || write_stats(&g, &err) ||
+                     timeline_finish(&g.timeline, &err)
+                 ? cli_fail(&err)
+                 : EXIT_DONE;
   staged_discard(&g.stats_file);
+  staged_discard(&g.timeline.file);
   engine_close(&g.engine);
   stats_free(&g.stats);
   tokenizer_free(g.tokenizer);

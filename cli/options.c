@@ -148,3 +148,15 @@ int option_lanes(const char *command, const char *text, uint32_t *lanes) {
   *lanes = (uint32_t)value;
   return 0;
 }
+
+int option_positions(const char *command, const char *option, const char *text, uint64_t *first,
+                     uint64_t *last) {
+  char *end;
+  const char *colon = strchr(text, ':'), *second = colon ? colon + 1 : text;
+  *first = strtoull(text, &end, 10);
+  const bool good = *text >= '0' && *text <= '9' && end == (colon ? colon : text + strlen(text));
+  *last = strtoull(second, &end, 10);
+  if (good && *second >= '0' && *second <= '9' && !*end && *first <= *last && *last < UINT32_MAX)
+    return 0;
+  return cli_usage(command, "%s '%s': expected A:B, two positions, or one position", option, text);
+}

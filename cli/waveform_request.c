@@ -19,18 +19,8 @@ int waveform_parse(const char *command, struct waveform_request *o) {
     return status;
   o->limit = megabytes * 1000000;
   if (!o->tokens) return 0;
-  char *end;
-  const char *colon = strchr(o->tokens, ':'), *second = colon ? colon + 1 : o->tokens;
-  o->first = strtoull(o->tokens, &end, 10);
-  const bool good = *o->tokens >= '0' && *o->tokens <= '9' &&
-                    end == (colon ? colon : o->tokens + strlen(o->tokens));
-  o->last = strtoull(second, &end, 10);
   o->positions_given = true;
-  if (good && *second >= '0' && *second <= '9' && !*end && o->first <= o->last &&
-      o->last < UINT32_MAX)
-    return 0;
-  return cli_usage(command, "--trace-tokens '%s': expected A:B, two positions, or one position",
-                   o->tokens);
+  return option_positions(command, "--trace-tokens", o->tokens, &o->first, &o->last);
 }
 
 int waveform_start(struct engine *engine, const struct waveform_request *o, size_t n_prompt,

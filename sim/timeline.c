@@ -167,6 +167,7 @@ static void steps(struct timeline *t, uint64_t cycle) {
   if (!*t->step_start) return;
   t->now.position = *t->step_position;
   t->now.steps++;
+  t->now.step_start = cycle;
   t->step = (struct timeline_event){.track = TIMELINE_STEP,
                                     .start = cycle,
                                     .end = cycle + 1,

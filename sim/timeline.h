@@ -74,6 +74,7 @@ struct timeline_now {
   enum count_what what;
   uint32_t queue;
   uint64_t jobs, layers, steps;
+  uint64_t step_start;  // cycle in which the newest position began
 };
 const struct timeline_now *timeline_now(const struct timeline *timeline);
 

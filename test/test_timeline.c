@@ -4,6 +4,11 @@
 // counters, its idle cycles too; beats read and written are those that the memory counted; each
 // track is in order.
 #include "model_test.h"
+
+#include <cjson/cJSON.h>
+#include <math.h>
+#include <sys/wait.h>
+
 #include "sim.h"
 #include "timeline.h"
 #include "recording.h"
@@ -109,7 +114,136 @@ static void equals_the_counters(void **state) {
   image_close(&image);
 }
 
+// ---------------------------------------------------------------------------------- the program's
+
+static cJSON *read_json(const char *path) {
+  FILE *file = fopen(path, "rb");
+  assert_non_null(file);
+  fseek(file, 0, SEEK_END);
+  const size_t size = (size_t)ftell(file);
+  char *text = malloc(size);
+  rewind(file);
+  assert_int_equal(fread(text, 1, size, file), size);
+  fclose(file);
+  cJSON *json = cJSON_ParseWithLength(text, size);
+  if (!json) fail_msg("%s is no JSON: %.60s", path, cJSON_GetErrorPtr());
+  free(text);
+  return json;
+}
+
+static double number(const cJSON *json, const char *name) {
+  const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, name);
+  return cJSON_IsNumber(item) ? item->valuedouble : 0;
+}
+
+static int command(const char *format, ...) {
+  char line[2048];
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(line, sizeof line, format, arguments);
+  va_end(arguments);
+  const int status = system(line);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+// Trace events: slices of a thread do not overlap, their cycles are otherData's, and over all
+// positions those of --stats. With positions, the file has these alone.
+static void trace_events(void **state) {
+  static const char generate[] = "build/gpt2rtl generate --model build/models/nano-1 --ids 5,6,7 "
+                                 "--tokens 4 --memory latency=40,beats=0.8,stall=0.1";
+  const char *folder = *state;
+  struct image image;
+  open_random(&image, "nano", 1, 256);  // makes build/models
+  image_close(&image);
+  assert_int_equal(command("%s --timeline %s/all.json --timeline-tokens 0:5 --stats %s/stats.json "
+                           "> %s/out 2> %s/err",
+                           generate, folder, folder, folder, folder),
+                   0);
+  assert_int_equal(command("grep -q 'all.json: positions 0 to 5, about 0\\.[0-9]* MB' %s/err",
+                           folder),
+                   0);
+  char path[FILE_PATH_SIZE];
+  assert_int_equal(file_join(path, folder, "all.json", NULL), 0);
+  cJSON *all = read_json(path), *event;
+  assert_int_equal(file_join(path, folder, "stats.json", NULL), 0);
+  cJSON *stats = read_json(path);
+  double end[64] = {0}, engine = 0, steps = 0, sums[COUNT_WHATS] = {0};
+  cJSON_ArrayForEach(event, cJSON_GetObjectItem(all, "traceEvents")) {
+    const char *kind = cJSON_GetObjectItem(event, "ph")->valuestring;
+    if (*kind != 'X') continue;
+    const int thread = (int)number(event, "tid");
+    const double from = number(event, "ts") * 1000, length = number(event, "dur") * 1000;
+    assert_in_range(thread, 1, 63);
+    if (from < end[thread] - 1e-6)
+      fail_msg("thread %d: a slice at %g, one before it ends at %g", thread, from, end[thread]);
+    end[thread] = from + length;
+    steps += thread == 1;
+    if (thread != 2) continue;
+    engine += length;
+    for (int what = 0; what < COUNT_WHATS; what++)
+      sums[what] += number(cJSON_GetObjectItem(event, "args"), count_what_name[what]);
+  }
+  const cJSON *other = cJSON_GetObjectItem(all, "otherData"),
+              *counters = cJSON_GetObjectItem(stats, "counters");
+  assert_int_equal((int)steps, 6);
+  assert_int_equal(llround(engine), (long long)number(other, "cycles"));
+  assert_int_equal((long long)number(counters, "cycles"), (long long)number(other, "cycles"));
+  for (int what = 0; what < COUNT_WHATS; what++) {
+    assert_int_equal((long long)sums[what], (long long)number(other, count_what_name[what]));
+    assert_int_equal((long long)sums[what], (long long)number(counters, count_what_name[what]));
+  }
+  cJSON_Delete(stats);
+
+  assert_int_equal(command("%s --timeline %s/one.json > /dev/null 2>&1", generate, folder), 0);
+  assert_int_equal(file_join(path, folder, "one.json", NULL), 0);
+  cJSON *one = read_json(path);
+  steps = 0;
+  cJSON_ArrayForEach(event, cJSON_GetObjectItem(one, "traceEvents")) {
+    if (number(event, "tid") != 1 ||
+        strcmp(cJSON_GetObjectItem(event, "ph")->valuestring, "X") != 0)
+      continue;
+    assert_string_equal(cJSON_GetObjectItem(event, "name")->valuestring, "position 2");
+    steps++;
+  }
+  assert_int_equal((int)steps, 1);
+  assert_true(number(cJSON_GetObjectItem(one, "otherData"), "cycles") <
+              number(other, "cycles") / 4);
+  cJSON_Delete(one);
+  cJSON_Delete(all);
+}
+
+// Refused, with nothing left; a disk that is full is an error.
+static void refused(void **state) {
+  const char *folder = *state;
+  const struct {
+    const char *options, *sentence;
+    int status;
+  } all[] = {
+      {"--timeline-tokens 0", "--timeline-tokens needs --timeline", 2},
+      {"--timeline %s/x.json --timeline-tokens 3:1", "expected A:B", 2},
+      {"--timeline %s/x.json --engine golden", "needs --engine rtl", 2},
+      {"--timeline %s/x.json --bus axi", "does not go with --bus", 2},
+      {"--timeline %s/x.json --timeline-tokens 9", "computes positions 0 to 5", 1},
+      {"--timeline %s/none/x.json", "none", 1},
+      {"--timeline /dev/full", "/dev/full", 1},
+  };
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+    char options[FILE_PATH_SIZE];
+    snprintf(options, sizeof options, all[i].options, folder);
+    const int status = command("build/gpt2rtl generate --model build/models/nano-1 --ids 5,6,7 "
+                               "--tokens 4 %s > /dev/null 2> %s/err",
+                               options, folder);
+    if (status != all[i].status) fail_msg("%s: exit status %d", options, status);
+    assert_int_equal(command("grep -qF -- '%s' %s/err", all[i].sentence, folder), 0);
+    assert_int_equal(command("! ls %s | grep -q x.json", folder), 0);
+  }
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(equals_the_counters)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(equals_the_counters),
+                                     cmocka_unit_test_setup_teardown(trace_events, make_folder,
+                                                                     remove_folder),
+                                     cmocka_unit_test_setup_teardown(refused, make_folder,
+                                                                     remove_folder)};
   return cmocka_run_group_tests_name("timeline", tests, NULL, NULL);
 }

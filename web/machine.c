@@ -446,11 +446,13 @@ EXPORT int machine_advance(uint32_t cycles) {
 // position. 2: it has.
 EXPORT int machine_step(int what, uint32_t cycles) {
   const struct timeline_now *now = timeline_now(m.timeline);
-  const struct timeline_now before = *now;
+  struct timeline_now before = *now;
   while (cycles--) {
     struct sim_result result;
+    const bool first = sim_cycles(m.sim) == 1;  // the moment is still the run's before
     const int status = sim_advance(m.sim, 1, &result, &m.err);
     if (status != 1) return after(status);
+    if (first) before = *now;
     if (what == 0 || (what == 1 && now->jobs != before.jobs) ||
         (what == 2 && now->layers != before.layers) || (what == 3 && now->steps != before.steps))
       return 2;

@@ -93,6 +93,7 @@ const take = {
   halted: ({ over, paused, aborted, cycles }) => {
     state.running = false;
     if (over) state.active = false;
+    if (state.now) showNow(state.now, cycles);
     timeline.setCursor(over ? null : cycles);
     timeline.moved();
     panels.moved(null, true);
@@ -160,9 +161,10 @@ function showSpeed() {
   $("v-text").textContent = short(state.rate / cycles);
   $("v-board").textContent = short(80e6 / cycles);
   $("n-cycles").textContent = `${lanes} multipliers`;
-  state.costs.set(`${lanes} multipliers, ${norm} of LayerNorm, ${state.memory.replaceAll(",", ", ")}`, cycles);
-  const list = [...state.costs];
-  if (list.length > 1) $("was").textContent = "Cycles a token: " + list.slice(-3).map(([what, n]) => `${whole.format(n)} (${what})`).join("; ") + ".";
+  const what = `${lanes} multipliers, LayerNorm ${norm}, ${state.memory.replace("latency=", "latency ").replace("beats=", "bandwidth ").replace("stall=", "stalls ").replaceAll(",", ", ")}`;
+  state.costs.delete(what);
+  state.costs.set(what, cycles);
+  $("was").replaceChildren(...[...state.costs].slice(-5).reverse().map(([name, n]) => make("tr", {}, make("td", { className: "n", textContent: whole.format(n) }), make("td", { textContent: name }))));
 }
 
 // The diagram: what works in this cycle, or since the last look while it runs.
@@ -206,7 +208,7 @@ function go(until) {
     const tokens = Number($("tokens").value);
     if (!(tokens >= 1 && tokens <= 1000000 && Number.isInteger(tokens))) return fault(`tokens '${$("tokens").value}': 1 to 1000000 is expected`);
     state.turn++;
-    Object.assign(state, { steps: [], tokens: [], chosen: null, follows: true, active: true });
+    Object.assign(state, { now: null, steps: [], tokens: [], chosen: null, follows: true, active: true });
     timeline.clear();
     panels.clear();
     send({ type: "begin", prompt: $("prompt").value, tokens, temperature: Number($("temperature").value), topK: Number($("top-k").value), seed, until });
@@ -235,9 +237,9 @@ for (const [id, show] of [["temperature", (x) => Number(x) ? Number(x).toFixed(2
   $(id).addEventListener("input", update);
   update();
 }
-// Latency is a scale of powers: 1 to 10,000 cycles.
+const LATENCIES = [1, 2, 5, 10, 20, 50, 100, 150, 200, 300, 500, 1000, 2000, 5000, 10000]; // cycles
 function memory() {
-  const latency = Math.round(Math.pow(10, $("latency").value / 100 * 4)), beats = $("beats").value / 100, stall = $("stall").value / 100;
+  const latency = LATENCIES[$("latency").value], beats = $("beats").value / 100, stall = $("stall").value / 100;
   $("latency-text").textContent = `${whole.format(latency)} cycle${latency > 1 ? "s" : ""}`;
   $("beats-text").textContent = beats === 1 ? "1 beat a cycle" : `${beats.toFixed(2)} beats a cycle`;
   $("stall-text").textContent = stall ? `${Math.round(100 * stall)} % of the cycles` : "none";

@@ -40,7 +40,7 @@ const panels = (() => {
     const most = Math.max(...step.candidates.map((c) => c.probability), 1e-9);
     const rows = step.candidates.map((c) => make("tr", { className: c.id === step.choice ? "chosen" : "" },
       make("td", { className: "token", textContent: visible(textOf(c.id)) }),
-      make("td", { className: "barcell" }, make("div", { className: "meter", "aria-hidden": "true" }, make("i", { style: `width:${100 * c.probability / most}%` }), make("i", { className: "drawn", style: `width:${Math.min(100, 100 * c.drawn / most)}%` }))),
+      make("td", { className: "barcell" }, make("div", { className: "meter", "aria-hidden": "true" }, make("i", { style: `width:${100 * c.probability / most}%` }), ...(c.drawn ? [make("i", { className: "drawn", style: `width:${Math.min(100, 100 * c.drawn / most)}%` })] : []))),
       make("td", { className: "n", textContent: percent(c.probability) }), make("td", { className: "n", textContent: c.drawn ? percent(c.drawn) : "–" }), make("td", { className: "n", textContent: c.id })));
     box.replaceChildren(make("p", { className: "explain", textContent: `After position ${step.position}, “${visible(textOf(step.id))}”: the likeliest tokens. The bar is the probability among all tokens, the mark the one with which sampling draws it.` }),
       make("div", { className: "scroll" }, make("table", { className: "candidates" },

@@ -45,7 +45,8 @@ const timeline = (() => {
 
   const shade = (track, event) => palette[track.key === "job" ? PHASES[event.phase].color : track.key === "idle" ? WHATS[event.which].color : track.key === "step" ? "track" :
     track.key === "read" ? "read" : track.key === "write" ? "write" : "unit"];
-  const margin = () => canvas.clientWidth < 560 ? 62 : 104;
+  const rem = () => parseFloat(getComputedStyle(document.documentElement).fontSize);
+  const margin = () => (canvas.clientWidth < 35 * rem() ? 4.1 : 7) * rem();
 
   // First event that ends after a cycle: events of a track are in order.
   function firstAfter(events, cycle) {
@@ -62,9 +63,9 @@ const timeline = (() => {
 
   function draw() {
     const { g, width, height } = fit(canvas);
-    const left = margin(), top = 22, lines = tracks.reduce((sum, t) => sum + t.lines + 0.28, 0), line = (height - top - 6) / lines;
+    const left = margin(), top = 1.45 * rem(), lines = tracks.reduce((sum, t) => sum + t.lines + 0.28, 0), line = (height - top - 6) / lines;
     const scale = (width - left) / (view.to - view.from), x = (cycle) => left + (cycle - view.from) * scale;
-    const font = Math.max(10, Math.min(13, line * 0.62));
+    const font = Math.max(0.64 * rem(), Math.min(0.84 * rem(), line * 0.62));
     g.font = `${font}px ${getComputedStyle(document.body).fontFamily}`;
     g.textBaseline = "middle";
     // cycles
@@ -76,17 +77,17 @@ const timeline = (() => {
     for (let cycle = Math.ceil(view.from / tick) * tick; cycle < view.to; cycle += tick) {
       const at = Math.round(x(cycle)) + 0.5;
       g.beginPath(); g.moveTo(at, top - 4); g.lineTo(at, height); g.stroke();
-      if (at > left + 20 && at < width - 24) g.fillText(whole.format(cycle), at, 10);
+      if (at > left + 20 && at < width - 24) g.fillText(whole.format(cycle), at, top * 0.45);
     }
     g.textAlign = "right";
-    g.fillText("cycle", left - 8, 10);
+    g.fillText("cycle", left - 8, top * 0.45);
     let y = top;
     for (const track of tracks) {
       const h = track.lines * line;
       track.y = y; track.h = h;
       g.fillStyle = palette.soft;
       g.textAlign = "right";
-      g.fillText(width < 560 ? track.name.replace("memory ", "").replace("attention_core", "softmax").slice(0, 9) : track.name.replace("attention_core", "softmax"), left - 8, y + h / 2);
+      g.fillText(width < 35 * rem() ? track.name.replace("memory ", "").replace("attention_core", "softmax").slice(0, 9) : track.name.replace("attention_core", "softmax"), left - 8, y + h / 2);
       g.fillStyle = palette.track;
       g.fillRect(left, y, width - left, h);
       g.save();
