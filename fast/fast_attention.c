@@ -41,6 +41,7 @@ void fast_engine_cached(const struct fast_engine *e, uint32_t layer, uint32_t he
 static void attend(struct fast_operand *out, size_t out_stride, const struct fast_kernels *kernels,
                    struct fast_scratch *s, const struct fast_cache *c, const struct fast_operand *q,
                    uint32_t position, uint32_t n) {
+  fast_first(s->first, q, 1, 1, n);
   for (uint32_t first = 0; first < position + n; first += HEAD_DIM) {
     const uint32_t t =
         first > position ? first - position : 0;  // it sees the tile, those before not
@@ -49,6 +50,7 @@ static void attend(struct fast_operand *out, size_t out_stride, const struct fas
         .n_blocks = 1,
         .x = q + t,
         .x_stride = 1,
+        .first = s->first + t,
         .side = c->k_side + first,
         .extra = RESCALE_SCORES,
         .row = s->score[t] + first,
@@ -71,11 +73,13 @@ static void attend(struct fast_operand *out, size_t out_stride, const struct fas
   for (uint32_t t = 0, more; t < n; t += more) {  // those that see as many tiles
     const uint32_t tiles = (position + t) / HEAD_DIM + 1, left = tiles * HEAD_DIM - position - t;
     more = n - t < left ? n - t : left;
+    fast_first(s->first, s->p[t], MAX_CTX / HEAD_DIM, tiles, more);
     s->sat.row += kernels->multiply(&(struct fast_product){
         .strip = c->v,
         .n_blocks = tiles,
         .x = s->p[t],
         .x_stride = MAX_CTX / HEAD_DIM,
+        .first = s->first,
         .side = s->inverse[t],
         .side_stride = HEAD_DIM,
         .extra = RESCALE_PV,
@@ -97,10 +101,10 @@ void fast_attention_head(void *ctx, uint32_t head, uint32_t thread) {
   struct fast_cache *cache = &e->cache[b->layer * heads + head];
   int32_t key[FAST_BATCH][HEAD_DIM];
 
-  fast_strip(e, s, qkv, 3 * head, e->x, b->n, s->row[0], HEAD_DIM);
+  fast_strip(b, s, qkv, 3 * head, e->x, b->n, s->row[0], HEAD_DIM);
   for (uint32_t t = 0; t < b->n; t++) e->kernels->block_quant(&s->q[t], s->row[t]);
-  fast_strip(e, s, qkv, 3 * head + 1, e->x, b->n, key[0], HEAD_DIM);
-  fast_strip(e, s, qkv, 3 * head + 2, e->x, b->n, s->row[0], HEAD_DIM);
+  fast_strip(b, s, qkv, 3 * head + 1, e->x, b->n, key[0], HEAD_DIM);
+  fast_strip(b, s, qkv, 3 * head + 2, e->x, b->n, s->row[0], HEAD_DIM);
   for (uint32_t t = 0; t < b->n; t++)
     cache_write(cache, e->kernels, b->position + t, key[t], s->row[t]);
   for (uint32_t t = 0, n; t < b->n; t += n) {

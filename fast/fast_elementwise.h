@@ -75,21 +75,19 @@ static inline uint64_t rescale(int32_t *restrict row, const struct sums *restric
 // multiply, from a function that adds all blocks' sums of positions t .. t + n - 1 to s[0 .. n -
 // 1].
 enum { SUMS_AT_ONCE = 16 };
-typedef void add_sums(struct sums *s, const struct fast_product *p, uint32_t t, uint32_t n,
-                      const int *first);
+typedef void add_sums(struct sums *s, const struct fast_product *p, uint32_t t, uint32_t n);
 static inline __attribute__((always_inline)) uint64_t multiply_with(const struct fast_product *p,
                                                                     add_sums *add) {
   struct sums s[SUMS_AT_ONCE];
-  int first[SUMS_AT_ONCE];
   uint64_t saturated = 0;
   for (uint32_t t = 0; t < p->n; t += SUMS_AT_ONCE) {
     const uint32_t n = p->n - t < SUMS_AT_ONCE ? p->n - t : SUMS_AT_ONCE;
-    for (uint32_t i = 0; i < n; i++) sums_begin(&s[i], first[i] = fast_product_first(p, t + i));
-    add(s, p, t, n, first);
+    for (uint32_t i = 0; i < n; i++) sums_begin(&s[i], p->first[t + i]);
+    add(s, p, t, n);
     for (uint32_t i = 0; i < n; i++)
       saturated +=
           rescale(p->row + (t + i) * p->row_stride, &s[i], p->side + (t + i) * p->side_stride,
-                  fast_product_rows(p, t + i), first[i], p->extra);
+                  fast_product_rows(p, t + i), p->first[t + i], p->extra);
   }
   return saturated;
 }

@@ -12,14 +12,15 @@
 
 // ------------------------------------------------------------------------------------------ strips
 
-void fast_strip(struct fast_engine *e, struct fast_scratch *s, const struct fast_matrix *m,
+void fast_strip(struct fast_batch *b, struct fast_scratch *s, const struct fast_matrix *m,
                 uint32_t strip, const struct fast_operand *x, uint32_t n, int32_t *row,
                 size_t row_stride) {
-  s->sat.row += e->kernels->multiply(&(struct fast_product){
+  s->sat.row += b->engine->kernels->multiply(&(struct fast_product){
       .strip = m->tiles + (size_t)strip * m->n_blocks * TILE_BYTES,
       .n_blocks = m->n_blocks,
       .x = x,
       .x_stride = m->n_blocks,
+      .first = b->first,
       .side = m->side + strip * HEAD_DIM,
       .extra = RESCALE_LINEAR,
       .row = row,
@@ -33,7 +34,7 @@ void fast_strip(struct fast_engine *e, struct fast_scratch *s, const struct fast
 static void to_rows(struct fast_batch *b, const struct fast_matrix *m, uint32_t strip,
                     const struct fast_operand *x, uint32_t thread) {
   struct fast_engine *e = b->engine;
-  fast_strip(e, &e->scratch[thread], m, strip, x, b->n, e->row + strip * HEAD_DIM,
+  fast_strip(b, &e->scratch[thread], m, strip, x, b->n, e->row + strip * HEAD_DIM,
              e->image->header.n_embd);
 }
 
@@ -52,7 +53,7 @@ static void mlp_first(void *ctx, uint32_t strip, uint32_t thread) {
   struct fast_engine *e = b->engine;
   const struct fast_matrix *m = &e->weights.layers[b->layer].fc;
   struct fast_scratch *s = &e->scratch[thread];
-  fast_strip(e, s, m, strip, e->x, b->n, s->row[0], HEAD_DIM);
+  fast_strip(b, s, m, strip, e->x, b->n, s->row[0], HEAD_DIM);
   for (uint32_t t = 0; t < b->n; t++) {
     e->kernels->gelu(s->row[t], HEAD_DIM);
     e->kernels->block_quant(&e->hidden[(size_t)t * m->n_strips + strip], s->row[t]);
@@ -63,7 +64,7 @@ static void head(void *ctx, uint32_t strip, uint32_t thread) {
   struct fast_batch *b = ctx;
   struct fast_engine *e = b->engine;
   const struct fast_matrix *m = &e->weights.head;
-  fast_strip(e, &e->scratch[thread], m, strip, e->x + (size_t)b->first_head * m->n_blocks,
+  fast_strip(b, &e->scratch[thread], m, strip, e->x + (size_t)b->first_head * m->n_blocks,
              b->n_heads, e->logits + (size_t)strip * HEAD_DIM, m->n_rows);
 }
 
@@ -114,13 +115,18 @@ static void run_batch(struct fast_batch *b, const struct fast_report *report) {
   fast_pool_run(pool, b->n, position, b);
   b->embed = false;
   report_hidden(b, report, -1);
+  const uint32_t heads = h->n_head;
   for (b->layer = 0; b->layer < h->n_layer; b->layer++) {
     const struct fast_layer *l = &e->weights.layers[b->layer];
-    fast_pool_run(pool, h->n_head, fast_attention_head, b);
+    fast_first(b->first, e->x, heads, heads, b->n);
+    fast_pool_run(pool, heads, fast_attention_head, b);
+    fast_first(b->first, e->attention, heads, heads, b->n);
     fast_pool_run(pool, l->attn_proj.n_strips, attention_projection, b);
     b->norm += h->n_embd;
     fast_pool_run(pool, b->n, position, b);
+    fast_first(b->first, e->x, heads, heads, b->n);
     fast_pool_run(pool, l->fc.n_strips, mlp_first, b);
+    fast_first(b->first, e->hidden, 4 * heads, 4 * heads, b->n);
     fast_pool_run(pool, l->mlp_proj.n_strips, mlp_second, b);
     b->norm += h->n_embd;
     if (b->layer == h->n_layer - 1) b->first_head = first_head;
@@ -128,6 +134,7 @@ static void run_batch(struct fast_batch *b, const struct fast_report *report) {
     report_hidden(b, report, (int)b->layer);
   }
   if (!b->n_heads) return;
+  fast_first(b->first, e->x + (size_t)first_head * heads, heads, heads, b->n_heads);
   fast_pool_run(pool, e->weights.head.n_strips, head, b);
   e->newest_logits = b->n_heads - 1;
   for (uint32_t t = 0; report && report->logits && t < b->n_heads; t++)
@@ -185,23 +192,28 @@ static int make_cache(struct fast_engine *e) {
   return 0;
 }
 
+// n zeroed elements, to be freed; at a line of the cache, so that no vector lies in two.
+static void *zeroed(size_t n, size_t bytes) {
+  const size_t size = (n * bytes + 63) / 64 * 64;
+  void *p = aligned_alloc(64, size);
+  return p ? memset(p, 0, size) : NULL;
+}
+
 static int make_buffers(struct fast_engine *e) {
   const struct image_header *h = &e->image->header;
   const size_t n = FAST_BATCH, heads = h->n_head, vocab = h->vocab_size;
-  e->scratch = aligned_alloc(64, e->n_threads * sizeof *e->scratch);
-  if (!e->scratch) return -1;
-  memset(e->scratch, 0, e->n_threads * sizeof *e->scratch);
-  e->residual = calloc(n, sizeof *e->residual);
-  e->row = calloc(n * h->n_embd, sizeof *e->row);
-  e->x = calloc(n * heads, sizeof *e->x);
-  e->attention = calloc(n * heads, sizeof *e->attention);
-  e->hidden = calloc(n * 4 * heads, sizeof *e->hidden);
-  e->logits = calloc(n * vocab, sizeof *e->logits);
+  e->scratch = zeroed(e->n_threads, sizeof *e->scratch);
+  e->residual = zeroed(n, sizeof *e->residual);
+  e->row = zeroed(n * h->n_embd, sizeof *e->row);
+  e->x = zeroed(n * heads, sizeof *e->x);
+  e->attention = zeroed(n * heads, sizeof *e->attention);
+  e->hidden = zeroed(n * 4 * heads, sizeof *e->hidden);
+  e->logits = calloc(n * vocab, sizeof *e->logits);  // of which few are ever touched
   e->strip_max = calloc(vocab / HEAD_DIM + 1, sizeof *e->strip_max);
   e->candidate = calloc(vocab, sizeof *e->candidate);
   e->candidate_id = calloc(vocab, sizeof *e->candidate_id);
-  return e->residual && e->row && e->x && e->attention && e->hidden && e->logits && e->strip_max &&
-                 e->candidate && e->candidate_id
+  return e->scratch && e->residual && e->row && e->x && e->attention && e->hidden && e->logits &&
+                 e->strip_max && e->candidate && e->candidate_id
              ? 0
              : -1;
 }

@@ -47,6 +47,7 @@ struct fast_product {
   uint32_t n_blocks;
   const struct fast_operand *x;  // position t's blocks begin at x + t * x_stride
   size_t x_stride;
+  const int *first;      // [n] by fast_first: the same for all strips of a matrix
   const uint32_t *side;  // [64] bias << 16 | scale, position t's from side + t * side_stride
   size_t side_stride;    // 0: the same for all
   int extra;             // RESCALE_*
@@ -63,12 +64,14 @@ static inline uint32_t fast_product_rows(const struct fast_product *p, uint32_t 
   return rows < HEAD_DIM ? rows : HEAD_DIM;
 }
 
-// The first shift of golden's rescale for position t.
-static inline int fast_product_first(const struct fast_product *p, uint32_t t) {
-  const struct fast_operand *x = p->x + t * p->x_stride;
-  int e = 0;
-  for (uint32_t k = 0; k < p->n_blocks; k++) e = x[k].e > e ? x[k].e : e;
-  return rescale_first(e, p->n_blocks);
+// first[t], golden's rescale_first, of n positions: what fast_product takes.
+static inline void fast_first(int *first, const struct fast_operand *x, size_t x_stride,
+                              uint32_t n_blocks, uint32_t n) {
+  for (uint32_t t = 0; t < n; t++, x += x_stride) {
+    int e = 0;
+    for (uint32_t k = 0; k < n_blocks; k++) e = x[k].e > e ? x[k].e : e;
+    first[t] = rescale_first(e, n_blocks);
+  }
 }
 
 struct fast_kernels {

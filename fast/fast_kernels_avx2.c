@@ -60,8 +60,8 @@ static inline __attribute__((always_inline)) void half(struct sums *s, uint32_t 
   }
 }
 
-static void add(struct sums *s, const struct fast_product *p, uint32_t t, uint32_t n,
-                const int *first) {
+static void add(struct sums *s, const struct fast_product *p, uint32_t t, uint32_t n) {
+  const int *first = p->first + t;
   int16_t wide[TILE_BYTES] __attribute__((aligned(32)));
   const size_t stride = p->x_stride;
   const struct fast_operand *x = p->x + t * stride;

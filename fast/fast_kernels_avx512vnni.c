@@ -18,6 +18,10 @@ enum {
   VECTORS = HEAD_DIM / 16,  // of 16 rows
   GROUP = 16,  // positions whose sums stay in the first cache while a strip's tiles pass
   MAX_BLOCKS = 4 * MAX_HEADS,
+  // With many positions a group stays on a tile so long that the processor's own prefetching stops:
+  // the first group fetches the tile after the next one, some lines for each of its positions.
+  AHEAD = 2 * TILE_BYTES,
+  LINES = TILE_BYTES / 64,
 };
 
 static inline __m512i load(const void *p) { return _mm512_loadu_si512(p); }
@@ -34,7 +38,8 @@ static inline __attribute__((always_inline)) void add(struct sums *s, int v, __m
   _mm512_store_si512(high, _mm512_add_epi32(load(high), _mm512_srav_epi32(sum, down)));
 }
 
-// A tile times one position. bias[64]: -128 times the sums of the tile's rows; NULL: not known.
+// A tile times one position. bias[64]: -128 times the sums of the tile's rows;
+// NULL: not known.
 static inline __attribute__((always_inline)) void tile(struct sums *s, const int8_t *w,
                                                        const struct fast_operand *x, int first,
                                                        const int32_t *bias) {
@@ -72,27 +77,26 @@ static void tile_bias(int32_t *bias, const int8_t *w) {
 // ------------------------------------------------------------------------------------------
 // rescale
 
-// What the side words say, ready for golden's rescale_row: y = (a * factor + half) >> shift, +
-// bias.
+// What the side words say, ready for golden's rescale_row: y = round(a * mantissa * 2^15 >> shift)
+// + bias = (a * factor >> shift) + bias >> 1.
 struct sides {
-  int64_t factor[HEAD_DIM], half[HEAD_DIM], shift[HEAD_DIM], bias[HEAD_DIM];
+  int64_t factor[HEAD_DIM], shift[HEAD_DIM], bias[HEAD_DIM];
 };
 
 static void sides_of(struct sides *s, const uint32_t *side, int extra) {
   for (int i = 0; i < HEAD_DIM; i++) {
-    s->factor[i] = (int64_t)(2048 + (side[i] & 2047)) << 15;
+    s->factor[i] = (int64_t)(2048 + (side[i] & 2047)) << 16;
     s->shift[i] = SCALE_BIAS + extra + 15 - (int)(side[i] >> 11 & 31);  // less `first`
-    s->bias[i] = half_row(side[i] >> 16);
+    s->bias[i] = 2 * half_row(side[i] >> 16) + 1;
   }
 }
 
 // Eight rows of 32 bits, before they are cut to ROW_MAX.
 static inline __m256i rescale8(__m256i a, const struct sides *s, int at, __m512i first) {
-  const __m512i shift = _mm512_sub_epi64(load(s->shift + at), first);
-  const __m512i half = _mm512_srli_epi64(_mm512_sllv_epi64(_mm512_set1_epi64(1), shift), 1);
   const __m512i y =
-      _mm512_add_epi64(_mm512_mul_epi32(_mm512_cvtepi32_epi64(a), load(s->factor + at)), half);
-  return _mm512_cvtsepi64_epi32(_mm512_add_epi64(_mm512_srav_epi64(y, shift), load(s->bias + at)));
+      _mm512_srav_epi64(_mm512_mul_epi32(_mm512_cvtepi32_epi64(a), load(s->factor + at)),
+                        _mm512_sub_epi64(load(s->shift + at), first));
+  return _mm512_cvtsepi64_epi32(_mm512_srai_epi64(_mm512_add_epi64(y, load(s->bias + at)), 1));
 }
 
 // Rows of one position; returns the saturations.
@@ -135,18 +139,18 @@ static inline __attribute__((always_inline)) uint64_t multiply_group(const struc
                                                                      struct sides *side,
                                                                      int32_t (*bias)[HEAD_DIM]) {
   struct sums sums[GROUP];
-  int first[GROUP];
+  const int *first = p->first + t;
   uint64_t saturated = 0;
-  for (uint32_t i = 0; i < n; i++) {
-    first[i] = fast_product_first(p, t + i);
-    sums_begin(&sums[i], first[i]);
-  }
+  for (uint32_t i = 0; i < n; i++) sums_begin(&sums[i], first[i]);
   for (uint32_t k = 0; k < p->n_blocks; k++) {
     const int8_t *w = p->strip + (size_t)k * TILE_BYTES;
     if (bias && t == 0) tile_bias(bias[k], w);
     for (uint32_t i = 0; i < n; i++) {
       __asm__("" : "+r"(w));  // else the compiler loads the tile once, and then spills it
       tile(&sums[i], w, p->x + (t + i) * p->x_stride + k, first[i], bias ? bias[k] : NULL);
+      if (bias && t == 0)
+        for (uint32_t line = i * LINES / n; line < (i + 1) * LINES / n; line++)
+          _mm_prefetch((const char *)w + AHEAD + 64 * (size_t)line, _MM_HINT_T0);
     }
   }
   for (uint32_t i = 0; i < n; i++) {
@@ -174,6 +178,14 @@ static uint64_t multiply(const struct fast_product *p) {
 // --------------------------------------------------------------------------------------
 // elementwise
 
+// The four vectors of bytes that packing 64 numbers of 32 bits twice leaves in each quarter, in
+// order.
+static inline __m512i in_order(__m512i packed) {
+  return _mm512_permutexvar_epi32(_mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7,
+                                                    11, 15),
+                                  packed);
+}
+
 static void block_quant_bytes(struct fast_operand *out, const int32_t *row) {
   __m512i x[VECTORS], all = _mm512_setzero_si512();
   for (int v = 0; v < VECTORS; v++) {
@@ -182,28 +194,88 @@ static void block_quant_bytes(struct fast_operand *out, const int32_t *row) {
   }
   const int length = bit_length((uint32_t)_mm512_reduce_or_epi32(all));
   const int e = length > 15 ? length - 15 : 0;
-  const __m128i count = _mm_cvtsi32_si128(e);
-  const __m512i half = _mm512_set1_epi32(1 << e >> 1), max = _mm512_set1_epi32(INT16_MAX);
-  __m128i low[VECTORS], high[VECTORS];
-  for (int v = 0; v < VECTORS; v++) {
-    const __m512i m = _mm512_min_epi32(_mm512_sra_epi32(_mm512_add_epi32(x[v], half), count), max);
-    low[v] = _mm512_cvtepi32_epi8(m);
-    high[v] = _mm512_cvtepi32_epi8(_mm512_srai_epi32(m, 8));
-  }
-  for (int v = 0; v < VECTORS; v++) {
-    const __m128i h = _mm_xor_si128(high[v], _mm_set1_epi8(-128));
-    _mm_storeu_si128((void *)(out->low + 16 * v), low[v]);
-    _mm_storeu_si128((void *)(out->high + 16 * v), h);
-    low[v] = _mm_sad_epu8(h, _mm_setzero_si128());
-  }
-  const __m128i total = _mm_add_epi64(_mm_add_epi64(low[0], low[1]), _mm_add_epi64(low[2], low[3]));
+  const __m512i count = _mm512_set1_epi32(e), half = _mm512_set1_epi32(1 << e >> 1);
+  for (int v = 0; v < VECTORS; v++) x[v] = _mm512_srav_epi32(_mm512_add_epi32(x[v], half), count);
+  const __m512i a = _mm512_packs_epi32(x[0], x[1]), b = _mm512_packs_epi32(x[2], x[3]);
+  const __m512i byte = _mm512_set1_epi16(255);
+  const __m512i low = _mm512_packus_epi16(_mm512_and_si512(a, byte), _mm512_and_si512(b, byte));
+  const __m512i high =
+      _mm512_xor_si512(_mm512_packus_epi16(_mm512_srli_epi16(a, 8), _mm512_srli_epi16(b, 8)),
+                       _mm512_set1_epi8(-128));
+  _mm512_storeu_si512(out->low, in_order(low));
+  _mm512_storeu_si512(out->high, in_order(high));
   out->e = e;
-  out->sum_high = _mm_cvtsi128_si32(total) + (int32_t)_mm_extract_epi64(total, 1) - 128 * HEAD_DIM;
+  out->sum_high = (int32_t)_mm512_reduce_add_epi64(_mm512_sad_epu8(high, _mm512_setzero_si512())) -
+                  128 * HEAD_DIM;
+}
+
+// x[i] of a table of 64, i 0 .. 63.
+static inline __m512i look_up(const __m512i table[4], __m512i i) {
+  return _mm512_mask_blend_epi32(_mm512_test_epi32_mask(i, _mm512_set1_epi32(32)),
+                                 _mm512_permutex2var_epi32(table[0], i, table[1]),
+                                 _mm512_permutex2var_epi32(table[2], i, table[3]));
+}
+
+// Eight of p = exponential * mantissa * 4 rounded >> shift, before they are cut to ROW_MAX.
+static inline __m256i weighted8(__m256i e, __m256i scale) {
+  const __m512i s = _mm512_cvtepu32_epi64(scale);
+  const __m512i factor =
+      _mm512_slli_epi64(_mm512_or_si512(_mm512_and_si512(s, _mm512_set1_epi64(2047)),
+                                        _mm512_set1_epi64(2048)),
+                        3);  // a bit more, for rounding
+  const __m512i shift = _mm512_sub_epi64(_mm512_set1_epi64(31), _mm512_srli_epi64(s, 11));
+  const __m512i y = _mm512_srlv_epi64(_mm512_mul_epu32(_mm512_cvtepu32_epi64(e), factor), shift);
+  return _mm512_cvtusepi64_epi32(_mm512_srli_epi64(_mm512_add_epi64(y, _mm512_set1_epi64(1)), 1));
+}
+
+// exponentials of fast_elementwise.h, with its tables in registers.
+static uint64_t exponentials_of(int32_t *p, const int32_t *score, const uint16_t *v_scale,
+                                uint32_t n, int32_t max, struct saturation *sat) {
+  __m512i base[4], slope[4], z = _mm512_setzero_si512();
+  for (int v = 0; v < 4; v++)
+    base[v] = load(exp2_base + 16 * v), slope[v] = load(exp2_slope + 16 * v);
+  const __m512i largest = _mm512_set1_epi32(max), limit = _mm512_set1_epi32((1 << 21) - 1),
+                log2_e = _mm512_set1_epi32(7253), one = _mm512_set1_epi32(1),
+                row_max = _mm512_set1_epi32((int32_t)ROW_MAX);
+  for (uint32_t i = 0; i < n; i += 16) {
+    const __mmask16 there = (__mmask16)(n - i < 16 ? (1u << (n - i)) - 1 : 0xffff);
+    const __m512i d =
+        _mm512_min_epu32(_mm512_sub_epi32(largest, _mm512_maskz_loadu_epi32(there, score + i)),
+                         limit);
+    // products of 16 bits: vpmaddwd, whose other half is 0
+    const __m512i u = _mm512_madd_epi16(_mm512_srli_epi32(d, 14), log2_e);
+    const __m512i v = _mm512_madd_epi16(_mm512_and_si512(d, _mm512_set1_epi32(16383)), log2_e);
+    const __m512i t =
+        _mm512_add_epi32(_mm512_add_epi32(d, u),
+                         _mm512_srli_epi32(_mm512_add_epi32(v, _mm512_set1_epi32(8192)), 14));
+    const __m512i at = _mm512_and_si512(_mm512_srli_epi32(t, 10), _mm512_set1_epi32(63));
+    const __m512i fall =
+        _mm512_mullo_epi32(look_up(slope, at), _mm512_and_si512(t, _mm512_set1_epi32(1023)));
+    const __m512i mantissa =
+        _mm512_sub_epi32(look_up(base, at),
+                         _mm512_srli_epi32(_mm512_add_epi32(fall, _mm512_set1_epi32(512)), 10));
+    const __m512i whole = _mm512_min_epu32(_mm512_srli_epi32(t, 16), _mm512_set1_epi32(31));
+    const __m512i half = _mm512_srli_epi32(_mm512_sllv_epi32(one, whole), 1);
+    const __m512i e = _mm512_maskz_srlv_epi32(there, _mm512_add_epi32(mantissa, half), whole);
+    z = _mm512_add_epi32(z, e);  // 64 of 22 bits at most
+
+    const __m512i scale = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(there, v_scale + i));
+    const __m256i low = weighted8(_mm512_castsi512_si256(e), _mm512_castsi512_si256(scale));
+    const __m256i high =
+        weighted8(_mm512_extracti64x4_epi64(e, 1), _mm512_extracti64x4_epi64(scale, 1));
+    const __m512i y = _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+    const __mmask16 over = _mm512_cmpgt_epu32_mask(y, row_max);
+    if (over) sat->prob += (uint64_t)__builtin_popcount(over);
+    _mm512_mask_storeu_epi32(p + i, there, _mm512_min_epu32(y, row_max));
+  }
+  return (uint64_t)_mm512_reduce_add_epi64(
+      _mm512_add_epi64(_mm512_srli_epi64(z, 32),
+                       _mm512_and_si512(z, _mm512_set1_epi64(0xffffffff))));
 }
 
 const struct fast_kernels fast_avx512vnni = {"avx512vnni",      4,
                                              multiply,          block_quant_bytes,
                                              kv_quantize64,     gelu_rows,
                                              residual_add_rows, layernorm_words,
-                                             largest,           exponentials};
+                                             largest,           exponentials_of};
 #endif

@@ -41,8 +41,8 @@ static void quarter(int32_t *low, int32_t *high, const int8_t *w, const struct f
   }
 }
 
-static void add(struct sums *s, const struct fast_product *p, uint32_t t, uint32_t n,
-                const int *first) {
+static void add(struct sums *s, const struct fast_product *p, uint32_t t, uint32_t n) {
+  const int *first = p->first + t;
   for (uint32_t k = 0; k < p->n_blocks; k++)
     for (uint32_t i = 0; i < n; i++)
       for (uint32_t r = 0; r < HEAD_DIM; r += QUARTER)

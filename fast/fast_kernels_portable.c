@@ -14,8 +14,8 @@ static void tile(struct sums *s, const int8_t *w, const struct fast_operand *x, 
   }
 }
 
-static void add(struct sums *s, const struct fast_product *p, uint32_t t, uint32_t n,
-                const int *first) {
+static void add(struct sums *s, const struct fast_product *p, uint32_t t, uint32_t n) {
+  const int *first = p->first + t;
   for (uint32_t k = 0; k < p->n_blocks; k++)
     for (uint32_t i = 0; i < n; i++)
       tile(&s[i], p->strip + (size_t)k * TILE_BYTES, p->x + (t + i) * p->x_stride + k, first[i]);

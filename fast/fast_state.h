@@ -23,6 +23,7 @@ struct fast_scratch {
   // of attention, whose positions go through it so many at a time
   struct fast_operand q[FAST_BATCH], p[FAST_ATTENTION][MAX_CTX / HEAD_DIM];
   int32_t score[FAST_ATTENTION][MAX_CTX], probability[MAX_CTX];
+  int first[FAST_ATTENTION];
   uint32_t inverse[FAST_ATTENTION][HEAD_DIM];  // of the sum of exponentials, as side words
   struct saturation sat;
 } __attribute__((aligned(64)));
@@ -61,12 +62,13 @@ struct fast_batch {
   uint32_t layer;
   uint32_t first_head, n_heads;  // positions, counted within the batch, whose head runs
   const uint32_t *norm;          // parameters of the LayerNorm that follows; NULL: none
+  int first[FAST_BATCH];         // of the matrix at hand: fast_first
   bool embed;                    // residual_add's rows: embeddings
 };
 
 // Strip `strip` of a matrix times n positions x[n][n_blocks], as rows; row_stride between
 // positions'.
-void fast_strip(struct fast_engine *e, struct fast_scratch *s, const struct fast_matrix *m,
+void fast_strip(struct fast_batch *b, struct fast_scratch *s, const struct fast_matrix *m,
                 uint32_t strip, const struct fast_operand *x, uint32_t n, int32_t *row,
                 size_t row_stride);
 

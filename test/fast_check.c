@@ -118,6 +118,7 @@ struct factors {
   struct fast_operand x[TOKENS * MOST_BLOCKS];
   uint32_t side[TOKENS * HEAD_DIM];
   int32_t row[TOKENS + 1][HEAD_DIM + 1];
+  int first[TOKENS];
   struct fast_product p;
 };
 
@@ -196,6 +197,7 @@ static int check_multiply(const struct fast_kernels *k, uint64_t *random, struct
         .n_blocks = blocks,
         .x = f.x,
         .x_stride = blocks,
+        .first = f.first,
         .side = f.side,
         .side_stride = round % 3 == 2 ? HEAD_DIM : 0,
         .extra = extras[round % 3],
@@ -205,6 +207,7 @@ static int check_multiply(const struct fast_kernels *k, uint64_t *random, struct
         .n_rows = round % 2 ? HEAD_DIM : 1 + (uint32_t)(next(random) % HEAD_DIM),
         .causal = round % 4 == 0,
     };
+    fast_first(f.first, f.x, blocks, blocks, n);
     if (check_product(&f, k, err)) return -1;
     saturated += k->multiply(&f.p);
   }
@@ -222,10 +225,12 @@ static int check_quantised(struct factors *f, const struct fast_kernels *k, stru
   f->p = (struct fast_product){.strip = f->strip,
                                .n_blocks = 1,
                                .x = f->x,
+                               .first = f->first,
                                .side = f->side,
                                .row = f->row[0],
                                .n = 1,
                                .n_rows = HEAD_DIM};
+  fast_first(f->first, f->x, 1, 1, 1);
   k->multiply(&f->p);
   if (f->x[0].e != f->golden[0].e)
     return differs(err, "block_quant, exponent", 0, f->x[0].e, f->golden[0].e);
