@@ -286,7 +286,7 @@ TOKENS   ?= 200
 SEED     ?= 1
 RUN      := $(B)/gpt2rtl generate --model $(MODEL) --prompt "$(PROMPT)" --tokens $(TOKENS) --temperature 0.8 --seed $(SEED)
 PARALLEL := $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
-CHECKS   := test/run_check.sh test/same_bytes.sh test/asan.sh test/fuzz.sh test/configs.sh test/testbench.sh test/install.sh formal/formal.sh lint/lint.sh lint/layers.sh lint/format.sh lint/lint_newest.sh test/fusesoc.sh test/registers.sh test/driver_cross.sh test/bus_axi.sh syn/synth_check.sh sim/vector_check.sh
+CHECKS   := test/run_check.sh test/same_bytes.sh test/asan.sh test/fuzz.sh test/configs.sh test/testbench.sh test/install.sh test/web.sh formal/formal.sh lint/lint.sh lint/layers.sh lint/format.sh lint/lint_newest.sh test/fusesoc.sh test/registers.sh test/driver_cross.sh test/bus_axi.sh syn/synth_check.sh sim/vector_check.sh
 
 .PHONY: tables registers all for-run for-test run test test-asan fuzz test-hf test-long test-bus-axi test-configs formal lint synth-check synth fmax verilog bench bench-golden install deps help clean
 all: $(TABLES) $(B)/gpt2rtl $(SIMS)
@@ -440,7 +440,7 @@ help:
 	@echo 'make synth        its area by module for ECP5 and UltraScale+, same parameters; ten minutes or more, later only what changed'
 	@echo 'make fmax         its modules placed and routed one by one on ECP5: MODULES="rescale softmax", by default all'
 	@echo 'make web          the hardware in a web page, by Emscripten: $(B)/web/gpt2rtl.html, one file that opens'
-	@echo '                  from disk, and $(B)/web/, a site for any server'
+	@echo '                  from disk, and $(B)/web/, a site for any server; make pictures photographs it for docs/'
 	@echo 'make install      the program, its simulators, manual page and completion (PREFIX=$(PREFIX) DESTDIR=)'
 	@echo 'make deps         installs the Debian packages that are missing'
 	@echo 'make clean        removes $(B)/'

@@ -110,7 +110,8 @@ static void count(struct timeline *t, uint64_t cycle) {
   struct timeline_event *job = &t->job;
   if (job->start == job->end || job->phase != phase || job->layer != layer || job->head != head) {
     end_job(t, cycle);
-    t->now.layers += (phase == PKG_OP_QKV && head == 0) || phase == PKG_OP_HEAD;
+    // Before the first step the label is still that of the run before.
+    t->now.layers += t->now.steps && ((phase == PKG_OP_QKV && head == 0) || phase == PKG_OP_HEAD);
     *job = (struct timeline_event){.track = TIMELINE_JOB,
                                    .start = cycle,
                                    .end = cycle + 1,

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# web.py FOLDER GPT2RTL NANO SHOTS - the page in headless Chromium (selenium from PyPI, Debian's
+# web.py FOLDER GPT2RTL NANO SHOTS, web.py FOLDER pictures DOCS - the page in headless Chromium (selenium from PyPI, Debian's
 # chromium-driver): what it writes is what the golden engine writes; stop, step, change, a model of
-# one's own; nothing in the console; no request to anywhere; screenshots in SHOTS
+# one's own; nothing in the console; no request to anywhere; screenshots in SHOTS. Or the pictures
+# of the documents
 import base64
 import contextlib
 import functools
@@ -18,7 +19,7 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select
 
-folder, program, nano, shots = sys.argv[1:]
+folder, program, nano, shots = (sys.argv[1:] + [""])[:4]
 failed = 0
 
 
@@ -92,13 +93,13 @@ class Page:
         self.click("stop")
         self.until(lambda: self.disabled("stop"), 2, "the run to end")
 
-    def shot(self, name, width, height, scheme, scale=1):
+    def shot(self, name, width, height, scheme, scale=1, tallest=100000):
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600})
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
         time.sleep(0.3)
         wide = self.get("document.documentElement.scrollWidth")
         tall = self.get("document.documentElement.scrollHeight")
-        clip = {"x": 0, "y": 0, "width": width, "height": tall, "scale": scale}
+        clip = {"x": 0, "y": 0, "width": width, "height": min(tall, tallest), "scale": scale}
         data = self.driver.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True, "clip": clip})["data"]
         with open(os.path.join(shots, name), "wb") as file:
             file.write(base64.b64decode(data))
@@ -356,7 +357,33 @@ def nothing_said(driver, base):
     assert not away, f"requests to {away}"
 
 
+def pictures(docs):
+    """A run halted within a token, so that the machine is at work."""
+    global shots
+    shots = docs
+    driver = start()
+    try:
+        page = Page(driver, "file://" + os.path.abspath(os.path.join(folder, "gpt2rtl.html")))
+        page.write("Once upon a time", 40, 0.8, 40, "1")
+        page.set("tokens", 200)
+        page.click("run")
+        page.until(lambda: len(page.written()) > 240, 240, "text")
+        page.click("run")
+        page.until(lambda: not page.get("state.running"), 5, "the pause")
+        for step in ("token", "layer", "layer", "layer", "job", "job", "job", "job", "job", "job"):
+            page.step(step)
+        page.shot("page.png", 1280, 900, "light", 1, 1270)
+        page.click("tab-attention")
+        time.sleep(1)
+        page.shot("page_wide.png", 3840, 2160, "dark", 0.5)
+        page.shot("page_narrow.png", 360, 740, "light", 1, 1900)
+    finally:
+        driver.quit()
+
+
 def main():
+    if program == "pictures":
+        return pictures(nano)
     print(f"[==========] Running {len(TESTS) + 3} test(s).")
     os.makedirs(shots, exist_ok=True)
     driver = start()

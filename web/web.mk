@@ -64,6 +64,7 @@ $(W)/machine-%.wasm: $(WO)/machine-%.a $(WO)/web/machine.o $(WO)/libmachine.a $(
 	$(call do,EMLINK) $(EMCC) $(WEB_LINK) $^ -o $(WO)/link-$*/machine.js
 	@mv $(WO)/link-$*/machine.wasm $@
 $(W)/machine.js: $(MACHINES:%=$(W)/machine-%.wasm)
+	@for m in $(MACHINES); do cmp $(WO)/link-$(firstword $(MACHINES))/machine.js $(WO)/link-$$m/machine.js || exit 1; done
 	@cp $(WO)/link-$(firstword $(MACHINES))/machine.js $@
 
 
@@ -86,12 +87,18 @@ $(W)/index.html: web/pack.sh web/page/index.html docs/hardware.svg
 	$(call do,PACK) web/pack.sh site > $@
 $(W)/gpt2rtl.html: web/pack.sh web/page/index.html docs/hardware.svg $(addprefix $(W)/,$(SITE)) $(MACHINES:%=$(W)/machine-%.wasm)
 	$(call do,PACK) web/pack.sh one $(W) $(filter-out page.% index.html,$(SITE)) $(MACHINES:%=machine-%.wasm) > $@
-.PHONY: web for-web
+.PHONY: web for-web pictures
 for-web: $(W)/gpt2rtl.html $(W)/index.html
 web:
 	@tools/deps.sh web
 	@$(MAKE) --no-print-directory $(PARALLEL) for-web
 	@echo "$(W)/gpt2rtl.html opens in a browser; $(W)/ is the same as a site"
+
+# docs/page*.png: the page in Debian's Chromium, halted within a token.
+pictures:
+	@tools/deps.sh web-test
+	@$(MAKE) --no-print-directory $(PARALLEL) for-web
+	@syn/venv.sh selenium==4.51.0 && $(B)/venv/bin/python test/web.py $(W) pictures docs
 
 .SECONDARY: $(MACHINES:%=$(WO)/machine-%.a)
 -include $(shell find $(WO) -name '*.d' 2>/dev/null)

@@ -125,10 +125,12 @@ const timeline = (() => {
       }
       const room = to - Math.max(from, left);
       if (room > 26 && lh > 9 && (track.key === "job" || track.key === "step")) {
-        const text = track.key === "step" ? `${event.which} ${label(event.count)}` : PHASES[event.phase].short + (perHead(event.phase) ? ` h${event.head}` : "") + (room > 80 && event.phase < 9 && event.phase > 1 ? `  layer ${event.layer}` : "");
+        const name = track.key === "step" ? `${event.which} ${label(event.count)}` : PHASES[event.phase].short + (perHead(event.phase) ? ` h${event.head}` : "");
+        const texts = [...(track.key === "job" && event.phase > 1 && event.phase < 9 ? [`${name}  layer ${event.layer}`] : []), name, ...(track.key === "step" ? [String(event.which)] : [])];
         g.fillStyle = track.key === "step" ? palette.ink : event === pointed ? palette.panel : "#fff";
         g.textAlign = "left";
-        if (g.measureText(text).width < room - 6) g.fillText(text, Math.max(from, left) + 4, ly + lh / 2 + 0.5);
+        const text = texts.find((t) => g.measureText(t).width < room - 6);
+        if (text) g.fillText(text, Math.max(from, left) + 4, ly + lh / 2 + 0.5);
       }
     }
   }
