@@ -270,7 +270,7 @@ const timeline = (() => {
     else if (name === "Home") show(0, span);
     else if (name === "End") lastToken();
     else if (name === "Enter") {
-      const events = tracks[1].events, event = events[firstAfter(events, mid)];
+      const events = tracks[1].events, event = events[Math.min(firstAfter(events, mid), events.length - 1)];
       pointed = null;
       if (event) point({ track: tracks[1], event });
     } else return false;
