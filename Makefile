@@ -21,8 +21,17 @@ SILENT := $(findstring s,$(firstword $(filter-out --% %=%,$(MAKEFLAGS))))
 # record that (sim/verilated_cpu.h), and are not loaded on one that lacks an instruction they need.
 MACHINE    := $(shell uname -m)
 FOR_NATIVE := $(if $(filter x86_64,$(MACHINE)),-march=native,$(if $(filter aarch64,$(MACHINE)),-mcpu=native))
-CFLAGS   := -std=c11 -O3 -ffp-contract=off $(if $(NATIVE),$(FOR_NATIVE)) -D_GNU_SOURCE -Ibase -Idriver $(patsubst %,-I%,$(wildcard model/*)) -Igolden -Ifast -Isim -I$(B)/gen \
-            -Wall -Wextra -Wpedantic -Wno-overlength-strings -Wshadow -Wconversion -Wstrict-prototypes -Werror
+# C_FLAGS are the project's own; CFLAGS and LDFLAGS, of the command line or the environment, come after
+# them. Warnings are errors where CI or WERROR is set, and only a list for anybody else's compiler. All
+# objects can go into a shared library, whose symbols are hidden (lib/gpt2rtl.h); hardening costs the
+# engine no speed (docs/building.md), and is left out under sanitizers, which do not go with it.
+WERROR    ?= $(CI)
+HARDENING := $(if $(findstring -fsanitize,$(CC)),,-D_FORTIFY_SOURCE=2 -fstack-protector-strong)
+C_FLAGS   := -std=c11 -O3 -ffp-contract=off -fPIC -fvisibility=hidden $(HARDENING) $(if $(NATIVE),$(FOR_NATIVE)) -D_GNU_SOURCE \
+             -Ibase -Idriver $(patsubst %,-I%,$(wildcard model/*)) -Igolden -Ifast -Isim -Ilib -I$(B)/gen \
+             -Wall -Wextra -Wpedantic -Wno-overlength-strings -Wshadow -Wconversion -Wstrict-prototypes \
+             $(if $(filter-out 0 false,$(WERROR)),-Werror)
+LD_FLAGS  := -Wl,-z,relro,-z,now $(if $(findstring -fsanitize,$(CC)),,-pie)
 LDLIBS   := -lpcre2-8 -lcjson -lxxhash -ldl -lm -lpthread
 CXXFLAGS := -std=c++17 $(FOR_NATIVE) -fPIC -Wno-everything -DVL_USER_STOP -DVL_USER_FATAL -DVL_USER_FINISH \
             -DVL_IGNORE_UNKNOWN_ARCH -DVM_COVERAGE=0 -DVM_SC=0
@@ -41,6 +50,7 @@ endif
 # ------------------------------------------------------------------------------------------------------------------ C
 
 C_SRC      := $(wildcard base/*.c driver/*.c model/*/*.c golden/*.c fast/*.c sim/*.c)
+LIB_SRC    := $(wildcard lib/*.c)
 GOLDEN_SRC := $(wildcard golden/*.c) $(patsubst %,base/%.c,err printable utf8)
 obj         = $(patsubst %.c,$(B)/obj/%.o,$(1))
 TABLES     := $(B)/gen/tables.h
@@ -66,26 +76,48 @@ registers:
 VECTOR_x86_64_avx2       := -mavx2 -mtune=haswell
 VECTOR_x86_64_avx512vnni := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mprefer-vector-width=512 -mtune=skylake-avx512
 vector = $(VECTOR_$(shell uname -m)_$(patsubst fast/fast_kernels_%.c,%,$(1)))
-FAST_CFLAGS = $(filter-out $(FOR_NATIVE),$(CFLAGS)) $(call vector,$<)
+FAST_FLAGS = $(filter-out $(FOR_NATIVE),$(C_FLAGS)) $(call vector,$<)
 
-$(B)/obj/fast/%.o: fast/%.c | $(B)/gen/tables.h
+# Other flags are other objects.
+FLAGS := $(B)/gen/flags
+$(FLAGS): FORCE
 	@mkdir -p $(@D)
-	$(call do,CC) $(CC) $(FAST_CFLAGS) -MMD -MP -c $< -o $@
-$(B)/obj/%.o: %.c | $(B)/gen/tables.h
+	$(file > $@.new,$(CC) $(C_FLAGS) $(CFLAGS))@if cmp -s $@ $@.new; then rm $@.new; else mv $@.new $@; fi
+
+$(B)/obj/fast/%.o: fast/%.c $(FLAGS) | $(B)/gen/tables.h
 	@mkdir -p $(@D)
-	$(call do,CC) $(CC) $(CFLAGS) -MMD -MP -c $< -o $@
+	$(call do,CC) $(CC) $(FAST_FLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+$(B)/obj/%.o: %.c $(FLAGS) | $(B)/gen/tables.h
+	@mkdir -p $(@D)
+	$(call do,CC) $(CC) $(C_FLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 
 # Everything in C except the commands; and the golden models alone, which are all that a block's
 # test needs.
 SIMS := $(patsubst %,$(B)/sim/gpt2_top_%.so,64 256 1024)
-$(B)/gpt2rtl: $(call obj,$(wildcard cli/*.c)) $(B)/libgpt2rtl.a
-	$(call do,LINK) $(CC) -o $@ $^ $(LDLIBS) -lcurl -lcrypto
-$(B)/libgpt2rtl.a: $(call obj,$(C_SRC))
+$(B)/gpt2rtl: $(call obj,$(wildcard cli/*.c)) $(B)/libinternal.a
+	$(call do,LINK) $(CC) $(LD_FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcurl -lcrypto
+$(B)/libinternal.a: $(call obj,$(C_SRC) $(LIB_SRC))
 $(B)/libtest.a: $(call obj,$(filter-out test/test_%,$(wildcard test/*.c)))
 $(B)/libgolden.a: $(call obj,$(GOLDEN_SRC))
 $(B)/%.a:
 	@rm -f $@
 	$(call do,AR) ar rcs $@ $^
+
+# The library that others use (lib/gpt2rtl.h). In both forms no symbol but the API is visible: of the
+# shared one since all others are hidden, of the static one since it is a single object, in which the
+# hidden ones are made local. The soname changes with every version that old programs cannot use.
+VERSION   := $(shell sed -nE 's/^.define GPT2RTL_VERSION "(.*)"/\1/p' lib/gpt2rtl.h)
+SONAME    := libgpt2rtl.so.$(basename $(VERSION))
+LIBRARIES := $(B)/lib/libgpt2rtl.a $(B)/lib/libgpt2rtl.so.$(VERSION)
+$(B)/lib/libgpt2rtl.so.$(VERSION): $(call obj,$(LIB_SRC)) $(B)/libinternal.a
+	@mkdir -p $(@D)
+	$(call do,LINK) $(CC) -shared -Wl,-soname,$(SONAME) -Wl,-z,defs,-z,relro,-z,now $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	@ln -sf $(@F) $(@D)/$(SONAME) && ln -sf $(SONAME) $(@D)/libgpt2rtl.so
+$(B)/lib/gpt2rtl.o: $(call obj,$(LIB_SRC)) $(B)/libinternal.a
+	@mkdir -p $(@D)
+	$(call do,LINK) $(LD) -r -o $@.new $^ && $(OBJCOPY) --localize-hidden $@.new && mv $@.new $@
+$(B)/lib/libgpt2rtl.a: $(B)/lib/gpt2rtl.o
+OBJCOPY   ?= objcopy
 
 # -------------------------------------------------------------------------------------------------------- Block tests
 #
@@ -237,7 +269,7 @@ ARM64_SRC := $(wildcard fast/*.c golden/*.c) base/config.c base/err.c base/file.
 TEST_LIBS_test_fast_neon := $(if $(shell command -v $(ARM64_CC)),$(B)/arm64/fast_neon)
 $(B)/arm64/fast_neon: $(ARM64_SRC) $(wildcard fast/*.h golden/*.h base/*.h model/*/*.h) test/fast_check.h | $(TABLES)
 	@mkdir -p $(@D)
-	$(call do,CC) $(ARM64_CC) $(filter-out $(FOR_NATIVE),$(CFLAGS)) -DXXH_INLINE_ALL -Itest -static -ffunction-sections \
+	$(call do,CC) $(ARM64_CC) $(filter-out $(FOR_NATIVE) -D_FORTIFY_SOURCE=2,$(C_FLAGS)) -DXXH_INLINE_ALL -Itest -static -ffunction-sections \
 	  -Wl,--gc-sections $(ARM64_SRC) -o $@ -lpthread -lm
 TEST_LIBS_test_matvec   := $(patsubst %,$(B)/block/matvec_retimed_s%.so,$(BLOCK_SEGMENTS_matvec))
 TEST_LIBS_test_operand_buffer := $(B)/block/operand_buffer_narrow_s0.so
@@ -257,10 +289,10 @@ MODEL_TESTS  := $(filter-out $(BLOCK_TESTS),$(TESTS))
 
 $(BLOCK_TESTS:%=$(B)/test/%): $(B)/test/%: $(B)/obj/test/%.o $(B)/libtest.a $(B)/libgolden.a
 	@mkdir -p $(@D)
-	$(call do,LINK) $(CC) -o $@ $^ -lcmocka -ldl -lm -lpthread
-$(patsubst %,$(B)/test/%,$(MODEL_TESTS) $(LONG_TESTS)): $(B)/test/%: $(B)/obj/test/%.o $(B)/libtest.a $(B)/libgpt2rtl.a
+	$(call do,LINK) $(CC) $(LD_FLAGS) $(LDFLAGS) -o $@ $^ -lcmocka -ldl -lm -lpthread
+$(patsubst %,$(B)/test/%,$(MODEL_TESTS) $(LONG_TESTS)): $(B)/test/%: $(B)/obj/test/%.o $(B)/libtest.a $(B)/libinternal.a
 	@mkdir -p $(@D)
-	$(call do,LINK) $(CC) -o $@ $^ -lcmocka $(LDLIBS)
+	$(call do,LINK) $(CC) $(LD_FLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
 define block_needs
 $(B)/test/$(1): | $(call block_libs,$(1:test_%=%))
 endef
@@ -271,12 +303,12 @@ $(foreach t,$(TESTS),$(eval $(B)/test/$(t): | $(call traced_libs,$(t))))
 
 # The libFuzzer targets, which test/sanitized.sh builds, and the program that writes their seeds.
 FUZZERS := $(patsubst fuzz/fuzz_%.c,%,$(wildcard fuzz/fuzz_*.c))
-$(FUZZERS:%=$(B)/fuzz/%): $(B)/fuzz/%: $(B)/obj/fuzz/fuzz_%.o $(B)/libgpt2rtl.a
+$(FUZZERS:%=$(B)/fuzz/%): $(B)/fuzz/%: $(B)/obj/fuzz/fuzz_%.o $(B)/libinternal.a
 	@mkdir -p $(@D)
-	$(call do,LINK) $(CC) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
-$(B)/fuzz/seeds: $(B)/obj/fuzz/seeds.o $(B)/libgpt2rtl.a
+	$(call do,LINK) $(CC) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LDLIBS)
+$(B)/fuzz/seeds: $(B)/obj/fuzz/seeds.o $(B)/libinternal.a
 	@mkdir -p $(@D)
-	$(call do,LINK) $(CC) -o $@ $^ $(LDLIBS)
+	$(call do,LINK) $(CC) $(LD_FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 # --------------------------------------------------------------------------------------------------------------- Targets
 
@@ -288,7 +320,7 @@ RUN      := $(B)/gpt2rtl generate --model $(MODEL) --prompt "$(PROMPT)" --tokens
 PARALLEL := $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 CHECKS   := test/run_check.sh test/same_bytes.sh test/asan.sh test/fuzz.sh test/configs.sh test/testbench.sh test/install.sh test/web.sh formal/formal.sh lint/lint.sh lint/layers.sh lint/format.sh lint/lint_newest.sh test/fusesoc.sh test/registers.sh test/driver_cross.sh test/bus_axi.sh syn/synth_check.sh sim/vector_check.sh
 
-.PHONY: tables registers all for-run for-test run test test-asan fuzz test-hf test-long test-bus-axi test-configs formal lint synth-check synth fmax verilog bench bench-golden install deps help clean
+.PHONY: tables registers all for-run for-test run test test-asan fuzz test-hf test-long test-bus-axi test-configs formal lint synth-check synth fmax verilog bench bench-golden install uninstall deps help clean
 all: $(TABLES) $(B)/gpt2rtl $(SIMS)
 for-run: $(B)/gpt2rtl $(B)/sim/gpt2_top_256.so
 for-test: all $(TESTS:%=$(B)/test/%) $(BUS_AXI_SIM)
@@ -338,10 +370,10 @@ test-long: $(B)/test/test_long $(B)/sim/gpt2_top_1024.so
 BENCH := 1024 256 64:130
 SHAPE := gpt2
 BENCHED = $(if $(filter filefile,$(origin BENCH)$(origin SHAPE)),docs,$(B)/bench)/bench
-$(B)/bench/bench: $(call obj,$(wildcard bench/*.c) cli/model_image.c cli/files.c cli/options.c) $(B)/libgpt2rtl.a
+$(B)/bench/bench: $(call obj,$(wildcard bench/*.c) cli/files.c cli/options.c) $(B)/libinternal.a
 	@mkdir -p $(@D)
-	$(call do,LINK) $(CC) -o $@ $^ $(LDLIBS)
-$(B)/obj/bench/%.o: CFLAGS += -Icli
+	$(call do,LINK) $(CC) $(LD_FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+$(B)/obj/bench/%.o: C_FLAGS += -Icli
 bench: $(B)/bench/bench $(B)/bench/bare_engine.so $(SIMS) $(B)/models/$(SHAPE)/model.safetensors
 	@XDG_CACHE_HOME="$$PWD/$(B)/models/cache" $< $(B)/models/$(SHAPE) $(B)/bench/bare_engine.so $(BENCHED).csv $(BENCHED).svg $(BENCH)
 	@$(MAKE) --no-print-directory bench-golden
@@ -393,8 +425,10 @@ fmax:
 # its architecture, are installed with them.
 ANY_SIMS = $(SIMS:$(B)/sim/%=$(B)/sim/any/%)
 PREFIX  ?= /usr/local
+LIBDIR  ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
 SHARE    = $(DESTDIR)$(PREFIX)/share
-install: all $(ANY_SIMS) $(B)/gpt2rtl.1
+install: all $(ANY_SIMS) $(LIBRARIES) $(B)/gpt2rtl.1
 	@install -d $(SHARE)/gpt2rtl/{sim,build/sim/any} $(addprefix $(SHARE)/gpt2rtl/,$(sort $(dir $(RTL)))) $(SHARE)/man/man1 $(SHARE)/{bash-completion/completions,zsh/site-functions} \
 	  $(DESTDIR)$(PREFIX)/bin
 	@install -m 755 $(B)/gpt2rtl $(DESTDIR)$(PREFIX)/bin/
@@ -406,7 +440,24 @@ install: all $(ANY_SIMS) $(B)/gpt2rtl.1
 	@install -m 644 $(B)/gpt2rtl.1 $(SHARE)/man/man1/
 	@install -m 644 tools/completion.sh $(SHARE)/bash-completion/completions/gpt2rtl
 	@install -m 644 tools/completion.sh $(SHARE)/zsh/site-functions/_gpt2rtl
-	@echo "installed in $(DESTDIR)$(PREFIX): bin/gpt2rtl, share/gpt2rtl, its manual page and completion"
+	@install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR)
+	@install -m 644 $(LIBRARIES) $(DESTDIR)$(LIBDIR)/
+	@ln -sf libgpt2rtl.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME) && ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libgpt2rtl.so
+	@install -m 644 lib/gpt2rtl.h $(DESTDIR)$(INCLUDEDIR)/
+	@printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$(LIBDIR)' 'includedir=$(INCLUDEDIR)' 'datadir=$(PREFIX)/share/gpt2rtl' '' \
+	  'Name: gpt2rtl' 'Description: GPT-2 in integer arithmetic, and on simulated hardware' 'Version: $(VERSION)' \
+	  'Requires.private: libpcre2-8 libcjson' 'Libs: -L$${libdir} -lgpt2rtl' 'Libs.private: -lxxhash -ldl -lm -lpthread' \
+	  'Cflags: -I$${includedir}' > $(DESTDIR)$(LIBDIR)/pkgconfig/gpt2rtl.pc
+	@echo "installed in $(DESTDIR)$(PREFIX): bin/gpt2rtl, share/gpt2rtl, its manual page and completion;"
+	@echo "the library in $(DESTDIR)$(LIBDIR), its header in $(DESTDIR)$(INCLUDEDIR)"
+# All that install with the same PREFIX, LIBDIR and INCLUDEDIR has written, of any version of this soname; folders
+# that others use too stay.
+uninstall:
+	@rm -f $(DESTDIR)$(PREFIX)/bin/gpt2rtl $(SHARE)/man/man1/gpt2rtl.1 $(SHARE)/bash-completion/completions/gpt2rtl \
+	  $(SHARE)/zsh/site-functions/_gpt2rtl $(DESTDIR)$(LIBDIR)/libgpt2rtl.{a,so} $(DESTDIR)$(LIBDIR)/$(SONAME){,.*} \
+	  $(DESTDIR)$(LIBDIR)/pkgconfig/gpt2rtl.pc $(DESTDIR)$(INCLUDEDIR)/gpt2rtl.h
+	@rm -rf $(SHARE)/gpt2rtl
+	@echo "removed from $(DESTDIR)$(PREFIX): gpt2rtl, its library and what it came with"
 $(B)/gpt2rtl.1: tools/man.sh $(B)/gpt2rtl
 	$(call do,MAN) $^ > $@
 
@@ -441,7 +492,8 @@ help:
 	@echo 'make fmax         its modules placed and routed one by one on ECP5: MODULES="rescale softmax", by default all'
 	@echo 'make web          the hardware in a web page, by Emscripten: $(B)/web/gpt2rtl.html, one file that opens'
 	@echo '                  from disk, and $(B)/web/, a site for any server; make pictures photographs it for docs/'
-	@echo 'make install      the program, its simulators, manual page and completion (PREFIX=$(PREFIX) DESTDIR=)'
+	@echo 'make install      the program, its simulators, manual page and completion, and the library (PREFIX=$(PREFIX) DESTDIR=);'
+	@echo '                  make uninstall removes all of it'
 	@echo 'make deps         installs the Debian packages that are missing'
 	@echo 'make clean        removes $(B)/'
 

@@ -12,7 +12,7 @@
 
 #include <cjson/cJSON.h>
 
-#include "engine.h"
+#include "engine_options.h"
 #include "clock.h"
 #include "fast_weights.h"
 #include "parallel.h"

@@ -14,7 +14,6 @@
 #include "cache.h"
 #include "cli.h"
 #include "file.h"
-#include "top.h"
 
 static const char command[] = "cache";
 static const char help[] = "gpt2rtl cache - lists or clears what the program makes once and keeps: "

@@ -11,12 +11,16 @@
 
 #include "config.h"
 #include "err.h"
+#include "gpt2rtl.h"
 #include "image.h"
 #include "staged.h"
 
-#define GPT2RTL_VERSION "0.1.0"
-
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+// The library's errors are the project's own.
+static inline struct gpt2rtl_error *public_error(struct err *err) {
+  return (struct gpt2rtl_error *)(void *)err;
+}
 
 // Each command gets argv after its own name and returns an exit status.
 int generate_main(int argc, char **argv);
@@ -98,9 +102,7 @@ const char *cli_name(char to[CLI_NAME_SIZE], const char *name);
 
 // ------------------------------------------------------------------------------------------ models
 
-// Opens the memory image of a model folder for lanes. It is made on first use and kept in
-// $XDG_CACHE_HOME/gpt2rtl (~/.cache/gpt2rtl) under its weights' checksum (model_source.h). If
-// nothing can be kept, it is made in memory, with a message. Release with image_close.
+// model_image_open, which says on standard error what it makes and keeps.
 int model_image(struct image *image, const char *dir, uint32_t lanes, struct err *err);
 
 // Writes image as text: its beats for $readmemh to path, one per line; sizes and configuration as

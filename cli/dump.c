@@ -6,7 +6,7 @@
 
 #include <cjson/cJSON.h>
 
-#include "engine.h"
+#include "engine_options.h"
 #include "file.h"
 #include "npy.h"
 #include "tensor_assembly.h"
@@ -224,7 +224,9 @@ static int run(struct dump *d, struct err *err) {
                                          .image = d->image,
                                          .memory = &d->memory,
                                          .build = SIM_WAVEFORM,
-                                         .tensors = true};
+                                         .tensors = true,
+                                         .note = cli_note};
+  engine_say();
   int result = engine_open(&engine, d->kind, d->dir, &options, err);
   if (!result) result = fill(d, &engine, err);
   engine_close(&engine);

@@ -8,7 +8,7 @@
 
 #include <cjson/cJSON.h>
 
-#include "engine.h"
+#include "engine_options.h"
 #include "evaluate.h"
 #include "file.h"
 #include "parallel.h"

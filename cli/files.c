@@ -6,6 +6,7 @@
 #include <cjson/cJSON.h>
 
 #include "cli.h"
+#include "model_image.h"
 #include "printable.h"
 #include "utf8.h"
 
@@ -86,4 +87,15 @@ int stdout_json(cJSON *json, struct err *err) {
   json_print(stdout, text);
   free(text);
   return stdout_write("\n", 1, err);
+}
+
+static void say(void *ctx, const char *sentence) {
+  (void)ctx;
+  cli_say("%s", sentence);
+}
+
+const struct model_note cli_note = {.say = say};
+
+int model_image(struct image *image, const char *dir, uint32_t lanes, struct err *err) {
+  return model_image_open(image, dir, lanes, &cli_note, err);
 }

@@ -5,16 +5,14 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "engine.h"
+#include "cli.h"
+#include "engine_options.h"
 #include "file.h"
+#include "internal.h"
 #include "interrupt.h"
-#include "host_sampling.h"
 #include "stats.h"
-#include "stop_text.h"
-#include "tensor_assembly.h"
-#include "tokenizer.h"
-#include "top.h"
 #include "timeline_request.h"
+#include "top_show.h"
 #include "waveform_request.h"
 
 static const char command[] = "generate";
@@ -105,23 +103,17 @@ struct generate {
   struct axi_ports ports;
   struct fast_options fast;
   // made from it
-  struct gpt2_config config;
-  struct tokenizer *tokenizer;
-  struct tokenizer_decoder decoder;
-  char *text;  // room for one push
+  struct gpt2rtl_model *model;
+  struct gpt2rtl_engine *engine;
+  struct gpt2rtl_request request;
   uint32_t *ids;
   size_t n_ids;
-  struct sampling sampling;
-  struct host_sampling host_sampling;
-  float *penalised;  // [V] its logits, for --top
-  struct stop_text stop;
-  struct engine engine;
   struct staged stats_file;
   struct stats stats;
   char *held;  // text that is shown at the end
   size_t n_held, held_room;
   cJSON *new_ids, *steps;  // for --json
-  enum { END_LENGTH, END_EOS, END_TEXT } ending;
+  struct gpt2rtl_result result;
   struct err *err;
 };
 
@@ -164,10 +156,12 @@ static int parse_sampling(struct generate *g, const char *temperature, const cha
                (uint64_t)getpid()) %
               1000000000u;
   }
-  g->sampling.top_k = g->draws ? (uint32_t)k : 1;
-  g->top_k = g->draws && top_p && !top_k ? 0 : g->sampling.top_k;
-  g->sampling.inv_t = sampling_inv_t(g->temperature);
-  g->sampling.state = sampling_seed(g->seed);
+  g->top_k = !g->draws ? 1 : top_p && !top_k ? 0 : (uint32_t)k;
+  g->request.temperature = t;
+  g->request.top_k = top_k ? (uint32_t)k : 0;
+  g->request.top_p = top_p ? g->top_p : 0;
+  g->request.repetition_penalty = penalty ? g->penalty : 0;
+  g->request.seed = g->seed;
   return 0;
 }
 
@@ -231,7 +225,8 @@ static int parse(struct generate *g, int argc, char **argv) {
                      g->bus);
   if (tokens && (status = option_u64(command, "--tokens", tokens, 1, 1000000, &n))) return status;
   g->tokens = (uint32_t)n;
-  if (top && (status = option_u64(command, "--top", top, 1, TOP_MAX, &n_top))) return status;
+  if (top && (status = option_u64(command, "--top", top, 1, GPT2RTL_CANDIDATES, &n_top)))
+    return status;
   g->top = n_top;
   if (lanes && (status = option_lanes(command, lanes, &g->lanes))) return status;
   if (memory && sim_memory_parse(&g->memory, memory, &err))
@@ -262,123 +257,88 @@ static int parse(struct generate *g, int argc, char **argv) {
 
 // ------------------------------------------------------------------------------------------- model
 
-// An empty prompt is the token that begins a text: bos, which GPT-2 has as eos too.
-static int start_from_bos(struct generate *g, struct err *err) {
-  uint32_t first = g->config.bos_token_id;
-  if (first == CONFIG_NO_TOKEN) first = config_eos(&g->config);
-  if (first == CONFIG_NO_TOKEN && g->tokenizer) first = tokenizer_end_of_text(g->tokenizer);
-  if (first >= g->config.vocab_size)
-    return err_set(
-        err,
-        "%s: the prompt is empty, and the model has no token to start from: its bos_token_id and "
-        "eos_token_id are not among its ids, and neither is <|endoftext|>; give a prompt",
-        g->dir ? g->dir : g->image);
-  free(g->ids);
-  g->ids = calloc(1, sizeof *g->ids);
-  if (!g->ids) return err_memory(err, "the prompt");
-  g->ids[0] = first;
-  g->n_ids = 1;
-  return 0;
-}
-
-// An image has one token that ends a text. The folder, where one is given too, may have several,
-// and one that begins it.
-static int take_ends(struct generate *g, struct err *err) {
-  struct gpt2_config folder;
-  if (config_vocab_size(g->dir) != g->config.vocab_size)
-    return 0;  // a folder with the tokenizer alone
-  if (config_read_folder(&folder, g->dir, err)) return -1;
-  g->config.bos_token_id = folder.bos_token_id;
-  g->config.n_eos = folder.n_eos;
-  memcpy(g->config.eos_token_ids, folder.eos_token_ids, sizeof folder.eos_token_ids);
-  return 0;
-}
+static int on_token(void *ctx, uint32_t id);
+static int on_text(void *ctx, const char *text, size_t n);
+static int on_position(void *ctx, const struct gpt2rtl_position_report *report);
+static int on_candidates(void *ctx, const struct gpt2rtl_position_report *report,
+                         const struct gpt2rtl_candidate *list, size_t n);
 
 // The shape, and the tokenizer where there is a folder.
-static int load_config(struct generate *g, struct err *err) {
-  if (g->image) {
-    struct image image;
-    if (image_open(&image, g->image, IMAGE_CHECKED, err)) return -1;
-    g->config = image_config(&image.header);
-    g->lanes = image.header.lanes;
-    image_close(&image);
-    sim_memory_resolve(&g->memory, g->lanes);
-    if (g->dir && take_ends(g, err)) return -1;
-  } else if (config_read_folder(&g->config, g->dir, err)) {
+static int load_model(struct generate *g, struct err *err) {
+  struct gpt2rtl_error *error = public_error(err);
+  if (g->image ? gpt2rtl_model_open_image(&g->model, g->image, g->dir, error)
+               : gpt2rtl_model_open(&g->model, g->dir, error))
     return -1;
+  if (g->image) {
+    g->lanes = g->model->lanes;
+    sim_memory_resolve(&g->memory, g->lanes);
   }
-  if (!g->dir || !tokenizer_load(&g->tokenizer, g->dir, g->config.vocab_size, err)) return 0;
+  if (!g->dir || gpt2rtl_has_tokenizer(g->model, error)) return 0;
   if (g->prompt || g->prompt_file || g->stop_texts[0]) return -1;
   fprintf(stderr, "gpt2rtl: %s: the output is ids\n", err->text);  // and went in
   return 0;
 }
 
-static int encode_prompt(struct generate *g, struct err *err) {
-  char *text = NULL;
+// The ids that the run begins with.
+static int load_prompt(struct generate *g, struct err *err) {
+  struct gpt2rtl_request *r = &g->request;
+  struct gpt2rtl_error *error = public_error(err);
+  uint32_t *ids;
   size_t length;
-  if (g->prompt)
-    return tokenizer_encode(g->tokenizer, g->prompt, strlen(g->prompt), &g->ids, &g->n_ids, err);
-  if (!g->prompt_file) return 0;
-  const int result = input_read(g->prompt_file, &text, &length, err) ||
-                     tokenizer_encode(g->tokenizer, text, length, &g->ids, &g->n_ids, err);
-  free(text);
-  return result ? -1 : 0;
+  char *text = NULL;
+  if (g->prompt_file) {
+    const int result = input_read(g->prompt_file, &text, &length, err) ||
+                       gpt2rtl_encode(g->model, text, length, &g->ids, &g->n_ids, error);
+    free(text);
+    if (result) return -1;
+  } else {
+    r->prompt = g->prompt;
+  }
+  r->ids = g->ids;
+  r->n_ids = g->n_ids;
+  if (gpt2rtl_prompt_ids(g->model, r, &ids, &length, error)) return -1;
+  free(g->ids);
+  r->prompt = NULL;
+  r->ids = g->ids = ids;
+  r->n_ids = g->n_ids = length;
+  return 0;
 }
-
-// The sampler of the host, where one is needed; the prompt's ids were there.
-static int load_sampler(struct generate *g, struct err *err) {
-  struct host_sampling *s = &g->host_sampling;
-  if (!g->host) return 0;
-  if (host_sampling_create(s, (uint32_t)g->config.vocab_size, err)) return -1;
-  s->draws = g->draws;
-  s->top_k = g->top_k;
-  s->top_p = g->top_p;
-  s->penalty = g->penalty;
-  s->inv_t = g->sampling.inv_t;
-  s->state = g->sampling.state;
-  for (size_t i = 0; i < g->n_ids; i++) host_sampling_see(s, g->ids[i]);
-  g->penalised = calloc(g->config.vocab_size, sizeof *g->penalised);
-  return g->penalised ? 0 : err_memory(err, "the logits");
-}
-
-static int on_chosen(void *ctx, const struct controller_step *step, const float *logits);
 
 static int load(struct generate *g, struct err *err) {
-  if (load_config(g, err)) return -1;
-  if (encode_prompt(g, err)) return -1;
-  if (g->n_ids == 0 && start_from_bos(g, err)) return -1;
-  g->text = malloc(g->tokenizer ? tokenizer_push_room(g->tokenizer) : 16);
-  if (!g->text) return err_memory(err, "a token's text");
-  const struct controller_run run = {.prompt = g->ids,
-                                     .n_prompt = g->n_ids,
-                                     .sampling = g->sampling};
-  if (controller_check(&run, (uint32_t)g->config.n_ctx, (uint32_t)g->config.vocab_size, err))
-    return -1;
-  if (load_sampler(g, err)) return -1;
-  g->stop.texts = g->stop_texts;
+  g->request = (struct gpt2rtl_request){.size = sizeof g->request,
+                                        .tokens = g->tokens,
+                                        .ignore_end = g->ignore_eos,
+                                        .stop_texts = g->stop_texts,
+                                        .temperature = g->request.temperature,
+                                        .top_k = g->request.top_k,
+                                        .top_p = g->request.top_p,
+                                        .repetition_penalty = g->request.repetition_penalty,
+                                        .seed = g->seed,
+                                        .ctx = g,
+                                        .text = on_text,
+                                        .token = on_token,
+                                        .position = on_position,
+                                        .n_candidates = g->top,
+                                        .candidates = g->top ? on_candidates : NULL};
+  if (load_model(g, err) || load_prompt(g, err)) return -1;
   if (g->stats_path && staged_open(&g->stats_file, g->stats_path, err)) return -1;
   const bool waveform = g->waveform.path != NULL, timeline = g->timeline.path != NULL;
   g->ports = axi_ports_default(g->lanes);
   if (g->bus && g->bus[3] && axi_ports_parse(&g->ports, g->bus + 4, g->lanes, err)) return -1;
   const struct engine_options options = {.lanes = g->lanes,
-                                         .image = g->image,
                                          .memory = &g->memory,
                                          .axi = g->bus ? &g->ports : NULL,
                                          .build = waveform || timeline ? SIM_WAVEFORM : SIM_FAST,
-                                         .fast = g->fast};
-  if (engine_open(&g->engine, g->kind, g->dir, &options, err)) return -1;
-  if (g->top && engine_show_choices(&g->engine, &g->fast, on_chosen, err)) return -1;
-  if (timeline && timeline_start(&g->engine, &g->timeline, g->n_ids, g->tokens, err)) return -1;
-  return waveform ? waveform_start(&g->engine, &g->waveform, g->n_ids, g->tokens, err) : 0;
+                                         .fast = g->fast,
+                                         .note = cli_note};
+  engine_say();
+  if (internal_engine_open(&g->engine, g->model, g->kind, &options, err)) return -1;
+  if (timeline && timeline_start(&g->engine->engine, &g->timeline, g->n_ids, g->tokens, err))
+    return -1;
+  return waveform ? waveform_start(&g->engine->engine, &g->waveform, g->n_ids, g->tokens, err) : 0;
 }
 
 // --------------------------------------------------------------------------------------------- run
-
-static bool stops(const struct generate *g, uint32_t id) {
-  for (size_t i = 0; i < g->config.n_eos && !g->ignore_eos; i++)
-    if (id == g->config.eos_token_ids[i]) return true;
-  return false;
-}
 
 // Shows text, now or at the end.
 static int emit(struct generate *g, const char *text, size_t n, struct err *err) {
@@ -396,80 +356,52 @@ static int emit(struct generate *g, const char *text, size_t n, struct err *err)
   return 0;
 }
 
-// Shows text up to a stop text. 1 where that came, -1 after an error.
-static int emit_until_stop(struct generate *g, const char *text, size_t n, struct err *err) {
-  size_t ready;
-  if (!g->stop_texts[0]) return emit(g, text, n, err);
-  if (stop_text_push(&g->stop, text, n, &ready, err) || emit(g, g->stop.held, ready, err))
-    return -1;
-  stop_text_drop(&g->stop, ready);
-  if (!g->stop.found) return 0;
-  g->ending = END_TEXT;
-  return 1;
-}
-
-// What is still held back, at the end of the run.
-static int emit_rest(struct generate *g, struct err *err) {
-  char rest[TOKENIZER_HELD];
-  const size_t n = tokenizer_flush(&g->decoder, rest);
-  if (g->ending == END_TEXT) return 0;
-  const int status = emit_until_stop(g, rest, n, err);
-  return status ? (status < 0 ? -1 : 0) : emit(g, g->stop.held, g->stop.n_held, err);
+static int on_text(void *ctx, const char *text, size_t n) {
+  struct generate *g = ctx;
+  return emit(g, text, n, g->err);
 }
 
 static int on_token(void *ctx, uint32_t id) {
   struct generate *g = ctx;
+  char text[16];
   g->stats.generated++;
-  if (g->host) host_sampling_see(&g->host_sampling, id);
   if (g->json) cJSON_AddItemToArray(g->new_ids, cJSON_CreateNumber(id));
-  if (stops(g, id)) {  // the end of the text is no part of it
-    g->ending = END_EOS;
-    return id != config_eos(&g->config);  // the first of them ends the run by itself
-  }
-  const size_t n =
-      g->tokenizer ? tokenizer_push(g->tokenizer, &g->decoder, id, g->text)
-                   : (size_t)sprintf(g->text, g->stats.generated > 1 ? " %u" : "%u", (unsigned)id);
-  return emit_until_stop(g, g->text, n, g->err);
+  if (g->model->tokenizer || (!g->ignore_eos && gpt2rtl_is_end(g->model, id))) return 0;
+  return emit(g, text, (size_t)sprintf(text, g->stats.generated > 1 ? " %u" : "%u", (unsigned)id),
+              g->err);
 }
 
-static uint32_t on_choose(void *ctx, const int32_t *logits) {
+static int on_candidates(void *ctx, const struct gpt2rtl_position_report *report,
+                         const struct gpt2rtl_candidate *list, size_t n) {
   struct generate *g = ctx;
-  return host_sampling_choose(&g->host_sampling, logits);
-}
-
-static int on_chosen(void *ctx, const struct controller_step *step, const float *logits) {
-  struct generate *g = ctx;
-  struct top_candidate list[TOP_MAX + 1];
-  for (size_t i = 0; g->host && i < g->config.vocab_size; i++)
-    g->penalised[i] = (float)g->host_sampling.logits[i] / 65536.0f;
-  const size_t n =
-      top_find(list, g->top, g->host ? g->penalised : logits, (uint32_t)g->config.vocab_size,
-               g->temperature, g->sampling.top_k, g->host ? &g->host_sampling : NULL, step->choice);
   if (!g->json) {
-    printf("position %u\n", (unsigned)step->position);
-    return top_print(list, n, step->choice, g->tokenizer, g->err);
+    printf("position %u\n", (unsigned)report->position);
+    return top_print(list, n, report->choice, g->model, g->err);
   }
   cJSON *entry = cJSON_CreateObject();
-  cJSON_AddNumberToObject(entry, "position", step->position);
-  cJSON_AddNumberToObject(entry, "id", step->id);
-  cJSON_AddNumberToObject(entry, "choice", step->choice);
-  cJSON_AddItemToObject(entry, "candidates", top_json(list, n, g->tokenizer));
+  cJSON_AddNumberToObject(entry, "position", report->position);
+  cJSON_AddNumberToObject(entry, "id", report->id);
+  cJSON_AddNumberToObject(entry, "choice", report->choice);
+  cJSON_AddItemToObject(entry, "candidates", top_json(list, n, g->model));
   cJSON_AddItemToArray(g->steps, entry);
   return 0;
 }
 
 // What --json prints: the run as it was asked for, and what came out.
 static int print_json(struct generate *g, struct err *err) {
-  static const char *const endings[] = {"length", "eos", "text"};
+  static const char *const endings[] =
+      {[GPT2RTL_END_LENGTH] = "length", [GPT2RTL_END_TOKEN] = "eos", [GPT2RTL_END_STOP] = "text"};
   cJSON *json = cJSON_CreateObject(), *prompt = cJSON_AddArrayToObject(json, "prompt_ids");
   for (size_t i = 0; i < g->n_ids; i++) cJSON_AddItemToArray(prompt, cJSON_CreateNumber(g->ids[i]));
   cJSON_AddItemToObject(json, "ids", g->new_ids);
   cJSON_AddItemToObject(json, "text",
-                        g->tokenizer ? text_json(g->held ? g->held : "", g->n_held)
-                                     : cJSON_CreateNull());
-  cJSON_AddStringToObject(json, "stop", endings[g->ending]);
-  if (g->ending == END_TEXT)
-    cJSON_AddItemToObject(json, "stop_text", text_json(g->stop.found, strlen(g->stop.found)));
+                        g->model->tokenizer ? text_json(g->held ? g->held : "", g->n_held)
+                                            : cJSON_CreateNull());
+  cJSON_AddStringToObject(json, "stop", endings[g->result.ending]);
+  if (g->result.ending == GPT2RTL_END_STOP) {
+    const char *found = g->stop_texts[g->result.stop_text];
+    cJSON_AddItemToObject(json, "stop_text", text_json(found, strlen(found)));
+  }
   if (g->image) json_add_name(json, "image", g->image);
   else json_add_name(json, "model", g->dir);
   cJSON_AddStringToObject(json, "engine", engine_names[g->kind]);
@@ -492,40 +424,34 @@ static int print_json(struct generate *g, struct err *err) {
   return stdout_json(json, err);
 }
 
-static int on_step(void *ctx, const struct controller_step *step) {
+static int on_position(void *ctx, const struct gpt2rtl_position_report *report) {
   struct generate *g = ctx;
+  const struct controller_step step = {.id = report->id,
+                                       .position = report->position,
+                                       .head = report->chooses,
+                                       .choice = report->choice,
+                                       .recomputed = report->recomputed};
   if (interrupt_pending()) return -1;
-  return stats_add(&g->stats, step, engine_cycles(&g->engine), g->err);
+  return stats_add(&g->stats, &step, report->cycles, g->err);
 }
 
 // Says how far an interrupted run came, and ends as the signal would have.
 static _Noreturn void end_interrupted(struct generate *g) {
-  struct err err;
-  emit_rest(g, &err);  // if that fails, there is nobody to read it
   if (isatty(STDOUT_FILENO)) putchar('\n');
   fflush(stdout);
   fprintf(stderr, "gpt2rtl: interrupted after %zu of %u tokens, %zu positions, %.1f s%s\n",
           g->stats.generated, (unsigned)g->tokens, g->stats.n, g->stats.seconds,
-          engine_kept_waveform(&g->engine) ? "; the waveform holds what was traced until then"
-                                           : "");
+          engine_kept_waveform(&g->engine->engine)
+              ? "; the waveform holds what was traced until then"
+              : "");
+  struct err err;
   if (timeline_finish(&g->timeline, &err)) cli_say("%s", err.text);
   interrupt_end();
 }
 
 static int run(struct generate *g, struct err *err) {
   struct err stopped = {""};
-  uint64_t saturations;
   g->err = &stopped;
-  const struct controller_run run = {.prompt = g->ids,
-                                     .n_prompt = g->n_ids,
-                                     .max_new = g->tokens,
-                                     .stop_enabled = !g->ignore_eos && g->config.n_eos > 0,
-                                     .stop_id = config_eos(&g->config),
-                                     .sampling = g->sampling,
-                                     .ctx = g,
-                                     .token = on_token,
-                                     .step = on_step,
-                                     .choose = g->host ? on_choose : NULL};
   if (g->json) {
     g->new_ids = cJSON_CreateArray();
     g->steps = cJSON_CreateArray();
@@ -534,23 +460,21 @@ static int run(struct generate *g, struct err *err) {
     fprintf(stderr, "gpt2rtl: --seed %llu\n", (unsigned long long)g->seed);
   stats_start(&g->stats);
   interrupt_hold();
-  const int failed = engine_run(&g->engine, &run, NULL, &saturations, err);
+  const int failed = gpt2rtl_generate(g->engine, &g->request, &g->result, public_error(err));
   if (interrupt_pending()) end_interrupted(g);
   interrupt_release();
-  if (failed && !(g->ending && !err->text[0] && !stopped.text[0])) {
-    if (!err->text[0]) *err = stopped;  // a callback ended it
-    return -1;
-  }
-  if (emit_rest(g, err)) return -1;
+  if (failed) return -1;
+  if (g->result.ending == GPT2RTL_END_CALLER) return *err = stopped, -1;
   if (g->json ? print_json(g, err)
               : g->top && (putchar('\n'), stdout_write(g->held ? g->held : "", g->n_held, err)))
     return -1;
-  if (!g->json && (isatty(STDOUT_FILENO) || g->top || !g->tokenizer)) stdout_write("\n", 1, err);
-  if (saturations)
+  if (!g->json && (isatty(STDOUT_FILENO) || g->top || !g->model->tokenizer))
+    stdout_write("\n", 1, err);
+  if (g->result.saturations)
     fprintf(stderr,
             "gpt2rtl: %llu numbers were too large for their format and were clipped: the result is "
             "not exact\n",
-            (unsigned long long)saturations);
+            (unsigned long long)g->result.saturations);
   return 0;
 }
 
@@ -559,15 +483,16 @@ static int write_stats(struct generate *g, struct err *err) {
   char memory[128];
   sim_memory_print(memory, &g->memory);
   struct sim_counters counters;
-  if (cycles && engine_counters(&g->engine, &counters, err)) return -1;
+  struct engine *engine = &g->engine->engine;
+  if (cycles && engine_counters(engine, &counters, err)) return -1;
   const struct stats_about about = {.model = g->image ? g->image : g->dir,
                                     .engine = engine_names[g->kind],
-                                    .checksum = image ? &g->engine.image.header.checksum : NULL,
+                                    .checksum = image ? &engine->image.header.checksum : NULL,
                                     .lanes = image ? g->lanes : 0,
                                     .memory = cycles ? memory : NULL,
                                     .seed = g->draws ? &g->seed : NULL,
                                     .cycles = cycles,
-                                    .shape = cycles ? &g->engine.image.header : NULL,
+                                    .shape = cycles ? &engine->image.header : NULL,
                                     .counters = cycles ? &counters : NULL};
   stats_summary(&g->stats, &about);
   if (!g->stats_path) return 0;
@@ -586,16 +511,12 @@ int generate_main(int argc, char **argv) {
                  : EXIT_DONE;
   staged_discard(&g.stats_file);
   staged_discard(&g.timeline.file);
-  engine_close(&g.engine);
+  gpt2rtl_engine_close(g.engine);
+  gpt2rtl_model_close(g.model);
   stats_free(&g.stats);
-  tokenizer_free(g.tokenizer);
   cJSON_Delete(g.new_ids);
   cJSON_Delete(g.steps);
-  host_sampling_free(&g.host_sampling);
-  stop_text_free(&g.stop);
-  free(g.penalised);
   free(g.held);
-  free(g.text);
   free(g.ids);
   return status;
 }

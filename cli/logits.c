@@ -5,7 +5,7 @@
 
 #include <cjson/cJSON.h>
 
-#include "engine.h"
+#include "engine_options.h"
 
 static const char command[] = "logits";
 static const char help[] =
@@ -52,6 +52,7 @@ static int run(const char *dir, const uint32_t *ids, size_t n_ids, enum engine_k
   struct writer writer = {0};
   uint64_t saturations;
   int result = -1;
+  engine_say();
   if (!engine_open(&engine, kind, dir, options, err)) {
     const struct controller_run run = {.prompt = ids,
                                        .n_prompt = n_ids,
@@ -79,7 +80,10 @@ int logits_main(int argc, char **argv) {
   const char *threads = NULL, *vector = NULL;
   bool json = false;
   struct sim_memory memory = SIM_MEMORY_DEFAULT;
-  struct engine_options options = {.lanes = 256, .memory = &memory, .build = SIM_FAST};
+  struct engine_options options = {.lanes = 256,
+                                   .memory = &memory,
+                                   .build = SIM_FAST,
+                                   .note = cli_note};
   const struct option_spec specs[] = {
       {"--image", &options.image, NULL}, {"--json", NULL, &json},
       {"--model", &dir, NULL},           {"--ids", &ids_text, NULL},

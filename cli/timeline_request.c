@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "timeline_request.h"
 
+#include "cli.h"
+
 #include <inttypes.h>
 #include <stdarg.h>
 #include <string.h>

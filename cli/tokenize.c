@@ -3,9 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <cjson/cJSON.h>
+
 #include "cli.h"
 #include "tokenizer.h"
-#include "top.h"
 
 static const char tokenize_help[] =
     "gpt2rtl tokenize - text on standard input to token ids on standard output: decimal numbers "

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "waveform_request.h"
 
+#include "cli.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>

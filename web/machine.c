@@ -343,7 +343,7 @@ static int shadow(const struct controller_step *step) {
 }
 
 static int on_step(void *ctx, const struct controller_step *step) {
-  struct top_candidate list[CANDIDATES + 1];
+  struct gpt2rtl_candidate list[CANDIDATES + 1];
   size_t n = 0;
   (void)ctx;
   if (shadow(step)) return -1;

@@ -6,10 +6,10 @@
 #define GPT2RTL_ENGINE_H
 
 #include "axi_run.h"
-#include "cli.h"
 #include "controller.h"
 #include "fast.h"
 #include "gpt2_float.h"
+#include "model_image.h"
 #include "sim.h"
 #include "waveform.h"
 #include "weights.h"
@@ -23,19 +23,6 @@
 enum engine_kind { ENGINE_RTL, ENGINE_GOLDEN, ENGINE_READABLE, ENGINE_FLOAT };
 enum { ENGINES = 4 };
 extern const char *const engine_names[ENGINES];
-#define OPTION_ENGINE_HELP                                                                        \
-  "  --engine E          rtl: the simulated hardware, the default; golden: the same integers in " \
-  "C, the same result;\n"                                                                         \
-  "                      golden-readable: the same again, by the code that the hardware is "      \
-  "compared with, slower;\n"                                                                      \
-  "                      float: the reference in float32\n"
-// Returns 0, or EXIT_USAGE with a message.
-int option_engine(const char *command, const char *text, enum engine_kind *kind);
-
-// The options of the simulated hardware as given, or NULL: other engines have no use for them.
-// Returns 0, or EXIT_USAGE with a message.
-int option_rtl(const char *command, enum engine_kind kind, const char *lanes, const char *memory,
-               const char *clock);
 
 struct engine {
   enum engine_kind kind;
@@ -61,20 +48,8 @@ struct engine_options {
   enum sim_build build;             // rtl
   bool tensors;                     // the engine is asked to show tensors
   struct fast_options fast;         // golden
+  struct model_note note;           // says what is made and kept
 };
-
-// --threads and --vector as given, or NULL: what they mean for the golden engine. Without
-// --threads: the processors there are, at most 8. Returns 0, or EXIT_USAGE with a message; so too
-// when one is given for another engine.
-int option_fast(const char *command, enum engine_kind kind, const char *threads, const char *vector,
-                struct fast_options *fast);
-#define OPTION_FAST_HELP                                                                         \
-  "  --threads N         of the golden engine, 1 to 256; default: the number of processors, at " \
-  "most 8. Any number gives\n"                                                                   \
-  "                      the same result\n"                                                      \
-  "  --vector V          of the golden engine: portable, avx2, avx512vnni, neon, or auto, the "  \
-  "fastest that this machine\n"                                                                  \
-  "                      runs, the default. Each gives the same result\n"
 
 // Loads the model in dir (NULL with options->image). Release with engine_close, also after an
 // error.

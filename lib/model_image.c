@@ -1,14 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "model_image.h"
+
 #include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "cache.h"
-#include "cli.h"
 #include "file.h"
 #include "image_build.h"
 #include "model_source.h"
+
+static void say(const struct model_note *note, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+static void say(const struct model_note *note, const char *format, ...) {
+  char text[sizeof(struct err) + FILE_PATH_SIZE];
+  va_list list;
+  if (!note->say) return;
+  va_start(list, format);
+  vsnprintf(text, sizeof text, format, list);
+  va_end(list);
+  note->say(note->ctx, text);
+}
 
 // In memory that ends with the program.
 static int build_unkept(struct image *image, const struct gpt2_weights *weights, uint32_t lanes,
@@ -27,18 +42,19 @@ static int build_unkept(struct image *image, const struct gpt2_weights *weights,
 
 // At path; where that cannot be written ("": there is no place, and why says so), in memory.
 static int build(struct image *image, const char *path, const struct gpt2_weights *weights,
-                 const char *dir, uint32_t lanes, uint64_t source, struct err *why,
-                 struct err *err) {
-  if (path[0]) cli_say("making the memory image of %s for %u lanes: %s", dir, lanes, path);
+                 const char *dir, uint32_t lanes, uint64_t source, const struct model_note *note,
+                 struct err *why, struct err *err) {
+  if (path[0]) say(note, "making the memory image of %s for %u lanes: %s", dir, lanes, path);
   if (path[0] && !image_build(path, weights, lanes, source, why))
     return image_open(image, path, IMAGE_CHECKED, err);
   if (build_unkept(image, weights, lanes, source, err)) return -1;
-  cli_say("%s: the memory image of %s for %u lanes is made for this run only", why->text, dir,
-          lanes);
+  say(note, "%s: the memory image of %s for %u lanes is made for this run only", why->text, dir,
+      lanes);
   return 0;
 }
 
-int model_image(struct image *image, const char *dir, uint32_t lanes, struct err *err) {
+int model_image_open(struct image *image, const char *dir, uint32_t lanes,
+                     const struct model_note *note, struct err *err) {
   char folder[FILE_PATH_SIZE], name[64], path[FILE_PATH_SIZE] = "";
   struct model_identity identity;
   struct gpt2_weights weights;
@@ -61,10 +77,10 @@ int model_image(struct image *image, const char *dir, uint32_t lanes, struct err
       image_close(image);
       err_set(err, "%s: made from other weights", path);
     }
-    cli_say("%s", err->text);
+    say(note, "%s", err->text);
   }
   if (model_source_load(&weights, &source, true, &identity, dir, err)) return -1;
-  const int result = build(image, path, &weights, dir, lanes, source, &why, err);
+  const int result = build(image, path, &weights, dir, lanes, source, note, &why, err);
   weights_free(&weights);
   if (!result && keeps && !known) model_source_keep(source, folder, &identity, dir);
   return result;

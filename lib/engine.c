@@ -5,60 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "parallel.h"
-#include <unistd.h>
+#include "model_image.h"
 
 const char *const engine_names[ENGINES] = {"rtl", "golden", "golden-readable", "float"};
-
-int option_engine(const char *command, const char *text, enum engine_kind *kind) {
-  for (int i = 0; i < ENGINES; i++) {
-    if (!strcmp(text, engine_names[i])) {
-      *kind = (enum engine_kind)i;
-      return 0;
-    }
-  }
-  return cli_usage(command, "--engine '%s': expected rtl, golden, golden-readable or float", text);
-}
-
-int option_rtl(const char *command, enum engine_kind kind, const char *lanes, const char *memory,
-               const char *clock) {
-  const char *given = lanes ? "--lanes" : memory ? "--memory" : clock ? "--clock" : NULL;
-  return given && kind != ENGINE_RTL ? cli_usage(command, "%s needs --engine rtl", given) : 0;
-}
-
-// On a terminal, the seconds while a simulator is being made; elsewhere one line.
-static void show_making(uint32_t lanes, enum sim_build build, double seconds) {
-  static const char *const kind[] = {"", " with assertions", " with waveforms"};
-  static bool said;
-  if (isatty(STDERR_FILENO)) {
-    if (seconds < 0) fputs("\r\033[K", stderr);
-    else
-      fprintf(stderr,
-              "\rgpt2rtl: making the simulator for %u lanes%s (once; a minute or more): %.0f s ",
-              lanes, kind[build], seconds);
-  } else if (!said) {
-    fprintf(stderr, "gpt2rtl: making the simulator for %u lanes%s (once; a minute or more)\n",
-            lanes, kind[build]);
-  }
-  said = seconds >= 0;
-}
-
-static void show_note(const char *sentence) { cli_say("%s", sentence); }
-
-int option_fast(const char *command, enum engine_kind kind, const char *threads, const char *vector,
-                struct fast_options *fast) {
-  const size_t processors = parallel_processors();
-  uint64_t n = processors < 8 ? processors : 8;
-  struct err err;
-  int status;
-  if ((threads || vector) && kind != ENGINE_GOLDEN)
-    return cli_usage(command, "%s needs --engine golden", threads ? "--threads" : "--vector");
-  if (threads && (status = option_u64(command, "--threads", threads, 1, FAST_MAX_THREADS, &n)))
-    return status;
-  *fast = (struct fast_options){.threads = (uint32_t)n,
-                                .kernels = fast_kernels_named(vector ? vector : "auto", &err)};
-  return fast->kernels ? 0 : cli_usage(command, "--vector: %s", err.text);
-}
 
 int engine_open(struct engine *e, enum engine_kind kind, const char *dir,
                 const struct engine_options *o, struct err *err) {
@@ -72,15 +21,13 @@ int engine_open(struct engine *e, enum engine_kind kind, const char *dir,
     return 0;
   }
   if (o->image ? image_open(&e->image, o->image, IMAGE_CHECKED, err)
-               : model_image(&e->image, dir, o->lanes, err))
+               : model_image_open(&e->image, dir, o->lanes, &o->note, err))
     return -1;
   e->n_ctx = e->image.header.n_ctx;
   e->n_vocab = e->image.header.vocab_size;
   if (kind == ENGINE_GOLDEN && !o->tensors)
     return fast_engine_create(&e->fast, &e->image, &o->fast, err);
   if (kind != ENGINE_RTL) return gpt2_core_create(&e->core, &e->image, err);
-  library_progress = show_making;
-  library_note = show_note;
   if (o->axi) return axi_run_open(&e->axi, &e->image, o->axi, o->memory, o->build, err);
   return sim_open(&e->sim, &e->image, o->memory, o->build, err);
 }
@@ -102,7 +49,8 @@ int engine_show_choices(struct engine *e, const struct fast_options *fast,
                                       const float *logits),
                         struct err *err) {
   e->chosen = chosen;
-  return e->kind == ENGINE_RTL ? fast_engine_create(&e->shadow, &e->image, fast, err) : 0;
+  return e->kind == ENGINE_RTL && !e->shadow ? fast_engine_create(&e->shadow, &e->image, fast, err)
+                                             : 0;
 }
 
 uint64_t engine_cycles(const struct engine *e) {
@@ -198,6 +146,7 @@ int engine_run(struct engine *e, const struct controller_run *given,
   struct running r = {.run = given, .engine = e, .logits = logits, .sampling = given->sampling};
   struct controller_run run = *given;
   int result;
+  const uint64_t before = e->fast ? all_of(fast_engine_saturation(e->fast)) : all_of(e->core.sat);
   *saturations = 0;
   r.row = calloc(e->n_vocab, sizeof *r.row);
   r.rounded = calloc(e->n_vocab, sizeof *r.rounded);
@@ -218,10 +167,10 @@ int engine_run(struct engine *e, const struct controller_run *given,
     *saturations = done.saturations;
   } else if (e->fast) {
     result = controller_run_fast(&run, e->fast, err);
-    *saturations = all_of(fast_engine_saturation(e->fast));
+    *saturations = all_of(fast_engine_saturation(e->fast)) - before;
   } else if (e->core.image) {
     result = controller_run_golden(&run, &e->core, err);
-    *saturations = all_of(e->core.sat);
+    *saturations = all_of(e->core.sat) - before;
   } else {
     const struct controller_model model = {.self = &r,
                                            .n_ctx = e->n_ctx,

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine_options.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "parallel.h"
+
+int option_engine(const char *command, const char *text, enum engine_kind *kind) {
+  for (int i = 0; i < ENGINES; i++) {
+    if (!strcmp(text, engine_names[i])) {
+      *kind = (enum engine_kind)i;
+      return 0;
+    }
+  }
+  return cli_usage(command, "--engine '%s': expected rtl, golden, golden-readable or float", text);
+}
+
+int option_rtl(const char *command, enum engine_kind kind, const char *lanes, const char *memory,
+               const char *clock) {
+  const char *given = lanes ? "--lanes" : memory ? "--memory" : clock ? "--clock" : NULL;
+  return given && kind != ENGINE_RTL ? cli_usage(command, "%s needs --engine rtl", given) : 0;
+}
+
+int option_fast(const char *command, enum engine_kind kind, const char *threads, const char *vector,
+                struct fast_options *fast) {
+  const size_t processors = parallel_processors();
+  uint64_t n = processors < 8 ? processors : 8;
+  struct err err;
+  int status;
+  if ((threads || vector) && kind != ENGINE_GOLDEN)
+    return cli_usage(command, "%s needs --engine golden", threads ? "--threads" : "--vector");
+  if (threads && (status = option_u64(command, "--threads", threads, 1, FAST_MAX_THREADS, &n)))
+    return status;
+  *fast = (struct fast_options){.threads = (uint32_t)n,
+                                .kernels = fast_kernels_named(vector ? vector : "auto", &err)};
+  return fast->kernels ? 0 : cli_usage(command, "--vector: %s", err.text);
+}
+
+// On a terminal, the seconds while a simulator is being made; elsewhere one line.
+static void show_making(uint32_t lanes, enum sim_build build, double seconds) {
+  static const char *const kind[] = {"", " with assertions", " with waveforms"};
+  static bool said;
+  if (isatty(STDERR_FILENO)) {
+    if (seconds < 0) fputs("\r\033[K", stderr);
+    else
+      fprintf(stderr,
+              "\rgpt2rtl: making the simulator for %u lanes%s (once; a minute or more): %.0f s ",
+              lanes, kind[build], seconds);
+  } else if (!said) {
+    fprintf(stderr, "gpt2rtl: making the simulator for %u lanes%s (once; a minute or more)\n",
+            lanes, kind[build]);
+  }
+  said = seconds >= 0;
+}
+
+static void show_note(const char *sentence) { cli_say("%s", sentence); }
+
+void engine_say(void) {
+  library_progress = show_making;
+  library_note = show_note;
+}

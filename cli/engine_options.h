@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// engine_options - the options that choose an engine (engine.h) and set it up
+#ifndef GPT2RTL_ENGINE_OPTIONS_H
+#define GPT2RTL_ENGINE_OPTIONS_H
+
+#include "cli.h"
+#include "engine.h"
+
+#define OPTION_ENGINE_HELP                                                                        \
+  "  --engine E          rtl: the simulated hardware, the default; golden: the same integers in " \
+  "C, the same result;\n"                                                                         \
+  "                      golden-readable: the same again, by the code that the hardware is "      \
+  "compared with, slower;\n"                                                                      \
+  "                      float: the reference in float32\n"
+// Returns 0, or EXIT_USAGE with a message.
+int option_engine(const char *command, const char *text, enum engine_kind *kind);
+
+// The options of the simulated hardware as given, or NULL: other engines have no use for them.
+// Returns 0, or EXIT_USAGE with a message.
+int option_rtl(const char *command, enum engine_kind kind, const char *lanes, const char *memory,
+               const char *clock);
+
+// --threads and --vector as given, or NULL: what they mean for the golden engine. Without
+// --threads: the processors there are, at most 8. Returns 0, or EXIT_USAGE with a message; so too
+// when one is given for another engine.
+int option_fast(const char *command, enum engine_kind kind, const char *threads, const char *vector,
+                struct fast_options *fast);
+#define OPTION_FAST_HELP                                                                         \
+  "  --threads N         of the golden engine, 1 to 256; default: the processors there are, at " \
+  "most 8. Any number gives\n"                                                                   \
+  "                      the same result\n"                                                      \
+  "  --vector V          of the golden engine: portable, avx2, avx512vnni, neon, or auto, the "  \
+  "fastest that this machine\n"                                                                  \
+  "                      runs, the default. Each gives the same result\n"
+
+// Says on standard error what images are made and kept (files.c).
+extern const struct model_note cli_note;
+// The same of simulators: how long making one takes, and that it is not kept.
+void engine_say(void);
+
+#endif

@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// generate - a request of gpt2rtl.h: checked, run, its tokens turned into text up to a stop text
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host_sampling.h"
+#include "internal.h"
+#include "stop_text.h"
+#include "top.h"
+
+// What a request's numbers mean for the samplers.
+struct drawing {
+  bool draws, by_host;  // by_host: the hardware's sampler lacks what is asked for
+  double temperature;   // 1 where nothing is drawn
+  uint32_t host_top_k;  // 0: all
+  struct sampling sampling;
+};
+
+struct generation {
+  const struct gpt2rtl_request *request;
+  struct gpt2rtl_engine *engine;
+  const struct gpt2rtl_model *model;
+  struct drawing drawing;
+  struct host_sampling host;
+  float *penalised;  // [V] the host's logits, for candidates
+  struct tokenizer_decoder decoder;
+  struct stop_text stop;
+  char *text;  // room for one push
+  struct gpt2rtl_result result;
+  bool silent;  // the text's callback has ended the run
+  struct err err;
+};
+
+// ------------------------------------------------------------------------------------------
+// request
+
+static int outside(struct err *err, const char *name, double value, double low, double high) {
+  return value >= low && value <= high
+             ? 0
+             : err_set(err, "%s is %g, expected %g to %g", name, value, low, high);
+}
+
+static int check_drawing(struct drawing *d, const struct gpt2rtl_request *r, struct err *err) {
+  const uint32_t k = r->top_k ? r->top_k : 40;
+  if (r->temperature != 0 && outside(err, "temperature", r->temperature, 0.01, 100)) return -1;
+  if (r->top_p != 0 && outside(err, "top_p", r->top_p, 0.001, 1)) return -1;
+  if (r->repetition_penalty != 0 &&
+      outside(err, "repetition_penalty", r->repetition_penalty, 0.1, 10))
+    return -1;
+  if (k > MAX_TOP_K) return err_set(err, "top_k is %u, expected 1 to %d", k, MAX_TOP_K);
+  if (r->top_p != 0 && r->temperature == 0)
+    return err_set(err, "top_p draws, and temperature 0 does not: give one of them");
+  d->draws = r->temperature > 0 && k > 1;
+  d->by_host = r->top_p != 0 || r->repetition_penalty != 0;
+  d->temperature = d->draws ? r->temperature : 1;
+  d->sampling = (struct sampling){.top_k = d->draws ? k : 1,
+                                  .inv_t = sampling_inv_t(d->temperature),
+                                  .state = sampling_seed(r->seed)};
+  d->host_top_k = d->draws && r->top_p != 0 && !r->top_k ? 0 : d->sampling.top_k;
+  return 0;
+}
+
+static int check_request(struct drawing *d, const struct gpt2rtl_request *r, struct err *err) {
+  if (r->tokens < 1) return err_set(err, "tokens is 0, expected 1 or more");
+  if (!r->ids && r->n_ids) return err_set(err, "ids is NULL, n_ids is %zu", r->n_ids);
+  if (r->n_candidates > GPT2RTL_CANDIDATES)
+    return err_set(err, "n_candidates is %zu, expected 1 to %d", r->n_candidates,
+                   GPT2RTL_CANDIDATES);
+  if (!r->n_candidates != !r->candidates)
+    return err_set(err, "n_candidates is %zu, and candidates is %s", r->n_candidates,
+                   r->candidates ? "not NULL" : "NULL");
+  for (size_t i = 0; r->stop_texts && r->stop_texts[i]; i++)
+    if (!r->stop_texts[i][0]) return err_set(err, "stop text %zu is empty", i);
+  return check_drawing(d, r, err);
+}
+
+// An empty prompt is the token that begins a text: bos, which GPT-2 has as eos too.
+static int start_from_bos(const struct gpt2rtl_model *m, uint32_t **ids, size_t *count,
+                          struct err *err) {
+  uint32_t first = m->config.bos_token_id;
+  if (first == CONFIG_NO_TOKEN) first = config_eos(&m->config);
+  if (first == CONFIG_NO_TOKEN && m->tokenizer) first = tokenizer_end_of_text(m->tokenizer);
+  if (first >= m->config.vocab_size)
+    return err_set(err,
+                   "%s: the prompt is empty, and the model has no token to start from: its "
+                   "bos_token_id and eos_token_id are not among its ids, and neither is "
+                   "<|endoftext|>; give a prompt",
+                   m->folder ? m->folder : m->image);
+  free(*ids);
+  *ids = malloc(sizeof **ids);
+  if (!*ids) return err_memory(err, "the prompt");
+  **ids = first;
+  *count = 1;
+  return 0;
+}
+
+static int encode_prompt(const struct gpt2rtl_model *m, const struct gpt2rtl_request *r,
+                         uint32_t **ids, size_t *count, struct err *err) {
+  const bool needs_text = r->prompt || (r->stop_texts && r->stop_texts[0]);
+  if (needs_text && !m->tokenizer) return *err = m->no_tokenizer, -1;
+  if (r->prompt) {
+    const size_t length = r->prompt_length ? r->prompt_length : strlen(r->prompt);
+    if (tokenizer_encode(m->tokenizer, r->prompt, length, ids, count, err)) return -1;
+  } else if (r->n_ids) {
+    *ids = malloc(r->n_ids * sizeof **ids);
+    if (!*ids) return err_memory(err, "the prompt");
+    memcpy(*ids, r->ids, r->n_ids * sizeof **ids);
+    *count = r->n_ids;
+  }
+  return *count ? 0 : start_from_bos(m, ids, count, err);
+}
+
+// *ids is to be freed, after a failure too.
+static int prepare(const struct gpt2rtl_model *m, const struct gpt2rtl_request *r,
+                   struct drawing *d, uint32_t **ids, size_t *count, struct err *err) {
+  *ids = NULL;
+  *count = 0;
+  if (check_request(d, r, err) || encode_prompt(m, r, ids, count, err)) return -1;
+  const struct controller_run run = {.prompt = *ids, .n_prompt = *count, .sampling = d->sampling};
+  return controller_check(&run, (uint32_t)m->config.n_ctx, (uint32_t)m->config.vocab_size, err);
+}
+
+int gpt2rtl_prompt_ids(const struct gpt2rtl_model *model, const struct gpt2rtl_request *request,
+                       uint32_t **ids, size_t *count, struct gpt2rtl_error *error) {
+  struct gpt2rtl_request r;
+  struct drawing drawing;
+  struct err err = {""};
+  if (!ids || !count) return internal_fail_text(error, "there is no place for the ids: NULL");
+  *ids = NULL;
+  *count = 0;
+  if (!model) return internal_fail_text(error, "the model is NULL");
+  if (internal_take(&r, request, sizeof r, "request", error)) return -1;
+  if (!prepare(model, &r, &drawing, ids, count, &err)) return 0;
+  free(*ids);
+  *ids = NULL;
+  *count = 0;
+  return internal_fail(error, &err);
+}
+
+// ---------------------------------------------------------------------------------------------
+// text
+
+static int show(struct generation *g, const char *text, size_t n) {
+  if (!n || !g->request->text || !g->request->text(g->request->ctx, text, n)) return 0;
+  g->result.ending = GPT2RTL_END_CALLER;
+  g->silent = true;
+  return 1;
+}
+
+// Shows text up to a stop text. 1: that came, or the callback ended the run.
+static int show_until_stop(struct generation *g, const char *text, size_t n) {
+  size_t ready;
+  if (!g->stop.texts || !g->stop.texts[0]) return show(g, text, n);
+  if (stop_text_push(&g->stop, text, n, &ready, &g->err)) return -1;
+  if (show(g, g->stop.held, ready)) return 1;
+  stop_text_drop(&g->stop, ready);
+  if (!g->stop.found) return 0;
+  g->result.ending = GPT2RTL_END_STOP;
+  while (g->stop.texts[g->result.stop_text] != g->stop.found) g->result.stop_text++;
+  return 1;
+}
+
+// What is still held back, at the end of a run.
+static void show_rest(struct generation *g) {
+  char rest[TOKENIZER_HELD];
+  const size_t n = tokenizer_flush(&g->decoder, rest);
+  if (g->silent || g->result.ending == GPT2RTL_END_STOP) return;
+  if (!show_until_stop(g, rest, n)) show(g, g->stop.held, g->stop.n_held);
+}
+
+// ----------------------------------------------------------------------------------------------
+// run
+
+static int on_token(void *ctx, uint32_t id) {
+  struct generation *g = ctx;
+  const struct gpt2rtl_request *r = g->request;
+  g->result.tokens++;
+  if (g->drawing.by_host) host_sampling_see(&g->host, id);
+  if (r->token && r->token(r->ctx, id)) {
+    g->result.ending = GPT2RTL_END_CALLER;
+    return 1;
+  }
+  if (!r->ignore_end && gpt2rtl_is_end(g->model, id)) {  // the end of the text is no part of it
+    g->result.ending = GPT2RTL_END_TOKEN;
+    return id != config_eos(&g->model->config);  // the first of them ends the run by itself
+  }
+  if (!g->text) return 0;
+  return show_until_stop(g, g->text, tokenizer_push(g->model->tokenizer, &g->decoder, id, g->text));
+}
+
+static uint32_t on_choose(void *ctx, const int32_t *logits) {
+  struct generation *g = ctx;
+  return host_sampling_choose(&g->host, logits);
+}
+
+static struct gpt2rtl_position_report report_of(const struct generation *g,
+                                                const struct controller_step *step) {
+  return (struct gpt2rtl_position_report){.position = step->position,
+                                          .id = step->id,
+                                          .chooses = step->head,
+                                          .choice = step->choice,
+                                          .recomputed = step->recomputed,
+                                          .cycles = engine_cycles(&g->engine->engine)};
+}
+
+static int on_step(void *ctx, const struct controller_step *step) {
+  struct generation *g = ctx;
+  const struct gpt2rtl_position_report report = report_of(g, step);
+  if (!g->request->position || !g->request->position(g->request->ctx, &report)) return 0;
+  g->result.ending = GPT2RTL_END_CALLER;
+  return 1;
+}
+
+static int on_chosen(void *ctx, const struct controller_step *step, const float *logits) {
+  struct generation *g = ctx;
+  const struct gpt2rtl_request *r = g->request;
+  const struct drawing *d = &g->drawing;
+  const struct gpt2rtl_position_report report = report_of(g, step);
+  struct gpt2rtl_candidate list[GPT2RTL_CANDIDATES + 1];
+  const uint32_t n_vocab = (uint32_t)g->model->config.vocab_size;
+  for (size_t i = 0; d->by_host && i < n_vocab; i++)
+    g->penalised[i] = (float)g->host.logits[i] / 65536.0f;
+  const size_t n =
+      top_find(list, r->n_candidates, d->by_host ? g->penalised : logits, n_vocab, d->temperature,
+               d->sampling.top_k, d->by_host ? &g->host : NULL, step->choice);
+  if (!r->candidates(r->ctx, &report, list, n)) return 0;
+  g->result.ending = GPT2RTL_END_CALLER;
+  return 1;
+}
+
+// The host's sampler, where it is needed; the prompt's ids have occurred.
+static int load_sampler(struct generation *g, const uint32_t *ids, size_t count) {
+  struct host_sampling *s = &g->host;
+  const struct gpt2rtl_request *r = g->request;
+  const uint32_t n_vocab = (uint32_t)g->model->config.vocab_size;
+  if (!g->drawing.by_host) return 0;
+  if (host_sampling_create(s, n_vocab, &g->err)) return -1;
+  s->draws = g->drawing.draws;
+  s->top_k = g->drawing.host_top_k;
+  s->top_p = r->top_p != 0 ? r->top_p : 1;
+  s->penalty = r->repetition_penalty != 0 ? r->repetition_penalty : 1;
+  s->inv_t = g->drawing.sampling.inv_t;
+  s->state = g->drawing.sampling.state;
+  for (size_t i = 0; i < count; i++) host_sampling_see(s, ids[i]);
+  g->penalised = calloc(n_vocab, sizeof *g->penalised);
+  return g->penalised ? 0 : err_memory(&g->err, "the logits");
+}
+
+static int run(struct generation *g, const uint32_t *ids, size_t count) {
+  const struct gpt2rtl_request *r = g->request;
+  struct engine *engine = &g->engine->engine;
+  if (g->drawing.by_host && engine->kind == ENGINE_RTL)
+    return err_set(&g->err, "%s needs an engine in C: the hardware draws by temperature and top_k",
+                   r->top_p != 0 ? "top_p" : "repetition_penalty");
+  if (g->model->tokenizer && (r->text || (r->stop_texts && r->stop_texts[0]))) {
+    g->text = malloc(tokenizer_push_room(g->model->tokenizer));
+    if (!g->text) return err_memory(&g->err, "a token's text");
+  }
+  g->stop.texts = r->stop_texts;
+  if (load_sampler(g, ids, count)) return -1;
+  engine->chosen = NULL;
+  if (r->candidates && engine_show_choices(engine, &g->engine->fast, on_chosen, &g->err)) return -1;
+  const struct controller_run run = {.prompt = ids,
+                                     .n_prompt = count,
+                                     .max_new = r->tokens,
+                                     .stop_enabled = !r->ignore_end && g->model->config.n_eos > 0,
+                                     .stop_id = config_eos(&g->model->config),
+                                     .sampling = g->drawing.sampling,
+                                     .ctx = g,
+                                     .token = on_token,
+                                     .step = on_step,
+                                     .choose = g->drawing.by_host ? on_choose : NULL};
+  g->result.ending = GPT2RTL_END_LENGTH;
+  struct err err = {""};
+  const int failed = engine_run(engine, &run, NULL, &g->result.saturations, &err);
+  engine->chosen = NULL;
+  if (failed && err.text[0]) return g->err = err, -1;
+  if (g->err.text[0]) return -1;  // a callback of this file
+  if (failed && g->result.ending == GPT2RTL_END_LENGTH)
+    g->result.ending = GPT2RTL_END_CALLER;  // a signal that the program holds (interrupt.h)
+  show_rest(g);
+  return g->err.text[0] ? -1 : 0;
+}
+
+int gpt2rtl_generate(struct gpt2rtl_engine *engine, const struct gpt2rtl_request *request,
+                     struct gpt2rtl_result *result, struct gpt2rtl_error *error) {
+  struct gpt2rtl_request r;
+  uint32_t *ids = NULL;
+  size_t count;
+  if (result) *result = (struct gpt2rtl_result){0};
+  if (internal_take(&r, request, sizeof r, "request", error) || internal_begin(engine, error))
+    return -1;
+  struct generation g = {.request = &r, .engine = engine, .model = engine->model};
+  engine->position = 0;
+  const int failed = prepare(g.model, &r, &g.drawing, &ids, &count, &g.err) || run(&g, ids, count);
+  host_sampling_free(&g.host);
+  stop_text_free(&g.stop);
+  free(g.penalised);
+  free(g.text);
+  free(ids);
+  internal_end(engine);
+  if (result) *result = g.result;
+  return failed ? internal_fail(error, &g.err) : 0;
+}

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// internal - what is behind gpt2rtl.h's opaque types, for the program that has more to ask of an
+// engine: waveforms, counters, AXI
+#ifndef GPT2RTL_INTERNAL_H
+#define GPT2RTL_INTERNAL_H
+
+#include <stdatomic.h>
+
+#include "config.h"
+#include "engine.h"
+#include "gpt2rtl.h"
+#include "tokenizer.h"
+
+struct gpt2rtl_model {
+  char *folder, *image;  // either may be NULL
+  uint32_t lanes;        // an image's; 0 without one
+  struct gpt2_config config;
+  struct tokenizer *tokenizer;  // NULL: no_tokenizer says why
+  struct err no_tokenizer;
+};
+
+struct gpt2rtl_engine {
+  const struct gpt2rtl_model *model;
+  struct engine engine;
+  struct fast_options fast;
+  uint32_t position;   // of the sequence that gpt2rtl_step computes
+  atomic_bool in_use;  // in a call
+};
+
+// gpt2rtl_engine_open with all that engine_open takes. options' image is the model's.
+int internal_engine_open(struct gpt2rtl_engine **engine, const struct gpt2rtl_model *model,
+                         enum engine_kind kind, const struct engine_options *options,
+                         struct err *err);
+
+// Hands err on. Returns -1.
+int internal_fail(struct gpt2rtl_error *error, const struct err *err);
+int internal_fail_text(struct gpt2rtl_error *error, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+// Copies a struct that begins with its size, from a caller of this version or an older one, to
+// `to`, which has `size` bytes. Errors: NULL; a size of no version, with what it was to be.
+int internal_take(void *to, const void *from, size_t size, const char *what,
+                  struct gpt2rtl_error *error);
+
+// From begin to end an engine is in use. Errors: it is already.
+int internal_begin(struct gpt2rtl_engine *engine, struct gpt2rtl_error *error);
+void internal_end(struct gpt2rtl_engine *engine);
+
+#endif
