@@ -81,8 +81,7 @@ FAST_FLAGS = $(filter-out $(FOR_NATIVE),$(C_FLAGS)) $(call vector,$<)
 # Other flags are other objects.
 FLAGS := $(B)/gen/flags
 $(FLAGS): FORCE
-	@mkdir -p $(@D)
-	$(file > $@.new,$(CC) $(C_FLAGS) $(CFLAGS))@if cmp -s $@ $@.new; then rm $@.new; else mv $@.new $@; fi
+	$(shell mkdir -p $(@D))$(file > $@.new,$(CC) $(C_FLAGS) $(CFLAGS))@if cmp -s $@ $@.new; then rm $@.new; else mv $@.new $@; fi
 
 $(B)/obj/fast/%.o: fast/%.c $(FLAGS) | $(B)/gen/tables.h
 	@mkdir -p $(@D)
