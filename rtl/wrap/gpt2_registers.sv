@@ -278,7 +278,7 @@ module gpt2_registers
   // busy from the cycle in which a start or a reset acts, one before gpt2_top says so.
   assign hwif_in.STATUS.busy.next        = busy_i || taken || soft_reset;
   assign hwif_in.STATUS.done.next        = done_q || done_i;
-  assign hwif_in.STATUS.prompt_open.next = open_q;
+  assign hwif_in.STATUS.prompt_open.next = open_q && !done_i;
   assign hwif_in.STATUS.overflow.next    = overflow_q;
   assign hwif_in.STATUS.error.next       = (done_q || done_i) ? error_i : ErrNone;
   assign hwif_in.LEVELS.prompt_room.next = 16'(Depth) - 16'(prompt_count_q);
