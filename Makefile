@@ -61,6 +61,11 @@ $(B)/make_tables: tools/make_tables.c
 $(B)/gen/tables.h: $(B)/make_tables
 	@mkdir -p $(@D)
 	$(call do,TABLE) $< c > $@.new && mv $@.new $@
+# The page of `gpt2rtl report`.
+$(B)/gen/report_page.h: web/pack.sh $(addprefix web/page/,report.html page.css base.js timeline.js panels.js report.js)
+	@mkdir -p $(@D)
+	$(call do,PACK) $< report > $@.new && mv $@.new $@
+$(B)/obj/cli/run_report.o: $(B)/gen/report_page.h
 # The hardware's tables are committed with its sources, so that these can be used without running
 # anything; lint/lint.sh checks them.
 tables: $(B)/make_tables

@@ -24,6 +24,7 @@ static inline struct gpt2rtl_error *public_error(struct err *err) {
 
 // Each command gets argv after its own name and returns an exit status.
 int generate_main(int argc, char **argv);
+int report_main(int argc, char **argv);
 int logits_main(int argc, char **argv);
 int dump_main(int argc, char **argv);
 int tokenize_main(int argc, char **argv);

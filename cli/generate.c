@@ -10,13 +10,14 @@
 #include "file.h"
 #include "internal.h"
 #include "interrupt.h"
+#include "run_report.h"
 #include "stats.h"
 #include "timeline_request.h"
 #include "top_show.h"
 #include "waveform_request.h"
 
-static const char command[] = "generate";
-static const char help[] =
+static const char *command = "generate";  // or "report"
+static const char generate_help[] =
     "gpt2rtl generate - continues a text; only what is generated goes to standard output, as it is "
     "made\n\n"
     "usage: gpt2rtl generate --model DIR (--prompt TEXT | --prompt-file FILE | --ids 1,2,3) "
@@ -74,7 +75,8 @@ static const char help[] =
     "  --json              one JSON object instead of the text, at the end; with --top the "
     "candidates are in it\n"
     "  --stats FILE        write what happened at each position, as JSON\n" WAVEFORM_HELP
-        TIMELINE_HELP "\n"
+        TIMELINE_HELP "  --report FILE.html  make a web page of the run (gpt2rtl report --help)\n"
+    "\n"
     "The last line on standard error: tokens, cycles a token, simulated cycles a second, tokens a "
     "second. The memory image\n"
     "is made on first use and kept in $XDG_CACHE_HOME/gpt2rtl or ~/.cache/gpt2rtl. Interrupted "
@@ -84,12 +86,28 @@ static const char help[] =
     "example: gpt2rtl generate --model models/demo --prompt 'Once upon a time' --tokens 200 "
     "--temperature 0.8 --seed 7\n";
 
+static const char report_help[] =
+    "gpt2rtl report - continues a text as generate does, and makes one web page of the run, which "
+    "needs nothing beside it\n\n"
+    "usage: gpt2rtl report --model DIR --prompt TEXT --output FILE.html [OPTION...]\n\n"
+    "  --output FILE.html  the page: text, each step's candidates, attention of every layer and "
+    "head "
+    "(all but float), and for\n"
+    "                      rtl the timeline, where the cycles went, the share of the memory floor\n"
+    "  --tokens N          default 40: a position of the demo model takes about 25 KB\n"
+    "  --top N             candidates of each step, 1 to 100; default 10\n"
+    "\n"
+    "All other options are those of generate (gpt2rtl generate --help).\n\n"
+    "example: gpt2rtl report --model models/demo --prompt 'Once upon a time' --temperature 0.8 "
+    "--seed 7 --output run.html\n";
+
 struct generate {
   // as given
   const char *dir, *image, *prompt, *prompt_file, *stats_path;
   const char *stop_texts[OPTION_MANY + 1];
   struct waveform_request waveform;
   struct timeline_request timeline;
+  struct run_report report;
   bool ignore_eos, json, host;  // host: what the hardware's sampler has not is asked for
   size_t top;                   // candidates, 0: none
   double temperature, top_p, penalty;
@@ -167,6 +185,7 @@ static int parse_sampling(struct generate *g, const char *temperature, const cha
 
 // -1 to go on, or the exit status.
 static int parse(struct generate *g, int argc, char **argv) {
+  const bool report = !strcmp(command, "report");
   const char *ids = NULL, *tokens = NULL, *engine = NULL, *temperature = NULL, *top_k = NULL,
              *seed = NULL, *lanes = NULL;
   const char *memory = NULL, *clock = NULL, *threads = NULL, *vector = NULL, *top = NULL,
@@ -189,6 +208,7 @@ static int parse(struct generate *g, int argc, char **argv) {
       {"--ignore-eos", NULL, &g->ignore_eos},
       WAVEFORM_SPECS(g->waveform),
       TIMELINE_SPECS(g->timeline),
+      {report ? "--output" : "--report", &g->report.path, NULL},
       {"--threads", &threads, NULL},
       {"--vector", &vector, NULL},
       {"--image", &g->image, NULL},
@@ -200,12 +220,14 @@ static int parse(struct generate *g, int argc, char **argv) {
       {"--repetition-penalty", &penalty, NULL},
   };
   struct err err;
-  uint64_t n = 100, n_top = 0;
-  int status = options_parse(command, help, specs, sizeof specs / sizeof *specs, argc, argv, NULL);
+  uint64_t n = report ? 40 : 100, n_top = 0;
+  int status = options_parse(command, report ? report_help : generate_help, specs,
+                             sizeof specs / sizeof *specs, argc, argv, NULL);
   if (status >= 0) return status;
   g->lanes = 256;
   g->memory = SIM_MEMORY_DEFAULT;
   if (!g->dir && !g->image) return cli_usage(command, "--model is missing");
+  if (report && !g->report.path) return cli_usage(command, "--output is missing");
   if (!g->dir && (g->prompt || g->prompt_file || stops))
     return cli_usage(command, "%s needs --model for its tokenizer; --ids does without",
                      g->prompt        ? "--prompt"
@@ -227,7 +249,8 @@ static int parse(struct generate *g, int argc, char **argv) {
   g->tokens = (uint32_t)n;
   if (top && (status = option_u64(command, "--top", top, 1, GPT2RTL_CANDIDATES, &n_top)))
     return status;
-  g->top = n_top;
+  g->report.top = n_top ? n_top : RUN_REPORT_CANDIDATES;
+  g->top = report ? 0 : n_top;
   if (lanes && (status = option_lanes(command, lanes, &g->lanes))) return status;
   if (memory && sim_memory_parse(&g->memory, memory, &err))
     return cli_usage(command, "--memory: %s", err.text);
@@ -250,6 +273,8 @@ static int parse(struct generate *g, int argc, char **argv) {
     return cli_usage(command, "--timeline needs --engine rtl");
   if (g->timeline.path && g->bus)
     return cli_usage(command, "--timeline shows gpt2_top: it does not go with --bus");
+  if (g->report.path && g->bus)
+    return cli_usage(command, "a report shows gpt2_top: it does not go with --bus");
 
   if (ids && (status = option_ids(command, "--ids", ids, &g->ids, &g->n_ids))) return status;
   return -1;
@@ -305,6 +330,7 @@ static int load_prompt(struct generate *g, struct err *err) {
 }
 
 static int load(struct generate *g, struct err *err) {
+  const size_t shown = g->top ? g->top : g->report.path ? g->report.top : 0;
   g->request = (struct gpt2rtl_request){.size = sizeof g->request,
                                         .tokens = g->tokens,
                                         .ignore_end = g->ignore_eos,
@@ -318,21 +344,25 @@ static int load(struct generate *g, struct err *err) {
                                         .text = on_text,
                                         .token = on_token,
                                         .position = on_position,
-                                        .n_candidates = g->top,
-                                        .candidates = g->top ? on_candidates : NULL};
+                                        .n_candidates = shown,
+                                        .candidates = shown ? on_candidates : NULL};
   if (load_model(g, err) || load_prompt(g, err)) return -1;
   if (g->stats_path && staged_open(&g->stats_file, g->stats_path, err)) return -1;
-  const bool waveform = g->waveform.path != NULL, timeline = g->timeline.path != NULL;
+  const bool waveform = g->waveform.path != NULL, timeline = g->timeline.path != NULL,
+             inside = waveform || timeline || g->report.path;
   g->ports = axi_ports_default(g->lanes);
   if (g->bus && g->bus[3] && axi_ports_parse(&g->ports, g->bus + 4, g->lanes, err)) return -1;
   const struct engine_options options = {.lanes = g->lanes,
                                          .memory = &g->memory,
                                          .axi = g->bus ? &g->ports : NULL,
-                                         .build = waveform || timeline ? SIM_WAVEFORM : SIM_FAST,
+                                         .build = inside ? SIM_WAVEFORM : SIM_FAST,
+                                         .tensors = g->report.path,
                                          .fast = g->fast,
                                          .note = cli_note};
   engine_say();
   if (internal_engine_open(&g->engine, g->model, g->kind, &options, err)) return -1;
+  if (run_report_start(&g->report, &g->engine->engine, g->model, g->n_ids, g->tokens, err))
+    return -1;
   if (timeline && timeline_start(&g->engine->engine, &g->timeline, g->n_ids, g->tokens, err))
     return -1;
   return waveform ? waveform_start(&g->engine->engine, &g->waveform, g->n_ids, g->tokens, err) : 0;
@@ -374,6 +404,8 @@ static int on_token(void *ctx, uint32_t id) {
 static int on_candidates(void *ctx, const struct gpt2rtl_position_report *report,
                          const struct gpt2rtl_candidate *list, size_t n) {
   struct generate *g = ctx;
+  run_report_candidates(&g->report, list, n);
+  if (!g->top) return 0;
   if (!g->json) {
     printf("position %u\n", (unsigned)report->position);
     return top_print(list, n, report->choice, g->model, g->err);
@@ -432,6 +464,7 @@ static int on_position(void *ctx, const struct gpt2rtl_position_report *report) 
                                        .choice = report->choice,
                                        .recomputed = report->recomputed};
   if (interrupt_pending()) return -1;
+  run_report_position(&g->report, report);
   return stats_add(&g->stats, &step, report->cycles, g->err);
 }
 
@@ -494,7 +527,15 @@ static int write_stats(struct generate *g, struct err *err) {
                                     .cycles = cycles,
                                     .shape = cycles ? &engine->image.header : NULL,
                                     .counters = cycles ? &counters : NULL};
+  const struct run_report_about report = {.model = about.model,
+                                          .memory = memory,
+                                          .prompt = g->ids,
+                                          .n_prompt = g->n_ids,
+                                          .seconds = g->stats.seconds,
+                                          .floor = cycles ? stats_floor(&g->stats, about.shape) : 0,
+                                          .counters = about.counters};
   stats_summary(&g->stats, &about);
+  if (run_report_finish(&g->report, &report, err)) return -1;
   if (!g->stats_path) return 0;
   stats_write(&g->stats, &about, g->stats_file.file);
   return staged_commit(&g->stats_file, err);
@@ -510,6 +551,7 @@ int generate_main(int argc, char **argv) {
                  ? cli_fail(&err)
                  : EXIT_DONE;
   staged_discard(&g.stats_file);
+  run_report_close(&g.report);
   staged_discard(&g.timeline.file);
   gpt2rtl_engine_close(g.engine);
   gpt2rtl_model_close(g.model);
@@ -519,4 +561,10 @@ int generate_main(int argc, char **argv) {
   free(g.held);
   free(g.ids);
   return status;
+}
+
+// generate with a page of the run.
+int report_main(int argc, char **argv) {
+  command = "report";
+  return generate_main(argc, argv);
 }

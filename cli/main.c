@@ -11,6 +11,7 @@ static const char help[] =
     "gpt2rtl - GPT-2 inference on simulated hardware\n\n"
     "usage: gpt2rtl COMMAND [OPTION...]\n\n"
     "  generate      continue a text\n"
+    "  report        the same, and a web page of the run\n"
     "  logits        the logits of every position, as float32\n"
     "  perplexity    how well a model predicts a text\n"
     "  lambada       how often it completes the last word of a passage\n"
@@ -40,6 +41,7 @@ static const struct command {
   int (*run)(int argc, char **argv);
 } commands[] = {
     {"generate", generate_main},
+    {"report", report_main},
     {"logits", logits_main},
     {"dump", dump_main},
     {"tokenize", tokenize_main},

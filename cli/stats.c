@@ -36,8 +36,7 @@ void stats_free(struct stats *s) {
   s->positions = NULL;
 }
 
-// Reading every weight, key and value of the run once.
-static double total_floor(const struct stats *s, const struct image_header *shape) {
+double stats_floor(const struct stats *s, const struct image_header *shape) {
   double sum = 0;
   for (size_t i = 0; i < s->n; i++)
     sum += floor_cycles(shape, s->positions[i].step.position, s->positions[i].step.head);
@@ -59,7 +58,7 @@ void stats_summary(const struct stats *s, const struct stats_about *about) {
   fprintf(stderr,
           "gpt2rtl: %.1f %% of the memory floor; the engine was idle in %.1f %% of the cycles, "
           "most of them for %s (%.1f %%)\n",
-          100 * total_floor(s, about->shape) / c,
+          100 * stats_floor(s, about->shape) / c,
           100 - 100 * (double)counters_used(about->counters) / total, count_what_name[bound],
           100 * (double)counters_of(about->counters, bound) / total);
 }
@@ -133,7 +132,7 @@ void stats_write(const struct stats *s, const struct stats_about *about, FILE *f
   }
   fputs("],\n ", f);
   write_number_or_null(f, "cycles", about->cycles, s->cycles);
-  if (about->shape) fprintf(f, ",\n \"floor\": %.1f", total_floor(s, about->shape));
+  if (about->shape) fprintf(f, ",\n \"floor\": %.1f", stats_floor(s, about->shape));
   fprintf(f, ",\n \"seconds\": %.6f,\n ", s->seconds);
   if (about->cycles) fprintf(f, "\"cycles_per_second\": %.1f,\n ", (double)s->cycles / s->seconds);
   else fputs("\"cycles_per_second\": null,\n ", f);

@@ -42,6 +42,8 @@ struct stats_about {
   const struct image_header *shape;     // of the hardware's model, or NULL
   const struct sim_counters *counters;  // NULL: null
 };
+// The memory floor of the run, in cycles: reading every weight, key and value once.
+double stats_floor(const struct stats *stats, const struct image_header *shape);
 // The lines on standard error: how much, how fast, and what bound it.
 void stats_summary(const struct stats *stats, const struct stats_about *about);
 // The JSON of --stats, schema 1:

@@ -214,6 +214,93 @@ static void trace_events(void **state) {
   cJSON_Delete(all);
 }
 
+// The data in a report's page.
+static cJSON *report_data(const char *path) {
+  FILE *file = fopen(path, "rb");
+  assert_non_null(file);
+  fseek(file, 0, SEEK_END);
+  const size_t size = (size_t)ftell(file);
+  char *text = malloc(size + 1);
+  rewind(file);
+  assert_int_equal(fread(text, 1, size, file), size);
+  fclose(file);
+  text[size] = 0;
+  const char mark[] = "<script type=\"application/json\" id=\"data\">";
+  char *from = strstr(text, mark);
+  assert_non_null(from);
+  char *to = strstr(from, "</script>");
+  assert_non_null(to);
+  *to = 0;
+  cJSON *json = cJSON_Parse(from + sizeof mark - 1);
+  if (!json) fail_msg("%s: no JSON at %.60s", path, cJSON_GetErrorPtr());
+  free(text);
+  return json;
+}
+
+// A report has the ids that generate writes, ten candidates a step, a map of attention for each
+// layer and head, and the timeline whose jobs are the counters. From the golden engines it is the
+// same without cycles, from float without attention too.
+static void reports(void **state) {
+  static const char *const engines[] = {"rtl", "golden-readable", "golden", "float"};
+  const char *folder = *state;
+  char path[FILE_PATH_SIZE];
+  double attention[3] = {0};
+  assert_int_equal(
+      command("build/gpt2rtl generate --model build/models/nano-1 --ids 5,6,7 --tokens 6 "
+              "--seed 3 --engine golden --json > %s/json",
+              folder),
+      0);
+  assert_int_equal(file_join(path, folder, "json", NULL), 0);
+  cJSON *expected = read_json(path), *step, *event;
+  const cJSON *ids = cJSON_GetObjectItem(expected, "ids");
+  assert_int_equal(file_join(path, folder, "run.html", NULL), 0);
+  for (int engine = 0; engine < 4; engine++) {
+    assert_int_equal(
+        command("build/gpt2rtl report --model build/models/nano-1 --ids 5,6,7 --tokens 6 "
+                "--seed 3 --engine %s --output %s > /dev/null 2>&1",
+                engines[engine], path),
+        0);
+    cJSON *data = report_data(path);
+    int n = 0, steps = 0;
+    cJSON_ArrayForEach(step, cJSON_GetObjectItem(data, "steps")) {
+      steps++;
+      if (!cJSON_IsTrue(cJSON_GetObjectItem(step, "head"))) continue;
+      if (engine < 3)
+        assert_int_equal((int)number(step, "choice"), cJSON_GetArrayItem(ids, n)->valueint);
+      n++;
+      assert_in_range(cJSON_GetArraySize(cJSON_GetObjectItem(step, "candidates")), 10, 11);
+    }
+    assert_int_equal(n, 6);
+    assert_int_equal(steps, 8);
+    const cJSON *events = cJSON_GetObjectItem(data, "events"),
+                *counters = cJSON_GetObjectItem(data, "counters"),
+                *maps = cJSON_GetObjectItem(data, "attention");
+    assert_int_equal(cJSON_GetArraySize(maps), engine < 3 ? 4 : 0);
+    if (engine < 3) {
+      assert_int_equal((int)number(data, "positions"), 8);
+      assert_int_equal(strlen(cJSON_GetArrayItem(maps, 3)->valuestring), 48);  // 36 bytes
+      for (const char *c = cJSON_GetArrayItem(maps, 3)->valuestring; *c; c++)
+        attention[engine] = 31 * attention[engine] / 32 + *c;
+    }
+    assert_int_equal(cJSON_GetArraySize(counters), engine ? 0 : COUNT_PHASES * COUNT_WHATS);
+    double sums[COUNT_PHASES][COUNT_WHATS] = {0};
+    cJSON_ArrayForEach(event, events) {
+      if (cJSON_GetArrayItem(event, 0)->valueint != TIMELINE_JOB) continue;
+      for (int what = 0; what < COUNT_WHATS; what++)
+        sums[cJSON_GetArrayItem(event, 4)->valueint & 255][what] +=
+            cJSON_GetArrayItem(event, 7 + what)->valuedouble;
+    }
+    for (int i = 0; !engine && i < COUNT_PHASES * COUNT_WHATS; i++)
+      assert_int_equal((long long)sums[i / COUNT_WHATS][i % COUNT_WHATS],
+                       (long long)cJSON_GetArrayItem(counters, i)->valuedouble);
+    cJSON_Delete(data);
+  }
+  // off the wires, and golden's
+  assert_true(attention[0] > 0 && attention[0] - attention[1] == 0 &&
+              attention[0] - attention[2] == 0);
+  cJSON_Delete(expected);
+}
+
 // Refused, with nothing left; a disk that is full is an error.
 static void refused(void **state) {
   const char *folder = *state;
@@ -228,6 +315,9 @@ static void refused(void **state) {
       {"--timeline %s/x.json --timeline-tokens 9", "computes positions 0 to 5", 1},
       {"--timeline %s/none/x.json", "none", 1},
       {"--timeline /dev/full", "/dev/full", 1},
+      {"--report /dev/full", "/dev/full", 1},
+      {"--report %s/x.json --bus axi", "does not go with --bus", 2},
+      {"--report %s/none/x.json", "none", 1},
   };
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
     char options[FILE_PATH_SIZE];
@@ -242,10 +332,10 @@ static void refused(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(equals_the_counters),
-                                     cmocka_unit_test_setup_teardown(trace_events, make_folder,
-                                                                     remove_folder),
-                                     cmocka_unit_test_setup_teardown(refused, make_folder,
-                                                                     remove_folder)};
+  const struct CMUnitTest tests[] =
+      {cmocka_unit_test(equals_the_counters),
+       cmocka_unit_test_setup_teardown(trace_events, make_folder, remove_folder),
+       cmocka_unit_test_setup_teardown(reports, make_folder, remove_folder),
+       cmocka_unit_test_setup_teardown(refused, make_folder, remove_folder)};
   return cmocka_run_group_tests_name("timeline", tests, NULL, NULL);
 }

@@ -332,6 +332,26 @@ def requests(driver):
     return urls
 
 
+def report_page(driver):
+    """The page of `gpt2rtl report`, from the same scripts."""
+    path = os.path.abspath(os.path.join(shots, "run.html"))
+    options = ["--model", "models/demo", "--prompt", "Once upon a time", "--tokens", "6", "--temperature", "0.8", "--seed", "1"]
+    subprocess.run([program, "report", *options, "--output", path], check=True, capture_output=True)
+    driver.get("file://" + path)
+    get = lambda script: driver.execute_script("return " + script)
+    written = get("[...document.querySelectorAll('#output .new')].map((s) => s.textContent).join('')")
+    expected = golden(*options)
+    assert written == expected, f"the report has {written!r}, golden {expected!r}"
+    assert get("document.querySelectorAll('#candidates tbody tr').length") >= 10
+    driver.execute_script("document.getElementById('tab-attention').click()")
+    assert get("document.querySelectorAll('.maps canvas').length") == 18
+    assert get("timeline.events().find((t) => t.key === 'job').events.length") > 300
+    driver.execute_script("document.getElementById('tab-cycles').click()")
+    assert "idle in" in get("document.getElementById('cycles').textContent")
+    nothing_said(driver, "file://" + path)
+    os.remove(path)
+
+
 TESTS = [text_is_goldens, stops_and_steps, timeline_adds_up, attention_and_tensors, changes, own_model, bad_input, keyboard, contrast, screenshots]
 
 
@@ -384,7 +404,7 @@ def pictures(docs):
 def main():
     if program == "pictures":
         return pictures(nano)
-    print(f"[==========] Running {len(TESTS) + 3} test(s).")
+    print(f"[==========] Running {len(TESTS) + 4} test(s).")
     os.makedirs(shots, exist_ok=True)
     driver = start()
     try:
@@ -393,6 +413,7 @@ def main():
         for test in TESTS:
             attempt("page." + test.__name__, test, page)
         attempt("page.file_says_nothing_and_asks_nothing", nothing_said, driver, base)
+        attempt("page.report", report_page, driver)
         with served() as url:
             attempt("page.site", lambda: text_is_goldens(Page(driver, url)))
             attempt("page.site_says_nothing_and_asks_nothing", nothing_said, driver, url)

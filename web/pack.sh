@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# pack.sh site | one FOLDER FILE... | sources FILE... - the page on standard output: with its style, script and files beside it; or
-# with all in it, files as compressed base64. Or source files as one JSON object
+# pack.sh site | one FOLDER FILE... | sources FILE... | report - the page on standard output: with its style, script and files beside it; or
+# with all in it, files as compressed base64. Or source files as one JSON object. Or the page of `gpt2rtl report`, which has the same
+# style and pictures, as a string of C
 set -e
 page=web/page/index.html
 diagram() { sed -e 's/<svg /<svg aria-hidden="true" focusable="false" /' docs/hardware.svg | grep -v SPDX; }
@@ -17,6 +18,17 @@ case $1 in
       comma=,
     done
     echo '}'
+    ;;
+  report)
+    printf '// SPDX-License-Identifier: Apache-2.0\n// Made by web/pack.sh from web/page.\nstatic const char report_page[] =\n'
+    while IFS= read -r line; do
+      case $line in
+        *'<!-- style -->') echo '<style>'; cat web/page/page.css; echo '</style>' ;;
+        *'<!-- script -->') echo '<script>'; cat web/page/{base,timeline,panels,report}.js; echo '</script>' ;;
+        *) printf '%s\n' "$line" ;;
+      esac
+    done < web/page/report.html | sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/^/    "/' -e 's/$/\\n"/'
+    echo '    "";'
     ;;
   site)
     while IFS= read -r line; do

@@ -72,7 +72,8 @@ function fit(canvas) {
   return { g, width, height };
 }
 
-// Source of a hardware module, which came along.
+// Source of a hardware module, where the page has them with it.
+const withSources = !!$("source");
 let sources = null;
 async function showSource(unit) {
   if (!sources) sources = JSON.parse(await assetText("sources.json"));

@@ -4,7 +4,7 @@
 "use strict";
 
 const panels = (() => {
-  const names = ["candidates", "attention", "tensors", "cycles"];
+  const names = ["candidates", "attention", "tensors", "cycles"].filter($);
   let current = "candidates", shape = null, ask = () => {}, textOf = (id) => String(id), tokensOf = () => [], kept = true;
 
   function choose(name, focus) {
@@ -79,7 +79,7 @@ const panels = (() => {
   }
   function drawAttention() {
     const box = $("attention");
-    if (!kept) return box.replaceChildren(make("p", { className: "explain", textContent: "This model's attention is too large to be kept for a picture." }));
+    if (!kept) return box.replaceChildren(make("p", { className: "explain", textContent: "Attention is not kept here: this engine does not show it, or it is too large." }));
     if (!positions || !maps.size) return box.replaceChildren(make("p", { className: "explain", textContent: "Which earlier tokens each head looks at, read off the hardware's wires. Run, or step a token." }));
     let grid = box.querySelector(".maps");
     if (!grid || grid.dataset.for !== `${shape.n_layer},${shape.n_head},${layerShown}`) {
@@ -197,7 +197,7 @@ const panels = (() => {
   function setModel(given, keeps, options) {
     shape = given; kept = keeps; textOf = options.textOf; tokensOf = options.tokensOf; ask = options.ask;
     layerShown = 0; chosen = [0, 0]; tensor = "h.0.attn.c_attn";
-    $("tensors").replaceChildren(); $("attention").replaceChildren();
+    for (const name of ["tensors", "attention"]) if ($(name)) $(name).replaceChildren();
     clear();
   }
   const visible = (text) => text.replace(/\n/g, "⏎").replace(/^ $/, "␣") || "∅";

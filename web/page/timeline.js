@@ -220,7 +220,7 @@ const timeline = (() => {
       if (track.key === "write") unit = "kv_cache";
     }
     box.replaceChildren(text + ". ");
-    if (unit) box.append(make("button", { type: "button", textContent: `${unit}.sv`, onclick: () => showSource(unit) }));
+    if (unit && withSources) box.append(make("button", { type: "button", textContent: `${unit}.sv`, onclick: () => showSource(unit) }));
   }
   function point(found) {
     if ((found ? found.event : null) === pointed) return;
