@@ -96,7 +96,7 @@ static bool is_square(enum tensor tensor) {
   return tensor == TENSOR_SCORES || tensor == TENSOR_PROBS;
 }
 
-// T rows, or a square a head. Returns the number of elements.
+// T rows, or a square per head. Returns the number of elements.
 static size_t find_shape(const struct gpt2_config *config, enum tensor tensor, size_t T,
                          size_t shape[3], size_t *rank) {
   *rank = is_square(tensor) ? 3 : 2;

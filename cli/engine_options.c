@@ -38,7 +38,7 @@ int option_fast(const char *command, enum engine_kind kind, const char *threads,
   return fast->kernels ? 0 : cli_usage(command, "--vector: %s", err.text);
 }
 
-// On a terminal, the seconds while a simulator is being made; elsewhere one line.
+// On a terminal, the seconds while a simulator is being made; otherwise one line.
 static void show_making(uint32_t lanes, enum sim_build build, double seconds) {
   static const char *const kind[] = {"", " with assertions", " with waveforms"};
   static bool said;

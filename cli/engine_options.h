@@ -16,14 +16,14 @@
 // Returns 0, or EXIT_USAGE with a message.
 int option_engine(const char *command, const char *text, enum engine_kind *kind);
 
-// The options of the simulated hardware as given, or NULL: other engines have no use for them.
-// Returns 0, or EXIT_USAGE with a message.
+// The options of the simulated hardware as given, or NULL: other engines do not use them. Returns
+// 0, or EXIT_USAGE with a message.
 int option_rtl(const char *command, enum engine_kind kind, const char *lanes, const char *memory,
                const char *clock);
 
-// --threads and --vector as given, or NULL: what they mean for the golden engine. Without
-// --threads: the processors there are, at most 8. Returns 0, or EXIT_USAGE with a message; so too
-// when one is given for another engine.
+// --threads and --vector as given, or NULL, for the golden engine. Without --threads: the number of
+// processors, at most 8. Returns 0, or EXIT_USAGE with a message, also when one is given for
+// another engine.
 int option_fast(const char *command, enum engine_kind kind, const char *threads, const char *vector,
                 struct fast_options *fast);
 #define OPTION_FAST_HELP                                                                         \
@@ -34,9 +34,9 @@ int option_fast(const char *command, enum engine_kind kind, const char *threads,
   "fastest that this machine\n"                                                                  \
   "                      runs, the default. Each gives the same result\n"
 
-// Says on standard error what images are made and kept (files.c).
+// Reports on standard error what images are made and kept (files.c).
 extern const struct model_note cli_note;
-// The same of simulators: how long making one takes, and that it is not kept.
+// The same for simulators: how long making one takes, and that it is not kept.
 void engine_say(void);
 
 #endif

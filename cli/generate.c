@@ -108,7 +108,7 @@ struct generate {
   struct waveform_request waveform;
   struct timeline_request timeline;
   struct run_report report;
-  bool ignore_eos, json, host;  // host: what the hardware's sampler has not is asked for
+  bool ignore_eos, json, host;  // host: what the hardware's sampler lacks is requested
   size_t top;                   // candidates, 0: none
   double temperature, top_p, penalty;
   uint32_t top_k;  // 0: all
@@ -183,7 +183,7 @@ static int parse_sampling(struct generate *g, const char *temperature, const cha
   return 0;
 }
 
-// -1 to go on, or the exit status.
+// -1 to continue, or the exit status.
 static int parse(struct generate *g, int argc, char **argv) {
   const bool report = !strcmp(command, "report");
   const char *ids = NULL, *tokens = NULL, *engine = NULL, *temperature = NULL, *top_k = NULL,
@@ -288,7 +288,7 @@ static int on_position(void *ctx, const struct gpt2rtl_position_report *report);
 static int on_candidates(void *ctx, const struct gpt2rtl_position_report *report,
                          const struct gpt2rtl_candidate *list, size_t n);
 
-// The shape, and the tokenizer where there is a folder.
+// The shape, and the tokenizer if there is a folder.
 static int load_model(struct generate *g, struct err *err) {
   struct gpt2rtl_error *error = public_error(err);
   if (g->image ? gpt2rtl_model_open_image(&g->model, g->image, g->dir, error)
@@ -304,7 +304,7 @@ static int load_model(struct generate *g, struct err *err) {
   return 0;
 }
 
-// The ids that the run begins with.
+// The ids with which the run begins.
 static int load_prompt(struct generate *g, struct err *err) {
   struct gpt2rtl_request *r = &g->request;
   struct gpt2rtl_error *error = public_error(err);
@@ -419,7 +419,7 @@ static int on_candidates(void *ctx, const struct gpt2rtl_position_report *report
   return 0;
 }
 
-// What --json prints: the run as it was asked for, and what came out.
+// What --json prints: the run as it was requested, and its result.
 static int print_json(struct generate *g, struct err *err) {
   static const char *const endings[] =
       {[GPT2RTL_END_LENGTH] = "length", [GPT2RTL_END_TOKEN] = "eos", [GPT2RTL_END_STOP] = "text"};
@@ -468,7 +468,7 @@ static int on_position(void *ctx, const struct gpt2rtl_position_report *report) 
   return stats_add(&g->stats, &step, report->cycles, g->err);
 }
 
-// Says how far an interrupted run came, and ends as the signal would have.
+// Reports how far an interrupted run came, and ends as the signal would have.
 static _Noreturn void end_interrupted(struct generate *g) {
   if (isatty(STDOUT_FILENO)) putchar('\n');
   fflush(stdout);

@@ -25,7 +25,7 @@ static void put(struct timeline_writer *w, const char *format, ...) {
   const int n =
       w->file ? vfprintf(w->file, format, arguments) : vsnprintf(NULL, 0, format, arguments);
   va_end(arguments);
-  if (n > 0) w->bytes += (uint64_t)n;  // errors of the stream are asked for at the end
+  if (n > 0) w->bytes += (uint64_t)n;  // stream errors are checked at the end
 }
 
 static void name_thread(struct timeline_writer *w, int thread, const char *name) {

@@ -46,12 +46,12 @@ struct timeline_request {
 int timeline_parse(const char *command, struct timeline_request *options);
 
 // Has engine's next run, whose prompt has n_prompt ids and which generates n_new more, write the
-// timeline; says on standard error how large it will be. Errors: positions that the run does not
-// reach; a path that cannot be written; sim_observe_timeline's.
+// timeline; prints an estimate of its size on standard error. Errors: positions that the run does
+// not reach; a path that cannot be written; sim_observe_timeline's.
 int timeline_start(struct engine *engine, struct timeline_request *options, size_t n_prompt,
                    uint64_t n_new, struct err *err);
 
-// After the run, or where it was interrupted: the file has its name. Errors: staged_commit's.
+// After the run, or when it was interrupted: gives the file its name. Errors: staged_commit's.
 int timeline_finish(struct timeline_request *options, struct err *err);
 
 #endif

@@ -16,8 +16,8 @@
 
 // The name of an engine says whose numbers they are, in every command:
 //   rtl              the simulated hardware's
-//   golden           the same integers, computed in C by fast/, or by golden/ where a command shows
-//                    tensors, which fast/ has not
+//   golden           the same integers, computed in C by fast/, or by golden/ if a command shows
+//                    tensors, which fast/ does not have
 //   golden-readable  the same integers, always by golden/, which the hardware is compared with
 //   float            the float32 reference's
 enum engine_kind { ENGINE_RTL, ENGINE_GOLDEN, ENGINE_READABLE, ENGINE_FLOAT };
@@ -29,7 +29,7 @@ struct engine {
   uint32_t n_ctx, n_vocab;
   struct image image;           // all but float
   struct sim *sim;              // rtl
-  struct axi_run *axi;          // rtl behind AXI: in place of sim
+  struct axi_run *axi;          // rtl behind AXI: instead of sim
   struct waveform *waveform;    // rtl, or NULL; the simulator's
   struct fast_engine *fast;     // golden, unless it shows tensors
   struct gpt2_core core;        // golden-readable, and golden that shows tensors
@@ -41,14 +41,14 @@ struct engine {
 
 struct engine_options {
   uint32_t lanes;  // all but float
-  const char *
-      image;  // all but float: a memory image, in place of the model's folder and of lanes; or NULL
+  const char
+      *image;  // all but float: a memory image, instead of the model's folder and lanes; or NULL
   const struct sim_memory *memory;  // rtl
-  const struct axi_ports *axi;      // rtl: behind AXI with these ports, or NULL
+  const struct axi_ports *axi;      // rtl: with AXI at these ports, or NULL
   enum sim_build build;             // rtl
-  bool tensors;                     // the engine is asked to show tensors
+  bool tensors;                     // the engine will be asked to show tensors
   struct fast_options fast;         // golden
-  struct model_note note;           // says what is made and kept
+  struct model_note note;           // called with what is made and kept
 };
 
 // Loads the model in dir (NULL with options->image). Release with engine_close, also after an
@@ -57,16 +57,16 @@ int engine_open(struct engine *engine, enum engine_kind kind, const char *dir,
                 const struct engine_options *options, struct err *err);
 void engine_close(struct engine *engine);
 
-// Runs run (its member logits is not looked at). logits[V] come as floats to `logits` (or NULL)
-// where run has all_heads. *saturations counts where an integer format overflowed; 0 for float.
+// Runs run (its member logits is ignored). logits[V] are passed as floats to `logits` (or NULL) if
+// run has all_heads. *saturations counts the overflows of integer formats; 0 for float.
 int engine_run(struct engine *engine, const struct controller_run *run,
                int (*logits)(void *ctx, const float *logits), uint64_t *saturations,
                struct err *err);
 
-// From now on `chosen` is called with a run's ctx behind each position whose head ran, before the
-// run's step: logits[V] that the id was chosen from. The hardware keeps them to itself unless all
-// of them are asked for, which would change what is drawn; so the golden engine computes along: its
-// logits are the hardware's, and a run in which their choices differ fails.
+// From now on `chosen` is called, with a run's ctx, after each position whose head ran and before
+// the run's step, with the logits[V] from which the id was chosen. The hardware does not output
+// them unless all of them are requested, which would change what is drawn. So the golden engine
+// computes along: its logits are the hardware's, and a run in which their choices differ fails.
 int engine_show_choices(struct engine *engine, const struct fast_options *fast,
                         int (*chosen)(void *ctx, const struct controller_step *step,
                                       const float *logits),

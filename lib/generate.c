@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// generate - a request of gpt2rtl.h: checked, run, its tokens turned into text up to a stop text
+// generate - a request of gpt2rtl.h: checks it, runs it, and turns its tokens into text up to a
+// stop text
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,10 +11,10 @@
 #include "stop_text.h"
 #include "top.h"
 
-// What a request's numbers mean for the samplers.
+// The meaning of a request's numbers for the samplers.
 struct drawing {
-  bool draws, by_host;  // by_host: the hardware's sampler lacks what is asked for
-  double temperature;   // 1 where nothing is drawn
+  bool draws, by_host;  // by_host: the hardware's sampler lacks what is requested
+  double temperature;   // 1 if nothing is drawn
   uint32_t host_top_k;  // 0: all
   struct sampling sampling;
 };
@@ -76,7 +77,7 @@ static int check_request(struct drawing *d, const struct gpt2rtl_request *r, str
   return check_drawing(d, r, err);
 }
 
-// An empty prompt is the token that begins a text: bos, which GPT-2 has as eos too.
+// An empty prompt is the token that begins a text: bos, which in GPT-2 is also eos.
 static int start_from_bos(const struct gpt2rtl_model *m, uint32_t **ids, size_t *count,
                           struct err *err) {
   uint32_t first = m->config.bos_token_id;
@@ -112,7 +113,7 @@ static int encode_prompt(const struct gpt2rtl_model *m, const struct gpt2rtl_req
   return *count ? 0 : start_from_bos(m, ids, count, err);
 }
 
-// *ids is to be freed, after a failure too.
+// The caller frees *ids, also after a failure.
 static int prepare(const struct gpt2rtl_model *m, const struct gpt2rtl_request *r,
                    struct drawing *d, uint32_t **ids, size_t *count, struct err *err) {
   *ids = NULL;
@@ -149,7 +150,7 @@ static int show(struct generation *g, const char *text, size_t n) {
   return 1;
 }
 
-// Shows text up to a stop text. 1: that came, or the callback ended the run.
+// Shows text up to a stop text. 1: the stop text came, or the callback ended the run.
 static int show_until_stop(struct generation *g, const char *text, size_t n) {
   size_t ready;
   if (!g->stop.texts || !g->stop.texts[0]) return show(g, text, n);
@@ -162,7 +163,7 @@ static int show_until_stop(struct generation *g, const char *text, size_t n) {
   return 1;
 }
 
-// What is still held back, at the end of a run.
+// The text that is still held back at the end of a run.
 static void show_rest(struct generation *g) {
   char rest[TOKENIZER_HELD];
   const size_t n = tokenizer_flush(&g->decoder, rest);
@@ -182,7 +183,7 @@ static int on_token(void *ctx, uint32_t id) {
     g->result.ending = GPT2RTL_END_CALLER;
     return 1;
   }
-  if (!r->ignore_end && gpt2rtl_is_end(g->model, id)) {  // the end of the text is no part of it
+  if (!r->ignore_end && gpt2rtl_is_end(g->model, id)) {  // the end token is not part of the text
     g->result.ending = GPT2RTL_END_TOKEN;
     return id != config_eos(&g->model->config);  // the first of them ends the run by itself
   }
@@ -230,7 +231,7 @@ static int on_chosen(void *ctx, const struct controller_step *step, const float 
   return 1;
 }
 
-// The host's sampler, where it is needed; the prompt's ids have occurred.
+// The host's sampler, if it is needed; the prompt's ids have occurred.
 static int load_sampler(struct generation *g, const uint32_t *ids, size_t count) {
   struct host_sampling *s = &g->host;
   const struct gpt2rtl_request *r = g->request;

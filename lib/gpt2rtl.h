@@ -14,21 +14,21 @@
 //     fprintf(stderr, "%s\n", error.text);
 //
 // Failure. A function that can fail returns 0 or -1. After -1, error (which may be NULL) holds one
-// sentence: what failed, where, and what to do. What was to be opened is then NULL, and nothing
+// sentence: what failed, where, and what to do. The object to be opened is then NULL, and nothing
 // half-written is left on disk. The library prints nothing, never ends the program, and installs no
 // signal handler.
 //
-// Memory. What a function opens or returns belongs to the caller, who closes it, or frees it with
-// gpt2rtl_free. Close and free take NULL. Strings and arrays that the caller passes need to live
-// only during the call, except that a model must outlive its engines.
+// Memory. Everything that a function opens or returns belongs to the caller, who closes it or frees
+// it with gpt2rtl_free. Close and free accept NULL. Strings and arrays that the caller passes need
+// to live only during the call. A model must outlive its engines.
 //
 // Threads. A model may be used by any number of threads at the same time. An engine may be used by
-// one thread at a time; it need not be the one that opened it. Different engines, of the same model
-// too, may be used at the same time. An engine may not be used in its own callbacks.
+// one thread at a time, which need not be the one that opened it. Different engines may be used at
+// the same time, also those of one model. An engine may not be used in its own callbacks.
 //
-// Environment. Memory images and simulators that are made are kept in $XDG_CACHE_HOME/gpt2rtl
-// (~/.cache/gpt2rtl). GPT2RTL_SIMULATOR names a simulator to take. An image is mapped: if someone
-// shortens the file while an engine uses it, the system sends SIGBUS.
+// Environment. Memory images and simulators are made on first use and kept in
+// $XDG_CACHE_HOME/gpt2rtl (~/.cache/gpt2rtl). GPT2RTL_SIMULATOR names a simulator to use instead.
+// An image is mapped: if its file is truncated while an engine uses it, the system sends SIGBUS.
 //
 // Structs that the caller fills begin with their size, so that a program works with later versions
 // of the library. A member that is zero has its default. Unknown sizes are refused.
@@ -49,12 +49,12 @@ extern "C" {
 #define GPT2RTL_API
 #endif
 
-// Of this header. The soname has the first two numbers as long as the first is 0.
+// The version of this header. The soname has the first two numbers while the first is 0.
 #define GPT2RTL_VERSION_MAJOR 0
 #define GPT2RTL_VERSION_MINOR 1
 #define GPT2RTL_VERSION_PATCH 0
 #define GPT2RTL_VERSION "0.1.0"
-// Of the library: "0.1.0".
+// The version of the library: "0.1.0".
 GPT2RTL_API const char *gpt2rtl_version(void);
 
 struct gpt2rtl_error {
@@ -66,23 +66,23 @@ GPT2RTL_API void gpt2rtl_free(void *memory);
 
 // ------------------------------------------------------------------------------------------- model
 
-// A model folder as Hugging Face lays it out, or a memory image: its shape and its tokenizer. Its
-// weights are loaded by engines.
+// A model folder in the Hugging Face layout, or a memory image: its shape and its tokenizer.
+// Engines load its weights.
 struct gpt2rtl_model;
 
 struct gpt2rtl_shape {
   uint32_t layers, heads, width, context, vocabulary;
 };
 
-// Errors: the folder or its configuration is absent, malformed or not of GPT-2's kind. A folder
-// whose tokenizer cannot be loaded is opened: its model takes and gives ids.
+// Errors: the folder or its configuration is absent, malformed or not GPT-2's. A folder whose
+// tokenizer cannot be loaded is opened nevertheless: its model takes and gives ids.
 GPT2RTL_API int gpt2rtl_model_open(struct gpt2rtl_model **model, const char *folder,
                                    struct gpt2rtl_error *error);
-// A file of `gpt2rtl compile`, which needs no folder for the engines of integers. folder: NULL, or
-// where its tokenizer is.
+// A file written by `gpt2rtl compile`; the integer engines need no folder for it. folder: NULL, or
+// the folder of its tokenizer.
 GPT2RTL_API int gpt2rtl_model_open_image(struct gpt2rtl_model **model, const char *image,
                                          const char *folder, struct gpt2rtl_error *error);
-// After all engines of the model.
+// Close all engines of the model first.
 GPT2RTL_API void gpt2rtl_model_close(struct gpt2rtl_model *model);
 
 GPT2RTL_API struct gpt2rtl_shape gpt2rtl_model_shape(const struct gpt2rtl_model *model);
@@ -92,15 +92,15 @@ GPT2RTL_API bool gpt2rtl_has_tokenizer(const struct gpt2rtl_model *model,
 // Whether the id ends a text.
 GPT2RTL_API bool gpt2rtl_is_end(const struct gpt2rtl_model *model, uint32_t id);
 
-// Any bytes as ids; *ids is to be freed. Errors: no tokenizer; out of memory.
+// Any bytes as ids; the caller frees *ids. Errors: no tokenizer; out of memory.
 GPT2RTL_API int gpt2rtl_encode(const struct gpt2rtl_model *model, const char *text, size_t length,
                                uint32_t **ids, size_t *count, struct gpt2rtl_error *error);
-// The bytes of ids, *length of them, which need not be UTF-8, and a zero after them; *text is to be
-// freed. Errors: an id outside the vocabulary; no tokenizer; out of memory.
+// The bytes of ids, *length of them, which need not be UTF-8, with a zero after them; the caller
+// frees *text. Errors: an id outside the vocabulary; no tokenizer; out of memory.
 GPT2RTL_API int gpt2rtl_decode(const struct gpt2rtl_model *model, const uint32_t *ids, size_t count,
                                char **text, size_t *length, struct gpt2rtl_error *error);
-// The bytes of one token, not ended by a zero; they live as long as the model. NULL and 0: the id
-// has no text.
+// The bytes of one token, without a terminating zero; they live as long as the model. NULL and 0:
+// the id has no text.
 GPT2RTL_API const char *gpt2rtl_token(const struct gpt2rtl_model *model, uint32_t id,
                                       size_t *length);
 
@@ -112,7 +112,7 @@ struct gpt2rtl_engine;
 enum gpt2rtl_kind {
   GPT2RTL_GOLDEN,           // the hardware's integers in C, as fast as memory is read
   GPT2RTL_GOLDEN_READABLE,  // the same by the code that the hardware is compared with
-  GPT2RTL_FLOAT,            // the float32 reference; not of an image
+  GPT2RTL_FLOAT,            // the float32 reference; not for an image
   GPT2RTL_RTL,              // the hardware, simulated
 };
 
@@ -122,28 +122,27 @@ struct gpt2rtl_options {
   uint32_t threads;    // GOLDEN: 1 to 256; 0: one
   const char *vector;  // GOLDEN: "portable", "avx2", ...; NULL: the fastest that this machine runs
   uint32_t lanes;      // all but FLOAT: 64, 128, ... 4096; 0: 256. An image has its own
-  const char
-      *memory;   // RTL: "latency=150,beats=1.0,stall=0.0" or "hbm2-u280"; NULL: that first one
-  double clock;  // RTL: MHz at which a named memory is seen; 0: 250
-  // Told, as a sentence, during gpt2rtl_engine_open: that a memory image is made, and where.
+  const char *memory;  // RTL: "latency=150,beats=1.0,stall=0.0" or "hbm2-u280"; NULL: the former
+  double clock;        // RTL: MHz of the hardware, for a named memory; 0: 250
+  // Called during gpt2rtl_engine_open with a sentence: that a memory image is made, and where.
   void (*note)(void *note_ctx, const char *sentence);
   void *note_ctx;
 };
 
-// Loads the weights. The first time a folder is opened for so many lanes, a memory image is made
-// and kept; the first time there is no simulator for so many lanes, one is made, by make, Verilator
-// and clang, which takes a minute or more. Errors: the weights' or the image's files; an option out
-// of its range; the simulator cannot be made; out of memory.
+// Loads the weights. When a folder is first opened for a number of lanes, a memory image is made
+// and kept. If there is no simulator for these lanes, one is built by make, Verilator and clang,
+// which takes a minute or more. Errors: the files of the weights or the image; an option outside
+// its range; the simulator cannot be built; out of memory.
 GPT2RTL_API int gpt2rtl_engine_open(struct gpt2rtl_engine **engine,
                                     const struct gpt2rtl_model *model,
                                     const struct gpt2rtl_options *options,
                                     struct gpt2rtl_error *error);
 GPT2RTL_API void gpt2rtl_engine_close(struct gpt2rtl_engine *engine);
 
-// Computes id at the sequence's next position. logits, NULL or room for the vocabulary's size,
-// receives those of the token that follows. The engine may have been used for anything before: a
-// sequence begins after opening and after gpt2rtl_reset. Errors: an id outside the vocabulary; the
-// context is full; RTL, which chooses its tokens by itself.
+// Computes id at the sequence's next position. logits, NULL or room for one float per id of the
+// vocabulary, receives those of the token that follows. A sequence begins after opening and after
+// gpt2rtl_reset. Errors: an id outside the vocabulary; the context is full; RTL, which chooses its
+// tokens itself.
 GPT2RTL_API int gpt2rtl_step(struct gpt2rtl_engine *engine, uint32_t id, float *logits,
                              struct gpt2rtl_error *error);
 // Forgets the sequence.
@@ -151,9 +150,9 @@ GPT2RTL_API void gpt2rtl_reset(struct gpt2rtl_engine *engine);
 // The number of positions that gpt2rtl_step has computed in this sequence.
 GPT2RTL_API uint32_t gpt2rtl_position(const struct gpt2rtl_engine *engine);
 
-// The logits after each of count ids, 1 to the context, for every kind of engine: `take` receives
-// them position by position, and ends the run by returning non-zero, which is no error. Begins a
-// new sequence, and forgets it.
+// The logits after each of count ids, 1 to the context, for every kind of engine. `take` receives
+// them position by position, and ends the run by returning non-zero, which is not an error. Begins
+// a new sequence, and forgets it at the end.
 GPT2RTL_API int gpt2rtl_logits(struct gpt2rtl_engine *engine, const uint32_t *ids, size_t count,
                                int (*take)(void *ctx, size_t position, const float *logits),
                                void *ctx, struct gpt2rtl_error *error);
@@ -161,37 +160,37 @@ GPT2RTL_API int gpt2rtl_logits(struct gpt2rtl_engine *engine, const uint32_t *id
 // ---------------------------------------------------------------------------------------- generate
 
 enum gpt2rtl_ending {
-  GPT2RTL_END_LENGTH,  // so many tokens as were asked for
+  GPT2RTL_END_LENGTH,  // the requested number of tokens
   GPT2RTL_END_TOKEN,   // a token that ends a text
   GPT2RTL_END_STOP,    // a stop text
   GPT2RTL_END_CALLER,  // a callback
 };
 
-// A position of a run that is over.
+// A completed position of a run.
 struct gpt2rtl_position_report {
-  uint32_t position, id;  // what was read in, and where
+  uint32_t position, id;  // the id that was read in, and its position
   bool chooses;           // the head ran:
   uint32_t choice;        //   the id that it chose
-  bool recomputed;        // computed again, since the context was full
+  bool recomputed;        // computed again, because the context was full
   uint64_t cycles;        // RTL: of the hardware, since the run's start; otherwise 0
 };
 
 struct gpt2rtl_candidate {
   uint32_t id;
   double probability;  // among all tokens: softmax(logits / temperature)
-  double drawn;        // of being drawn: the same among those that top_k and top_p leave
+  double drawn;        // of being drawn: the same, among those that top_k and top_p leave
 };
 enum { GPT2RTL_CANDIDATES = 100 };
 
 struct gpt2rtl_request {
   size_t size;  // sizeof(struct gpt2rtl_request)
-  // The prompt as text, or where that is NULL as ids. Without either, or empty, the model's token
-  // that begins a text.
+  // The prompt as text or, if that is NULL, as ids. Without either, or if it is empty, the run
+  // begins with the model's token that begins a text.
   const char *prompt;
   size_t prompt_length;  // bytes; 0: up to the zero
   const uint32_t *ids;
   size_t n_ids;
-  uint32_t tokens;  // to generate at most, from 1 on. When the context is full, its newest half is
+  uint32_t tokens;  // the most to generate, 1 or more. When the context is full, its newest half is
                     // computed again
   bool ignore_end;  // tokens that end a text do not end the run
   const char *const *stop_texts;  // ended by NULL: the run ends before the first of them; or NULL
@@ -201,7 +200,7 @@ struct gpt2rtl_request {
   double top_p;        // draw among the most likely that together have this probability, 0.001 to 1
   double repetition_penalty;  // 0.1 to 10; 0 or 1: none
   uint64_t seed;              // the same request with the same seed gives the same text
-  // RTL has neither top_p nor repetition_penalty.
+  // RTL supports neither top_p nor repetition_penalty.
 
   // Each may be NULL, and ends the run by returning non-zero.
   void *ctx;
@@ -209,7 +208,7 @@ struct gpt2rtl_request {
   int (*token)(void *ctx, uint32_t id);                 // an id was chosen
   int (*position)(void *ctx, const struct gpt2rtl_position_report *report);
   // The n_candidates most likely tokens of each choice, 1 to GPT2RTL_CANDIDATES, the most likely
-  // first, and after them the choice if it is none of these.
+  // first, and after them the choice if it is not among these.
   size_t n_candidates;
   int (*candidates)(void *ctx, const struct gpt2rtl_position_report *report,
                     const struct gpt2rtl_candidate *list, size_t n);
@@ -219,19 +218,19 @@ struct gpt2rtl_result {
   enum gpt2rtl_ending ending;
   size_t stop_text;      // GPT2RTL_END_STOP: its number in stop_texts
   size_t tokens;         // chosen
-  uint64_t saturations;  // numbers that were cut to their format; above 0 the result is not exact
+  uint64_t saturations;  // numbers clipped to their format; above 0 the result is not exact
 };
 
-// The ids that a run of the request would begin with; *ids is to be freed. Needs no engine. Errors:
-// a member outside its range; a prompt longer than the context, or an id outside the vocabulary; no
-// tokenizer for a text.
+// The ids with which a run of the request would begin; the caller frees *ids. Needs no engine.
+// Errors: a member outside its range; a prompt longer than the context, or an id outside the
+// vocabulary; no tokenizer for a text.
 GPT2RTL_API int gpt2rtl_prompt_ids(const struct gpt2rtl_model *model,
                                    const struct gpt2rtl_request *request, uint32_t **ids,
                                    size_t *count, struct gpt2rtl_error *error);
 
-// Continues a prompt, as a new sequence, and forgets it. result may be NULL. Errors:
-// gpt2rtl_prompt_ids'; RTL: the hardware reports an error or stops, after which the engine can only
-// be closed. A run that a callback ended has not failed.
+// Continues a prompt as a new sequence, and forgets it at the end. result may be NULL. Errors:
+// those of gpt2rtl_prompt_ids; for RTL, the hardware reports an error or stops, after which the
+// engine can only be closed. A run that a callback ended has not failed.
 GPT2RTL_API int gpt2rtl_generate(struct gpt2rtl_engine *engine,
                                  const struct gpt2rtl_request *request,
                                  struct gpt2rtl_result *result, struct gpt2rtl_error *error);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// internal - what is behind gpt2rtl.h's opaque types, for the program that has more to ask of an
+// internal - the contents of gpt2rtl.h's opaque types, for the program, which uses more of an
 // engine: waveforms, counters, AXI
 #ifndef GPT2RTL_INTERNAL_H
 #define GPT2RTL_INTERNAL_H
@@ -28,22 +28,22 @@ struct gpt2rtl_engine {
   atomic_bool in_use;  // in a call
 };
 
-// gpt2rtl_engine_open with all that engine_open takes. options' image is the model's.
+// gpt2rtl_engine_open with everything that engine_open takes. The image in options is the model's.
 int internal_engine_open(struct gpt2rtl_engine **engine, const struct gpt2rtl_model *model,
                          enum engine_kind kind, const struct engine_options *options,
                          struct err *err);
 
-// Hands err on. Returns -1.
+// Passes err on. Returns -1.
 int internal_fail(struct gpt2rtl_error *error, const struct err *err);
 int internal_fail_text(struct gpt2rtl_error *error, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 // Copies a struct that begins with its size, from a caller of this version or an older one, to
-// `to`, which has `size` bytes. Errors: NULL; a size of no version, with what it was to be.
+// `to`, which has `size` bytes. Errors: NULL; a size of no version, with the expected one.
 int internal_take(void *to, const void *from, size_t size, const char *what,
                   struct gpt2rtl_error *error);
 
-// From begin to end an engine is in use. Errors: it is already.
+// An engine is in use from begin to end. Errors: it is already in use.
 int internal_begin(struct gpt2rtl_engine *engine, struct gpt2rtl_error *error);
 void internal_end(struct gpt2rtl_engine *engine);
 

@@ -40,7 +40,7 @@ static int build_unkept(struct image *image, const struct gpt2_weights *weights,
   return result;
 }
 
-// At path; where that cannot be written ("": there is no place, and why says so), in memory.
+// At path or, if that cannot be written ("": there is no place, and why says so), in memory.
 static int build(struct image *image, const char *path, const struct gpt2_weights *weights,
                  const char *dir, uint32_t lanes, uint64_t source, const struct model_note *note,
                  struct err *why, struct err *err) {

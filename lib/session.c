@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// session - an engine of gpt2rtl.h: opened, stepped, asked for logits
+// session - an engine of gpt2rtl.h: opens it, steps it, gets logits from it
 #include <stdlib.h>
 #include <string.h>
 
