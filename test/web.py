@@ -392,7 +392,7 @@ def pictures(docs):
         page.until(lambda: not page.get("state.running"), 5, "the pause")
         for step in ("token", "layer", "layer", "layer", "job", "job", "job", "job", "job", "job"):
             page.step(step)
-        page.shot("page.png", 1280, 900, "light", 1, 1270)
+        page.shot("page.png", 1280, 900, "light", 1, 1262)
         page.click("tab-attention")
         time.sleep(1)
         page.shot("page_wide.png", 3840, 2160, "dark", 0.5)

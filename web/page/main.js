@@ -232,7 +232,7 @@ document.addEventListener("keydown", (e) => {
 });
 $("prompt").addEventListener("keydown", (e) => { if (e.key === "Enter" && (e.ctrlKey || e.metaKey)) { e.preventDefault(); if (!state.running) go("run"); } });
 
-for (const [id, show] of [["temperature", (x) => Number(x) ? Number(x).toFixed(2) : "0: the likeliest"], ["top-k", (x) => x]]) {
+for (const [id, show] of [["temperature", (x) => Number(x) ? Number(x).toFixed(2) : "0"], ["top-k", (x) => x]]) {
   const update = () => { $(id + "-text").textContent = show($(id).value); };
   $(id).addEventListener("input", update);
   update();
