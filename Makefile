@@ -162,6 +162,7 @@ BLOCK_PARAMS_sampling_serial := SystolicList=0
 BLOCK_PARAMS_fifo := Width=72 Depth=8
 BLOCK_MODULE_fifo_registered := fifo
 BLOCK_PARAMS_fifo_registered := $(BLOCK_PARAMS_fifo) RegisteredRead=1
+BLOCK_PARAMS_ram_1r1w := Width=40 Depth=24 WriteBits=8
 BLOCK_PARAMS_clock_gate := Gating=1 Linger=5
 # Ports as wide as the beat, narrower, several narrower ones; the default is several of half a beat (test/test_axi_memory.c).
 BLOCK_MODULE_axi_memory_direct := axi_memory
@@ -284,6 +285,7 @@ TEST_LIBS_test_operand_buffer := $(B)/block/operand_buffer_narrow_s0.so
 TEST_LIBS_test_block_quant := $(B)/block/block_quant_narrow_s0.so
 TEST_LIBS_test_block_gather := $(GATHER_WIDTHS:%=$(B)/block/block_gather_%_s0.so)
 TEST_LIBS_test_sampling := $(patsubst %,$(B)/block/sampling_serial_s%.so,1 4 16)
+TEST_LIBS_test_multiplier := $(B)/block/multiplier_forms_s0.so
 TEST_LIBS_test_fifo     := $(B)/block/fifo_registered_s0.so
 TEST_LIBS_test_layernorm := $(B)/block/layernorm_quarter_s4.so
 TEST_LIBS_test_axi_memory := $(patsubst %,$(B)/block/axi_memory_%_s0.so,direct gather both)

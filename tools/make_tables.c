@@ -26,12 +26,12 @@ static const struct table {
   double (*f)(double);
   double from, step;
   int n, frac, sign;  // segments; fraction bits of base and slope; sign of the stored slope
-  int base_bits, slope_bits;
+  int base_bits, slope_bits;  // gelu's slope is signed, two's complement; all others are unsigned
 } tables[] = {
     {"exp2", f_exp2, 0, 1.0 / 64, 64, 22, -1, 23, 16},
     {"reciprocal", f_reciprocal, 1, 1.0 / 128, 128, 16, -1, 17, 10},
     {"rsqrt", f_rsqrt, 1, 1.0 / 32, 96, 17, -1, 18, 12},
-    {"gelu", f_gelu, 0, 1.0 / 64, 512, 20, 1, 19, 15},
+    {"gelu", f_gelu, 0, 1.0 / 64, 512, 20, 1, 19, 16},
 };
 
 static double offset(const struct table *t, double a) {
@@ -57,7 +57,7 @@ static long slope(const struct table *t, int i) {
 static void print_array(const struct table *t, int sv, const char *kind,
                         long (*value)(const struct table *, int), int bits) {
   if (sv) {
-    printf("  localparam logic signed [%d:0] %c%s%s [%d] = '{", bits - 1, t->name[0] - 'a' + 'A',
+    printf("  localparam logic [%d:0] %c%s%s [%d] = '{", bits - 1, t->name[0] - 'a' + 'A',
            t->name + 1, kind, t->n);
   } else {
     printf("static const int32_t %s_%s[%d] = {", t->name, kind, t->n);
@@ -66,7 +66,7 @@ static void print_array(const struct table *t, int sv, const char *kind,
     long v = value(t, i);
     printf(i ? "," : "");
     printf(i % (sv ? 6 : 8) ? " " : "\n    ");  // 100 columns
-    if (sv) printf("%s%d'sd%ld", v < 0 ? "-" : "", bits, v < 0 ? -v : v);
+    if (sv) printf("%d'd%ld", bits, v < 0 ? v + (1L << bits) : v);
     else printf("%ld", v);
   }
   printf("};\n");
@@ -83,8 +83,8 @@ int main(int argc, char **argv) {
   printf(sv ? "package gpt2_tables_pkg;\n"
             : "#ifndef GPT2RTL_TABLES_H\n#define GPT2RTL_TABLES_H\n#include <stdint.h>\n");
   for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
-    print_array(&tables[i], sv, sv ? "Base" : "base", base, tables[i].base_bits + 1);
-    print_array(&tables[i], sv, sv ? "Slope" : "slope", slope, tables[i].slope_bits + 1);
+    print_array(&tables[i], sv, sv ? "Base" : "base", base, tables[i].base_bits);
+    print_array(&tables[i], sv, sv ? "Slope" : "slope", slope, tables[i].slope_bits);
   }
   printf(sv ? "endpackage\n" : "#endif\n");
   return 0;

@@ -52,12 +52,17 @@ module exp2_neg
 
     always_ff @(posedge clk_i) begin
       if (in_valid_i) begin
-        base1_q  <= 23'(Exp2Base[t[15:10]]);
-        slope1_q <= 16'(Exp2Slope[t[15:10]]);
         rest1_q  <= t[9:0];
         whole1_q <= (t[TBits-1:16] >= (TBits-16)'(Vanished)) ? Vanished : t[20:16];
       end
     end
+
+    rom #(.Width(23), .Depth(64), .Contents(Exp2Base)) u_base (
+      .clk_i, .rd_en_i(in_valid_i), .rd_addr_i(t[15:10]), .rd_data_o(base1_q)
+    );
+    rom #(.Width(16), .Depth(64), .Contents(Exp2Slope)) u_slope (
+      .clk_i, .rd_en_i(in_valid_i), .rd_addr_i(t[15:10]), .rd_data_o(slope1_q)
+    );
 
     // ---- 2: the linear term
 
@@ -67,11 +72,14 @@ module exp2_neg
 
     always_ff @(posedge clk_i) begin
       if (valid_q[1]) begin
-        product2_q <= 26'(slope1_q) * 26'(rest1_q);
         base2_q    <= base1_q;
         whole2_q   <= whole1_q;
       end
     end
+
+    multiplier #(.ABits(16), .BBits(10)) u_product (
+      .clk_i, .en_i(valid_q[1]), .a_i(slope1_q), .b_i(rest1_q), .p_o(product2_q)
+    );
 
     // ---- 3: 2^-fraction
 

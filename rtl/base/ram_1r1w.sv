@@ -53,7 +53,9 @@ module ram_1r1w #(
   always_ff @(posedge clk_i) begin
     if (rd_en_i) rd_data_o <= mem[rd_addr_i];
 `ifdef RAM_COLLISIONS
-    if (rd_en_i && wr_en_i && wr_strb_i != '0 && rd_addr_i == wr_addr_i) rd_data_o <= ~mem[rd_addr_i];
+    if (rd_en_i && wr_en_i && wr_strb_i != '0 && rd_addr_i == wr_addr_i) begin
+      rd_data_o <= ~mem[rd_addr_i];
+    end
 `endif
   end
 

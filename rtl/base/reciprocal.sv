@@ -37,12 +37,15 @@ module reciprocal
   logic [7:0]  rest1_q;
 
   always_ff @(posedge clk_i) begin
-    if (in_valid_i) begin
-      base1_q  <= 17'(ReciprocalBase[in_x_i[14:8]]);
-      slope1_q <= 10'(ReciprocalSlope[in_x_i[14:8]]);
-      rest1_q  <= in_x_i[7:0];
-    end
+    if (in_valid_i) rest1_q <= in_x_i[7:0];
   end
+
+  rom #(.Width(17), .Depth(128), .Contents(ReciprocalBase)) u_base (
+    .clk_i, .rd_en_i(in_valid_i), .rd_addr_i(in_x_i[14:8]), .rd_data_o(base1_q)
+  );
+  rom #(.Width(10), .Depth(128), .Contents(ReciprocalSlope)) u_slope (
+    .clk_i, .rd_en_i(in_valid_i), .rd_addr_i(in_x_i[14:8]), .rd_data_o(slope1_q)
+  );
 
   // ---------------------------------------------------------------------------- 2: the linear term
 
@@ -50,11 +53,12 @@ module reciprocal
   logic [17:0] product2_q;
 
   always_ff @(posedge clk_i) begin
-    if (valid_q[1]) begin
-      base2_q    <= base1_q;
-      product2_q <= 18'(slope1_q) * 18'(rest1_q);
-    end
+    if (valid_q[1]) base2_q <= base1_q;
   end
+
+  multiplier #(.ABits(10), .BBits(8)) u_product (
+    .clk_i, .en_i(valid_q[1]), .a_i(slope1_q), .b_i(rest1_q), .p_o(product2_q)
+  );
 
   // ----------------------------------------------------------------------------------- 3: 2^31 / x
 

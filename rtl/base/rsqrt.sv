@@ -37,19 +37,22 @@ module rsqrt
   // ----------------------------------------------------------- 1: the segment of 1/32 and its line
 
   logic [31:0]        m1_q, m2_q, m3_q;
-  logic signed [18:0] base_q;              // 17 fraction bits
-  logic signed [12:0] slope_q;             // positive; the line falls
+  logic [17:0]        base_q;              // 17 fraction bits
+  logic [11:0]        slope_q;             // the line falls
 
   logic [6:0] segment;
   assign segment = in_m_i[31:25] - 7'd32;  // u from 1 on
 
   always_ff @(posedge clk_i) begin
-    if (in_valid_i) begin
-      base_q  <= RsqrtBase[segment];
-      slope_q <= RsqrtSlope[segment];
-      m1_q    <= in_m_i;
-    end
+    if (in_valid_i) m1_q <= in_m_i;
   end
+
+  rom #(.Width(18), .Depth(96), .Contents(RsqrtBase)) u_base (
+    .clk_i, .rd_en_i(in_valid_i), .rd_addr_i(segment), .rd_data_o(base_q)
+  );
+  rom #(.Width(12), .Depth(96), .Contents(RsqrtSlope)) u_slope (
+    .clk_i, .rd_en_i(in_valid_i), .rd_addr_i(segment), .rd_data_o(slope_q)
+  );
 
   // ---------------------------------------------------------- 2: y0 = base - slope * rest, rounded
   //
@@ -59,8 +62,7 @@ module rsqrt
 
   always_ff @(posedge clk_i) begin
     if (valid_q[0]) begin
-      y0_2_q <= 18'(($signed({base_q, 10'd511})
-                     - 29'(slope_q) * $signed({19'd0, m1_q[24:15]})) >>> 10);
+      y0_2_q <= 18'(({1'b0, base_q, 10'd511} - 29'(slope_q) * 29'(m1_q[24:15])) >> 10);
       m2_q   <= m1_q;
     end
   end
@@ -82,14 +84,21 @@ module rsqrt
   logic [31:0] high_high_q, high_low_q, low_high_q, low_low_q;
 
   always_ff @(posedge clk_i) begin
-    if (valid_q[2]) begin
-      high_high_q <= 32'(m3_q[31:16]) * 32'(square_q[31:16]);
-      high_low_q  <= 32'(m3_q[31:16]) * 32'(square_q[15:0]);
-      low_high_q  <= 32'(m3_q[15:0])  * 32'(square_q[31:16]);
-      low_low_q   <= 32'(m3_q[15:0])  * 32'(square_q[15:0]);
-      y0_4_q      <= y0_3_q;
-    end
+    if (valid_q[2]) y0_4_q <= y0_3_q;
   end
+
+  multiplier #(.ABits(16), .BBits(16)) u_high_high (
+    .clk_i, .en_i(valid_q[2]), .a_i(m3_q[31:16]), .b_i(square_q[31:16]), .p_o(high_high_q)
+  );
+  multiplier #(.ABits(16), .BBits(16)) u_high_low (
+    .clk_i, .en_i(valid_q[2]), .a_i(m3_q[31:16]), .b_i(square_q[15:0]), .p_o(high_low_q)
+  );
+  multiplier #(.ABits(16), .BBits(16)) u_low_high (
+    .clk_i, .en_i(valid_q[2]), .a_i(m3_q[15:0]), .b_i(square_q[31:16]), .p_o(low_high_q)
+  );
+  multiplier #(.ABits(16), .BBits(16)) u_low_low (
+    .clk_i, .en_i(valid_q[2]), .a_i(m3_q[15:0]), .b_i(square_q[15:0]), .p_o(low_low_q)
+  );
 
   // ------------------------------------------------------------------ 5: delta = 1 - floor(u y0^2)
   //
@@ -97,29 +106,26 @@ module rsqrt
   // for delta. 2^30 - floor(p / 2^30) = floor((2^60 + 2^30 - 1 - p) / 2^30).
 
   logic signed [33:0] delta;               // 30 fraction bits
-  logic signed [18:0] delta_q;
 
   assign delta = 34'(({4'd1, 60'h3fffffff} - {high_high_q, low_low_q}
                       - ((64'(high_low_q) + 64'(low_high_q)) << 16)) >> 30);
 
   always_ff @(posedge clk_i) begin
-    if (valid_q[3]) begin
-      delta_q <= 19'(delta);
-      y0_5_q  <= y0_4_q;
-    end
+    if (valid_q[3]) y0_5_q <= y0_4_q;
   end
 
-  // -------------------------------------------------------- 6, 7: y = y0 + y0 * delta / 2, rounded
+  // ----------------------------------------------------- 5 to 7: y = y0 + y0 * delta / 2, rounded
 
-  logic signed [37:0] correction_q;        // 47 fraction bits: y0 delta
+  logic [36:0] correction_q;               // 47 fraction bits, signed: y0 delta
+
+  multiplier #(.ABits(18), .BBits(19), .BSigned(1'b1), .InputRegs(1'b1)) u_correction (
+    .clk_i, .en_i(valid_q[3]), .a_i(y0_4_q), .b_i(19'(delta)), .p_o(correction_q)
+  );
 
   always_ff @(posedge clk_i) begin
-    if (valid_q[4]) begin
-      correction_q <= $signed({20'd0, y0_5_q}) * 38'(delta_q);
-      y0_6_q       <= y0_5_q;
-    end
+    if (valid_q[4]) y0_6_q <= y0_5_q;
     if (valid_q[5]) begin
-      out_y_o <= 23'(($signed({1'b0, y0_6_q, 31'd1 << 25}) + 50'(correction_q)) >>> 26);
+      out_y_o <= 23'(($signed({1'b0, y0_6_q, 31'd1 << 25}) + 50'($signed(correction_q))) >>> 26);
     end
   end
 

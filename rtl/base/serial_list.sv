@@ -66,7 +66,6 @@ module serial_list #(
   logic [ValueBits-1:0] threshold_q;
   entry_t               first_q;
 
-  entry_t               mem [Length];
   entry_t               read_q;
   index_t               read_index;
   entry_t               write;
@@ -84,10 +83,12 @@ module serial_list #(
     endcase
   end
 
-  always_ff @(posedge clk_i) begin
-    if (write_valid) mem[free_q] <= write;
-    read_q <= mem[read_index];
-  end
+  // While an entry is written, the one two before it is read.
+  ram_1r1w #(.Width($bits(entry_t)), .Depth(Length)) u_entries (
+    .clk_i,
+    .wr_en_i(write_valid), .wr_addr_i(free_q), .wr_strb_i(1'b1), .wr_data_i(write),
+    .rd_en_i(1'b1), .rd_addr_i(read_index), .rd_data_o(read_q)
+  );
 
   always_comb begin
     state_d = state_q;

@@ -31,21 +31,30 @@ module wide_product #(
   wire [BBits-HalfB-1:0] high_b = in_b_i[BBits-1:HalfB];
 
   logic                   valid1_q;
-  logic [Half-1:0]        low_low1_q, low_high1_q, high_low1_q;
+  logic [Half-1:0]        low_low1_q;
+  logic [HalfA+BBits-HalfB-1:0] low_high1_q;
+  logic [ABits-HalfA+HalfB-1:0] high_low1_q;
   logic [PBits-Half-1:0]  high_high1_q;
 
   always_ff @(posedge clk_i) begin
     valid1_q <= in_valid_i;
-    if (in_valid_i) begin
-      low_low1_q   <= Half'(low_a) * Half'(low_b);
-      low_high1_q  <= Half'(low_a) * Half'(high_b);
-      high_low1_q  <= Half'(high_a) * Half'(low_b);
-      high_high1_q <= (PBits-Half)'(high_a) * (PBits-Half)'(high_b);
-    end
     if (valid1_q) begin
       out_p_o <= {high_high1_q, low_low1_q}
                + (PBits'(high_low1_q) << HalfA) + (PBits'(low_high1_q) << HalfB);
     end
   end
+
+  multiplier #(.ABits(HalfA), .BBits(HalfB)) u_low_low (
+    .clk_i, .en_i(in_valid_i), .a_i(low_a), .b_i(low_b), .p_o(low_low1_q)
+  );
+  multiplier #(.ABits(HalfA), .BBits(BBits - HalfB)) u_low_high (
+    .clk_i, .en_i(in_valid_i), .a_i(low_a), .b_i(high_b), .p_o(low_high1_q)
+  );
+  multiplier #(.ABits(ABits - HalfA), .BBits(HalfB)) u_high_low (
+    .clk_i, .en_i(in_valid_i), .a_i(high_a), .b_i(low_b), .p_o(high_low1_q)
+  );
+  multiplier #(.ABits(ABits - HalfA), .BBits(BBits - HalfB)) u_high_high (
+    .clk_i, .en_i(in_valid_i), .a_i(high_a), .b_i(high_b), .p_o(high_high1_q)
+  );
 
 endmodule

@@ -41,7 +41,7 @@ module embedding_row
   localparam int unsigned SliceBits   = (NumSlices > 1) ? $clog2(NumSlices) : 1;
   localparam int unsigned SegmentBits = (Segments > 1) ? $clog2(Segments) : 1;
   localparam int unsigned ElementBits = (Bytes > 1) ? 17 : 8;        // high and low: with a carry
-  localparam int unsigned ProductBits = ElementBits + 13;            // times a mantissa
+  localparam int unsigned ProductBits = ElementBits + 12;            // times a mantissa
   localparam int unsigned ShiftBits   = ProductBits + 13;
 
   logic advance;                           // the stages after the beat move
@@ -136,17 +136,20 @@ module embedding_row
 
   // ------------------------------------------------------------------------- 2: times the mantissa
 
-  logic [Segments-1:0][ProductBits-1:0] product2_q;   // signed
+  logic [ProductBits-1:0] product2_q [Segments];      // signed
 
   always_ff @(posedge clk_i) begin
     if (advance && valid1_q) begin
-      for (int s = 0; s < Segments; s++) begin
-        product2_q[s] <= ProductBits'($signed(element1_q[s]))
-                       * ProductBits'(scale_mantissa(scale1_q));
-      end
       exponent2_q <= scale1_q[15:11];
       tag2_q      <= tag1_q;
     end
+  end
+
+  for (genvar s = 0; s < int'(Segments); s++) begin : gen_product
+    multiplier #(.ABits(ElementBits), .BBits(12), .ASigned(1'b1)) u_product (
+      .clk_i, .en_i(advance && valid1_q), .a_i(element1_q[s]), .b_i({1'b1, scale1_q[10:0]}),
+      .p_o(product2_q[s])
+    );
   end
 
   // -------------------------------------- 3: shift, with one fraction bit more; 4: round, saturate

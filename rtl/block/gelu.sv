@@ -61,39 +61,48 @@ module gelu
   // ------------------------------------------------------------------------------ 2: the segment
 
   logic [Width-1:0]       near2_q;               // within the table
-  logic [Width-1:0][31:0] base2_q;               // 20 bits
-  logic [Width-1:0][15:0] slope2_q;
-  logic [Width-1:0][15:0] rest2_q;               // 10 bits
+  logic [18:0]            base2_q  [Width];
+  logic [15:0]            slope2_q [Width];      // signed
+  logic [9:0]             rest2_q  [Width];
   logic [Width-1:0][31:0] relu2_q;
 
   for (genvar i = 0; i < Width; i++) begin : gen_segment
     always_ff @(posedge clk_i) begin
       if (valid1_q) begin
         near2_q[i]  <= size1_q[i] < Limit;
-        base2_q[i]  <= 32'(GeluBase[size1_q[i][18:10]]);
-        slope2_q[i] <= GeluSlope[size1_q[i][18:10]];
-        rest2_q[i]  <= 16'(size1_q[i][9:0]);
+        rest2_q[i]  <= size1_q[i][9:0];
         relu2_q[i]  <= relu1_q[i];
       end
     end
+
+    rom #(.Width(19), .Depth(512), .Contents(GeluBase)) u_base (
+      .clk_i, .rd_en_i(valid1_q), .rd_addr_i(size1_q[i][18:10]), .rd_data_o(base2_q[i])
+    );
+    rom #(.Width(16), .Depth(512), .Contents(GeluSlope)) u_slope (
+      .clk_i, .rd_en_i(valid1_q), .rd_addr_i(size1_q[i][18:10]), .rd_data_o(slope2_q[i])
+    );
   end
 
   // ----------------------------------------------- 3: slope * rest, and what it is subtracted from
   //
   // Base is subtracted a cycle later: the table may be block RAM, which is slow.
 
-  logic [Width-1:0][31:0] product3_q;            // 26 bits
+  logic [25:0]            product3_q [Width];    // signed
   logic [Width-1:0][31:0] base3_q;
   logic [Width-1:0][63:0] from3_q;               // 46 bits
 
   for (genvar i = 0; i < Width; i++) begin : gen_product
     always_ff @(posedge clk_i) begin
       if (valid2_q) begin
-        product3_q[i] <= near2_q[i] ? 32'($signed(slope2_q[i])) * 32'(rest2_q[i]) : '0;
-        base3_q[i]    <= near2_q[i] ? base2_q[i] : '0;
+        base3_q[i]    <= near2_q[i] ? 32'(base2_q[i]) : '0;
         from3_q[i]    <= (64'(relu2_q[i]) << Shift) + (near2_q[i] ? Rounding : '0);
       end
     end
+
+    multiplier #(.ABits(16), .BBits(10), .ASigned(1'b1)) u_product (
+      .clk_i, .en_i(valid2_q), .a_i(slope2_q[i]), .b_i(near2_q[i] ? rest2_q[i] : '0),
+      .p_o(product3_q[i])
+    );
   end
 
   // --------------------------------------------------------------------------- 4: the difference

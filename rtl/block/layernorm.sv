@@ -104,19 +104,22 @@ module layernorm
 
   logic stats1_q, stats2_q, stats3_q;                              // valid; stage 4 feeds rsqrt
 
-  logic signed [11:0] sum_a;
-  logic signed [13:0] sum_b, sum_c, inv_u, inv_w;                  // positive
-  logic [3:0][15:0]   sq_words;
+  logic [11:0]      sum_a;                                         // signed
+  logic [12:0]      sum_b, sum_c, inv_w;
+  logic [11:0]      inv_u;
+  logic [3:0][15:0] sq_words;
 
   assign sum_a    = sum_i[37:26];
-  assign sum_b    = {1'b0, sum_i[25:13]};
-  assign sum_c    = {1'b0, sum_i[12:0]};
-  assign inv_u    = 14'(cfg_i.inv_width[24:13]);
-  assign inv_w    = {1'b0, cfg_i.inv_width[12:0]};
+  assign sum_b    = sum_i[25:13];
+  assign sum_c    = sum_i[12:0];
+  assign inv_u    = cfg_i.inv_width[24:13];
+  assign inv_w    = cfg_i.inv_width[12:0];
   assign sq_words = 64'(sum_sq_i);
 
-  logic signed [25:0] au_q, bu_q, cu_q, aw_q, bw_q, cw_q;          // all but those of a: positive
-  logic signed [25:0] aa_q, ab_q, ac_q, bb_q, bc_q, cc_q;
+  logic [23:0] au_q;                                               // those of a: signed
+  logic [24:0] bu_q, cu_q, aw_q, ab_q, ac_q;
+  logic [25:0] bw_q, cw_q, bb_q, bc_q, cc_q;
+  logic [23:0] aa_q;
   logic [3:0][21:0]   sq_q;                                        // n_head sum_sq
   logic signed [31:0] mean_q;                                      // 16 fraction bits
   logic [75:0]        v_q;
@@ -131,28 +134,55 @@ module layernorm
       stats2_q <= stats1_q;
       stats3_q <= stats2_q;
     end
-    if (start_i) begin
-      au_q <= 26'(sum_a) * 26'(inv_u);
-      bu_q <= 26'(sum_b) * 26'(inv_u);
-      cu_q <= 26'(sum_c) * 26'(inv_u);
-      aw_q <= 26'(sum_a) * 26'(inv_w);
-      bw_q <= 26'(sum_b) * 26'(inv_w);
-      cw_q <= 26'(sum_c) * 26'(inv_w);
-      aa_q <= 26'(sum_a) * 26'(sum_a);
-      ab_q <= 26'(sum_a) * 26'(sum_b);
-      ac_q <= 26'(sum_a) * 26'(sum_c);
-      bb_q <= 26'(sum_b) * 26'(sum_b);
-      bc_q <= 26'(sum_b) * 26'(sum_c);
-      cc_q <= 26'(sum_c) * 26'(sum_c);
-      for (int i = 0; i < 4; i++) sq_q[i] <= 22'(sq_words[i]) * 22'(cfg_i.n_head);
-    end
     if (stats1_q) begin
-      mean_q <= 32'(round_shift(64'({bu_q, cw_q}) + (64'($signed({au_q, cu_q})) <<< 13)
-                                + (64'({1'b0, bw_q}) <<< 13) + (64'(aw_q) <<< 26), 6'd26));
+      mean_q <= 32'(round_shift(64'({bu_q, cw_q}) + (64'($signed({au_q, 1'b0, cu_q})) <<< 13)
+                                + (64'(bw_q) <<< 13) + (64'($signed(aw_q)) <<< 26), 6'd26));
       v_q    <= 76'({sq_q[2], 10'd0, sq_q[0], 6'd0}) + 76'({sq_q[3], 10'd0, sq_q[1], 22'd0})
               + 76'(cfg_i.eps_term) - 76'({aa_q, bb_q, cc_q})
-              - (76'($signed({ab_q, bc_q})) <<< 14) - (76'(ac_q) <<< 27);
+              - (76'($signed({ab_q, bc_q})) <<< 14) - (76'($signed(ac_q)) <<< 27);
     end
+  end
+
+  multiplier #(.ABits(12), .BBits(12), .ASigned(1'b1)) u_au (
+    .clk_i, .en_i(start_i), .a_i(sum_a), .b_i(inv_u), .p_o(au_q)
+  );
+  multiplier #(.ABits(13), .BBits(12)) u_bu (
+    .clk_i, .en_i(start_i), .a_i(sum_b), .b_i(inv_u), .p_o(bu_q)
+  );
+  multiplier #(.ABits(13), .BBits(12)) u_cu (
+    .clk_i, .en_i(start_i), .a_i(sum_c), .b_i(inv_u), .p_o(cu_q)
+  );
+  multiplier #(.ABits(12), .BBits(13), .ASigned(1'b1)) u_aw (
+    .clk_i, .en_i(start_i), .a_i(sum_a), .b_i(inv_w), .p_o(aw_q)
+  );
+  multiplier #(.ABits(13), .BBits(13)) u_bw (
+    .clk_i, .en_i(start_i), .a_i(sum_b), .b_i(inv_w), .p_o(bw_q)
+  );
+  multiplier #(.ABits(13), .BBits(13)) u_cw (
+    .clk_i, .en_i(start_i), .a_i(sum_c), .b_i(inv_w), .p_o(cw_q)
+  );
+  multiplier #(.ABits(12), .BBits(12), .ASigned(1'b1), .BSigned(1'b1)) u_aa (
+    .clk_i, .en_i(start_i), .a_i(sum_a), .b_i(sum_a), .p_o(aa_q)
+  );
+  multiplier #(.ABits(12), .BBits(13), .ASigned(1'b1)) u_ab (
+    .clk_i, .en_i(start_i), .a_i(sum_a), .b_i(sum_b), .p_o(ab_q)
+  );
+  multiplier #(.ABits(12), .BBits(13), .ASigned(1'b1)) u_ac (
+    .clk_i, .en_i(start_i), .a_i(sum_a), .b_i(sum_c), .p_o(ac_q)
+  );
+  multiplier #(.ABits(13), .BBits(13)) u_bb (
+    .clk_i, .en_i(start_i), .a_i(sum_b), .b_i(sum_b), .p_o(bb_q)
+  );
+  multiplier #(.ABits(13), .BBits(13)) u_bc (
+    .clk_i, .en_i(start_i), .a_i(sum_b), .b_i(sum_c), .p_o(bc_q)
+  );
+  multiplier #(.ABits(13), .BBits(13)) u_cc (
+    .clk_i, .en_i(start_i), .a_i(sum_c), .b_i(sum_c), .p_o(cc_q)
+  );
+  for (genvar i = 0; i < 4; i++) begin : gen_sq
+    multiplier #(.ABits(16), .BBits(6)) u_sq (
+      .clk_i, .en_i(start_i), .a_i(sq_words[i]), .b_i(cfg_i.n_head), .p_o(sq_q[i])
+    );
   end
 
   // ------------------------------------------ statistics: 3, 4: V = m * 2^shift, m in [2^30, 2^32)
@@ -227,12 +257,15 @@ module layernorm
       if (start_i)              ratio_valid_q <= 1'b0;
       else if (product_valid_q) ratio_valid_q <= 1'b1;
     end
-    if (y_valid) product_q <= 29'(y) * 29'(cfg_i.n_head);
     if (product_valid_q) begin
       ratio_q       <= ratio_d;
       ratio_shift_q <= 6'd19 + pair_q - 6'(length);
     end
   end
+
+  multiplier #(.ABits(23), .BBits(6)) u_product (
+    .clk_i, .en_i(y_valid), .a_i(y), .b_i(cfg_i.n_head), .p_o(product_q)
+  );
 
   // ------------------------------------------------------------------- parameters: one row a write
   //
@@ -268,14 +301,13 @@ module layernorm
   end
 
   for (genvar b = 0; b < NumBanks; b++) begin : gen_bank
-    logic [32*BankWords-1:0] mem [NumRows];
-
-    always_ff @(posedge clk_i) begin
-      if (par_write && 32'(par_label_i.group) % NumBanks == b) begin
-        mem[RowAddrBits'(32'(par_label_i.group) / NumBanks)] <= par_data_i;
-      end
-      if (par_read) par_row_q[b] <= mem[par_row];
-    end
+    ram_1r1w #(.Width(32 * BankWords), .Depth(NumRows)) u_parameters (
+      .clk_i,
+      .wr_en_i(par_write && 32'(par_label_i.group) % NumBanks == b),
+      .wr_addr_i(RowAddrBits'(32'(par_label_i.group) / NumBanks)), .wr_strb_i(1'b1),
+      .wr_data_i(par_data_i),
+      .rd_en_i(par_read), .rd_addr_i(par_row), .rd_data_o(par_row_q[b])
+    );
   end
 
   // ------------------------------------------------------------------ normalising: stage occupancy
@@ -321,21 +353,26 @@ module layernorm
     // ---- 1: x - mean; 2: halves of it times R less its highest bit; 3: their sum, shifted
 
     logic signed [31:0] centred1_q, centred2_q;   // 16 fraction bits
-    logic signed [34:0] high2_q, low2_q;
+    logic        [32:0] high2_q, low2_q;           // signed; unsigned
     logic signed [50:0] shifted3_q;               // 19 fraction bits
 
     always_ff @(posedge clk_i) begin
       if (advance && valid_q[0]) centred1_q <= (rd_parts[place_q[0].part][i] << 4) - mean_q;
       if (advance && valid_q[1]) begin
         centred2_q <= centred1_q;
-        high2_q    <= 35'($signed(centred1_q[31:16])) * 35'($signed({1'b0, ratio_q}));
-        low2_q     <= 35'($signed({1'b0, centred1_q[15:0]})) * 35'($signed({1'b0, ratio_q}));
       end
       if (advance && valid_q[2]) begin
-        shifted3_q <= 51'(((51'(centred2_q) <<< 17) + (51'(high2_q) <<< 16) + 51'(low2_q))
-                          >>> ratio_shift_q);
+        shifted3_q <= 51'(((51'(centred2_q) <<< 17) + (51'($signed(high2_q)) <<< 16)
+                           + $signed(51'(low2_q))) >>> ratio_shift_q);
       end
     end
+
+    multiplier #(.ABits(16), .BBits(17), .ASigned(1'b1)) u_high2 (
+      .clk_i, .en_i(advance && valid_q[1]), .a_i(centred1_q[31:16]), .b_i(ratio_q), .p_o(high2_q)
+    );
+    multiplier #(.ABits(16), .BBits(17)) u_low2 (
+      .clk_i, .en_i(advance && valid_q[1]), .a_i(centred1_q[15:0]), .b_i(ratio_q), .p_o(low2_q)
+    );
 
     // ---- 4: round to Q6.18, saturate
 
@@ -378,22 +415,29 @@ module layernorm
     //
     // scaled = n * significand * 2^4 / 2^(31 - exponent), here with one fraction bit more
 
-    logic signed [25:0] high5_q, low5_q;
+    logic        [24:0] high5_q;           // signed
+    logic        [23:0] low5_q;            // signed
     logic        [4:0]  shift5_q;
     logic signed [41:0] scaled6_q;         // 17 fraction bits
 
     always_ff @(posedge clk_i) begin
       if (advance && valid_q[4]) begin
-        high5_q  <= 26'($signed(norm4_q[NormBits-1:12])) * 26'(gain4_q);
-        low5_q   <= 26'($signed({1'b0, norm4_q[11:0]})) * 26'(gain4_q);
         shift5_q <= 5'd31 - exponent4_q;
       end
       if (advance && valid_q[5]) begin
         automatic logic signed [36:0] scaled;
-        scaled = (37'(high5_q) <<< 12) + 37'(low5_q);
+        scaled = (37'($signed(high5_q)) <<< 12) + 37'($signed(low5_q));
         scaled6_q <= 42'($signed({scaled, 5'd0}) >>> shift5_q);
       end
     end
+
+    multiplier #(.ABits(NormBits - 12), .BBits(12), .ASigned(1'b1), .BSigned(1'b1)) u_high5 (
+      .clk_i, .en_i(advance && valid_q[4]), .a_i(norm4_q[NormBits-1:12]), .b_i(gain4_q),
+      .p_o(high5_q)
+    );
+    multiplier #(.ABits(12), .BBits(12), .BSigned(1'b1)) u_low5 (
+      .clk_i, .en_i(advance && valid_q[4]), .a_i(norm4_q[11:0]), .b_i(gain4_q), .p_o(low5_q)
+    );
 
     // ---- 7: plus bias, round, saturate
 

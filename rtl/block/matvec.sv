@@ -316,17 +316,20 @@ module matvec
     end
   end else begin : gen_tree
     for (genvar s = 0; s < int'(Segments); s++) begin : gen_sum
-      logic signed [23:0] product3_d [64], product3_q [64];
+      logic signed [23:0] product3_q [64];
       logic signed [25:0] sum4_d [16], sum4_q [16];
       logic signed [27:0] sum5_d [4], sum5_q [4];
       logic signed [28:0] sum6_d [2], sum6_q [2];
       logic signed [29:0] sum7_d;
 
+      for (genvar i = 0; i < 64; i++) begin : gen_product
+        multiplier #(.ABits(8), .BBits(16), .ASigned(1'b1), .BSigned(1'b1)) u_product (
+          .clk_i, .en_i(1'b1), .a_i(weights2_q[512*s + 8*i +: 8]), .b_i(operand2_q[16*i +: 16]),
+          .p_o(product3_q[i])
+        );
+      end
+
       always_comb begin
-        for (int i = 0; i < 64; i++) begin
-          product3_d[i] = 24'($signed(weights2_q[512*s + 8*i +: 8]))
-                        * 24'($signed(operand2_q[16*i +: 16]));
-        end
         for (int i = 0; i < 16; i++) begin
           sum4_d[i] = (26'(product3_q[i])    + 26'(product3_q[i+16]))
                     + (26'(product3_q[i+32]) + 26'(product3_q[i+48]));
@@ -340,7 +343,6 @@ module matvec
       end
 
       always_ff @(posedge clk_i) begin
-        product3_q <= product3_d;
         sum4_q     <= sum4_d;
         sum5_q     <= sum5_d;
         sum6_q     <= sum6_d;
@@ -354,19 +356,22 @@ module matvec
   for (genvar s = 0; s < int'(Segments); s++) begin : gen_segment
     logic signed [32:0]        shifted8_q;
     logic signed [AccBits-1:0] shifted9_q, read8_q, read9_q, acc10_d, acc10_q, acc11_q;
-    // What is read while it is written is not taken, forward8_q says: block RAM needs no bypass.
-    (* no_rw_check *)
-    logic signed [AccBits-1:0] accs [AccDepth];
+
+    // What is read while it is written is not taken: forward8_q says so.
+    ram_1r1w #(.Width(AccBits), .Depth(AccDepth)) u_accs (
+      .clk_i,
+      .wr_en_i(valid_q[9] && place9_q.by_columns), .wr_addr_i(place9_q.addr), .wr_strb_i(1'b1),
+      .wr_data_i(acc10_d),
+      .rd_en_i(1'b1), .rd_addr_i(place7_q.addr), .rd_data_o(read8_q)
+    );
 
     assign acc10_d = shifted9_q + (place9_q.first ? '0 : forward9_q ? acc10_q : read9_q);
 
     always_ff @(posedge clk_i) begin
       shifted8_q <= 33'($signed(sum7_q[s])) <<< place7_q.e[1:0];
-      read8_q    <= accs[place7_q.addr];
       shifted9_q <= AccBits'(shifted8_q) <<< {place8_q.e[3:2], 2'b00};
       read9_q    <= forward8_q ? acc10_q : read8_q;
       if (valid_q[9]) acc10_q <= acc10_d;
-      if (valid_q[9] && place9_q.by_columns) accs[place9_q.addr] <= acc10_d;
       if (valid_q[10]) acc11_q <= acc10_q;
       if (valid_q[11]) out_acc_o[s] <= 64'(acc11_q);
     end

@@ -55,35 +55,29 @@ module operand_buffer
     end
   end
 
-  // A bank for each part. Only empty slots are written and only full ones read: block RAM needs no
-  // bypass.
-  typedef struct packed {
-    logic [3:0]             e;                   // the same in each bank
-    logic [Width-1:0][15:0] m;
-  } part_t;
-
+  // A bank for each part, the first with the exponent. Only empty slots are written and only full
+  // ones read.
   if (Parts == 1) begin : gen_whole
-    (* no_rw_check *)
-    part_t slots [Slots];
-
-    always_ff @(posedge clk_i) begin
-      if (wr_valid_i && wr_part_i == '0) slots[wr_slot] <= {wr_e_i, wr_m_i};
-      if (rd_en_i) operand_o <= slots[rd_slot];
-    end
+    ram_1r1w #(.Width($bits(operand_t)), .Depth(Slots)) u_slots (
+      .clk_i,
+      .wr_en_i(wr_valid_i && wr_part_i == '0), .wr_addr_i(wr_slot), .wr_strb_i(1'b1),
+      .wr_data_i({wr_e_i, wr_m_i}),
+      .rd_en_i, .rd_addr_i(rd_slot), .rd_data_o(operand_o)
+    );
   end else begin : gen_parts
-    operand_t operand_q;
-
-    assign operand_o = operand_q;
-
-    for (genvar p = 0; p < int'(Parts); p++) begin : gen_bank
-      (* no_rw_check *)
-      part_t slots [Slots];
-
-      always_ff @(posedge clk_i) begin
-        if (wr_valid_i && wr_part_i == PartBits'(p)) slots[wr_slot] <= {wr_e_i, wr_m_i};
-        if (rd_en_i) operand_q.m[p*Width +: Width] <= slots[rd_slot].m;
-        if (rd_en_i && p == 0) operand_q.e <= slots[rd_slot].e;
-      end
+    ram_1r1w #(.Width(4 + 16 * Width), .Depth(Slots)) u_first (
+      .clk_i,
+      .wr_en_i(wr_valid_i && wr_part_i == '0), .wr_addr_i(wr_slot), .wr_strb_i(1'b1),
+      .wr_data_i({wr_e_i, wr_m_i}),
+      .rd_en_i, .rd_addr_i(rd_slot), .rd_data_o({operand_o.e, operand_o.m[0 +: Width]})
+    );
+    for (genvar p = 1; p < int'(Parts); p++) begin : gen_bank
+      ram_1r1w #(.Width(16 * Width), .Depth(Slots)) u_slots (
+        .clk_i,
+        .wr_en_i(wr_valid_i && wr_part_i == PartBits'(p)), .wr_addr_i(wr_slot), .wr_strb_i(1'b1),
+        .wr_data_i(wr_m_i),
+        .rd_en_i, .rd_addr_i(rd_slot), .rd_data_o(operand_o.m[p*Width +: Width])
+      );
     end
   end
 

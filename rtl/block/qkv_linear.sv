@@ -76,7 +76,7 @@ module qkv_linear
   assign blk_slot_o  = 8'(SlotQ) + 8'(rows_tag_i.head[0]);
   assign blk_rows_o  = rows_i;
 
-  // ------------------------------------------------------ K and V wait for their maximum, a place a vector
+  // -------------------------------------- K and V wait for their maximum, a place with each vector
 
   logic                      read;                 // a group leaves the queue
   logic                      rows_ready, rows_waiting, place_ready, place_waiting;
@@ -282,18 +282,18 @@ module qkv_linear
 
     // ---- 4: times 127/m
 
-    logic signed [35:0] product4_q;
+    logic [34:0] product4_q;                       // signed
 
-    always_ff @(posedge clk_i) begin
-      if (valid_q[3]) product4_q <= 36'(x3_q) * $signed({19'd0, r3_q});
-    end
+    multiplier #(.ABits(18), .BBits(17), .ASigned(1'b1)) u_product (
+      .clk_i, .en_i(valid_q[3]), .a_i(x3_q), .b_i(r3_q), .p_o(product4_q)
+    );
 
     // ---- 5: without its 24 fraction bits
 
     always_ff @(posedge clk_i) begin
       if (valid_q[4]) begin
         automatic logic signed [11:0] y;
-        y = 12'((product4_q + 36'sh80_0000) >>> 24);
+        y = 12'(($signed(product4_q) + 35'sh80_0000) >>> 24);
         q_q[Groups-1][s] <= (y > 12'sd127) ? 8'sd127 : (y < -12'sd127) ? -8'sd127 : 8'(y);
       end
     end

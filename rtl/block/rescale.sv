@@ -143,7 +143,7 @@ module rescale
     return 64'(half_significand(h)) << half_exponent(h);
   endfunction
 
-  logic [Segments-1:0][63:0] product3_q;         // 44 bits
+  logic [43:0]               product3_q [Segments];   // signed
   logic [Segments-1:0][7:0]  second3_q;          // 0..62
   logic [Segments-1:0][63:0] bias3_q;            // 43 bits
   logic [Segments-1:0][15:0] aux3_q;
@@ -152,13 +152,16 @@ module rescale
   for (genvar i = 0; i < Segments; i++) begin : gen_product
     always_ff @(posedge clk_i) begin
       if (valid2_q) begin
-        product3_q[i] <= 64'($signed(sum2_q[i])) * 64'(scale_mantissa(side2_q[i][15:0]));
         second3_q[i]  <= 8'(second2_q) - 8'(side2_q[i][15:11]);
         bias3_q[i]    <= tag2_q.op == OpScores ? '0 : half_to_25(side2_q[i][31:16]);
         aux3_q[i]     <= side2_q[i][31:16];
         over3_q[i]    <= over2_q[i];
       end
     end
+
+    multiplier #(.ABits(32), .BBits(12), .ASigned(1'b1)) u_product (
+      .clk_i, .en_i(valid2_q), .a_i(sum2_q[i]), .b_i({1'b1, side2_q[i][10:0]}), .p_o(product3_q[i])
+    );
   end
 
   // ------------------------- 4: shift the products to 16 fraction bits, round the biases to them
@@ -171,7 +174,7 @@ module rescale
   for (genvar i = 0; i < Segments; i++) begin : gen_point
     always_ff @(posedge clk_i) begin
       if (valid3_q) begin
-        shifted4_q[i] <= $signed({product3_q[i][47:0], 16'd0}) >>> second3_q[i];
+        shifted4_q[i] <= 64'($signed({product3_q[i], 16'd0})) >>> second3_q[i];
         bias4_q[i]    <= add_half($signed(bias3_q[i]) >>> 8);
         aux4_q[i]     <= aux3_q[i];
         over4_q[i]    <= over3_q[i];

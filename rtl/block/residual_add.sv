@@ -207,8 +207,9 @@ module residual_add
   localparam int unsigned LowBits  = 13;
   localparam int unsigned HighBits = ResBits - LowBits;
 
-  logic [Segments-1:0][63:0]        squares3_q;  // {high^2, low^2}
-  logic [Segments-1:0][63:0]        mixed3_q;    // high low, signed
+  logic [2*HighBits-1:0]     high_high3_q [Segments];
+  logic [2*LowBits-1:0]      low_low3_q   [Segments];
+  logic [ResBits-1:0]        high_low3_q  [Segments];    // signed
   logic [NumParts-1:0][37:0]        sum4_q;      // signed
   logic [NumParts-1:0][62:0]        sum_sq4_q;
 
@@ -221,8 +222,8 @@ module residual_add
     if (valid3_q) begin
       for (int s = 0; s < Segments; s++) begin
         part_sum[s/PartSize]    = part_sum[s/PartSize] + 38'($signed(x3_q[s]));
-        part_sum_sq[s/PartSize] = part_sum_sq[s/PartSize] + 63'(squares3_q[s])
-                                + 63'(mixed3_q[s] << (LowBits + 1));
+        part_sum_sq[s/PartSize] = part_sum_sq[s/PartSize] + 63'({high_high3_q[s], low_low3_q[s]})
+                                + (63'($signed(high_low3_q[s])) << (LowBits + 1));
       end
     end
   end
@@ -250,19 +251,21 @@ module residual_add
   end
 
   for (genvar s = 0; s < int'(Segments); s++) begin : gen_square
-    logic signed [HighBits-1:0] high;
-    logic signed [LowBits:0]    low;
+    logic [HighBits-1:0] high;                   // signed
+    logic [LowBits-1:0]  low;
 
     assign high = x2_q[s][ResBits-1:LowBits];
-    assign low  = {1'b0, x2_q[s][LowBits-1:0]};
+    assign low  = x2_q[s][LowBits-1:0];
 
-    always_ff @(posedge clk_i) begin
-      if (valid2_q) begin
-        squares3_q[s] <= 64'({(2*HighBits)'(high) * (2*HighBits)'(high),
-                              (2*LowBits)'(low) * (2*LowBits)'(low)});
-        mixed3_q[s]   <= 64'((HighBits+LowBits+1)'(high) * (HighBits+LowBits+1)'(low));
-      end
-    end
+    multiplier #(.ABits(HighBits), .BBits(HighBits), .ASigned(1'b1), .BSigned(1'b1)) u_high_high (
+      .clk_i, .en_i(valid2_q), .a_i(high), .b_i(high), .p_o(high_high3_q[s])
+    );
+    multiplier #(.ABits(LowBits), .BBits(LowBits)) u_low_low (
+      .clk_i, .en_i(valid2_q), .a_i(low), .b_i(low), .p_o(low_low3_q[s])
+    );
+    multiplier #(.ABits(HighBits), .BBits(LowBits), .ASigned(1'b1)) u_high_low (
+      .clk_i, .en_i(valid2_q), .a_i(high), .b_i(low), .p_o(high_low3_q[s])
+    );
   end
 
   // --------------------------------------------------------- 4: all sums; the result with the last

@@ -219,8 +219,6 @@ module sampling
   logic                  e_valid;
   logic [ExpFrac:0]      e;
   logic [ZBits-1:0]      z_q;
-  logic [ExpFrac:0]      e_mem  [MaxTopK];
-  logic [16:0]           id_mem [MaxTopK];
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) exp_valid_q <= '0;
@@ -235,14 +233,12 @@ module sampling
       z_q          <= '0;
     end
     if (shift) begin
-      d1_q                <= DBits'(max_q - entry_value);
-      id_mem[out_index_q] <= entry_id;
-      out_index_q         <= out_index_q + 1'b1;
+      d1_q        <= DBits'(max_q - entry_value);
+      out_index_q <= out_index_q + 1'b1;
     end
     if (e_valid) begin
-      e_mem[in_index_q] <= e;
-      in_index_q        <= in_index_q + 1'b1;
-      z_q               <= z_q + ZBits'(e);
+      in_index_q <= in_index_q + 1'b1;
+      z_q        <= z_q + ZBits'(e);
     end
   end
 
@@ -322,12 +318,21 @@ module sampling
       left_q       <= ZBits'(target_q >> 32);
     end
     if (state_q == StScan) begin
-      scan_e_q     <= e_mem[scan_index_q];
-      scan_id_q    <= id_mem[scan_index_q];
       scan_index_q <= scan_index_q + 1'b1;
       if (scan_valid_q) left_q <= left[ZBits-1:0];
     end
   end
+
+  ram_1r1w #(.Width(ExpFrac + 1), .Depth(MaxTopK)) u_exponentials (
+    .clk_i,
+    .wr_en_i(e_valid), .wr_addr_i(in_index_q), .wr_strb_i(1'b1), .wr_data_i(e),
+    .rd_en_i(state_q == StScan), .rd_addr_i(scan_index_q), .rd_data_o(scan_e_q)
+  );
+  ram_1r1w #(.Width(17), .Depth(MaxTopK)) u_ids (
+    .clk_i,
+    .wr_en_i(shift), .wr_addr_i(out_index_q), .wr_strb_i(1'b1), .wr_data_i(entry_id),
+    .rd_en_i(state_q == StScan), .rd_addr_i(scan_index_q), .rd_data_o(scan_id_q)
+  );
 
   // ------------------------------------------------------------------------------------- control
 

@@ -76,9 +76,6 @@ module softmax
 
   // ----------------------------------------------------------------------- scores in, lane by lane
 
-  logic [Segments-1:0][31:0] scores_mem [Words];
-  logic [Segments-1:0][15:0] scales_mem [Words];
-
   logic [WordBits-1:0]       in_word, in_word_q;
   logic [Segments-1:0][31:0] lane_max_q;           // of lane s so far
   logic                      in_last_q;
@@ -91,12 +88,10 @@ module softmax
 
   always_ff @(posedge clk_i) begin
     if (in_valid_i) begin
-      in_word_q           <= in_word + 1'b1;
-      scores_mem[in_word] <= in_scores_i;
-      scales_mem[in_word] <= in_scales_i;
-      len_q               <= in_len_i;
-      bank_q              <= in_bank_i;
-      last_step_q         <= step_idx_t'(((((32'(in_len_i) - 1) >> 6) + 1) << TileLog) - 1);
+      in_word_q   <= in_word + 1'b1;
+      len_q       <= in_len_i;
+      bank_q      <= in_bank_i;
+      last_step_q <= step_idx_t'(((((32'(in_len_i) - 1) >> 6) + 1) << TileLog) - 1);
     end
   end
 
@@ -178,11 +173,15 @@ module softmax
   end
 
   always_ff @(posedge clk_i) begin
-    if (issue) begin
-      score1_q <= scores_mem[word_of(step)];
-      step1_q  <= step;
-    end
+    if (issue) step1_q <= step;
   end
+
+  // Neither is read while it is written: free_q says so.
+  ram_1r1w #(.Width(32 * Segments), .Depth(Words)) u_scores (
+    .clk_i,
+    .wr_en_i(in_valid_i), .wr_addr_i(in_word), .wr_strb_i(1'b1), .wr_data_i(in_scores_i),
+    .rd_en_i(issue), .rd_addr_i(word_of(step)), .rd_data_o(score1_q)
+  );
 
   // ------------------------------------------------ 2 to 4: distance to the maximum, times log2(e)
 
@@ -238,7 +237,6 @@ module softmax
 
   always_ff @(posedge clk_i) begin
     if (valid_q[6]) begin
-      scale7_q <= scales_mem[word_of(scale_step_q)];
       step7_q  <= scale_step_q;
       last7_q  <= scale_last;
     end
@@ -248,6 +246,12 @@ module softmax
       last8_q  <= last7_q;
     end
   end
+
+  ram_1r1w #(.Width(16 * Segments), .Depth(Words)) u_scales (
+    .clk_i,
+    .wr_en_i(in_valid_i), .wr_addr_i(in_word), .wr_strb_i(1'b1), .wr_data_i(in_scales_i),
+    .rd_en_i(valid_q[6]), .rd_addr_i(word_of(scale_step_q)), .rd_data_o(scale7_q)
+  );
 
   // With the last scale the memory is read.
   always_ff @(posedge clk_i) begin
@@ -274,14 +278,15 @@ module softmax
 
     // ---- 9: times the mantissa
 
-    logic [33:0] product9_q;
+    logic [34:0] product9_q;                       // below 2^34: e8 is 2^22 at most
     logic [4:0]  shift9_q;
 
+    multiplier #(.ABits(ExpFrac + 1), .BBits(12)) u_product (
+      .clk_i, .en_i(valid8), .a_i(e8[i]), .b_i({1'b1, scale8_q[i][10:0]}), .p_o(product9_q)
+    );
+
     always_ff @(posedge clk_i) begin
-      if (valid8) begin
-        product9_q <= 34'(e8[i]) * 34'({1'b1, scale8_q[i][10:0]});
-        shift9_q   <= 5'd31 - scale8_q[i][15:11];
-      end
+      if (valid8) shift9_q <= 5'd31 - scale8_q[i][15:11];
     end
 
     // ---- 10: shifted, with one more bit
@@ -289,7 +294,7 @@ module softmax
     logic [36:0] shifted10_q;
 
     always_ff @(posedge clk_i) begin
-      if (valid9_q) shifted10_q <= {product9_q, 3'b000} >> shift9_q;
+      if (valid9_q) shifted10_q <= 37'({product9_q, 3'b000} >> shift9_q);
     end
 
     // ---- 11: rounded; half up, (x + 1) / 2 passes the largest row if x is above twice that

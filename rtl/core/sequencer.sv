@@ -284,9 +284,9 @@ module sequencer
 
   logic                valid2_q, drop2_q;
   job_t                job2_q;
-  logic [AddrBits-1:0] product2_q;  // groups * blocks, or the row's group * blocks
+  logic [24:0]         product2_q;  // groups * blocks, or the row's group * blocks
   logic [AddrBits-1:0] sides2_q;  // side beats, or those before the row's group
-  logic [AddrBits-1:0] sixteens2_q;  // the row's whole sixteens of groups * blocks
+  logic [20:0]         sixteens2_q;  // the row's whole sixteens of groups * blocks
   // start of the layer's part of the KV cache, or of its V; the head's offset from it
   logic [AddrBits-1:0] kv_from2_q, kv_head2_q;
   logic [AddrBits-1:0] kv_layer_q;                           // start of the layer's head 0
@@ -306,19 +306,30 @@ module sequencer
     if (stage2_ready && valid1_q) begin
       job2_q     <= job1_q;
       drop2_q    <= drop1_q;
-      product2_q <= AddrBits'(factor) * AddrBits'(job1_q.blocks);
       sides2_q   <= is_row       ? AddrBits'(row_group[16:4])
                   : job1_q.sides ? (AddrBits'(job1_q.groups) + AddrBits'(15)) >> 4 : '0;
-      sixteens2_q <= AddrBits'(row_group[16:4]) * AddrBits'(job1_q.blocks);
       kv_from2_q <= kv_layer_q + (job1_q.op == OpPv ? cfg_i.kv_v_off : '0);
-      kv_head2_q <= AddrBits'(job1_q.head) * cfg_i.kv_stride;
     end
-    kv_heads_q <= AddrBits'(heads) * cfg_i.kv_stride;
     if (take_step) kv_layer_q <= cfg_i.kv_base;
     else if (stage2_ready && valid1_q && job1_q.op == OpMlp2) begin
       kv_layer_q <= kv_layer_q + kv_heads_q;
     end
   end
+
+  wire take1 = stage2_ready && valid1_q;
+
+  multiplier #(.ABits(17), .BBits(8)) u_product (
+    .clk_i, .en_i(take1), .a_i(factor), .b_i(job1_q.blocks), .p_o(product2_q)
+  );
+  multiplier #(.ABits(13), .BBits(8)) u_sixteens (
+    .clk_i, .en_i(take1), .a_i(row_group[16:4]), .b_i(job1_q.blocks), .p_o(sixteens2_q)
+  );
+  multiplier #(.ABits(6), .BBits(AddrBits), .PBits(AddrBits)) u_kv_head (
+    .clk_i, .en_i(take1), .a_i(job1_q.head), .b_i(cfg_i.kv_stride), .p_o(kv_head2_q)
+  );
+  multiplier #(.ABits(6), .BBits(AddrBits), .PBits(AddrBits)) u_kv_heads (
+    .clk_i, .en_i(1'b1), .a_i(heads), .b_i(cfg_i.kv_stride), .p_o(kv_heads_q)
+  );
 
   // ------------------------------------------------------------------- stage 3: addresses, job out
 
@@ -328,10 +339,11 @@ module sequencer
   logic [AddrBits-1:0] side_addr3_q, addr3_q, beats3_q, stream_q;
 
   wire is_row2 = job2_q.op == OpPos || job2_q.op == OpToken;
-  wire [AddrBits-1:0] beats    = is_row2 ? AddrBits'(job2_q.blocks) : product2_q + sides2_q;
+  wire [AddrBits-1:0] beats    = is_row2 ? AddrBits'(job2_q.blocks)
+                                         : AddrBits'(product2_q) + sides2_q;
   wire [AddrBits-1:0] row_base = (job2_q.op == OpPos) ? cfg_i.wpe_base : cfg_i.wte_base;
   // Whole sixteens of groups before the row, each with its side beat.
-  wire [AddrBits-1:0] group_of_16 = (sixteens2_q << 4) + sides2_q;
+  wire [AddrBits-1:0] group_of_16 = (AddrBits'(sixteens2_q) << 4) + sides2_q;
 
   assign stage3_ready = !valid3_q || job_ready_i;
 
@@ -351,7 +363,7 @@ module sequencer
       beats3_q     <= beats;
       side_addr3_q <= row_base + group_of_16;
       unique case (job2_q.op)
-        OpPos, OpToken: addr3_q <= row_base + sides2_q + 1 + product2_q;
+        OpPos, OpToken: addr3_q <= row_base + sides2_q + 1 + AddrBits'(product2_q);
         OpScores, OpPv: addr3_q <= kv_from2_q + kv_head2_q;
         OpHead:         addr3_q <= cfg_i.head_base;
         default:        addr3_q <= stream_q;

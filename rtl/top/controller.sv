@@ -85,8 +85,8 @@ module controller
   logic [16:0] choice_q;
 
   // The history: ids from base_q on, in a ring.
-  logic [16:0] history_mem [2**AddrWidth];
   logic [16:0] id_q;
+  logic        write;
 
   // ------------------------------------------------------------------------------------ the loop
 
@@ -122,14 +122,12 @@ module controller
             error_q <= ErrPromptLong;
           end else begin
             if (bad_id) error_q <= ErrPromptId;
-            history_mem[base_q + addr_t'(count_q)] <= prompt_id_i;
             count_q <= count_q + 1'b1;
           end
           if (prompt_last_i) state_q <= (error_q == ErrNone && !full && !bad_id) ? StRead : StDone;
         end
 
         StRead: begin
-          id_q    <= history_mem[base_q + addr_t'(position_q)];
           state_q <= StStep;
         end
 
@@ -149,7 +147,6 @@ module controller
           left_q  <= left_q - 1'b1;
           state_q <= stops ? StDone : StRead;
           if (!stops) begin
-            history_mem[base_q + addr_t'(count_q)] <= choice_q;
             recomputed_q <= full;
             count_q      <= full ? keep : count_q + 1'b1;
             position_q   <= full ? '0 : count_q;
@@ -161,6 +158,16 @@ module controller
       endcase
     end
   end
+
+  assign write = (state_q == StPrompt && prompt_valid_i && !full) ||
+                 (state_q == StToken && tok_ready_i && !stops);
+
+  ram_1r1w #(.Width(17), .Depth(2**AddrWidth)) u_history (
+    .clk_i,
+    .wr_en_i(write), .wr_addr_i(base_q + addr_t'(count_q)), .wr_strb_i(1'b1),
+    .wr_data_i(state_q == StPrompt ? prompt_id_i : choice_q),
+    .rd_en_i(state_q == StRead), .rd_addr_i(base_q + addr_t'(position_q)), .rd_data_o(id_q)
+  );
 
   assign busy_o            = state_q != StIdle;
   assign waits_o           = state_q == StWait;

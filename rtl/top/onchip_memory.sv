@@ -98,27 +98,19 @@ module onchip_memory
 
   // -------------------------------------------------------------------------------------- memories
 
-  logic [8*Lanes-1:0] rom [RomBeats];
   logic [8*Lanes-1:0] rom_q, ram_q;
 
-  initial $readmemh(RomFile, rom);
-
-  always_ff @(posedge clk_i) begin
-    if (read && !read_ram) rom_q <= rom[addr_q[RomAddr-1:0]];
-  end
+  rom #(.Width(8 * Lanes), .Depth(RomBeats), .File(RomFile)) u_rom (
+    .clk_i, .rd_en_i(read && !read_ram), .rd_addr_i(addr_q[RomAddr-1:0]), .rd_data_o(rom_q)
+  );
 
   for (genvar w = 0; w < int'(Words); w++) begin : gen_ram
-    logic [31:0] ram [RamBeats];
-
-    always_ff @(posedge clk_i) begin
-      if (read && read_ram) ram_q[32*w +: 32] <= ram[read_ram_addr];
-      if (write) begin
-        if (wr_strb_i[4*w])   ram[write_ram_addr][7:0]   <= wr_data_i[32*w      +: 8];
-        if (wr_strb_i[4*w+1]) ram[write_ram_addr][15:8]  <= wr_data_i[32*w + 8  +: 8];
-        if (wr_strb_i[4*w+2]) ram[write_ram_addr][23:16] <= wr_data_i[32*w + 16 +: 8];
-        if (wr_strb_i[4*w+3]) ram[write_ram_addr][31:24] <= wr_data_i[32*w + 24 +: 8];
-      end
-    end
+    ram_1r1w #(.Width(32), .Depth(RamBeats), .WriteBits(8)) u_ram (
+      .clk_i,
+      .wr_en_i(write), .wr_addr_i(write_ram_addr), .wr_strb_i(wr_strb_i[4*w +: 4]),
+      .wr_data_i(wr_data_i[32*w +: 32]),
+      .rd_en_i(read && read_ram), .rd_addr_i(read_ram_addr), .rd_data_o(ram_q[32*w +: 32])
+    );
   end
 
   assign rd_rsp_data_o = from_ram_q ? ram_q : rom_q;
