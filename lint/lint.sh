@@ -22,7 +22,7 @@ for test in $tests; do
 done
 [ "$prefix" = lint ] || exit $status
 
-listed() { diff <(grep -oE '(rtl|formal)/[a-z0-9_/]+\.sv' gpt2rtl.core | LC_ALL=C sort) <(ls rtl/*/*.sv formal/*.sv | LC_ALL=C sort); }
+listed() { diff <(grep -oE '(rtl|formal)/[a-z0-9_/]+\.svh?' gpt2rtl.core | LC_ALL=C sort) <(ls rtl/*/*.sv rtl/*/*.svh formal/*.sv | LC_ALL=C sort); }
 tables() { build/make_tables sv | diff - rtl/base/gpt2_tables_pkg.sv; }
 check() {                                                     # NAME FUNCTION SENTENCE
   if "$2"; then echo "[       OK ] lint.$1"; else printf '%s\n[  FAILED  ] lint.%s\n' "$3" "$1"; status=1; fi

@@ -6,7 +6,7 @@
 cd "$(dirname "$0")/.." || exit 1
 export LC_ALL=C
 {
-  cat rtl/*/*.sv sim/verilate* sim/*.vlt &&
+  cat rtl/*/*.sv rtl/*/*.svh sim/verilate* sim/*.vlt &&
   grep -E -A1 '^(CXXFLAGS|CHECKED|FAST|TRACED|sim_top|axi_top) *:?=' Makefile
 } | sha256sum | cut -c1-16
 exit "${PIPESTATUS[0]}"

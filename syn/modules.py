@@ -160,7 +160,7 @@ def read(path, settings):
     files = ["rtl/base/gpt2_pkg.sv", "rtl/base/gpt2_tables_pkg.sv"] + [f for f in sorted(glob.glob("rtl/*/*.sv")) if not f.endswith("_pkg.sv")]
     given = " ".join(f"-G {s}" for s in settings)
     design = ys.Design()
-    for command in (f"read_slang --keep-hierarchy -j 1 -D SYNTHESIS --top gpt2_top {given} " + " ".join(files),
+    for command in (f"read_slang --keep-hierarchy -j 1 -I rtl/base -D SYNTHESIS --top gpt2_top {given} " + " ".join(files),
                     "hierarchy -check -top gpt2_top", f"write_rtlil {path}"):
         ys.run_pass(command, design)
 

@@ -44,7 +44,7 @@ def child(module):
     given = " ".join(f"-G {p}={SMALL[p]}" for p in parameters if p in SMALL) + (parameter and f" -G {parameter}")
     design = ys.Design()
     for command in (
-        f"read_slang -j 1 -D SYNTHESIS --top {module} {given} " + " ".join(PACKAGES + [FILES[f] for f in files]),
+        f"read_slang -j 1 -I rtl/base -D SYNTHESIS --top {module} {given} " + " ".join(PACKAGES + [FILES[f] for f in files]),
         f"hierarchy -check -top {module}", "proc", "opt", "check -assert", "stat",
     ):
         ys.run_pass(command, design)

@@ -24,7 +24,7 @@ def netlist(path, top, parameters):
     given = " ".join(f"-G {p}" for p in parameters)
     design = ys.Design()
     for command in (
-        f"read_slang -j 1 -D SYNTHESIS --top {top} {given} " + " ".join(files),
+        f"read_slang -j 1 -I rtl/base -D SYNTHESIS --top {top} {given} " + " ".join(files),
         f"hierarchy -check -top {top}", "proc", "opt", "memory_collect", "bwmuxmap", "demuxmap", "techmap -map syn/bmux.v",
         "setundef -zero", "opt_clean",
         # the sign of terms as wide as their sum does not matter

@@ -10,6 +10,8 @@
 // Timing  4 cycles, Width results a cycle
 // Keeps   one table of 64 segments per lane
 // Golden  golden/softmax.c: exp2_neg() - equal bit for bit
+`include "assert.svh"
+
 module exp2_neg
   import gpt2_pkg::*;
   import gpt2_tables_pkg::*;
@@ -105,10 +107,8 @@ module exp2_neg
 
   // ------------------------------------------------------------------------------------ assertions
 
-`ifndef SYNTHESIS
-  if (Width == 0 || TBits < 21) begin : gen_check
-    $fatal(1, "%m: Width = %0d must be positive and TBits = %0d at least 21", Width, TBits);
-  end
-`endif
+  `ERROR_IF(width,
+            Width == 0 || TBits < 21,
+            ("Width = %0d must be positive and TBits = %0d at least 21", Width, TBits))
 
 endmodule

@@ -11,6 +11,8 @@
 //         it came
 // Keeps   Depth words
 // Golden  none; formal/fv_fifo.sv proves order and counts
+`include "assert.svh"
+
 module fifo #(
   parameter int unsigned Width          = 32,
   parameter int unsigned Depth          = 16,    // a power of two, 2 or more
@@ -70,10 +72,8 @@ module fifo #(
 
   // ------------------------------------------------------------------------------------ assertions
 
-`ifndef SYNTHESIS
-  if (Depth < 2 || (Depth & (Depth - 1)) != 0) begin : gen_check
-    $fatal(1, "%m: Depth = %0d must be a power of two, 2 or more", Depth);
-  end
-`endif
+  `ERROR_IF(depth,
+            Depth < 2 || (Depth & (Depth - 1)) != 0,
+            ("Depth = %0d must be a power of two, 2 or more", Depth))
 
 endmodule

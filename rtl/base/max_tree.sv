@@ -6,6 +6,8 @@
 // Out     max 32 bits signed; holds until the next one
 // Timing  ceil(log4 Width) cycles, one vector a cycle; each stage keeps the largest of four
 // Golden  none: softmax's and qkv_linear's maximum
+`include "assert.svh"
+
 module max_tree #(
   parameter int unsigned Width = 16
 ) (
@@ -76,10 +78,8 @@ module max_tree #(
 
   // ------------------------------------------------------------------------------------ assertions
 
-`ifndef SYNTHESIS
-  if (Width == 0 || (Width & (Width - 1)) != 0) begin : gen_check
-    $fatal(1, "%m: Width = %0d must be a power of two", Width);
-  end
-`endif
+  `ERROR_IF(width,
+            Width == 0 || (Width & (Width - 1)) != 0,
+            ("Width = %0d must be a power of two", Width))
 
 endmodule

@@ -10,6 +10,8 @@
 // Timing  3 cycles, one result a cycle
 // Keeps   a table of 128 segments
 // Golden  golden/softmax.c: reciprocal() - equal bit for bit
+`include "assert.svh"
+
 module reciprocal
   import gpt2_tables_pkg::*;
 (
@@ -73,9 +75,6 @@ module reciprocal
 
   // ------------------------------------------------------------------------------------ assertions
 
-`ifndef SYNTHESIS
-  assert property (@(posedge clk_i) disable iff (!rst_ni) in_valid_i |-> in_x_i[15])
-    else $error("%m: x is not normalised: its highest bit is 0");
-`endif
+  `ASSERT(in_valid_i |-> in_x_i[15], ("%m: x is not normalised: its highest bit is 0"))
 
 endmodule

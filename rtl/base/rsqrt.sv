@@ -11,6 +11,8 @@
 // Timing  latency 7, one a cycle, rigid: no multiplier is wider than 20 x 18 bits
 // Assumes m is normalised; the table's relative error is below 2^-13, so that delta fits 19 bits
 // Golden  golden/rsqrt.c: rsqrt() - equal bit for bit
+`include "assert.svh"
+
 module rsqrt
   import gpt2_pkg::*;
   import gpt2_tables_pkg::*;
@@ -131,12 +133,9 @@ module rsqrt
 
   assign out_valid_o = valid_q[Latency-1];
 
-`ifndef SYNTHESIS
-  assert property (@(posedge clk_i) disable iff (!rst_ni) in_valid_i |-> in_m_i[31:30] != 0)
-    else $error("rsqrt: the number is not normalised: one of its two upper bits must be set");
-  assert property (@(posedge clk_i) disable iff (!rst_ni)
-                   valid_q[3] |-> 34'(19'(delta)) == delta)
-    else $error("rsqrt: the table's y0 is so far off that 1 - u y0^2 does not fit 19 bits");
-`endif
+  `ASSERT(in_valid_i |-> in_m_i[31:30] != 0,
+          ("rsqrt: the number is not normalised: one of its two upper bits must be set"))
+  `ASSERT(valid_q[3] |-> 34'(19'(delta)) == delta,
+          ("rsqrt: the table's y0 is so far off that 1 - u y0^2 does not fit 19 bits"))
 
 endmodule

@@ -17,6 +17,8 @@
 // Keeps   two scales; the state of softmax
 // Assumes that PV rows of a head are scaled before the scores of the head after the next arrive
 // Golden  golden/attention_core.c: attention_core() between its jobs - equal bit for bit
+`include "assert.svh"
+
 module attention_core
   import gpt2_pkg::*;
 #(
@@ -95,16 +97,11 @@ module attention_core
 
   // ------------------------------------------------------------------------------------ assertions
 
-`ifndef SYNTHESIS
-  if (slot_count(MaxHeads, MaxCtx) > 256) begin : gen_check
-    $fatal(1, "%m: MaxHeads = %0d and MaxCtx = %0d need more than 256 operand slots",
-           MaxHeads, MaxCtx);
-  end
-
-  assert property (@(posedge clk_i) disable iff (!rst_ni)
-      is_score |->
-      rows_tag_i.last == (32'(rows_tag_i.group) == 32'(rows_tag_i.position) / Segments))
-    else $error("%m: the last scores are not those of the newest position");
-`endif
+  `ERROR_IF(max_heads,
+            slot_count(MaxHeads, MaxCtx) > 256,
+            ("MaxHeads = %0d and MaxCtx = %0d need more than 256 operand slots", MaxHeads, MaxCtx))
+  `ASSERT(is_score
+          |-> rows_tag_i.last == (32'(rows_tag_i.group) == 32'(rows_tag_i.position) / Segments),
+          ("%m: the last scores are not those of the newest position"))
 
 endmodule

@@ -15,6 +15,8 @@
 // Timing  a block is offered a cycle after its last group
 // Keeps   128 rows in a memory, and OutWidth - InWidth on their way there
 // Golden  none: it orders rows
+`include "assert.svh"
+
 module block_gather
   import gpt2_pkg::*;
 #(
@@ -134,17 +136,12 @@ module block_gather
 
   // ---------------------------------------------------------------------------------- assertions
 
-`ifndef SYNTHESIS
-  if (InWidth == 0 || HeadDim % InWidth != 0 || OutWidth % InWidth != 0 || HeadDim % OutWidth != 0)
-  begin : gen_check
-    $fatal(1, "%m: InWidth = %0d, OutWidth = %0d must be powers of two, InWidth <= OutWidth <= 64",
-           InWidth, OutWidth);
-  end
-
-  assert property (@(posedge clk_i) disable iff (!rst_ni) put |-> used[31:30] == 2'b00)
-    else $error("%m: a row needs more than 31 bits");
-  assert property (@(posedge clk_i) disable iff (!rst_ni) rd_en_i |-> blk_valid_o)
-    else $error("%m: a block was read before it was whole");
-`endif
+  `ERROR_IF(widths,
+            InWidth == 0 || HeadDim % InWidth != 0 || OutWidth % InWidth != 0 ||
+            HeadDim % OutWidth != 0,
+            ("InWidth = %0d, OutWidth = %0d must be powers of two, InWidth <= OutWidth <= 64",
+             InWidth, OutWidth))
+  `ASSERT(put |-> used[31:30] == 2'b00, ("%m: a row needs more than 31 bits"))
+  `ASSERT(rd_en_i |-> blk_valid_o, ("%m: a block was read before it was whole"))
 
 endmodule

@@ -15,6 +15,8 @@
 //         beat (int16: a pair's second) to its first rows
 // Stores  one segment of Bytes beats; the next beat is taken with the last rows
 // Golden  golden/token_embedding.c, golden/pos_embedding.c
+`include "assert.svh"
+
 module embedding_row
   import gpt2_pkg::*;
 #(
@@ -182,20 +184,12 @@ module embedding_row
   logic unused_label;
   assign unused_label = ^in_label_i;       // only the beat's position matters here
 
-`ifndef SYNTHESIS
-  initial begin
-    if (Segments > HeadDim || HeadDim % Segments != 0) begin
-      $fatal(1, "%m: Segments is %0d; it must divide a block of 64 rows", Segments);
-    end
-    if (Bytes != 1 && Bytes != 2) $fatal(1, "%m: Bytes must be 1 or 2, not %0d", Bytes);
-  end
-
-  assert property (@(posedge clk_i) disable iff (!rst_ni) in_valid_i |-> 32'(segment) < Segments)
-    else $error("%m: a beat of a segment that does not exist");
-  assert property (@(posedge clk_i) disable iff (!rst_ni)
-                   out_valid_o && !out_ready_i
-                   |=> out_valid_o && $stable(out_tag_o) && $stable(out_rows_o))
-    else $error("%m: rows changed before they were taken");
-`endif
+  `ERROR_IF(segments,
+            Segments > HeadDim || HeadDim % Segments != 0,
+            ("Segments is %0d; it must divide a block of 64 rows", Segments))
+  `ERROR_IF(bytes, Bytes != 1 && Bytes != 2, ("Bytes must be 1 or 2, not %0d", Bytes))
+  `ASSERT(in_valid_i |-> 32'(segment) < Segments, ("%m: a beat of a segment that does not exist"))
+  `ASSERT(out_valid_o && !out_ready_i |=> out_valid_o && $stable(out_tag_o) && $stable(out_rows_o),
+          ("%m: rows changed before they were taken"))
 
 endmodule

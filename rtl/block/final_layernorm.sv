@@ -16,6 +16,8 @@
 //         head_ready   high from the last block of ln_f on, until the next step's first sums
 //         heads, heads_skipped   counts of both since reset, 32 bits each, wrapping
 // Golden  golden/final_layernorm.c and the order of calls in golden/gpt2_core.c
+`include "assert.svh"
+
 module final_layernorm
   import gpt2_pkg::*;
 (
@@ -90,14 +92,10 @@ module final_layernorm
   logic unused_inputs;
   assign unused_inputs = ^{cfg_i, sums_tag_i};                     // a few fields of each are used
 
-`ifndef SYNTHESIS
-  assert property (@(posedge clk_i) disable iff (!rst_ni) sums_valid_i |-> state_q != StNorm)
-    else $error("final_layernorm: the residual was changed while ln_f was reading it");
-  assert property (@(posedge clk_i) disable iff (!rst_ni)
-                   sums_valid_i |-> sums_tag_i.op inside {OpToken, OpProj, OpMlp2})
-    else $error("final_layernorm: sums of a job that does not end a pass of the residual");
-  assert property (@(posedge clk_i) disable iff (!rst_ni) blk_taken_i |-> state_q != StReady)
-    else $error("final_layernorm: more blocks than ln_f has");
-`endif
+  `ASSERT(sums_valid_i |-> state_q != StNorm,
+          ("final_layernorm: the residual was changed while ln_f was reading it"))
+  `ASSERT(sums_valid_i |-> sums_tag_i.op inside {OpToken, OpProj, OpMlp2},
+          ("final_layernorm: sums of a job that does not end a pass of the residual"))
+  `ASSERT(blk_taken_i |-> state_q != StReady, ("final_layernorm: more blocks than ln_f has"))
 
 endmodule

@@ -19,6 +19,8 @@
 // Assumes stream_logits_i and n_vocab held during a run; at most InFlight groups in flight between
 //         the test of room_o and rows_valid_i
 // Golden  golden/final_linear.c; this module only orders
+`include "assert.svh"
+
 module final_linear
   import gpt2_pkg::*;
 #(
@@ -139,22 +141,14 @@ module final_linear
 
   // ---------------------------------------------------------------------------------- assertions
 
-`ifndef SYNTHESIS
-  assert property (@(posedge clk_i) disable iff (!rst_ni)
-      push |-> push_ready)
-    else $error("%m: the queue overflows: more groups under way than room_o promises");
-
-  assert property (@(posedge clk_i) disable iff (!rst_ni)
-      push |-> (rows_tag_i.group << GroupLog2) < cfg_i.n_vocab)
-    else $error("%m: group %0d of OpHead has no id below the vocabulary", rows_tag_i.group);
-
-  assert property (@(posedge clk_i) disable iff (!rst_ni)
-      lg_valid_o && !lg_ready_i |=> lg_valid_o && $stable(lg_base_id_o) && $stable(lg_rows_o))
-    else $error("%m: a group changed before sampling took it");
-
-  assert property (@(posedge clk_i) disable iff (!rst_ni)
-      out_valid_o && !out_ready_i |=> out_valid_o && $stable(lg_base_id_o) && $stable(lg_rows_o))
-    else $error("%m: a group changed before the second reader took it");
-`endif
+  `ASSERT(push |-> push_ready,
+          ("%m: the queue overflows: more groups under way than room_o promises"))
+  `ASSERT(push |-> (rows_tag_i.group << GroupLog2) < cfg_i.n_vocab,
+          ("%m: group %0d of OpHead has no id below the vocabulary", rows_tag_i.group))
+  `ASSERT(lg_valid_o && !lg_ready_i |=> lg_valid_o && $stable(lg_base_id_o) && $stable(lg_rows_o),
+          ("%m: a group changed before sampling took it"))
+  `ASSERT(out_valid_o && !out_ready_i
+          |=> out_valid_o && $stable(lg_base_id_o) && $stable(lg_rows_o),
+          ("%m: a group changed before the second reader took it"))
 
 endmodule

@@ -21,6 +21,8 @@
 // Keeps   4 entries of 132 bytes; a beat
 // Assumes that an entry is not busy when its K comes. At most 255 writes are unacknowledged
 // Golden  golden/kv_cache.c: the memory written by kv_cache_write() - equal byte for byte
+`include "assert.svh"
+
 module kv_cache
   import gpt2_pkg::*;
 #(
@@ -310,25 +312,15 @@ module kv_cache
 
   // ------------------------------------------------------------------------------------ assertions
 
-`ifndef SYNTHESIS
-  if (Segments == 0 || (Segments & (Segments - 1)) != 0 || Segments > HeadDim) begin : gen_check
-    $fatal(1, "%m: Segments = %0d must be a power of two, 1 to 64", Segments);
-  end
-  if (MaxHeads == 0 || MaxHeads > 63) begin : gen_check_heads
-    $fatal(1, "%m: MaxHeads = %0d must be 1 to 63", MaxHeads);
-  end
-
-  assert property (@(posedge clk_i) disable iff (!rst_ni)
-      todo_push |-> todo_ready)
-    else $error("%m: more heads are to be written than there are entries");
-  assert property (@(posedge clk_i) disable iff (!rst_ni)
-      kv_valid_i && !kv_is_v_i |-> !busy_q[kv_entry])
-    else $error("%m: K came for an entry that still holds another head");
-  assert property (@(posedge clk_i) disable iff (!rst_ni)
-      kv_valid_i && kv_is_v_i |-> busy_q[kv_entry] && !ready_q[kv_entry])
-    else $error("%m: V came without its K");
-  assert property (@(posedge clk_i) disable iff (!rst_ni) (release_i & ~ready_q) == '0)
-    else $error("%m: an entry was released that does not hold K and V");
-`endif
+  `ERROR_IF(segments,
+            Segments == 0 || (Segments & (Segments - 1)) != 0 || Segments > HeadDim,
+            ("Segments = %0d must be a power of two, 1 to 64", Segments))
+  `ERROR_IF(max_heads, MaxHeads == 0 || MaxHeads > 63, ("MaxHeads = %0d must be 1 to 63", MaxHeads))
+  `ASSERT(todo_push |-> todo_ready, ("%m: more heads are to be written than there are entries"))
+  `ASSERT(kv_valid_i && !kv_is_v_i |-> !busy_q[kv_entry],
+          ("%m: K came for an entry that still holds another head"))
+  `ASSERT(kv_valid_i && kv_is_v_i |-> busy_q[kv_entry] && !ready_q[kv_entry],
+          ("%m: V came without its K"))
+  `ASSERT((release_i & ~ready_q) == '0, ("%m: an entry was released that does not hold K and V"))
 
 endmodule

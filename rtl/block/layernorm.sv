@@ -20,6 +20,8 @@
 // Stores  32 bits a parameter, a beat in one write
 // Assumes start_i only when busy_o is low; the residual does not change while busy_o is high
 // Golden  golden/layernorm.c: layernorm() up to the quantising - equal bit for bit
+`include "assert.svh"
+
 module layernorm
   import gpt2_pkg::*;
 #(
@@ -492,33 +494,23 @@ module layernorm
   logic unused_inputs;
   assign unused_inputs = ^{cfg_i, par_label_i};                    // a few fields of each are used
 
-`ifndef SYNTHESIS
-  initial begin
-    if (Segments > HeadDim || HeadDim % Segments != 0) begin
-      $fatal(1, "%m: Segments is %0d; it must divide a block of 64 rows", Segments);
-    end
-    if (NormWidth > HeadDim || HeadDim % NormWidth != 0) begin
-      $fatal(1, "%m: NormWidth is %0d; it must divide a block of 64 rows", NormWidth);
-    end
-    if (MaxHeads > 25) begin
-      $fatal(1, "%m: MaxHeads is %0d; the sums' widths hold 25 heads, 1600 numbers", MaxHeads);
-    end
-  end
-
-  assert property (@(posedge clk_i) disable iff (!rst_ni) !(start_i && busy_o))
-    else $error("layernorm: a pass was started before the one before it was over");
-  assert property (@(posedge clk_i) disable iff (!rst_ni)
-                   start_i |-> cfg_i.n_head != 0 && 32'(cfg_i.n_head) <= MaxHeads)
-    else $error("layernorm: n_head must be 1 .. MaxHeads");
-  assert property (@(posedge clk_i) disable iff (!rst_ni) stats2_q |-> v_q >= 76'd65536)
-    else $error("layernorm: V is below 2^16: not the sums of C numbers, or epsilon is too small");
-  assert property (@(posedge clk_i) disable iff (!rst_ni)
-                   par_write |-> 32'(par_label_i.group) < NumRows * NumBanks)
-    else $error("layernorm: more parameters than MaxHeads x 64");
-  assert property (@(posedge clk_i) disable iff (!rst_ni)
-                   blk_valid_o && !blk_ready_i
-                   |=> blk_valid_o && $stable(blk_slot_o) && $stable(blk_rows_o))
-    else $error("layernorm: a block changed before it was taken");
-`endif
+  `ERROR_IF(segments,
+            Segments > HeadDim || HeadDim % Segments != 0,
+            ("Segments is %0d; it must divide a block of 64 rows", Segments))
+  `ERROR_IF(norm_width,
+            NormWidth > HeadDim || HeadDim % NormWidth != 0,
+            ("NormWidth is %0d; it must divide a block of 64 rows", NormWidth))
+  `ERROR_IF(max_heads,
+            MaxHeads > 25,
+            ("MaxHeads is %0d; the sums' widths hold 25 heads, 1600 numbers", MaxHeads))
+  `ASSERT(!(start_i && busy_o), ("layernorm: a pass was started before the one before it was over"))
+  `ASSERT(start_i |-> cfg_i.n_head != 0 && 32'(cfg_i.n_head) <= MaxHeads,
+          ("layernorm: n_head must be 1 .. MaxHeads"))
+  `ASSERT(stats2_q |-> v_q >= 76'd65536,
+          ("layernorm: V is below 2^16: not the sums of C numbers, or epsilon is too small"))
+  `ASSERT(par_write |-> 32'(par_label_i.group) < NumRows * NumBanks,
+          ("layernorm: more parameters than MaxHeads x 64"))
+  `ASSERT(blk_valid_o && !blk_ready_i |=> blk_valid_o && $stable(blk_slot_o) && $stable(blk_rows_o),
+          ("layernorm: a block changed before it was taken"))
 
 endmodule

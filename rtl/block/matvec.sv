@@ -35,6 +35,8 @@
 //         that retimes (Vivado, Quartus) moves these registers between the multipliers and adders;
 //         a simulator's compiler makes better vector code of it. Same sums in the same cycles.
 // Golden  golden/matvec.c: matvec_row() - equal bit for bit
+`include "assert.svh"
+
 module matvec
   import gpt2_pkg::*;
 #(
@@ -379,25 +381,18 @@ module matvec
 
   // ------------------------------------------------------------------------------------ assertions
 
-`ifndef SYNTHESIS
-  initial begin
-    if (2**$clog2(Segments) != Segments || Segments > 64)
-      $fatal(1, "%m: Segments must be 1, 2, 4, ... 64, not %0d", Segments);
-  end
-  assert property (@(posedge clk_i) disable iff (!rst_ni)
-    fire |-> job.op != OpPos && job.op != OpToken && job.op != OpNorm)
-    else $error("%m: a beat that is not for the engine");
-  assert property (@(posedge clk_i) disable iff (!rst_ni)
-    fire && !in_label_i.side && job.by_columns |-> 32'(in_label_i.group) < MaxHeads * HeadGroups)
-    else $error("%m: group %0d has no accumulators, there are %0d", in_label_i.group,
-                MaxHeads * HeadGroups);
-  assert property (@(posedge clk_i) disable iff (!rst_ni)
-    valid_q[1] && place1_q.last |-> kept_ready)
-    else $error("%m: no room for a group's tag, scales and biases");
-  assert property (@(posedge clk_i) disable iff (!rst_ni) valid_q[11] |-> kept_waits)
-    else $error("%m: sums without a tag, scales and biases");
-  assert property (@(posedge clk_i) disable iff (!rst_ni) scores_done_i |-> scores_busy_q)
-    else $error("%m: scores ended that were not under way");
-`endif
+  `ERROR_IF(segments,
+            2**$clog2(Segments) != Segments || Segments > 64,
+            ("Segments must be 1, 2, 4, ... 64, not %0d", Segments))
+  `ASSERT(fire |-> job.op != OpPos && job.op != OpToken && job.op != OpNorm,
+          ("%m: a beat that is not for the engine"))
+  `ASSERT(fire && !in_label_i.side && job.by_columns
+          |-> 32'(in_label_i.group) < MaxHeads * HeadGroups,
+          ("%m: group %0d has no accumulators, there are %0d",
+           in_label_i.group, MaxHeads * HeadGroups))
+  `ASSERT(valid_q[1] && place1_q.last |-> kept_ready,
+          ("%m: no room for a group's tag, scales and biases"))
+  `ASSERT(valid_q[11] |-> kept_waits, ("%m: sums without a tag, scales and biases"))
+  `ASSERT(scores_done_i |-> scores_busy_q, ("%m: scores ended that were not under way"))
 
 endmodule

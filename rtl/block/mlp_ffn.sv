@@ -12,6 +12,8 @@
 // Timing  4 cycles
 // Keeps   its pipeline registers
 // Golden  golden/mlp_ffn.c: between rescale_matrix(w1) and block_quant() - equal bit for bit
+`include "assert.svh"
+
 module mlp_ffn
   import gpt2_pkg::*;
 #(
@@ -62,14 +64,10 @@ module mlp_ffn
 
   // ---------------------------------------------------------------------------------- assertions
 
-`ifndef SYNTHESIS
-  if (6 * MaxHeads > 256) begin : gen_check
-    $fatal(1, "%m: MaxHeads = %0d leaves no slot for every block, at most 42", MaxHeads);
-  end
-
-  assert property (@(posedge clk_i) disable iff (!rst_ni)
-      mlp1 |-> (rows_tag_i.group >> BlockShift) < 17'(4 * MaxHeads))
-    else $error("%m: group %0d of OpMlp1 is beyond the last block", rows_tag_i.group);
-`endif
+  `ERROR_IF(max_heads,
+            6 * MaxHeads > 256,
+            ("MaxHeads = %0d leaves no slot for every block, at most 42", MaxHeads))
+  `ASSERT(mlp1 |-> (rows_tag_i.group >> BlockShift) < 17'(4 * MaxHeads),
+          ("%m: group %0d of OpMlp1 is beyond the last block", rows_tag_i.group))
 
 endmodule

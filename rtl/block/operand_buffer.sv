@@ -9,6 +9,8 @@
 // Slots   gpt2_pkg: x_slot, o_slot, g_slot, q_slot, p_slot
 // Timing  full_o: combinational, from the cycle after a slot's last part; the operand a cycle after
 //         rd_en_i; one write and one read a cycle
+`include "assert.svh"
+
 module operand_buffer
   import gpt2_pkg::*;
 #(
@@ -81,14 +83,9 @@ module operand_buffer
     end
   end
 
-`ifndef SYNTHESIS
-  initial begin
-    if (Slots > 256) $fatal(1, "%m: %0d operand slots, a slot number has 8 bits", Slots);
-  end
-  assert property (@(posedge clk_i) disable iff (!rst_ni) wr_valid_i |-> !full_q[wr_slot])
-    else $error("%m: slot %0d was written while it was full", wr_slot_i);
-  assert property (@(posedge clk_i) disable iff (!rst_ni) rd_en_i |-> full_q[rd_slot])
-    else $error("%m: slot %0d was read while it was empty", rd_slot_i);
-`endif
+  `ERROR_IF(slots, Slots > 256, ("%0d operand slots, a slot number has 8 bits", Slots))
+  `ASSERT(wr_valid_i |-> !full_q[wr_slot],
+          ("%m: slot %0d was written while it was full", wr_slot_i))
+  `ASSERT(rd_en_i |-> full_q[rd_slot], ("%m: slot %0d was read while it was empty", rd_slot_i))
 
 endmodule

@@ -14,6 +14,8 @@
 //         second beat to its first rows
 // Stores  one segment of two beats; the next beat is taken with the last rows of a pair
 // Golden  golden/pos_embedding.c: pos_embedding() up to the addition - equal bit for bit
+`include "assert.svh"
+
 module pos_embedding
   import gpt2_pkg::*;
 #(
@@ -40,10 +42,6 @@ module pos_embedding
     .out_valid_o, .out_ready_i, .out_tag_o, .out_rows_o, .sat_o
   );
 
-`ifndef SYNTHESIS
-  assert property (@(posedge clk_i) disable iff (!rst_ni)
-                   in_valid_i |-> in_label_i.job.op == OpPos)
-    else $error("pos_embedding: a beat of another job");
-`endif
+  `ASSERT(in_valid_i |-> in_label_i.job.op == OpPos, ("pos_embedding: a beat of another job"))
 
 endmodule

@@ -14,6 +14,8 @@
 //         may follow K at full pace
 // Keeps   a queue of rows, two vectors and the pipeline's; the vector being finished
 // Golden  golden/kv_cache.c: kv_quantize(); golden/qkv_linear.c - equal bit for bit
+`include "assert.svh"
+
 module qkv_linear
   import gpt2_pkg::*;
 #(
@@ -331,20 +333,14 @@ module qkv_linear
 
   // ------------------------------------------------------------------------------------ assertions
 
-`ifndef SYNTHESIS
-  if (Segments == 0 || (Segments & (Segments - 1)) != 0 || Segments > HeadDim) begin : gen_check
-    $fatal(1, "%m: Segments = %0d must be a power of two, 1 to 64", Segments);
-  end
-
-  assert property (@(posedge clk_i) disable iff (!rst_ni) factor_valid_q |-> !reading_q)
-    else $error("%m: a vector's rows were not all read when the next one's came");
-  assert property (@(posedge clk_i) disable iff (!rst_ni)
-      is_kv |-> rows_ready && (!group_last || place_ready))
-    else $error("%m: the queue of rows overflowed");
-  assert property (@(posedge clk_i) disable iff (!rst_ni) read |-> rows_waiting)
-    else $error("%m: a row was read that did not come");
-  assert property (@(posedge clk_i) disable iff (!rst_ni) kv_valid_o |-> place_waiting)
-    else $error("%m: a vector was finished that did not come");
-`endif
+  `ERROR_IF(segments,
+            Segments == 0 || (Segments & (Segments - 1)) != 0 || Segments > HeadDim,
+            ("Segments = %0d must be a power of two, 1 to 64", Segments))
+  `ASSERT(factor_valid_q |-> !reading_q,
+          ("%m: a vector's rows were not all read when the next one's came"))
+  `ASSERT(is_kv |-> rows_ready && (!group_last || place_ready),
+          ("%m: the queue of rows overflowed"))
+  `ASSERT(read |-> rows_waiting, ("%m: a row was read that did not come"))
+  `ASSERT(kv_valid_o |-> place_waiting, ("%m: a vector was finished that did not come"))
 
 endmodule

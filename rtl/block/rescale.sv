@@ -20,6 +20,8 @@
 // Assumes norm <= 4 (128 blocks). Scores beyond the step's position come from unwritten memory:
 //         they pass through, but their clamps are not counted.
 // Golden  golden/rescale.c: rescale_row() - equal bit for bit
+`include "assert.svh"
+
 module rescale
   import gpt2_pkg::*;
 #(
@@ -249,18 +251,13 @@ module rescale
 
   // ---------------------------------------------------------------------------------- assertions
 
-`ifndef SYNTHESIS
-  if (Segments == 0 || Segments > 64 || (Segments & (Segments - 1)) != 0) begin : gen_check
-    $fatal(1, "%m: Segments = %0d must be a power of two, 1 to 64", Segments);
-  end
-
-  assert property (@(posedge clk_i) disable iff (!rst_ni) in_valid_i |-> in_norm_i <= 3'd4)
-    else $error("%m: norm = %0d, but no sum has more than 128 blocks", in_norm_i);
-
-  assert property (@(posedge clk_i) disable iff (!rst_ni)
-      in_valid_i && in_tag_i.op == OpScores |->
-      (in_tag_i.group << GroupLog2) <= 17'(in_tag_i.position))
-    else $error("%m: a group of scores begins beyond the step's position");
-`endif
+  `ERROR_IF(segments,
+            Segments == 0 || Segments > 64 || (Segments & (Segments - 1)) != 0,
+            ("Segments = %0d must be a power of two, 1 to 64", Segments))
+  `ASSERT(in_valid_i |-> in_norm_i <= 3'd4,
+          ("%m: norm = %0d, but no sum has more than 128 blocks", in_norm_i))
+  `ASSERT(in_valid_i && in_tag_i.op == OpScores
+          |-> (in_tag_i.group << GroupLog2) <= 17'(in_tag_i.position),
+          ("%m: a group of scores begins beyond the step's position"))
 
 endmodule

@@ -17,6 +17,8 @@
 // Stores  MaxHeads x 64 x 27 bits, in 64 / Segments banks
 // Assumes that no block is read while rows arrive: the two share the memory's read port
 // Golden  golden/residual_add.c: residual_add() - equal bit for bit
+`include "assert.svh"
+
 module residual_add
   import gpt2_pkg::*;
 #(
@@ -308,31 +310,20 @@ module residual_add
     end
   end
 
-`ifndef SYNTHESIS
-  initial begin
-    if (Segments > HeadDim || HeadDim % Segments != 0) begin
-      $fatal(1, "%m: Segments is %0d; it must divide a block of 64 rows", Segments);
-    end
-    if (MaxHeads > 25) begin
-      $fatal(1, "%m: MaxHeads is %0d; the sums' widths hold 25 heads, 1600 numbers", MaxHeads);
-    end
-  end
-
-  assert property (@(posedge clk_i) disable iff (!rst_ni) !(rd_en_i && valid))
-    else $error("residual_add: a block was read while rows were being added");
-  assert property (@(posedge clk_i) disable iff (!rst_ni)
-                   valid |-> 32'(tag.group) < NumBanks * MaxHeads)
-    else $error("residual_add: a row beyond MaxHeads x 64");
-  assert property (@(posedge clk_i) disable iff (!rst_ni)
-                   valid |-> 32'(tag.group) == 32'(place_q.block) * NumBanks + 32'(place_q.bank))
-    else $error("residual_add: group %0d is not the next one", tag.group);
-  assert property (@(posedge clk_i) disable iff (!rst_ni)
-                   emb_valid_i |-> emb_tag_i.op == OpPos || emb_tag_i.op == OpToken)
-    else $error("residual_add: an embedding row's job is neither OpPos nor OpToken");
-  assert property (@(posedge clk_i) disable iff (!rst_ni)
-                   emb_valid_i && !emb_ready_o
-                   |=> emb_valid_i && $stable(emb_tag_i) && $stable(emb_rows_i))
-    else $error("residual_add: an embedding row changed before it was taken");
-`endif
+  `ERROR_IF(segments,
+            Segments > HeadDim || HeadDim % Segments != 0,
+            ("Segments is %0d; it must divide a block of 64 rows", Segments))
+  `ERROR_IF(max_heads,
+            MaxHeads > 25,
+            ("MaxHeads is %0d; the sums' widths hold 25 heads, 1600 numbers", MaxHeads))
+  `ASSERT(!(rd_en_i && valid), ("residual_add: a block was read while rows were being added"))
+  `ASSERT(valid |-> 32'(tag.group) < NumBanks * MaxHeads,
+          ("residual_add: a row beyond MaxHeads x 64"))
+  `ASSERT(valid |-> 32'(tag.group) == 32'(place_q.block) * NumBanks + 32'(place_q.bank),
+          ("residual_add: group %0d is not the next one", tag.group))
+  `ASSERT(emb_valid_i |-> emb_tag_i.op == OpPos || emb_tag_i.op == OpToken,
+          ("residual_add: an embedding row's job is neither OpPos nor OpToken"))
+  `ASSERT(emb_valid_i && !emb_ready_o |=> emb_valid_i && $stable(emb_tag_i) && $stable(emb_rows_i),
+          ("residual_add: an embedding row changed before it was taken"))
 
 endmodule

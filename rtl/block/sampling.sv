@@ -26,6 +26,8 @@
 // Keeps   one group, the list, 64 exponentials
 // Assumes sampling_i held during a run, top_k 1..64, seed not 0
 // Golden  golden/sampling.c: sampling_choose() - equal bit for bit
+`include "assert.svh"
+
 module sampling
   import gpt2_pkg::*;
 #(
@@ -380,17 +382,11 @@ module sampling
 
   // ---------------------------------------------------------------------------------- assertions
 
-`ifndef SYNTHESIS
-  assert property (@(posedge clk_i) disable iff (!rst_ni)
-      lg_valid_i |-> sampling_i.top_k >= 7'd1 && sampling_i.top_k <= 7'(MaxTopK))
-    else $error("%m: top_k = %0d must be 1 to %0d", sampling_i.top_k, MaxTopK);
-
-  assert property (@(posedge clk_i) disable iff (!rst_ni) state_q == StDraw |-> random_q != '0)
-    else $error("%m: the generator stands at 0, from where it never moves");
-
-  assert property (@(posedge clk_i) disable iff (!rst_ni)
-      choice_valid_o && !choice_ready_i |=> choice_valid_o && $stable(choice_id_o))
-    else $error("%m: a choice changed before it was taken");
-`endif
+  `ASSERT(lg_valid_i |-> sampling_i.top_k >= 7'd1 && sampling_i.top_k <= 7'(MaxTopK),
+          ("%m: top_k = %0d must be 1 to %0d", sampling_i.top_k, MaxTopK))
+  `ASSERT(state_q == StDraw |-> random_q != '0,
+          ("%m: the generator stands at 0, from where it never moves"))
+  `ASSERT(choice_valid_o && !choice_ready_i |=> choice_valid_o && $stable(choice_id_o),
+          ("%m: a choice changed before it was taken"))
 
 endmodule

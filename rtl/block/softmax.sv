@@ -18,6 +18,8 @@
 //         exponentials wait until this one's last block is taken
 // Keeps   MaxCtx scores and scales; ExpWidth sums; a queue of 16 groups
 // Golden  golden/softmax.c: softmax() without its block_quant - equal bit for bit
+`include "assert.svh"
+
 module softmax
   import gpt2_pkg::*;
 #(
@@ -412,28 +414,21 @@ module softmax
 
   // ------------------------------------------------------------------------------------ assertions
 
-`ifndef SYNTHESIS
-  if (2**LogS != Segments || 2**LogE != ExpWidth || ExpWidth > Segments || Segments > HeadDim)
-  begin : gen_check_width
-    $fatal(1, "softmax: ExpWidth %0d and Segments %0d must be powers of two, up to Segments and 64",
-           ExpWidth, Segments);
-  end
-  if (MaxCtx % HeadDim != 0 || MaxCtx == 0 || MaxCtx > 1024) begin : gen_check_ctx
-    $fatal(1, "softmax: MaxCtx = %0d must be a multiple of 64 up to 1024", MaxCtx);
-  end
-
-  assert property (@(posedge clk_i) disable iff (!rst_ni) in_valid_i && in_first_i |-> free_q)
-    else $error("%m: a score arrived while the last head's scores were still needed");
-  assert property (@(posedge clk_i) disable iff (!rst_ni)
-      in_valid_i |-> in_len_i != 0 && in_len_i <= 11'(MaxCtx))
-    else $error("%m: a head has no scores or more than MaxCtx");
-  assert property (@(posedge clk_i) disable iff (!rst_ni) valid11_q |-> push_ready)
-    else $error("%m: the queue of groups overflowed");
-  assert property (@(posedge clk_i) disable iff (!rst_ni) folds_q != 0 |-> !valid8)
-    else $error("%m: the next head's exponentials came before this one's total was ready");
-  assert property (@(posedge clk_i) disable iff (!rst_ni)
-      blk_valid_o && !blk_ready_i |=> blk_valid_o && $stable(blk_tile_o) && $stable(blk_rows_o))
-    else $error("%m: a block that was not taken changed");
-`endif
+  `ERROR_IF(widths,
+            2**LogS != Segments || 2**LogE != ExpWidth || ExpWidth > Segments || Segments > HeadDim,
+            ("softmax: ExpWidth %0d and Segments %0d must be powers of two, up to Segments and 64",
+             ExpWidth, Segments))
+  `ERROR_IF(max_ctx,
+            MaxCtx % HeadDim != 0 || MaxCtx == 0 || MaxCtx > 1024,
+            ("softmax: MaxCtx = %0d must be a multiple of 64 up to 1024", MaxCtx))
+  `ASSERT(in_valid_i && in_first_i |-> free_q,
+          ("%m: a score arrived while the last head's scores were still needed"))
+  `ASSERT(in_valid_i |-> in_len_i != 0 && in_len_i <= 11'(MaxCtx),
+          ("%m: a head has no scores or more than MaxCtx"))
+  `ASSERT(valid11_q |-> push_ready, ("%m: the queue of groups overflowed"))
+  `ASSERT(folds_q != 0 |-> !valid8,
+          ("%m: the next head's exponentials came before this one's total was ready"))
+  `ASSERT(blk_valid_o && !blk_ready_i |=> blk_valid_o && $stable(blk_tile_o) && $stable(blk_rows_o),
+          ("%m: a block that was not taken changed"))
 
 endmodule

@@ -12,6 +12,8 @@
 // Timing  64 / Segments cycles a beat, 1 for the side beat; latency 5 from a beat to its first rows
 // Stores  one segment of the current beat; the next beat is taken with its last rows
 // Golden  golden/token_embedding.c: token_embedding() - equal bit for bit
+`include "assert.svh"
+
 module token_embedding
   import gpt2_pkg::*;
 #(
@@ -38,10 +40,6 @@ module token_embedding
     .out_valid_o, .out_ready_i, .out_tag_o, .out_rows_o, .sat_o(unused_sat)
   );
 
-`ifndef SYNTHESIS
-  assert property (@(posedge clk_i) disable iff (!rst_ni)
-                   in_valid_i |-> in_label_i.job.op == OpToken)
-    else $error("token_embedding: a beat of another job");
-`endif
+  `ASSERT(in_valid_i |-> in_label_i.job.op == OpToken, ("token_embedding: a beat of another job"))
 
 endmodule

@@ -18,6 +18,8 @@
 // Reset   rst_ni ends all computation; outstanding memory transfers complete and are dropped as
 //         they come, until mem_busy_o is low. mem_rst_ni forgets them
 // Golden  golden/gpt2_core.c
+`include "assert.svh"
+
 module gpt2_core
   import gpt2_pkg::*;
 #(
@@ -317,7 +319,7 @@ module gpt2_core
 
   // ------------------------------------------------------------------------------------ assertions
 
-`ifndef SYNTHESIS
+`ifdef ASSERTIONS
   // The latencies stated in the package, from which final_linear's room is derived.
   logic [MatvecLatency+RescaleLatency-1:0] issued_q;
   logic                                    issued;
@@ -328,14 +330,10 @@ module gpt2_core
   always_ff @(posedge clk_i) begin
     issued_q <= rst_ni ? {issued_q[MatvecLatency+RescaleLatency-2:0], issued} : '0;
   end
-
-  assert property (@(posedge clk_i) disable iff (!rst_ni) acc_valid == issued_q[MatvecLatency-1])
-    else $error("%m: sums did not come MatvecLatency = %0d cycles after their last beat",
-                MatvecLatency);
-  assert property (@(posedge clk_i) disable iff (!rst_ni)
-      rows_valid == issued_q[MatvecLatency+RescaleLatency-1])
-    else $error("%m: rows did not come RescaleLatency = %0d cycles after their sums",
-                RescaleLatency);
+  `ASSERT(acc_valid == issued_q[MatvecLatency-1],
+          ("%m: sums did not come MatvecLatency = %0d cycles after their last beat", MatvecLatency))
+  `ASSERT(rows_valid == issued_q[MatvecLatency+RescaleLatency-1],
+          ("%m: rows did not come RescaleLatency = %0d cycles after their sums", RescaleLatency))
 
   // A gated clock stops only when the unit it serves has drained.
   rest_rules #(.Linger(BeginLinger), .Width(8)) u_rest_begin (

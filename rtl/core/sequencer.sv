@@ -15,6 +15,8 @@
 //                addr, side beats included
 // Timing  a job every 3 cycles at most; weight_stream runs ahead of the engine by its queue
 // Golden  golden/weight_stream.c (addresses), golden/transformer_block.c (dependencies)
+`include "assert.svh"
+
 module sequencer
   import gpt2_pkg::*;
 #(
@@ -382,17 +384,12 @@ module sequencer
 
   // ------------------------------------------------------------------------------------ assertions
 
-`ifndef SYNTHESIS
-  initial begin
-    if (2**$clog2(Segments) != Segments || Segments > 64)
-      $fatal(1, "%m: Segments must be 1, 2, 4, ... 64, not %0d", Segments);
-  end
-  assert property (@(posedge clk_i) disable iff (!rst_ni)
-    take_step |-> !valid1_q && !valid2_q && !valid3_q)
-    else $error("%m: a step was taken before its predecessor's jobs");
-  assert property (@(posedge clk_i) disable iff (!rst_ni)
-    job_valid_o && !job_ready_i |=> job_valid_o && $stable(job_o) && $stable(addr_o))
-    else $error("%m: a job changed before it was taken");
-`endif
+  `ERROR_IF(segments,
+            2**$clog2(Segments) != Segments || Segments > 64,
+            ("Segments must be 1, 2, 4, ... 64, not %0d", Segments))
+  `ASSERT(take_step |-> !valid1_q && !valid2_q && !valid3_q,
+          ("%m: a step was taken before its predecessor's jobs"))
+  `ASSERT(job_valid_o && !job_ready_i |=> job_valid_o && $stable(job_o) && $stable(addr_o),
+          ("%m: a job changed before it was taken"))
 
 endmodule

@@ -14,6 +14,8 @@
 // Out     operands for operand_buffer; KV writes; status for matvec's issue rule; step_done (a step
 //         without head is over)
 // Golden  golden/transformer_block.c
+`include "assert.svh"
+
 module transformer_block
   import gpt2_pkg::*;
 #(
@@ -284,15 +286,13 @@ module transformer_block
     else sat_o <= 9'(sat_residual) + 9'(sat_norm) + 9'(sat_norm_row) + 9'(sat_prob);
   end
 
-`ifndef SYNTHESIS
-  assert property (@(posedge clk_i) disable iff (!rst_ni)
-      ({g_valid, q_valid, o_valid} & ~rigid_ready) == '0)
-    else $error("%m: rows came for which there was no room: o, q, g: %b", rigid_ready);
-  assert property (@(posedge clk_i) disable iff (!rst_ni) emb_valid_i |-> !norm_busy)
-    else $error("%m: an embedding row came while LayerNorm reads the residual");
-  assert property (@(posedge clk_i) disable iff (!rst_ni)
-      rows_valid_i && rows_tag_i.op == OpHead |-> head_ready)
-    else $error("%m: a logit came before the final LayerNorm was complete");
+`ifdef ASSERTIONS
+  `ASSERT(({g_valid, q_valid, o_valid} & ~rigid_ready) == '0,
+          ("%m: rows came for which there was no room: o, q, g: %b", rigid_ready))
+  `ASSERT(emb_valid_i |-> !norm_busy,
+          ("%m: an embedding row came while LayerNorm reads the residual"))
+  `ASSERT(rows_valid_i && rows_tag_i.op == OpHead |-> head_ready,
+          ("%m: a logit came before the final LayerNorm was complete"))
 
   // A gated clock stops only when the unit it serves has drained.
   rest_rules #(.Linger(NormLinger), .Width(7)) u_rest_norm (
@@ -331,10 +331,8 @@ module transformer_block
                rows_tag_i.last) in_use_q[i] <= 1'b0;
     end
   end
-
-  assert property (@(posedge clk_i) disable iff (!rst_ni)
-      u_attention_core.inv_z_valid |-> !in_use_q[u_attention_core.inv_z_bank])
-    else $error("%m: a head's 1 / z was replaced while its rows were being scaled");
+  `ASSERT(u_attention_core.inv_z_valid |-> !in_use_q[u_attention_core.inv_z_bank],
+          ("%m: a head's 1 / z was replaced while its rows were being scaled"))
 `endif
 
 endmodule

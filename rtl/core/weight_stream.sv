@@ -17,6 +17,8 @@
 // Timing  one beat a cycle; two cycles from rd_rsp to beat; up to Depth beats and JobDepth jobs
 //         ahead of the engine
 // Golden  golden/weight_stream.c: the addresses
+`include "assert.svh"
+
 module weight_stream
   import gpt2_pkg::*;
 #(
@@ -221,19 +223,15 @@ module weight_stream
 
   // ------------------------------------------------------------------------------------ assertions
 
-`ifndef SYNTHESIS
-  initial begin
-    if (Depth < 2 * MaxBurst) $fatal(1,
-        "%m: a queue of %0d beats is too short for two bursts of %0d", Depth, MaxBurst);
-    if (2**DepthBits != Depth) $fatal(1, "%m: Depth must be a power of two, not %0d", Depth);
-    if (2**$clog2(Segments) != Segments || Segments > 64)
-      $fatal(1, "%m: Segments must be 1, 2, 4, ... 64, not %0d", Segments);
-  end
-  assert property (@(posedge clk_i) disable iff (!rst_ni) beat_comes |-> room_for_beat)
-    else $error("%m: a beat came for which no room was reserved");
-  assert property (@(posedge clk_i) disable iff (!rst_ni)
-    beat_valid_o && !beat_ready_i |=> beat_valid_o && $stable(beat_label_o))
-    else $error("%m: a beat changed before it was taken");
-`endif
+  `ERROR_IF(depth,
+            Depth < 2 * MaxBurst,
+            ("a queue of %0d beats is too short for two bursts of %0d", Depth, MaxBurst))
+  `ERROR_IF(depth_bits, 2**DepthBits != Depth, ("Depth must be a power of two, not %0d", Depth))
+  `ERROR_IF(segments,
+            2**$clog2(Segments) != Segments || Segments > 64,
+            ("Segments must be 1, 2, 4, ... 64, not %0d", Segments))
+  `ASSERT(beat_comes |-> room_for_beat, ("%m: a beat came for which no room was reserved"))
+  `ASSERT(beat_valid_o && !beat_ready_i |=> beat_valid_o && $stable(beat_label_o),
+          ("%m: a beat changed before it was taken"))
 
 endmodule

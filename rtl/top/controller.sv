@@ -21,6 +21,8 @@
 // Keeps   MaxCtx ids
 // Assumes 2 <= n_ctx <= MaxCtx, start_i only when busy_o is low: run_control ensures both
 // Golden  golden/controller.c: controller_run()
+`include "assert.svh"
+
 module controller
   import gpt2_pkg::*;
 #(
@@ -183,29 +185,17 @@ module controller
 
   // ---------------------------------------------------------------------------------- assertions
 
-`ifndef SYNTHESIS
-  if (MaxCtx < 2 || MaxCtx > 1024) begin : gen_check
-    $fatal(1, "%m: MaxCtx = %0d must be 2 to 1024, which a position's 10 bits can tell", MaxCtx);
-  end
-
-  assert property (@(posedge clk_i) disable iff (!rst_ni)
-      busy_o |-> cfg_i.n_ctx >= 2 && 32'(cfg_i.n_ctx) <= MaxCtx)
-    else $error("%m: n_ctx = %0d must be 2 to %0d", cfg_i.n_ctx, MaxCtx);
-
-  assert property (@(posedge clk_i) disable iff (!rst_ni) start_i |-> !busy_o)
-    else $error("%m: the loop was started before the last one was done");
-
-  assert property (@(posedge clk_i) disable iff (!rst_ni)
-      choice_valid_i && choice_ready_o |-> choice_id_i < cfg_i.n_vocab)
-    else $error("%m: id %0d was chosen, beyond the vocabulary", choice_id_i);
-
-  assert property (@(posedge clk_i) disable iff (!rst_ni)
-      step_valid_o && !step_ready_i |=> step_valid_o && $stable(step_o))
-    else $error("%m: a step changed before it was taken");
-
-  assert property (@(posedge clk_i) disable iff (!rst_ni)
-      tok_valid_o && !tok_ready_i |=> tok_valid_o && $stable(tok_id_o))
-    else $error("%m: a token changed before it was taken");
-`endif
+  `ERROR_IF(max_ctx,
+            MaxCtx < 2 || MaxCtx > 1024,
+            ("MaxCtx = %0d must be 2 to 1024, which a position's 10 bits can tell", MaxCtx))
+  `ASSERT(busy_o |-> cfg_i.n_ctx >= 2 && 32'(cfg_i.n_ctx) <= MaxCtx,
+          ("%m: n_ctx = %0d must be 2 to %0d", cfg_i.n_ctx, MaxCtx))
+  `ASSERT(start_i |-> !busy_o, ("%m: the loop was started before the last one was done"))
+  `ASSERT(choice_valid_i && choice_ready_o |-> choice_id_i < cfg_i.n_vocab,
+          ("%m: id %0d was chosen, beyond the vocabulary", choice_id_i))
+  `ASSERT(step_valid_o && !step_ready_i |=> step_valid_o && $stable(step_o),
+          ("%m: a step changed before it was taken"))
+  `ASSERT(tok_valid_o && !tok_ready_i |=> tok_valid_o && $stable(tok_id_o),
+          ("%m: a token changed before it was taken"))
 
 endmodule

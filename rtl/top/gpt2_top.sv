@@ -26,6 +26,8 @@
 //         these too: use it at power-up, and with a reset of the memory itself; it implies rst_ni
 // Rules   docs/life_cycle.md; run_control.sv, stream_rules.sv, memory_rules.sv
 // Golden  golden/controller.c, golden/gpt2_core.c
+`include "assert.svh"
+
 module gpt2_top
   import gpt2_pkg::*;
 #(
@@ -215,7 +217,7 @@ module gpt2_top
 
   // ------------------------------------------------------------------- the rules at the boundary
 
-`ifndef SYNTHESIS
+`ifdef ASSERTIONS
   // The core's reset withdraws what is offered. The host withdraws an id not taken by the end of
   // the run.
   wire may_drop = !core_rst_n;

@@ -17,6 +17,8 @@
 // Keeps   RomBeats x Lanes bytes of ROM from RomFile (one beat a line in hex, byte Lanes-1 first),
 //         RamBeats x Lanes bytes of RAM in words of 32 bits with byte enables, uninitialised
 // Golden  none: model/image/image.h defines the layout
+`include "assert.svh"
+
 module onchip_memory
   import gpt2_pkg::*;
 #(
@@ -117,27 +119,24 @@ module onchip_memory
 
   // ------------------------------------------------------------------------------------ assertions
 
-`ifndef SYNTHESIS
-  initial begin
-    if (Lanes < 64 || Lanes > 4096 || 2**$clog2(Lanes) != Lanes)
-      $fatal(1, "%m: Lanes must be 64, 128, 256, ... 4096, not %0d", Lanes);
-    if (RomFile == "") $fatal(1, "%m: RomFile must name the image in hex");
-    if (RomBeats == 0 || RamBeats == 0)
-      $fatal(1, "%m: %0d beats of ROM and %0d of RAM, there must be some", RomBeats, RamBeats);
-  end
-  assert property (@(posedge clk_i) disable iff (!rst_ni) rd_req_valid_i |-> rd_req_len_i != 0)
-    else $error("%m: a burst of no beats");
-  assert property (@(posedge clk_i) disable iff (!rst_ni)
-    read |-> addr_q < AddrBits'(RomBeats) + AddrBits'(RamBeats))
-    else $error("%m: beat %0d was read, there are %0d", addr_q, RomBeats + RamBeats);
-  assert property (@(posedge clk_i) disable iff (!rst_ni)
-    wr_valid_i |-> wr_addr_i >= AddrBits'(RomBeats) &&
-                   wr_addr_i < AddrBits'(RomBeats) + AddrBits'(RamBeats))
-    else $error("%m: a write to beat %0d, the RAM is %0d to %0d", wr_addr_i, RomBeats,
-                RomBeats + RamBeats - 1);
-  assert property (@(posedge clk_i) disable iff (!rst_ni)
-    rd_rsp_valid_o && !rd_rsp_ready_i |=> rd_rsp_valid_o && $stable(rd_rsp_data_o))
-    else $error("%m: a beat changed before it was taken");
+  `ERROR_IF(lanes,
+            Lanes < 64 || Lanes > 4096 || 2**$clog2(Lanes) != Lanes,
+            ("Lanes must be 64, 128, 256, ... 4096, not %0d", Lanes))
+`ifdef ASSERTIONS
+  initial if (RomFile == "") $fatal(1, "%m: RomFile must name the image in hex");
 `endif
+  `ERROR_IF(rom_beats,
+            RomBeats == 0 || RamBeats == 0,
+            ("%0d beats of ROM and %0d of RAM, there must be some", RomBeats, RamBeats))
+  `ASSERT(rd_req_valid_i |-> rd_req_len_i != 0, ("%m: a burst of no beats"))
+  `ASSERT(read |-> addr_q < AddrBits'(RomBeats) + AddrBits'(RamBeats),
+          ("%m: beat %0d was read, there are %0d", addr_q, RomBeats + RamBeats))
+  `ASSERT(wr_valid_i
+          |-> wr_addr_i >= AddrBits'(RomBeats) &&
+              wr_addr_i < AddrBits'(RomBeats) + AddrBits'(RamBeats),
+          ("%m: a write to beat %0d, the RAM is %0d to %0d",
+           wr_addr_i, RomBeats, RomBeats + RamBeats - 1))
+  `ASSERT(rd_rsp_valid_o && !rd_rsp_ready_i |=> rd_rsp_valid_o && $stable(rd_rsp_data_o),
+          ("%m: a beat changed before it was taken"))
 
 endmodule

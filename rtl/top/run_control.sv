@@ -35,6 +35,8 @@
 //         longest computation between two transfers: below 8192 cycles at its narrowest
 // Timing  a run begins 1 cycle after its start is taken; it ends 1 cycle after the core is at rest
 // Golden  none; test/test_life_cycle.c has a model of the rules
+`include "assert.svh"
+
 module run_control
   import gpt2_pkg::*;
 #(
@@ -199,18 +201,15 @@ module run_control
 
   // ------------------------------------------------------------------------------------ assertions
 
-`ifndef SYNTHESIS
-  if (Watchdog != 0 && Watchdog < 8192) begin : gen_check
-    $fatal(1, "%m: Watchdog must be 0, or 8192 cycles or more, not %0d", Watchdog);
-  end
-
-  assert property (@(posedge clk_i) disable iff (!rst_ni || !mem_rst_ni) done_o |-> !busy_o)
-    else $error("%m: done while busy");
-  assert property (@(posedge clk_i) disable iff (!rst_ni || !mem_rst_ni) !busy_o |-> !mem_busy_i)
-    else $error("%m: something is under way at the memory port between two runs");
-  assert property (@(posedge clk_i) disable iff (!rst_ni || !mem_rst_ni)
-      loop_done_i |-> state_q == StRun)
-    else $error("%m: the token loop was done when no run was under way");
-`endif
+  `ERROR_IF(watchdog,
+            Watchdog != 0 && Watchdog < 8192,
+            ("Watchdog must be 0, or 8192 cycles or more, not %0d", Watchdog))
+  `ASSERT_UNLESS(!rst_ni || !mem_rst_ni, done_o |-> !busy_o, ("%m: done while busy"))
+  `ASSERT_UNLESS(!rst_ni || !mem_rst_ni,
+                 !busy_o |-> !mem_busy_i,
+                 ("%m: something is under way at the memory port between two runs"))
+  `ASSERT_UNLESS(!rst_ni || !mem_rst_ni,
+                 loop_done_i |-> state_q == StRun,
+                 ("%m: the token loop was done when no run was under way"))
 
 endmodule
