@@ -328,7 +328,7 @@ TOKENS   ?= 200
 SEED     ?= 1
 RUN      := $(B)/gpt2rtl generate --model $(MODEL) --prompt "$(PROMPT)" --tokens $(TOKENS) --temperature 0.8 --seed $(SEED)
 PARALLEL := $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
-CHECKS   := test/run_check.sh test/same_bytes.sh test/asan.sh test/fuzz.sh test/configs.sh test/testbench.sh test/install.sh test/web.sh formal/formal.sh lint/lint.sh lint/layers.sh lint/format.sh lint/lint_newest.sh test/fusesoc.sh test/registers.sh test/waves.sh test/driver_cross.sh test/bus_axi.sh test/ip.sh syn/synth_check.sh sim/vector_check.sh
+CHECKS   := test/run_check.sh test/same_bytes.sh test/asan.sh test/fuzz.sh test/configs.sh test/testbench.sh test/install.sh test/web.sh formal/formal.sh lint/lint.sh lint/layers.sh lint/format.sh lint/lint_newest.sh lint/lint_verible.sh lint/lint_slang.sh test/fusesoc.sh test/registers.sh test/waves.sh test/driver_cross.sh test/bus_axi.sh test/ip.sh syn/synth_check.sh sim/vector_check.sh
 
 .PHONY: tables registers waves all for-run for-test run test test-asan fuzz test-hf test-long test-bus-axi test-configs formal lint synth-check synth fmax verilog ip bench bench-golden install uninstall deps help clean
 all: $(TABLES) $(B)/gpt2rtl $(SIMS)
@@ -494,7 +494,7 @@ help:
 	@echo '                  FUZZ_SECONDS=60 each, TARGETS="config image"; failing inputs are kept in $(B)/fuzz/'
 	@echo 'make test-bus-axi generate --bus axi: the driver on the hardware behind AXI, 8 tokens of the 124M shape too; two minutes'
 	@echo 'make test-long    124M shape, random weights: 1,040 tokens, past the context crop, RTL against golden at each position'
-	@echo 'make lint         Verilator -Wall over every module'
+	@echo 'make lint         Verilator -Wall over every module (lint/lint_newest.sh, lint_verible.sh, lint_slang.sh: in make test)'
 	@echo 'make formal       proves the protocols of fifo, weight_stream, kv_cache and controller by induction; each property catches a mutant'
 	@echo 'make waves        the timing diagrams in docs/waves, from the sources beside them'
 	@echo 'make registers    PeakRDL'\''s output for rtl/wrap/gpt2_csr.rdl: RTL, C header, docs/registers.md, $(B)/registers/index.html'

@@ -68,12 +68,12 @@ module softmax
   typedef logic [StepBits-1:0] step_idx_t;
 
   // The word that holds a step's scores, and its first lane there.
-  function automatic logic [WordBits-1:0] word_of(step_idx_t step);
-    return WordBits'(step >> (LogS - LogE));
+  function automatic logic [WordBits-1:0] word_of(step_idx_t s);
+    return WordBits'(s >> (LogS - LogE));
   endfunction
 
-  function automatic int unsigned lane_of(step_idx_t step);
-    return (32'(step) & (Segments / ExpWidth - 1)) << LogE;
+  function automatic int unsigned lane_of(step_idx_t s);
+    return (32'(s) & (Segments / ExpWidth - 1)) << LogE;
   endfunction
 
   // ----------------------------------------------------------------------- scores in, lane by lane

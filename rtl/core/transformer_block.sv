@@ -288,7 +288,7 @@ module transformer_block
 
 `ifdef ASSERTIONS
   `ASSERT(({g_valid, q_valid, o_valid} & ~rigid_ready) == '0,
-          ("%m: rows came for which there was no room: o, q, g: %b", rigid_ready))
+          ("%m: rows came for which there was no room: o, q, g: 0b%b", rigid_ready))
   `ASSERT(emb_valid_i |-> !norm_busy,
           ("%m: an embedding row came while LayerNorm reads the residual"))
   `ASSERT(rows_valid_i && rows_tag_i.op == OpHead |-> head_ready,

@@ -140,9 +140,10 @@ module gpt2_axi
     .ExpWidth(ExpWidth), .ClockGating(ClockGating), .AdderRetiming(AdderRetiming),
     .SystolicList(SystolicList), .Watchdog(Watchdog)
   ) u_top (
-    .clk_i, .rst_ni(core_rst_n), .mem_rst_ni(rst_ni), .test_en_i, .cfg_i(cfg), .sampling_i(sampling),
-    .start_i(start), .abort_i(abort), .max_new_i(max_new), .stop_en_i(stop_en),
-    .stop_id_i(stop_id), .all_heads_i(all_heads), .busy_o(busy), .done_o(done), .error_o(error),
+    .clk_i, .rst_ni(core_rst_n), .mem_rst_ni(rst_ni), .test_en_i, .cfg_i(cfg),
+    .sampling_i(sampling), .start_i(start), .abort_i(abort), .max_new_i(max_new),
+    .stop_en_i(stop_en), .stop_id_i(stop_id), .all_heads_i(all_heads),
+    .busy_o(busy), .done_o(done), .error_o(error),
     .prompt_valid_i(prompt_valid), .prompt_ready_o(prompt_ready), .prompt_id_i(prompt_id),
     .prompt_last_i(prompt_last), .tok_valid_o(tok_valid), .tok_ready_i(tok_ready),
     .tok_id_o(tok_id),
