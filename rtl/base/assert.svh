@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// assert.svh - the assertions of modules, in simulation; where SYNTHESIS is defined there are none
+// assert.svh - the assertions of modules, in simulation; none if SYNTHESIS is defined
 //
 //   `ASSERT(PROPERTY, (MESSAGE...))                at each rising edge of clk_i, unless rst_ni is low
 //   `ASSERT_UNLESS(DISABLE, PROPERTY, (MESSAGE...))
@@ -8,7 +8,7 @@
 //   `ERROR_IF(NAME, CONDITION, (MESSAGE...))       parameters for which there is no hardware;
 //                                                  NAME is for this check, one in the module
 //
-// MESSAGE... are the arguments of $error, in brackets. Code that serves assertions alone stands in
+// MESSAGE... are the arguments of $error, in brackets. Code that serves only assertions is within
 // `ifdef ASSERTIONS. A tool that compiles the sources finds this file by its folder, rtl/base.
 `ifndef GPT2RTL_ASSERT_SVH
 `define GPT2RTL_ASSERT_SVH

@@ -4,8 +4,8 @@
 //
 // A technology file: tools infer a DSP block from this generic form. Replace the file to
 // instantiate a family's block. InputRegs 1 has registers before the multiplication too, which such
-// blocks have. A product with a constant, one that is added to or cut in its cycle, and matvec's
-// with AdderRetiming 1 are not here.
+// blocks have. It does not serve products with a constant, products that are added to or truncated
+// in their cycle, and matvec's with AdderRetiming 1.
 //
 // In      a, b   each signed or unsigned; with en_i
 // Out     p      the product, signed if one of them is; held until the next one

@@ -11,12 +11,13 @@
 //         rd     residual blocks, Q14.12: rd_rows_i one cycle after rd_en_o, held until the next
 // Out     blk    NormWidth rows, Q14.16, of the block for operand slot 0 .. n_head - 1,
 //                valid/ready; last with a block's last
-// Rounds  mean to 16 fraction bits, half up; V is exact; R cut to 18 bits; (x - mean) R to Q6.18,
-//         half up, saturating at +-(2^24 - 1) (sat_norm_o); times gain half up; plus bias,
+// Rounds  mean to 16 fraction bits, half up; V is exact; R truncated to 18 bits; (x - mean) R to
+//         Q6.18, half up, saturating at +-(2^24 - 1) (sat_norm_o); times gain half up; plus bias,
 //         saturating at +-(2^30 - 1) (sat_row_o)
 // Timing  18 + 64 / NormWidth cycles from start to the last rows of the first block, if the
-//         parameters have arrived; then 64 / NormWidth cycles a block. A pass consumes its parameters: par_ready_o falls with
-//         their last beat and rises when the pass has read them all
+//         parameters have arrived; then 64 / NormWidth cycles a block. A pass consumes its
+//         parameters: par_ready_o falls with their last beat and rises when the pass has read them
+//         all
 // Stores  32 bits a parameter, a beat in one write
 // Assumes start_i only when busy_o is low; the residual does not change while busy_o is high
 // Golden  golden/layernorm.c: layernorm() up to the quantising - equal bit for bit
@@ -503,7 +504,7 @@ module layernorm
   `ERROR_IF(max_heads,
             MaxHeads > 25,
             ("MaxHeads is %0d; the sums' widths hold 25 heads, 1600 numbers", MaxHeads))
-  `ASSERT(!(start_i && busy_o), ("layernorm: a pass was started before the one before it was over"))
+  `ASSERT(!(start_i && busy_o), ("layernorm: a pass was started before the previous one was over"))
   `ASSERT(start_i |-> cfg_i.n_head != 0 && 32'(cfg_i.n_head) <= MaxHeads,
           ("layernorm: n_head must be 1 .. MaxHeads"))
   `ASSERT(stats2_q |-> v_q >= 76'd65536,

@@ -13,12 +13,12 @@
 // Issue   a beat enters when
 //           its operand slot is full (side beats need none);
 //           OpQkv: the KV cache's entry for this head is empty;
-//           OpScores: the newest K and V stand in their entry, softmax is free, no other scores are
+//           OpScores: the newest K and V are in their entry, softmax is free, no other scores are
 //           under way;
 //           OpHead: final_linear has room for what the pipeline holds.
 //         From here on nothing stalls, so whatever takes the rows need not either.
 // Merge   the newest position is not in memory yet: its K, V and scales replace the bytes read
-//         there, in the cycle behind the beat
+//         there, in the cycle after the beat
 // In      beats with labels (OpQkv ... OpHead); operands two-stage: slot out, operand a cycle later
 // Out     S sums, 52 bits (sign-extended to 64), the largest exponent, S side words, a tag; rigid
 // Timing  12 cycles from taking the last block's beat to its sums, a beat a cycle
@@ -28,7 +28,7 @@
 //           4 sums of 4                    10 accumulated
 //           5 sums of 16                   11 the last block's on their way
 //           6 sums of 32                   12 out, with tag and side words
-//         Between two registers stands one multiplication, or two additions, or one of 52 bits;
+//         Between two registers there is one multiplication, two additions, or one of 52 bits;
 //         what is read from the accumulators' memory, which may be block RAM, is not added to
 //         in the same cycle.
 //         AdderRetiming = 1: 3 has the sum of 64 already, and 4 to 7 repeat it. A synthesis tool
@@ -137,7 +137,7 @@ module matvec
     logic [3:0]         e;                  // of its operand, from stage 2 on
   } place_t;
 
-  // What a group's last beat leaves behind for its sums; at most 11 groups are between. Memory is
+  // What a group's last beat leaves for its sums; at most 11 groups are in between. Memory is
   // smaller than eleven stages of registers.
   typedef struct packed {
     tag_t                   tag;
@@ -166,7 +166,7 @@ module matvec
     // By columns, the first group starts the largest exponent; the others of the first block belong
     // to it.
     place1_d.start_e    = place1_d.first && (!job.by_columns || in_label_i.group == 0);
-    // PV's accumulators stand behind those of the width.
+    // PV's accumulators follow those of the width.
     place1_d.addr       = AccAddr'(in_label_i.group)
                         + (job.op == OpPv ? AccAddr'(MaxHeads * HeadGroups) : '0);
     place1_d.e          = '0;
@@ -294,8 +294,8 @@ module matvec
     for (genvar s = 0; s < int'(Segments); s++) begin : gen_sum
       logic signed [31:0] sum;
 
-      // This shape, four bytes of a word of weights an iteration, is what compilers make vector code
-      // of (sim/vector_check.sh).
+      // Compilers make vector code of this form, four bytes of a word of weights per iteration
+      // (sim/vector_check.sh).
       always_comb begin
         sum = 0;
         for (int i = 0; i < 16; i++) begin

@@ -385,7 +385,7 @@ module sampling
   `ASSERT(lg_valid_i |-> sampling_i.top_k >= 7'd1 && sampling_i.top_k <= 7'(MaxTopK),
           ("%m: top_k = %0d must be 1 to %0d", sampling_i.top_k, MaxTopK))
   `ASSERT(state_q == StDraw |-> random_q != '0,
-          ("%m: the generator stands at 0, from where it never moves"))
+          ("%m: the generator's state is 0, which it never leaves"))
   `ASSERT(choice_valid_o && !choice_ready_i |=> choice_valid_o && $stable(choice_id_o),
           ("%m: a choice changed before it was taken"))
 
