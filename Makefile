@@ -114,7 +114,7 @@ $(B)/%.a:
 # The library that others use (lib/gpt2rtl.h). In both forms no symbol but the API is visible: of the
 # shared one since all others are hidden, of the static one since it is a single object, in which the
 # hidden ones are made local. The soname changes with every version that old programs cannot use.
-VERSION   := $(shell sed -nE 's/^.define GPT2RTL_VERSION "(.*)"/\1/p' lib/gpt2rtl.h)
+VERSION   := $(shell sed -nE 's/^.define GPT2RTL_VERSION "(.*)"/\1/p' lib/gpt2rtl.h 2> /dev/null)
 SONAME    := libgpt2rtl.so.$(basename $(VERSION))
 LIBRARIES := $(B)/lib/libgpt2rtl.a $(B)/lib/libgpt2rtl.so.$(VERSION)
 $(B)/lib/libgpt2rtl.so.$(VERSION): $(call obj,$(LIB_SRC)) $(B)/libinternal.a
@@ -264,6 +264,7 @@ TEST_LIBS_test_tensors  := $(B)/sim/gpt2_top_256_trace.so $(B)/sim/gpt2_top_256.
 TEST_LIBS_test_timeline := $(B)/gpt2rtl $(B)/sim/gpt2_top_256_trace.so
 TEST_LIBS_test_dump     := $(B)/gpt2rtl $(B)/sim/gpt2_top_256_trace.so
 TEST_LIBS_test_json     := $(B)/gpt2rtl $(B)/sim/gpt2_top_256.so $(B)/sim/gpt2_top_64.so
+TEST_LIBS_test_gpt2rtl  := $(B)/sim/gpt2_top_256.so
 TEST_LIBS_test_library  := $(B)/gpt2rtl $(B)/sim/gpt2_top_64.so
 TEST_LIBS_test_compare  := $(B)/gpt2rtl
 TEST_LIBS_test_fetch    := $(B)/gpt2rtl

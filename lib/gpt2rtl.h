@@ -27,8 +27,10 @@
 // the same time, also those of one model. An engine may not be used in its own callbacks.
 //
 // Environment. Memory images and simulators are made on first use and kept in
-// $XDG_CACHE_HOME/gpt2rtl (~/.cache/gpt2rtl). GPT2RTL_SIMULATOR names a simulator to use instead.
-// An image is mapped: if its file is truncated while an engine uses it, the system sends SIGBUS.
+// $XDG_CACHE_HOME/gpt2rtl (~/.cache/gpt2rtl). The hardware's sources and simulators are found in
+// share/gpt2rtl beside the folder of the program or of the shared library, or in $GPT2RTL_ROOT.
+// GPT2RTL_SIMULATOR names a simulator to use instead. An image is mapped: if its file is truncated
+// while an engine uses it, the system sends SIGBUS.
 //
 // Structs that the caller fills begin with their size, so that a program works with later versions
 // of the library. A member that is zero has its default. Unknown sizes are refused.

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <limits.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdbool.h>
@@ -107,23 +108,44 @@ static bool holds_sources(const char *folder) {
 }
 
 // Looks in the folders above the running program: one of them is the project, or has it in
-// share/gpt2rtl.
-static int find_root(struct place *p, bool *installed, struct err *err) {
+// One of the folders above a file is the project, or has it in share/gpt2rtl.
+static bool find_above(struct place *p, const char *file, bool *installed) {
   char above[FILE_PATH_SIZE];
-  const ssize_t n = readlink("/proc/self/exe", above, sizeof above - 1);
-  if (n < 0) return err_set(err, "/proc/self/exe cannot be read, so the simulator cannot be found");
-  above[n] = 0;
+  if (snprintf(above, sizeof above, "%s", file) >= (int)sizeof above) return false;
   for (char *slash; (slash = strrchr(above, '/'));) {
     *slash = 0;
     *installed = false;
     memcpy(p->root, above, sizeof above);
-    if (holds_sources(p->root)) return 0;
+    if (holds_sources(p->root)) return true;
     *installed = true;
-    if (!file_join(p->root, above, "share/gpt2rtl", err) && holds_sources(p->root)) return 0;
+    if (!file_join(p->root, above, "share/gpt2rtl", NULL) && holds_sources(p->root)) return true;
   }
-  return err_set(err,
-                 "the project's sources are neither above the running program nor in share/gpt2rtl "
-                 "beside it: run build/gpt2rtl where make put it, or make install");
+  return false;
+}
+
+// Above the running program; or, where this code is part of a library, above that.
+static int find_root(struct place *p, bool *installed, struct err *err) {
+  static const char here;
+  char file[PATH_MAX];
+  Dl_info library;
+  const char *named = getenv("GPT2RTL_ROOT");
+  const ssize_t n = readlink("/proc/self/exe", file, sizeof file - 1);
+  if (named) {
+    *installed = true;
+    if (snprintf(p->root, sizeof p->root, "%s", named) < (int)sizeof p->root &&
+        holds_sources(p->root))
+      return 0;
+    return err_set(err, "%s: GPT2RTL_ROOT does not name the folder that has rtl/ and the Makefile",
+                   named);
+  }
+  file[n < 0 ? 0 : n] = 0;
+  if (find_above(p, file, installed)) return 0;
+  if (dladdr(&here, &library) && library.dli_fname && realpath(library.dli_fname, file) &&
+      find_above(p, file, installed))
+    return 0;
+  return err_set(err, "the project's sources are not above the running program or the library, nor "
+                      "in share/gpt2rtl beside them: run build/gpt2rtl where make put it, or make "
+                      "install, or set GPT2RTL_ROOT");
 }
 
 // No shell is used: a path may contain any character.

@@ -2,14 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # install.sh - make install into a separate folder; the installed program, its simulator, its manual
-# page and its completion work
+# page, its completion and its library work, and make uninstall leaves nothing
 dir=$(mktemp -d) status=0
 trap 'rm -rf "$dir"' EXIT
 export XDG_CACHE_HOME=$dir/cache
 program=$dir/usr/bin/gpt2rtl
 passed() { echo "[       OK ] install.$1"; }
 failed() { echo "[  FAILED  ] install.$1"; status=1; }
-echo "[==========] Running 6 test(s)."
+echo "[==========] Running 11 test(s)."
 
 if make -s --no-print-directory install DESTDIR="$dir" PREFIX=/usr; then passed files; else failed files; exit 1; fi
 
@@ -68,4 +68,52 @@ for shell in bash zsh; do
     failed completion_$shell
   fi
 done
+
+# No symbol but the API, which is what the header declares: of both libraries.
+lib=$dir/usr/lib
+api=$(grep -oE '\bgpt2rtl_[a-z_]+\(' "$dir/usr/include/gpt2rtl.h" | tr -d '(' | sort -u | while read -r name; do
+  grep -qE "^GPT2RTL_API .*\b$name\(" "$dir/usr/include/gpt2rtl.h" && echo "$name"; done)
+for form in so a; do
+  flags=$([ $form = so ] && echo -D || echo -g)
+  seen=$(nm $flags --defined-only "$lib/libgpt2rtl.$form" | awk 'NF == 3 {print $3}' | sort -u)
+  if [ -n "$api" ] && [ "$seen" = "$api" ]; then
+    passed symbols_$form
+  else
+    diff <(echo "$api") <(echo "$seen") | head -n 8
+    failed symbols_$form
+  fi
+done
+
+# The example against the installed library, found by pkg-config alone, in a folder where nothing else is. The
+# hardware's sources are found beside the shared library; the static one is told.
+export PKG_CONFIG_SYSROOT_DIR=$dir PKG_CONFIG_PATH=$lib/pkgconfig PKG_CONFIG_ALLOW_SYSTEM_CFLAGS=1 PKG_CONFIG_ALLOW_SYSTEM_LIBS=1
+embed() { (cd / && timeout 300 "$dir/embed" "$model" 'Once upon a time' "$1"); }
+model=$PWD/models/demo
+for form in shared static; do
+  if ! command -v pkg-config > /dev/null; then
+    echo "[  SKIPPED ] install.library_$form: pkg-config is not here"
+    continue
+  fi
+  case $form in
+    shared) linked="$(pkg-config --cflags --libs gpt2rtl) -Wl,-rpath,$lib" ;;
+    static) linked="$(pkg-config --cflags gpt2rtl) $lib/libgpt2rtl.a $(PKG_CONFIG_SYSROOT_DIR='' pkg-config --static --libs gpt2rtl | sed 's/-lgpt2rtl//')" ;;
+  esac
+  [ $form = static ] && export GPT2RTL_ROOT=$dir/usr/share/gpt2rtl
+  if ${CC:-cc} -std=c11 -Wall -Wextra -Werror examples/embed/embed.c $linked -o "$dir/embed" && embed golden > "$dir/golden" &&
+     embed rtl > "$dir/rtl" && grep -q 'cycles of the hardware' "$dir/rtl" && [ "$(wc -c < "$dir/golden")" -gt 100 ] &&
+     diff <(sed 's/ tokens.*/ tokens/' "$dir/rtl") "$dir/golden" > /dev/null &&
+     { [ $form = static ] || ldd "$dir/embed" | grep -q "$lib/libgpt2rtl.so.0.1 "; }; then
+    passed library_$form
+  else
+    tail -n 3 "$dir/rtl"
+    failed library_$form
+  fi
+done
+
+if make -s --no-print-directory uninstall DESTDIR="$dir" PREFIX=/usr > /dev/null && left=$(find "$dir/usr" ! -type d) && [ -z "$left" ]; then
+  passed uninstall
+else
+  echo "$left" | head -n 5
+  failed uninstall
+fi
 exit $status

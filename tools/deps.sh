@@ -16,7 +16,7 @@
 # cJSON. Only for its test: Chromium, which is large, so `make test` runs that test where it finds
 # Chromium, and .ci/run installs it.
 packages="clang verilator libpcre2-dev libcjson-dev libxxhash-dev libcurl4-openssl-dev libssl-dev ca-certificates libcmocka-dev zlib1g-dev python3 python3-venv"
-[ "$1" = test ] && packages+=" g++ iverilog libclang-rt-dev"
+[ "$1" = test ] && packages+=" g++ iverilog libclang-rt-dev pkg-config"
 [ "$1 $(uname -m)" = 'test x86_64' ] && packages+=" gcc-aarch64-linux-gnu libc6-dev-arm64-cross gcc-riscv64-linux-gnu libc6-dev-riscv64-cross qemu-user"
 case $1 in web | web-test) packages+=" emscripten node-acorn nodejs dpkg-dev" ;; esac
 [ "$1" = web-test ] && packages+=" chromium chromium-driver"
