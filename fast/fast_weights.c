@@ -75,7 +75,7 @@ static void pack(const struct fast_matrix *m, uint32_t together, uint32_t first_
 static void pack_layer(struct fast_layer *l, uint32_t together, const struct image *image,
                        uint32_t layer) {
   const uint32_t heads = image->header.n_head, width = image->header.n_embd;
-  const uint64_t a_head = weight_stream_beats(&image->header, 3 * HEAD_DIM, width);
+  const uint64_t a_head = image_matrix_beats(image->header.lanes, 3 * HEAD_DIM, width);
   struct weight_stream at;
   weight_stream_layer(&at, &image->header, layer);
   for (uint32_t h = 0; h < heads; h++)

@@ -42,6 +42,9 @@ struct saturation {
   uint64_t norm;      // normalised x, Q6.18
   uint64_t prob;      // exp * V scale, Q2.28
 };
+static inline uint64_t saturation_sum(const struct saturation *s) {
+  return s->row + s->residual + s->norm + s->prob;
+}
 
 // x / 2^n rounded to nearest, ties upwards (towards plus infinity); n = 0 returns x. Needs |x| <
 // 2^62.

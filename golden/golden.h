@@ -50,9 +50,6 @@ struct weight_stream {
 };
 void weight_stream_layer(struct weight_stream *w, const struct image_header *h, uint32_t layer);
 
-// Beats of an N x K matrix, side beats included.
-uint64_t weight_stream_beats(const struct image_header *h, uint64_t n_rows, uint64_t n_cols);
-
 // One matrix in the image.
 struct matrix {
   const struct image *image;

@@ -10,7 +10,7 @@ void qkv_linear(struct operand *q, struct kv_head *kv, const struct matrix *qkv,
   const uint32_t width = qkv->n_blocks * HEAD_DIM;
   struct matrix mine = *qkv;
   mine.n_rows = 3 * HEAD_DIM;
-  mine.base += head * weight_stream_beats(&qkv->image->header, 3 * HEAD_DIM, width);
+  mine.base += head * image_matrix_beats(qkv->image->header.lanes, 3 * HEAD_DIM, width);
   rescale_matrix(row, &mine, x, sat);
   block_quant(q, row);
   kv_cache_write(kv, t, row + HEAD_DIM, row + 2 * HEAD_DIM);

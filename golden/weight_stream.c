@@ -4,21 +4,15 @@
 // layout is model/image/image.h)
 #include "golden.h"
 
-static uint64_t div_up(uint64_t a, uint64_t b) { return (a + b - 1) / b; }
 static uint32_t segments(const struct image_header *h) { return h->lanes / HEAD_DIM; }
-
-uint64_t weight_stream_beats(const struct image_header *h, uint64_t n_rows, uint64_t n_cols) {
-  uint64_t groups = div_up(n_rows, segments(h));
-  return groups * (n_cols / HEAD_DIM) + div_up(groups, SIDE_GROUPS);
-}
 
 void weight_stream_layer(struct weight_stream *w, const struct image_header *h, uint32_t layer) {
   const uint64_t c = h->n_embd;
   const uint64_t ln = div_up(c, (uint64_t)SIDE_GROUPS * segments(h));
-  const uint64_t qkv = h->n_head * weight_stream_beats(h, 3 * HEAD_DIM, c);
-  const uint64_t proj = weight_stream_beats(h, c, c);
-  const uint64_t mlp1 = weight_stream_beats(h, 4 * c, c);
-  const uint64_t mlp2 = weight_stream_beats(h, c, 4 * c);
+  const uint64_t qkv = h->n_head * image_matrix_beats(h->lanes, 3 * HEAD_DIM, c);
+  const uint64_t proj = image_matrix_beats(h->lanes, c, c);
+  const uint64_t mlp1 = image_matrix_beats(h->lanes, 4 * c, c);
+  const uint64_t mlp2 = image_matrix_beats(h->lanes, c, 4 * c);
   const uint64_t a_layer = qkv + ln + proj + mlp1 + ln + mlp2;
   w->qkv = h->stream_base + ln + layer * a_layer;
   w->ln1 = layer == 0 ? h->stream_base : w->qkv - mlp2 - ln;

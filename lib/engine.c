@@ -138,7 +138,10 @@ static int float_step(void *self, uint32_t id, uint32_t position, bool head, uin
   return -1;
 }
 
-static uint64_t all_of(struct saturation s) { return s.row + s.residual + s.norm + s.prob; }
+static uint64_t saturations_of(const struct engine *e) {
+  const struct saturation s = e->fast ? fast_engine_saturation(e->fast) : e->core.sat;
+  return saturation_sum(&s);
+}
 
 int engine_run(struct engine *e, const struct controller_run *given,
                int (*logits)(void *ctx, const float *logits), uint64_t *saturations,
@@ -146,7 +149,7 @@ int engine_run(struct engine *e, const struct controller_run *given,
   struct running r = {.run = given, .engine = e, .logits = logits, .sampling = given->sampling};
   struct controller_run run = *given;
   int result;
-  const uint64_t before = e->fast ? all_of(fast_engine_saturation(e->fast)) : all_of(e->core.sat);
+  const uint64_t before = saturations_of(e);
   *saturations = 0;
   r.row = calloc(e->n_vocab, sizeof *r.row);
   r.rounded = calloc(e->n_vocab, sizeof *r.rounded);
@@ -167,10 +170,10 @@ int engine_run(struct engine *e, const struct controller_run *given,
     *saturations = done.saturations;
   } else if (e->fast) {
     result = controller_run_fast(&run, e->fast, err);
-    *saturations = all_of(fast_engine_saturation(e->fast)) - before;
+    *saturations = saturations_of(e) - before;
   } else if (e->core.image) {
     result = controller_run_golden(&run, &e->core, err);
-    *saturations = all_of(e->core.sat) - before;
+    *saturations = saturations_of(e) - before;
   } else {
     const struct controller_model model = {.self = &r,
                                            .n_ctx = e->n_ctx,

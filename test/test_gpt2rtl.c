@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // test_gpt2rtl - the public library as a program would use it, and as no program should: NULLs,
-// wrong sizes and numbers, missing and damaged files, a cache that cannot be written, callbacks that
-// stop or come back, two engines in two threads. It must stay silent and usable all the time.
+// wrong sizes and numbers, missing and damaged files, a cache that cannot be written, callbacks
+// that stop or come back, two engines in two threads. It must stay silent and usable all the time.
 #include "model_test.h"
 
 #include <fcntl.h>
@@ -55,8 +55,7 @@ static struct gpt2rtl_model *open_demo(void) {
   succeeds(gpt2rtl_model_open(&model, DEMO, &error));
   return model;
 }
-static struct gpt2rtl_engine *open_kind(const struct gpt2rtl_model *model,
-                                        enum gpt2rtl_kind kind) {
+static struct gpt2rtl_engine *open_kind(const struct gpt2rtl_model *model, enum gpt2rtl_kind kind) {
   struct gpt2rtl_engine *engine;
   const struct gpt2rtl_options options = {.size = sizeof options, .kind = kind};
   succeeds(gpt2rtl_engine_open(&engine, model, &options, &error));
@@ -65,7 +64,8 @@ static struct gpt2rtl_engine *open_kind(const struct gpt2rtl_model *model,
 
 // ------------------------------------------------------------------------------------------- usage
 
-// The three engines of integers say the same, as text and as ids; the float one takes the same calls.
+// The three engines of integers say the same, as text and as ids; the float one takes the same
+// calls.
 static void engines(void **state) {
   (void)state;
   struct gpt2rtl_model *model = open_demo();
@@ -356,12 +356,12 @@ static void numbers(void **state) {
   static uint32_t many[2000];
   static const uint32_t high = VOCABULARY;
   struct said said;
-#define REQUEST(fragment, ...)                                        \
-  do {                                                                \
-    struct gpt2rtl_request request = request_of(&said); \
-    __VA_ARGS__;                                                      \
+#define REQUEST(fragment, ...)                                         \
+  do {                                                                 \
+    struct gpt2rtl_request request = request_of(&said);                \
+    __VA_ARGS__;                                                       \
     fails(gpt2rtl_generate(engine, &request, NULL, &error), fragment); \
-    assert_int_equal(said.n, 0);                                      \
+    assert_int_equal(said.n, 0);                                       \
   } while (0)
   REQUEST("size is 0", request.size = 0);
   REQUEST("size is 3", request.size = 3);
@@ -383,12 +383,12 @@ static void numbers(void **state) {
   REQUEST("ids is NULL", request.prompt = NULL, request.n_ids = 2);
   REQUEST("id 4096", request.prompt = NULL, request.ids = &high, request.n_ids = 1);
   REQUEST("2000 ids", request.prompt = NULL, request.ids = many, request.n_ids = 2000);
-#define OPTIONS(fragment, ...)                                                  \
-  do {                                                                          \
-    struct gpt2rtl_options options = {.size = sizeof options}; \
-    __VA_ARGS__; \
-    fails(gpt2rtl_engine_open(&none, model, &options, &error), fragment);       \
-    assert_null(none);                                                          \
+#define OPTIONS(fragment, ...)                                            \
+  do {                                                                    \
+    struct gpt2rtl_options options = {.size = sizeof options};            \
+    __VA_ARGS__;                                                          \
+    fails(gpt2rtl_engine_open(&none, model, &options, &error), fragment); \
+    assert_null(none);                                                    \
   } while (0)
   OPTIONS("size is 2000", options.size = 2000);
   OPTIONS("kind 4", options.kind = (enum gpt2rtl_kind)4);
@@ -532,7 +532,8 @@ static void *work(void *ctx) {
   return NULL;
 }
 
-// Engines of each kind in threads, of one model and of their own, with a cache that none has filled.
+// Engines of each kind in threads, of one model and of their own, with a cache that none has
+// filled.
 static void threads(void **state) {
   enum { JOBS = 8 };
   struct gpt2rtl_model *model = open_demo();

@@ -123,7 +123,7 @@ static void test_regions(void **unused) {
       for (struct image_region r = {0}; image_next_region(&r, &h); count++) {
         struct weight_stream w;
         weight_stream_layer(&w, &h, r.kind == IMAGE_LN_F ? h.n_layer - 1 : r.layer);
-        const uint64_t a_head = weight_stream_beats(&h, 192, h.n_embd);
+        const uint64_t a_head = image_matrix_beats(h.lanes, 192, h.n_embd);
         const uint64_t expected[] = {
             [IMAGE_WPE] = h.wpe_base, [IMAGE_WTE] = h.wte_base,
             [IMAGE_LN_1] = w.ln1,     [IMAGE_QKV] = w.qkv + r.part * a_head,
@@ -141,7 +141,7 @@ static void test_regions(void **unused) {
       assert_int_equal(h.kv_base, next);
       assert_int_equal(h.tied, h.wte_base == h.head_base);
       const uint64_t tiles = (h.n_ctx + 63) / 64;
-      assert_int_equal(h.kv_v_off, weight_stream_beats(&h, h.n_ctx, 64));
+      assert_int_equal(h.kv_v_off, image_matrix_beats(h.lanes, h.n_ctx, 64));
       assert_int_equal(h.kv_stride, h.kv_v_off + tiles * 64 / (lanes / 64));
     }
   }
@@ -218,7 +218,7 @@ static void test_golden_view(void **unused) {
         check_norm(layer->ln_1_g, layer->ln_1_b, &image, s.ln1);
         check_norm(layer->ln_2_g, layer->ln_2_b, &image, s.ln2);
         for (uint32_t head = 0; head < heads; head++) {
-          const uint64_t base = s.qkv + head * weight_stream_beats(&h, 192, c);
+          const uint64_t base = s.qkv + head * image_matrix_beats(h.lanes, 192, c);
           check_matrix(layer->attn_w, layer->attn_b,
                        &(struct matrix){&image, base, 192, heads, false}, 64 * head, c);
         }

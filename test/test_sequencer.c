@@ -46,15 +46,15 @@ static struct image_header layout(uint32_t segments, uint32_t layers, uint32_t h
                            .n_ctx = ctx,
                            .vocab_size = vocab,
                            .tied = tied};
-  const uint64_t wpe = weight_stream_beats(&h, ctx, 2 * h.n_embd),
-                 table = weight_stream_beats(&h, vocab, h.n_embd);
+  const uint64_t wpe = image_matrix_beats(h.lanes, ctx, 2 * h.n_embd),
+                 table = image_matrix_beats(h.lanes, vocab, h.n_embd);
   h.stream_base = wpe + (tied ? 0 : table);
   struct weight_stream last;
   weight_stream_layer(&last, &h, layers - 1);
-  h.head_base = last.mlp2 + weight_stream_beats(&h, h.n_embd, 4 * h.n_embd);
+  h.head_base = last.mlp2 + image_matrix_beats(h.lanes, h.n_embd, 4 * h.n_embd);
   h.wte_base = tied ? h.head_base : wpe;
   h.kv_base = h.n_beats = h.head_base + table;
-  h.kv_v_off = (uint32_t)weight_stream_beats(&h, ctx, HEAD_DIM);
+  h.kv_v_off = (uint32_t)image_matrix_beats(h.lanes, ctx, HEAD_DIM);
   h.kv_stride = h.kv_v_off + (uint32_t)div_up(ctx, HEAD_DIM) * (HEAD_DIM / segments);
   return h;
 }
@@ -200,7 +200,7 @@ static void expect(struct progress *p, const struct job *found, struct pkg_job *
       p->qkv++;
       want->groups = 3 * head_groups;
       want->free = head == heads - 1;
-      beats = weight_stream_beats(h, 3 * HEAD_DIM, c);
+      beats = image_matrix_beats(h->lanes, 3 * HEAD_DIM, c);
       summed = heads;
       where->addr = (uint32_t)(w.qkv + head * beats);
       break;
@@ -251,7 +251,7 @@ static void expect(struct progress *p, const struct job *found, struct pkg_job *
       REQUIRE(!p->mlp1);
       p->mlp1 = true;
       want->groups = 4 * c / s;
-      beats = weight_stream_beats(h, 4 * c, c);
+      beats = image_matrix_beats(h->lanes, 4 * c, c);
       summed = heads;
       where->addr = (uint32_t)w.mlp1;
       break;
@@ -263,7 +263,7 @@ static void expect(struct progress *p, const struct job *found, struct pkg_job *
       want->blocks = summed = 4 * heads;
       want->by_columns = 1;
       want->slot = SLOT_G;
-      beats = weight_stream_beats(h, c, 4 * c);
+      beats = image_matrix_beats(h->lanes, c, 4 * c);
       where->addr = (uint32_t)w.mlp2;
       if (layer < h->n_layer - 1) {
         p->layer++;
@@ -280,7 +280,7 @@ static void expect(struct progress *p, const struct job *found, struct pkg_job *
       REQUIRE(p->ln_next);
       p->head = true;
       want->groups = div_up(h->vocab_size, s);
-      beats = weight_stream_beats(h, h->vocab_size, c);
+      beats = image_matrix_beats(h->lanes, h->vocab_size, c);
       summed = heads;
       where->addr = (uint32_t)h->head_base;
       break;
@@ -330,7 +330,7 @@ static void check_token(const struct image_header *h, const struct token *t, con
   REQUIRE(p->mlp2);
   REQUIRE(p->head == t->head);
   REQUIRE(p->stream ==
-          h->head_base + (t->head ? weight_stream_beats(h, h->vocab_size, h->n_embd) : 0));
+          h->head_base + (t->head ? image_matrix_beats(h->lanes, h->vocab_size, h->n_embd) : 0));
 }
 
 // ------------------------------------------------------------------------------------------- bench

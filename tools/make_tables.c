@@ -25,7 +25,7 @@ static const struct table {
   const char *name;
   double (*f)(double);
   double from, step;
-  int n, frac, sign;  // segments; fraction bits of base and slope; sign of the stored slope
+  int n, frac, sign;          // segments; fraction bits of base and slope; sign of the stored slope
   int base_bits, slope_bits;  // gelu's slope is signed, two's complement; all others are unsigned
 } tables[] = {
     {"exp2", f_exp2, 0, 1.0 / 64, 64, 22, -1, 23, 16},

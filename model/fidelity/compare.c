@@ -97,7 +97,7 @@ static void compare_one(struct compare_tensor *t, size_t position, const float *
 // largest of x.
 static void add_saturations(struct compare_tensor *t, const struct saturation *sat, size_t position,
                             const float *x, size_t n) {
-  if (sat->row + sat->residual + sat->norm + sat->prob == 0) return;
+  if (saturation_sum(sat) == 0) return;
   t->sat.row += sat->row;
   t->sat.residual += sat->residual;
   t->sat.norm += sat->norm;

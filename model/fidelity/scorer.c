@@ -30,7 +30,7 @@ void scorer_close(struct scorer *s) {
 uint64_t scorer_saturations(const struct scorer *s) {
   if (!s->integers) return 0;
   const struct saturation sat = fast_engine_saturation(s->integers);
-  return sat.row + sat.residual + sat.norm + sat.prob;
+  return saturation_sum(&sat);
 }
 
 struct token_score scorer_score(const float *logits, size_t n, uint32_t target) {

@@ -11,8 +11,6 @@
 
 enum { GROUPS_PER_SIDE_BEAT = 16, MIN_LANES = 64, MAX_LANES = 4096 };
 
-static uint64_t div_up(uint64_t a, uint64_t b) { return (a + b - 1) / b; }
-
 // ----------------------------------------------------------------------------------------- regions
 
 // Sets kind, layer and part of region index: wpe, wte if it is separate, ln_1, the layers, head.
@@ -42,11 +40,6 @@ static bool region_identity(struct image_region *r, const struct image_header *h
     r->layer = layer + 1 == h->n_layer ? 0 : layer + 1;
   }
   return true;
-}
-
-uint64_t image_matrix_beats(uint32_t lanes, uint64_t n_rows, uint64_t n_cols) {
-  uint64_t groups = div_up(n_rows, lanes / HEAD_DIM);
-  return groups * (n_cols / HEAD_DIM) + div_up(groups, GROUPS_PER_SIDE_BEAT);
 }
 
 bool image_next_region(struct image_region *region, const struct image_header *h) {

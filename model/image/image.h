@@ -116,8 +116,14 @@ struct gpt2_config image_config(const struct image_header *header);
 // the hardware (eps_term below 2^16).
 int image_layout(struct image_header *header, struct err *err);
 
-// Beats of an N x K matrix with its side beats.
-uint64_t image_matrix_beats(uint32_t lanes, uint64_t n_rows, uint64_t n_cols);
+// a / b, rounded up.
+static inline uint64_t div_up(uint64_t a, uint64_t b) { return (a + b - 1) / b; }
+
+// Beats of an N x K matrix with its side beats, one for each 16 groups of rows.
+static inline uint64_t image_matrix_beats(uint32_t lanes, uint64_t n_rows, uint64_t n_cols) {
+  const uint64_t groups = div_up(n_rows, lanes / 64);
+  return groups * (n_cols / 64) + div_up(groups, 16);
+}
 
 enum image_kind {
   IMAGE_WPE,
