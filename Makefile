@@ -329,9 +329,9 @@ TOKENS   ?= 200
 SEED     ?= 1
 RUN      := $(B)/gpt2rtl generate --model $(MODEL) --prompt "$(PROMPT)" --tokens $(TOKENS) --temperature 0.8 --seed $(SEED)
 PARALLEL := $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
-CHECKS   := test/run_check.sh test/same_bytes.sh test/asan.sh test/fuzz.sh test/configs.sh test/testbench.sh test/install.sh test/web.sh formal/formal.sh lint/lint.sh lint/layers.sh lint/format.sh lint/lint_newest.sh lint/lint_verible.sh lint/lint_slang.sh test/fusesoc.sh test/registers.sh test/waves.sh test/driver_cross.sh test/bus_axi.sh test/ip.sh syn/synth_check.sh sim/vector_check.sh
+CHECKS   := test/run_check.sh test/same_bytes.sh test/asan.sh test/fuzz.sh test/configs.sh test/testbench.sh test/install.sh test/web.sh test/axi/test_axi.sh formal/formal.sh lint/lint.sh lint/layers.sh lint/format.sh lint/lint_newest.sh lint/lint_verible.sh lint/lint_slang.sh test/fusesoc.sh test/registers.sh test/waves.sh test/driver_cross.sh test/bus_axi.sh test/ip.sh syn/synth_check.sh sim/vector_check.sh
 
-.PHONY: tables registers waves all for-run for-test run test test-asan fuzz test-hf test-long test-bus-axi test-configs formal lint synth-check synth fmax verilog ip bench bench-golden install uninstall deps help clean
+.PHONY: tables registers waves all for-run for-test run test test-asan fuzz test-hf test-long test-bus-axi test-configs formal lint synth-check synth synth-axi test-axi fmax verilog ip bench bench-golden install uninstall deps help clean
 all: $(TABLES) $(B)/gpt2rtl $(SIMS)
 for-run: $(B)/gpt2rtl $(B)/sim/gpt2_top_256.so
 for-test: all $(TESTS:%=$(B)/test/%) $(BUS_AXI_SIM)
@@ -397,6 +397,9 @@ $(B)/models/%/model.safetensors: | $(B)/gpt2rtl
 
 lint: $(B)/make_tables
 	@lint/lint.sh
+# gpt2_axi with cocotb and cocotbext-axi, all of it; `make test` takes a part.
+test-axi: $(B)/gpt2rtl
+	@test/axi/test_axi.sh all
 # Proofs by induction of formal/fv_*.sv, and the mutants that they must catch.
 formal:
 	@JOBS=$${JOBS:-$$(nproc)} formal/formal.sh $(MODULES)
@@ -427,6 +430,16 @@ verilog:
 synth:
 	@syn/venv.sh || { echo "Yosys could not be fetched from PyPI: $(B)/venv.log" >&2; exit 1; }
 	@$(B)/venv/bin/python syn/area.py $(VERILOG_PARAMETERS)
+
+# What gpt2_axi has besides gpt2_top, likewise: AXI_AREA are LANES:PORTS:PORT_BITS.
+AXI_AREA := 64:1:512 64:1:128 256:2:1024 1024:8:1024
+synth-axi:
+	@syn/venv.sh || { echo "Yosys could not be fetched from PyPI: $(B)/venv.log" >&2; exit 1; }
+	@for shape in $(AXI_AREA); do IFS=: read -r lanes ports bits <<< "$$shape"; \
+	  $(B)/venv/bin/python syn/area.py Top=axi_memory Lanes=$$lanes Ports=$$ports PortBits=$$bits || exit 1; done
+	@$(B)/venv/bin/python syn/area.py Top=gpt2_registers
+	@$(B)/venv/bin/python syn/area.py Top=axi_stream_in
+	@$(B)/venv/bin/python syn/area.py Top=axi_stream_out Bytes=4
 
 # Its modules placed and routed one by one on ECP5: all, the largest first, or MODULES in that
 # order.
@@ -507,6 +520,8 @@ help:
 	@echo 'make test-configs every legal combination of lanes and widths: lint, and RTL = golden; resumes where it was stopped'
 	@echo 'make verilog      gpt2_top as one plain Verilog file, $(B)/verilog/gpt2_top.v; TOP=gpt2_axi PORTS=1 PORT_BITS=512 the one behind AXI'
 	@echo '                  (LANES=$(LANES) MAX_HEADS=$(MAX_HEADS) MAX_CTX=$(MAX_CTX) NORM_WIDTH=$(NORM_WIDTH) EXP_WIDTH=lanes / 64)'
+	@echo 'make synth-axi    the same for what gpt2_axi adds to gpt2_top'
+	@echo 'make test-axi     gpt2_axi in cocotb, with cocotbext-axi: all shapes and tests; make test has a part'
 	@echo 'make ip           what a system takes, in $(B)/gpt2rtl-ip-VERSION.tar.gz: hardware, driver, constraints, documents'
 	@echo 'make synth        its area by module for ECP5 and UltraScale+, same parameters; ten minutes or more, later only what changed'
 	@echo 'make fmax         its modules placed and routed one by one on ECP5: MODULES="rescale softmax", by default all'

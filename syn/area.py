@@ -3,7 +3,7 @@
 
     build/venv/bin/python syn/area.py Lanes=64 MaxHeads=12 MaxCtx=1024 NormWidth=64      (make synth LANES=64)
 
-Prints a table, and writes it into docs/area.md if that names these parameters (modules.into_page). Each module is
+Top=axi_memory takes that module instead of gpt2_top. Prints a table, and writes it into docs/area.md if that names these parameters (modules.into_page). Each module is
 mapped alone, with the modules inside it as black boxes, on all cores (JOBS). Results are kept until the module
 changes: syn/modules.py.
 """

@@ -31,7 +31,7 @@ def digest(*parts):
 
 
 class Machine:
-    """gpt2_top with these parameters ("Lanes=64"): `instances` has its modules' names, by path."""
+    """gpt2_top, or another module ("Top=axi_memory"), with these parameters ("Lanes=64"): `instances` has its modules' names, by path."""
 
     def __init__(self, settings):
         os.makedirs(KEPT, exist_ok=True)
@@ -157,11 +157,13 @@ def in_parallel(function, jobs, weight):
 
 def read(path, settings):
     from pyosys import libyosys as ys
-    files = ["rtl/base/gpt2_pkg.sv", "rtl/base/gpt2_tables_pkg.sv"] + [f for f in sorted(glob.glob("rtl/*/*.sv")) if not f.endswith("_pkg.sv")]
+    top = ([s[4:] for s in settings if s.startswith("Top=")] + ["gpt2_top"])[0]
+    settings = [s for s in settings if not s.startswith("Top=")]
+    files = ["rtl/base/gpt2_pkg.sv", "rtl/base/gpt2_tables_pkg.sv", "rtl/wrap/gpt2_csr_pkg.sv"] + [f for f in sorted(glob.glob("rtl/*/*.sv")) if not f.endswith("_pkg.sv")]
     given = " ".join(f"-G {s}" for s in settings)
     design = ys.Design()
-    for command in (f"read_slang --keep-hierarchy -j 1 -I rtl/base -D SYNTHESIS --top gpt2_top {given} " + " ".join(files),
-                    "hierarchy -check -top gpt2_top", f"write_rtlil {path}"):
+    for command in (f"read_slang --keep-hierarchy -j 1 -I rtl/base -D SYNTHESIS --top {top} {given} " + " ".join(files),
+                    f"hierarchy -check -top {top}", f"write_rtlil {path}"):
         ys.run_pass(command, design)
 
 

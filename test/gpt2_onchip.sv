@@ -45,7 +45,7 @@ module gpt2_onchip
     .clk_i, .rst_ni, .mem_rst_ni(rst_ni), .test_en_i(1'b0), .cfg_i, .sampling_i, .abort_i(1'b0),
     .start_i, .max_new_i, .stop_en_i(1'b0), .stop_id_i('0), .all_heads_i(1'b0), .busy_o, .done_o, .error_o,
     .prompt_valid_i, .prompt_ready_o, .prompt_id_i, .prompt_last_i,
-    .tok_valid_o, .tok_ready_i, .tok_id_o,
+    .tok_valid_o, .tok_ready_i, .tok_id_o, .tok_last_o(),
     .lg_valid_o(), .lg_ready_i(1'b1), .lg_base_id_o(), .lg_mask_o(), .lg_rows_o(), .lg_last_o(),
     .step_start_o(), .step_id_o(), .step_position_o(), .step_head_o(), .step_recomputed_o(), .step_end_o(),
     .step_choice_o(),

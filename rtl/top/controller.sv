@@ -14,7 +14,7 @@
 //         step_done  a pulse: a step without head is over
 // Out     step    id, position, head (at a history's last position if a token is wanted, or at
 //                 all of them); recomputed: the history was just cropped; valid/ready
-//         tok     the tokens, the stop id included; valid/ready
+//         tok     the tokens, the stop id included; last on the run's last; valid/ready
 //         done    a pulse: the loop is over. error: ErrNone, or why no step ran: ErrPromptLong,
 //                 ErrPromptId (the port cannot express an empty prompt); held to the next start
 // Timing  3 cycles from a choice to the next step
@@ -50,6 +50,7 @@ module controller
   output logic        tok_valid_o,
   input  logic        tok_ready_i,
   output logic [16:0] tok_id_o,
+  output logic        tok_last_o,  // the run's last
 
   output logic        step_valid_o,
   input  logic        step_ready_i,
@@ -178,6 +179,7 @@ module controller
   assign prompt_ready_o    = state_q == StPrompt;
   assign tok_valid_o       = state_q == StToken;
   assign tok_id_o          = choice_q;
+  assign tok_last_o        = stops;
   assign step_valid_o      = state_q == StStep;
   assign step_o            = '{id: id_q, position: position_q[9:0], head: head};
   assign step_recomputed_o = recomputed_q;

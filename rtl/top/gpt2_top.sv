@@ -11,7 +11,7 @@
 //                 port is idle. While it is low nothing is in flight: the memory is the host's
 //         done    a pulse in the first cycle after a run in which busy_o is low, with error
 //         error   error_e: why the run ended, 0 for success; held to the next start
-//         tok     chosen ids (valid/ready)
+//         tok     chosen ids, last on the run's last (valid/ready)
 //         lg      logits of every position if all_heads_i (valid/ready): S a beat, ids base ..
 //                 base + S - 1, mask of those below the vocabulary, rows Q14.16, last on a
 //                 position's last beat
@@ -66,6 +66,7 @@ module gpt2_top
   output logic                      tok_valid_o,
   input  logic                      tok_ready_i,
   output logic [16:0]               tok_id_o,
+  output logic                      tok_last_o,
 
   output logic                      lg_valid_o,
   input  logic                      lg_ready_i,
@@ -177,7 +178,7 @@ module gpt2_top
     .stop_en_i(stop_en_q), .stop_id_i(stop_id_q), .all_heads_i(all_heads_q),
     .busy_o(loop_busy), .done_o(loop_done), .error_o(loop_error),
     .prompt_valid_i, .prompt_ready_o, .prompt_id_i, .prompt_last_i,
-    .tok_valid_o, .tok_ready_i, .tok_id_o,
+    .tok_valid_o, .tok_ready_i, .tok_id_o, .tok_last_o,
     .step_valid_o(step_valid), .step_ready_i(step_ready), .step_o(step),
     .step_recomputed_o(step_recomputed), .step_done_i(step_done),
     .choice_valid_i(choice_valid), .choice_ready_o(choice_ready), .choice_id_i(choice_id)
@@ -226,9 +227,9 @@ module gpt2_top
     .clk_i, .rst_ni, .may_drop_i(may_drop || !busy_o),
     .valid_i(prompt_valid_i), .ready_i(prompt_ready_o), .payload_i({prompt_id_i, prompt_last_i})
   );
-  stream_rules #(.Width(17)) u_token_rules (
+  stream_rules #(.Width(18)) u_token_rules (
     .clk_i, .rst_ni, .may_drop_i(may_drop), .valid_i(tok_valid_o), .ready_i(tok_ready_i),
-    .payload_i(tok_id_o)
+    .payload_i({tok_id_o, tok_last_o})
   );
   stream_rules #(.Width(18 + 33 * Segments)) u_logits_rules (
     .clk_i, .rst_ni, .may_drop_i(may_drop), .valid_i(lg_valid_o), .ready_i(lg_ready_i),

@@ -15,6 +15,8 @@
 //         first, then the lowest port
 // Legal   Ports a power of two, 1 to 32; PortBits 32, 64, ... 1024; Ports x PortBits at most
 //         8 Lanes. Where it is less, a beat takes several transfers of each port
+`include "assert.svh"
+
 module axi_memory
   import gpt2_pkg::*;
 #(
@@ -137,7 +139,7 @@ module axi_memory
 
   // ------------------------------------------------------------------------------------ assertions
 
-`ifndef SYNTHESIS
+`ifdef ASSERTIONS
   for (genvar p = 0; p < int'(Ports); p++) begin : gen_rules
     axi_rules #(.PortBits(PortBits)) u_rules (
       .clk_i, .rst_ni, .arvalid_i(m_axi_arvalid_o[p]), .arready_i(m_axi_arready_i[p]),

@@ -28,6 +28,8 @@
 //         ahead of another before its rready falls
 // Keeps   Ports x Skew stripes where there are several ports
 // Rules   axi_rules.sv
+`include "assert.svh"
+
 module axi_read
   import gpt2_pkg::*;
 #(
@@ -177,33 +179,13 @@ module axi_read
         end
       end
     end else begin : gen_skew
-      localparam int unsigned SkewBits = $clog2(Skew);
+      logic [$clog2(Skew):0] unused_count;
 
-      logic [StripeBits-1:0] stripes [Skew];
-      logic [Skew-1:0]       errors_q;
-      logic [SkewBits-1:0]   write_q, read_q;
-      logic [SkewBits:0]     count_q;
-
-      assign rready_o[p]     = count_q != (SkewBits+1)'(Skew);
-      assign stripe_valid[p] = count_q != '0;
-      assign stripe_data[p]  = stripes[read_q];
-      assign stripe_error[p] = errors_q[read_q];
-
-      always_ff @(posedge clk_i) begin
-        if (whole) begin
-          stripes[write_q]  <= data;
-          errors_q[write_q] <= error;
-        end
-        if (!rst_ni) begin
-          write_q <= '0;
-          read_q  <= '0;
-          count_q <= '0;
-        end else begin
-          if (whole) write_q <= write_q + 1'b1;
-          if (beat_comes) read_q <= read_q + 1'b1;
-          count_q <= count_q + (SkewBits+1)'(whole) - (SkewBits+1)'(beat_comes);
-        end
-      end
+      fifo #(.Width(1 + StripeBits), .Depth(Skew)) u_stripes (
+        .clk_i, .rst_ni, .wr_valid_i(whole), .wr_ready_o(rready_o[p]), .wr_data_i({error, data}),
+        .rd_valid_o(stripe_valid[p]), .rd_ready_i(beat_comes),
+        .rd_data_o({stripe_error[p], stripe_data[p]}), .count_o(unused_count)
+      );
     end
   end
 
@@ -239,17 +221,8 @@ module axi_read
 
   // ------------------------------------------------------------------------------------ assertions
 
-`ifndef SYNTHESIS
-  if (Skew < 2 || 2**$clog2(Skew) != Skew) begin : gen_check_skew
-    $fatal(1, "%m: Skew must be a power of two, 2 or more, not %0d", Skew);
-  end
-
-  assert property (@(posedge clk_i) disable iff (!rst_ni)
-      beat_comes |-> owed_q != '0)
-    else $error("%m: a beat came that was not asked for");
-  assert property (@(posedge clk_i) disable iff (!rst_ni)
-      rd_req_valid_i && rd_req_ready_o |-> 32'(owed_q) + 32'(rd_req_len_i) < 32'd1024)
-    else $error("%m: more beats are asked for than can be counted");
-`endif
+  `ASSERT(beat_comes |-> owed_q != '0, ("%m: a beat came that was not asked for"))
+  `ASSERT(rd_req_valid_i && rd_req_ready_o |-> 32'(owed_q) + 32'(rd_req_len_i) < 32'd1024,
+          ("%m: more beats are asked for than can be counted"))
 
 endmodule

@@ -8,8 +8,9 @@
 // what it was asked, a write only after both its AW and its W. Assume 1 assumes the subordinate's
 // rules, which a proof of the manager needs; Assume 0 checks them.
 module axi_rules #(
-  parameter int unsigned PortBits = 512,
-  parameter bit          Assume   = 1'b0
+  parameter int unsigned PortBits  = 512,
+  parameter bit          Assume    = 1'b0,
+  parameter int unsigned CountBits = 20          // of transfers: 256 beats of 4096 bytes by 4
 ) (
   input logic                  clk_i,
   input logic                  rst_ni,
@@ -34,7 +35,6 @@ module axi_rules #(
 );
 
   localparam int unsigned LogPort = $clog2(PortBits / 8);
-  localparam int unsigned Owed    = 20;          // bits: 256 beats of 4096 bytes by 4 are 2^18
 
   stream_rules #(.Width(72)) u_ar (
     .clk_i, .rst_ni, .may_drop_i(1'b0), .valid_i(arvalid_i), .ready_i(arready_i),
@@ -49,8 +49,8 @@ module axi_rules #(
     .payload_i({wdata_i, wstrb_i})
   );
 
-  logic [Owed-1:0] reads_q;                      // transfers of the bursts taken that have not come
-  logic [Owed-1:0] aw_q, w_q;                    // taken, not answered
+  logic [CountBits-1:0] reads_q;                 // transfers of bursts taken that have not come
+  logic [CountBits-1:0] aw_q, w_q;               // taken, not answered
   initial {reads_q, aw_q, w_q} = '0;
 
   wire ar = arvalid_i && arready_i;
@@ -65,16 +65,16 @@ module axi_rules #(
       aw_q    <= '0;
       w_q     <= '0;
     end else begin
-      reads_q <= reads_q + (ar ? Owed'(arlen_i) + 1'b1 : '0) - Owed'(r);
-      aw_q    <= aw_q + Owed'(aw) - Owed'(b);
-      w_q     <= w_q + Owed'(w) - Owed'(b);
+      reads_q <= reads_q + (ar ? CountBits'(arlen_i) + 1'b1 : '0) - CountBits'(r);
+      aw_q    <= aw_q + CountBits'(aw) - CountBits'(b);
+      w_q     <= w_q + CountBits'(w) - CountBits'(b);
       if (arvalid_i) begin
         a_page: assert (32'(araddr_i[11:0]) + ((32'(arlen_i) + 32'd1) << LogPort) <= 32'd4096);
         a_read: assert (araddr_i[LogPort-1:0] == '0);
       end
       if (awvalid_i) a_write:  assert (awaddr_i[LogPort-1:0] == '0);
       if (wvalid_i)  a_strobe: assert (wstrb_i != '0);
-      a_pairs: assert (aw_q + Owed'(awvalid_i) == w_q + Owed'(wvalid_i));
+      a_pairs: assert (aw_q + CountBits'(awvalid_i) == w_q + CountBits'(wvalid_i));
     end
   end
 

@@ -23,6 +23,8 @@
 // Keeps   Ports x Depth places of transfers that are not answered
 // Assumes that at most 255 writes are offered or unacknowledged, as kv_cache ensures
 // Rules   axi_rules.sv
+`include "assert.svh"
+
 module axi_write
   import gpt2_pkg::*;
 #(
@@ -68,7 +70,6 @@ module axi_write
   localparam int unsigned LogPort    = $clog2(PortBytes);
   localparam int unsigned LogStripe  = $clog2(StripeBits / 8);
   localparam int unsigned PartBits   = (Gather > 1) ? $clog2(Gather) : 1;
-  localparam int unsigned DepthBits  = $clog2(Depth);
   localparam int unsigned SeqBits    = 8;
 
   typedef logic [SeqBits-1:0] seq_t;             // a write's number, modulo 256
@@ -107,7 +108,7 @@ module axi_write
 
   // ------------------------------------------------------------------------- each port's transfers
 
-  logic [Ports-1:0] empty;                       // all transfers are answered
+  logic [Ports-1:0] owed;                        // a transfer is not answered
   logic [Ports-1:0] waits;                       // one of the oldest write is not
 
   for (genvar p = 0; p < int'(Ports); p++) begin : gen_port
@@ -139,26 +140,14 @@ module axi_write
     end
 
     // The write to which each transfer without a response belongs, in order.
-    seq_t                 seqs [Depth];
-    logic [DepthBits-1:0] write_q, read_q;
-    logic [DepthBits:0]   count_q;
+    seq_t                   oldest;
+    logic [$clog2(Depth):0] unused_count;
 
-    assign room[p]  = count_q != (DepthBits+1)'(Depth);
-    assign empty[p] = count_q == '0;
-    assign waits[p] = !empty[p] && seqs[read_q] == acked_q;
-
-    always_ff @(posedge clk_i) begin
-      if (issue[p]) seqs[write_q] <= seq_q;
-      if (!rst_ni) begin
-        write_q <= '0;
-        read_q  <= '0;
-        count_q <= '0;
-      end else begin
-        if (issue[p]) write_q <= write_q + 1'b1;
-        if (bvalid_i[p]) read_q <= read_q + 1'b1;
-        count_q <= count_q + (DepthBits+1)'(issue[p]) - (DepthBits+1)'(bvalid_i[p]);
-      end
-    end
+    fifo #(.Width(SeqBits), .Depth(Depth)) u_seqs (
+      .clk_i, .rst_ni, .wr_valid_i(issue[p]), .wr_ready_o(room[p]), .wr_data_i(seq_q),
+      .rd_valid_o(owed[p]), .rd_ready_i(bvalid_i[p]), .rd_data_o(oldest), .count_o(unused_count)
+    );
+    assign waits[p] = owed[p] && oldest == acked_q;
   end
 
   // ------------------------------------------------------------------------------ acknowledgements
@@ -185,7 +174,7 @@ module axi_write
     end else begin
       if (done) acked_q <= acked_q + 1'b1;
       error_q <= !drop && (errors != '0 || (error_q && !done));
-      drop_q  <= drop && (acked_q != seq_q || empty != '1);
+      drop_q  <= drop && (acked_q != seq_q || owed != '0);
     end
   end
 
@@ -203,18 +192,10 @@ module axi_write
 
   // ------------------------------------------------------------------------------------ assertions
 
-`ifndef SYNTHESIS
-  if (Depth < 2 || 2**$clog2(Depth) != Depth) begin : gen_check_depth
-    $fatal(1, "%m: Depth must be a power of two, 2 or more, not %0d", Depth);
-  end
-
   for (genvar p = 0; p < int'(Ports); p++) begin : gen_check
-    assert property (@(posedge clk_i) disable iff (!rst_ni) bvalid_i[p] |-> !empty[p])
-      else $error("%m: port %0d answered a write that it was not sent", p);
+    `ASSERT(bvalid_i[p] |-> owed[p], ("%m: port %0d answered a write that it was not sent", p))
   end
-  assert property (@(posedge clk_i) disable iff (!rst_ni)
-      wr_valid_i && wr_ready_o |-> seq_t'(seq_q + 1'b1) != acked_q)
-    else $error("%m: more writes are unacknowledged than can be counted");
-`endif
+  `ASSERT(wr_valid_i && wr_ready_o |-> seq_t'(seq_q + 1'b1) != acked_q,
+          ("%m: more writes are unacknowledged than can be counted"))
 
 endmodule

@@ -4,8 +4,14 @@
 //
 // In      s_axil  registers, FIFOs for the ids in and out, and the interrupt: gpt2_registers.sv,
 //                 gpt2_csr.rdl
+//         s_prompt   AXI4-Stream: the prompt's ids where RUN.prompt_stream; axi_stream_in.sv
 // Out     m_axi   Ports managers of PortBits bits, packed by port: image and KV cache in stripes;
 //                 axi_memory.sv has the layout and the rules of the transfers
+//         m_token    AXI4-Stream: the ids where RUN.token_stream, TLAST with the run's last;
+//                 axi_stream_out.sv
+//         m_logits   AXI4-Stream, with LogitsStream and RUN.all_heads: Segments logits a transfer,
+//                 Q14.16 in 32 bits, ids ascending from 0, TLAST with a position's last; TKEEP of
+//                 those below the vocabulary. Unread, it stops the machine
 //         irq     level, high
 // Reset   rst_ni is ARESETn of all ports: synchronous, active low, for the fabric as well. The
 //         soft reset, a register, ends a run and leaves the memory ports: what is under way there
@@ -28,7 +34,9 @@ module gpt2_axi
   parameter int unsigned Watchdog  = 0,
   parameter int unsigned Ports     = 2,
   parameter int unsigned PortBits  = 1024,
-  parameter int unsigned FifoDepth = 64          // ids in each FIFO of the registers
+  parameter int unsigned FifoDepth = 64,         // ids in each FIFO of the registers
+  parameter bit          LogitsStream = 1'b0,    // m_logits has the logits of RUN.all_heads
+  localparam int unsigned Segments = Lanes / 64
 ) (
   input  logic                             clk_i,
   input  logic                             rst_ni,
@@ -83,7 +91,22 @@ module gpt2_axi
   output logic [Ports-1:0]                 m_axi_wlast_o,
   input  logic [Ports-1:0]                 m_axi_bvalid_i,
   output logic [Ports-1:0]                 m_axi_bready_o,
-  input  logic [Ports-1:0][1:0]            m_axi_bresp_i
+  input  logic [Ports-1:0][1:0]            m_axi_bresp_i,
+
+  input  logic                             s_prompt_tvalid_i,
+  output logic                             s_prompt_tready_o,
+  input  logic [31:0]                      s_prompt_tdata_i,
+  input  logic                             s_prompt_tlast_i,
+  output logic                             m_token_tvalid_o,
+  input  logic                             m_token_tready_i,
+  output logic [31:0]                      m_token_tdata_o,
+  output logic [3:0]                       m_token_tkeep_o,
+  output logic                             m_token_tlast_o,
+  output logic                             m_logits_tvalid_o,
+  input  logic                             m_logits_tready_i,
+  output logic [Segments-1:0][31:0]        m_logits_tdata_o,
+  output logic [Segments-1:0][3:0]         m_logits_tkeep_o,
+  output logic                             m_logits_tlast_o
 );
 
   // ---------------------------------------------------------------------------- the host's side
@@ -101,12 +124,14 @@ module gpt2_axi
   logic [63:0] image_base, kv_base, stripe_stride;
   logic        fault_valid, fault_write, fault_decerr;
   logic [4:0]  fault_port;
-  logic        prompt_stream, tok_stream;
+  logic        prompt_stream, tok_stream;        // ids come and go by the streams
+  logic        reg_valid, reg_last, reg_tok_ready;
+  logic [16:0] reg_id;
 
   gpt2_registers #(
     .Lanes(Lanes), .MaxHeads(MaxHeads), .MaxCtx(MaxCtx), .NormWidth(NormWidth),
     .ExpWidth(ExpWidth), .Watchdog(Watchdog), .Ports(Ports), .PortBits(PortBits),
-    .LogitsStream(1'b0), .FifoDepth(FifoDepth)
+    .LogitsStream(LogitsStream), .FifoDepth(FifoDepth)
   ) u_registers (
     .clk_i, .rst_ni,
     .s_axil_awvalid_i, .s_axil_awready_o, .s_axil_awaddr_i, .s_axil_awprot_i,
@@ -117,14 +142,63 @@ module gpt2_axi
     .core_rst_no(core_rst_n), .cfg_o(cfg), .sampling_o(sampling), .start_o(start),
     .abort_o(abort), .max_new_o(max_new), .stop_en_o(stop_en), .stop_id_o(stop_id),
     .all_heads_o(all_heads), .busy_i(busy), .done_i(done), .error_i(error),
-    .prompt_valid_o(prompt_valid), .prompt_ready_i(prompt_ready), .prompt_id_o(prompt_id),
-    .prompt_last_o(prompt_last), .tok_valid_i(tok_valid), .tok_ready_o(tok_ready),
-    .tok_id_i(tok_id), .heads_i(heads), .heads_skipped_i(heads_skipped), .sat_i(sat),
+    .prompt_valid_o(reg_valid), .prompt_ready_i(prompt_ready && !prompt_stream),
+    .prompt_id_o(reg_id), .prompt_last_o(reg_last), .tok_valid_i(tok_valid && !tok_stream),
+    .tok_ready_o(reg_tok_ready), .tok_id_i(tok_id), .heads_i(heads),
+    .heads_skipped_i(heads_skipped), .sat_i(sat),
     .count_sel_o(count_sel), .count_i(count), .prompt_stream_o(prompt_stream),
     .tok_stream_o(tok_stream), .image_base_o(image_base), .kv_base_o(kv_base),
     .stripe_stride_o(stripe_stride), .fault_valid_i(fault_valid), .fault_write_i(fault_write),
     .fault_decerr_i(fault_decerr), .fault_port_i(fault_port)
   );
+
+  // --------------------------------------------------------------------------------- the streams
+
+  logic        in_valid, in_last, out_ready, tok_last;
+  logic [16:0] in_id;
+
+  axi_stream_in u_prompt (
+    .clk_i, .rst_ni, .enable_i(prompt_stream), .busy_i(busy), .tvalid_i(s_prompt_tvalid_i),
+    .tready_o(s_prompt_tready_o), .tdata_i(s_prompt_tdata_i), .tlast_i(s_prompt_tlast_i),
+    .prompt_valid_o(in_valid), .prompt_ready_i(prompt_ready), .prompt_id_o(in_id),
+    .prompt_last_o(in_last)
+  );
+
+  assign prompt_valid = prompt_stream ? in_valid : reg_valid;
+  assign prompt_id    = prompt_stream ? in_id : reg_id;
+  assign prompt_last  = prompt_stream ? in_last : reg_last;
+  assign tok_ready    = tok_stream ? out_ready : reg_tok_ready;
+
+  axi_stream_out #(.Bytes(4)) u_token (
+    .clk_i, .rst_ni, .busy_i(busy), .in_valid_i(tok_valid && tok_stream), .in_ready_o(out_ready),
+    .in_data_i(32'(tok_id)), .in_keep_i('1), .in_last_i(tok_last), .tvalid_o(m_token_tvalid_o),
+    .tready_i(m_token_tready_i), .tdata_o(m_token_tdata_o), .tkeep_o(m_token_tkeep_o),
+    .tlast_o(m_token_tlast_o)
+  );
+
+  logic                      lg_valid, lg_ready, lg_last;
+  logic [Segments-1:0]       lg_mask;
+  logic [Segments-1:0][31:0] lg_rows;
+
+  if (LogitsStream) begin : gen_logits
+    logic [Segments-1:0][3:0] keep;
+
+    for (genvar i = 0; i < int'(Segments); i++) begin : gen_keep
+      assign keep[i] = {4{lg_mask[i]}};
+    end
+
+    axi_stream_out #(.Bytes(4 * Segments)) u_logits (
+      .clk_i, .rst_ni, .busy_i(busy), .in_valid_i(lg_valid), .in_ready_o(lg_ready),
+      .in_data_i(lg_rows), .in_keep_i(keep), .in_last_i(lg_last), .tvalid_o(m_logits_tvalid_o),
+      .tready_i(m_logits_tready_i), .tdata_o(m_logits_tdata_o), .tkeep_o(m_logits_tkeep_o),
+      .tlast_o(m_logits_tlast_o)
+    );
+  end else begin : gen_no_logits
+    logic unused_logits;
+    assign unused_logits = ^{lg_valid, lg_last, lg_mask, lg_rows, m_logits_tready_i};
+    assign {m_logits_tvalid_o, m_logits_tdata_o, m_logits_tkeep_o, m_logits_tlast_o} = '0;
+    assign lg_ready = 1'b1;
+  end
 
   // --------------------------------------------------------------------------------- the machine
 
@@ -146,8 +220,8 @@ module gpt2_axi
     .busy_o(busy), .done_o(done), .error_o(error),
     .prompt_valid_i(prompt_valid), .prompt_ready_o(prompt_ready), .prompt_id_i(prompt_id),
     .prompt_last_i(prompt_last), .tok_valid_o(tok_valid), .tok_ready_i(tok_ready),
-    .tok_id_o(tok_id),
-    .lg_valid_o(), .lg_ready_i(1'b1), .lg_base_id_o(), .lg_mask_o(), .lg_rows_o(), .lg_last_o(),
+    .tok_id_o(tok_id), .tok_last_o(tok_last), .lg_valid_o(lg_valid), .lg_ready_i(lg_ready),
+    .lg_base_id_o(), .lg_mask_o(lg_mask), .lg_rows_o(lg_rows), .lg_last_o(lg_last),
     .step_start_o(), .step_id_o(), .step_position_o(), .step_head_o(), .step_recomputed_o(),
     .step_end_o(), .step_choice_o(),
     .rd_req_valid_o(rd_req_valid), .rd_req_ready_i(rd_req_ready), .rd_req_addr_o(rd_req_addr),
@@ -180,7 +254,6 @@ module gpt2_axi
   );
 
   logic unused;
-  assign unused = ^{prompt_stream, tok_stream, image_base[11:0], kv_base[11:0],
-                    stripe_stride[11:0]};
+  assign unused = ^{image_base[11:0], kv_base[11:0], stripe_stride[11:0]};
 
 endmodule
