@@ -35,8 +35,6 @@ static const struct block_field job_fields[] = {
 
 // -------------------------------------------------------------------------------------- the memory
 
-static uint64_t div_up(uint64_t a, uint64_t b) { return (a + b - 1) / b; }
-
 static struct image_header layout(uint32_t segments, uint32_t layers, uint32_t heads, uint32_t ctx,
                                   uint32_t vocab, bool tied) {
   struct image_header h = {.lanes = 64 * segments,
