@@ -110,5 +110,8 @@ int model_image(struct image *image, const char *dir, uint32_t lanes, struct err
 // Verilog parameters to path with .vh in place of .hex (or after another name). Errors: either file
 // cannot be written.
 int compile_hex(const char *path, const struct image *image, struct err *err);
+// Writes an image for several memory ports: the header, which says how many, then stripe after
+// stripe, each filled with zeros to a multiple of 4096 bytes. stripes: 2, 4, ... 32.
+int compile_stripes(const char *path, const struct image *image, uint32_t stripes, struct err *err);
 
 #endif

@@ -20,7 +20,7 @@ static const char compile_help[] =
     "gpt2rtl compile - turns a model folder into one memory image, in the order in which the "
     "hardware reads it\n\n"
     "usage: gpt2rtl compile --model DIR --output FILE [--lanes L] [--rounding R] [--hex] "
-    "[--json]\n\n"
+    "[--stripes N] [--json]\n\n"
     "  --model DIR         the model's folder; its tokenizer is not needed\n"
     "  --lanes L           bytes a beat: 64, 128, 256, ... 4096; default 256\n"
     "  --rounding R        nearest, the default; compensated: a row's errors are made to cancel in "
@@ -31,20 +31,25 @@ static const char compile_help[] =
     "  --hex               FILE is text for $readmemh instead, one beat per line; the same name "
     "with .vh gets the sizes and the\n"
     "                      configuration as Verilog (examples/testbench)\n"
+    "  --stripes N         for N memory ports of the hardware, 2, 4, ... 32: after the header all "
+    "of "
+    "the first port's bytes,\n"
+    "                      filled to a multiple of 4096, then the next one's; for loading without "
+    "the driver (docs/integration.md)\n"
     "  --json              what was written, as JSON on standard output\n\n"
     "generate and logits make and keep their own images; this command is for inspecting one, or "
     "for real hardware.\n\n"
     "example: gpt2rtl compile --model models/demo --lanes 64 --hex --output demo.hex\n";
 
-static int compile(const char *dir, uint32_t lanes, const char *path, bool hex, bool compensated,
-                   struct err *err) {
+static int compile(const char *dir, uint32_t lanes, const char *path, bool hex, uint32_t stripes,
+                   bool compensated, struct err *err) {
   struct gpt2_weights weights;
   struct image image;
   uint64_t source;
   int status;
-  if (hex) {
+  if (hex || stripes) {
     if (model_image(&image, dir, lanes, err)) return -1;
-    status = compile_hex(path, &image, err);
+    status = hex ? compile_hex(path, &image, err) : compile_stripes(path, &image, stripes, err);
     image_close(&image);
     return status;
   }
@@ -110,11 +115,17 @@ static bool is_file(const char *path) {
 }
 
 int compile_main(int argc, char **argv) {
-  const char *dir = NULL, *lanes_text = NULL, *path = NULL, *rounding = NULL;
+  const char *dir = NULL, *lanes_text = NULL, *path = NULL, *rounding = NULL, *stripes_text = NULL;
+  uint64_t stripes = 0;
   bool hex = false, json = false;
   const struct option_spec specs[] = {
-      {"--model", &dir, NULL}, {"--lanes", &lanes_text, NULL},  {"--output", &path, NULL},
-      {"--hex", NULL, &hex},   {"--rounding", &rounding, NULL}, {"--json", NULL, &json},
+      {"--model", &dir, NULL},
+      {"--lanes", &lanes_text, NULL},
+      {"--output", &path, NULL},
+      {"--hex", NULL, &hex},
+      {"--rounding", &rounding, NULL},
+      {"--json", NULL, &json},
+      {"--stripes", &stripes_text, NULL},
   };
   uint32_t lanes = 256;
   struct err err;
@@ -127,12 +138,21 @@ int compile_main(int argc, char **argv) {
   const bool compensated = rounding && !strcmp(rounding, "compensated");
   if (rounding && !compensated && strcmp(rounding, "nearest"))
     return cli_usage("compile", "--rounding '%s': expected nearest or compensated", rounding);
+  if (stripes_text && (status = option_u64("compile", "--stripes", stripes_text, 2, 32, &stripes)))
+    return status;
+  if (stripes & (stripes - 1))
+    return cli_usage("compile", "--stripes '%s': 2, 4, 8, 16 or 32 is expected", stripes_text);
+  if (stripes && (hex || compensated || json))
+    return cli_usage("compile", "--stripes does not go with %s",
+                     hex           ? "--hex"
+                     : compensated ? "--rounding compensated"
+                                   : "--json");
   if (compensated && hex) return cli_usage("compile", "--hex is for images of nearest rounding");
   if (hex && !is_file(path))
     return cli_usage("compile", "--hex writes two files; --output is not the name of one");
   if (json && !is_file(path))
     return cli_usage("compile", "--json describes a file; --output is not the name of one");
-  if (compile(dir, lanes, path, hex, compensated, &err) ||
+  if (compile(dir, lanes, path, hex, (uint32_t)stripes, compensated, &err) ||
       (json && compile_report(path, lanes, hex, &err)))
     return cli_fail(&err);
   return EXIT_DONE;

@@ -51,6 +51,9 @@ const char *gpt2hw_error_text(enum gpt2hw_error error) {
     case GPT2HW_IMAGE_LANES:
       return "the image is for another number of lanes: compile it with "
              "gpt2rtl compile --lanes";
+    case GPT2HW_IMAGE_STRIPES:
+      return "the image is in stripes: attach it, on hardware with as many ports; the driver loads "
+             "one that gpt2rtl compile wrote without --stripes";
     case GPT2HW_IMAGE_HEADS: return "the model has more heads than the hardware has room for";
     case GPT2HW_IMAGE_CONTEXT:
       return "the model's context is longer than the hardware has room for";

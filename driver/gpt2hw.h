@@ -50,6 +50,7 @@ enum gpt2hw_error {
   GPT2HW_NO_IMAGE,        // the header is not an image's
   GPT2HW_IMAGE_VERSION,   // the hardware reads another version of the image
   GPT2HW_IMAGE_LANES,     // the image is for another number of lanes
+  GPT2HW_IMAGE_STRIPES,   // it is in stripes for another number of ports, or to be attached
   GPT2HW_IMAGE_HEADS,     // the model has more heads than the hardware has room for
   GPT2HW_IMAGE_CONTEXT,   // its context is longer
   GPT2HW_IMAGE_FIELD,     // a field of the header does not follow from its shape: the header is
@@ -105,6 +106,7 @@ struct gpt2hw_model {
   uint32_t eos_id;  // UINT32_MAX: the model has none
   uint64_t checksum, n_beats;
   uint32_t inv_width;
+  uint32_t stripes;  // 0: the file is not in stripes
   uint64_t eps_term;
   uint32_t wpe_beat, wte_beat, stream_beat, head_beat;
   uint32_t kv_stride, kv_v_off;
@@ -174,8 +176,9 @@ enum gpt2hw_error gpt2hw_load_bytes(struct gpt2hw *dev, const void *bytes, size_
 enum gpt2hw_error gpt2hw_load_end(struct gpt2hw *dev);
 
 // Sets the device up for an image that is already in memory, put there by a boot loader or by DMA,
-// in stripes if there are several ports (gpt2rtl compile --stripes writes them). Its beats are not
-// checked. Errors: BUSY, gpt2hw_parse's, ALIGNMENT, OVERLAP.
+// in stripes if there are several ports: `gpt2rtl compile --stripes` writes a file whose stripes
+// follow each other as they are to lie. Its beats are not checked. Errors: BUSY, gpt2hw_parse's,
+// ALIGNMENT, OVERLAP.
 enum gpt2hw_error gpt2hw_attach(struct gpt2hw *dev, const struct gpt2hw_place *place,
                                 const void *header);
 

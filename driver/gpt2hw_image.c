@@ -21,6 +21,7 @@ enum {
   AT_EOS_ID = 60,
   AT_TIED = 64,
   AT_INV_WIDTH = 72,
+  AT_STRIPES = 76,
   AT_EPS_TERM = 80,
   AT_WPE_BASE = 88,
   AT_WTE_BASE = 96,
@@ -141,6 +142,7 @@ enum gpt2hw_error gpt2hw_parse(const struct gpt2hw *dev, const void *header,
       .checksum = get_64(h + AT_CHECKSUM),
       .n_beats = get_64(h + AT_N_BEATS),
       .inv_width = get_32(h + AT_INV_WIDTH),
+      .stripes = get_32(h + AT_STRIPES),
       .eps_term = get_64(h + AT_EPS_TERM),
       .wpe_beat = (uint32_t)get_64(h + AT_WPE_BASE),
       .wte_beat = (uint32_t)get_64(h + AT_WTE_BASE),
@@ -151,6 +153,7 @@ enum gpt2hw_error gpt2hw_parse(const struct gpt2hw *dev, const void *header,
   };
   if (m.version != can->image_version) return GPT2HW_IMAGE_VERSION;
   if (m.lanes != can->lanes) return GPT2HW_IMAGE_LANES;
+  if (m.stripes && m.stripes != can->ports) return GPT2HW_IMAGE_STRIPES;
   if (m.n_head > can->max_heads) return GPT2HW_IMAGE_HEADS;
   if (m.n_ctx > can->max_context) return GPT2HW_IMAGE_CONTEXT;
   if (m.n_layer < 1 || m.n_layer > 255 || m.n_head < 1 || m.n_embd != 64 * m.n_head ||
@@ -228,6 +231,7 @@ enum gpt2hw_error gpt2hw_load_begin(struct gpt2hw *dev, const struct gpt2hw_plac
   const uint8_t *h = header;
   const enum gpt2hw_error error = take_header(dev, place, header);
   if (error) return error;
+  if (dev->model.stripes) return GPT2HW_IMAGE_STRIPES;
   if (!dev->host.memory_write) return GPT2HW_MEMORY;
   dev->came = 0;
   xxh_start(&dev->sum);

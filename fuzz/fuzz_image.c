@@ -52,7 +52,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   open_image(&h, data, size, 0);
   // The same shape, with everything else as it must be.
   memset(h.zero, 0, sizeof h.zero);
-  h.reserved0 = 0;
+  h.stripes = 0;
   if (h.eos_id >= h.vocab_size) h.eos_id = UINT32_MAX;
   if (fuzz_refused(image_layout(&h, &err), &err)) return 0;
   open_image(&h, data, size, 1);

@@ -478,6 +478,40 @@ static void two_models(void **state) {
   close_bench(&t);
 }
 
+// An image in stripes as gpt2rtl compile writes it, copied into memory by others.
+static void attaches_stripes(void **state) {
+  struct bench t = open_bench(*state, &plain);
+  const uint32_t ports = t.shape->ports.ports;
+  static uint8_t file[1 << 20];
+  char command[256];
+  snprintf(command, sizeof command,
+           "build/gpt2rtl compile --model build/models/nano-1 --lanes %u --stripes %u --output "
+           "build/test/stripes.image",
+           t.shape->lanes, ports);
+  if (system(command)) fail_msg("%s", command);
+  FILE *f = fopen("build/test/stripes.image", "rb");
+  assert_non_null(f);
+  const size_t n = fread(file, 1, sizeof file, f);
+  fclose(f);
+  const uint64_t pages = (n - IMAGE_HEADER_BYTES) / ports;
+  assert_int_equal((n - IMAGE_HEADER_BYTES) % ports | pages % 4096, 0);
+  axi_bus_unmap(t.bus);
+  const struct gpt2hw_place place = {0x5000, 0x5000 + ports * pages, pages};
+  struct err err;
+  if (axi_bus_map(t.bus, 0x5000, 3 * ports * pages, &err)) fail_msg("%s", err.text);
+  memcpy(axi_bus_at(t.bus, 0x5000), file + IMAGE_HEADER_BYTES, n - IMAGE_HEADER_BYTES);
+  assert_int_equal(gpt2hw_load(&t.dev, &place, file, n), GPT2HW_IMAGE_STRIPES);
+  assert_int_equal(gpt2hw_attach(&t.dev, &place, file), GPT2HW_OK);
+  const struct gpt2hw_run run = run_of(5, 9);
+  expect_golden(&t, 0, &run);
+  ((struct image_header *)file)->stripes = 2 * ports;
+  assert_int_equal(gpt2hw_attach(&t.dev, &place, file), GPT2HW_IMAGE_STRIPES);
+  expect_alive(&t);
+  image_close(&t.image[0]);
+  image_close(&t.image[1]);
+  axi_bus_close(t.bus);
+}
+
 // on_token ends the run; at each of some ids.
 static void aborts(void **state) {
   struct bench t = open_bench(*state, &slow);
@@ -726,6 +760,7 @@ int main(void) {
       cmocka_unit_test(counts_like_golden),
       SHAPES(text),
       SHAPES(two_models),
+      {"attaches_stripes", attaches_stripes, NULL, NULL, (void *)&shapes[2]},
       SHAPES(aborts),
       SHAPES(memory_errors),
       SHAPES(resets),

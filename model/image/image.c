@@ -174,7 +174,7 @@ static int check_fields(const struct image_header *found, const char *path, stru
                    path, why.text, path);
   }
   memset(expected.zero, 0, sizeof expected.zero);
-  expected.reserved0 = 0;
+  expected.stripes = 0;
   const struct {
     const char *name;
     uint64_t found, expected;
@@ -182,9 +182,15 @@ static int check_fields(const struct image_header *found, const char *path, stru
 #define FIELD(name) {#name, found->name, expected.name}
       FIELD(n_embd),   FIELD(inv_width), FIELD(eps_term),    FIELD(n_beats),
       FIELD(wpe_base), FIELD(wte_base),  FIELD(stream_base), FIELD(head_base),
-      FIELD(kv_base),  FIELD(kv_v_off),  FIELD(kv_stride),   FIELD(reserved0),
+      FIELD(kv_base),  FIELD(kv_v_off),  FIELD(kv_stride),   FIELD(stripes),
 #undef FIELD
   };
+  if (found->stripes) {
+    return err_set(err,
+                   "%s: is in %" PRIu32 " stripes, for hardware with as many memory ports; nothing "
+                   "here reads it: compile it without --stripes",
+                   path, found->stripes);
+  }
   for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
     if (fields[i].found != fields[i].expected) {
       return err_set(err,

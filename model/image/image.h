@@ -71,8 +71,8 @@ struct image_header {
   float layer_norm_epsilon;
 
   uint32_t inv_width;  // round(2^30 / C)
-  uint32_t reserved0;
-  uint64_t eps_term;  // round(epsilon * C^2 * 2^24): added to C * sum(x^2) - sum(x)^2, x in Q14.12
+  uint32_t stripes;    // 0; behind AXI with several ports their number (gpt2rtl compile --stripes)
+  uint64_t eps_term;   // round(epsilon * C^2 * 2^24): added to C * sum(x^2) - sum(x)^2, x in Q14.12
 
   uint64_t wpe_base, wte_base, stream_base, head_base;  // wte_base = head_base if tied
   uint64_t kv_base;                                     // = n_beats
