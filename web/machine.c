@@ -498,23 +498,3 @@ EXPORT const uint64_t *machine_counters(void) {
 EXPORT double machine_golden_rate(void) {
   return m.golden_seconds > 0 ? (double)m.golden_positions / m.golden_seconds : 0;
 }
-
-// What generating n tokens by the golden engine alone takes, in seconds, or -1: the last run's
-// prompt and settings.
-static int taken;
-static int count_token(void *ctx, uint32_t id) {
-  (void)ctx;
-  taken++;
-  return stops(id) && id != config_eos(&m.config);
-}
-EXPORT double machine_golden(uint32_t n) {
-  struct controller_run run = m.run;
-  run.max_new = n;
-  run.token = count_token;
-  run.step = NULL;
-  taken = 0;
-  const double from = emscripten_get_now();
-  if (controller_run_fast(&run, m.golden, &m.err) && m.err.text[0]) return -1;
-  return (emscripten_get_now() - from) / 1000;
-}
-EXPORT int machine_golden_tokens(void) { return taken; }

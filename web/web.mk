@@ -52,7 +52,7 @@ $(WO)/verilated_threads.o: $(wildcard $(VERILATOR_ROOT)/include/verilated_thread
 	@mkdir -p $(@D)
 	$(call do,EMCC) $(EMCC) $(WEB_VERILATED) -O2 $(VERILATED_INC) -c $(VERILATOR_ROOT)/include/verilated_threads.cpp -o $@
 WEB_VLT := $(wildcard sim/*.vlt)
-$(WO)/machine-%.a: $(RTL) $(WEB_VLT) web/verilate.sh sim/verilated_block.cpp sim/verilated_block.h web/library.c web/machine.h
+$(WO)/machine-%.a: $(RTL) $(wildcard rtl/*/*.svh) $(WEB_VLT) web/verilate.sh sim/verilated_block.cpp sim/verilated_block.h web/library.c web/machine.h
 	@mkdir -p $(@D)
 	$(call do,VERILATE) $(EM_ENV) VERILATOR='$(VERILATOR)' FLAGS="$(WEB_VERILATED)" web/verilate.sh $@ $(subst -, ,$*) $(FAST) $(WEB_VLT) $(RTL_PKG) rtl/top/gpt2_top.sv
 
@@ -100,5 +100,5 @@ pictures:
 	@$(MAKE) --no-print-directory $(PARALLEL) for-web
 	@syn/venv.sh selenium==4.51.0 && $(B)/venv/bin/python test/web.py $(W) pictures docs
 
-.SECONDARY: $(MACHINES:%=$(WO)/machine-%.a)
+.SECONDARY: $(MACHINES:%=$(WO)/machine-%.a) $(WO)/web/machine.o
 -include $(shell find $(WO) -name '*.d' 2>/dev/null)

@@ -104,7 +104,6 @@ const take = {
   error: ({ text }) => { state.running = state.active = false; buttons(); fault(text); },
   tensor: (data) => panels.takeTensor(data),
   attention: (data) => panels.takeAttention(data),
-  golden: () => {},
 };
 const written = () => state.tokens.filter((t) => t.fresh && t.id !== 0xffffffff).length;
 

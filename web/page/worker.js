@@ -3,7 +3,7 @@
 // worker.js - the machine's thread: runs it a few milliseconds at a time, so that it can be told to stop at once
 //
 // It is one script with Emscripten's loader in front of it, which defines Machine. Messages from the page: open, begin, go, pause,
-// abort, memory, tensor, attention, golden; to the page: ready, begun, report, halted, tensor, attention, golden, error. A message's
+// abort, memory, tensor, attention; to the page: ready, begun, report, halted, tensor, attention, error. A message's
 // `turn` comes back with its answers.
 "use strict";
 
@@ -19,7 +19,7 @@ function bind(module) {
     error: c("error", s, []), open: c("open", n, []), compile: c("compile", n, []), memory: c("memory", n, [s]), shape: c("shape", n, [s]),
     token: c("token", n, [n]), tokenSize: c("token_size", n, [n]), begin: c("begin", n, [n, n, n, n, n, s]), abort: c("abort", n, []),
     advance: c("advance", n, [n]), step: c("step", n, [n, n]), cycles: c("cycles", n, []), counters: c("counters", n, []), now: c("now", n, []),
-    goldenRate: c("golden_rate", n, []), golden: c("golden", n, [n]), goldenTokens: c("golden_tokens", n, []), report: c("report", n, []),
+    goldenRate: c("golden_rate", n, []), report: c("report", n, []),
     reportSize: c("report_size", n, []), reportTaken: c("report_taken", null, []), prompt: c("prompt", n, []), promptSize: c("prompt_size", n, []),
     tensor: c("tensor", n, [s]), tensorSize: c("tensor_size", n, []), attention: c("attention", n, [n, n]), positions: c("attention_positions", n, []),
     kept: c("attention_kept", n, []),
@@ -134,11 +134,6 @@ const handle = {
     const n = call.positions(), size = n * (n + 1) / 2, maps = [];
     for (const [layer, head] of message.which) maps.push(M.HEAPU8.slice(call.attention(layer, head), call.attention(layer, head) + size));
     postMessage({ type: "attention", turn, which: message.which, positions: n, maps, tag: message.tag });
-  },
-  golden: (message) => {
-    if (active) return;
-    const seconds = call.golden(message.tokens);
-    postMessage({ type: "golden", turn, seconds, tokens: call.goldenTokens() });
   },
 };
 onmessage = async ({ data }) => {
