@@ -15,7 +15,7 @@ mkdir -p build/asan/log
 
 case $1 in
   '')
-    tests=$(cd test && grep -LE '"(block|recording|sim|library)\.h"|build/gpt2rtl' test_*.c)
+    tests=$(cd test && grep -LE '"(block|recording|sim|library|shell)\.h"|build/gpt2rtl' test_*.c)
     tests=$(grep -vxFf <(printf '%s\n' $slow test_long) <<< "${tests//.c/}")
     ;;
   all) tests=$(ls test/test_*.c | sed 's|test/||; s/\.c$//' | grep -v '^test_long$') ;;

@@ -15,29 +15,21 @@
 #include "model_source.h"
 #include "printable.h"
 #include "random_model.h"
+#include "shell.h"
 
-static char said[1 << 16];
+#define said shell_out
+#define expect_said(text) shell_expect_text(said, text)
 
-// Runs a shell command in the test's folder; gpt2rtl is the program, `golden` its run. Its output
-// is in `said`.
+// Runs a shell command in the test's folder; `golden` is a run of the program. Its output is in
+// `said`.
 static void expect(void **state, int status, const char *command) {
-  char text[8192], here[2048];
-  assert_non_null(getcwd(here, sizeof here));
-  snprintf(text, sizeof text,
-           "exec 2>&1; cd '%s' && export XDG_CACHE_HOME=$PWD/cache; gpt2rtl() { '%s/build/gpt2rtl' "
-           "\"$@\"; }; "
-           "golden() { gpt2rtl generate --ids 5,6,7 --tokens 30 --engine golden \"$@\"; }; %s",
-           (char *)*state, here, command);
-  FILE *pipe = popen(text, "r");
-  assert_non_null(pipe);
-  said[fread(said, 1, sizeof said - 1, pipe)] = 0;
-  const int found = pclose(pipe);
-  if (!WIFEXITED(found) || WEXITSTATUS(found) != status)
-    fail_msg("%s: status %x, expected %d: %s", command, (unsigned)found, status, said);
-}
-
-static void expect_said(const char *text) {
-  if (!strstr(said, text)) fail_msg("expected \"%s\" in: %s", text, said);
+  char line[8192];
+  snprintf(line, sizeof line,
+           "exec 2>&1; cd '@'; golden() { gpt2rtl generate --ids 5,6,7 --tokens 30 --engine golden "
+           "\"$@\"; }; %s",
+           command);
+  const int found = shell_run(*state, "@/cache", 0, line);
+  if (found != status) fail_msg("%s: status %d, expected %d: %s", command, found, status, said);
 }
 
 // Whether the weights were opened since the last call.

@@ -10,42 +10,22 @@
 
 #include "random_model.h"
 #include "recording.h"
+#include "shell.h"
 
-enum { OUTPUT = 1 << 16 };
-static char out[OUTPUT], err_text[OUTPUT];  // of the last command
-static size_t out_length;
+enum { OUTPUT = SHELL_OUTPUT };
+#define out shell_out
+#define err_text shell_err
+#define out_length shell_out_length
+#define expect_text shell_expect_text
 
-static void slurp(const char *path, char text[static OUTPUT], size_t *length) {
-  FILE *f = fopen(path, "rb");
-  assert_non_null(f);
-  *length = fread(text, 1, OUTPUT - 1, f);
-  text[*length] = 0;
-  fclose(f);
-}
-
-// Runs "gpt2rtl ARGUMENTS" in the shell; "@" in them is the test's folder. Returns the exit status.
+// Runs "gpt2rtl ARGUMENTS". Returns the exit status.
 static int run(const char *folder, const char *format, ...) {
-  char arguments[2048], command[8192], path[256], cwd[1024];
-  size_t length;
+  char line[2048] = "gpt2rtl ";
   va_list args;
   va_start(args, format);
-  vsnprintf(arguments, sizeof arguments, format, args);
+  vsnprintf(line + strlen(line), sizeof line - strlen(line), format, args);
   va_end(args);
-  assert_non_null(getcwd(cwd, sizeof cwd));
-  size_t n = (size_t)snprintf(command, sizeof command,
-                              "export XDG_CACHE_HOME=%s/build/models/cache; { build/gpt2rtl ", cwd);
-  for (const char *c = arguments; *c; c++)
-    if (*c == '@') n += (size_t)snprintf(command + n, sizeof command - n, "%s", folder);
-    else command[n++] = *c;
-  snprintf(command + n, sizeof command - n, "; } 2> %s/stderr", folder);
-  FILE *pipe = popen(command, "r");
-  assert_non_null(pipe);
-  out_length = fread(out, 1, OUTPUT - 1, pipe);
-  out[out_length] = 0;
-  const int status = pclose(pipe);
-  snprintf(path, sizeof path, "%s/stderr", folder);
-  slurp(path, err_text, &length);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  return shell_run(folder, NULL, 0, line);
 }
 
 #define RUN(...) run(*state, __VA_ARGS__)
@@ -54,10 +34,6 @@ static int run(const char *folder, const char *format, ...) {
     const int found = run(*state, __VA_ARGS__);                                                    \
     if (found != (status)) fail_msg("exit status %d, expected %d; %s", found, (status), err_text); \
   } while (0)
-
-static void expect_text(const char *text, const char *fragment) {
-  if (!strstr(text, fragment)) fail_msg("expected \"%s\" in: %s", fragment, text);
-}
 
 static const char *const commands[] = {"generate", "logits",  "tokenize",     "detokenize",
                                        "compile",  "info",    "random-model", "perplexity",
@@ -251,11 +227,10 @@ static double number(const cJSON *object, const char *name) {
 static void stats(void **state) {
   static char text[OUTPUT];
   char path[256];
-  size_t length;
   EXPECT(0, "generate --model @/nano --ids 5,6,7 --tokens 70 --temperature 1 --seed 11 "
             "--ignore-eos --stats @/stats.json");
   snprintf(path, sizeof path, "%s/stats.json", (char *)*state);
-  slurp(path, text, &length);
+  shell_read(path, text);
   cJSON *json = cJSON_Parse(text);
   assert_non_null(json);
   static const char *const names[] = {
@@ -304,7 +279,7 @@ static void stats(void **state) {
   assert_int_equal((int)number(json, "lanes"), 256);
   cJSON_Delete(json);
   EXPECT(0, "generate --model @/nano --ids 5 --tokens 2 --engine float --stats @/stats.json");
-  slurp(path, text, &length);
+  shell_read(path, text);
   json = cJSON_Parse(text);
   assert_true(cJSON_IsNull(cJSON_GetObjectItemCaseSensitive(json, "cycles")));
   assert_true(cJSON_IsNull(cJSON_GetObjectItemCaseSensitive(json, "cycles_per_second")));
@@ -320,7 +295,7 @@ static void logits(void **state) {
   for (int i = 0; i < 3; i++) {
     EXPECT(0, "logits --model @/nano --ids 5,6,7,8 --engine %s --output @/%s", names[i], names[i]);
     snprintf(path, sizeof path, "%s/%s", (char *)*state, names[i]);
-    slurp(path, to[i], &length);
+    length = shell_read(path, to[i]);
     assert_int_equal(length, 4 * 301 * sizeof(float));
   }
   assert_memory_equal(golden, rtl, 4 * 301 * sizeof(float));

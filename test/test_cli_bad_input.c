@@ -11,42 +11,19 @@
 
 #include "layout.h"
 #include "random_model.h"
+#include "shell.h"
 
-enum { OUTPUT = 1 << 16 };
-static char out[OUTPUT], err_text[OUTPUT];
+enum { OUTPUT = SHELL_OUTPUT };
+#define out shell_out
+#define err_text shell_err
+#define expect_text shell_expect_text
 
-static void slurp(const char *folder, const char *name, char text[static OUTPUT]) {
-  char path[FILE_PATH_SIZE];
-  assert_int_equal(file_join(path, folder, name, NULL), 0);
-  FILE *f = fopen(path, "rb");
-  assert_non_null(f);
-  text[fread(text, 1, OUTPUT - 1, f)] = 0;
-  fclose(f);
-}
-
-// Runs a command line in the shell; "@" in it is the test's folder, "gpt2rtl" the command, which
-// has a minute. Returns the exit status.
 static int run(const char *folder, const char *line) {
-  char shell[16384];
-  size_t n = (size_t)snprintf(shell, sizeof shell, "export XDG_CACHE_HOME=%s/cache; { ", folder);
-  for (const char *c = line; *c; c++)
-    if (*c == '@') n += (size_t)snprintf(shell + n, sizeof shell - n, "%s", folder);
-    else if (!strncmp(c, "gpt2rtl ", 8) && (c == line || c[-1] == ' '))
-      n += (size_t)snprintf(shell + n, sizeof shell - n, "timeout 60 build/gpt2rtl "), c += 7;
-    else shell[n++] = *c;
-  snprintf(shell + n, sizeof shell - n, "; } > %s/stdout 2> %s/stderr", folder, folder);
-  const int status = system(shell);
-  slurp(folder, "stdout", out);
-  slurp(folder, "stderr", err_text);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  return shell_run(folder, "@/cache", 60, line);
 }
 
 static void shell(void **state, const char *line) {
   if (run(*state, line) != 0) fail_msg("%s: %s", line, err_text);
-}
-
-static void expect_text(const char *text, const char *fragment) {
-  if (!strstr(text, fragment)) fail_msg("expected \"%s\" in: %s", fragment, text);
 }
 
 // The commands that read a folder's weights, and those that read its tokenizer. Each writes, if at

@@ -4,45 +4,25 @@
 // engine
 #include "model_test.h"
 
+#include "shell.h"
+
 #include <sys/wait.h>
 
 #include <cjson/cJSON.h>
 
-enum { OUTPUT = 1 << 16 };
-static char out[OUTPUT], err_text[OUTPUT];  // of the last command
-static size_t out_length;
+enum { OUTPUT = SHELL_OUTPUT };
+#define out shell_out
+#define err_text shell_err
+#define out_length shell_out_length
+#define expect_text shell_expect_text
 
-static size_t slurp(const char *folder, const char *name, char text[static OUTPUT]) {
-  char path[FILE_PATH_SIZE];
-  assert_int_equal(file_join(path, folder, name, NULL), 0);
-  FILE *f = fopen(path, "rb");
-  assert_non_null(f);
-  const size_t length = fread(text, 1, OUTPUT - 1, f);
-  text[length] = 0;
-  fclose(f);
-  return length;
-}
-
-// Runs a command line in the shell; "@" in it is the test's folder, "gpt2rtl" the command.
 static int run(const char *folder, const char *format, ...) {
-  char line[4096], shell[16384], cwd[1024];
+  char line[4096];
   va_list args;
   va_start(args, format);
   vsnprintf(line, sizeof line, format, args);
   va_end(args);
-  assert_non_null(getcwd(cwd, sizeof cwd));
-  size_t n =
-      (size_t)snprintf(shell, sizeof shell, "export XDG_CACHE_HOME=%s/build/models/cache; { ", cwd);
-  for (const char *c = line; *c; c++)
-    if (*c == '@') n += (size_t)snprintf(shell + n, sizeof shell - n, "%s", folder);
-    else if (!strncmp(c, "gpt2rtl ", 8) && (c == line || c[-1] == ' '))
-      n += (size_t)snprintf(shell + n, sizeof shell - n, "timeout 60 build/gpt2rtl "), c += 7;
-    else shell[n++] = *c;
-  snprintf(shell + n, sizeof shell - n, "; } > %s/stdout 2> %s/stderr", folder, folder);
-  const int status = system(shell);
-  out_length = slurp(folder, "stdout", out);
-  slurp(folder, "stderr", err_text);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  return shell_run(folder, NULL, 60, line);
 }
 
 #define EXPECT(status, ...)                                                                        \
@@ -50,10 +30,6 @@ static int run(const char *folder, const char *format, ...) {
     const int found = run(*state, __VA_ARGS__);                                                    \
     if (found != (status)) fail_msg("exit status %d, expected %d; %s", found, (status), err_text); \
   } while (0)
-
-static void expect_text(const char *text, const char *fragment) {
-  if (!strstr(text, fragment)) fail_msg("expected \"%s\" in: %s", fragment, text);
-}
 
 static const char *const engines[] = {"rtl", "golden", "golden-readable", "float"};
 enum { ENGINES = 4 };
@@ -158,7 +134,9 @@ static void stop_texts(void **state) {
     expect_json(5, greedy, ", and the o", "text");
     expect_text(out, "\"stop_text\":	\"ld m\"");
     expect_text(err_text, "5 tokens, 5 positions");
-    slurp(*state, "stats", out);
+    char path[FILE_PATH_SIZE];
+    assert_int_equal(file_join(path, *state, "stats", NULL), 0);
+    shell_read(path, out);
     expect_text(out, "\"tokens\"");
     EXPECT(0,
            "gpt2rtl generate --model models/demo --ids 65 --tokens 6 --engine %s --stop 'man was "

@@ -11,32 +11,18 @@
 
 #include "random_model.h"
 #include "recording.h"
+#include "shell.h"
 
 enum { TEXT = 1 << 18, V = 301 };
-static char out[TEXT];
+#define out shell_out
 
-// Runs "gpt2rtl ARGUMENTS"; "@" is the test's folder. Returns the exit status; out is standard
-// output.
-static int run(const char *folder, const char *format, va_list args) {
-  char arguments[1024], command[4096];
-  vsnprintf(arguments, sizeof arguments, format, args);
-  size_t n = (size_t)snprintf(command, sizeof command,
-                              "XDG_CACHE_HOME=\"$PWD/build/models/cache\" build/gpt2rtl ");
-  for (const char *c = arguments; *c; c++)
-    if (*c == '@') n += (size_t)snprintf(command + n, sizeof command - n, "%s", folder);
-    else command[n++] = *c;
-  snprintf(command + n, sizeof command - n, " 2> %s/stderr", folder);
-  FILE *pipe = popen(command, "r");
-  assert_non_null(pipe);
-  out[fread(out, 1, TEXT - 1, pipe)] = 0;
-  const int status = pclose(pipe);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
 static void expect(void **state, int status, const char *format, ...) {
+  char line[1100] = "gpt2rtl ";
   va_list args;
   va_start(args, format);
-  const int found = run(*state, format, args);
+  vsnprintf(line + strlen(line), sizeof line - strlen(line), format, args);
   va_end(args);
+  const int found = shell_run(*state, NULL, 0, line);
   if (found != status) fail_msg("gpt2rtl %s: exit status %d, expected %d", format, found, status);
 }
 // The one object on standard output.
