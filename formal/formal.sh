@@ -22,7 +22,7 @@ rm -rf build/formal
 mkdir -p build/formal
 
 # Packages, rules and storage: what the proved modules stand on.
-base=$(printf 'rtl/base/%s.sv ' gpt2_pkg gpt2_tables_pkg stream_rules memory_rules ram_1r1w fifo)
+base="$(printf 'rtl/base/%s.sv ' gpt2_pkg gpt2_tables_pkg stream_rules memory_rules ram_1r1w fifo) rtl/wrap/axi_rules.sv"
 # A job: NAME MODULE prove | cover | caught; for the last, a sed script follows.
 jobs() {
   local module name script
@@ -58,7 +58,7 @@ depth $([ $what = prove ] && echo 3 || echo $depth)
 smtbmc yices
 [script]
 read_slang -j 1 -D SYNTHESIS --top fv_$module ${files[*]##*/}
-prep -top fv_$module
+prep $([[ $module = axi_* ]] && echo -flatten) -top fv_$module
 [files]
 $(printf '%s\n' assert.svh "${files[@]##*/}")
 END

@@ -21,7 +21,7 @@
 // Timing  awvalid and wvalid 2 cycles after wr; 1 + Gather cycles a write where the ports take
 //         everything at once; ack 2 cycles after the last b
 // Keeps   Ports x Depth places of transfers that are not answered
-// Assumes that at most 255 writes are offered or unacknowledged, as kv_cache ensures
+// Assumes that at most 2^SeqBits - 1 writes are offered or unacknowledged, as kv_cache ensures
 // Rules   axi_rules.sv
 `include "assert.svh"
 
@@ -31,7 +31,8 @@ module axi_write
   parameter int unsigned Lanes    = 256,
   parameter int unsigned Ports    = 2,
   parameter int unsigned PortBits = 1024,
-  parameter int unsigned Depth    = 32           // transfers of a port that are not answered
+  parameter int unsigned Depth    = 32,          // transfers of a port that are not answered
+  parameter int unsigned SeqBits  = 8            // of a write's number
 ) (
   input  logic                             clk_i,
   input  logic                             rst_ni,
@@ -70,9 +71,8 @@ module axi_write
   localparam int unsigned LogPort    = $clog2(PortBytes);
   localparam int unsigned LogStripe  = $clog2(StripeBits / 8);
   localparam int unsigned PartBits   = (Gather > 1) ? $clog2(Gather) : 1;
-  localparam int unsigned SeqBits    = 8;
 
-  typedef logic [SeqBits-1:0] seq_t;             // a write's number, modulo 256
+  typedef logic [SeqBits-1:0] seq_t;             // a write's number, modulo 2^SeqBits
 
   // ------------------------------------------------------------------------------- writes to parts
 
