@@ -11,7 +11,7 @@ for tool in emcc node dpkg-source; do
     exit 0
   fi
 done
-if ! nice make -s -j"$(nproc)" for-web > build/test/web_make.log 2>&1; then
+if ! make -s -j"$(nproc)" for-web > build/test/web_make.log 2>&1; then
   if grep -q 'could not be fetched' build/test/web_make.log; then
     skip web "the sources of PCRE2 and cJSON could not be fetched with apt-get"
     exit 0
