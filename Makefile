@@ -509,7 +509,7 @@ help:
 	@echo 'make test-bus-axi generate --bus axi: the driver on the hardware behind AXI, 8 tokens of the 124M shape too; two minutes'
 	@echo 'make test-long    124M shape, random weights: 1,040 tokens, past the context crop, RTL against golden at each position'
 	@echo 'make lint         Verilator -Wall over every module (lint/lint_newest.sh, lint_verible.sh, lint_slang.sh: in make test)'
-	@echo 'make formal       proves the protocols of fifo, weight_stream, kv_cache and controller by induction; each property catches a mutant'
+	@echo 'make formal       proves the protocols of fifo, weight_stream, kv_cache, controller, axi_read and axi_write by induction; each property catches a mutant'
 	@echo 'make waves        the timing diagrams in docs/waves, from the sources beside them'
 	@echo 'make registers    PeakRDL'\''s output for rtl/wrap/gpt2_csr.rdl: RTL, C header, docs/registers.md, $(B)/registers/index.html'
 	@echo 'make synth-check  every module through Yosys with the slang front end'
