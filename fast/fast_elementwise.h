@@ -54,35 +54,18 @@ static inline int32_t sums_shifted(int32_t low, int32_t high, int first) {
   return (int32_t)(twice + ((((uint32_t)low >> first) - twice) & UINT32_MAX >> first));
 }
 
-// What 64 side words say, ready for golden's rescale_row:
-//   y = round(a * mantissa * 2^15 >> shift) + bias = (a * factor >> shift) + bias2 >> 1
-struct sides {
-  int64_t factor[HEAD_DIM];  // 28 bits
-  int64_t shift[HEAD_DIM];   // less `first`: 0..62 then
-  int64_t bias2[HEAD_DIM];   // 2 bias + 1
-};
-
-static inline void sides_of(struct sides *s, const uint32_t *side, int extra) {
-  for (int i = 0; i < HEAD_DIM; i++) {
-    s->factor[i] = (int64_t)(2048 + (side[i] & 2047)) << 16;
-    s->shift[i] = SCALE_BIAS + extra + 15 - (int)(side[i] >> 11 & 31);
-    s->bias2[i] = 2 * half_row(side[i] >> 16) + 1;
-  }
-}
-
 static inline uint64_t rescale(int32_t *restrict row, const struct sums *restrict s,
-                               const struct sides *restrict side, uint32_t n, int first) {
-  const uint64_t offset = UINT64_C(1) << 62;  // above |product|: shifts of unsigned numbers are
-                                              // vectors in every instruction set
+                               const uint32_t *restrict side, uint32_t n, int first, int extra) {
+  const int base = SCALE_BIAS + extra - first + 15;
   uint64_t saturated = 0;
   for (uint32_t i = 0; i < n; i++) {
     const int32_t a = sums_shifted(s->low[i], s->high[i], first);
     const int32_t a32 = a > INT32_MIN ? a : s->high[i] < 0 ? -INT32_MAX : INT32_MAX;
-    const int64_t product = (int64_t)a32 * (int32_t)side->factor[i];
-    const uint64_t shift = (uint64_t)(side->shift[i] - first);
-    const int64_t shifted =
-        (int64_t)(((uint64_t)product + offset) >> shift) - (int64_t)(offset >> shift);
-    const int64_t y = (shifted + side->bias2[i]) >> 1, y31 = clamp64(y, ROW_MAX);
+    const int32_t mantissa = (int32_t)(2048 + (side[i] & 2047));
+    const int64_t y =
+        round64((int64_t)a32 * mantissa * (1 << 15), base - (int)(side[i] >> 11 & 31)) +
+        half_row(side[i] >> 16);
+    const int64_t y31 = clamp64(y, ROW_MAX);
     saturated += (uint64_t)(a != a32) + (uint64_t)(y != y31);
     row[i] = (int32_t)y31;
   }
@@ -96,18 +79,15 @@ typedef void add_sums(struct sums *s, const struct fast_product *p, uint32_t t, 
 static inline __attribute__((always_inline)) uint64_t multiply_with(const struct fast_product *p,
                                                                     add_sums *add) {
   struct sums s[SUMS_AT_ONCE];
-  struct sides side;
   uint64_t saturated = 0;
-  if (!p->side_stride) sides_of(&side, p->side, p->extra);
   for (uint32_t t = 0; t < p->n; t += SUMS_AT_ONCE) {
     const uint32_t n = p->n - t < SUMS_AT_ONCE ? p->n - t : SUMS_AT_ONCE;
     for (uint32_t i = 0; i < n; i++) sums_begin(&s[i], p->first[t + i]);
     add(s, p, t, n);
-    for (uint32_t i = 0; i < n; i++) {
-      if (p->side_stride) sides_of(&side, p->side + (t + i) * p->side_stride, p->extra);
-      saturated += rescale(p->row + (t + i) * p->row_stride, &s[i], &side,
-                           fast_product_rows(p, t + i), p->first[t + i]);
-    }
+    for (uint32_t i = 0; i < n; i++)
+      saturated +=
+          rescale(p->row + (t + i) * p->row_stride, &s[i], p->side + (t + i) * p->side_stride,
+                  fast_product_rows(p, t + i), p->first[t + i], p->extra);
   }
   return saturated;
 }

@@ -77,12 +77,26 @@ static void tile_bias(int32_t *bias, const int8_t *w) {
 // ------------------------------------------------------------------------------------------
 // rescale
 
+// What the side words say, ready for golden's rescale_row: y = round(a * mantissa * 2^15 >> shift)
+// + bias = (a * factor >> shift) + bias >> 1.
+struct sides {
+  int64_t factor[HEAD_DIM], shift[HEAD_DIM], bias[HEAD_DIM];
+};
+
+static void sides_of(struct sides *s, const uint32_t *side, int extra) {
+  for (int i = 0; i < HEAD_DIM; i++) {
+    s->factor[i] = (int64_t)(2048 + (side[i] & 2047)) << 16;
+    s->shift[i] = SCALE_BIAS + extra + 15 - (int)(side[i] >> 11 & 31);  // less `first`
+    s->bias[i] = 2 * half_row(side[i] >> 16) + 1;
+  }
+}
+
 // Eight rows of 32 bits, before they are cut to ROW_MAX.
 static inline __m256i rescale8(__m256i a, const struct sides *s, int at, __m512i first) {
   const __m512i y =
       _mm512_srav_epi64(_mm512_mul_epi32(_mm512_cvtepi32_epi64(a), load(s->factor + at)),
                         _mm512_sub_epi64(load(s->shift + at), first));
-  return _mm512_cvtsepi64_epi32(_mm512_srai_epi64(_mm512_add_epi64(y, load(s->bias2 + at)), 1));
+  return _mm512_cvtsepi64_epi32(_mm512_srai_epi64(_mm512_add_epi64(y, load(s->bias + at)), 1));
 }
 
 // Rows of one position; returns the saturations.
