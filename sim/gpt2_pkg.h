@@ -69,15 +69,19 @@ static inline const char *pkg_error_text(unsigned code) {
   F(kv_stride, 32) F(kv_v_off, 32)
 #define PKG_SAMPLING_FIELDS(F) F(top_k, 7) F(inv_t, 24) F(seed, 64)
 #define PKG_STEP_FIELDS(F) F(id, 17) F(position, 10) F(head, 1)
+#define PKG_WORK_FIELDS(F)                                                                        \
+  F(op, 4) F(layer, 8) F(head, 6) F(final_layer, 1) F(want_head, 1) F(position, 10)
+// issue_t and row_place_t, which a job hands to the labels of its beats unchanged.
+#define PKG_ISSUE_FIELDS(F)                                                                       \
+  F(by_columns, 1) F(first, 1) F(last, 1) F(slot, 8) F(free, 1) F(norm, 3) F(row_in_group, 6)     \
+  F(side_index, 10)
 #define PKG_JOB_FIELDS(F)                                                                         \
-  F(op, 4) F(layer, 8) F(head, 6) F(final_layer, 1) F(want_head, 1) F(position, 10)               \
-  F(groups, 17) F(blocks, 8) F(by_columns, 1) F(sides, 1) F(first, 1) F(last, 1) F(slot, 8)       \
-  F(free, 1) F(norm, 3) F(row_in_group, 6) F(side_index, 10)
+  PKG_WORK_FIELDS(F) F(groups, 17) F(blocks, 8) F(sides, 1) PKG_ISSUE_FIELDS(F)
+// tag.last is last_group here.
 #define PKG_LABEL_FIELDS(F)                                                                       \
-  PKG_JOB_FIELDS(F) F(side, 1) F(group, 17) F(block, 8) F(last_block, 1) F(last_group, 1)
-#define PKG_TAG_FIELDS(F)                                                                         \
-  F(op, 4) F(layer, 8) F(head, 6) F(final_layer, 1) F(want_head, 1) F(position, 10) F(group, 17)  \
-  F(last, 1)
+  PKG_WORK_FIELDS(F) F(group, 17) F(last_group, 1) PKG_ISSUE_FIELDS(F) F(side, 1) F(block, 8)     \
+  F(last_block, 1)
+#define PKG_TAG_FIELDS(F) PKG_WORK_FIELDS(F) F(group, 17) F(last, 1)
 // clang-format on
 
 #define PKG_STRUCTS(S) \

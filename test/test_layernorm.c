@@ -148,8 +148,6 @@ static void make_passes(struct bench *t, struct saturation *sat, unsigned segmen
     const struct image image = {.header = *header, .beats = (const uint8_t *)words};
     for (unsigned i = 0; i < t->beats; i++) {
       const struct pkg_label label = {.op = PKG_OP_NORM,
-                                      .groups = t->beats,
-                                      .blocks = 1,
                                       .group = i,
                                       .last_block = 1,
                                       .last_group = i == t->beats - 1};

@@ -58,7 +58,8 @@ static void add_beat(const struct job *job, bool side, uint32_t group, uint32_t 
   const struct pkg_job *j = &job->j;
   struct pkg_label label;
 #define COPY(name, bits) label.name = j->name;
-  PKG_JOB_FIELDS(COPY)
+  PKG_WORK_FIELDS(COPY)
+  PKG_ISSUE_FIELDS(COPY)
   label.side = side;
   label.group = group;
   label.block = block;

@@ -73,9 +73,6 @@ static void check(unsigned segments, unsigned heads) {
       struct pkg_label label = {.op = PKG_OP_POS,
                                 .position = rng_next(&rng) & 1023,
                                 .want_head = rng_next(&rng) & 1,
-                                .groups = 1,
-                                .blocks = 2 * heads,
-                                .sides = 1,
                                 .row_in_group = position % segments,
                                 .side_index = position % (16 * segments),
                                 .side = 1};

@@ -57,9 +57,6 @@ static void check(unsigned segments, unsigned heads) {
       struct pkg_label label = {.op = PKG_OP_TOKEN,
                                 .position = rng_next(&rng) & 1023,
                                 .want_head = rng_next(&rng) & 1,
-                                .groups = 1,
-                                .blocks = heads,
-                                .sides = 1,
                                 .row_in_group = id % segments,
                                 .side_index = id % (16 * segments),
                                 .side = 1};

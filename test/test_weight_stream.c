@@ -35,7 +35,8 @@ static void add_beat(const struct pkg_job *j, bool side, uint32_t group, uint32_
                      uint32_t at) {
   struct pkg_label label;
 #define COPY(name, bits) label.name = j->name;
-  PKG_JOB_FIELDS(COPY)
+  PKG_WORK_FIELDS(COPY)
+  PKG_ISSUE_FIELDS(COPY)
   label.side = side;
   label.group = group;
   label.block = block;

@@ -156,6 +156,22 @@ package gpt2_pkg;
     OpHead
   } op_e;
 
+  // What a job's beats need at the engine's issue, and their sums at its end.
+  typedef struct packed {
+    logic        by_columns;
+    logic        first;                    // starts the sums
+    logic        last;                     // ends them: rows come out
+    logic [7:0]  slot;                     // operand slot of block 0
+    logic        free;                     // this job empties its slots
+    logic [2:0]  norm;                     // max(0, ceil(log2(blocks summed)) - 3)
+  } issue_t;
+
+  // OpPos, OpToken: where a row of an embedding is in its beats.
+  typedef struct packed {
+    logic [5:0]  row_in_group;             // which segment
+    logic [9:0]  side_index;               // which word of the side beat
+  } row_place_t;
+
   // A job: `groups` x `blocks` beats, contiguous in memory. The engine walks them by rows (for
   // group: for block) or by columns (for block: for group), with side beats in between
   // (model/image/image.h, 2 and 3).
@@ -168,16 +184,10 @@ package gpt2_pkg;
     logic [9:0]  position;                 // of the step
     logic [16:0] groups;
     logic [7:0]  blocks;
-    logic        by_columns;
     // side beats precede groups 0, 16, ... (by columns: in the last block)
     logic        sides;
-    logic        first;                    // starts the sums
-    logic        last;                     // ends them: rows come out
-    logic [7:0]  slot;                     // operand slot of block 0
-    logic        free;                     // this job empties its slots
-    logic [2:0]  norm;                     // max(0, ceil(log2(blocks summed)) - 3)
-    logic [5:0]  row_in_group;             // OpPos, OpToken: which segment
-    logic [9:0]  side_index;               // OpPos, OpToken: which word of the side beat
+    issue_t      issue;
+    row_place_t  place;
   } job_t;
 
   // Operand slots by content, for a machine with these maxima (operand_buffer.sv):
@@ -205,22 +215,7 @@ package gpt2_pkg;
     return p_slot(max_heads) + 2 * (max_ctx / HeadDim);
   endfunction
 
-  // A beat's position in its job.
-  typedef struct packed {
-    job_t        job;
-    logic        side;                     // a side beat
-    logic [16:0] group;
-    logic [7:0]  block;
-    logic        last_block, last_group;
-  } label_t;
-
-  // What a cycle of the engine is spent on (counters.sv).
-  typedef enum logic [3:0] {
-    WhatWeights, WhatPadding, WhatScales, WhatKv, WhatOther,
-    WhatMemory, WhatNorm, WhatSoftmax, WhatSampling, WhatHandOver
-  } count_what_e;
-
-  // The tag that accompanies S rows from rescale.
+  // The tag of S rows, and of the beats that they come from.
   typedef struct packed {
     op_e         op;
     logic [7:0]  layer;
@@ -231,5 +226,64 @@ package gpt2_pkg;
     logic [16:0] group;                    // rows group * S .. group * S + S - 1 of the job
     logic        last;                     // last group of the job
   } tag_t;
+
+  // A beat: its place in its job, and what the units do with it.
+  typedef struct packed {
+    tag_t        tag;
+    issue_t      issue;
+    row_place_t  place;
+    logic        side;                     // a side beat
+    logic [7:0]  block;
+    logic        last_block;
+  } label_t;
+
+  // -------------------------------------------------------------------------------------- KV cache
+  //
+  // A head's part (model/image/image.h, 6): keys, S positions a beat, and before each 16 beats of
+  // them a side beat with their scales, a word each; from kv_v_off on values, S dimensions of 64
+  // positions a beat. log_s is log2(S).
+
+  // the part's first beat
+  function automatic logic [AddrBits-1:0] kv_part(config_t c, logic [7:0] layer, logic [5:0] head);
+    return c.kv_base + (AddrBits'(layer) * AddrBits'(c.n_head) + AddrBits'(head)) * c.kv_stride;
+  endfunction
+
+  // a position's key: which group of S, which of the group, its beat after the side beat's
+  function automatic logic [16:0] kv_key_group(logic [9:0] p, int unsigned log_s);
+    return 17'(p) >> log_s;
+  endfunction
+  function automatic logic [5:0] kv_key_segment(logic [9:0] p, int unsigned log_s);
+    return 6'(p & 10'((1 << log_s) - 1));
+  endfunction
+  function automatic logic [4:0] kv_key_after_side(logic [9:0] p, int unsigned log_s);
+    return 5'(4'(p >> log_s)) + 5'd1;
+  endfunction
+
+  // its scales: their beat, counted from the part's first, and which word of it
+  function automatic logic [10:0] kv_side_beat(logic [9:0] p, int unsigned log_s);
+    logic [10:0] sixteens;                 // of groups; 17 beats each
+    sixteens = 11'(p) >> (log_s + 4);
+    return (sixteens << 4) + sixteens;
+  endfunction
+  function automatic logic [9:0] kv_side_word(logic [9:0] p, int unsigned log_s);
+    return p & 10'((16 << log_s) - 1);
+  endfunction
+
+  // its value: which tile, the tile's first beat counted from the first value's, which byte of 64
+  function automatic logic [3:0] kv_tile(logic [9:0] p);
+    return p[9:6];
+  endfunction
+  function automatic logic [9:0] kv_tile_beat(logic [9:0] p, int unsigned log_s);
+    return 10'(p[9:6]) << (6 - log_s);
+  endfunction
+  function automatic logic [5:0] kv_value_byte(logic [9:0] p);
+    return p[5:0];
+  endfunction
+
+  // What a cycle of the engine is spent on (counters.sv).
+  typedef enum logic [3:0] {
+    WhatWeights, WhatPadding, WhatScales, WhatKv, WhatOther,
+    WhatMemory, WhatNorm, WhatSoftmax, WhatSampling, WhatHandOver
+  } count_what_e;
 
 endpackage

@@ -54,9 +54,6 @@ module attention_core
   localparam int unsigned SlotO    = o_slot(MaxHeads);
   localparam int unsigned SlotP    = p_slot(MaxHeads);
 
-  logic unused_tag;
-  assign unused_tag = ^{rows_tag_i.layer, rows_tag_i.final_layer, rows_tag_i.want_head};
-
   // ----------------------------------------------------------------------- scores to probabilities
 
   logic       is_score, p_bank, inv_z_valid, inv_z_bank;

@@ -4,8 +4,8 @@
 //
 //   row[c] = w[c] * scale,   scale = (2048 + f) * 2^(e - 35);   int16: w[c] = 256 high[c] + low[c]
 //
-// In      the beats of a job, valid/ready: a side beat, whose word job.side_index holds the scale,
-//         then Bytes n_head beats whose segment job.row_in_group holds 64 bytes; int16: block 2k
+// In      the beats of a job, valid/ready: a side beat, whose word side_index holds the scale,
+//         then Bytes n_head beats whose segment row_in_group holds 64 bytes; int16: block 2k
 //         holds the high bytes of elements 64k .. 64k + 63, block 2k + 1 the low ones
 // Out     rows, Q14.16, Segments a cycle, valid/ready; tag.group ascends over the whole row, with
 //         tag.last on the last
@@ -66,8 +66,8 @@ module embedding_row
   logic [SideGroups-1:0][31:0] beat_words; // the same, as a side beat's
   assign beat_words = beat_q;
 
-  assign segment    = in_label_i.side ? in_label_i.job.side_index[9:4]
-                                      : in_label_i.job.row_in_group;
+  assign segment    = in_label_i.side ? in_label_i.place.side_index[9:4]
+                                      : in_label_i.place.row_in_group;
   assign slice_last = slice_q == SliceBits'(NumSlices - 1);
   assign beat_done  = beat_valid_q && (side_q || high_q || (slice_last && advance));
   assign in_ready_o = !beat_valid_q || beat_done;
@@ -81,15 +81,10 @@ module embedding_row
     if (in_valid_i && in_ready_o) begin
       side_q            <= in_label_i.side;
       high_q            <= Bytes > 1 && !in_label_i.block[0];
-      word_q            <= in_label_i.job.side_index[3:0];
+      word_q            <= in_label_i.place.side_index[3:0];
       beat_q            <= in_data_i[SegmentBits'(segment)];
       slice_q           <= '0;
-      tag_q.op          <= in_label_i.job.op;
-      tag_q.layer       <= in_label_i.job.layer;
-      tag_q.head        <= in_label_i.job.head;
-      tag_q.final_layer <= in_label_i.job.final_layer;
-      tag_q.want_head   <= in_label_i.job.want_head;
-      tag_q.position    <= in_label_i.job.position;
+      tag_q             <= in_label_i.tag;
       tag_q.group       <= (17'(in_label_i.block) >> (Bytes - 1)) * 17'(NumSlices);
       tag_q.last        <= in_label_i.last_block;
     end else if (advance) begin
@@ -180,9 +175,6 @@ module embedding_row
     if (!rst_ni) sat_o <= '0;
     else         sat_o <= (out_valid_o && out_ready_i) ? 7'($countones(saturated4_q)) : '0;
   end
-
-  logic unused_label;
-  assign unused_label = ^in_label_i;       // only the beat's position matters here
 
   `ERROR_IF(segments,
             Segments > HeadDim || HeadDim % Segments != 0,

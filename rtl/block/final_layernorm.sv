@@ -89,9 +89,6 @@ module final_layernorm
     end
   end
 
-  logic unused_inputs;
-  assign unused_inputs = ^{cfg_i, sums_tag_i};                     // a few fields of each are used
-
   `ASSERT(sums_valid_i |-> state_q != StNorm,
           ("final_layernorm: the residual was changed while ln_f was reading it"))
   `ASSERT(sums_valid_i |-> sums_tag_i.op inside {OpToken, OpProj, OpMlp2},

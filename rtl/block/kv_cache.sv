@@ -71,11 +71,6 @@ module kv_cache
 
   localparam beat_idx_t LastBeat = beat_idx_t'(VBeats - 1);
 
-  logic unused_cfg;
-  assign unused_cfg = ^{cfg_i.n_layer, cfg_i.n_head, cfg_i.n_ctx, cfg_i.n_vocab, cfg_i.inv_width,
-                        cfg_i.eps_term, cfg_i.wpe_base, cfg_i.wte_base, cfg_i.stream_base,
-                        cfg_i.head_base};
-
   // --------------------------------------------------------------------------------------- entries
 
   logic [HeadDim-1:0][7:0] k_mem [4];
@@ -140,7 +135,7 @@ module kv_cache
 
   // -------------------------------------------------------------- the heads' parts of the KV cache
 
-  // Heads come in order: a running address instead of (layer * n_head + head) * kv_stride.
+  // Heads come in order: a running address instead of kv_part().
   addr_t      base_q;                              // of the head whose V came last
 
   typedef struct packed {
@@ -157,16 +152,13 @@ module kv_cache
   addr_t base;
   assign base = first_head ? cfg_i.kv_base : base_q + cfg_i.kv_stride;
 
-  // 16 groups of Segments keys and their side beat are 17 beats: computed by an addition
-  wire [10:0] sixteens = 11'(kv_position_i) >> (LogS + 4);
-  wire [10:0] side     = (sixteens << 4) + sixteens;
-
   always_ff @(posedge clk_i) begin
     if (todo_push) base_q <= base;
   end
 
   assign todo_push = kv_valid_i && kv_is_v_i;
-  assign new_todo  = '{base: base, position: kv_position_i, side: side, entry: kv_entry};
+  assign new_todo  = '{base: base, position: kv_position_i,
+                       side: kv_side_beat(kv_position_i, LogS), entry: kv_entry};
 
   fifo #(.Width($bits(todo_t)), .Depth(4)) u_todo (
     .clk_i, .rst_ni,
@@ -184,8 +176,6 @@ module kv_cache
   addr_t      scales_addr_q, k_addr_q, v_addr_q;
   beat_idx_t  v_beat_q, v_beat_d;
   logic       make, room;                          // a beat is made; there is room for it
-
-  wire [3:0] key_group = 4'(32'(position_q) >> LogS);   // of its 16
 
   assign make = rst_ni && state_q != StIdle && room;
 
@@ -226,8 +216,8 @@ module kv_cache
       v_addr_q      <= todo.base + cfg_i.kv_v_off;
     end
     if (make && state_q == StScales) begin
-      k_addr_q <= scales_addr_q + addr_t'(key_group) + 1'b1;
-      v_addr_q <= v_addr_q + (addr_t'(position_q[9:6]) << (6 - LogS));
+      k_addr_q <= scales_addr_q + addr_t'(kv_key_after_side(position_q, LogS));
+      v_addr_q <= v_addr_q + addr_t'(kv_tile_beat(position_q, LogS));
     end
     if (make && state_q == StV) v_addr_q <= v_addr_q + 1'b1;
   end
@@ -259,6 +249,8 @@ module kv_cache
     end
   end
 
+  wire [9:0] side_word = kv_side_word(position_q, LogS);
+
   for (genvar s = 0; s < int'(Segments); s++) begin : gen_segment
     always_ff @(posedge clk_i) begin
       if (make) begin
@@ -267,18 +259,18 @@ module kv_cache
             automatic logic [31:0] word;
             word = {v_scale_mem[entry_q], k_scale_mem[entry_q]};
             out_data_q[s] <= {16{word}};
-            out_strb_q[s] <= ((position_q >> 4) & 10'(Segments - 1)) == 10'(s)
-                             ? 64'hf << {position_q[3:0], 2'b00} : '0;
+            out_strb_q[s] <= side_word[9:4] == 6'(s)
+                             ? 64'hf << {side_word[3:0], 2'b00} : '0;
           end
           StK: begin
             out_data_q[s] <= k_mem[entry_q];
-            out_strb_q[s] <= (position_q & 10'(Segments - 1)) == 10'(s) ? '1 : '0;
+            out_strb_q[s] <= kv_key_segment(position_q, LogS) == 6'(s) ? '1 : '0;
           end
           default: begin
             automatic logic [31:0] word;
             word = {4{v_mem[entry_q][32'(v_beat_q) * Segments + 32'(s)]}};
             out_data_q[s] <= {16{word}};
-            out_strb_q[s] <= 64'd1 << position_q[5:0];
+            out_strb_q[s] <= 64'd1 << kv_value_byte(position_q);
           end
         endcase
       end
@@ -316,6 +308,9 @@ module kv_cache
             Segments == 0 || (Segments & (Segments - 1)) != 0 || Segments > HeadDim,
             ("Segments = %0d must be a power of two, 1 to 64", Segments))
   `ERROR_IF(max_heads, MaxHeads == 0 || MaxHeads > 63, ("MaxHeads = %0d must be 1 to 63", MaxHeads))
+  `ASSERT(todo_push |-> base == kv_part(cfg_i, kv_layer_i, kv_head_i),
+          ("%m: layer %0d, head %0d: beat %0d is not that of its part of the KV cache",
+           kv_layer_i, kv_head_i, base))
   `ASSERT(todo_push |-> todo_ready, ("%m: more heads are to be written than there are entries"))
   `ASSERT(kv_valid_i && !kv_is_v_i |-> !busy_q[kv_entry],
           ("%m: K came for an entry that still holds another head"))

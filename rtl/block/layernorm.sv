@@ -6,7 +6,7 @@
 //   y[c] = (x[c] - mean) * R * gain[c] + bias[c],   R = C / sqrt(V)
 //
 // In      par    beats of an OpNorm job, valid/ready: word c holds two halfs, gain[c] (15..0) and
-//                bias[c] (31..16); label.group counts the beats, label.last_group marks the last
+//                bias[c] (31..16); label.tag.group counts the beats, label.tag.last marks the last
 //         start  pulse with sum (Q.12) and sum_sq (Q.24) of C numbers; neither needs to be held
 //         rd     residual blocks, Q14.12: rd_rows_i one cycle after rd_en_o, held until the next
 // Out     blk    NormWidth rows, Q14.16, of the block for operand slot 0 .. n_head - 1,
@@ -296,7 +296,7 @@ module layernorm
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       par_full_q <= 1'b0;
-    end else if (par_write && par_label_i.last_group) begin
+    end else if (par_write && par_label_i.tag.last) begin
       par_full_q <= 1'b1;
     end else if (par_read_last) begin
       par_full_q <= 1'b0;
@@ -306,8 +306,8 @@ module layernorm
   for (genvar b = 0; b < NumBanks; b++) begin : gen_bank
     ram_1r1w #(.Width(32 * BankWords), .Depth(NumRows)) u_parameters (
       .clk_i,
-      .wr_en_i(par_write && 32'(par_label_i.group) % NumBanks == b),
-      .wr_addr_i(RowAddrBits'(32'(par_label_i.group) / NumBanks)), .wr_strb_i(1'b1),
+      .wr_en_i(par_write && 32'(par_label_i.tag.group) % NumBanks == b),
+      .wr_addr_i(RowAddrBits'(32'(par_label_i.tag.group) / NumBanks)), .wr_strb_i(1'b1),
       .wr_data_i(par_data_i),
       .rd_en_i(par_read), .rd_addr_i(par_row), .rd_data_o(par_row_q[b])
     );
@@ -492,9 +492,6 @@ module layernorm
     end
   end
 
-  logic unused_inputs;
-  assign unused_inputs = ^{cfg_i, par_label_i};                    // a few fields of each are used
-
   `ERROR_IF(segments,
             Segments > HeadDim || HeadDim % Segments != 0,
             ("Segments is %0d; it must divide a block of 64 rows", Segments))
@@ -509,7 +506,7 @@ module layernorm
           ("layernorm: n_head must be 1 .. MaxHeads"))
   `ASSERT(stats2_q |-> v_q >= 76'd65536,
           ("layernorm: V is below 2^16: not the sums of C numbers, or epsilon is too small"))
-  `ASSERT(par_write |-> 32'(par_label_i.group) < NumRows * NumBanks,
+  `ASSERT(par_write |-> 32'(par_label_i.tag.group) < NumRows * NumBanks,
           ("layernorm: more parameters than MaxHeads x 64"))
   `ASSERT(blk_valid_o && !blk_ready_i |=> blk_valid_o && $stable(blk_slot_o) && $stable(blk_rows_o),
           ("layernorm: a block changed before it was taken"))

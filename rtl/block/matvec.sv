@@ -90,18 +90,20 @@ module matvec
 
   // ----------------------------------------------------------------------------------------- issue
 
-  job_t job;
-  logic fire, job_start, scores_busy_q;
+  tag_t   tag;
+  issue_t issue;
+  logic   fire, job_start, scores_busy_q;
 
-  assign job           = in_label_i.job;
-  assign job_start     = in_label_i.group == 0 && in_label_i.block == 0;
-  assign rd_slot_o     = job.slot + in_label_i.block;
+  assign tag           = in_label_i.tag;
+  assign issue         = in_label_i.issue;
+  assign job_start     = tag.group == 0 && in_label_i.block == 0;
+  assign rd_slot_o     = issue.slot + in_label_i.block;
 
   always_comb begin
     in_ready_o = in_label_i.side || full_i;
-    unique case (job.op)
-      OpQkv:    if (job_start && entry_busy_i[job.head[1:0]]) in_ready_o = 1'b0;
-      OpScores: if (!entry_ready_i[job.head[1:0]] ||
+    unique case (tag.op)
+      OpQkv:    if (job_start && entry_busy_i[tag.head[1:0]]) in_ready_o = 1'b0;
+      OpScores: if (!entry_ready_i[tag.head[1:0]] ||
                     (in_label_i.side && job_start &&
                         (scores_busy_q || !scores_free_i))) in_ready_o = 1'b0;
       OpHead:   if (!in_label_i.side && in_label_i.last_block && !head_room_i) in_ready_o = 1'b0;
@@ -111,17 +113,17 @@ module matvec
 
   assign fire      = in_valid_i && in_ready_o;
   assign rd_en_o   = fire && !in_label_i.side;
-  assign rd_free_o = job.free && in_label_i.last_group;
+  assign rd_free_o = issue.free && tag.last;
 
   always_comb begin
     release_o = '0;
-    release_o[job.head[1:0]] = fire && job.op == OpPv && in_label_i.last_group &&
+    release_o[tag.head[1:0]] = fire && tag.op == OpPv && tag.last &&
         in_label_i.last_block;
   end
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) scores_busy_q <= 1'b0;
-    else if (fire && job.op == OpScores && in_label_i.side && job_start) scores_busy_q <= 1'b1;
+    else if (fire && tag.op == OpScores && in_label_i.side && job_start) scores_busy_q <= 1'b1;
     else if (scores_done_i) scores_busy_q <= 1'b0;
   end
 
@@ -159,16 +161,16 @@ module matvec
   wire columns9 = place9_q.by_columns && !place9_q.is_pv;
 
   always_comb begin
-    place1_d.by_columns = job.by_columns;
-    place1_d.is_pv      = job.op == OpPv;
-    place1_d.first      = job.first && in_label_i.block == 0;
-    place1_d.last       = job.last && in_label_i.last_block;
+    place1_d.by_columns = issue.by_columns;
+    place1_d.is_pv      = tag.op == OpPv;
+    place1_d.first      = issue.first && in_label_i.block == 0;
+    place1_d.last       = issue.last && in_label_i.last_block;
     // By columns, the first group starts the largest exponent; the others of the first block belong
     // to it.
-    place1_d.start_e    = place1_d.first && (!job.by_columns || in_label_i.group == 0);
+    place1_d.start_e    = place1_d.first && (!issue.by_columns || tag.group == 0);
     // PV's accumulators follow those of the width.
-    place1_d.addr       = AccAddr'(in_label_i.group)
-                        + (job.op == OpPv ? AccAddr'(MaxHeads * HeadGroups) : '0);
+    place1_d.addr       = AccAddr'(tag.group)
+                        + (tag.op == OpPv ? AccAddr'(MaxHeads * HeadGroups) : '0);
     place1_d.e          = '0;
   end
 
@@ -181,11 +183,8 @@ module matvec
     end
     if (fire) begin
       place1_q <= place1_d;
-      tag1_q   <= '{op: job.op, layer: job.layer, head: job.head,
-                    final_layer: job.final_layer, want_head: job.want_head,
-                    position: job.position, group: in_label_i.group,
-                    last: in_label_i.last_group};
-      norm1_q  <= job.norm;
+      tag1_q   <= tag;
+      norm1_q  <= issue.norm;
     end
     place2_q   <= place1_q;
     place2_q.e <= operand_i.e;
@@ -229,24 +228,24 @@ module matvec
   logic [1:0] merge_entry_q;
   logic [9:0] newest_q;
   logic [5:0] group_q;                       // within PV
-  wire [16:0] newest_group = 17'(job.position) >> LogS;
+  wire [16:0] newest_group = kv_key_group(tag.position, LogS);
 
   always_ff @(posedge clk_i) begin
-    merge_scales_q <= fire && job.op == OpScores && in_label_i.side &&
-                      in_label_i.group == (newest_group & ~17'(SideGroups - 1));
-    merge_key_q    <= fire && job.op == OpScores && !in_label_i.side &&
-                      in_label_i.group == newest_group;
-    merge_value_q  <= fire && job.op == OpPv && in_label_i.last_block;
-    merge_entry_q  <= job.head[1:0];
-    newest_q       <= job.position;
-    group_q        <= in_label_i.group[5:0];
+    merge_scales_q <= fire && tag.op == OpScores && in_label_i.side &&
+                      tag.group == (newest_group & ~17'(SideGroups - 1));
+    merge_key_q    <= fire && tag.op == OpScores && !in_label_i.side &&
+                      tag.group == newest_group;
+    merge_value_q  <= fire && tag.op == OpPv && in_label_i.last_block;
+    merge_entry_q  <= tag.head[1:0];
+    newest_q       <= tag.position;
+    group_q        <= tag.group[5:0];
   end
 
   assign merge_entry_o = merge_entry_q;
 
-  wire [9:0] newest_word = newest_q & 10'(SideGroups * Segments - 1);
-  wire [RowIdx-1:0] newest_row = RowIdx'(newest_q & 10'(Segments - 1));
-  wire [5:0] newest_byte = newest_q[5:0];
+  wire [9:0] newest_word = kv_side_word(newest_q, LogS);
+  wire [RowIdx-1:0] newest_row = RowIdx'(kv_key_segment(newest_q, LogS));
+  wire [5:0] newest_byte = kv_value_byte(newest_q);
 
   logic [512*Segments-1:0] side_q;
 
@@ -384,12 +383,12 @@ module matvec
   `ERROR_IF(segments,
             2**$clog2(Segments) != Segments || Segments > 64,
             ("Segments must be 1, 2, 4, ... 64, not %0d", Segments))
-  `ASSERT(fire |-> job.op != OpPos && job.op != OpToken && job.op != OpNorm,
+  `ASSERT(fire |-> tag.op != OpPos && tag.op != OpToken && tag.op != OpNorm,
           ("%m: a beat that is not for the engine"))
-  `ASSERT(fire && !in_label_i.side && job.by_columns
-          |-> 32'(in_label_i.group) < MaxHeads * HeadGroups,
+  `ASSERT(fire && !in_label_i.side && issue.by_columns
+          |-> 32'(tag.group) < MaxHeads * HeadGroups,
           ("%m: group %0d has no accumulators, there are %0d",
-           in_label_i.group, MaxHeads * HeadGroups))
+           tag.group, MaxHeads * HeadGroups))
   `ASSERT(valid_q[1] && place1_q.last |-> kept_ready,
           ("%m: no room for a group's tag, scales and biases"))
   `ASSERT(valid_q[11] |-> kept_waits, ("%m: sums without a tag, scales and biases"))

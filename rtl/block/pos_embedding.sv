@@ -4,8 +4,8 @@
 //
 //   row[c] = sat((256 high[c] + low[c]) * scale),   scale = (2048 + f) * 2^(e - 35)
 //
-// In      the beats of an OpPos job, valid/ready: a side beat, whose word job.side_index holds the
-//         row's scale, then 2 n_head beats whose segment job.row_in_group holds int8: block 2k the
+// In      the beats of an OpPos job, valid/ready: a side beat, whose word side_index holds the
+//         row's scale, then 2 n_head beats whose segment row_in_group holds int8: block 2k the
 //         high bytes of elements 64k .. 64k + 63, block 2k + 1 the low ones
 // Out     rows, Q14.16, Segments a cycle, valid/ready; tag.group ascends over the whole row, with
 //         tag.last on the last
@@ -42,6 +42,6 @@ module pos_embedding
     .out_valid_o, .out_ready_i, .out_tag_o, .out_rows_o, .sat_o
   );
 
-  `ASSERT(in_valid_i |-> in_label_i.job.op == OpPos, ("pos_embedding: a beat of another job"))
+  `ASSERT(in_valid_i |-> in_label_i.tag.op == OpPos, ("pos_embedding: a beat of another job"))
 
 endmodule

@@ -61,9 +61,6 @@ module qkv_linear
     logic [9:0] position;
   } place_t;
 
-  logic unused_tag;
-  assign unused_tag = ^{rows_tag_i.final_layer, rows_tag_i.want_head, rows_tag_i.last};
-
   // ------------------------------------------------------------------------------------- Q, K or V
 
   logic is_qkv, is_kv, is_v, group_first, group_last;

@@ -4,8 +4,8 @@
 //
 //   row[c] = w[c] * scale,   scale = (2048 + f) * 2^(e - 35)
 //
-// In      the beats of an OpToken job, valid/ready: a side beat, whose word job.side_index holds
-//         the row's scale, then n_head beats whose segment job.row_in_group holds 64 of its int8
+// In      the beats of an OpToken job, valid/ready: a side beat, whose word side_index holds
+//         the row's scale, then n_head beats whose segment row_in_group holds 64 of its int8
 // Out     rows, Q14.16, Segments a cycle, valid/ready; tag.group ascends over the whole row, with
 //         tag.last on the last
 // Rounds  half up; nothing saturates: the largest scale gives 32 bits, one more than a row_t
@@ -33,13 +33,11 @@ module token_embedding
   output logic [Segments-1:0][31:0]          out_rows_o
 );
 
-  logic [6:0] unused_sat;                  // never
-
   embedding_row #(.Segments(Segments), .Bytes(1)) u_embedding_row (
     .clk_i, .rst_ni, .in_valid_i, .in_ready_o, .in_label_i, .in_data_i,
-    .out_valid_o, .out_ready_i, .out_tag_o, .out_rows_o, .sat_o(unused_sat)
+    .out_valid_o, .out_ready_i, .out_tag_o, .out_rows_o, .sat_o()
   );
 
-  `ASSERT(in_valid_i |-> in_label_i.job.op == OpToken, ("token_embedding: a beat of another job"))
+  `ASSERT(in_valid_i |-> in_label_i.tag.op == OpToken, ("token_embedding: a beat of another job"))
 
 endmodule

@@ -60,7 +60,7 @@ module counters
   logic [3:0]  phase_q;
   logic        busy_q;
 
-  assign op = beat_label_i.job.op;
+  assign op = beat_label_i.tag.op;
 
   always_comb begin
     what = WhatHandOver;
@@ -70,7 +70,7 @@ module counters
         unique case (op)
           OpPos, OpToken, OpNorm: what = WhatOther;
           OpScores, OpPv:         what = WhatKv;
-          OpHead:  what = (beat_label_i.last_group && n_vocab_i % 17'(Segments) != 0) ? WhatPadding
+          OpHead:  what = (beat_label_i.tag.last && n_vocab_i % 17'(Segments) != 0) ? WhatPadding
                                                                                       : WhatWeights;
           default: what = WhatWeights;
         endcase

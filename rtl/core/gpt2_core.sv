@@ -121,9 +121,9 @@ module gpt2_core
     .waits_o(stream_waits)
   );
 
-  wire is_pos    = label.job.op == OpPos;
-  wire is_token  = label.job.op == OpToken;
-  wire is_norm   = label.job.op == OpNorm;
+  wire is_pos    = label.tag.op == OpPos;
+  wire is_token  = label.tag.op == OpToken;
+  wire is_norm   = label.tag.op == OpNorm;
   wire is_matvec = !is_pos && !is_token && !is_norm;
   logic pos_ready, token_ready, norm_ready, matvec_ready;
 
@@ -307,7 +307,7 @@ module gpt2_core
     .step_i(step_valid_i && step_ready_o),
     .n_vocab_i(cfg_i.n_vocab),
     .beat_valid_i(beat_valid), .beat_ready_i(beat_ready), .beat_label_i(label),
-    .operand_full_i(full), .entry_ready_i(entry_ready[label.job.head[1:0]]),
+    .operand_full_i(full), .entry_ready_i(entry_ready[label.tag.head[1:0]]),
     .stream_waits_i(stream_waits), .write_i(wr_valid_o && wr_ready_i),
     .sel_i(count_sel_i), .count_o
   );
@@ -324,7 +324,7 @@ module gpt2_core
   logic [MatvecLatency+RescaleLatency-1:0] issued_q;
   logic                                    issued;
 
-  assign issued = beat_valid && is_matvec && matvec_ready && !label.side && label.job.last &&
+  assign issued = beat_valid && is_matvec && matvec_ready && !label.side && label.issue.last &&
                   label.last_block;
 
   always_ff @(posedge clk_i) begin

@@ -180,8 +180,6 @@ module sequencer
   logic        valid1_q, drop1_q;                            // drop: the weights are passed over
   job_t        job1_q;
 
-  wire [10:0] positions = 11'(step_q.position) + 11'd1;
-  wire [4:0]  tiles     = 5'((positions + 11'(HeadDim - 1)) >> 6);
   wire [16:0] width_groups = 17'(heads) << LogHeadGroups;
 
   // max(0, ceil(log2(blocks)) - 3)
@@ -199,55 +197,55 @@ module sequencer
     job.final_layer = last_layer;
     job.want_head   = step_q.head;
     job.position    = step_q.position;
-    job.first       = 1'b1;
-    job.last        = 1'b1;
-    job.free        = 1'b1;
-    job.slot        = 8'(SlotX);
+    job.issue.first = 1'b1;
+    job.issue.last  = 1'b1;
+    job.issue.free  = 1'b1;
+    job.issue.slot  = 8'(SlotX);
     unique case (op)
       OpNorm: begin
         job.groups = (17'(heads) * 17'd4 + 17'(Segments - 1)) >> LogS;   // 64 heads / (16 S) beats
         job.blocks = 8'd1;
       end
       OpPos: begin
-        job.groups = 17'd1;
-        job.blocks = 8'(heads) << 1;
-        job.sides  = 1'b1;
-        job.row_in_group = 6'(step_q.position) & 6'(Segments - 1);
-        job.side_index   = step_q.position & 10'(SideGroups * Segments - 1);
+        job.groups             = 17'd1;
+        job.blocks             = 8'(heads) << 1;
+        job.sides              = 1'b1;
+        job.place.row_in_group = 6'(step_q.position) & 6'(Segments - 1);
+        job.place.side_index   = step_q.position & 10'(SideGroups * Segments - 1);
       end
       OpToken: begin
-        job.groups = 17'd1;
-        job.blocks = 8'(heads);
-        job.sides  = 1'b1;
-        job.row_in_group = 6'(step_q.id) & 6'(Segments - 1);
-        job.side_index   = 10'(step_q.id) & 10'(SideGroups * Segments - 1);
+        job.groups             = 17'd1;
+        job.blocks             = 8'(heads);
+        job.sides              = 1'b1;
+        job.place.row_in_group = 6'(step_q.id) & 6'(Segments - 1);
+        job.place.side_index   = 10'(step_q.id) & 10'(SideGroups * Segments - 1);
       end
       OpQkv: begin
-        job.groups = 17'd3 << LogHeadGroups;
-        job.blocks = 8'(heads);
-        job.sides  = 1'b1;
-        job.free   = op_head == heads - 6'd1;
+        job.groups     = 17'd3 << LogHeadGroups;
+        job.blocks     = 8'(heads);
+        job.sides      = 1'b1;
+        job.issue.free = op_head == heads - 6'd1;
       end
       OpScores: begin
-        job.groups = (17'(positions) + 17'(Segments - 1)) >> LogS;
-        job.blocks = 8'd1;
-        job.sides  = 1'b1;
-        job.slot   = 8'(SlotQ) + 8'(op_head[0]);
+        job.groups     = kv_key_group(step_q.position, LogS) + 17'd1;
+        job.blocks     = 8'd1;
+        job.sides      = 1'b1;
+        job.issue.slot = 8'(SlotQ) + 8'(op_head[0]);
       end
       OpPv: begin
-        job.groups     = 17'd1 << LogHeadGroups;
-        job.blocks     = 8'(tiles);
-        job.by_columns = 1'b1;
-        job.slot       = 8'(SlotP) + (op_head[0] ? 8'(MaxTiles) : 8'd0);
+        job.groups           = 17'd1 << LogHeadGroups;
+        job.blocks           = 8'(kv_tile(step_q.position)) + 8'd1;
+        job.issue.by_columns = 1'b1;
+        job.issue.slot       = 8'(SlotP) + (op_head[0] ? 8'(MaxTiles) : 8'd0);
       end
       OpProj: begin
-        job.groups     = width_groups;
-        job.blocks     = 8'd1;
-        job.by_columns = 1'b1;
-        job.sides      = op_head == heads - 6'd1;
-        job.first      = op_head == 0;
-        job.last       = op_head == heads - 6'd1;
-        job.slot       = 8'(SlotO) + 8'(op_head);
+        job.groups           = width_groups;
+        job.blocks           = 8'd1;
+        job.issue.by_columns = 1'b1;
+        job.sides            = op_head == heads - 6'd1;
+        job.issue.first      = op_head == 0;
+        job.issue.last       = op_head == heads - 6'd1;
+        job.issue.slot       = 8'(SlotO) + 8'(op_head);
       end
       OpMlp1: begin
         job.groups = width_groups << 2;
@@ -255,11 +253,11 @@ module sequencer
         job.sides  = 1'b1;
       end
       OpMlp2: begin
-        job.groups     = width_groups;
-        job.blocks     = 8'(heads) << 2;
-        job.by_columns = 1'b1;
-        job.sides      = 1'b1;
-        job.slot       = 8'(SlotG);
+        job.groups           = width_groups;
+        job.blocks           = 8'(heads) << 2;
+        job.issue.by_columns = 1'b1;
+        job.sides            = 1'b1;
+        job.issue.slot       = 8'(SlotG);
       end
       default: begin                                         // OpHead
         job.groups = (cfg_i.n_vocab + 17'(Segments - 1)) >> LogS;
@@ -267,7 +265,7 @@ module sequencer
         job.sides  = 1'b1;
       end
     endcase
-    job.norm = norm_of((op == OpProj) ? 8'(heads) : job.blocks);
+    job.issue.norm = norm_of((op == OpProj) ? 8'(heads) : job.blocks);
   end
 
   logic stage2_ready;
@@ -389,6 +387,11 @@ module sequencer
             ("Segments must be 1, 2, 4, ... 64, not %0d", Segments))
   `ASSERT(take_step |-> !valid1_q && !valid2_q && !valid3_q,
           ("%m: a step was taken before its predecessor's jobs"))
+  `ASSERT(job_valid_o && (job_o.op == OpScores || job_o.op == OpPv)
+          |-> addr_o == kv_part(cfg_i, job_o.layer, job_o.head)
+                        + (job_o.op == OpPv ? cfg_i.kv_v_off : '0),
+          ("%m: layer %0d, head %0d: beat %0d is not that of its part of the KV cache",
+           job_o.layer, job_o.head, addr_o))
   `ASSERT(job_valid_o && !job_ready_i |=> job_valid_o && $stable(job_o) && $stable(addr_o),
           ("%m: a job changed before it was taken"))
 

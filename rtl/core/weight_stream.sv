@@ -121,7 +121,7 @@ module weight_stream
   logic               job_valid_q;
 
   // A side beat precedes the first beat of every 16th group; by columns, only in the last block.
-  wire [7:0] side_block = next_job.by_columns ? next_job.blocks - 8'd1 : 8'd0;
+  wire [7:0] side_block = next_job.issue.by_columns ? next_job.blocks - 8'd1 : 8'd0;
 
   fifo #(.Width($bits(job_t)), .Depth(JobDepth)) u_jobs (
     .clk_i, .rst_ni,
@@ -183,7 +183,7 @@ module weight_stream
   always_comb begin
     group_next = group_q;
     block_next = block_q;
-    if (job_q.by_columns) begin
+    if (job_q.issue.by_columns) begin
       group_next = last_group ? '0 : group_q + 17'd1;
       if (last_group) block_next = block_q + 8'd1;
     end else begin
@@ -216,8 +216,11 @@ module weight_stream
       end
     end
     if (load) begin
-      beat_label_o <= '{job: job_q, side: side_now, group: group_q, block: block_q,
-                        last_block: last_block, last_group: last_group};
+      beat_label_o <= '{tag: '{op: job_q.op, layer: job_q.layer, head: job_q.head,
+                               final_layer: job_q.final_layer, want_head: job_q.want_head,
+                               position: job_q.position, group: group_q, last: last_group},
+                        issue: job_q.issue, place: job_q.place, side: side_now, block: block_q,
+                        last_block: last_block};
     end
   end
 

@@ -196,9 +196,6 @@ module run_control
     assign timeout = 1'b0;
   end
 
-  logic unused_settings;
-  assign unused_settings = ^{cfg_i, sampling_i};                   // a few fields of each are used
-
   // ------------------------------------------------------------------------------------ assertions
 
   `ERROR_IF(watchdog,
