@@ -10,6 +10,7 @@
 // Timing  4 cycles, Width results a cycle
 // Keeps   one table of 64 segments per lane
 // Golden  golden/softmax.c: exp2_neg() - equal bit for bit
+
 `include "assert.svh"
 
 module exp2_neg

@@ -11,6 +11,7 @@
 //         it came
 // Keeps   Depth words
 // Golden  none; formal/fv_fifo.sv proves order and counts
+
 `include "assert.svh"
 
 module fifo #(

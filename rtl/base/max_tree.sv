@@ -6,6 +6,7 @@
 // Out     max 32 bits signed; holds until the next one
 // Timing  ceil(log4 Width) cycles, one vector a cycle; each stage keeps the largest of four
 // Golden  none: softmax's and qkv_linear's maximum
+
 `include "assert.svh"
 
 module max_tree #(

@@ -10,6 +10,7 @@
 // Timing  3 cycles, one result a cycle
 // Keeps   a table of 128 segments
 // Golden  golden/softmax.c: reciprocal() - equal bit for bit
+
 `include "assert.svh"
 
 module reciprocal

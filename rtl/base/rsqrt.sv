@@ -11,6 +11,7 @@
 // Timing  latency 7, one a cycle, rigid: no multiplier is wider than 20 x 18 bits
 // Assumes m is normalised; the table's relative error is below 2^-13, so that delta fits 19 bits
 // Golden  golden/rsqrt.c: rsqrt() - equal bit for bit
+
 `include "assert.svh"
 
 module rsqrt

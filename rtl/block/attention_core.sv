@@ -17,6 +17,7 @@
 // Keeps   two scales; the state of softmax
 // Assumes that PV rows of a head are scaled before the scores of the head after the next arrive
 // Golden  golden/attention_core.c: attention_core() between its jobs - equal bit for bit
+
 `include "assert.svh"
 
 module attention_core

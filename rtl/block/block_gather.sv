@@ -15,6 +15,7 @@
 // Timing  a block is offered a cycle after its last group
 // Keeps   128 rows in a memory, and OutWidth - InWidth on their way there
 // Golden  none: it orders rows
+
 `include "assert.svh"
 
 module block_gather

@@ -15,6 +15,7 @@
 //         beat (int16: a pair's second) to its first rows
 // Stores  one segment of Bytes beats; the next beat is taken with the last rows
 // Golden  golden/token_embedding.c, golden/pos_embedding.c
+
 `include "assert.svh"
 
 module embedding_row

@@ -16,6 +16,7 @@
 //         head_ready   high from the last block of ln_f on, until the next step's first sums
 //         heads, heads_skipped   counts of both since reset, 32 bits each, wrapping
 // Golden  golden/final_layernorm.c and the order of calls in golden/gpt2_core.c
+
 `include "assert.svh"
 
 module final_layernorm

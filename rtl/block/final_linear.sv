@@ -19,6 +19,7 @@
 // Assumes stream_logits_i and n_vocab held during a run; at most InFlight groups in flight between
 //         the test of room_o and rows_valid_i
 // Golden  golden/final_linear.c; this module only orders
+
 `include "assert.svh"
 
 module final_linear

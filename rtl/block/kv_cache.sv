@@ -21,6 +21,7 @@
 // Keeps   4 entries of 132 bytes; a beat
 // Assumes that an entry is not busy when its K comes. At most 255 writes are unacknowledged
 // Golden  golden/kv_cache.c: the memory written by kv_cache_write() - equal byte for byte
+
 `include "assert.svh"
 
 module kv_cache

@@ -21,6 +21,7 @@
 // Stores  32 bits a parameter, a beat in one write
 // Assumes start_i only when busy_o is low; the residual does not change while busy_o is high
 // Golden  golden/layernorm.c: layernorm() up to the quantising - equal bit for bit
+
 `include "assert.svh"
 
 module layernorm
@@ -71,7 +72,7 @@ module layernorm
   } place_t;
 
   logic                advance;            // the normalising pipeline moves
-  logic                reading_q, ratio_valid_q, par_full_q;
+  logic                reading_q, par_full_q;
   logic [5:0]          block_q;            // what is read next
   logic [PartBits-1:0] part_q;
   logic                last_part, last;
@@ -99,175 +100,16 @@ module layernorm
     end
   end
 
-  // ------------------------------------- statistics: 1: products; 2: mean, and V, which is exact
-  //
-  // Wide products are built from parts that fit one FPGA multiplier: of sum = a 2^26 + b 2^13 + c,
-  // inv_width = u 2^13 + w, and sum_sq's words of 16 bits. Products that do not overlap are
-  // concatenated. The mean is ready when the first block has been read.
+  // ------------------------------------------------------------------------------ mean, and ratio
 
-  logic stats1_q, stats2_q, stats3_q;                              // valid; stage 4 feeds rsqrt
+  logic signed [31:0] mean;
+  logic               ratio_valid;
+  logic [16:0]        ratio;               // R less 2^17, its highest bit
+  logic [5:0]         ratio_shift;         // one place less: it is needed for rounding
 
-  logic [11:0]      sum_a;                                         // signed
-  logic [12:0]      sum_b, sum_c, inv_w;
-  logic [11:0]      inv_u;
-  logic [3:0][15:0] sq_words;
-
-  assign sum_a    = sum_i[37:26];
-  assign sum_b    = sum_i[25:13];
-  assign sum_c    = sum_i[12:0];
-  assign inv_u    = cfg_i.inv_width[24:13];
-  assign inv_w    = cfg_i.inv_width[12:0];
-  assign sq_words = 64'(sum_sq_i);
-
-  logic [23:0] au_q;                                               // those of a: signed
-  logic [24:0] bu_q, cu_q, aw_q, ab_q, ac_q;
-  logic [25:0] bw_q, cw_q, bb_q, bc_q, cc_q;
-  logic [23:0] aa_q;
-  logic [3:0][21:0]   sq_q;                                        // n_head sum_sq
-  logic signed [31:0] mean_q;                                      // 16 fraction bits
-  logic [75:0]        v_q;
-
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) begin
-      stats1_q <= 1'b0;
-      stats2_q <= 1'b0;
-      stats3_q <= 1'b0;
-    end else begin
-      stats1_q <= start_i;
-      stats2_q <= stats1_q;
-      stats3_q <= stats2_q;
-    end
-    if (stats1_q) begin
-      mean_q <= 32'(round_shift(64'({bu_q, cw_q}) + (64'($signed({au_q, 1'b0, cu_q})) <<< 13)
-                                + (64'(bw_q) <<< 13) + (64'($signed(aw_q)) <<< 26), 6'd26));
-      v_q    <= 76'({sq_q[2], 10'd0, sq_q[0], 6'd0}) + 76'({sq_q[3], 10'd0, sq_q[1], 22'd0})
-              + 76'(cfg_i.eps_term) - 76'({aa_q, bb_q, cc_q})
-              - (76'($signed({ab_q, bc_q})) <<< 14) - (76'($signed(ac_q)) <<< 27);
-    end
-  end
-
-  multiplier #(.ABits(12), .BBits(12), .ASigned(1'b1)) u_au (
-    .clk_i, .en_i(start_i), .a_i(sum_a), .b_i(inv_u), .p_o(au_q)
-  );
-  multiplier #(.ABits(13), .BBits(12)) u_bu (
-    .clk_i, .en_i(start_i), .a_i(sum_b), .b_i(inv_u), .p_o(bu_q)
-  );
-  multiplier #(.ABits(13), .BBits(12)) u_cu (
-    .clk_i, .en_i(start_i), .a_i(sum_c), .b_i(inv_u), .p_o(cu_q)
-  );
-  multiplier #(.ABits(12), .BBits(13), .ASigned(1'b1)) u_aw (
-    .clk_i, .en_i(start_i), .a_i(sum_a), .b_i(inv_w), .p_o(aw_q)
-  );
-  multiplier #(.ABits(13), .BBits(13)) u_bw (
-    .clk_i, .en_i(start_i), .a_i(sum_b), .b_i(inv_w), .p_o(bw_q)
-  );
-  multiplier #(.ABits(13), .BBits(13)) u_cw (
-    .clk_i, .en_i(start_i), .a_i(sum_c), .b_i(inv_w), .p_o(cw_q)
-  );
-  multiplier #(.ABits(12), .BBits(12), .ASigned(1'b1), .BSigned(1'b1)) u_aa (
-    .clk_i, .en_i(start_i), .a_i(sum_a), .b_i(sum_a), .p_o(aa_q)
-  );
-  multiplier #(.ABits(12), .BBits(13), .ASigned(1'b1)) u_ab (
-    .clk_i, .en_i(start_i), .a_i(sum_a), .b_i(sum_b), .p_o(ab_q)
-  );
-  multiplier #(.ABits(12), .BBits(13), .ASigned(1'b1)) u_ac (
-    .clk_i, .en_i(start_i), .a_i(sum_a), .b_i(sum_c), .p_o(ac_q)
-  );
-  multiplier #(.ABits(13), .BBits(13)) u_bb (
-    .clk_i, .en_i(start_i), .a_i(sum_b), .b_i(sum_b), .p_o(bb_q)
-  );
-  multiplier #(.ABits(13), .BBits(13)) u_bc (
-    .clk_i, .en_i(start_i), .a_i(sum_b), .b_i(sum_c), .p_o(bc_q)
-  );
-  multiplier #(.ABits(13), .BBits(13)) u_cc (
-    .clk_i, .en_i(start_i), .a_i(sum_c), .b_i(sum_c), .p_o(cc_q)
-  );
-  for (genvar i = 0; i < 4; i++) begin : gen_sq
-    multiplier #(.ABits(16), .BBits(6)) u_sq (
-      .clk_i, .en_i(start_i), .a_i(sq_words[i]), .b_i(cfg_i.n_head), .p_o(sq_q[i])
-    );
-  end
-
-  // ------------------------------------------ statistics: 3, 4: V = m * 2^shift, m in [2^30, 2^32)
-  //
-  // The shift is even, so V's bits go in pairs: the first pair not 00 becomes m's upper two.
-
-  logic [5:0]  pair_d, pair3_q, pair_q;    // its number, 0..37: shift = 2 pair - 30
-  logic [75:0] v3_q;
-  logic [31:0] m_q;
-  logic        m_valid_q;
-
-  always_comb begin
-    pair_d = '0;
-    if (stats2_q) begin
-      for (int i = 0; i < 38; i++) if (v_q[2*i +: 2] != 0) pair_d = 6'(i);
-    end
-  end
-
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) m_valid_q <= 1'b0;
-    else         m_valid_q <= stats3_q;
-    if (stats2_q) begin
-      pair3_q <= pair_d;
-      v3_q    <= v_q;
-    end
-    if (stats3_q) begin
-      m_q    <= 32'((v3_q << {6'd37 - pair3_q, 1'b0}) >> 44);
-      pair_q <= pair3_q;                   // stays until the next pass
-    end
-  end
-
-  // ---------------------------------------------------------------- statistics: 5 to 11: 1/sqrt(m)
-
-  logic        y_valid;
-  logic [22:0] y;
-
-  rsqrt u_rsqrt (
-    .clk_i, .rst_ni,
-    .in_valid_i(m_valid_q), .in_m_i(m_q), .out_valid_o(y_valid), .out_y_o(y)
-  );
-
-  // ---------------------------------------------------- statistics: 12, 13: R = C y, 18 bits of it
-  //
-  // R is the upper 18 of the `length` bits of n_head y. With the exponents of V and of 64, the
-  // product (x - mean) R has 18 fraction bits when shifted by 20 + pair - length.
-
-  logic        product_valid_q;
-  logic [28:0] product_q;                  // n_head y: 21 bits or more
-  logic [16:0] ratio_d, ratio_q;           // R less 2^17, its highest bit
-  logic [4:0]  length;
-  logic [5:0]  ratio_shift_q;              // one place less: it is needed for rounding
-
-  always_comb begin
-    ratio_d = '0;
-    length  = '0;
-    if (product_valid_q) begin
-      for (int i = 17; i < 29; i++) begin
-        if (product_q[i]) begin
-            ratio_d = product_q[i-1 -: 17];
-          length  = 5'(i) + 5'd1;
-        end
-      end
-    end
-  end
-
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) begin
-      product_valid_q <= 1'b0;
-      ratio_valid_q   <= 1'b0;
-    end else begin
-      product_valid_q <= y_valid;
-      if (start_i)              ratio_valid_q <= 1'b0;
-      else if (product_valid_q) ratio_valid_q <= 1'b1;
-    end
-    if (product_valid_q) begin
-      ratio_q       <= ratio_d;
-      ratio_shift_q <= 6'd19 + pair_q - 6'(length);
-    end
-  end
-
-  multiplier #(.ABits(23), .BBits(6)) u_product (
-    .clk_i, .en_i(y_valid), .a_i(y), .b_i(cfg_i.n_head), .p_o(product_q)
+  norm_statistics u_statistics (
+    .clk_i, .rst_ni, .cfg_i, .start_i, .sum_i, .sum_sq_i,
+    .mean_o(mean), .ratio_valid_o(ratio_valid), .ratio_o(ratio), .ratio_shift_o(ratio_shift)
   );
 
   // ------------------------------------------------------------------- parameters: one row a write
@@ -324,7 +166,7 @@ module layernorm
   place_t [Stages-1:0] place_q;
 
   assign advance = (!blk_valid_o || blk_ready_i)
-                && (!valid_q[1] || (ratio_valid_q && par_full_q));
+                && (!valid_q[1] || (ratio_valid && par_full_q));
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
@@ -360,21 +202,21 @@ module layernorm
     logic signed [50:0] shifted3_q;               // 19 fraction bits
 
     always_ff @(posedge clk_i) begin
-      if (advance && valid_q[0]) centred1_q <= (rd_parts[place_q[0].part][i] << 4) - mean_q;
+      if (advance && valid_q[0]) centred1_q <= (rd_parts[place_q[0].part][i] << 4) - mean;
       if (advance && valid_q[1]) begin
         centred2_q <= centred1_q;
       end
       if (advance && valid_q[2]) begin
         shifted3_q <= 51'(((51'(centred2_q) <<< 17) + (51'($signed(high2_q)) <<< 16)
-                           + $signed(51'(low2_q))) >>> ratio_shift_q);
+                           + $signed(51'(low2_q))) >>> ratio_shift);
       end
     end
 
     multiplier #(.ABits(16), .BBits(17), .ASigned(1'b1)) u_high2 (
-      .clk_i, .en_i(advance && valid_q[1]), .a_i(centred1_q[31:16]), .b_i(ratio_q), .p_o(high2_q)
+      .clk_i, .en_i(advance && valid_q[1]), .a_i(centred1_q[31:16]), .b_i(ratio), .p_o(high2_q)
     );
     multiplier #(.ABits(16), .BBits(17)) u_low2 (
-      .clk_i, .en_i(advance && valid_q[1]), .a_i(centred1_q[15:0]), .b_i(ratio_q), .p_o(low2_q)
+      .clk_i, .en_i(advance && valid_q[1]), .a_i(centred1_q[15:0]), .b_i(ratio), .p_o(low2_q)
     );
 
     // ---- 4: round to Q6.18, saturate
@@ -504,8 +346,6 @@ module layernorm
   `ASSERT(!(start_i && busy_o), ("layernorm: a pass was started before the previous one was over"))
   `ASSERT(start_i |-> cfg_i.n_head != 0 && 32'(cfg_i.n_head) <= MaxHeads,
           ("layernorm: n_head must be 1 .. MaxHeads"))
-  `ASSERT(stats2_q |-> v_q >= 76'd65536,
-          ("layernorm: V is below 2^16: not the sums of C numbers, or epsilon is too small"))
   `ASSERT(par_write |-> 32'(par_label_i.tag.group) < NumRows * NumBanks,
           ("layernorm: more parameters than MaxHeads x 64"))
   `ASSERT(blk_valid_o && !blk_ready_i |=> blk_valid_o && $stable(blk_slot_o) && $stable(blk_rows_o),

@@ -35,6 +35,7 @@
 //         that retimes (Vivado, Quartus) moves these registers between the multipliers and adders;
 //         a simulator's compiler makes better vector code of it. Same sums in the same cycles.
 // Golden  golden/matvec.c: matvec_row() - equal bit for bit
+
 `include "assert.svh"
 
 module matvec

@@ -12,6 +12,7 @@
 // Timing  4 cycles
 // Keeps   its pipeline registers
 // Golden  golden/mlp_ffn.c: between rescale_matrix(w1) and block_quant() - equal bit for bit
+
 `include "assert.svh"
 
 module mlp_ffn

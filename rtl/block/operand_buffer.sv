@@ -9,6 +9,7 @@
 // Slots   gpt2_pkg: x_slot, o_slot, g_slot, q_slot, p_slot
 // Timing  full_o: combinational, from the cycle after a slot's last part; the operand a cycle after
 //         rd_en_i; one write and one read a cycle
+
 `include "assert.svh"
 
 module operand_buffer

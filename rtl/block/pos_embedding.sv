@@ -14,6 +14,7 @@
 //         second beat to its first rows
 // Stores  one segment of two beats; the next beat is taken with the last rows of a pair
 // Golden  golden/pos_embedding.c: pos_embedding() up to the addition - equal bit for bit
+
 `include "assert.svh"
 
 module pos_embedding

@@ -14,6 +14,7 @@
 //         may follow K at full pace
 // Keeps   a queue of rows, two vectors and the pipeline's; the vector being finished
 // Golden  golden/kv_cache.c: kv_quantize(); golden/qkv_linear.c - equal bit for bit
+
 `include "assert.svh"
 
 module qkv_linear

@@ -20,6 +20,7 @@
 // Assumes norm <= 4 (128 blocks). Scores beyond the step's position come from unwritten memory:
 //         they pass through, but their clamps are not counted.
 // Golden  golden/rescale.c: rescale_row() - equal bit for bit
+
 `include "assert.svh"
 
 module rescale

@@ -17,6 +17,7 @@
 // Stores  MaxHeads x 64 x 27 bits, in 64 / Segments banks
 // Assumes that no block is read while rows arrive: the two share the memory's read port
 // Golden  golden/residual_add.c: residual_add() - equal bit for bit
+
 `include "assert.svh"
 
 module residual_add

@@ -26,6 +26,7 @@
 // Keeps   one group, the list, 64 exponentials
 // Assumes sampling_i held during a run, top_k 1..64, seed not 0
 // Golden  golden/sampling.c: sampling_choose() - equal bit for bit
+
 `include "assert.svh"
 
 module sampling

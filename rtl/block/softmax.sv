@@ -18,6 +18,7 @@
 //         exponentials wait until this one's last block is taken
 // Keeps   MaxCtx scores and scales; ExpWidth sums; a queue of 16 groups
 // Golden  golden/softmax.c: softmax() without its block_quant - equal bit for bit
+
 `include "assert.svh"
 
 module softmax
@@ -62,7 +63,6 @@ module softmax
   localparam int unsigned QueueLog = 4;
 
   localparam logic [16:0] Log2E  = 17'd94548;                   // round(log2(e) * 2^16)
-  localparam logic [31:0] Lowest = 32'h8000_0000;
   localparam logic [31:0] Gone   = 32'h003f_ffff;               // a t whose exponential is 0
 
   typedef logic [StepBits-1:0] step_idx_t;
@@ -76,53 +76,36 @@ module softmax
     return (32'(s) & (Segments / ExpWidth - 1)) << LogE;
   endfunction
 
-  // ----------------------------------------------------------------------- scores in, lane by lane
+  // -------------------------------------------------------------- scores in, and the greatest score
 
-  logic [WordBits-1:0]       in_word, in_word_q;
-  logic [Segments-1:0][31:0] lane_max_q;           // of lane s so far
-  logic                      in_last_q;
   logic [10:0]               len_q;
   logic                      bank_q;
   step_idx_t                 last_step_q;          // the last one of the last tile
-  logic                      free_q;
-
-  assign in_word = in_first_i ? '0 : in_word_q;
+  logic                      max_valid;
+  logic [31:0]               score_max;            // holds until the next head's
+  logic                      issue;                // a step enters
+  step_idx_t                 step, step_q;
+  logic [7:1]                valid_q;
+  step_idx_t                 scale_step_q;
+  logic                      scale_last;
+  logic [Segments-1:0][31:0] score1_q;
+  logic [Segments-1:0][15:0] scale7_q;
 
   always_ff @(posedge clk_i) begin
     if (in_valid_i) begin
-      in_word_q   <= in_word + 1'b1;
       len_q       <= in_len_i;
       bank_q      <= in_bank_i;
       last_step_q <= step_idx_t'(((((32'(in_len_i) - 1) >> 6) + 1) << TileLog) - 1);
     end
   end
 
-  for (genvar s = 0; s < int'(Segments); s++) begin : gen_max
-    always_ff @(posedge clk_i) begin
-      if (in_valid_i) begin
-        if (in_first_i) begin
-          lane_max_q[s] <= (11'(s) < in_len_i) ? in_scores_i[s] : Lowest;
-        end else if (((32'(in_word) << LogS) + 32'(s) < 32'(in_len_i)) &&
-                     $signed(in_scores_i[s]) > $signed(lane_max_q[s])) begin
-          lane_max_q[s] <= in_scores_i[s];
-        end
-      end
-    end
-  end
-
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) in_last_q <= 1'b0;
-    else         in_last_q <= in_valid_i && in_last_i;
-  end
-
-  // --------------------------------------------------------------------------------- their maximum
-
-  logic        max_valid;
-  logic [31:0] max;                                // holds until the next head's
-
-  max_tree #(.Width(Segments)) u_max_tree (
+  softmax_scores #(.Segments(Segments), .MaxCtx(MaxCtx)) u_scores (
     .clk_i, .rst_ni,
-    .in_valid_i(in_last_q), .in_x_i(lane_max_q), .out_valid_o(max_valid), .out_max_o(max)
+    .in_valid_i, .in_first_i, .in_last_i, .in_len_i, .in_scores_i, .in_scales_i,
+    .free_o(scores_free_o), .max_valid_o(max_valid), .max_o(score_max),
+    .score_rd_en_i(issue), .score_rd_word_i(word_of(step)), .scores_o(score1_q),
+    .scale_rd_en_i(valid_q[6]), .scale_rd_word_i(word_of(scale_step_q)), .scales_o(scale7_q),
+    .read_done_i(scale_last)
   );
 
   // ------------------------------------------------------- 0: steps enter while the queue has room
@@ -130,11 +113,10 @@ module softmax
   logic                busy_q;                     // from first step to last block's handover
   logic                waiting_q;                  // scores complete, previous head not done
   logic                reading_q;
-  step_idx_t           step, step_q;
   logic [QueueLog:0]   under_way_q;                // groups between memory and queue, and in it
   logic [3:0]          run_last_tile_q;            // of the blocks that come out
   logic                run_bank_q;
-  logic                start, issue, pop, finished;
+  logic                start, pop, finished;
 
   assign start = (max_valid || waiting_q) && !busy_q;
   assign busy_o = busy_q || waiting_q;
@@ -165,9 +147,7 @@ module softmax
 
   // ------------------------------------------------------------------------------- 1: scores, read
 
-  logic [7:1]                valid_q;
-  logic [Segments-1:0][31:0] score1_q;
-  step_idx_t                 step1_q;
+  step_idx_t step1_q;
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) valid_q <= '0;
@@ -177,13 +157,6 @@ module softmax
   always_ff @(posedge clk_i) begin
     if (issue) step1_q <= step;
   end
-
-  // Neither is read while it is written: free_q says so.
-  ram_1r1w #(.Width(32 * Segments), .Depth(Words)) u_scores (
-    .clk_i,
-    .wr_en_i(in_valid_i), .wr_addr_i(in_word), .wr_strb_i(1'b1), .wr_data_i(in_scores_i),
-    .rd_en_i(issue), .rd_addr_i(word_of(step)), .rd_data_o(score1_q)
-  );
 
   // ------------------------------------------------ 2 to 4: distance to the maximum, times log2(e)
 
@@ -195,7 +168,7 @@ module softmax
 
     always_ff @(posedge clk_i) begin
       if (valid_q[1]) begin
-        d2_q      <= max - score1_q[lane_of(step1_q) + i];
+        d2_q      <= score_max - score1_q[lane_of(step1_q) + i];
         within2_q <= (32'(step1_q) << LogE) + 32'(i) < 32'(len_q);
       end
     end
@@ -225,9 +198,8 @@ module softmax
   );
 
   // The scales are read by a counter of their own, just in time.
-  step_idx_t                 scale_step_q, step7_q;
-  logic                      scale_last, last7_q, first8_q, last8_q;
-  logic [Segments-1:0][15:0] scale7_q;
+  step_idx_t                 step7_q;
+  logic                      last7_q, first8_q, last8_q;
   logic [ExpWidth-1:0][15:0] scale8_q;
 
   assign scale_last = valid_q[6] && scale_step_q == last_step_q;
@@ -248,20 +220,6 @@ module softmax
       last8_q  <= last7_q;
     end
   end
-
-  ram_1r1w #(.Width(16 * Segments), .Depth(Words)) u_scales (
-    .clk_i,
-    .wr_en_i(in_valid_i), .wr_addr_i(in_word), .wr_strb_i(1'b1), .wr_data_i(in_scales_i),
-    .rd_en_i(valid_q[6]), .rd_addr_i(word_of(scale_step_q)), .rd_data_o(scale7_q)
-  );
-
-  // With the last scale the memory is read.
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) free_q <= 1'b1;
-    else         free_q <= (free_q || scale_last) && !in_valid_i;
-  end
-
-  assign scores_free_o = free_q && !in_valid_i;
 
   // -------------------------------------------------------------------- 9 to 11: times the V scale
 
@@ -421,10 +379,6 @@ module softmax
   `ERROR_IF(max_ctx,
             MaxCtx % HeadDim != 0 || MaxCtx == 0 || MaxCtx > 1024,
             ("softmax: MaxCtx = %0d must be a multiple of 64 up to 1024", MaxCtx))
-  `ASSERT(in_valid_i && in_first_i |-> free_q,
-          ("%m: a score arrived while the last head's scores were still needed"))
-  `ASSERT(in_valid_i |-> in_len_i != 0 && in_len_i <= 11'(MaxCtx),
-          ("%m: a head has no scores or more than MaxCtx"))
   `ASSERT(valid11_q |-> push_ready, ("%m: the queue of groups overflowed"))
   `ASSERT(folds_q != 0 |-> !valid8,
           ("%m: the next head's exponentials came before this one's total was ready"))

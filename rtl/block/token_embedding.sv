@@ -12,6 +12,7 @@
 // Timing  64 / Segments cycles a beat, 1 for the side beat; latency 5 from a beat to its first rows
 // Stores  one segment of the current beat; the next beat is taken with its last rows
 // Golden  golden/token_embedding.c: token_embedding() - equal bit for bit
+
 `include "assert.svh"
 
 module token_embedding

@@ -18,6 +18,7 @@
 // Reset   rst_ni ends all computation; outstanding memory transfers complete and are dropped as
 //         they come, until mem_busy_o is low. mem_rst_ni forgets them
 // Golden  golden/gpt2_core.c
+
 `include "assert.svh"
 
 module gpt2_core

@@ -15,6 +15,7 @@
 //                addr, side beats included
 // Timing  a job every 3 cycles at most; weight_stream runs ahead of the engine by its queue
 // Golden  golden/weight_stream.c (addresses), golden/transformer_block.c (dependencies)
+
 `include "assert.svh"
 
 module sequencer

@@ -14,6 +14,7 @@
 // Out     operands for operand_buffer; KV writes; status for matvec's issue rule; step_done (a step
 //         without head is over)
 // Golden  golden/transformer_block.c
+
 `include "assert.svh"
 
 module transformer_block
@@ -297,9 +298,10 @@ module transformer_block
   // A gated clock stops only when the unit it serves has drained.
   rest_rules #(.Linger(NormLinger), .Width(7)) u_rest_norm (
     .clk_i, .rst_ni, .wake_i(norm_wake), .hold_i(norm_hold),
-    .active_i({u_layernorm.stats1_q, u_layernorm.stats2_q, u_layernorm.stats3_q,
-               u_layernorm.m_valid_q, u_layernorm.product_valid_q, u_layernorm.valid_q != '0,
-               u_layernorm.u_rsqrt.valid_q != '0})
+    .active_i({u_layernorm.u_statistics.stats1_q, u_layernorm.u_statistics.stats2_q,
+               u_layernorm.u_statistics.stats3_q, u_layernorm.u_statistics.m_valid_q,
+               u_layernorm.u_statistics.product_valid_q, u_layernorm.valid_q != '0,
+               u_layernorm.u_statistics.u_rsqrt.valid_q != '0})
   );
   rest_rules #(.Linger(QkvLinger), .Width(12)) u_rest_qkv (
     .clk_i, .rst_ni, .wake_i(qkv_wake), .hold_i(qkv_hold),

@@ -17,6 +17,7 @@
 // Timing  one beat a cycle; two cycles from rd_rsp to beat; up to Depth beats and JobDepth jobs
 //         ahead of the engine
 // Golden  golden/weight_stream.c: the addresses
+
 `include "assert.svh"
 
 module weight_stream

@@ -21,6 +21,7 @@
 // Keeps   MaxCtx ids
 // Assumes 2 <= n_ctx <= MaxCtx, start_i only when busy_o is low: run_control ensures both
 // Golden  golden/controller.c: controller_run()
+
 `include "assert.svh"
 
 module controller

@@ -26,6 +26,7 @@
 //         these too: use it at power-up, and with a reset of the memory itself; it implies rst_ni
 // Rules   docs/life_cycle.md; run_control.sv, stream_rules.sv, memory_rules.sv
 // Golden  golden/controller.c, golden/gpt2_core.c
+
 `include "assert.svh"
 
 module gpt2_top

@@ -17,6 +17,7 @@
 // Keeps   RomBeats x Lanes bytes of ROM from RomFile (one beat a line in hex, byte Lanes-1 first),
 //         RamBeats x Lanes bytes of RAM in words of 32 bits with byte enables, uninitialised
 // Golden  none: model/image/image.h defines the layout
+
 `include "assert.svh"
 
 module onchip_memory

@@ -35,6 +35,7 @@
 //         longest computation between two transfers: below 8192 cycles at its narrowest
 // Timing  a run begins 1 cycle after its start is taken; it ends 1 cycle after the core is at rest
 // Golden  none; test/test_life_cycle.c has a model of the rules
+
 `include "assert.svh"
 
 module run_control
