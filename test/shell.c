@@ -47,8 +47,7 @@ size_t shell_read(const char *path, char text[static SHELL_OUTPUT]) {
 
 // What the command writes goes to files without a name, so that no test comes across them.
 int shell_run(const char *folder, const char *cache, unsigned seconds, const char *text) {
-  char line[LINE] = "export XDG_CACHE_HOME='", here[2048], program[sizeof here + 64],
-       ends[128];
+  char line[LINE] = "export XDG_CACHE_HOME='", here[2048], program[sizeof here + 64], ends[128];
   FILE *out = tmpfile(), *err = tmpfile();
   assert_true(out && err && getcwd(here, sizeof here));
   if (seconds) snprintf(program, sizeof program, "timeout %u '%s/build/gpt2rtl'", seconds, here);

@@ -14,10 +14,11 @@ enum { SHELL_OUTPUT = 1 << 18 };
 extern char shell_out[SHELL_OUTPUT], shell_err[SHELL_OUTPUT];
 extern size_t shell_out_length;
 
-// Runs a command line in the shell. In it "@" (but not "$@") is the folder, and "gpt2rtl", as a word with
-// something after it, is build/gpt2rtl, which has `seconds`, or 0 for any time. cache: the program's
-// XDG_CACHE_HOME, "@" in it too; NULL is the one that the tests share, build/models/cache. Returns
-// the exit status, or -1 after a signal. A line that is too long fails the test.
+// Runs a command line in the shell. In it "@" (but not "$@") is the folder, and "gpt2rtl", as a
+// word with something after it, is build/gpt2rtl, which has `seconds`, or 0 for any time. cache:
+// the program's XDG_CACHE_HOME, "@" in it too; NULL is the one that the tests share,
+// build/models/cache. Returns the exit status, or -1 after a signal. A line that is too long fails
+// the test.
 int shell_run(const char *folder, const char *cache, unsigned seconds, const char *line);
 
 // Reads a file, which must be there, and ends it by a zero. Returns its length.
