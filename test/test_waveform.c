@@ -174,9 +174,12 @@ static void refused(void **state) {
                                            {.scopes = "softmax:-1"},
                                            {.scopes = ""},
                                            {.scopes = "gpt2_top", .first = 6, .last = 6}};
-  const char *const why[] = {"attention_core, softmax", "number of levels",
-                             "number of levels",  "number of levels",
-                             "no module",         "the run ended after 6 positions"};
+  const char *const why[] = {"attention_core, softmax",
+                             "number of levels",
+                             "number of levels",
+                             "number of levels",
+                             "no module",
+                             "the run ended after 6 positions"};
   for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
     expect_failure(run_with_waveform(*state, wrong[i], &ends, NULL, &err), &err, why[i]);
   char absent[FILE_PATH_SIZE];
