@@ -41,7 +41,7 @@ module fv_controller
     .clk_i, .rst_ni, .cfg_i, .start_i, .max_new_i, .stop_en_i, .stop_id_i, .all_heads_i,
     .busy_o(busy), .waits_o(waits), .done_o(done), .error_o(error),
     .prompt_valid_i, .prompt_ready_o(prompt_ready), .prompt_id_i, .prompt_last_i,
-    .tok_valid_o(tok_valid), .tok_ready_i, .tok_id_o(tok_id),
+    .tok_valid_o(tok_valid), .tok_ready_i, .tok_id_o(tok_id), .tok_last_o(),
     .step_valid_o(step_valid), .step_ready_i, .step_o(step), .step_recomputed_o(recomputed),
     .step_done_i, .choice_valid_i, .choice_ready_o(choice_ready), .choice_id_i
   );
