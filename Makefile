@@ -78,6 +78,10 @@ registers:
 	@echo "rtl/wrap/gpt2_csr.sv, gpt2_csr_pkg.sv, driver/gpt2_csr.h, docs/registers.md, $(B)/registers/index.html"
 
 # The documents' timing diagrams.
+# All pictures of the documents: timing diagrams, the page, a waveform.
+docs: waves pictures $(B)/gpt2rtl
+	@tools/deps.sh docs
+	@tools/gtkwave_picture.sh $(B)/gpt2rtl docs/gtkwave.png
 waves:
 	@test/waves.sh install && $(B)/venv/bin/python tools/waves.py docs/waves
 
@@ -331,7 +335,7 @@ RUN      := $(B)/gpt2rtl generate --model $(MODEL) --prompt "$(PROMPT)" --tokens
 PARALLEL := $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 CHECKS   := test/run_check.sh test/same_bytes.sh test/asan.sh test/fuzz.sh test/configs.sh test/testbench.sh test/install.sh test/web.sh test/axi/test_axi.sh formal/formal.sh lint/lint.sh lint/layers.sh lint/format.sh lint/lint_newest.sh lint/lint_verible.sh lint/lint_slang.sh test/fusesoc.sh test/registers.sh test/waves.sh test/driver_cross.sh test/bus_axi.sh test/ip.sh syn/synth_check.sh sim/vector_check.sh
 
-.PHONY: tables registers waves all for-run for-test run test test-asan fuzz test-hf test-long test-bus-axi test-configs formal lint synth-check synth synth-axi test-axi fmax verilog ip bench bench-golden install uninstall deps help clean
+.PHONY: tables registers waves all for-run for-test run test test-asan fuzz test-hf test-long test-bus-axi test-configs formal lint synth-check synth synth-axi test-axi fmax verilog ip bench bench-golden install uninstall deps help clean docs
 all: $(TABLES) $(B)/gpt2rtl $(SIMS)
 for-run: $(B)/gpt2rtl $(B)/sim/gpt2_top_256.so
 for-test: all $(TESTS:%=$(B)/test/%) $(BUS_AXI_SIM)
@@ -527,6 +531,7 @@ help:
 	@echo 'make fmax         its modules placed and routed one by one on ECP5: MODULES="rescale softmax", by default all'
 	@echo 'make web          the hardware in a web page, by Emscripten: $(B)/web/gpt2rtl.html, one file that opens'
 	@echo '                  from disk, and $(B)/web/, a site for any server; make pictures photographs it for docs/'
+	@echo 'make docs         all pictures of the documents: make waves, make pictures, and a waveform in GTKWave'
 	@echo 'make install      the program, its simulators, manual page and completion, and the library (PREFIX=$(PREFIX) DESTDIR=);'
 	@echo '                  make uninstall removes all of it'
 	@echo 'make deps         installs the Debian packages that are missing'

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# deps.sh [test | web | web-test] - installs what building, or building and testing, or the web page,
+# deps.sh [test | web | web-test | docs] - installs what building, or building and testing, or the web page,
 # or the page and its test, needs, with apt-get: lists it first, and does nothing if everything is
 # there
 #
@@ -15,11 +15,13 @@
 # Only for the page (`make web`): Emscripten, and dpkg-dev, which unpacks the sources of PCRE2 and
 # cJSON. Only for its test: Chromium, which is large, so `make test` runs that test where it finds
 # Chromium, and .ci/run installs it.
+# Only for the pictures of the documents (`make docs`): GTKWave, and a screen for it.
 packages="clang verilator libpcre2-dev libcjson-dev libxxhash-dev libcurl4-openssl-dev libssl-dev ca-certificates libcmocka-dev zlib1g-dev python3 python3-venv"
 [ "$1" = test ] && packages+=" g++ iverilog libclang-rt-dev pkg-config"
 [ "$1 $(uname -m)" = 'test x86_64' ] && packages+=" gcc-aarch64-linux-gnu libc6-dev-arm64-cross gcc-riscv64-linux-gnu libc6-dev-riscv64-cross qemu-user"
 case $1 in web | web-test) packages+=" emscripten node-acorn nodejs dpkg-dev" ;; esac
 [ "$1" = web-test ] && packages+=" chromium chromium-driver"
+[ "$1" = docs ] && packages+=" gtkwave xvfb xauth imagemagick"
 if ! command -v dpkg-query apt-get > /dev/null; then
   command -v clang verilator > /dev/null && exit 0
   echo "This is no Debian: install these or what your system calls them: $packages" >&2
