@@ -255,6 +255,12 @@ void block_join(void *items, const void *parts, size_t item_bytes, size_t n, uns
   }
 }
 
+uint32_t block_used_bits(const uint32_t rows[64]) {
+  uint32_t used = 0;
+  for (int i = 0; i < HEAD_DIM; i++) used |= rows[i] ^ ((int32_t)rows[i] < 0 ? ~0u : 0);
+  return used;
+}
+
 void block_hooks(struct block *b, void (*before)(void *ctx), void (*after)(void *ctx), void *ctx) {
   b->before = before;
   b->after = after;

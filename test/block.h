@@ -113,6 +113,9 @@ struct block_stream *block_sink(struct block *b, const char *valid, const char *
 void block_split(void *parts, const void *items, size_t item_bytes, size_t n, unsigned width);
 void block_join(void *items, const void *parts, size_t item_bytes, size_t n, unsigned width);
 
+// The bits that the largest of 64 rows needs: the OR of row ^ sign(row), as block_gather keeps it.
+uint32_t block_used_bits(const uint32_t rows[64]);
+
 // Called in each cycle of block_run: before, when the streams have set their ports and the inputs
 // may still be set; after, when outputs have followed and before the clock edge. NULL for none.
 // Both stay until block_reset.

@@ -33,12 +33,6 @@ struct reader {
   uint64_t rng;
 };
 
-static uint32_t used_bits(const uint32_t *rows) {
-  uint32_t used = 0;
-  for (int i = 0; i < 64; i++) used |= rows[i] ^ ((int32_t)rows[i] < 0 ? ~0u : 0);
-  return used;
-}
-
 static void before(void *ctx) {
   struct reader *r = ctx;
   const bool waits = block_get_u64(r->b, "blk_valid_o");
@@ -60,7 +54,7 @@ static void after(void *ctx) {
   r->block = r->taken;
   r->of = r->part;
   assert_int_equal(block_get_u64(r->b, "blk_slot_o"), r->want[r->taken].slot);
-  assert_int_equal(block_get_u64(r->b, "blk_used_o"), used_bits(r->want[r->taken].rows));
+  assert_int_equal(block_get_u64(r->b, "blk_used_o"), block_used_bits(r->want[r->taken].rows));
   r->part = (r->part + 1) % r->parts;
   r->taken += r->part == 0;
 }

@@ -32,12 +32,6 @@ static void draw(uint64_t *rng, uint32_t rows[64], unsigned bits, bool edge) {
   rows[rng_range(rng, 0, 63)] = (uint32_t)x;
 }
 
-static uint32_t used_bits(const uint32_t *rows) {
-  uint32_t used = 0;
-  for (int i = 0; i < 64; i++) used |= rows[i] ^ ((int32_t)rows[i] < 0 ? ~0u : 0);
-  return used;
-}
-
 // Each maker has its next block with its own probability, and holds it until taken.
 static void run(struct block *b, unsigned width, const unsigned percent[MAKERS], uint64_t seed,
                 bool seen[16]) {
@@ -62,7 +56,7 @@ static void run(struct block *b, unsigned width, const unsigned percent[MAKERS],
       }
       waiting |= (uint32_t)valid[p] << p;
       bits_put(slots, 8 * (unsigned)p, 8, made[p].slot);
-      bits_put(used, 30 * (unsigned)p, 30, used_bits(made[p].rows));
+      bits_put(used, 30 * (unsigned)p, 30, block_used_bits(made[p].rows));
       for (int i = 0; i < 64; i++) noise[i] = (uint32_t)rng_next(&rng);
       block_set(b, rows_port[p], p == read ? read_rows : noise);
     }
