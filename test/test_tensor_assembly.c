@@ -78,6 +78,10 @@ static void test_golden(void **state) {
   expect_success(gpt2_core_create(&core, &image, &err), &err);
   gpt2_float_observe(reference, observe, &expected);
   expect_success(tensor_assembly_golden(&assembly, &core, observe, &found, &err), &err);
+  // A part of a tensor that no others follow, as a run that is aborted leaves it.
+  assembly.observer->part(&assembly, &(struct tensor_place){.tensor = TENSOR_PROBS}, 0,
+                          (const int32_t[]){1}, 1, 30);
+  tensor_assembly_restart(&assembly);
   for (uint32_t t = 0; t < 8; t++) {
     memset(&expected, 0, sizeof expected);
     memset(&found, 0, sizeof found);

@@ -161,7 +161,7 @@ def stops_and_steps(page):
     page.click("run")  # goes on, and is the same text
     page.until(lambda: len(page.written()) > 20, 60, "more text")
     page.click("run")
-    page.until(lambda: not page.get("state.running"), 5, "the pause")
+    page.until(lambda: not page.get("state.running"), 60, "the pause")
     expected = golden("--model", "models/demo", "--prompt", "Once upon a time", "--tokens", "200", "--temperature", "0.8", "--seed", "1")
     assert expected.startswith(page.written()), page.written()
     page.stop()
@@ -177,14 +177,14 @@ def timeline_adds_up(page):
     })()""")
     assert sums[0] > 300 and sums[1] == 0 and abs(sums[2] - sums[3]) <= 3, sums  # the last three are counted later
     page.click("tab-cycles")
-    page.until(lambda: "Cycles of" not in page.text("cycles") and "idle in" in page.text("cycles"), 5, "the table of cycles")
+    page.until(lambda: "Cycles of" not in page.text("cycles") and "idle in" in page.text("cycles"), 60, "the table of cycles")
 
 
 def attention_and_tensors(page):
     page.click("tab-attention")
-    page.until(lambda: page.get("document.querySelectorAll('.maps canvas').length") == 18, 5, "attention of every layer and head")
+    page.until(lambda: page.get("document.querySelectorAll('.maps canvas').length") == 18, 60, "attention of every layer and head")
     page.click("tab-tensors")
-    page.until(lambda: "576 numbers" in page.text("tensors"), 5, "a tensor")
+    page.until(lambda: "576 numbers" in page.text("tensors"), 60, "a tensor")
     dumped = os.path.join(shots, "qkv.npy")
     ids = page.get("positionIds()")
     subprocess.run([program, "dump", "--model", "models/demo", "--engine", "golden", "--ids", ",".join(map(str, ids)), "--tensor", "h.0.attn.c_attn",
@@ -198,7 +198,7 @@ def attention_and_tensors(page):
     shown = page.get("[...document.querySelectorAll('#tensor-numbers span')].slice(0, 8).map((s) => Number(s.lastChild.textContent))")
     assert all(abs(a - b) <= 1e-4 * max(1, abs(a)) for a, b in zip(row, shown)), (row, shown)
     Select(page.driver.find_element(By.ID, "tensor-name")).select_by_value("lm_head")
-    page.until(lambda: "4,096 numbers" in page.text("tensors"), 5, "the logits")
+    page.until(lambda: "4,096 numbers" in page.text("tensors"), 60, "the logits")
     page.click("tab-candidates")
 
 
@@ -277,7 +277,7 @@ def keyboard(page):
     body.send_keys("l")
     page.until(lambda: not page.get("state.running") and "layer 0" in page.text("now"), 30, "a layer by its key")
     body.send_keys("c")
-    page.until(lambda: not page.get("state.running"), 5, "a cycle by its key")
+    page.until(lambda: not page.get("state.running"), 60, "a cycle by its key")
     view = page.get("timeline.span()")
     canvas = page.driver.find_element(By.ID, "timeline")
     canvas.send_keys("+")
@@ -286,7 +286,7 @@ def keyboard(page):
     canvas.send_keys("\ue007")
     assert "cycles from" in page.text("pointed"), page.text("pointed")
     body.send_keys("\ue00c")
-    page.until(lambda: page.disabled("stop"), 5, "the end by Escape")
+    page.until(lambda: page.disabled("stop"), 60, "the end by Escape")
     unnamed = page.get("""[...document.querySelectorAll('button, input, select, textarea, canvas, [role=tabpanel]')].filter((e) =>
       !(e.getAttribute('aria-label') || e.getAttribute('aria-labelledby') || (e.labels && e.labels.length) || e.textContent.trim() || e.closest('button')))
       .map((e) => e.outerHTML.slice(0, 80))""")
@@ -389,7 +389,7 @@ def pictures(docs):
         page.click("run")
         page.until(lambda: len(page.written()) > 240, 240, "text")
         page.click("run")
-        page.until(lambda: not page.get("state.running"), 5, "the pause")
+        page.until(lambda: not page.get("state.running"), 60, "the pause")
         for step in ("token", "layer", "layer", "layer", "job", "job", "job", "job", "job", "job"):
             page.step(step)
         page.shot("page.png", 1280, 900, "light", 1, 1262)

@@ -29,11 +29,15 @@ function give(M, dir, names) {
   for (const name of M.FS.readdir("/model")) if (name[0] != ".") M.FS.unlink("/model/" + name);
   for (const name of names) M.FS.writeFile("/model/" + name, fs.readFileSync(path.join(dir, name)));
 }
-// All text of a run, and its cycles.
-function write({ M, call, error }, prompt, tokens, temperature, topK, seed) {
-  const data = Buffer.from(prompt), at = M._malloc(data.length + 1), parts = [];
+function begin({ M, call, error }, prompt, tokens, temperature, topK, seed) {
+  const data = Buffer.from(prompt), at = M._malloc(data.length + 1);
   M.HEAPU8.set(data, at);
   if (call("begin", "number", ["number", "number", "number", "number", "number", "string"], at, data.length, tokens, temperature, topK, seed)) throw new Error(error());
+}
+// All text of a run, and its cycles.
+function write(made, ...run) {
+  const { M, error } = made, parts = [];
+  begin(made, ...run);
   let status;
   do {
     status = M._machine_advance(50000);
@@ -47,7 +51,7 @@ function write({ M, call, error }, prompt, tokens, temperature, topK, seed) {
 }
 
 (async () => {
-  console.log(`[==========] Running ${machines.length + 3} test(s).`);
+  console.log(`[==========] Running ${machines.length + 4} test(s).`);
   const costs = [];
   for (const machine of machines) {
     const tokens = machine === machines[0] ? 270 : 30;
@@ -85,6 +89,18 @@ function write({ M, call, error }, prompt, tokens, temperature, topK, seed) {
       if (text !== expected) wrong = `nano wrote ${JSON.stringify(text)}, golden ${JSON.stringify(expected)}`;
     }
     result("web.compiles_as_the_program", wrong);
+
+    // Wherever a run is aborted, the next one shows every position's attention.
+    console.log("[ RUN      ] web.attention_after_aborts");
+    for (let cycles = 100; !wrong && cycles < 60000; cycles += 997) {
+      begin(made, "ab", 40, 1, 40, "5");
+      made.M._machine_advance(cycles);
+      if (made.call("abort", "number", [])) wrong = made.error();
+    }
+    if (!wrong) write(made, "ab", 40, 1, 40, "5");
+    const rows = made.call("attention_positions", "number", []);
+    if (!wrong && rows !== 41) wrong = `attention of ${rows} positions, 41 expected`;
+    result("web.attention_after_aborts", wrong);
 
     console.log("[ RUN      ] web.refuses_as_the_program");
     fs.writeFileSync(path.join(nano, "config.json"), fs.readFileSync(path.join(nano, "config.json"), "utf8").replace(/"n_embd": *\d+/, '"n_embd": 100'));

@@ -173,6 +173,7 @@ static void on_tensor(void *ctx, const struct tensor_place *place, const float *
 static void forget_tensors(void) {
   for (size_t i = 0; m.n_tensors && i < TENSORS * m.config.n_layer; i++) m.n_tensors[i] = 0;
   m.positions = 0;
+  tensor_assembly_restart(&m.assembly);
 }
 
 static void free_tensors(void) {

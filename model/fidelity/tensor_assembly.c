@@ -61,6 +61,14 @@ int tensor_assembly_open(struct tensor_assembly *assembly, const struct image_he
   return 0;
 }
 
+void tensor_assembly_restart(struct tensor_assembly *assembly) {
+  for (int i = 0; i < TENSORS; i++) {
+    assembly->count[i] = 0;
+    assembly->sat[i] = (struct saturation){0};
+  }
+  if (assembly->now) assembly->before = *assembly->now;
+}
+
 void tensor_assembly_close(struct tensor_assembly *assembly) {
   if (assembly->observer) assembly->observer->part = NULL;
   free(assembly->x[0]);
