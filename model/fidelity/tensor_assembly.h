@@ -29,8 +29,8 @@ int tensor_assembly_golden(struct tensor_assembly *assembly, struct gpt2_core *c
 int tensor_assembly_open(struct tensor_assembly *assembly, const struct image_header *header,
                          struct tensor_observer *observer, tensor_observe *observe, void *ctx,
                          struct err *err);
-// Forgets the parts that have come: a run that was ended early leaves some of a tensor. To be called
-// before the next run.
+// Forgets the parts that have come: a run that was ended early leaves some of a tensor. To be
+// called before the next run.
 void tensor_assembly_restart(struct tensor_assembly *assembly);
 // Detaches it. Harmless on a zeroed or closed struct.
 void tensor_assembly_close(struct tensor_assembly *assembly);
