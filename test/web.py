@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# web.py FOLDER GPT2RTL NANO SHOTS, web.py FOLDER pictures DOCS - the page in headless Chromium (selenium from PyPI, Debian's
-# chromium-driver): what it writes is what the golden engine writes; stop, step, change, a model of
-# one's own; nothing in the console; no request to anywhere; screenshots in SHOTS. Or the pictures
-# of the documents
+# web.py FOLDER GPT2RTL NANO SHOTS - tests the page in headless Chromium
+# web.py FOLDER pictures DOCS - takes the pictures of the documents
+#
+# The page must write the text that the golden engine writes, stop, step, take changes, and run the
+# user's own model. The console must stay empty, and the page must make no request. Screenshots go
+# to SHOTS. Selenium comes from PyPI, the driver from Debian (chromium-driver).
 import base64
 import contextlib
 import functools
@@ -62,7 +64,7 @@ class Page:
             assert time.time() < end, f"waited {seconds} s for {what}; the page says: {self.text('state')}"
             time.sleep(0.03)
 
-    # Where it is: the page scrolls smoothly, and a mouse would miss what moves.
+    # A click by script: the page scrolls smoothly, and a mouse would miss a moving element.
     def click(self, name, by=By.ID):
         self.driver.execute_script("arguments[0].click()", self.driver.find_element(by, name))
 
@@ -158,7 +160,7 @@ def stops_and_steps(page):
     assert page.step("token") > layer
     assert "position 1:" in page.text("now"), page.text("now")
     assert page.get("document.querySelectorAll('#diagram .lit').length") > 0, "nothing is lit"
-    page.click("run")  # goes on, and is the same text
+    page.click("run")  # resumes; the text is the same
     page.until(lambda: len(page.written()) > 20, 60, "more text")
     page.click("run")
     page.until(lambda: not page.get("state.running"), 60, "the pause")
@@ -175,7 +177,7 @@ def timeline_adds_up(page):
       jobs.forEach((job, i) => { if (i && job.start !== jobs[i - 1].end) gap++; all += job.end - job.start; });
       return [jobs.length, gap, all, Array.from(counters).reduce((s, n) => s + Number(n), 0)];
     })()""")
-    assert sums[0] > 300 and sums[1] == 0 and abs(sums[2] - sums[3]) <= 3, sums  # the last three are counted later
+    assert sums[0] > 300 and sums[1] == 0 and abs(sums[2] - sums[3]) <= 3, sums  # the last three cycles are counted later
     page.click("tab-cycles")
     page.until(lambda: "Cycles of" not in page.text("cycles") and "idle in" in page.text("cycles"), 60, "the table of cycles")
 
@@ -294,7 +296,7 @@ def keyboard(page):
 
 
 def contrast(page):
-    """Text against what is behind it, as WCAG measures it: 4.5 at least."""
+    """Contrast of text and background, as WCAG measures it: at least 4.5."""
     script = """
     const lin = (c) => { c /= 255; return c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4; };
     const lum = ([r, g, b]) => 0.2126 * lin(r) + 0.7152 * lin(g) + 0.0722 * lin(b);
@@ -333,7 +335,7 @@ def requests(driver):
 
 
 def report_page(driver):
-    """The page of `gpt2rtl report`, from the same scripts."""
+    """The page of `gpt2rtl report`, which uses the same scripts."""
     path = os.path.abspath(os.path.join(shots, "run.html"))
     options = ["--model", "models/demo", "--prompt", "Once upon a time", "--tokens", "6", "--temperature", "0.8", "--seed", "1"]
     subprocess.run([program, "report", *options, "--output", path], check=True, capture_output=True)
@@ -366,7 +368,7 @@ def attempt(name, function, *arguments):
     try:
         function(*arguments)
         report(name, "")
-    except Exception as error:  # a test that fails does not end the others
+    except Exception as error:  # after a failed test, the others still run
         report(name, f"{type(error).__name__}: {str(error).split(chr(10) + 'Stacktrace')[0]}")
 
 
@@ -378,7 +380,7 @@ def nothing_said(driver, base):
 
 
 def pictures(docs):
-    """A run halted within a token, so that the machine is at work."""
+    """Halts a run within a token, so that the pictures show units at work."""
     global shots
     shots = docs
     driver = start()

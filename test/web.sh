@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# web.sh - the page (`make web`): its machines in Node against the golden engine (web/check.js), and
-# the page in headless Chromium (test/web.py). Needs what `tools/deps.sh web-test` installs; skipped
-# where that is not there, since it is large
+# web.sh - tests the page (`make web`): its machines in Node against the golden engine
+# (web/check.js), and the page in headless Chromium (test/web.py). It needs the packages that
+# `tools/deps.sh web-test` installs. They are large, so without them it is skipped.
 skip() { printf '[ RUN      ] %s\n[  SKIPPED ] %s: %s\n' "$1" "$1" "$2"; }
 for tool in emcc node dpkg-source; do
   if ! command -v $tool > /dev/null; then

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// check.js FOLDER GPT2RTL MACHINE... - the machines of the page in Node, without a page: what they write of the demo model is what
-// the golden engine writes in GPT2RTL, the program, the first one through a context crop; a folder compiled in WebAssembly is the image that the program
-// compiles; what does not fit is refused with the program's sentence
+// check.js FOLDER GPT2RTL MACHINE... - tests the page's machines in Node, without a page
+//
+// Each machine must write the same text of the demo model as the golden engine of the program
+// GPT2RTL; the first one writes past a context crop. A folder compiled in WebAssembly must give the
+// image that the program compiles. A model that does not fit must be refused with the program's
+// sentence.
 "use strict";
 const fs = require("fs"), os = require("os"), path = require("path"), { spawnSync } = require("child_process");
 const [folder, program, ...machines] = process.argv.slice(2);
@@ -34,7 +37,7 @@ function begin({ M, call, error }, prompt, tokens, temperature, topK, seed) {
   M.HEAPU8.set(data, at);
   if (call("begin", "number", ["number", "number", "number", "number", "number", "string"], at, data.length, tokens, temperature, topK, seed)) throw new Error(error());
 }
-// All text of a run, and its cycles.
+// The text of a run, and its cycles.
 function write(made, ...run) {
   const { M, error } = made, parts = [];
   begin(made, ...run);
@@ -90,7 +93,7 @@ function write(made, ...run) {
     }
     result("web.compiles_as_the_program", wrong);
 
-    // Wherever a run is aborted, the next one shows every position's attention.
+    // After an abort at any cycle, the next run shows the attention of every position.
     console.log("[ RUN      ] web.attention_after_aborts");
     for (let cycles = 100; !wrong && cycles < 60000; cycles += 997) {
       begin(made, "ab", 40, 1, 40, "5");

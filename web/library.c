@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The one simulator that is linked into this program, in place of those that sim/library.c looks
-// for: a page has neither files nor compilers.
+// Hands out the one simulator that is linked into this program. It replaces sim/library.c, which
+// needs files and a compiler: a page has neither.
 #include "library.h"
 
 #include "machine.h"

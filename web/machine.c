@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// machine - what a page's worker calls: one model on the simulated hardware, and the golden engine
-// beside it
+// machine - the functions that the page's worker calls: one model on the simulated hardware, with
+// the golden engine beside it
 //
-// Compiled by Emscripten together with one Verilated gpt2_top (web/library.c). Files come through
-// Emscripten's file system: /image, a memory image of any lanes, and /model, config.json and the
-// tokenizer's files. Calls return 0 or -1 unless they say otherwise; machine_error then has the
-// sentence. What happens in a run is reported as words (enum report), which the worker takes after
-// each machine_advance.
+// Emscripten compiles it together with one Verilated gpt2_top (web/library.c). It reads from
+// Emscripten's file system /image, a memory image for any number of lanes, and from /model
+// config.json and the tokenizer's files. Calls return 0 or -1 unless they say otherwise; after -1,
+// machine_error has the sentence. The events of a run are reported as words (enum report), which
+// the worker takes after each machine_advance.
 #include <emscripten.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,19 +29,20 @@
 
 #define EXPORT EMSCRIPTEN_KEEPALIVE
 
-// What is reported: a word that says which, a word with the number of words that follow, and these.
+// A report is a sequence of items: a word of this enum, the number of words that follow, those
+// words.
 enum report {
-  REPORT_TOKEN = 1,  // id; bytes of text; the text, padded to words: what can be shown by now
+  REPORT_TOKEN = 1,  // id; bytes of text; the text that can be shown so far, padded to words
   REPORT_STEP,   // id, position, head, choice, recomputed, cycles of the run so far (two words);
                  // with head: for each candidate id, and as floats probability, drawn
   REPORT_EVENT,  // of the timeline: track, start (two words), cycles, phase | layer << 8 |
-                 // head << 16; what, unit, or a step's position; count, or a step's id; of a
-                 // job at[]
+                 // head << 16; what, unit, or a step's position; count, or a step's id; for
+                 // a job also at[]
 };
 enum { CANDIDATES = 10 };
 
 static struct {
-  struct image given, image;  // as it came; for this machine's lanes
+  struct image given, image;  // as given; laid out for this machine's lanes
   bool other_lanes;
   struct gpt2_config config;
   struct tokenizer *tokenizer;
@@ -64,11 +65,11 @@ static struct {
   struct timeline *timeline;
   struct tensor_observer observer;
   struct tensor_assembly assembly;
-  float **tensors;  // [tensor][layer]: the newest of each, or NULL
+  float **tensors;  // [tensor][layer]: the newest value of each, or NULL
   size_t *n_tensors, n_asked;
-  uint8_t *attention;  // [layer][head][position][0 .. position], 255 is 1; or NULL: too large
-  size_t positions;    // of which it has rows
-  bool ended;          // by an id that ends a text
+  uint8_t *attention;  // [layer][head][position][0 .. position], 255 means 1; NULL if too large
+  size_t positions;    // rows in attention
+  bool ended;          // by an id that ends the text
 
   uint32_t *report;
   size_t n_report, report_room;
@@ -98,7 +99,7 @@ static uint32_t *report(enum report what, size_t n) {
   return to;
 }
 
-// The words, and their number; taken with machine_report_taken.
+// The words and their number. machine_report_taken empties the report.
 EXPORT const uint32_t *machine_report(void) { return m.report; }
 EXPORT size_t machine_report_size(void) { return m.n_report; }
 EXPORT void machine_report_taken(void) { m.n_report = 0; }
@@ -123,7 +124,7 @@ static int report_text(uint32_t id, const char *text, size_t n) {
 static int on_event(void *ctx, const struct timeline_event *e) {
   const bool job = e->track == TIMELINE_JOB, step = e->track == TIMELINE_STEP;
   (void)ctx;
-  // Under stalls the engine is idle for a moment all the time: the jobs have these cycles too.
+  // Under stalls the engine is idle often and briefly. The jobs count these cycles too.
   if (e->track == TIMELINE_IDLE && e->end - e->start < 4) return 0;
   uint32_t *to = report(REPORT_EVENT, job ? 7 + COUNT_WHATS : 7);
   if (!to) return 1;
@@ -200,8 +201,8 @@ static int observe_tensors(void) {
              : 0;
 }
 
-// A tensor of the newest position that has it, by name (base/tensor.h), and its size. NULL: no such
-// tensor, or none yet.
+// A tensor of the newest position that has it, by name (base/tensor.h), and its size. NULL if there
+// is no such tensor, or none yet.
 EXPORT const float *machine_tensor(const char *name) {
   enum tensor tensor;
   size_t layer;
@@ -212,7 +213,8 @@ EXPORT const float *machine_tensor(const char *name) {
 }
 EXPORT size_t machine_tensor_size(void) { return m.n_asked; }
 
-// A head's attention at all positions so far: 1 + 2 + 3 + ... bytes, 255 is 1. NULL unless kept.
+// A head's attention at all positions so far: 1 + 2 + 3 + ... bytes, 255 means 1. NULL if it is not
+// kept.
 EXPORT const uint8_t *machine_attention(uint32_t layer, uint32_t head) {
   return m.attention ? m.attention + (layer * m.config.n_head + head) * triangle(m.config.n_ctx)
                      : NULL;
@@ -252,7 +254,7 @@ EXPORT int machine_compile(void) {
   return result;
 }
 
-// Takes /image and /model's tokenizer, with the memory of SIM_MEMORY_DEFAULT.
+// Opens /image and the tokenizer in /model. The memory is SIM_MEMORY_DEFAULT.
 EXPORT int machine_open(void) {
   const struct sim_memory memory = SIM_MEMORY_DEFAULT;
   const struct fast_options options = {.threads = 1};
@@ -274,7 +276,8 @@ EXPORT int machine_open(void) {
   return sim_observe_timeline(m.sim, &m.timeline, on_event, NULL, &m.err);
 }
 
-// The text "--memory" takes: "latency=150,beats=1,stall=0". From the next cycle on.
+// Sets the memory from a text as `--memory` takes it ("latency=150,beats=1,stall=0"), from the next
+// cycle on.
 EXPORT int machine_memory(const char *settings) {
   struct sim_memory memory = SIM_MEMORY_DEFAULT;
   if (sim_memory_parse(&memory, settings, &m.err)) return -1;
@@ -282,7 +285,7 @@ EXPORT int machine_memory(const char *settings) {
   return 0;
 }
 
-// What one wants to know of the model: a number of the header by name, or -1.
+// A number of the image's header by name, or -1.
 EXPORT double machine_shape(const char *name) {
   const struct image_header *h = &m.image.header;
   const struct {
@@ -299,7 +302,7 @@ EXPORT double machine_shape(const char *name) {
   return -1;
 }
 
-// The bytes of a token, and their number.
+// The bytes of a token and their number.
 EXPORT const char *machine_token(uint32_t id) {
   size_t length;
   return tokenizer_token(m.tokenizer, id, &length);
@@ -320,15 +323,15 @@ static bool stops(uint32_t id) {
 
 static int on_token(void *ctx, uint32_t id) {
   (void)ctx;
-  if (stops(id)) {  // the end of the text is no part of it
+  if (stops(id)) {  // the id that ends the text is not part of it
     m.ended = true;
     return id != config_eos(&m.config);  // the hardware knows the first of them
   }
   return report_text(id, m.text, tokenizer_push(m.tokenizer, &m.decoder, id, m.text));
 }
 
-// The golden engine computes along: the hardware keeps its logits to itself. A step in which the
-// two choose differently ends the run.
+// The golden engine computes the same step, since the hardware does not output its logits. A step
+// in which the two choose differently ends the run.
 static int shadow(const struct controller_step *step) {
   const double from = emscripten_get_now();
   fast_engine_run(m.golden, &step->id, 1, step->position,
@@ -372,7 +375,7 @@ static int on_step(void *ctx, const struct controller_step *step) {
   return 0;
 }
 
-// The ids of a prompt, or the id that begins a text; as `gpt2rtl generate` does.
+// Encodes a prompt. An empty prompt becomes the id that begins a text, as in `gpt2rtl generate`.
 static int encode(const char *prompt, size_t length) {
   free(m.ids);
   m.ids = NULL;
@@ -394,7 +397,7 @@ static int encode(const char *prompt, size_t length) {
   return 0;
 }
 
-// Starts a run; the run before must be over. seed: a decimal number, which 64 bits are. As for
+// Starts a run; the previous run must be over. seed is a decimal number of 64 bits. As in
 // `gpt2rtl generate`, temperature 0 and top_k 1 draw nothing.
 EXPORT int machine_begin(const char *prompt, size_t length, uint32_t tokens, double temperature,
                          uint32_t top_k, const char *seed) {
@@ -437,20 +440,21 @@ static int after(int status) {
   return status && !(m.ended && !m.err.text[0]) ? -1 : 0;
 }
 
-// At most so many cycles. 1: the run is under way; 0: it is over; -1.
+// Advances by at most this many cycles. Returns 1 while the run is under way, 0 when it is over, or
+// -1.
 EXPORT int machine_advance(uint32_t cycles) {
   struct sim_result result;
   return after(sim_advance(m.sim, cycles, &result, &m.err));
 }
 
-// The same until something has begun: 0 the next cycle, 1 a job of the engine, 2 a layer, 3 a
-// position. 2: it has.
+// The same, until the next cycle (what = 0), job (1), layer (2) or position (3) has begun; then
+// returns 2.
 EXPORT int machine_step(int what, uint32_t cycles) {
   const struct timeline_now *now = timeline_now(m.timeline);
   struct timeline_now before = *now;
   while (cycles--) {
     struct sim_result result;
-    const bool first = sim_cycles(m.sim) == 1;  // the moment is still the run's before
+    const bool first = sim_cycles(m.sim) == 1;  // *now still describes the previous run
     const int status = sim_advance(m.sim, 1, &result, &m.err);
     if (status != 1) return after(status);
     if (first) before = *now;
@@ -479,7 +483,7 @@ EXPORT const uint32_t *machine_now(void) {
   return words;
 }
 
-// Ends the run under way; the next one is as any other.
+// Ends the run under way. The next run behaves like any other.
 EXPORT int machine_abort(void) {
   struct sim_result result;
   return sim_abort(m.sim, &result, &m.err);
@@ -488,14 +492,14 @@ EXPORT int machine_abort(void) {
 // Cycles since the run's start.
 EXPORT double machine_cycles(void) { return (double)sim_cycles(m.sim); }
 
-// The hardware's counters, 10 numbers (enum count_what) for each of 11 phases (enum pkg_op, and the
-// start of a step).
+// The hardware's counters: 10 numbers (enum count_what) for each of 11 phases (enum pkg_op, then
+// the start of a step).
 EXPORT const uint64_t *machine_counters(void) {
   sim_read_counters(m.sim, &m.counters, &m.err);
   return &m.counters.at[0][0];
 }
 
-// Positions a second of the golden engine here, beside this run; 0 before its first one.
+// Positions per second of the golden engine in this run; 0 before its first position.
 EXPORT double machine_golden_rate(void) {
   return m.golden_seconds > 0 ? (double)m.golden_positions / m.golden_seconds : 0;
 }

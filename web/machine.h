@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// machine - what distinguishes one linked machine from another
+// machine - what differs between linked machines
 #ifndef GPT2RTL_MACHINE_H
 #define GPT2RTL_MACHINE_H
 

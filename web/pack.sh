@@ -1,16 +1,19 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# pack.sh site | one FOLDER FILE... | sources FILE... | report - the page on standard output: with its style, script and files beside it; or
-# with all in it, files as compressed base64. Or source files as one JSON object. Or the page of `gpt2rtl report`, which has the same
-# style and pictures, as a string of C
+# pack.sh site | one FOLDER FILE... | sources FILE... | report - writes the page to standard output
+#
+#   site      the page, with its style, script and files beside it
+#   one       the page with everything in it, files as compressed base64
+#   sources   source files as one JSON object
+#   report    the page of `gpt2rtl report`, which shares style and panels, as a C string
 set -e
 page=web/page/index.html
 diagram() { sed -e 's/<svg /<svg aria-hidden="true" focusable="false" /' docs/hardware.svg | grep -v SPDX; }
 case $1 in
   sources)
     shift
-    # Backslash, quotation mark, tab; line ends become \n. There are no other controls in the sources.
+    # Escapes backslashes, quotation marks, tabs and line ends. The sources have no other controls.
     for file in "$@"; do
       printf '%s"%s":"' "${comma:-{}" "$file"
       sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/\t/\\t/g' -e 's/$/\\n/' "$file" | tr -d '\n'

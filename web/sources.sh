@@ -1,13 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# sources.sh OUT NAME... - the sources of PCRE2 and cJSON, as Debian packages them with its patches, in OUT/NAME: the machine in the
-# page has these libraries compiled along. From apt's own servers, the newest version that they still have; exit status 1 where
-# they cannot be reached, or the system has no apt
+# sources.sh OUT NAME... - puts the sources of Debian packages (PCRE2, cJSON), patched, into OUT/NAME
+#
+# The page's machine is compiled together with these libraries. They come from apt's own servers, in
+# the newest version available. Exit status 1 if the servers cannot be reached or there is no apt.
 out=$1
 shift
 mkdir -p "$out/lists/partial" "$out/cache" "$out/parts" && out=$(realpath "$out") || exit 1
-# The system's own sources, of source packages. One-line files have "deb URI", the newer ones "Types: deb".
+# The system's package sources, for source packages. One-line files have "deb URI", newer ones
+# "Types: deb".
 for list in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
   [ -e "$list" ] && sed -E 's/^deb /deb-src /; s/^Types:.*/Types: deb-src/' "$list" > "$out/parts/${list##*/}"
 done

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What Emscripten's C library lacks of what base/ calls.
+// The functions that base/ calls and Emscripten's C library lacks.
 #include <stddef.h>
 #include <sys/random.h>
 #include <unistd.h>

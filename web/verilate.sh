@@ -1,8 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# verilate.sh OUT.a LANES NORM_WIDTH OPTION... - gpt2_top Verilated and compiled by Emscripten behind sim/verilated_block.h, with
-# web/library.c, which hands it out. FLAGS and VERILATOR come from web.mk.
+# verilate.sh OUT.a LANES NORM_WIDTH OPTION... - Verilates gpt2_top and compiles it with Emscripten
+#
+# OUT.a implements sim/verilated_block.h, and contains web/library.c, which hands it out. FLAGS and
+# VERILATOR come from web.mk.
 set -e
 out=$1 lanes=$2 norm=$3
 shift 3

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# web.mk - the page: the machine in WebAssembly, by Debian's Emscripten, from the sources that the program has
+# web.mk - the page: the machine in WebAssembly, compiled by Debian's Emscripten from the program's sources
 #
 #   build/web/                   a static site
-#   build/web/gpt2rtl.html       the same as one file, which opens from disk
-#   build/web/machine-L-N.wasm   the hardware with L lanes and NormWidth N, and the C around it; machine.js, Emscripten's loader, is the
-#                                same for all of them
+#   build/web/gpt2rtl.html       the same in one file, which opens from disk
+#   build/web/machine-L-N.wasm   the hardware with L lanes and NormWidth N, and the C around it. All of
+#                                them share machine.js, Emscripten's loader
 W         := $(B)/web
 WO        := $(B)/web-obj
 MACHINES  := 64-64 64-4 256-64 256-4
@@ -18,7 +18,7 @@ WEB_PCRE2 := auto_possess chartables compile config context convert dfa_match er
 WEB_INC   := -isystem $(WO)/include -Ibase $(patsubst %,-I%,$(wildcard model/*)) -Igolden -Ifast -Isim -Ilib -Icli -Iweb -I$(B)/gen
 WEB_CFLAGS := -std=c11 $(WEB_FLAGS) -ffp-contract=off -D_GNU_SOURCE -DXXH_INLINE_ALL $(WEB_INC) -Wall -Wextra -Wshadow -Wno-unused-function
 
-# PCRE2, cJSON and what the C files expect of a Linux system's headers.
+# PCRE2, cJSON, and the Linux headers that the C files include.
 $(WO)/include/ready: web/sources.sh
 	@mkdir -p $(@D)/cjson $(@D)/linux
 	@web/sources.sh $(WO)/src cjson pcre2 2> $(WO)/sources.log || { cat $(WO)/sources.log >&2; exit 1; }
@@ -42,7 +42,7 @@ $(WO)/libmachine.a: $(WEB_C:%.c=$(WO)/%.o) $(WO)/web/system.o $(WEB_PCRE2:%=$(WO
 	@rm -f $@
 	$(call do,EMAR) $(EM_ENV) emar rcs $@ $^
 
-# The hardware: verilate.sh's steps with Emscripten's compiler, and with the signals that observers read.
+# The hardware: the steps of sim/verilate.sh with Emscripten's compiler, and the signals that observers read.
 WEB_VERILATED := -std=c++17 $(WEB_FLAGS) -Wno-everything -DVL_USER_STOP -DVL_USER_FATAL -DVL_USER_FINISH -DVL_IGNORE_UNKNOWN_ARCH \
                  '-DVL_CPU_RELAX()=' -DVM_COVERAGE=0 -DVM_SC=0 -DVM_TRACE=0
 $(WO)/verilated.o: $(wildcard $(VERILATOR_ROOT)/include/verilated.cpp)
@@ -56,7 +56,7 @@ $(WO)/machine-%.a: $(RTL) $(wildcard rtl/*/*.svh) $(WEB_VLT) web/verilate.sh sim
 	@mkdir -p $(@D)
 	$(call do,VERILATE) $(EM_ENV) VERILATOR='$(VERILATOR)' FLAGS="$(WEB_VERILATED)" web/verilate.sh $@ $(subst -, ,$*) $(FAST) $(WEB_VLT) $(RTL_PKG) rtl/top/gpt2_top.sv
 
-# Linked with -O2, which renames no imports and exports: one loader serves all machines.
+# -O2 renames no imports or exports, so one loader serves all machines.
 WEB_LINK := -O2 -msimd128 -sMODULARIZE=1 -sEXPORT_NAME=Machine -sENVIRONMENT=worker,node -sALLOW_MEMORY_GROWTH=1 -sMAXIMUM_MEMORY=4GB \
             -sINITIAL_MEMORY=64MB -sTOTAL_STACK=1MB -sFORCE_FILESYSTEM=1 -sEXPORTED_RUNTIME_METHODS=FS,cwrap,UTF8ToString
 $(W)/machine-%.wasm: $(WO)/machine-%.a $(WO)/web/machine.o $(WO)/libmachine.a $(WO)/verilated.o $(WO)/verilated_threads.o

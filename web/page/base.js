@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// base.js - what the other scripts of the page share: elements, numbers as text, files that come with the page
+// base.js - what the page's scripts share: elements, numbers as text, the page's files
 "use strict";
 
 const $ = (id) => document.getElementById(id);
@@ -13,12 +13,12 @@ function make(tag, properties = {}, ...children) {
   return element;
 }
 
-// 15,694 or 1.89 M: three digits that matter, or all of a whole number.
+// 15,694 or 1.89 M: three significant digits, but every digit of 1,000 to 999,999.
 const whole = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
 const short = (x) => !isFinite(x) ? "–" : x >= 1e6 ? (x / 1e6).toPrecision(3) + " M" : x >= 1000 ? whole.format(x) : x >= 100 ? x.toFixed(0) : Number(x.toPrecision(3)).toString();
 const percent = (x) => (100 * x).toFixed(x < 0.0995 ? 2 : 1) + " %";
 
-// A file that comes with the page: in it, as compressed base64, or beside it.
+// One of the page's files: compressed base64 inside the page, or a file beside it.
 async function asset(name) {
   const inside = $("asset-" + name);
   if (!inside) {
@@ -31,7 +31,8 @@ async function asset(name) {
 }
 const assetText = async (name) => new TextDecoder().decode(await asset(name));
 
-// Names of the hardware's things, in the order of its enums: gpt2_pkg.h, counters.h, timeline.h.
+// Names of phases, of what cycles are spent on, and of units, in the order of the enums in gpt2_pkg.h,
+// counters.h and timeline.h.
 const PHASES = [
   { name: "position", text: "position row", color: "embed", unit: "pos_embedding" }, { name: "token", text: "token row", color: "embed", unit: "token_embedding" },
   { name: "layernorm", text: "LayerNorm's gain and bias", short: "LN", color: "norm", unit: "layernorm" }, { name: "qkv", text: "query, key, value", short: "QKV", color: "qkv", unit: "qkv_linear" },
@@ -49,7 +50,7 @@ const UNITS = ["controller", "sequencer", "weight_stream", "embedding_row", "mat
   "mlp_ffn", "block_quant", "final_linear", "sampling"];
 const perHead = (phase) => phase >= 3 && phase <= 6;
 
-// The page's colours, as the style sheet says for light and dark.
+// The page's colours, which the style sheet sets for light and dark.
 let palette = {};
 function readPalette() {
   const style = getComputedStyle(document.documentElement);
@@ -72,7 +73,7 @@ function fit(canvas) {
   return { g, width, height };
 }
 
-// Source of a hardware module, where the page has them with it.
+// Shows the source of a hardware module. The page of `gpt2rtl report` has no sources.
 const withSources = !!$("source");
 let sources = null;
 async function showSource(unit) {

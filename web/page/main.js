@@ -4,14 +4,14 @@
 "use strict";
 
 const state = {
-  worker: null, turn: 0, shape: null, vocabulary: [], ready: false, running: false, active: false, machine: { lanes: 64, norm: 64 },
+  worker: null, epoch: 0, shape: null, vocabulary: [], ready: false, running: false, active: false, machine: { lanes: 64, norm: 64 },
   ids: [], steps: [], tokens: [], follows: true, chosen: null, image: null, files: null, own: "", opened: performance.now(), firstToken: 0, costs: new Map(), memory: "latency=150,beats=1,stall=0",
 };
 
 // ------------------------------------------------------------------------------------------- worker
 
 let workerUrl = null;
-// A worker with the machine, open on a model. options: image or compile with files. Rejects with the machine's sentence.
+// A worker that runs the machine on a model. options: image, or compile with files. Rejects with the machine's error sentence.
 async function startWorker(options) {
   if (!workerUrl) workerUrl = URL.createObjectURL(new Blob([await assetText("machine.js"), "\n", await assetText("worker.js")], { type: "text/javascript" }));
   const worker = new Worker(workerUrl), { lanes, norm } = state.machine;
@@ -22,28 +22,28 @@ async function startWorker(options) {
       else { worker.terminate(); reject(new Error(data.text)); }
     };
     worker.onerror = (event) => { worker.terminate(); reject(new Error(event.message || "the worker did not start")); };
-    worker.postMessage({ type: "open", turn: ++state.turn, wasm, memory: state.memory, ...options }, [wasm]);
+    worker.postMessage({ type: "open", epoch: ++state.epoch, wasm, memory: state.memory, ...options }, [wasm]);
   });
 }
 function send(message) {
-  if (state.worker) state.worker.postMessage({ turn: state.turn, ...message });
+  if (state.worker) state.worker.postMessage({ epoch: state.epoch, ...message });
 }
 
 async function openModel(options, name) {
   setReady(false);
   $("fault").hidden = true;
-  say(name ? `${name} is being compiled: weights become a memory image.` : "The machine is being set up.");
+  say(name ? `Compiling ${name}: its weights become a memory image.` : "Loading the machine.");
   let opened;
   try { opened = await startWorker(options); } catch (error) {
     fault(name ? error.message.replaceAll("/model", name) : error.message);
-    if (state.worker) { setReady(true); say("The model before is still here."); }
+    if (state.worker) { setReady(true); say("The previous model is still loaded."); }
     return false;
   }
   if (state.worker) state.worker.terminate();
   const { worker, ready } = opened;
   state.worker = worker;
-  worker.onmessage = ({ data }) => { if (data.turn === state.turn) take[data.type](data); };
-  worker.onerror = (event) => fault(`the machine has stopped: ${event.message}`);
+  worker.onmessage = ({ data }) => { if (data.epoch === state.epoch) take[data.type](data); };
+  worker.onerror = (event) => fault(`the machine stopped: ${event.message}`);
   Object.assign(state, { shape: ready.shape, vocabulary: ready.vocabulary, ids: [], steps: [], tokens: [], active: false, running: false, chosen: null, texts: [] });
   if (ready.image) state.image = ready.image;
   timeline.setShape(ready.shape, (id) => panels.visible(textOf(id)));
@@ -52,7 +52,7 @@ async function openModel(options, name) {
   const s = ready.shape;
   $("model").textContent = `${name || "The demo model"}: ${s.n_layer} layers, ${s.n_head} heads, width ${s.n_embd}, context ${s.n_ctx}, ${whole.format(s.vocab_size)} tokens, ${short(s.parameters)} parameters.`;
   setReady(true);
-  say(`Ready after ${((performance.now() - state.opened) / 1000).toFixed(1)} s: the hardware has ${s.lanes} multipliers and a model of ${short(s.parameters)} parameters in its memory.`);
+  say(`Ready after ${((performance.now() - state.opened) / 1000).toFixed(1)} s: the hardware has ${s.lanes} multipliers, and its memory holds a model of ${short(s.parameters)} parameters.`);
   return true;
 }
 
@@ -61,7 +61,7 @@ function textOf(id) {
   if (!state.texts) state.texts = [];
   return state.texts[id] ?? (state.texts[id] = state.vocabulary[id] ? decoder.decode(state.vocabulary[id]) : "");
 }
-// The ids that stand at the positions of the context now.
+// The id at each position of the context.
 function positionIds() {
   const ids = [];
   for (const step of state.steps) ids[step.position] = step.id;
@@ -99,7 +99,7 @@ const take = {
     panels.moved(null, true);
     buttons();
     const at = `cycle ${whole.format(cycles)}`;
-    say(aborted ? `Stopped at ${at}: the hardware has ended the run.` : over ? `Done: ${written()} tokens in ${whole.format(cycles)} cycles.` : paused ? `Paused at ${at}.` : `At ${at}.`);
+    say(aborted ? `Stopped at ${at}: the hardware ended the run.` : over ? `Done: ${written()} tokens in ${whole.format(cycles)} cycles.` : paused ? `Paused at ${at}.` : `At ${at}.`);
   },
   error: ({ text }) => { state.running = state.active = false; buttons(); fault(text); },
   tensor: (data) => panels.takeTensor(data),
@@ -142,7 +142,7 @@ function lastWithHead() {
   return null;
 }
 
-// Cycles from one chosen token to the next, of the last 16.
+// Mean cycles from one chosen token to the next, over the last 16.
 function cost() {
   const ends = [];
   for (let i = state.steps.length - 1; i >= 0 && ends.length < 17; i--) { if (!state.steps[i].head) break; ends.push(i); }
@@ -166,7 +166,7 @@ function showSpeed() {
   $("was").replaceChildren(...[...state.costs].slice(-5).reverse().map(([name, n]) => make("tr", {}, make("td", { className: "n", textContent: whole.format(n) }), make("td", { textContent: name }))));
 }
 
-// The diagram: what works in this cycle, or since the last look while it runs.
+// The diagram lights the units that work in the newest cycle.
 const lights = new Map([...document.querySelectorAll("#diagram [data-unit]")].map((g) => [g.dataset.unit, g]));
 for (const [unit, g] of lights) if (unit !== "memory" && unit !== "operand_buffer") {
   const title = document.createElementNS("http://www.w3.org/2000/svg", "title");
@@ -181,7 +181,7 @@ function showNow(now, cycles) {
   lights.get("operand_buffer").classList.toggle("lit", !!((units >> 4 | units >> 12) & 1));
   if (state.running) return;
   const phase = PHASES[now[3]], what = WHATS[now[7]];
-  $("now").textContent = `Cycle ${whole.format(cycles)}, position ${now[6]}: ` + (now[3] === 10 ? "the position starts" : `${phase.text}${now[3] > 1 && now[3] < 9 ? `, layer ${now[4]}` : ""}${perHead(now[3]) ? `, head ${now[5]}` : ""}`) +
+  $("now").textContent = `Cycle ${whole.format(cycles)}, position ${now[6]}: ` + (now[3] === 10 ? "start of the position" : `${phase.text}${now[3] > 1 && now[3] < 9 ? `, layer ${now[4]}` : ""}${perHead(now[3]) ? `, head ${now[5]}` : ""}`) +
     ". " + (what.idle ? `The engine ${what.text === "hand-over" ? "waits for a unit to hand over" : what.text}.` : `A beat is taken: ${what.text}.`) + ` ${now[8]} beats wait in the queue.`;
 }
 
@@ -192,7 +192,7 @@ function fault(text) { $("fault").textContent = text; $("fault").hidden = false;
 function setReady(ready) { state.ready = ready; buttons(); }
 function buttons() {
   $("run").disabled = !state.ready;
-  $("run-text").textContent = state.running ? "Pause" : state.active ? "Go on" : "Run";
+  $("run-text").textContent = state.running ? "Pause" : state.active ? "Resume" : "Run";
   $("run").firstElementChild.textContent = state.running ? "❚❚" : "▶";
   $("stop").disabled = !state.active;
   for (const button of document.querySelectorAll("[data-step]")) button.disabled = !state.ready || state.running;
@@ -203,10 +203,10 @@ function go(until) {
   if (state.active) send({ type: "go", until });
   else {
     const seed = $("seed").value.trim() || "0";
-    if (!/^[0-9]{1,20}$/.test(seed) || BigInt(seed) > 0xffffffffffffffffn) return fault(`seed '${seed}': 0 to 2^64 - 1 is expected`);
+    if (!/^[0-9]{1,20}$/.test(seed) || BigInt(seed) > 0xffffffffffffffffn) return fault(`seed '${seed}': expected 0 to 2^64 - 1`);
     const tokens = Number($("tokens").value);
-    if (!(tokens >= 1 && tokens <= 1000000 && Number.isInteger(tokens))) return fault(`tokens '${$("tokens").value}': 1 to 1000000 is expected`);
-    state.turn++;
+    if (!(tokens >= 1 && tokens <= 1000000 && Number.isInteger(tokens))) return fault(`tokens '${$("tokens").value}': expected 1 to 1000000`);
+    state.epoch++;
     Object.assign(state, { now: null, steps: [], tokens: [], chosen: null, follows: true, active: true });
     timeline.clear();
     panels.clear();
@@ -215,7 +215,7 @@ function go(until) {
   state.running = true;
   timeline.setCursor(null);
   buttons();
-  if (until === "run") say("The hardware writes.");
+  if (until === "run") say("The hardware is writing.");
 }
 function pause() { send({ type: "pause" }); }
 function stop() { if (state.active) send({ type: "abort" }); }
@@ -240,7 +240,7 @@ const LATENCIES = [1, 2, 5, 10, 20, 50, 100, 150, 200, 300, 500, 1000, 2000, 500
 function memory() {
   const latency = LATENCIES[$("latency").value], beats = $("beats").value / 100, stall = $("stall").value / 100;
   $("latency-text").textContent = `${whole.format(latency)} cycle${latency > 1 ? "s" : ""}`;
-  $("beats-text").textContent = beats === 1 ? "1 beat a cycle" : `${beats.toFixed(2)} beats a cycle`;
+  $("beats-text").textContent = beats === 1 ? "1 beat per cycle" : `${beats.toFixed(2)} beats per cycle`;
   $("stall-text").textContent = stall ? `${Math.round(100 * stall)} % of the cycles` : "none";
   state.memory = `latency=${latency},beats=${beats},stall=${stall}`;
   send({ type: "memory", settings: state.memory });

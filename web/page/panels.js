@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// panels.js - what is inside: candidates of a step, attention, tensors, where the cycles went
+// panels.js - the views of a run: candidates of a step, attention, tensors, cycles
 "use strict";
 
 const panels = (() => {
@@ -36,13 +36,13 @@ const panels = (() => {
   }
   function drawCandidates() {
     const box = $("candidates");
-    if (!step) return box.replaceChildren(make("p", { className: "explain", textContent: "After each position the hardware ranks 64 candidates and draws one. They appear here; choose a token in the text to see what else it might have been." }));
+    if (!step) return box.replaceChildren(make("p", { className: "explain", textContent: "After each position the hardware ranks 64 candidates and draws one. They appear here. Choose a token in the text to see the alternatives to it." }));
     const most = Math.max(...step.candidates.map((c) => c.probability), 1e-9);
     const rows = step.candidates.map((c) => make("tr", { className: c.id === step.choice ? "chosen" : "" },
       make("td", { className: "token", textContent: visible(textOf(c.id)) }),
       make("td", { className: "barcell" }, make("div", { className: "meter", "aria-hidden": "true" }, make("i", { style: `width:${100 * c.probability / most}%` }), ...(c.drawn ? [make("i", { className: "drawn", style: `width:${Math.min(100, 100 * c.drawn / most)}%` })] : []))),
       make("td", { className: "n", textContent: percent(c.probability) }), make("td", { className: "n", textContent: c.drawn ? percent(c.drawn) : "–" }), make("td", { className: "n", textContent: c.id })));
-    box.replaceChildren(make("p", { className: "explain", textContent: `After position ${step.position}, “${visible(textOf(step.id))}”: the likeliest tokens. The bar is the probability among all tokens, the mark the one with which sampling draws it.` }),
+    box.replaceChildren(make("p", { className: "explain", textContent: `After position ${step.position}, “${visible(textOf(step.id))}”: the most likely tokens. The bar is the probability among all tokens; the mark is the probability with which sampling draws the token.` }),
       make("div", { className: "scroll" }, make("table", { className: "candidates" },
         make("thead", {}, make("tr", {}, ...["token", "", "probability", "drawn with", "id"].map((t, i) => make("th", { className: i > 1 ? "n" : "", scope: "col", textContent: t })))), make("tbody", {}, ...rows))));
   }
@@ -79,8 +79,8 @@ const panels = (() => {
   }
   function drawAttention() {
     const box = $("attention");
-    if (!kept) return box.replaceChildren(make("p", { className: "explain", textContent: "Attention is not kept here: this engine does not show it, or it is too large." }));
-    if (!positions || !maps.size) return box.replaceChildren(make("p", { className: "explain", textContent: "Which earlier tokens each head looks at, read off the hardware's wires. Run, or step a token." }));
+    if (!kept) return box.replaceChildren(make("p", { className: "explain", textContent: "Attention is not recorded: this engine does not expose it, or the model is too large." }));
+    if (!positions || !maps.size) return box.replaceChildren(make("p", { className: "explain", textContent: "Which earlier tokens each head attends to, read from the hardware's wires. Run, or step one token." }));
     let grid = box.querySelector(".maps");
     if (!grid || grid.dataset.for !== `${shape.n_layer},${shape.n_head},${layerShown}`) {
       const layers = few() ? [...Array(shape.n_layer).keys()] : [layerShown];
@@ -95,7 +95,7 @@ const panels = (() => {
       }
       const select = few() ? "" : make("label", { textContent: "layer " }, make("select", { onchange: (e) => { layerShown = +e.target.value; maps = new Map(); askAttention(); } },
         ...[...Array(shape.n_layer).keys()].map((l) => make("option", { value: l, textContent: l, selected: l === layerShown }))));
-      box.replaceChildren(make("div", { className: "split" }, make("div", {}, make("p", { className: "explain", textContent: "A row is a token that looks, a column one that is looked at. Choose a head; choose a token in the text." }), select, grid),
+      box.replaceChildren(make("div", { className: "split" }, make("div", {}, make("p", { className: "explain", textContent: "A row is the token that attends, a column the token attended to. Choose a head, and a token in the text." }), select, grid),
         make("div", {}, make("p", { className: "explain", id: "over-title" }), make("p", { className: "over", id: "over" }))));
     }
     for (const button of grid.querySelectorAll("button")) { const map = maps.get(button.dataset.map); if (map) drawMap(button.firstChild, map); }
@@ -105,24 +105,24 @@ const panels = (() => {
     const over = $("over"), map = maps.get(chosen.join(",")), tokens = tokensOf();
     if (!over || !map) return;
     const t = Math.min(step ? step.position : positions - 1, positions - 1), row = map.subarray(t * (t + 1) / 2, (t + 1) * (t + 2) / 2);
-    $("over-title").textContent = `Layer ${chosen[0]}, head ${chosen[1]}: what “${visible(textOf(tokens[t]))}” at position ${t} looks at.`;
+    $("over-title").textContent = `Layer ${chosen[0]}, head ${chosen[1]}: what “${visible(textOf(tokens[t]))}” at position ${t} attends to.`;
     over.replaceChildren(...Array.from(row, (p, u) => make("span", { textContent: textOf(tokens[u]), title: percent(p / 255), style: p > 3 ? `background:color-mix(in srgb, var(--accent) ${Math.round(Math.sqrt(p / 255) * 75)}%, transparent)` : "" })));
     for (const button of $("attention").querySelectorAll(".maps button")) button.firstChild.style.boxShadow = button.dataset.map === chosen.join(",") ? "0 0 0 3px var(--accent)" : "";
   }
 
   // ---------------------------------------------------------------------------------------- tensors
 
-  // Name, rows of the picture (elements that belong together), what it is, the wires that carried it.
+  // Name, what it is, and the wires that carry it.
   const TENSORS = [
     ["wte", "the token's row of the embedding", "token_embedding ▸ residual_add: token_rows"], ["wpe", "the position's row", "residual_add: mon_rows"], ["drop", "their sum: what enters layer 0", "residual_add: mon_rows"],
-    ["h.#.ln_1", "LayerNorm, as attention takes it", "block_quant ▸ operand_buffer: op_m, op_exp"], ["h.#.attn.c_attn", "query, key and value of all heads", "rescale ▸ qkv_linear: rows"],
-    ["h.#.attn.key", "the key as it is cached", "qkv_linear ▸ kv_cache: kv_q, kv_scale"], ["h.#.attn.value", "the value as it is cached", "qkv_linear ▸ kv_cache: kv_q, kv_scale"],
+    ["h.#.ln_1", "LayerNorm, the input of attention", "block_quant ▸ operand_buffer: op_m, op_exp"], ["h.#.attn.c_attn", "query, key and value of all heads", "rescale ▸ qkv_linear: rows"],
+    ["h.#.attn.key", "the key as cached", "qkv_linear ▸ kv_cache: kv_q, kv_scale"], ["h.#.attn.value", "the value as cached", "qkv_linear ▸ kv_cache: kv_q, kv_scale"],
     ["h.#.attn.scores", "query times keys, before the softmax", "rescale ▸ attention_core: rows"], ["h.#.attn.probs", "softmax of the scores", "block_quant ▸ operand_buffer: op_m, op_exp, aux, pv_scale"],
     ["h.#.attn.context", "probabilities times values", "block_quant ▸ operand_buffer: op_m, op_exp"], ["h.#.attn.c_proj", "what attention adds to the hidden state", "rescale ▸ residual_add: rows"],
-    ["h.#.resid_mid", "the hidden state after attention", "residual_add: mon_rows"], ["h.#.ln_2", "LayerNorm, as the MLP takes it", "block_quant ▸ operand_buffer: op_m, op_exp"],
+    ["h.#.resid_mid", "the hidden state after attention", "residual_add: mon_rows"], ["h.#.ln_2", "LayerNorm, the input of the MLP", "block_quant ▸ operand_buffer: op_m, op_exp"],
     ["h.#.mlp.c_fc", "the MLP's first matrix, before GELU", "rescale ▸ mlp_ffn: rows"], ["h.#.mlp.act", "after GELU", "block_quant ▸ operand_buffer: op_m, op_exp"],
     ["h.#.mlp.c_proj", "what the MLP adds to the hidden state", "rescale ▸ residual_add: rows"], ["h.#", "the hidden state after the layer", "residual_add: mon_rows"],
-    ["ln_f", "LayerNorm, as the head takes it", "block_quant ▸ operand_buffer: op_m, op_exp"], ["lm_head", "logits", "rescale ▸ final_linear: rows"],
+    ["ln_f", "LayerNorm, the input of the LM head", "block_quant ▸ operand_buffer: op_m, op_exp"], ["lm_head", "logits", "rescale ▸ final_linear: rows"],
   ];
   let tensor = "h.0.attn.c_attn";
   function tensorControls() {
@@ -132,14 +132,14 @@ const panels = (() => {
     TENSORS.slice(0, 3).forEach(add);
     for (let l = 0; l < layers; l++) TENSORS.slice(3, 17).forEach(([name]) => add([name.replace("#", l)]));
     TENSORS.slice(17).forEach(add);
-    $("tensors").replaceChildren(make("div", { className: "split" }, make("div", {}, make("label", {}, "tensor, by its Hugging Face name", select), make("p", { className: "explain", id: "tensor-text" }), make("div", { className: "numbers", id: "tensor-numbers", tabIndex: 0, role: "region", "aria-label": "The tensor's numbers" })),
+    $("tensors").replaceChildren(make("div", { className: "split" }, make("div", {}, make("label", {}, "tensor (Hugging Face name)", select), make("p", { className: "explain", id: "tensor-text" }), make("div", { className: "numbers", id: "tensor-numbers", tabIndex: 0, role: "region", "aria-label": "The tensor's numbers" })),
       make("div", { className: "tensor" }, make("canvas", { id: "tensor-picture", role: "img", "aria-label": "The tensor as a picture" }), make("p", { className: "explain", id: "tensor-scale" }))));
   }
   function takeTensor(message) {
     if (message.name !== tensor || !$("tensor-text")) return;
     const known = TENSORS.find(([name]) => name.replace("#", "\\d+").replace(/\./g, ".") && new RegExp("^" + name.replace(/\./g, "\\.").replace("#", "\\d+") + "$").test(tensor));
     const x = message.values;
-    $("tensor-text").textContent = `${known[1]}; off the wires of ${known[2]}.` + (x ? ` ${whole.format(x.length)} numbers, of the newest position that has it.` : " Not there yet: run, or step a token.");
+    $("tensor-text").textContent = `${known[1]}; from the wires of ${known[2]}.` + (x ? ` ${whole.format(x.length)} numbers, of the newest position that has it.` : " Not computed yet: run, or step one token.");
     const canvas = $("tensor-picture");
     if (!x) { canvas.width = 64; canvas.height = 16; $("tensor-numbers").replaceChildren(); $("tensor-scale").textContent = ""; return; }
     const rows = /scores|probs/.test(tensor) ? shape.n_head : Math.ceil(x.length / 64) > 64 ? Math.ceil(x.length / 256) : Math.ceil(x.length / 64), columns = Math.ceil(x.length / rows);
@@ -155,7 +155,7 @@ const panels = (() => {
       image.data[4 * i + 3] = 255;
     }
     g.putImageData(image, 0, 0);
-    $("tensor-scale").textContent = `Blue is negative, orange positive; full colour is ${most.toPrecision(3)}. ${rows} rows of ${columns}.`;
+    $("tensor-scale").textContent = `Blue is negative, orange is positive; full colour is ${most.toPrecision(3)}. ${rows} rows of ${columns}.`;
     canvas.onpointermove = (e) => { const box = canvas.getBoundingClientRect(), i = Math.floor((e.clientY - box.top) / box.height * rows) * columns + Math.floor((e.clientX - box.left) / box.width * columns); canvas.title = i < x.length ? `[${i}] ${x[i]}` : ""; };
     $("tensor-numbers").replaceChildren(...Array.from(x.subarray(0, 768), (v, i) => make("span", {}, make("i", { textContent: i }), Number(v.toPrecision(5)).toString())), ...(x.length > 768 ? [make("span", { textContent: `… ${whole.format(x.length - 768)} more` })] : []));
   }
@@ -165,15 +165,15 @@ const panels = (() => {
   let counters = null;
   function drawCycles() {
     const box = $("cycles");
-    if (!counters) return box.replaceChildren(make("p", { className: "explain", textContent: "The hardware counts what each of its cycles was spent on. The table appears with the first of them." }));
+    if (!counters) return box.replaceChildren(make("p", { className: "explain", textContent: "The hardware counts what it spends each cycle on. The table appears with the first cycle." }));
     const at = (phase, what) => Number(counters[phase * 10 + what]), sumOf = (what) => PHASES.reduce((s, p, phase) => s + at(phase, what), 0);
     const all = WHATS.reduce((s, w, what) => s + sumOf(what), 0) || 1, used = WHATS.map((w, i) => i).filter((what) => sumOf(what));
     const cell = (n) => make("td", { className: "n", textContent: n ? whole.format(n) : "" });
     const idle = WHATS.reduce((s, w, what) => s + (w.idle ? sumOf(what) : 0), 0);
-    box.replaceChildren(make("p", { className: "explain", textContent: `The hardware's own counters: ${whole.format(all)} cycles of this run, the engine idle in ${percent(idle / all)} of them.` }),
+    box.replaceChildren(make("p", { className: "explain", textContent: `The hardware's own counters: ${whole.format(all)} cycles in this run, the engine idle in ${percent(idle / all)} of them.` }),
       make("div", { className: "stack", role: "img", "aria-label": used.map((what) => `${WHATS[what].text} ${percent(sumOf(what) / all)}`).join(", ") },
         ...used.map((what) => make("i", { style: `flex:${sumOf(what)} 0 0;background:var(--${WHATS[what].color})`, title: `${WHATS[what].text}: ${percent(sumOf(what) / all)}` }))),
-      make("div", { className: "scroll", tabIndex: 0, role: "region", "aria-label": "Cycles by job and by what they were spent on" }, make("table", {},
+      make("div", { className: "scroll", tabIndex: 0, role: "region", "aria-label": "Cycles by phase and by use" }, make("table", {},
         make("thead", {}, make("tr", {}, make("th", { scope: "col", textContent: "at" }), ...used.map((what) => make("th", { className: "n", scope: "col" }, make("i", { className: "key", style: `display:inline-block;width:.7em;height:.7em;border-radius:2px;margin-right:.3em;background:var(--${WHATS[what].color})` }), WHATS[what].text)), make("th", { className: "n", scope: "col", textContent: "all" }))),
         make("tbody", {}, ...PHASES.map((phase, p) => make("tr", {}, make("th", { scope: "row", textContent: phase.text }), ...used.map((what) => cell(at(p, what))), cell(used.reduce((s, what) => s + at(p, what), 0)))),
           make("tr", {}, make("th", { scope: "row", textContent: "all" }), ...used.map((what) => cell(sumOf(what))), cell(all))))));
@@ -185,7 +185,7 @@ const panels = (() => {
     if (current === "tensors") { if (!$("tensor-name")) tensorControls(); ask({ type: "tensor", name: tensor }); }
     if (current === "cycles") drawCycles();
   }
-  // While it runs, twice a second; when it halts, at once.
+  // Refreshes twice a second during a run, and at once when it halts.
   function moved(given, now) {
     counters = given || counters;
     if (now || performance.now() - asked > 500) { asked = performance.now(); if (current !== "candidates") refresh(); }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// report.js - the page of `gpt2rtl report`: a run that is over, in the pictures of the page (cli/run_report.c writes its data)
+// report.js - the page of `gpt2rtl report`: a finished run, shown with the page's panels and timeline.
+// cli/run_report.c writes its data.
 "use strict";
 
 const run = JSON.parse($("data").textContent);
@@ -28,18 +29,18 @@ function add(id, step, fresh) {
 run.prompt.forEach((id, i) => add(id, run.steps.find((step) => step.position === i), false));
 for (const step of withHead) add(step.choice, step, true);
 
-// Cycles from one chosen token to the next, of those after the first.
+// Mean cycles from one chosen token to the next.
 const last = run.steps[run.steps.length - 1], first = withHead[0];
 const cost = withHead.length > 1 ? (last.cycles - first.cycles) / (withHead.length - 1) : last.cycles;
 const card = (title, value, note) => $("cards").append(make("div", {}, make("dt", { textContent: title }), make("dd", { textContent: value }), make("dd", { className: "note", textContent: note })));
 card("tokens", whole.format(withHead.length), `${run.steps.length} positions`);
 if (run.counters) {
   const all = run.counters.reduce((sum, n) => sum + n, 0), idle = run.counters.reduce((sum, n, i) => sum + (WHATS[i % 10].idle ? n : 0), 0);
-  card("cycles a token", whole.format(cost), `${run.lanes} multipliers`);
-  card("of the memory floor", percent(run.floor / last.cycles), "reading every weight, key and value once");
+  card("cycles per token", whole.format(cost), `${run.lanes} multipliers`);
+  card("of the memory floor", percent(run.floor / last.cycles), "the cycles to read every weight, key and value once");
   card("engine idle", percent(idle / all), "of the cycles");
-  card("on a board", short(80e6 / cost), "tokens a second at 80 MHz");
-} else card("here", short(run.steps.length / run.seconds), "positions a second");
+  card("on a board", short(80e6 / cost), "tokens per second at 80 MHz");
+} else card("here", short(run.steps.length / run.seconds), "positions per second");
 
 panels.setModel(s, run.positions > 0, {
   textOf, tokensOf: () => idsAt,

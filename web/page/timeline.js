@@ -4,14 +4,14 @@
 "use strict";
 
 const timeline = (() => {
-  // Tracks from top to bottom; each has its events in order, and a height in units of a line.
+  // Tracks from top to bottom. Each has its events in order, and a height in lines.
   const tracks = [
     { key: "step", name: "token", lines: 1 }, { key: "job", name: "engine", lines: 3.4 }, { key: "idle", name: "idle", lines: 1 },
     ...["layernorm", "attention_core", "qkv_linear", "mlp_ffn", "residual_add", "kv_cache", "block_quant", "final_linear", "sampling"].map((unit) => ({ key: "unit", unit, name: unit, lines: 0.8 })),
     { key: "read", name: "memory reads", lines: 0.8 }, { key: "write", name: "writes", lines: 0.8 }, { key: "queue", name: "queue", lines: 1.5 },
   ];
   const KINDS = ["job", "idle", "unit", "read", "write", "queue", "step"];
-  const LIMIT = 400000; // events kept of a track; the oldest go
+  const LIMIT = 400000; // events kept per track; the oldest are dropped
   let heads = 1, end = 0, view = { from: 0, to: 60000 }, follow = true, pointed = null, cursor = null, dirty = false, label = (id) => String(id);
   const canvas = $("timeline");
 
@@ -25,7 +25,8 @@ const timeline = (() => {
   }
   for (const track of tracks) track.events = [];
 
-  // Words of a report, from machine.c: track, start (two), cycles, phase | layer << 8 | head << 16, which, count, and of a job at[10].
+  // An event of a report, from machine.c: track, start (two words), cycles, phase | layer << 8 | head << 16, which, count; for a
+  // job also at[10].
   function add(w, i, n) {
     const kind = KINDS[w[i]], start = w[i + 1] + w[i + 2] * 4294967296, length = w[i + 3];
     const event = { kind, start, end: start + length, phase: w[i + 4] & 255, layer: w[i + 4] >> 8 & 255, head: w[i + 4] >> 16 & 255, which: w[i + 5], count: w[i + 6] };
@@ -48,7 +49,7 @@ const timeline = (() => {
   const rem = () => parseFloat(getComputedStyle(document.documentElement).fontSize);
   const margin = () => (canvas.clientWidth < 35 * rem() ? 4.1 : 7) * rem();
 
-  // First event that ends after a cycle: events of a track are in order.
+  // The first event that ends after a cycle. A track's events are in order.
   function firstAfter(events, cycle) {
     let low = 0, high = events.length;
     while (low < high) { const mid = low + high >> 1; if (events[mid].end <= cycle) low = mid + 1; else high = mid; }
@@ -104,13 +105,13 @@ const timeline = (() => {
     if (!end) {
       g.fillStyle = palette.soft;
       g.textAlign = "center";
-      g.fillText("Run, or step: the cycles appear here.", left + (width - left) / 2, top + line * 2.7);
+      g.fillText("Run or step, and the cycles appear here.", left + (width - left) / 2, top + line * 2.7);
     }
   }
 
   function drawBars(g, track, x, y, h, scale, left) {
     const events = track.events;
-    let drawn = -1, drawnLane = -1; // bars narrower than a pixel are one
+    let drawn = -1, drawnLane = -1; // bars narrower than a pixel are merged
     for (let i = firstAfter(events, view.from); i < events.length && events[i].start < view.to; i++) {
       const event = events[i], from = x(event.start), to = Math.max(x(event.end), from + 0.8);
       const lane = track.key === "job" && perHead(event.phase) ? event.head : -1;
@@ -175,7 +176,7 @@ const timeline = (() => {
   function lastToken() {
     const steps = tracks[0].events, last = steps[steps.length - 1];
     const from = last ? last.start : 0, to = Math.max(last ? last.end : 0, 1000);
-    // a step under way counts
+    // An unfinished step counts too.
     if (end > to + 2000) show(to - (end - to) * 0.02, end + (end - to) * 0.02, true); else show(from - (to - from) * 0.015, to + (to - from) * 0.015, true);
     follow = true;
   }
@@ -215,7 +216,7 @@ const timeline = (() => {
       text = `position ${event.which}, the token “${label(event.count)}”: ${whole.format(cycles)} cycles`;
       unit = "controller";
     } else {
-      text = `${track.name}: ${whole.format(cycles)} cycles from ${whole.format(event.start)}` + (track.key === "unit" ? `, ${whole.format(event.count)} of them at work` : `, ${whole.format(event.count)} beats`);
+      text = `${track.name}: ${whole.format(cycles)} cycles from ${whole.format(event.start)}` + (track.key === "unit" ? `, working in ${whole.format(event.count)} of them` : `, ${whole.format(event.count)} beats`);
       if (track.key === "read") unit = "weight_stream";
       if (track.key === "write") unit = "kv_cache";
     }

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// worker.js - the machine's thread: runs it a few milliseconds at a time, so that it can be told to stop at once
+// worker.js - the machine's thread: it runs a few milliseconds at a time, so that it obeys a message at once
 //
-// It is one script with Emscripten's loader in front of it, which defines Machine. Messages from the page: open, begin, go, pause,
-// abort, memory, tensor, attention; to the page: ready, begun, report, halted, tensor, attention, error. A message's
-// `turn` comes back with its answers.
+// The page puts Emscripten's loader, which defines Machine, in front of this script. Messages from the page: open, begin, go,
+// pause, abort, memory, tensor, attention. Messages to the page: ready, begun, report, halted, tensor, attention, error. Each
+// answer carries the `epoch` of the message before it, so that the page can drop answers of an earlier run.
 "use strict";
 
 const SLICE = 12; // milliseconds between looks at the messages
-let M, call, image, goal = null, turn = 0, active = 0, ticking = false;
+let M, call, image, goal = null, epoch = 0, active = 0, ticking = false;
 const channel = new MessageChannel();
 
 function bind(module) {
@@ -27,14 +27,14 @@ function bind(module) {
 }
 
 const words = (at, n) => new Uint32Array(M.HEAPU8.buffer, at, n).slice();
-function fail(text) { goal = null; postMessage({ type: "error", turn, text }); }
+function fail(text) { goal = null; postMessage({ type: "error", epoch, text }); }
 function bytes(data, use) {
   const at = M._malloc(data.length + 1);
   M.HEAPU8.set(data, at);
   try { return use(at, data.length); } finally { M._free(at); }
 }
 
-// Tokens as bytes, which need not be whole characters.
+// The bytes of each token. A token may end within a character.
 function vocabulary() {
   const n = call.shape("vocab_size"), list = [];
   for (let id = 0; id < n; id++) {
@@ -63,7 +63,7 @@ async function open(message) {
   if (message.memory && call.memory(message.memory)) return fail(call.error());
   const shape = {};
   for (const name of ["n_layer", "n_head", "n_embd", "n_ctx", "vocab_size", "lanes", "beats", "parameters"]) shape[name] = call.shape(name);
-  postMessage({ type: "ready", turn, shape, vocabulary: vocabulary(), kept: call.kept(), milliseconds: performance.now() - from,
+  postMessage({ type: "ready", epoch, shape, vocabulary: vocabulary(), kept: call.kept(), milliseconds: performance.now() - from,
                 image: message.keep ? image.slice().buffer : null });
 }
 
@@ -76,7 +76,7 @@ function begin(message) {
   if (status) return fail(call.error());
   active = 1;
   spent = 0;
-  postMessage({ type: "begun", turn, prompt: words(call.prompt(), call.promptSize()) });
+  postMessage({ type: "begun", epoch, prompt: words(call.prompt(), call.promptSize()) });
   go(message.until);
 }
 
@@ -96,7 +96,7 @@ function tell(force) {
   call.reportTaken();
   const counters = new BigUint64Array(M.HEAPU8.buffer, call.counters(), 110).slice();
   const now = words(call.now(), 12);
-  postMessage({ type: "report", turn, report, counters, now, cycles: call.cycles(), rate: spent ? call.cycles() / spent * 1000 : 0,
+  postMessage({ type: "report", epoch, report, counters, now, cycles: call.cycles(), rate: spent ? call.cycles() / spent * 1000 : 0,
                 goldenRate: call.goldenRate() }, [report.buffer, counters.buffer]);
 }
 channel.port1.onmessage = () => {
@@ -111,34 +111,34 @@ channel.port1.onmessage = () => {
   if (status <= 0) active = 0;
   tell(status !== 1);
   if (status === -1) { ticking = false; return fail(call.error()); }
-  if (status !== 1) { ticking = false; postMessage({ type: "halted", turn, over: status === 0, cycles: call.cycles() }); return; }
+  if (status !== 1) { ticking = false; postMessage({ type: "halted", epoch, over: status === 0, cycles: call.cycles() }); return; }
   channel.port2.postMessage(0);
 };
 
 const handle = {
   open, begin,
   go: (message) => go(message.until),
-  pause: () => { const was = goal !== null; goal = null; if (active) tell(true); if (was) postMessage({ type: "halted", turn, over: false, paused: true, cycles: call.cycles() }); },
+  pause: () => { const was = goal !== null; goal = null; if (active) tell(true); if (was) postMessage({ type: "halted", epoch, over: false, paused: true, cycles: call.cycles() }); },
   abort: () => {
     goal = null;
     if (active) { tell(true); if (call.abort()) return fail(call.error()); }
     active = 0;
-    postMessage({ type: "halted", turn, over: true, aborted: true, cycles: call.cycles() });
+    postMessage({ type: "halted", epoch, over: true, aborted: true, cycles: call.cycles() });
   },
   memory: (message) => { if (call.memory(message.settings)) fail(call.error()); },
   tensor: (message) => {
     const at = call.tensor(message.name), n = call.tensorSize();
-    postMessage({ type: "tensor", turn, name: message.name, values: at ? new Float32Array(M.HEAPU8.buffer, at, n).slice() : null, error: at ? "" : call.error() });
+    postMessage({ type: "tensor", epoch, name: message.name, values: at ? new Float32Array(M.HEAPU8.buffer, at, n).slice() : null, error: at ? "" : call.error() });
   },
   attention: (message) => {
     const n = call.positions(), size = n * (n + 1) / 2, maps = [];
     for (const [layer, head] of message.which) maps.push(M.HEAPU8.slice(call.attention(layer, head), call.attention(layer, head) + size));
-    postMessage({ type: "attention", turn, which: message.which, positions: n, maps, tag: message.tag });
+    postMessage({ type: "attention", epoch, which: message.which, positions: n, maps, tag: message.tag });
   },
 };
 onmessage = async ({ data }) => {
-  turn = data.turn;
+  epoch = data.epoch;
   try { await handle[data.type](data); } catch (error) {
-    fail(error instanceof RangeError || /memory/i.test(error.message) ? "the browser has no memory for this model" : String(error.message || error));
+    fail(error instanceof RangeError || /memory/i.test(error.message) ? "the browser has too little memory for this model" : String(error.message || error));
   }
 };
