@@ -965,11 +965,11 @@ module gpt2_csr (
         automatic logic load_next_c;
         next_c = field_storage.INT_STATUS.done.value;
         load_next_c = '0;
-        if(decoded_reg_strb.INT_STATUS && decoded_req_is_wr) begin // SW write 1 clear
-            next_c = field_storage.INT_STATUS.done.value & ~(decoded_wr_data[0:0] & decoded_wr_biten[0:0]);
-            load_next_c = '1;
-        end else if(hwif_in.INT_STATUS.done.next) begin // stickybit
+        if(hwif_in.INT_STATUS.done.next) begin // stickybit
             next_c = '1;
+            load_next_c = '1;
+        end else if(decoded_reg_strb.INT_STATUS && decoded_req_is_wr) begin // SW write 1 clear
+            next_c = field_storage.INT_STATUS.done.value & ~(decoded_wr_data[0:0] & decoded_wr_biten[0:0]);
             load_next_c = '1;
         end
         field_combo.INT_STATUS.done.next = next_c;
@@ -990,11 +990,11 @@ module gpt2_csr (
         automatic logic load_next_c;
         next_c = field_storage.INT_STATUS.error.value;
         load_next_c = '0;
-        if(decoded_reg_strb.INT_STATUS && decoded_req_is_wr) begin // SW write 1 clear
-            next_c = field_storage.INT_STATUS.error.value & ~(decoded_wr_data[1:1] & decoded_wr_biten[1:1]);
-            load_next_c = '1;
-        end else if(hwif_in.INT_STATUS.error.next) begin // stickybit
+        if(hwif_in.INT_STATUS.error.next) begin // stickybit
             next_c = '1;
+            load_next_c = '1;
+        end else if(decoded_reg_strb.INT_STATUS && decoded_req_is_wr) begin // SW write 1 clear
+            next_c = field_storage.INT_STATUS.error.value & ~(decoded_wr_data[1:1] & decoded_wr_biten[1:1]);
             load_next_c = '1;
         end
         field_combo.INT_STATUS.error.next = next_c;
@@ -1015,11 +1015,11 @@ module gpt2_csr (
         automatic logic load_next_c;
         next_c = field_storage.INT_STATUS.prompt.value;
         load_next_c = '0;
-        if(decoded_reg_strb.INT_STATUS && decoded_req_is_wr) begin // SW write 1 clear
-            next_c = field_storage.INT_STATUS.prompt.value & ~(decoded_wr_data[2:2] & decoded_wr_biten[2:2]);
-            load_next_c = '1;
-        end else if(hwif_in.INT_STATUS.prompt.next) begin // stickybit
+        if(hwif_in.INT_STATUS.prompt.next) begin // stickybit
             next_c = '1;
+            load_next_c = '1;
+        end else if(decoded_reg_strb.INT_STATUS && decoded_req_is_wr) begin // SW write 1 clear
+            next_c = field_storage.INT_STATUS.prompt.value & ~(decoded_wr_data[2:2] & decoded_wr_biten[2:2]);
             load_next_c = '1;
         end
         field_combo.INT_STATUS.prompt.next = next_c;
@@ -1040,11 +1040,11 @@ module gpt2_csr (
         automatic logic load_next_c;
         next_c = field_storage.INT_STATUS.token.value;
         load_next_c = '0;
-        if(decoded_reg_strb.INT_STATUS && decoded_req_is_wr) begin // SW write 1 clear
-            next_c = field_storage.INT_STATUS.token.value & ~(decoded_wr_data[3:3] & decoded_wr_biten[3:3]);
-            load_next_c = '1;
-        end else if(hwif_in.INT_STATUS.token.next) begin // stickybit
+        if(hwif_in.INT_STATUS.token.next) begin // stickybit
             next_c = '1;
+            load_next_c = '1;
+        end else if(decoded_reg_strb.INT_STATUS && decoded_req_is_wr) begin // SW write 1 clear
+            next_c = field_storage.INT_STATUS.token.value & ~(decoded_wr_data[3:3] & decoded_wr_biten[3:3]);
             load_next_c = '1;
         end
         field_combo.INT_STATUS.token.next = next_c;
