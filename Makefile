@@ -28,7 +28,7 @@ FOR_NATIVE := $(if $(filter x86_64,$(MACHINE)),-march=native,$(if $(filter aarch
 WERROR    ?= $(CI)
 HARDENING := $(if $(findstring -fsanitize,$(CC)),,-D_FORTIFY_SOURCE=2 -fstack-protector-strong)
 C_FLAGS   := -std=c11 -O3 -ffp-contract=off -fPIC -fvisibility=hidden $(HARDENING) $(if $(NATIVE),$(FOR_NATIVE)) -D_GNU_SOURCE \
-             -Ibase -Idriver $(patsubst %,-I%,$(wildcard model/*)) -Igolden -Ifast -Isim -Ilib -I$(B)/gen \
+             -Ibase -Idriver -Ilink $(patsubst %,-I%,$(wildcard model/*)) -Igolden -Ifast -Isim -Ilib -I$(B)/gen \
              -Wall -Wextra -Wpedantic -Wno-overlength-strings -Wshadow -Wconversion -Wstrict-prototypes \
              $(if $(filter-out 0 false,$(WERROR)),-Werror)
 LD_FLAGS  := -Wl,-z,relro,-z,now $(if $(findstring -fsanitize,$(CC)),,-pie)
@@ -49,7 +49,7 @@ endif
 
 # ------------------------------------------------------------------------------------------------------------------ C
 
-C_SRC      := $(wildcard base/*.c driver/*.c model/*/*.c golden/*.c fast/*.c sim/*.c)
+C_SRC      := $(wildcard base/*.c driver/*.c link/*.c model/*/*.c golden/*.c fast/*.c sim/*.c)
 LIB_SRC    := $(wildcard lib/*.c)
 GOLDEN_SRC := $(wildcard golden/*.c) $(patsubst %,base/%.c,err printable utf8)
 obj         = $(patsubst %.c,$(B)/obj/%.o,$(1))
@@ -237,6 +237,22 @@ $(B)/sim/any/%.so: ANY_CPU := 1
 $(B)/sim/any/gpt2_top_%.so: $(SIM_NEEDS)
 	$(call verilated_so,$(call sim_top,$*) $(FAST),-O3)
 
+# ------------------------------------------------------------------------------------------------------------- Boards
+#
+# build/board/sim/<board>.so: the board's system, its memory as LiteDRAM's model, for build/board/board_sim.
+BOARD   ?= ulx3s
+# LiteX writes combinational logic with <=.
+BOARD_FLAGS := $(filter-out -G%,$(FAST)) -Wno-COMBDLY -Wno-TIMESCALEMOD -Wno-UNOPTFLAT -Wno-INITIALDLY
+$(B)/board/sim/%.v: boards/%.py boards/soc.py boards/venv.sh
+	@boards/venv.sh || { echo "LiteX could not be fetched from PyPI: $(B)/venv.log" >&2; exit 1; }
+	@mkdir -p $(@D)
+	$(call do,LITEX) $(B)/venv/bin/python boards/soc.py $* sim $(@D) > $(@D)/$*.log 2>&1 || { tail -n 5 $(@D)/$*.log >&2; exit 1; }
+$(B)/board/sim/%.so: $(B)/board/sim/%.v $(SO_NEEDS)
+	$(call verilated_so,$* $(@D)/$*.vlt $(RTL_PKG) $(WRAP_PKG) $< $(BOARD_FLAGS),-O3)
+$(B)/board/board_sim: $(B)/obj/boards/board_sim.o $(B)/libinternal.a
+	@mkdir -p $(@D)
+	$(call do,LINK) $(CC) $(LD_FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
 # build/config/<lanes>-<parameters>.so, for test/configs.sh: like _check, but built in half the
 # time, since it runs for only a second.
 $(B)/config/%.so: $(SIM_NEEDS)
@@ -333,9 +349,9 @@ TOKENS   ?= 200
 SEED     ?= 1
 RUN      := $(B)/gpt2rtl generate --model $(MODEL) --prompt "$(PROMPT)" --tokens $(TOKENS) --temperature 0.8 --seed $(SEED)
 PARALLEL := $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
-CHECKS   := test/run_check.sh test/same_bytes.sh test/asan.sh test/fuzz.sh test/configs.sh test/testbench.sh test/install.sh test/web.sh test/axi/test_axi.sh formal/formal.sh lint/lint.sh lint/layers.sh lint/format.sh lint/lint_newest.sh lint/lint_verible.sh lint/lint_slang.sh test/fusesoc.sh test/registers.sh test/waves.sh test/driver_cross.sh test/bus_axi.sh test/ip.sh syn/synth_check.sh sim/vector_check.sh
+CHECKS   := test/run_check.sh test/same_bytes.sh test/asan.sh test/fuzz.sh test/configs.sh test/testbench.sh test/install.sh test/web.sh test/axi/test_axi.sh formal/formal.sh lint/lint.sh lint/layers.sh lint/format.sh lint/lint_newest.sh lint/lint_verible.sh lint/lint_slang.sh test/fusesoc.sh test/registers.sh test/waves.sh test/driver_cross.sh test/bus_axi.sh test/board_sim.sh test/ip.sh syn/synth_check.sh sim/vector_check.sh
 
-.PHONY: tables registers waves all for-run for-test run test test-asan fuzz test-hf test-long test-bus-axi test-configs formal lint synth-check synth synth-axi test-axi fmax verilog ip bench bench-golden install uninstall deps help clean docs
+.PHONY: tables registers waves all for-run for-test run test test-asan fuzz test-hf test-long test-bus-axi board-sim test-board test-configs formal lint synth-check synth synth-axi test-axi fmax verilog ip bench bench-golden install uninstall deps help clean docs
 all: $(TABLES) $(B)/gpt2rtl $(SIMS)
 for-run: $(B)/gpt2rtl $(B)/sim/gpt2_top_256.so
 for-test: all $(TESTS:%=$(B)/test/%) $(BUS_AXI_SIM)
@@ -376,6 +392,16 @@ fuzz: $(TABLES)
 # generate --bus axi: the demo model, as in make test, and the 124M shape.
 test-bus-axi: $(B)/gpt2rtl $(BUS_AXI_SIM) $(B)/sim/gpt2_axi_1024-Ports.8-PortBits.1024.so $(B)/models/gpt2/model.safetensors
 	@test/bus_axi.sh all
+
+# The simulated board, with MODEL in its memory, for `gpt2rtl board` in another terminal.
+TCP_PORT ?= 4000
+board-sim: $(B)/gpt2rtl $(B)/board/board_sim $(B)/board/sim/$(BOARD).so
+	@$(B)/gpt2rtl compile --model $(MODEL) --lanes 64 --output $(B)/board/sim/$(BOARD).image 2> /dev/null
+	@echo "in another terminal: $(B)/gpt2rtl board --port tcp:127.0.0.1:$(TCP_PORT) --model $(MODEL) --prompt '$(PROMPT)'"
+	@exec $(B)/board/board_sim $(B)/board/sim $(BOARD) $(TCP_PORT) $(B)/board/sim/$(BOARD).image
+# gpt2rtl board on all simulated boards; `make test` has a part.
+test-board: $(B)/gpt2rtl
+	@test/board_sim.sh all
 
 test-long: $(B)/test/test_long $(B)/sim/gpt2_top_1024.so
 	@CMOCKA_MESSAGE_OUTPUT=STDOUT $<
@@ -511,6 +537,8 @@ help:
 	@echo 'make fuzz         libFuzzer over the readers of users'\'' files: $(FUZZERS);'
 	@echo '                  FUZZ_SECONDS=60 each, TARGETS="config image"; failing inputs are kept in $(B)/fuzz/'
 	@echo 'make test-bus-axi generate --bus axi: the driver on the hardware behind AXI, 8 tokens of the 124M shape too; two minutes'
+	@echo 'make board-sim    a simulated board that waits for gpt2rtl board: BOARD=$(BOARD) or ecpix5, MODEL=$(MODEL), TCP_PORT=$(TCP_PORT)'
+	@echo 'make test-board   gpt2rtl board on the simulated boards: golden'\''s text; make test has a part'
 	@echo 'make test-long    124M shape, random weights: 1,040 tokens, past the context crop, RTL against golden at each position'
 	@echo 'make lint         Verilator -Wall over every module (lint/lint_newest.sh, lint_verible.sh, lint_slang.sh: in make test)'
 	@echo 'make formal       proves the protocols of fifo, weight_stream, kv_cache, controller, axi_read and axi_write by induction; each property catches a mutant'
@@ -541,4 +569,4 @@ clean:
 	rm -rf $(B)
 
 -include web/web.mk
--include $(shell find $(B)/obj $(B)/block $(B)/sim -name '*.d' -not -name 'Vblock*' 2>/dev/null)
+-include $(shell find $(B)/obj $(B)/block $(B)/sim $(B)/board -name '*.d' -not -name 'Vblock*' 2>/dev/null)

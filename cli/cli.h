@@ -39,6 +39,7 @@ int lambada_main(int argc, char **argv);
 int compare_main(int argc, char **argv);
 int bench_main(int argc, char **argv);
 int cache_main(int argc, char **argv);
+int board_main(int argc, char **argv);
 
 // Prints "gpt2rtl: text" on standard error, in a form that is safe on a terminal.
 void cli_say(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -12,6 +12,7 @@ static const char help[] =
     "usage: gpt2rtl COMMAND [OPTION...]\n\n"
     "  generate      continue a text\n"
     "  report        the same, and a web page of the run\n"
+    "  board         the same on a board, over its cable\n"
     "  logits        the logits of every position, as float32\n"
     "  perplexity    how well a model predicts a text\n"
     "  lambada       how often it completes the last word of a passage\n"
@@ -42,6 +43,7 @@ static const struct command {
 } commands[] = {
     {"generate", generate_main},
     {"report", report_main},
+    {"board", board_main},
     {"logits", logits_main},
     {"dump", dump_main},
     {"tokenize", tokenize_main},

@@ -8,17 +8,17 @@
 status=0
 declare -A layer=(
   [base]=0 [driver]=0
-  [model/image]=1 [model/tokenizer]=1
+  [model/image]=1 [model/tokenizer]=1 [link]=1
   [golden]=2 [model/checkpoint]=2
   [fast]=3 [sim]=3 [model/reference]=3
   [model/compiler]=4
   [model/fidelity]=5 [lib]=5
-  [cli]=6
+  [cli]=6 [boards]=6
   [bench]=7
   [web]=7
 )
 folders=$(git ls-files '*.c' '*.h' 2> /dev/null | grep -vE '^(test|fuzz|tools|examples)/' | xargs -n 1 dirname | sort -u)
-[ -n "$folders" ] || folders=$(find base model golden fast sim lib cli bench -name '*.c' -printf '%h\n' | sort -u)
+[ -n "$folders" ] || folders=$(find base link model golden fast sim lib cli bench boards -name '*.c' -printf '%h\n' | sort -u)
 echo "[==========] Running $(wc -w <<< "$folders rtl") test(s)."
 result() {                                                    # NAME WHAT_IS_WRONG
   if [ -z "$2" ]; then

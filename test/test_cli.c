@@ -37,7 +37,8 @@ static int run(const char *folder, const char *format, ...) {
 
 static const char *const commands[] = {"generate", "logits",  "tokenize",     "detokenize",
                                        "compile",  "info",    "random-model", "perplexity",
-                                       "lambada",  "compare", "estimate",     "bench"};
+                                       "lambada",  "compare", "estimate",     "bench",
+                                       "board"};
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
 static void help(void **state) {
@@ -59,6 +60,12 @@ static void usage(void **state) {
       "nothing",
       "generate",
       "generate --model models/demo",
+      "board",
+      "board --model models/demo --prompt x",
+      "board --port x --model models/demo",
+      "board --port x --prompt y",
+      "board --port x --baud 0",
+      "board --port x --model models/demo --prompt y --tokens 0",
       "generate --model",
       "generate --modell x --prompt y",
       "generate --model @/nano --prompt x --ids 1",

