@@ -4,11 +4,11 @@
 //
 //   board_sim FOLDER BOARD TCP_PORT [IMAGE]
 //
-// FOLDER has what boards/soc.py wrote for BOARD and its Verilated BOARD.so. Prints "tcp:127.0.0.1:N"
-// when it listens there (TCP_PORT 0: at any free port), and then the LEDs as they change. It serves
-// one host at a time; while there is none, the board's clock stands still. IMAGE, a memory image,
-// goes into the memory's model at once, at its beginning, instead of over the cable. It runs until
-// a signal.
+// FOLDER has what boards/soc.py wrote for BOARD and its Verilated BOARD.so. Prints
+// "tcp:127.0.0.1:N" when it listens there (TCP_PORT 0: at any free port), and then the LEDs as they
+// change. It serves one host at a time; while there is none, the board's clock stands still. IMAGE,
+// a memory image, goes into the memory's model at once, at its beginning, instead of over the
+// cable. It runs until a signal.
 #include <arpa/inet.h>
 #include <dlfcn.h>
 #include <errno.h>
@@ -84,8 +84,7 @@ static void cycle(struct sim *s) {
     s->in.first = (s->in.first + 1) % BYTES;
     s->in.n--;
   }
-  if (*s->out_valid && *s->out_ready)
-    s->out.at[(s->out.first + s->out.n++) % BYTES] = *s->out_data;
+  if (*s->out_valid && *s->out_ready) s->out.at[(s->out.first + s->out.n++) % BYTES] = *s->out_data;
   *s->clk = 1;
   s->code->eval(s->instance);
   if (*s->leds != s->leds_shown) {

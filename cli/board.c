@@ -139,7 +139,8 @@ static int open_hardware(struct run *r, struct err *err) {
   if (board_open(&r->board, r->port, r->baud, err)) return -1;
   if (refused(r, gpt2hw_open(&r->dev, &host), err)) return -1;
   const struct board_description *about = &r->board.about;
-  fprintf(stderr, "gpt2rtl: %s: %.0f MHz, %u MB, %u lanes, models of up to %u heads and %u positions\n",
+  fprintf(stderr,
+          "gpt2rtl: %s: %.0f MHz, %u MB, %u lanes, models of up to %u heads and %u positions\n",
           about->name, about->clock / 1e6, (unsigned)(about->memory_bytes >> 20),
           (unsigned)r->dev.can.lanes, (unsigned)r->dev.can.max_heads,
           (unsigned)r->dev.can.max_context);
@@ -254,11 +255,12 @@ static void summary(struct run *r, double seconds) {
   const double positions = (double)r->n_ids + r->generated - 1, cycles = (double)c.cycles;
   const enum count_what bound = counters_bound(&c);
   fprintf(stderr,
-          "gpt2rtl: %u tokens, %.0f cycles per position, %.2f positions per second at %.0f MHz; %.1f "
-          "s here\n",
+          "gpt2rtl: %u tokens, %.0f cycles per position, %.2f positions per second at %.0f MHz; "
+          "%.1f s here\n",
           (unsigned)r->generated, cycles / positions, r->board.about.clock * positions / cycles,
           r->board.about.clock / 1e6, seconds);
-  fprintf(stderr, "gpt2rtl: the engine was idle in %.1f %% of the cycles, most of them for %s (%.1f %%)\n",
+  fprintf(stderr,
+          "gpt2rtl: the engine was idle in %.1f %% of the cycles, most of them for %s (%.1f %%)\n",
           100 * (cycles - (double)counters_used(&c)) / cycles, count_what_name[bound],
           100 * (double)counters_of(&c, bound) / cycles);
   if (saturations)

@@ -117,8 +117,7 @@ static int set_levels(struct board *b, uint32_t group, uint32_t slip, uint32_t d
 static int level(struct board *b, struct err *err) {
   uint32_t pattern[PATTERN], x = 42;
   for (size_t i = 0; i < PATTERN; i++) pattern[i] = x = 1664525u * x + 1013904223u;
-  if (b->about.levelling.bytes &&
-      uartbone_write(b->link, pattern_at(b), pattern, PATTERN, err))
+  if (b->about.levelling.bytes && uartbone_write(b->link, pattern_at(b), pattern, PATTERN, err))
     return -1;
   for (uint32_t group = 0; group < b->about.levelling.bytes; group++) {
     uint32_t best = 0, best_slip = 0, best_delay = 0;

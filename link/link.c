@@ -67,10 +67,9 @@ static int open_serial(struct link *l, const char *path, unsigned baud, struct e
   l->fd = open(path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
   if (l->fd < 0)
     return err_set(err, "%s: %s%s", path, strerror(errno),
-                   errno == ENOENT ? ": is the board's cable in? ls /dev/ttyUSB* lists the ports"
-                   : errno == EACCES
-                       ? ": your user may not use it; on Debian the group dialout may"
-                       : "");
+                   errno == ENOENT   ? ": is the board's cable in? ls /dev/ttyUSB* lists the ports"
+                   : errno == EACCES ? ": your user may not use it; on Debian the group dialout may"
+                                     : "");
   if (tcgetattr(l->fd, &raw)) return err_set(err, "%s: not a serial port", path);
   cfmakeraw(&raw);
   raw.c_cflag = (raw.c_cflag & (tcflag_t) ~(CSTOPB | CRTSCTS)) | CLOCAL | CREAD;

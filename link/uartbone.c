@@ -25,8 +25,7 @@ int uartbone_read(struct link *link, uint32_t address, uint32_t *words, size_t n
   while (n) {
     const size_t part = n < MOST ? n : MOST;
     head(request, READ, part, address);
-    if (link_write(link, request, sizeof request, err) ||
-        link_read(link, answer, 4 * part, 2, err))
+    if (link_write(link, request, sizeof request, err) || link_read(link, answer, 4 * part, 2, err))
       return -1;
     for (size_t i = 0; i < part; i++) words[i] = get(answer + 4 * i);
     words += part;

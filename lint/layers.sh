@@ -39,7 +39,7 @@ for folder in $folders; do
         [ "$other" != "$folder" ] && [ -e "$other/$header" ] && [ "${layer[$other]}" -ge "${layer[$folder]}" ] &&
           wrong+="$file includes $header of $other, which is not below $folder"$'\n'
       done
-    done < <(grep -oE '^#include "[^"]+"' "$folder"/*.[ch] | sed -E 's/#include "([^"]+)"/\1/')
+    done < <(grep -HoE '^#include "[^"]+"' "$folder"/*.[ch] | sed -E 's/#include "([^"]+)"/\1/')
   fi
   result "${folder//\//.}" "$wrong"
 done

@@ -138,11 +138,42 @@ static void *serve(void *ctx) {
 // ----------------------------------------------------------------------------------------- fixture
 
 static void describe(bool ddr3) {
-  const uint32_t words[] = {
-      0x64623267, 1,         0x656b6166, 0, 0, 0, 0, 0, 0, 0, 50000000, MEMORY, 4 * MEMORY_WORDS,
-      GPT2,       MARK,      CHECK,      CHECK + 4, CHECK + 8, CHECK + 12, CHECK + 16, CHECK + 20,
-      ddr3 ? 2 : 0, 8,       4,          LEVEL,     LEVEL + 4, LEVEL + 8,  LEVEL + 12, LEVEL + 16,
-      2,          DFII,      7,          300,       DFII + 4,  9,          0};
+  const uint32_t words[] = {0x64623267,
+                            1,
+                            0x656b6166,
+                            0,
+                            0,
+                            0,
+                            0,
+                            0,
+                            0,
+                            0,
+                            50000000,
+                            MEMORY,
+                            4 * MEMORY_WORDS,
+                            GPT2,
+                            MARK,
+                            CHECK,
+                            CHECK + 4,
+                            CHECK + 8,
+                            CHECK + 12,
+                            CHECK + 16,
+                            CHECK + 20,
+                            ddr3 ? 2 : 0,
+                            8,
+                            4,
+                            LEVEL,
+                            LEVEL + 4,
+                            LEVEL + 8,
+                            LEVEL + 12,
+                            LEVEL + 16,
+                            2,
+                            DFII,
+                            7,
+                            300,
+                            DFII + 4,
+                            9,
+                            0};
   memset(&fake, 0, sizeof fake);
   memcpy(fake.rom, words, sizeof words);
   fake.listener = -1;
