@@ -5,8 +5,8 @@
 //   `ASSERT(PROPERTY, (MESSAGE...))                at each rising edge of clk_i, unless rst_ni is low
 //   `ASSERT_UNLESS(DISABLE, PROPERTY, (MESSAGE...))
 //                                                  the same, unless DISABLE holds
-//   `ERROR_IF(NAME, CONDITION, (MESSAGE...))       parameters for which there is no hardware;
-//                                                  NAME is for this check, one in the module
+//   `ERROR_IF(NAME, CONDITION, (MESSAGE...))       illegal parameters, at elaboration; NAME is
+//                                                  unique in the module
 //
 // MESSAGE... are the arguments of $error, in brackets. Code that serves only assertions is within
 // `ifdef ASSERTIONS. A tool that compiles the sources finds this file by its folder, rtl/base.

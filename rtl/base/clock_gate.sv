@@ -2,15 +2,15 @@
 //
 // clock_gate - stops a unit's clock while the unit is at rest
 //
-// A unit is at rest when nothing comes in, nothing waits in it, and its pipelines have had time to
-// drain. None of its registers would then change, so gating its clock changes no value and no
-// cycle. Gating saves power on silicon, and time in simulation, which is spent on clock edges.
+// A unit is at rest when no data arrives, it holds no data, and its pipelines have drained. None of
+// its registers would then change, so gating its clock changes no value and no cycle. Gating saves
+// power on silicon, and time in simulation, which is spent on clock edges.
 //
-// In      wake   something comes in this cycle
-//         hold   something waits inside
+// In      wake   data arrives in this cycle
+//         hold   the unit holds data
 //         test_en  in scan test every clock pulse passes
 // Out     clk    clk_i, without the pulses of cycles in which the unit is at rest
-// Timing  runs in the cycle of wake_i or hold_i, and for Linger cycles after the last
+// Timing  clk_o runs in each cycle of wake_i or hold_i, and for Linger cycles after the last
 // Assumes Linger cycles drain the unit's pipelines, which rest_rules asserts beside each gate;
 //         wake_i and hold_i settle before clk_i rises, like any register's input
 //
@@ -32,7 +32,7 @@ module clock_gate #(
     localparam int unsigned CountBits = $clog2(Linger + 1);
 
     logic                 run;
-    logic [CountBits-1:0] left_q;                  // cycles that are still to run
+    logic [CountBits-1:0] left_q;                  // cycles left to run
 
     assign run = !rst_ni || wake_i || hold_i || left_q != '0;
 

@@ -3,8 +3,8 @@
 // clock_gate_cell - a clock-gating cell: clk_o has the pulses of clk_i in whose cycle en_i or
 // test_en_i is high
 //
-// A technology file: this generic form is a latch and an AND gate. Replace the file by one that
-// instantiates the library's integrated clock-gating cell under this name and these ports.
+// A technology file: this generic form is a latch and an AND gate. Replace it with a file that
+// instantiates the library's integrated clock-gating cell under this name and with these ports.
 //
 // In      en       settles before clk_i rises, like any register's input
 //         test_en  high in scan test: every pulse passes

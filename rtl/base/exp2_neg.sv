@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// exp2_neg - powers of two with negative exponents, Width of them a cycle
+// exp2_neg - powers of two with negative exponents, Width of them per cycle
 //
 //   e = 2^-t = (base[i] - slope[i] * rest / 2^10) * 2^-whole,   t = whole . i (6) rest (10 bits)
 //
 // In      t   TBits unsigned, 16 of them fraction; rigid
 // Out     e   Q1.22 unsigned, below 2^22; 0 where whole > 23
 // Rounds  half up: the linear term to 22 fraction bits, then e after its shift
-// Timing  4 cycles, Width results a cycle
+// Timing  4 cycles, Width results per cycle
 // Keeps   one table of 64 segments per lane
 // Golden  golden/softmax.c: exp2_neg() - equal bit for bit
 

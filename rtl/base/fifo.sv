@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// fifo - a queue: words leave in the order in which they came
+// fifo - a queue: words leave in the order in which they entered
 //
 // In      wr  a word, valid/ready; ready while there is room, whether or not a word leaves
-// Out     rd  the oldest word, valid/ready. RegisteredRead 0: with rd_valid_o, as LUT RAM and
-//             registers give it. RegisteredRead 1: one cycle after its transfer, held until the
-//             next, as block RAM gives it (ram_1r1w)
-//         count  words inside
-// Timing  a word in and a word out a cycle. Nothing flows through: a word may leave one cycle after
-//         it came
+// Out     rd  the oldest word, valid/ready. With RegisteredRead 0 it comes with rd_valid_o, as from
+//             LUT RAM and registers. With RegisteredRead 1 it comes one cycle after its transfer
+//             and holds until the next, as from block RAM (ram_1r1w)
+//         count  words in the queue
+// Timing  a word in and a word out per cycle. No word passes in the cycle in which it enters: it
+//         may leave one cycle later
 // Keeps   Depth words
 // Golden  none; formal/fv_fifo.sv proves order and counts
 
@@ -34,7 +34,7 @@ module fifo #(
   output logic [AddrBits:0] count_o
 );
 
-  // Words that came and that left: the lower bits are places in the memory.
+  // Words entered and words left: the lower bits are places in the memory.
   logic [AddrBits:0] wr_count_q, rd_count_q;
   logic              push, pop;
 
@@ -55,7 +55,7 @@ module fifo #(
   end
 
   if (RegisteredRead) begin : gen_ram
-    // Never read and written at one place in one cycle: it would be empty or full.
+    // No place is read and written in the same cycle: the queue would be empty or full.
     ram_1r1w #(.Width(Width), .Depth(Depth)) u_ram (
       .clk_i,
       .wr_en_i(push), .wr_addr_i(wr_count_q[AddrBits-1:0]), .wr_strb_i(1'b1), .wr_data_i,

@@ -38,8 +38,8 @@ package gpt2_pkg;
   localparam row_t RowMax = row_t'((1 << (RowBits - 1)) - 1);
   localparam res_t ResMax = res_t'((1 << (ResBits - 1)) - 1);
 
-  // Rows that block_quant takes a cycle: as many as the widest maker of rows gives. ExpWidth is at
-  // most Segments.
+  // Rows that block_quant takes per cycle: as many as the widest source of rows gives. ExpWidth is
+  // at most Segments.
   function automatic int unsigned quant_width(int unsigned segments, int unsigned norm_width);
     return segments > norm_width ? segments : norm_width;
   endfunction
@@ -156,7 +156,7 @@ package gpt2_pkg;
     OpHead
   } op_e;
 
-  // What a job's beats need at the engine's issue, and their sums at its end.
+  // Fields that the engine uses when it issues a job's beats, and when it completes their sums.
   typedef struct packed {
     logic        by_columns;
     logic        first;                    // starts the sums
@@ -239,9 +239,9 @@ package gpt2_pkg;
 
   // -------------------------------------------------------------------------------------- KV cache
   //
-  // A head's part (model/image/image.h, 6): keys, S positions a beat, and before each 16 beats of
-  // them a side beat with their scales, a word each; from kv_v_off on values, S dimensions of 64
-  // positions a beat. log_s is log2(S).
+  // A head's part (model/image/image.h, 6): keys, S positions per beat, and before each 16 of these
+  // beats a side beat with their scales, a word each; from kv_v_off on values, S dimensions of 64
+  // positions per beat. log_s is log2(S).
 
   // the part's first beat
   function automatic logic [AddrBits-1:0] kv_part(config_t c, logic [7:0] layer, logic [5:0] head);

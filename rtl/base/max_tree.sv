@@ -4,7 +4,7 @@
 //
 // In      x   Width numbers, 32 bits signed; rigid
 // Out     max 32 bits signed; holds until the next one
-// Timing  ceil(log4 Width) cycles, one vector a cycle; each stage keeps the largest of four
+// Timing  ceil(log4 Width) cycles, one vector per cycle; each stage keeps the largest of four
 // Golden  none: softmax's and qkv_linear's maximum
 
 `include "assert.svh"
@@ -28,7 +28,7 @@ module max_tree #(
     return ($signed(a) > $signed(b)) ? a : b;
   endfunction
 
-  // --------------------------------------------------------------------------- four to one a stage
+  // ------------------------------------------------------------------------- four to one per stage
 
   for (genvar k = 0; k <= Stages; k++) begin : gen_stage
     localparam int unsigned Left = (Width >> 2 * k) == 0 ? 1 : Width >> 2 * k;   // numbers out

@@ -4,8 +4,8 @@
 //
 // The machine: requests and writes are streams, also through the core's reset; a burst has 1 to
 // MaxBurst beats; at most Depth beats are outstanding; a write strobes at least one byte; at most
-// 255 writes are unacknowledged. The memory: it answers only what it was asked. Assume 1 assumes
-// the memory's rule, which a proof of the machine needs; Assume 0 checks it.
+// 255 writes are unacknowledged. The memory: it answers only requests that it received. Assume 1
+// assumes the memory's rule, which a proof of the machine needs; Assume 0 checks it.
 module memory_rules
   import gpt2_pkg::*;
 #(

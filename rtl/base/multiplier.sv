@@ -3,13 +3,13 @@
 // multiplier - a product of two numbers, in a register
 //
 // A technology file: tools infer a DSP block from this generic form. Replace the file to
-// instantiate a family's block. InputRegs 1 has registers before the multiplication too, which such
-// blocks have. It does not serve products with a constant, products that are added to or truncated
-// in their cycle, and matvec's with AdderRetiming 1.
+// instantiate a family's block. InputRegs 1 adds registers before the multiplication, as such
+// blocks have them. Products with a constant, products that are added to or truncated in their
+// cycle, and matvec's products with AdderRetiming 1 do not use this module.
 //
 // In      a, b   each signed or unsigned; with en_i
 // Out     p      the product, signed if one of them is; held until the next one
-// Timing  1 cycle, 2 with InputRegs; a product a cycle
+// Timing  1 cycle, 2 with InputRegs; a product per cycle
 // Golden  none: C's multiplication
 module multiplier #(
   parameter int unsigned ABits     = 18,

@@ -2,18 +2,18 @@
 //
 // ram_1r1w - a memory with one write port and one registered read port
 //
-// A technology file: this generic form is what FPGA tools infer block RAM or LUT RAM from. Replace
-// the file to instantiate an SRAM macro, a vendor's primitive, or a memory with ECC. Only memories
-// whose read is registered are here. A few small arrays are read in the cycle of their address, as
-// LUT RAM and registers are: fifo with RegisteredRead 0, residual_add, kv_cache, counters.
+// A technology file: FPGA tools infer block RAM or LUT RAM from this generic form. Replace the file
+// to instantiate an SRAM macro, a vendor's primitive, or a memory with ECC. It serves only memories
+// with a registered read. A few small arrays are read in the cycle of their address, as LUT RAM and
+// registers are: fifo with RegisteredRead 0, residual_add, kv_cache, counters.
 //
 // In      wr  a word, or those of its parts of WriteBits bits whose strobe is set
 //         rd  the address of a word
 // Out     rd_data   the word, one cycle after rd_en_i; held until the next rd_en_i
-// Timing  a write and a read a cycle
-// Keeps   Depth words, uninitialised
-// Assumes nothing of reset. The word that is read in the cycle in which it is written is undefined:
-//         block RAM needs no bypass. The tests' simulators give garbage then (RAM_COLLISIONS)
+// Timing  a write and a read per cycle
+// Keeps   Depth words, uninitialised; there is no reset
+// Assumes that no word is used that was read in the cycle of its write: it is undefined, so block
+//         RAM needs no bypass. The tests' simulators return garbage then (RAM_COLLISIONS)
 module ram_1r1w #(
   parameter int unsigned Width     = 32,
   parameter int unsigned Depth     = 16,

@@ -7,7 +7,7 @@
 // In      x   16 bits unsigned, 2^15 <= x; rigid
 // Out     r   17 bits unsigned, 2^15 < r <= 2^16; relative error below 2^-15
 // Rounds  half up: the linear term (docs/numerics.md, "reciprocal")
-// Timing  3 cycles, one result a cycle
+// Timing  3 cycles, one result per cycle
 // Keeps   a table of 128 segments
 // Golden  golden/softmax.c: reciprocal() - equal bit for bit
 

@@ -3,7 +3,7 @@
 // rest_rules - what clock_gate assumes; no hardware, assertions alone
 //
 // When a gate with these inputs and this Linger would stop the clock, the unit must be empty:
-// active_i, the OR of its valid bits, is 0. Checked whether or not clocks are gated.
+// active_i, the OR of its valid bits, must be 0. This is checked whether or not clocks are gated.
 module rest_rules #(
   parameter int unsigned Linger = 32,
   parameter int unsigned Width  = 1

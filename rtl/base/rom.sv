@@ -2,12 +2,12 @@
 //
 // rom - a read-only memory with one registered read port
 //
-// A technology file: this generic form is what FPGA tools infer block RAM or LUTs from. Replace the
-// file to instantiate a ROM macro.
+// A technology file: FPGA tools infer block RAM or LUTs from this generic form. Replace the file to
+// instantiate a ROM macro.
 //
 // In      rd  the address of a word, below Depth
 // Out     rd_data   the word, one cycle after rd_en_i; held until the next rd_en_i
-// Keeps   Contents, or the hexadecimal words of File where it is not ""
+// Keeps   Contents, or the hexadecimal words of File unless it is ""
 module rom #(
   parameter int unsigned      Width = 32,
   parameter int unsigned      Depth = 16,

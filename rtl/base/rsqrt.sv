@@ -8,7 +8,7 @@
 // Out     y   23 bits unsigned, 22 of them fraction, in (1/2, 1]
 // Rounds  half up at the end and in the table's linear term; y0^2 and u y0^2 are truncated to 30
 //         fraction bits; relative error below 2.5e-7 (docs/numerics.md, "rsqrt")
-// Timing  latency 7, one a cycle, rigid: no multiplier is wider than 20 x 18 bits
+// Timing  7 cycles, one result per cycle, rigid. No multiplier is wider than 20 x 18 bits
 // Assumes m is normalised; the table's relative error is below 2^-13, so that delta fits 19 bits
 // Golden  golden/rsqrt.c: rsqrt() - equal bit for bit
 
@@ -59,7 +59,7 @@ module rsqrt
 
   // ---------------------------------------------------------- 2: y0 = base - slope * rest, rounded
   //
-  // base - ((p + 512) >> 10) = (1024 base + 511 - p) >> 10: the rounding costs no adder of its own.
+  // base - ((p + 512) >> 10) = (1024 base + 511 - p) >> 10: the rounding needs no further adder.
 
   logic [17:0] y0_2_q, y0_3_q, y0_4_q, y0_5_q, y0_6_q;  // 17 fraction bits, one for each stage
 

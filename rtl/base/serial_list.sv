@@ -1,23 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// serial_list - the Length greatest of a sequence of values with their ids, sorted; by insertion
+// serial_list - keeps the Length greatest of a sequence of values with their ids, sorted by
+// insertion
 //
-// A new value is compared with the entries from the last up, one a cycle. Those that are less move
-// down by one, and it takes the place after the first that is not. The entries are in a memory, and
-// there is one comparator. systolic_list takes a value a cycle, with a comparator for each entry.
+// A new value is compared with the entries from the last up, one per cycle. Lesser entries move
+// down by one, and the value goes after the first entry that is not less. The entries are in a
+// memory, and there is one comparator. systolic_list takes a value per cycle, with a comparator for
+// each entry.
 //
 // In      in      a value (signed) and its id; valid/ready. Ids ascend, so a value equal to one in
 //                 the list goes after it
-//         last_i  index of the last entry that counts; held while the list is not empty
-//         clear_i empties it, when done_o is high
-// Out     full_o  entry last_i holds something
-//         threshold  its value
-//         done_o  from the next cycle on every entry has seen all that came in before this one
+//         last_i  index of the last entry in use; held while the list is not empty
+//         clear_i empties the list, when done_o is high
+// Out     full_o  entry last_i holds a value
+//         threshold  that value
+//         done_o  from the next cycle on, all values that entered before this cycle are in place
 //         first   entry 0
 //         read    entry read_index_i, a cycle later, once done_o has been high
-// Timing  a value that moves n entries takes n + 3 cycles; one that is not greater than the
+// Timing  a value that moves n entries takes n + 3 cycles; a value that is not greater than the
 //         threshold of a full list takes 2
-// Keeps   Length entries in a memory with one write and one read port, one value on its way
+// Keeps   Length entries in a memory with one write and one read port, and the new value
 module serial_list #(
   parameter int unsigned Length    = 64,
   parameter int unsigned ValueBits = 32,
@@ -55,7 +57,7 @@ module serial_list #(
   typedef enum logic [1:0] {
     StReady,                                     // for a value
     StStart,                                     // the entry before the free one is read
-    StWalk                                       // it is there: it moves down, or the walk ends
+    StWalk                                       // it is read: it moves down, or the walk ends
   } state_e;
 
   state_e               state_q, state_d;

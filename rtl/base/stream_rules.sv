@@ -4,8 +4,9 @@
 //
 //   valid and the payload hold until the transfer
 //
-// Immediate assertions on registered values: simulators check them, Yosys' SMT flow proves them
-// (formal/). may_drop_i: in this cycle an abort, an error or a reset may withdraw the offer.
+// The assertions are immediate, on registered values: simulators check them, and Yosys' SMT flow
+// proves them (formal/). While may_drop_i is high, an abort, an error or a reset may withdraw the
+// offer.
 module stream_rules #(
   parameter int unsigned Width = 1
 ) (

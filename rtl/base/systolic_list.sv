@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// systolic_list - the Length greatest of a sequence of values with their ids, sorted; one a cycle
+// systolic_list - keeps the Length greatest of a sequence of values with their ids, sorted; takes
+// one per cycle
 //
-// A new value walks down the list, an entry a cycle. It passes entries that are not less and takes
-// the place of the first that is; from there each entry moves down by one. So a comparison drives
-// one entry. serial_list does the same with a memory and one comparator, in more cycles.
+// A new value walks down the list, one entry per cycle. It passes entries that are not less, and
+// takes the place of the first that is less; from there each entry moves down by one. So each
+// comparison drives only one entry. serial_list does the same with a memory and one comparator, in
+// more cycles.
 //
-// In      in      a value (signed) and its id, one a cycle; in_ready_o is always high. Ids ascend,
-//                 so a value equal to one in the list goes after it
-//         last_i  index of the last entry that counts; held while the list is not empty
-//         clear_i empties it; nothing may walk then
-// Out     full_o  entry last_i holds something, as of the cycle before
-//         threshold  its value, or an older and lower one, while read_index_i = last_i
-//         done_o  always high: from the next cycle on entry 0 has seen all that came in before this
-//                 one, and the entries may be read from 0 up, one a cycle
+// In      in      a value (signed) and its id, one per cycle; in_ready_o is always high. Ids
+//                 ascend, so a value equal to one in the list goes after it
+//         last_i  index of the last entry in use; held while the list is not empty
+//         clear_i empties the list; no value may walk then
+// Out     full_o  entry last_i held a value in the previous cycle
+//         threshold  that value, or an older and lower one, while read_index_i = last_i
+//         done_o  always high: from the next cycle on, all values that entered before this cycle
+//                 have passed entry 0, and the entries may be read from 0 up, one per cycle
 //         first   entry 0
 //         read    entry read_index_i, a cycle later
 // Keeps   Length entries and as many walking values in registers
@@ -47,9 +49,9 @@ module systolic_list #(
   // Entry 0 is the greatest. A walking value waits at entry i, and goes into it or on to i + 1.
   logic [Length-1:0][ValueBits-1:0] entry_value_q, walk_value_q;
   logic [Length-1:0][IdBits-1:0]    entry_id_q, walk_id_q;
-  logic [Length-1:0]                used_q;      // entries that hold something
+  logic [Length-1:0]                used_q;      // entries that hold a value
   logic [Length-1:0]                walks_q;     // a value waits at this entry,
-  logic [Length-1:0]                moved_q;     // and was an entry: it precedes all that follow
+  logic [Length-1:0]                moved_q;     // and was an entry: it precedes all later ones
 
   always_ff @(posedge clk_i) begin
     if (in_valid_i || walks_q != '0) begin

@@ -7,7 +7,7 @@
 //
 // In      a, b   unsigned; rigid
 // Out     p      unsigned, exact; holds until the next one
-// Timing  2 cycles, a product a cycle: four multiplications, then their sum
+// Timing  2 cycles, a product per cycle: four multiplications, then their sum
 // Golden  none: C's multiplication
 module wide_product #(
   parameter int unsigned ABits = 32,

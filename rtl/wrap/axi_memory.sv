@@ -5,16 +5,17 @@
 //   stripe p of beat a = W bytes at base + p stride + (a mod 2^31) W,  W = Lanes / Ports
 //   base               = a < 2^31 ? image_base : kv_base
 //
-// The two directions do not meet: axi_read.sv, axi_write.sv have the rules of each. Both know only
-// rst_ni, ARESETn: after gpt2_top's own reset the transfers under way are completed.
+// Reads and writes are independent: axi_read.sv and axi_write.sv have the rules of each. Only
+// rst_ni, the ports' ARESETn, resets them: after gpt2_top's own reset they complete the transfers
+// under way.
 //
 // AXI4    one ID (no ID signals: tie an interconnect's to 0); reads are INCR bursts of 1 to 256
 //         transfers within 4 KB, writes are single transfers with strobes; both are aligned.
 //         AxCACHE 0011, modifiable and bufferable; AxPROT 000
 // Fault   a pulse for a transfer that was answered with an error; of several in one cycle, a read
-//         first, then the lowest port
+//         before a write, then the lowest port
 // Legal   Ports a power of two, 1 to 32; PortBits 32, 64, ... 1024; Ports x PortBits at most
-//         8 Lanes. Where it is less, a beat takes several transfers of each port
+//         8 Lanes. If it is less, a beat takes several transfers of each port
 `include "assert.svh"
 
 module axi_memory
@@ -133,7 +134,7 @@ module axi_memory
   assign fault_decerr_o = rd_fault ? rd_decerr : wr_decerr;
   assign fault_port_o   = rd_fault ? rd_port : wr_port;
 
-  // Beats are counted: the ends of the bursts tell nothing new.
+  // Beats are counted, so RLAST is not needed.
   logic unused_rlast;
   assign unused_rlast = ^m_axi_rlast_i;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// axi_read - gpt2_top's read bursts on the read channels of AXI4 ports
+// axi_read - translates gpt2_top's read bursts to the read channels of AXI4 ports
 //
 //   stripe p of beat a = W bytes at base + p stride + (a mod 2^31) W,  W = Lanes / Ports
 //   base               = a < 2^31 ? image_base : kv_base
@@ -15,18 +15,19 @@
 //         busy    gpt2_top's busy_o
 //         r       transfers, answered in order (no IDs). RRESP's SLVERR and DECERR count as errors
 // Out     ar      INCR bursts; none crosses a multiple of Window = min(4096, 32 PortBits) bytes, so
-//                 none has more than 256 transfers or crosses 4 KB. Nothing depends on arready
-//                 but the next request
-//         rsp     beats in order, with an error bit: a transfer of it came with an error.
-//                 gpt2_top always takes them
+//                 none has more than 256 transfers or crosses 4 KB. Only the next request depends
+//                 on arready
+//         rsp     beats in order, with an error bit: a transfer of the beat had an error. gpt2_top
+//                 always takes them
 //         fault   a pulse for each cycle with an error: the lowest port that has one; decerr
-// Late    answers that come while busy_i is low are to a run that has given them up (ErrTimeout):
-//         they are dropped, and no request is taken until the last of them has come
+// Late    answers that arrive while busy_i is low belong to a run that has given them up
+//         (ErrTimeout): they are dropped, and no request is taken until the last of them has
+//         arrived
 // Reset   rst_ni forgets everything, as AXI's ARESETn does
-// Timing  arvalid 2 cycles after req; rsp in the cycle of r where one port carries the beat,
-//         otherwise a cycle later. A beat a cycle where Gather is 1. A port may be Skew stripes
-//         ahead of another before its rready falls
-// Keeps   Ports x Skew stripes where there are several ports
+// Timing  arvalid 2 cycles after req; rsp in the cycle of r if one port carries the beat, otherwise
+//         a cycle later. A beat per cycle if Gather is 1. A port may be Skew stripes ahead of
+//         another before its rready falls
+// Keeps   Ports x Skew stripes if there are several ports
 // Rules   axi_rules.sv
 `include "assert.svh"
 
@@ -84,8 +85,8 @@ module axi_read
   // One request at a time, cut at each multiple of Window. All ports get the same bursts, at the
   // same time, each at its own stripe's address.
   logic                valid_q;
-  logic [63:0]         addr_q;                   // stripe 0 of the transfer to ask for next
-  logic [LeftBits-1:0] left_q;                   // transfers to ask for
+  logic [63:0]         addr_q;                   // stripe 0 of the next transfer to request
+  logic [LeftBits-1:0] left_q;                   // transfers still to request
   logic                drop, drop_q, issue, last;
   logic [EdgeBits-1:0] edge_left;                // transfers to the next multiple of Window
   logic [7:0]          arlen_q;
@@ -136,7 +137,7 @@ module axi_read
 
   for (genvar p = 0; p < int'(Ports); p++) begin : gen_r
     logic                  r, whole, error;
-    logic [StripeBits-1:0] data;                 // the stripe of which the last transfer comes
+    logic [StripeBits-1:0] data;                 // the stripe, with its last transfer
 
     assign r = rvalid_i[p] && rready_o[p];
 
@@ -145,7 +146,7 @@ module axi_read
       assign data  = rdata_i[p];
       assign error = rresp_i[p][1];
     end else begin : gen_gather
-      logic [LogGather-1:0]           came_q;    // transfers of this stripe
+      logic [LogGather-1:0]           came_q;    // transfers of this stripe so far
       logic [StripeBits-PortBits-1:0] data_q;    // the latest of them at the upper end
       logic                           error_q;
 
@@ -193,9 +194,9 @@ module axi_read
   assign rd_rsp_data_o  = stripe_data;
   assign rd_rsp_error_o = |stripe_error;
 
-  // ---------------------------------------------------------------- answers that nobody waits for
+  // ---------------------------------------------------------------------------------- late answers
 
-  logic [9:0] owed_q, owed_d;                    // beats asked for that have not come
+  logic [9:0] owed_q, owed_d;                    // beats requested that have not arrived
 
   assign drop   = drop_q || !busy_i;
   assign owed_d = owed_q + (rd_req_valid_i && rd_req_ready_o ? 10'(rd_req_len_i) : '0)

@@ -3,10 +3,10 @@
 // axi_rules - what must hold at one of gpt2_axi's AXI4 ports; no hardware, assertions alone
 //
 // The manager: what is offered stays until it is taken; a read burst lies within 4 KB and is
-// aligned to its transfers; a write is one aligned transfer with at least one byte; of AW and W
-// none is more than one ahead of the other. The subordinate: what it offers stays; it answers only
-// what it was asked, a write only after both its AW and its W. Assume 1 assumes the subordinate's
-// rules, which a proof of the manager needs; Assume 0 checks them.
+// aligned to its transfers; a write is one aligned transfer with at least one byte; neither AW nor
+// W is more than one transfer ahead of the other. The subordinate: what it offers stays; it answers
+// only requests that it received, and a write only after both its AW and its W. Assume 1 assumes
+// the subordinate's rules, which a proof of the manager needs; Assume 0 checks them.
 module axi_rules #(
   parameter int unsigned PortBits  = 512,
   parameter bit          Assume    = 1'b0,

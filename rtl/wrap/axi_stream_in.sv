@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// axi_stream_in - the prompt from an AXI4-Stream: a packet is a prompt, an id a transfer
+// axi_stream_in - takes the prompt from an AXI4-Stream: a packet is a prompt, a transfer an id
 //
-// In      t       TDATA: an id in the lower 17 bits, zeros above; TLAST with the last
+// In      t       TDATA: an id in the lower 17 bits, zeros above; TLAST with the last id
 //         enable  the run takes its prompt from here; does not change while busy_i is high
 //         busy    gpt2_top's busy_o
 // Out     prompt  gpt2_top's, valid/ready. An id with a bit above the 17 becomes 2^17 - 1, which no
 //                 vocabulary has
-// Ends    A run that ends in the middle of its packet (abort, error, reset) leaves the rest behind:
-//         it is taken and dropped, up to TLAST. A packet of which nothing was taken waits for the
-//         next run
-// Timing  nothing is registered on the way
+// Ends    If a run ends in the middle of its packet (abort, error, reset), the rest of the packet
+//         is taken and dropped, up to TLAST. A packet of which nothing was taken waits for the next
+//         run
+// Timing  combinational
 module axi_stream_in (
   input  logic        clk_i,
   input  logic        rst_ni,
@@ -29,7 +29,7 @@ module axi_stream_in (
 );
 
   logic inside_q;                                // a packet has begun and not ended
-  logic drop_q;                                  // what is left of it is not wanted
+  logic drop_q;                                  // the rest of it is dropped
 
   assign prompt_valid_o = tvalid_i && enable_i && !drop_q;
   assign prompt_id_o    = tdata_i[16:0] | {17{tdata_i[31:17] != '0}};

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// axi_stream_out - what a run gives, as packets of an AXI4-Stream
+// axi_stream_out - sends the output of a run as packets of an AXI4-Stream
 //
-// In      in     data, bytes that count, last of the packet; valid/ready. What gpt2_top offers may
-//                be withdrawn when a run ends
+// In      in     data, valid bytes, last of the packet; valid/ready. gpt2_top may withdraw an offer
+//                when a run ends
 //         busy   gpt2_top's busy_o
-// Out     t      TVALID and what is with it stay until TREADY, as AXI4-Stream wants it
-// Ends    A run that ends in the middle of a packet (abort, error, reset) closes it: a transfer
-//         without bytes, TKEEP 0, has TLAST
+// Out     t      TVALID and its payload stay until TREADY, as AXI4-Stream requires
+// Ends    A run that ends in the middle of a packet (abort, error, reset) closes it with a transfer
+//         without bytes: TKEEP 0 and TLAST
 // Timing  one cycle from in to t; a transfer every second cycle. A run may be done while its last
 //         transfer waits here
 `include "assert.svh"

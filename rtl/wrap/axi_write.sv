@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// axi_write - gpt2_top's writes on the write channels of AXI4 ports
+// axi_write - translates gpt2_top's writes to the write channels of AXI4 ports
 //
-// A beat's stripes and addresses are those of axi_read. A write goes out as single transfers: of
-// each port, those PortBits-wide parts of its stripe in which a byte is to be written, the others
-// not at all. The acknowledgement comes when all of them have been answered.
+// A beat's stripes and addresses are those of axi_read. A write becomes single transfers: each port
+// sends those PortBits-wide parts of its stripe that have a byte to write, and no others. The
+// acknowledgement comes when all transfers of the write have been answered.
 //
 // In      wr      {beat address, data, byte strobes}, valid/ready
 //         base, stride, busy   as in axi_read
 //         b       a response for each transfer; SLVERR and DECERR are errors. Always taken
 // Out     aw, w   valid until ready, independent of each other; the next transfer of any port
 //                 is offered when all AW and W have been taken
-//         ack     a pulse for each write, in order. With error: a transfer of this write or of a
-//                 later one was answered with an error
+//         ack     a pulse for each write, in order. An error means that a transfer of this write or
+//                 of a later one was answered with an error
 //         fault   a pulse for each cycle with an error: the lowest port that has one; decerr
-// Late    responses that come while busy_i is low are to a run that has given them up
-//         (ErrTimeout): they are dropped, and no write is taken until the last of them has come
+// Late    responses that arrive while busy_i is low belong to a run that has given them up
+//         (ErrTimeout): they are dropped, and no write is taken until the last of them has arrived
 // Reset   rst_ni forgets everything, as AXI's ARESETn does. gpt2_top's own reset does not reach
-//         here: what is offered stays, and what was taken is counted until it is answered
-// Timing  awvalid and wvalid 2 cycles after wr; 1 + Gather cycles a write where the ports take
+//         this module: an offered transfer stays, and a taken one is counted until it is answered
+// Timing  awvalid and wvalid 2 cycles after wr; 1 + Gather cycles per write if the ports take
 //         everything at once; ack 2 cycles after the last b
-// Keeps   Ports x Depth places of transfers that are not answered
+// Keeps   Ports x Depth unanswered transfers
 // Assumes that at most 2^SeqBits - 1 writes are offered or unacknowledged, as kv_cache ensures
 // Rules   axi_rules.sv
 `include "assert.svh"
@@ -31,7 +31,7 @@ module axi_write
   parameter int unsigned Lanes    = 256,
   parameter int unsigned Ports    = 2,
   parameter int unsigned PortBits = 1024,
-  parameter int unsigned Depth    = 32,          // transfers of a port that are not answered
+  parameter int unsigned Depth    = 32,          // unanswered transfers of a port
   parameter int unsigned SeqBits  = 8            // of a write's number
 ) (
   input  logic                             clk_i,
@@ -76,16 +76,16 @@ module axi_write
 
   // ------------------------------------------------------------------------------- writes to parts
 
-  // A cycle for the address of the write that is offered, then one for each of its parts: the same
-  // part of all stripes at once.
-  logic                ready_q;                  // the address stands
+  // An offered write takes one cycle for its address, then one for each of its parts: the same part
+  // of all stripes at once.
+  logic                ready_q;                  // the address is valid
   logic [63:0]         addr_q;                   // stripe 0 of the beat
   logic [PartBits-1:0] part_q;
   logic                drop, drop_q, step, last;
   logic [Ports-1:0]    room, issue;
   logic [63:12]        base;
-  seq_t                seq_q;                    // of the write that is offered
-  seq_t                acked_q;                  // of the oldest without acknowledgement
+  seq_t                seq_q;                    // of the offered write
+  seq_t                acked_q;                  // of the oldest unacknowledged write
 
   assign base       = wr_addr_i[AddrBits-1] ? kv_base_i : image_base_i;
   assign last       = part_q == PartBits'(Gather - 1);
@@ -108,8 +108,8 @@ module axi_write
 
   // ------------------------------------------------------------------------- each port's transfers
 
-  logic [Ports-1:0] owed;                        // a transfer is not answered
-  logic [Ports-1:0] waits;                       // one of the oldest write is not
+  logic [Ports-1:0] owed;                        // a transfer is unanswered
+  logic [Ports-1:0] waits;                       // a transfer of the oldest write is
 
   for (genvar p = 0; p < int'(Ports); p++) begin : gen_port
     logic [63:12]             offset_q;
@@ -139,7 +139,7 @@ module axi_write
       end
     end
 
-    // The write to which each transfer without a response belongs, in order.
+    // The write to which each unanswered transfer belongs, in order.
     seq_t                   oldest;
     logic [$clog2(Depth):0] unused_count;
 
@@ -163,7 +163,7 @@ module axi_write
     assign errors[p] = bvalid_i[p] && bresp_i[p][1];
   end
 
-  // As long as something is owed to a run that is over, it is dropped.
+  // Responses that are owed to a finished run are dropped.
   assign drop = drop_q || !busy_i;
 
   always_ff @(posedge clk_i) begin

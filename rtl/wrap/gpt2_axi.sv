@@ -1,23 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// gpt2_axi - gpt2_top for a system with AXI: registers behind AXI4-Lite, the memory on AXI4
+// gpt2_axi - gpt2_top for a system with AXI: registers on AXI4-Lite, the memory on AXI4
 //
 // In      s_axil  registers, FIFOs for the ids in and out, and the interrupt: gpt2_registers.sv,
 //                 gpt2_csr.rdl
-//         s_prompt   AXI4-Stream: the prompt's ids where RUN.prompt_stream; axi_stream_in.sv
+//         s_prompt   AXI4-Stream: the prompt's ids if RUN.prompt_stream is set; axi_stream_in.sv
 // Out     m_axi   Ports managers of PortBits bits, packed by port: image and KV cache in stripes;
 //                 axi_memory.sv has the layout and the rules of the transfers
-//         m_token    AXI4-Stream: the ids where RUN.token_stream, TLAST with the run's last;
+//         m_token    AXI4-Stream: the ids if RUN.token_stream is set, TLAST with the run's last;
 //                 axi_stream_out.sv
-//         m_logits   AXI4-Stream, with LogitsStream and RUN.all_heads: Segments logits a transfer,
-//                 Q14.16 in 32 bits, ids ascending from 0, TLAST with a position's last; TKEEP of
-//                 those below the vocabulary. Unread, it stops the machine
+//         m_logits   AXI4-Stream, with LogitsStream and RUN.all_heads: Segments logits per
+//                 transfer, Q14.16 in 32 bits, ids ascending from 0, TLAST with a position's last;
+//                 TKEEP for the ids below the vocabulary's size. If it is not read, the machine
+//                 stalls
 //         irq     level, high
 // Reset   rst_ni is ARESETn of all ports: synchronous, active low, for the fabric as well. The
-//         soft reset, a register, ends a run and leaves the memory ports: what is under way there
-//         is completed, and busy stays high until it is
-// Rules   docs/life_cycle.md. A run that gave its memory up (ErrTimeout) cannot harm a later one:
-//         late answers are dropped, and until the last of them the memory is asked nothing
+//         soft reset, a register, ends a run but does not reset the memory ports: they complete
+//         what is under way, and busy stays high until then
+// Rules   docs/life_cycle.md. A run that gave up its memory (ErrTimeout) cannot harm a later one:
+//         late answers are dropped, and no request is sent until the last of them has arrived
 // Legal   Ports 1, 2, 4, ... 32; PortBits 32, 64, ... 1024; Ports x PortBits at most 8 Lanes
 // Golden  as gpt2_top
 module gpt2_axi
@@ -124,7 +125,7 @@ module gpt2_axi
   logic [63:0] image_base, kv_base, stripe_stride;
   logic        fault_valid, fault_write, fault_decerr;
   logic [4:0]  fault_port;
-  logic        prompt_stream, tok_stream;        // ids come and go by the streams
+  logic        prompt_stream, tok_stream;        // ids use the streams
   logic        reg_valid, reg_last, reg_tok_ready;
   logic [16:0] reg_id;
 

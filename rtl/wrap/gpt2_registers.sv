@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// gpt2_registers - the host's side of gpt2_axi: registers behind AXI4-Lite, two FIFOs of ids, the
+// gpt2_registers - the host's side of gpt2_axi: registers on AXI4-Lite, two FIFOs of ids, the
 // interrupt, the soft reset
 //
-// The map is gpt2_csr.rdl (docs/registers.md); PeakRDL makes gpt2_csr of it.
+// The map is gpt2_csr.rdl (docs/registers.md), from which PeakRDL generates gpt2_csr.
 //
 // In      s_axil  AXI4-Lite, 32 bits, a window of 4 KB
 //         busy, done, error, tok, heads, sat, count: gpt2_top's
-//         fault   a pulse for each transfer that the memory side was refused, with its kind and
-//                 port; the first of a run is kept
+//         fault   a pulse for each memory transfer that was answered with an error, with its kind
+//                 and port; the first of a run is kept
 // Out     irq     high while an enabled bit of INT_STATUS is set; from a register
 //         start, abort: a cycle each; core_rst_n: rst_ni, and low for a cycle at a soft reset
-//         cfg, sampling, max_new, stop, all_heads: the registers as they are; gpt2_top samples
+//         cfg, sampling, max_new, stop, all_heads: the registers' current values; gpt2_top samples
 //                 them with the start
-//         image_base .. tok_stream: sampled here with the start, so constant while a run is on
+//         image_base .. tok_stream: sampled here with the start, so constant during a run
 //         prompt  ids that were written to PROMPT (valid/ready)
-// Timing  a start empties both FIFOs. An id written to PROMPT after the start goes to the new run,
-//         as writes act in their order
+// Timing  a start empties both FIFOs. Writes act in their order, so an id written to PROMPT after
+//         the start goes to the new run
 // Reset   synchronous, active low; a soft reset leaves the settings and the interrupt bits
 module gpt2_registers
   import gpt2_pkg::*;
@@ -83,8 +83,8 @@ module gpt2_registers
   output logic [7:0]  count_sel_o,
   input  logic [39:0] count_i,
 
-  output logic        prompt_stream_o,           // 1: the prompt comes from the AXI4-Stream
-  output logic        tok_stream_o,              // 1: ids go there
+  output logic        prompt_stream_o,           // 1: the prompt comes from its AXI4-Stream
+  output logic        tok_stream_o,              // 1: ids go to theirs
   output logic [63:0] image_base_o,
   output logic [63:0] kv_base_o,
   output logic [63:0] stripe_stride_o,
