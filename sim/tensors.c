@@ -24,9 +24,9 @@
   S(const uint8_t, op, CORE "op_valid")      S(const uint8_t, op_slot, CORE "op_slot")            \
   S(const uint8_t, op_part, CORE "op_part")  S(const uint8_t, op_last, CORE "op_last")            \
   S(const uint8_t, op_exp, CORE "op_exp")    S(const uint16_t, op_m, CORE "op_m")                 \
-  S(const uint8_t, kv, BLOCK "kv_valid")     S(const uint8_t, kv_is_v, BLOCK "kv_is_v")           \
-  S(const uint8_t, kv_head, BLOCK "kv_head") S(const uint8_t, kv_layer, BLOCK "kv_layer")         \
-  S(const uint32_t, kv_q, BLOCK "kv_q")      S(const uint16_t, kv_scale, BLOCK "kv_scale")
+  S(const uint8_t, kv, CORE "kv_valid")     S(const uint8_t, kv_is_v, CORE "kv_is_v")           \
+  S(const uint8_t, kv_head, CORE "kv_head") S(const uint8_t, kv_layer, CORE "kv_layer")         \
+  S(const uint32_t, kv_q, CORE "kv_q")      S(const uint16_t, kv_scale, CORE "kv_scale")
 // clang-format on
 
 // Probabilities are assembled from three things that pass at different times: a head's V scales

@@ -22,7 +22,7 @@ const char *const timeline_unit_name[TIMELINE_N_UNITS] = {TIMELINE_UNITS(UNIT_NA
   S(const uint8_t, write_ready, "wr_ready_i") S(const uint8_t, token, CORE "token_valid")         \
   S(const uint8_t, pos, CORE "pos_valid") S(const uint8_t, rows, CORE "rows_valid")               \
   S(const uint8_t, mon, "mon_valid_o") S(const uint8_t, norm, BLOCK "norm_busy")                  \
-  S(const uint8_t, kv, BLOCK "kv_valid") S(const uint8_t, attention, BLOCK "attention_busy")      \
+  S(const uint8_t, kv, CORE "kv_valid") S(const uint8_t, attention, BLOCK "attention_busy")      \
   S(const uint8_t, blocks, BLOCK "blk_valid") S(const uint8_t, op, CORE "op_valid")               \
   S(const uint8_t, logits, CORE "smp_valid") S(const uint8_t, sampling, CORE "sampling_busy")     \
   S(const uint8_t, busy, "busy_o") S(const uint8_t, step_start, "step_start_o")                   \

@@ -3,8 +3,8 @@
 // gpt2_core - one matrix engine, one vector path, one sequencer: a token in, its logits and the
 // next id out
 //
-//   sequencer ▶ weight_stream ▶ matvec ▶ rescale ▶ transformer_block
-//                                                           ▶ final_linear ▶ sampling
+//   sequencer ▶ weight_stream ▶ matvec ▶ rescale ▶ transformer_block ▶ kv_cache ▶ matvec, memory
+//                                                ▶ final_linear ▶ sampling
 //                             ▶ token_embedding, pos_embedding ▶ residual
 //                             ▶ LayerNorm's parameters
 //
@@ -168,7 +168,7 @@ module gpt2_core
   logic [3:0]                op_exp;
   logic [QuantWidth-1:0][15:0] op_m;
   operand_t                  operand;
-  logic [3:0]                entry_busy, entry_ready, release_entry;
+  logic [3:0]                entry_busy, entry_ready, entry_release;
   logic                      scores_free, scores_done, head_room;
   logic [1:0]                merge_entry;
   logic [HeadDim-1:0][7:0]   merge_k, merge_v;
@@ -197,12 +197,38 @@ module gpt2_core
     .in_valid_i(beat_valid && is_matvec), .in_ready_o(matvec_ready), .in_label_i(label),
     .in_data_i(data),
     .rd_slot_o(rd_slot), .rd_en_o(rd_en), .rd_free_o(rd_free), .full_i(full), .operand_i(operand),
-    .entry_busy_i(entry_busy), .entry_ready_i(entry_ready), .release_o(release_entry),
+    .entry_busy_i(entry_busy), .entry_ready_i(entry_ready), .release_o(entry_release),
     .scores_free_i(scores_free), .scores_done_i(scores_done), .head_room_i(head_room),
     .merge_entry_o(merge_entry), .merge_k_i(merge_k), .merge_v_i(merge_v),
     .merge_k_scale_i(merge_k_scale), .merge_v_scale_i(merge_v_scale),
     .out_valid_o(acc_valid), .out_tag_o(acc_tag), .out_acc_o(acc), .out_e_max_o(acc_e_max),
     .out_norm_o(acc_norm), .out_side_o(acc_side)
+  );
+
+  // The newest position's keys and values: merged into the beats, and written to memory.
+  logic                    kv_valid, kv_is_v, clk_kv;
+  logic [5:0]              kv_head;
+  logic [7:0]              kv_layer;
+  logic [9:0]              kv_position;
+  logic [HeadDim-1:0][7:0] kv_q;
+  scale_t                  kv_scale;
+
+  localparam int unsigned KvLinger = 4;
+  wire kv_hold = entry_busy != '0 || !kv_idle || wr_busy;
+
+  clock_gate #(.Gating(ClockGating), .Linger(KvLinger)) u_gate_kv (
+    .clk_i, .rst_ni, .test_en_i, .wake_i(kv_valid), .hold_i(kv_hold), .clk_o(clk_kv)
+  );
+
+  kv_cache #(.Segments(Segments), .MaxHeads(MaxHeads)) u_kv_cache (
+    .clk_i(clk_kv), .rst_ni, .mem_rst_ni, .cfg_i,
+    .kv_valid_i(kv_valid), .kv_is_v_i(kv_is_v), .kv_head_i(kv_head), .kv_layer_i(kv_layer),
+    .kv_position_i(kv_position), .kv_q_i(kv_q), .kv_scale_i(kv_scale),
+    .entry_busy_o(entry_busy), .entry_ready_o(entry_ready), .release_i(entry_release),
+    .wr_valid_o, .wr_ready_i, .wr_addr_o, .wr_data_o, .wr_strb_o, .wr_ack_i,
+    .idle_o(kv_idle), .mem_busy_o(wr_busy),
+    .merge_entry_i(merge_entry), .k_o(merge_k), .v_o(merge_v), .k_scale_o(merge_k_scale),
+    .v_scale_o(merge_v_scale)
   );
 
   logic                      rows_valid;
@@ -237,7 +263,7 @@ module gpt2_core
     .Segments(Segments), .MaxHeads(MaxHeads), .MaxCtx(MaxCtx),
     .NormWidth(NormWidth), .ExpWidth(ExpWidth), .ClockGating(ClockGating)
   ) u_transformer_block (
-    .clk_i, .rst_ni, .mem_rst_ni, .test_en_i, .cfg_i,
+    .clk_i, .rst_ni, .test_en_i, .cfg_i,
     .clk_rows_i(clk_rows), .rows_wake_o(rows_wake_block),
     .rows_valid_i(rows_valid), .rows_tag_i(rows_tag), .rows_i(rows), .aux_i(aux),
     .emb_valid_i(pos_valid || token_valid), .emb_ready_o(emb_ready),
@@ -246,12 +272,9 @@ module gpt2_core
     .par_data_i(data),
     .op_valid_o(op_valid), .op_slot_o(op_slot), .op_part_o(op_part), .op_last_o(op_last),
     .op_exp_o(op_exp), .op_m_o(op_m),
-    .entry_busy_o(entry_busy), .entry_ready_o(entry_ready), .release_i(release_entry),
     .scores_free_o(scores_free), .pv_scale_o(pv_scale),
-    .merge_entry_i(merge_entry), .merge_k_o(merge_k), .merge_v_o(merge_v),
-    .merge_k_scale_o(merge_k_scale), .merge_v_scale_o(merge_v_scale),
-    .kv_idle_o(kv_idle), .wr_busy_o(wr_busy),
-    .wr_valid_o, .wr_ready_i, .wr_addr_o, .wr_data_o, .wr_strb_o, .wr_ack_i,
+    .kv_valid_o(kv_valid), .kv_is_v_o(kv_is_v), .kv_head_o(kv_head), .kv_layer_o(kv_layer),
+    .kv_position_o(kv_position), .kv_q_o(kv_q), .kv_scale_o(kv_scale),
     .step_done_o, .heads_o, .heads_skipped_o, .mon_valid_o, .mon_tag_o, .mon_rows_o,
     .sat_o(sat_block)
   );
@@ -363,6 +386,10 @@ module gpt2_core
                u_transformer_block.u_block_quant.valid1_q,
                u_transformer_block.u_block_quant.valid2_q,
                u_transformer_block.u_block_quant.valid3_q, op_valid})
+  );
+  rest_rules #(.Linger(KvLinger), .Width(3)) u_rest_kv (
+    .clk_i, .rst_ni, .wake_i(kv_valid), .hold_i(kv_hold),
+    .active_i({u_kv_cache.todo_valid, u_kv_cache.state_q != '0, u_kv_cache.out_valid_q})
   );
   rest_rules #(.Linger(HeadLinger), .Width(9)) u_rest_head (
     .clk_i, .rst_ni, .wake_i(head_wake), .hold_i(head_hold),

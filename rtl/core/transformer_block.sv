@@ -2,7 +2,7 @@
 //
 // transformer_block - one layer's units around the shared engine, reused by every layer
 //
-//   residual ▶ layernorm ▶ [engine] ▶ qkv_linear ▶ kv_cache, [engine] ▶ attention_core ▶ [engine]
+//   residual ▶ layernorm ▶ [engine] ▶ qkv_linear ▶ [kv_cache, engine] ▶ attention_core ▶ [engine]
 //            ▶ residual_add
 //            ▶ layernorm ▶ [engine] ▶ mlp_ffn ▶ [engine] ▶ residual_add
 //
@@ -11,8 +11,8 @@
 // LayerNorm, order the units.
 //
 // In      rows bus; embedding rows; LayerNorm's parameter beats
-// Out     operands for operand_buffer; KV writes; status for matvec's issue rule; step_done (a step
-//         without head is over)
+// Out     operands for operand_buffer; kv: the newest position's keys and values for kv_cache;
+//         status for matvec's issue rule; step_done (a step without head is over)
 // Golden  golden/transformer_block.c
 
 `include "assert.svh"
@@ -31,7 +31,6 @@ module transformer_block
 ) (
   input  logic                      clk_i,
   input  logic                      rst_ni,
-  input  logic                      mem_rst_ni,
   input  logic                      test_en_i,
   input  logic                      clk_rows_i,  // for the units on the rows bus: clk_i, gated
   output logic                      rows_wake_o,
@@ -62,26 +61,17 @@ module transformer_block
   output logic [QuantWidth-1:0][15:0] op_m_o,
 
   // to matvec and rescale
-  output logic [3:0]                entry_busy_o,
-  output logic [3:0]                entry_ready_o,
-  input  logic [3:0]                release_i,
   output logic                      scores_free_o,
   output scale_t [1:0]              pv_scale_o,
-  input  logic [1:0]                merge_entry_i,
-  output logic [HeadDim-1:0][7:0]   merge_k_o,
-  output logic [HeadDim-1:0][7:0]   merge_v_o,
-  output scale_t                    merge_k_scale_o,
-  output scale_t                    merge_v_scale_o,
 
-  // KV writes
-  output logic                      kv_idle_o,
-  output logic                      wr_busy_o,
-  output logic                      wr_valid_o,
-  input  logic                      wr_ready_i,
-  output logic [AddrBits-1:0]       wr_addr_o,
-  output logic [512*Segments-1:0]   wr_data_o,
-  output logic [64*Segments-1:0]    wr_strb_o,
-  input  logic                      wr_ack_i,
+  // to kv_cache (rigid)
+  output logic                      kv_valid_o,
+  output logic                      kv_is_v_o,
+  output logic [5:0]                kv_head_o,
+  output logic [7:0]                kv_layer_o,
+  output logic [9:0]                kv_position_o,
+  output logic [HeadDim-1:0][7:0]   kv_q_o,
+  output scale_t                    kv_scale_o,
 
   output logic                      step_done_o,
   output logic [31:0]               heads_o,  // positions with and without head since reset
@@ -159,20 +149,13 @@ module transformer_block
 
   // ------------------------------------------------------------------------------------- attention
 
-  logic                    kv_valid, kv_is_v;
-  logic [5:0]              kv_head;
-  logic [7:0]              kv_layer;
-  logic [9:0]              kv_position;
-  logic [HeadDim-1:0][7:0] kv_q;
-  scale_t                  kv_scale;
-  logic [6:0]              sat_prob;
-
-  logic clk_qkv;
+  logic [6:0] sat_prob;
+  logic       clk_qkv;
 
   // Quantising the last vector takes 64 / Segments cycles and a pipeline of less than 24.
   localparam int unsigned QkvLinger = 24 + HeadDim / Segments;
   wire qkv_wake = rows_valid_i && rows_tag_i.op == OpQkv;
-  wire qkv_hold = blk_valid[1] || entry_busy_o != '0 || !kv_idle_o;
+  wire qkv_hold = blk_valid[1];
 
   clock_gate #(.Gating(ClockGating), .Linger(QkvLinger)) u_gate_qkv (
     .clk_i, .rst_ni, .test_en_i, .wake_i(qkv_wake), .hold_i(qkv_hold), .clk_o(clk_qkv)
@@ -182,19 +165,7 @@ module transformer_block
     .clk_i(clk_qkv), .rst_ni,
     .rows_valid_i, .rows_tag_i, .rows_i,
     .blk_valid_o(q_valid), .blk_slot_o(q_to), .blk_rows_o(q_rows),
-    .kv_valid_o(kv_valid), .kv_is_v_o(kv_is_v), .kv_head_o(kv_head), .kv_layer_o(kv_layer),
-    .kv_position_o(kv_position), .kv_q_o(kv_q), .kv_scale_o(kv_scale)
-  );
-
-  kv_cache #(.Segments(Segments), .MaxHeads(MaxHeads)) u_kv_cache (
-    .clk_i(clk_qkv), .rst_ni, .mem_rst_ni, .cfg_i,
-    .kv_valid_i(kv_valid), .kv_is_v_i(kv_is_v), .kv_head_i(kv_head), .kv_layer_i(kv_layer),
-    .kv_position_i(kv_position), .kv_q_i(kv_q), .kv_scale_i(kv_scale),
-    .entry_busy_o, .entry_ready_o, .release_i,
-    .wr_valid_o, .wr_ready_i, .wr_addr_o, .wr_data_o, .wr_strb_o, .wr_ack_i,
-    .idle_o(kv_idle_o), .mem_busy_o(wr_busy_o),
-    .merge_entry_i, .k_o(merge_k_o), .v_o(merge_v_o), .k_scale_o(merge_k_scale_o),
-    .v_scale_o(merge_v_scale_o)
+    .kv_valid_o, .kv_is_v_o, .kv_head_o, .kv_layer_o, .kv_position_o, .kv_q_o, .kv_scale_o
   );
 
   logic clk_attention, attention_busy;
@@ -303,13 +274,12 @@ module transformer_block
                u_layernorm.u_statistics.product_valid_q, u_layernorm.valid_q != '0,
                u_layernorm.u_statistics.u_rsqrt.valid_q != '0})
   );
-  rest_rules #(.Linger(QkvLinger), .Width(12)) u_rest_qkv (
+  rest_rules #(.Linger(QkvLinger), .Width(9)) u_rest_qkv (
     .clk_i, .rst_ni, .wake_i(qkv_wake), .hold_i(qkv_hold),
     .active_i({u_qkv_linear.abs_valid_q, u_qkv_linear.lane_valid_q, u_qkv_linear.length_valid_q,
                u_qkv_linear.m_valid_q, u_qkv_linear.scale_valid_q != '0,
                u_qkv_linear.factor_valid_q, u_qkv_linear.valid_q != '0,
-               u_qkv_linear.u_reciprocal.valid_q != '0,
-               kv_valid, u_kv_cache.busy_q != '0, u_kv_cache.out_valid_q, wr_busy_o})
+               u_qkv_linear.u_reciprocal.valid_q != '0, kv_valid_o})
   );
   rest_rules #(.Linger(AttentionLinger), .Width(11)) u_rest_attention (
     .clk_i, .rst_ni, .wake_i(attention_wake), .hold_i(attention_hold),
