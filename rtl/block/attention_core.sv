@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// attention_core - head by head: scores to probabilities, weighted values to an operand
+// attention_core - for each head: turns scores into probabilities, and weighted values into an
+// operand
 //
 //   p = softmax(scores) * v_scale,   o = p V / z        (the engine multiplies by K and by V)
 //
 // In      rows         of OpScores: position + 1 of them, the last group may hold fewer than
-//                      Segments; aux: their V scales. Of OpPv: 64, already divided, since rescale
-//                      multiplies them by pv_scale. Rigid
+//                      Segments; aux: their V scales. Of OpPv: 64 rows, already divided, because
+//                      rescale multiplies them by pv_scale. Rigid
 // Out     p_blk        probabilities, ExpWidth rows of the block of a tile of 64 positions, for
 //                      slot 6 MaxHeads + 2 + (head % 2) MaxCtx/64 + tile; valid/ready
 //         o_blk        Segments rows of the head's output, for slot MaxHeads + head; rigid
 //         pv_scale     1/z of the newest even and odd head; valid before the last p_blk is offered
-//         scores_free  a scores job may be issued: falls with the first rows of one
-// Rounds  nothing of its own
-// Timing  softmax's; o_blk as rows come
+//         scores_free  a scores job may be issued; falls with the first rows of one
+// Rounds  nothing itself
+// Timing  softmax's; o_blk as rows arrive
 // Keeps   two scales; the state of softmax
 // Assumes that PV rows of a head are scaled before the scores of the head after the next arrive
 // Golden  golden/attention_core.c: attention_core() between its jobs - equal bit for bit

@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// block_gather - the rows of one maker in blocks of 64, and which bits their largest row needs
+// block_gather - collects the rows of one maker into blocks of 64, and finds the bits that the
+// largest row of each needs
 //
 //   used = the OR of row ^ sign(row) over the 64 rows of a block
 //
-// Two blocks have room: one comes in while block_quant takes the other out.
+// It holds two blocks: one fills while block_quant reads the other.
 //
 // In      groups of InWidth rows (31 bits sign-extended to 32), ascending, gaps anywhere;
 //         valid/ready. slot: sampled with the last group of a block. transformer_block asserts
 //         that makers that cannot wait never have to
-// Out     blk    the older whole block: its slot and used. It goes with the rd_en_i of its last part
+// Out     blk    the older whole block: its slot and used. The rd_en_i of its last part removes it
 //         rows   part rd_part_i of it, OutWidth rows, a cycle after rd_en_i
 // Rounds  nothing
 // Timing  a block is offered a cycle after its last group
-// Keeps   128 rows in a memory, and OutWidth - InWidth on their way there
+// Keeps   128 rows in a memory, and OutWidth - InWidth rows before it
 // Golden  none: it orders rows
 
 `include "assert.svh"
@@ -49,7 +50,7 @@ module block_gather
 
   // ------------------------------------------------------------------------------------- the blocks
 
-  logic [GroupBits-1:0] group_q;                 // the next one's place in its block
+  logic [GroupBits-1:0] group_q;                 // the next group's place in its block
   logic                 in_half_q, out_half_q;   // of the memory
   logic [1:0]           blocks_q;                // whole ones
   logic                 put, put_last, take_last;
@@ -103,7 +104,7 @@ module block_gather
 
   // ----------------------------------------------------------------------------------- their rows
   //
-  // A word of the memory is a part. Never written and read at one address in one cycle.
+  // A word of the memory is a part. No address is read and written in the same cycle.
 
   localparam int unsigned GatherBits = (PartGroups > 2) ? $clog2(PartGroups) : 1;
 

@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// block_quant - blocks of 64 rows from five makers to operand blocks: one exponent, 64 int16
+// block_quant - turns blocks of 64 rows from five makers into operand blocks: one exponent and 64
+// int16
 //
 //   e = the least exponent, 0..15, at which all fit;   m[i] = round(row[i] / 2^e)
 //
-// The exponent comes from the OR of all row ^ sign(row), which block_gather keeps: 15 of its 30
-// bits count. One block at a time, a part of Width rows a cycle.
+// The exponent comes from the OR of all row ^ sign(row), which block_gather keeps: only 15 of its
+// 30 bits matter. It takes one block at a time, a part of Width rows per cycle.
 //
 // In      blk   whole blocks with slot and used, by maker: 0 attention's output (o), 1 queries (q),
-//               2 GELU (g), 3 LayerNorm (x), 4 probabilities (p). The lowest waiting maker is next:
-//               0 to 2 end rigid pipelines, 3 and 4 can wait
+//               2 GELU (g), 3 LayerNorm (x), 4 probabilities (p). The lowest waiting maker is next,
+//               because 0 to 2 end rigid pipelines; 3 and 4 can wait
 //         rows  of the maker of rd_en_o, a cycle after it. Each maker has its own port: an array of
 //               wide ports would be copied every cycle
 // Out     m     Width of a block's numbers, with slot, part and e; last with a block's last part;
 //               rigid
 // Rounds  half up; a result of 2^15 becomes 32767 (part of the rounding, not counted)
-// Timing  3 cycles from a waiting block to its first part; 64 / Width cycles a block
+// Timing  3 cycles from a waiting block to its first part; 64 / Width cycles per block
 // Keeps   its pipeline registers
 // Golden  golden/block_quant.c: block_quant() - equal bit for bit
 module block_quant
@@ -57,8 +58,8 @@ module block_quant
 
   // -------------------------------------------------------------- 0: the maker, and its next part
 
-  logic [4:0]          first, maker_q, maker;    // one-hot; the one under way
-  logic                going_q;                  // parts of a block are left
+  logic [4:0]          first, maker_q, maker;    // one-hot; maker: the current one
+  logic                going_q;                  // parts of the block are left
   logic [PartBits-1:0] part_q, part;
   logic                read, last;
 

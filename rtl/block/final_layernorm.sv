@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// final_layernorm - what follows an addition to the residual: a LayerNorm, ln_f, or nothing
+// final_layernorm - decides what follows an addition to the residual: a LayerNorm, ln_f, or nothing
 //
 //   OpToken, OpProj, OpMlp2 of any layer but the last:        ln_1 or ln_2 of the next sublayer
 //   OpMlp2 of the last layer, head wanted:                    ln_f, which makes the head's operands
 //   OpMlp2 of the last layer, head not wanted:                the position is over
 //
-// ln_f is the arithmetic of every LayerNorm with its own parameters, so it runs on layernorm. This
-// module only tells which pass is the last, and when the head's operands are complete.
+// ln_f has the arithmetic of every LayerNorm, with its own parameters, so it runs on layernorm.
+// This module only detects the last pass, and when the head's operands are complete.
 //
 // In      sums   pulse and tag of a pass of residual_add
 //         blk    a block of layernorm is taken
 // Out     norm_start   pulse, in the cycle of the sums: layernorm begins
-//         step_done    pulse, in the cycle of the sums: the step is over, without logits
+//         step_done    pulse, in the cycle of the sums: the step ends without logits
 //         head_ready   high from the last block of ln_f on, until the next step's first sums
 //         heads, heads_skipped   counts of both since reset, 32 bits each, wrapping
 // Golden  golden/final_layernorm.c and the order of calls in golden/gpt2_core.c

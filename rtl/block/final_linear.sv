@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// final_linear - the head's rows as a stream of logits
+// final_linear - turns the head's rows into a stream of logits
 //
 //   logit[id] = rows[s] of group g,   id = g * Segments + s, in the mask while id < n_vocab
 //
-// The engine computes the matrix product. Its rows cannot wait but their readers can. Hence the
-// queue, and room_o, without which matvec issues no group of OpHead.
+// The engine computes the matrix product. Its rows cannot wait, but their readers can stall.
+// Therefore a queue holds them, and matvec issues a group of OpHead only while room_o is high.
 //
 // In      rows  the rows bus; takes groups of OpHead; rigid
 // Out     lg    Segments logits, Q14.16, ids base_id .. base_id + Segments - 1, last on the last
 //               group of a position; valid/ready
 //         out   the same payload to a second reader if stream_logits_i; each takes it at its own
-//               pace, and the next group follows when both have
+//               pace, and the next group follows when both have taken it
 //         room  the queue has room for at least InFlight groups
 // Rounds  nothing
-// Timing  2 cycles through an empty queue, a group a cycle
+// Timing  2 cycles through an empty queue, a group per cycle
 // Keeps   33 groups
-// Assumes stream_logits_i and n_vocab held during a run; at most InFlight groups in flight between
-//         the test of room_o and rows_valid_i
+// Assumes that stream_logits_i and n_vocab hold during a run, and that at most InFlight groups are
+//         in flight between the test of room_o and rows_valid_i
 // Golden  golden/final_linear.c; this module only orders
 
 `include "assert.svh"
@@ -123,7 +123,7 @@ module final_linear
 
   // ------------------------------------------------------------------------------------ the fork
 
-  logic lg_done_q, out_done_q;                   // has taken the group, the other has not
+  logic lg_done_q, out_done_q;                   // this reader has taken the group, the other not
 
   assign lg_valid_o  = valid_q && !lg_done_q;
   assign out_valid_o = valid_q && !out_done_q && stream_logits_i;

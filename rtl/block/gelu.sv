@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// gelu - the tanh form of GPT-2, Width rows a cycle
+// gelu - GELU in GPT-2's tanh form, Width rows per cycle
 //
-//   gelu(x) = max(x, 0) - g(|x|),   g(a) = a - gelu(a): even, 0 to 0.17, nothing beyond 8
+//   gelu(x) = max(x, 0) - g(|x|),   g(a) = a - gelu(a): even, 0 to 0.17, 0 beyond 8
 //
 // g is a straight line in each of 512 segments of 1/64; base has 20 fraction bits, slope 10 more.
 //
 // In      rows  Width rows, 31 bits sign-extended to 32; rigid
-// Out     rows  the same of their gelu; rigid
+// Out     rows  their GELU in the same format; rigid
 // Rounds  slope * rest half up to 20 fraction bits, g half up to 16. The two become one floor:
 //         g = floor(X / 2^14) with X = base * 2^10 + slope * rest + 512 + 8 * 2^10, so
 //         max(x, 0) - g = floor((max(x, 0) * 2^14 + 2^14 - 1 - X) / 2^14)
-// Timing  4 cycles, Width rows a cycle, never stalls
+// Timing  4 cycles, Width rows per cycle, never stalls
 // Keeps   its pipeline registers and Width copies of the table, 512 x 36 bits
 // Golden  golden/gelu.c: gelu() - equal bit for bit
 module gelu
@@ -32,7 +32,7 @@ module gelu
 
   localparam int unsigned Shift = 14;            // 30 fraction bits to 16
   localparam logic [31:0] Limit = 32'd8 << RowFrac;
-  // what rounding and the outer floor add, see above
+  // The constants of rounding and of the outer floor, see above.
   localparam logic signed [63:0] Rounding = 64'sd16383 - 64'sd512 - 64'sd8192;
 
   logic valid1_q, valid2_q, valid3_q, valid4_q;
@@ -85,7 +85,7 @@ module gelu
 
   // ----------------------------------------------- 3: slope * rest, and what it is subtracted from
   //
-  // Base is subtracted a cycle later: the table may be block RAM, which is slow.
+  // The base is subtracted a cycle later, because the table may be block RAM, which is slow.
 
   logic [25:0]            product3_q [Width];    // signed
   logic [Width-1:0][31:0] base3_q;

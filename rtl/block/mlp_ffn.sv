@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// mlp_ffn - between the two layers of the MLP: GELU, and rows for blocks of the second
+// mlp_ffn - connects the two layers of the MLP: GELU, and rows for the blocks of the second layer
 //
 //   G[k] = gelu(W1 x + b1)[64 k .. 64 k + 63],   0 <= k < 4 n_head
 //
-// The engine computes the layers themselves: OpMlp1's rows come in here, OpMlp2's blocks go out.
+// The engine computes the layers themselves: OpMlp1's rows enter here, OpMlp2's blocks leave.
 //
 // In      rows  the rows bus; takes groups of OpMlp1, ascending, gaps anywhere; rigid
 // Out     blk   Segments rows of the block for slot 2 MaxHeads + k, ascending; rigid

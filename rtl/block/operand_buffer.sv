@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// operand_buffer - operand blocks between the units that make them and the engine
+// operand_buffer - holds operand blocks between the units that make them and the engine
 //
 // A slot is empty or full: block_quant fills it, a part of Width numbers at a time, and the job
-// that reads it for the last time empties it. The engine's issue waits for a full slot; nothing
-// else orders blocks and engine.
+// that reads it for the last time empties it. The engine's issue waits for a full slot; this alone
+// synchronizes blocks and engine.
 //
 // Slots   gpt2_pkg: x_slot, o_slot, g_slot, q_slot, p_slot
 // Timing  full_o: combinational, from the cycle after a slot's last part; the operand a cycle after
-//         rd_en_i; one write and one read a cycle
+//         rd_en_i; one write and one read per cycle
 
 `include "assert.svh"
 

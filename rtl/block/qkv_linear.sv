@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// qkv_linear - one head's query to an operand block, its key and value to int8 with a scale
+// qkv_linear - turns a head's query into an operand block, and its key and value into int8 with a
+// scale
 //
 //   q[i] = round(127 x[i] / max|x|),   scale = max|x| / 127
 //
-// In      rows    of OpQkv: 64 of Q, 64 of K, 64 of V, Segments a cycle, gaps anywhere; rigid
-// Out     blk     Segments rows of Q, for slot 6 MaxHeads + head % 2; rigid, as they come
+// In      rows    of OpQkv: 64 of Q, 64 of K, 64 of V, Segments per cycle, gaps anywhere; rigid
+// Out     blk     Segments rows of Q, for slot 6 MaxHeads + head % 2; rigid, as they arrive
 //         kv      K, then V: 64 int8 and a scale, with head, layer and position; rigid, a pulse
 //                 for each vector
 // Rounds  max|x| is truncated to its 16 highest bits m; half up: 127/m to 24 fraction bits, x to
 //         max|x|'s 16 bits, their product to an integer, the scale to 12 bits; q clamps to +-127
 // Timing  12 + ceil(log4 Segments) + 64/Segments cycles from a vector's last rows to its pulse; V
-//         may follow K at full pace
-// Keeps   a queue of rows, two vectors and the pipeline's; the vector being finished
+//         may follow K at full rate
+// Keeps   a queue of rows, for two vectors and the pipeline; the vector being finished
 // Golden  golden/kv_cache.c: kv_quantize(); golden/qkv_linear.c - equal bit for bit
 
 `include "assert.svh"
@@ -48,7 +49,7 @@ module qkv_linear
   localparam int unsigned IndexBits = (Groups > 1) ? GroupLog : 1;
   localparam int unsigned SlotQ     = q_slot(MaxHeads);
   // A vector waits for its last rows, then up to 12 cycles for its reciprocal. Meanwhile the next
-  // may come.
+  // may arrive.
   localparam int unsigned QueueLog  = $clog2(2 * Groups + 16);
 
   typedef logic [IndexBits-1:0] index_t;
@@ -166,7 +167,7 @@ module qkv_linear
   logic        recip_valid;
   logic [16:0] recip;
   logic [2:1]  scale_valid_q;
-  logic [13:0] product1_q;                         // its highest bits; those below do not matter
+  logic [13:0] product1_q;                         // its highest bits; the others are not needed
   logic [4:0]  length1_q, length2_q, length3_q;
   logic        long2_q, long3_q;                   // the product has 32 bits
   logic [13:0] mantissa2_q;                        // its highest 12 bits and the next

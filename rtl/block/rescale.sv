@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// rescale - from the engine's 52-bit sums to rows, Q14.16, Segments a cycle
+// rescale - turns the engine's 52-bit sums into rows, Q14.16, Segments per cycle
 //
 //   row = acc * 2^-F * scale + bias,   F = 16 + extra,   scale = mantissa * 2^(exponent - 35)
 //
 // The sum is first reduced to 32 bits, so the product needs only 44. The bound of a sum is known
-// (2^28 a block, times 2^e_max), so that first shift is the same for the whole group.
+// (2^28 per block, times 2^e_max), so this first shift is the same for the whole group.
 //
 // In      acc   Segments sums, 52 bits sign-extended to 64; e_max, the largest operand exponent in
 //               them; norm, the binary places by which the blocks summed exceed 8 (job_t); rigid
 //         side  bias << 16 | scale of each row. OpScores: the upper half is the position's V scale;
 //               OpPv: in_pv_scale_i is the scale of all rows, side is ignored; both have no bias
 // Out     rows  Segments rows, 31 bits in 32; their tag; aux, side's upper half; rigid
-//         sat   rows clamped, either clamp counting one; one cycle after its rows, 0 otherwise
-// Rounds  half up, twice: to 32 bits before the mantissa, to 16 fraction bits after it; then each
-//         time clamps to the symmetric range
-// Timing  5 cycles, a group a cycle, never stalls
+//         sat   number of rows clamped, by either clamp; one cycle after the rows, 0 otherwise
+// Rounds  half up, twice: to 32 bits before the mantissa, to 16 fraction bits after it; each time
+//         it then clamps to the symmetric range
+// Timing  5 cycles, a group per cycle, never stalls
 // Keeps   its pipeline registers
 // Assumes norm <= 4 (128 blocks). Scores beyond the step's position come from unwritten memory:
 //         they pass through, but their clamps are not counted.
@@ -48,7 +48,7 @@ module rescale
 
   localparam int unsigned GroupLog2 = $clog2(Segments);
 
-  // ------------------------------------------------------------------- what a group's rows share
+  // ------------------------------------------------------------------- shared by a group's rows
 
   // The first shift is 0..19. The second is 35 + extra - (the scale's exponent) - the first. The
   // product is kept 15 places further left, so the second is 0..62, always to the right.
@@ -222,7 +222,7 @@ module rescale
 
   // ------------------------------------------------------------------- 6: count what was clamped
 
-  logic [Segments-1:0] over4_5_q;                // what the first clamp did to the rows of stage 5
+  logic [Segments-1:0] over4_5_q;                // rows of stage 5 that the first clamp changed
   logic [16:0]         real5_q;                  // how many rows of the group count
   logic [7:0]          count, sat_q;
 

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// sampling - the next id: argmax, or one of the top_k by temperature
+// sampling - chooses the next id: argmax, or one of the top_k by temperature
 //
 //   v[0] >= v[1] >= ..  the top_k logits, the lower id first among equals;   top_k = 1: id[0]
 //   e[i] = 2^-((v[0] - v[i]) * inv_t),   z = sum_i e[i],   target = random * z / 2^32
 //   the id of the least i with e[0] + .. + e[i] > target
 //
-// A whole group of logits is compared with the list's last value at once, and those that pass are
-// put into the list one by one. A stale last value only lets more logits through. The list is
-// systolic_list, or serial_list where SystolicList is 0: 9,000 LUT4 and 6,000 flip-flops less.
+// A whole group of logits is compared with the list's last value at once, and the greater ones go
+// into the list one by one. A stale last value only lets more logits through. The list is
+// systolic_list, or serial_list if SystolicList is 0: 9,000 LUT4 and 6,000 flip-flops less.
 //
 // In      lg      Segments logits, Q14.16, of the ids base_id + s that have their bit in mask, ids
 //                 ascending, last on a position's last group; valid/ready
@@ -16,12 +16,12 @@
 //                 choices and steps once for each with top_k > 1; random is its upper half
 // Out     choice  an id for each last group; valid/ready
 // Rounds  v[0] - v[i] times inv_t down to 16 fraction bits; then as exp2_neg; target down
-// Timing  a group a cycle, or as many as it has logits beyond the list's last value: 64 to fill the
-//         list, then few (about top_k / n for the n-th logit of a random order);
+// Timing  a cycle per group, or one for each of its logits that passes: the first 64 all do, then
+//         few (in random order the n-th logit passes with probability top_k / n);
 //         4 cycles from the last group to the choice with top_k = 1, top_k + i + 16 for id[i], and
 //         one for each further logit of that group that passes. The list is read from its head
 //         while the last logit still walks down, one entry ahead of the read.
-//         With serial_list a logit takes 3 cycles and one for each entry that it passes, and the
+//         With serial_list a logit takes 3 cycles, and one for each entry that it passes, and the
 //         choice waits for the last of them
 // Keeps   one group, the list, 64 exponentials
 // Assumes sampling_i held during a run, top_k 1..64, seed not 0

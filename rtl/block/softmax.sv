@@ -4,18 +4,18 @@
 //
 //   e[t] = exp(s[t] - max(s)),   p[t] = e[t] * v_scale[t],   inv_z = 1 / sum_t e[t],   0 <= t < len
 //
-// In      s, v_scale   len scores (Q14.16) and V scales, Segments a cycle, t ascending, lanes
-//                      beyond len ignored; rigid. With every group: len; bank, which goes along
-// Out     p            ceil(len/64) blocks of 64, ExpWidth a cycle, Q2.28, zero beyond len, with
+// In      s, v_scale   len scores (Q14.16) and V scales, Segments per cycle, t ascending, lanes
+//                      beyond len ignored; rigid. Every group has len, and bank, which is passed on
+// Out     p            ceil(len/64) blocks of 64, ExpWidth per cycle, Q2.28, zero beyond len, with
 //                      tile number and bank; valid/ready
 //         inv_z        a scale, with its bank; pulses before the last rows are offered
 //         scores_free  there is room for a whole head's scores
 // Rounds  half up: d * log2(e) to 16 fraction bits, exp2_neg's own, p to 28 fraction bits, 1/z to
-//         12 bits. p saturates to a row's range, counted
-// Timing  9 + ceil(log4 Segments) cycles from the last score to the first exponentials, ExpWidth a
-//         cycle; 5 more to the queue. Nothing stalls from memory to queue: a group is read when the
-//         queue has room for it. The next head's scores may come once this one's are read; its
-//         exponentials wait until this one's last block is taken
+//         12 bits. p saturates to a row's range; saturations are counted
+// Timing  9 + ceil(log4 Segments) cycles from the last score to the first exponentials, ExpWidth
+//         per cycle; 5 more to the queue. The pipeline from memory to queue never stalls: a group
+//         is read only when the queue has room for it. The next head's scores may arrive once this
+//         head's are read; its exponentials wait until this head's last block is taken
 // Keeps   MaxCtx scores and scales; ExpWidth sums; a queue of 16 groups
 // Golden  golden/softmax.c: softmax() without its block_quant - equal bit for bit
 
@@ -26,7 +26,7 @@ module softmax
 #(
   parameter int unsigned Segments = 16,
   parameter int unsigned MaxCtx   = 1024,
-  parameter int unsigned ExpWidth = Segments       // exponentials a cycle, a power of two
+  parameter int unsigned ExpWidth = Segments       // exponentials per cycle, a power of two
 ) (
   input  logic                      clk_i,
   input  logic                      rst_ni,
@@ -80,7 +80,7 @@ module softmax
 
   logic [10:0]               len_q;
   logic                      bank_q;
-  step_idx_t                 last_step_q;          // the last one of the last tile
+  step_idx_t                 last_step_q;          // the last step of the last tile
   logic                      max_valid;
   logic [31:0]               score_max;            // holds until the next head's
   logic                      issue;                // a step enters
@@ -197,7 +197,7 @@ module softmax
     .clk_i, .rst_ni, .in_valid_i(valid_q[4]), .in_t_i(t4_q), .out_valid_o(valid8), .out_e_o(e8)
   );
 
-  // The scales are read by a counter of their own, just in time.
+  // The scales have their own read counter, which reads them just in time.
   step_idx_t                 step7_q;
   logic                      last7_q, first8_q, last8_q;
   logic [ExpWidth-1:0][15:0] scale8_q;
@@ -276,7 +276,7 @@ module softmax
 
   // ------------------------------------------------------------------------------ queue of groups
 
-  logic [ExpWidth-1:0][31:0] group;                // the queue's first
+  logic [ExpWidth-1:0][31:0] group;                // the oldest in the queue
   logic                      group_waits, group_wanted, push_ready;
   step_idx_t                 out_step_q;
   logic                      blk_last, z_done_q;   // the last group of the last block

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// softmax_scores - one head's scores and V scales, kept for softmax, and the greatest score
+// softmax_scores - stores one head's scores and V scales for softmax, and finds the greatest score
 //
-// In      s, v_scale   len scores (Q14.16) and V scales, Segments a cycle, t ascending, lanes
+// In      s, v_scale   len scores (Q14.16) and V scales, Segments per cycle, t ascending, lanes
 //                      beyond len ignored; rigid
 //         score_rd, scale_rd   a word: Segments of each, one cycle later, held until the next
 //         read_done    with the last read of a head's words
-// Out     max          of the head's scores, with a pulse, 2 + ceil(log4 Segments) cycles after the
-//                      last of them; held until the next head's
-//         free         no word is still to be read: a head's scores may come
+// Out     max          the greatest score, with a pulse, 2 + ceil(log4 Segments) cycles after the
+//                      last score; held until the next head's
+//         free         every word has been read: a head's scores may arrive
 // Keeps   MaxCtx scores and scales
 // Golden  golden/softmax.c: the maximum of softmax() - equal bit for bit
 
@@ -83,7 +83,7 @@ module softmax_scores
     .in_valid_i(in_last_q), .in_x_i(lane_max_q), .out_valid_o(max_valid_o), .out_max_o(max_o)
   );
 
-  // Neither is read while it is written: free_q says so.
+  // free_q ensures that neither memory is read while it is written.
   ram_1r1w #(.Width(32 * Segments), .Depth(Words)) u_scores (
     .clk_i,
     .wr_en_i(in_valid_i), .wr_addr_i(in_word), .wr_strb_i(1'b1), .wr_data_i(in_scores_i),
