@@ -13,7 +13,7 @@ enum {
   QUEUE = 64,          // bursts and writes that a port may have outstanding; further ones are not
                        // taken
   REGIONS = 72,        // image and cache in 32 stripes each, and some to spare
-  PATIENCE = 1000000,  // cycles without a transfer while the hardware is awaited
+  PATIENCE = 1000000,  // cycles without a transfer while waiting for the hardware
   ANSWER = 1000,       // cycles in which a register access must be answered
   IDLE = 256,
   BOUNDARY = 4096,  // which no burst crosses
@@ -22,8 +22,8 @@ enum {
   DECERR = 3,
 };
 
-// Ports of gpt2_axi: register side, single bits or words of their own; memory side, all ports' bits
-// side by side.
+// Ports of gpt2_axi. On the register side each is a bit or a word; on the memory side the bits of
+// all ports are packed side by side.
 #define REGISTER_PORTS(P) \
   P(clk_i)                \
   P(rst_ni)               \
@@ -216,7 +216,7 @@ static unsigned answer(struct axi_bus *bus, bool write, bool there) {
   return there ? OKAY : DECERR;
 }
 
-// What the memory offers to a port in this cycle. An offer stays until it is taken.
+// Sets what the memory offers to a port in this cycle. An offer stays until it is taken.
 static void drive_port(struct axi_bus *bus, unsigned p) {
   struct port *port = &bus->port[p];
   struct axi_signals *s = &bus->s;
@@ -270,7 +270,7 @@ static void take_read(struct axi_bus *bus, unsigned p) {
       (struct read_burst){.address = address, .ready = bus->cycle + bus->latency, .left = n};
 }
 
-// A write is complete when its address and its data have come, in either order.
+// A write is complete when its address and its data have arrived, in either order.
 static void join_write(struct axi_bus *bus, struct port *port) {
   while (port->address_count && port->word_count) {
     uint64_t ready = bus->cycle + bus->latency;
@@ -299,7 +299,7 @@ static void take_word(struct axi_bus *bus, unsigned p) {
     }
 }
 
-// What has moved in this cycle.
+// Registers the transfers of this cycle.
 static void take_port(struct axi_bus *bus, unsigned p) {
   struct port *port = &bus->port[p];
   struct axi_signals *s = &bus->s;
@@ -354,7 +354,8 @@ static void eval(struct axi_bus *bus) {
           bus->cycle);
 }
 
-// The low half of a cycle, in which outputs follow inputs; the high half: the rising edge.
+// The low half of a cycle, in which outputs follow inputs. The high half begins with the rising
+// edge.
 static void settle(struct axi_bus *bus) {
   for (unsigned p = 0; p < bus->shape.ports; p++) drive_port(bus, p);
   *bus->s.clk_i = 0;

@@ -2,14 +2,14 @@
 //
 // axi_bus - the Verilated gpt2_axi between an AXI4-Lite manager and the memory at its AXI4 ports
 //
-// It takes the place of a system's interconnect: the driver (driver/gpt2hw.h) reaches registers and
-// memory through axi_bus_host, and each access takes the cycles that it takes on AXI4-Lite.
+// It takes the place of a system's interconnect: the driver (driver/gpt2hw.h) accesses registers
+// and memory through axi_bus_host, and each access takes as many cycles as on AXI4-Lite.
 //
 // The memory has sim_memory's latency, bandwidth and stalls (memory.h): a read burst's first
 // transfer comes `latency` cycles after its request at the earliest; a port moves at most its share
 // of `beats` beats a cycle, and never more than a transfer a cycle; each channel stalls by itself.
-// Writes are in memory, and answered, after the latency. Only mapped addresses exist: an access to
-// any other is answered with DECERR, and a violation of AXI4's rules is an error.
+// Writes reach memory, and are answered, after the latency. Only mapped addresses exist: an access
+// to any other is answered with DECERR. A violation of AXI4's rules is an error.
 #ifndef GPT2RTL_AXI_BUS_H
 #define GPT2RTL_AXI_BUS_H
 
@@ -25,9 +25,9 @@
 struct axi_ports {
   uint32_t ports, bits;
 };
-// The fewest and widest ports that carry a beat a cycle.
+// The fewest and widest ports that carry a beat per cycle.
 struct axi_ports axi_ports_default(uint32_t lanes);
-// "8x1024". Errors: another form; ports that gpt2_axi does not have for so many lanes.
+// Parses "8x1024". Errors: another form; ports that gpt2_axi cannot have with these lanes.
 int axi_ports_parse(struct axi_ports *ports, const char *text, uint32_t lanes, struct err *err);
 
 struct axi_bus;
@@ -40,32 +40,32 @@ int axi_bus_open(struct axi_bus **bus, uint32_t lanes, struct axi_ports ports,
                  struct err *err);
 void axi_bus_close(struct axi_bus *bus);
 
-// Maps bytes from `base` on, which are 0. Errors: they are already mapped; out of memory.
+// Maps bytes from `base` on, initially 0. Errors: some are already mapped; out of memory.
 int axi_bus_map(struct axi_bus *bus, uint64_t base, uint64_t bytes, struct err *err);
 // Unmaps all memory.
 void axi_bus_unmap(struct axi_bus *bus);
 // The byte at an address, or NULL.
 uint8_t *axi_bus_at(struct axi_bus *bus, uint64_t address);
 
-// For the driver: registers and memory. idle lets the hardware work until it raises its interrupt,
+// Registers and memory for the driver. idle lets the hardware work until it raises its interrupt,
 // for at most a few hundred cycles. After a failure (axi_bus_failed) registers read as 0, and idle
 // ends the wait.
 struct gpt2hw_host axi_bus_host(struct axi_bus *bus);
-// Clocks the hardware: for so many cycles; or until its interrupt is high, for at most so many.
+// Clocks the hardware for a number of cycles; or until its interrupt is high, for at most as many.
 void axi_bus_run(struct axi_bus *bus, uint64_t cycles);
 void axi_bus_wait(struct axi_bus *bus, uint64_t cycles);
 bool axi_bus_irq(const struct axi_bus *bus);
 uint64_t axi_bus_cycles(const struct axi_bus *bus);
 
-// Whether something has failed that hardware cannot report: an assertion, a million cycles without
-// a transfer, a violation of AXI4's rules. err says what.
+// Whether a failure occurred that hardware cannot report: an assertion, a million cycles without a
+// transfer, a violation of AXI4's rules. err says which.
 bool axi_bus_failed(const struct axi_bus *bus, struct err *err);
 
-// ARESETn for some cycles: hardware and memory forget all transfers.
+// Holds ARESETn low for some cycles: hardware and memory forget all transfers.
 void axi_bus_reset(struct axi_bus *bus);
 
-// Faults for tests. The n-th transfer from now on, of reads or of writes, on all ports together, is
-// answered with `response`: 2 SLVERR, 3 DECERR. n 0: none is.
+// A fault for tests: the n-th read or write transfer from now on, counted over all ports, is
+// answered with `response`: 2 SLVERR, 3 DECERR. n 0 removes the fault.
 void axi_bus_refuse(struct axi_bus *bus, bool write, uint64_t n, unsigned response);
 // While held, the memory takes requests but answers none.
 void axi_bus_hold(struct axi_bus *bus, bool held);

@@ -8,7 +8,7 @@
 
 enum { EVENTS = GPT2HW_INT_DONE | GPT2HW_INT_PROMPT | GPT2HW_INT_TOKEN };
 
-// Above 4 GB, so that both halves of an address count.
+// Above 4 GB, so that both halves of an address are tested.
 static const uint64_t memory_base = UINT64_C(0x100000000);
 
 struct axi_run {
@@ -89,8 +89,8 @@ static int hardware_error(enum gpt2hw_error error, struct err *err) {
                : err_set(err, "the hardware ended the run too early");
 }
 
-// Serves the hardware until it has given an id, and gives it in *id, or (id NULL) until the run is
-// over.
+// Serves the hardware until it has given an id, and returns it in *id; with id NULL, until the run
+// is over.
 static int serve(struct axi_run *r, uint32_t *id, struct err *err) {
   for (;;) {
     const struct gpt2hw_state state = gpt2hw_poll(&r->dev);

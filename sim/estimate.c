@@ -5,9 +5,9 @@
 #include <stdbool.h>
 #include <string.h>
 
-// Cycles from the end of a job (after its last beat) until the first beat of a job that takes its
-// results may enter; R = 64 / Segments is the cycles that 64 rows take. Measured in simulation,
-// with unit widths as in gpt2_top's defaults.
+// Cycles from the end of a job (after its last beat) until the first beat of a job that uses its
+// results may enter. R = 64 / Segments is the number of cycles that 64 rows take. Measured in
+// simulation, with gpt2_top's default unit widths.
 enum {
   QUEUE = 256,         // weight_stream: Depth,
   BURST = 32,          //   MaxBurst
@@ -18,7 +18,7 @@ enum {
   SOFTMAX_FREE = 23,   // scores -> the next head's scores, + R for each 64 positions
   ATTENDED = 22,       // PV -> projection
   CHOSEN = 32,         // the head's last beat -> the next token's first request, by argmax
-  DRAWN = 63,          // so many more if the id is drawn, on average
+  DRAWN = 63,          // additional cycles if the id is drawn, on average
 };
 
 const char *const estimate_cause_names[ESTIMATE_CAUSES] = {"bandwidth", "start",    "layernorm",
@@ -27,7 +27,7 @@ const char *const estimate_cause_names[ESTIMATE_CAUSES] = {"bandwidth", "start",
 struct walk {
   struct estimate *e;
   double now;                // the engine has taken all beats so far
-  double rate, level, room;  // beats a cycle into the queue; beats in it; at most in it
+  double rate, level, room;  // beats per cycle into the queue; beats in it; its maximum
   double segments, r;
 };
 

@@ -2,10 +2,11 @@
 //
 // estimate - cycles of a token by a model of the schedule, without simulating it
 //
-// It walks the jobs of one token in rtl/core/sequencer.sv's order. A job takes a cycle a beat. It
-// starts when the job before it has ended and its operands are ready (a constant after the job that
-// makes them, measured in simulation: sim/estimate.c), and proceeds as its beats arrive. Memory is
-// a fluid: `beats` a cycle into weight_stream's queue, which holds 256 less those under way.
+// It walks through the jobs of one token in the order of rtl/core/sequencer.sv. A job takes a cycle
+// per beat. It starts when the previous job has ended and its operands are ready (a constant after
+// the job that makes them, measured in simulation: sim/estimate.c), and proceeds as its beats
+// arrive. Memory is a fluid: `beats` per cycle flow into weight_stream's queue, which holds 256
+// less those under way.
 //
 // Within 1 % of simulation for the 124M shape at 64 to 1024 lanes, with each preset and at every
 // context, and for the demo model at 64 and 256 lanes (test/test_estimate.c). Smaller models on
@@ -20,8 +21,8 @@
 
 // Why the engine takes no beat in a cycle.
 enum estimate_cause {
-  ESTIMATE_BANDWIDTH,  // the memory delivers less than a beat a cycle
-  ESTIMATE_START,      // the memory's latency and the embedding, once a token
+  ESTIMATE_BANDWIDTH,  // the memory delivers less than a beat per cycle
+  ESTIMATE_START,      // the memory's latency and the embedding, once per token
   ESTIMATE_LAYERNORM,
   ESTIMATE_SOFTMAX,
   ESTIMATE_HANDOVER,  // quantising of K and V, and of attention's output
@@ -38,7 +39,7 @@ struct estimate {
   double idle[ESTIMATE_CAUSES];  // cycles = beats + their sum
 };
 
-// The token at position `context` (so many are cached) of a model on `lanes` lanes, with the head.
+// Estimates the token at position `context`, with as many positions cached, with the head.
 // memory is resolved here; its stalls are ignored. top_k: 1 for argmax, otherwise as in sampling.
 void estimate_token(struct estimate *estimate, const struct gpt2_config *config, uint32_t lanes,
                     uint32_t context, const struct sim_memory *memory, uint32_t top_k);

@@ -60,7 +60,7 @@ static bool has_word(const struct words *words, const char *word, size_t n) {
          strstr(words->text, spaced);
 }
 
-// 8 hex digits that stand for those that compilers may use.
+// 8 hex digits: a hash of the instructions that compilers may use.
 static void cpu_key(char key[static 9]) {
   struct words words;
   char known[1024] = "";
@@ -72,8 +72,8 @@ static void cpu_key(char key[static 9]) {
   snprintf(key, 9, "%08x", (unsigned)XXH32(known, strlen(known), 0));
 }
 
-// Whether this processor has everything for which the simulator at path was compiled. Without a
-// mark it is not one of ours.
+// Whether this processor has all instructions for which the simulator at path was compiled. A file
+// without a mark is not one of ours.
 static bool runs_here(const char *path) {
   struct file_map map;
   struct words words;
@@ -193,8 +193,8 @@ static int find_place(struct place *p, struct err *err) {
 
 // -------------------------------------------------------------------------------------------- make
 
-// The environment without the variables by which a make that runs this program speaks to its own.
-// NULL: out of memory.
+// The environment without the variables that a make passes to the makes that it runs. NULL: out of
+// memory.
 static char **make_environment(void) {
   size_t n = 0, kept = 0;
   while (environ[n]) n++;
@@ -205,8 +205,8 @@ static char **make_environment(void) {
   return env;
 }
 
-// make's own paths cannot contain spaces. So it runs in a folder of its own in p->kept, with links
-// to the sources, and all names are relative to that.
+// make's paths cannot contain spaces. So it runs in its own folder in p->kept, with links to the
+// sources, and all names are relative to that folder.
 static int link_sources(const struct place *p, char tree[static FILE_PATH_SIZE], struct err *err) {
   static const char *const parts[] = {"Makefile", "rtl", "sim", "tools"};
   char to[FILE_PATH_SIZE], link[FILE_PATH_SIZE];
@@ -219,7 +219,7 @@ static int link_sources(const struct place *p, char tree[static FILE_PATH_SIZE],
   return 0;
 }
 
-// Runs make in a process group of its own; its output goes to the log. Returns 0 or an errno.
+// Runs make in its own process group; its output goes to the log. Returns 0 or an errno.
 static int spawn_make(pid_t *child, const char *tree, const char *target, const char *log) {
   char make[] = "make", build[] = "B=..", goal[FILE_PATH_SIZE];
   char *const argv[] = {make, build, goal, NULL};
@@ -311,7 +311,7 @@ static int open_made(struct library *l, const char *path, const char *hash, stru
   return 1;
 }
 
-// Opens the kept one, and makes it if there is none. 1: it cannot be kept there.
+// Opens the kept simulator, and makes it if there is none. 1: it cannot be kept there.
 static int open_kept(struct library *l, const struct place *p, const char *name, uint32_t lanes,
                      enum sim_build build, struct err *err) {
   char path[FILE_PATH_SIZE], folder[FILE_PATH_SIZE];
@@ -326,7 +326,7 @@ static int open_kept(struct library *l, const struct place *p, const char *name,
                                path, p->root);
 }
 
-// Without a folder to keep it in: makes it in one for this run only.
+// Makes a simulator for this run only, if there is no folder to keep it in.
 static int open_unkept(struct library *l, struct place *p, const char *name, uint32_t lanes,
                        enum sim_build build, struct err *err) {
   const char *temporary = getenv("TMPDIR");
@@ -344,7 +344,8 @@ static int open_unkept(struct library *l, struct place *p, const char *name, uin
   return result;
 }
 
-// Opens what was installed for any processor, after the one for this processor could not be made.
+// Opens the simulator that was installed for any processor, after the one for this processor could
+// not be made.
 static int open_any(struct library *l, const struct place *p, const char *name, struct err *err) {
   char folder[FILE_PATH_SIZE], path[FILE_PATH_SIZE];
   struct err why;

@@ -33,8 +33,8 @@ struct report {
   int32_t *logits;
 };
 
-// Rows of the residual as they are written: complete with the last group after the embedding and
-// after each layer.
+// Takes rows of the residual as they are written. A residual is complete with the last group after
+// the embedding and after each layer.
 static int take_rows(struct report *r, uint64_t cycle, struct err *err) {
   struct pkg_tag tag;
   pkg_tag_unpack(&tag, r->mon_tag);

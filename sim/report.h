@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// report - the observer that tells a run's callbacks (controller.h) what the hardware does
+// report - the observer that calls a run's callbacks (controller.h)
 //
-// Residual rows, logits, ends of positions and chosen ids, read at gpt2_top's ports and reported in
-// the order in which the golden model reports them.
+// It reads residual rows, logits, ends of positions and chosen ids at gpt2_top's ports, and reports
+// them in the order in which the golden model does.
 #ifndef GPT2RTL_REPORT_H
 #define GPT2RTL_REPORT_H
 
@@ -20,7 +20,7 @@ int report_create(struct report **report, struct signals signals, const struct i
                   struct err *err);
 struct sim_observer *report_observer(struct report *report);
 
-// From here on it reports to run, until the next call.
+// Reports to run from here on, until the next call.
 void report_start(struct report *report, const struct controller_run *run);
 
 #endif

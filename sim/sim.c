@@ -246,7 +246,7 @@ static int end_observers(const struct sim *s, enum sim_end how, struct err *err)
   return how == SIM_DONE ? status : 0;
 }
 
-// Whether a position began or ended, or a transfer at another port than the memory's took place.
+// Whether a position began or ended, or a transfer took place at a port other than the memory's.
 static bool moves(const struct ports *p) {
   return (*p->lg_valid_o && *p->lg_ready_i) || *p->step_end_o ||
          (*p->tok_valid_o && *p->tok_ready_i) || *p->step_start_o;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// sim - the simulation controller: gpt2_top and the memory at its port, behind plain C calls
+// sim - the simulation controller: gpt2_top and the memory at its port, as plain C calls
 //
 // The Verilated hardware (library.h) has room for every GPT-2. The memory (memory.h) holds the
 // image, followed by the KV cache. The ports of output ids and logits stall like the memory.
@@ -48,7 +48,7 @@ struct sim_result {
   uint64_t cycles;  // of the run: from start to the end of its last position
   uint64_t beats_read, beats_written;
   uint32_t saturations;
-  uint64_t busy;  // cycles in which the hardware said that it was busy, counted here
+  uint64_t busy;  // cycles in which busy_o was high, counted here
 };
 
 // Starts the hardware and runs it until it is done. Reports through run as controller_run does for
@@ -57,15 +57,16 @@ struct sim_result {
 // outside its memory, fails an assertion (SIM_CHECK) or makes no progress for a million cycles; an
 // observer's. After these the sim can only be closed. A callback that returns non-zero, and a
 // signal that is pending (interrupt.h), abort the run, in the hardware too:
-// the result is -1 with an empty err, and the next run is as any other.
+// the result is -1 with an empty err, and the next run is like any other.
 int sim_run(struct sim *sim, const struct controller_run *run, struct sim_result *result,
             struct err *err);
 
 // sim_run in pieces, for a caller that does other work in between.
 //   begin    its errors are sim_run's; what run points to must outlive the run
-//   advance  runs at most so many cycles. 1: the run is under way; otherwise it is over as sim_run
-//            would have ended, and *result is filled
-//   abort    makes the hardware end the run, and returns when it has; the next run is as any other
+//   advance  runs at most this many cycles. 1: the run is under way; otherwise it has ended, with
+//            the result of sim_run, and *result is filled
+//   abort    makes the hardware end the run, and returns when it has; the next run is like any
+//            other
 int sim_begin(struct sim *sim, const struct controller_run *run, struct err *err);
 int sim_advance(struct sim *sim, uint64_t cycles, struct sim_result *result, struct err *err);
 int sim_abort(struct sim *sim, struct sim_result *result, struct err *err);

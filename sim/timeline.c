@@ -98,7 +98,7 @@ static void end_job(struct timeline *t, uint64_t cycle) {
   t->job = (struct timeline_event){.track = TIMELINE_JOB};
 }
 
-// A cycle that the hardware's counters count, counted as they do (rtl/core/counters.sv).
+// Counts a cycle as the hardware's counters do (rtl/core/counters.sv).
 static void count(struct timeline *t, uint64_t cycle) {
   struct pkg_label label;
   const enum count_what what = (enum count_what) * t->what;
@@ -110,7 +110,7 @@ static void count(struct timeline *t, uint64_t cycle) {
   struct timeline_event *job = &t->job;
   if (job->start == job->end || job->phase != phase || job->layer != layer || job->head != head) {
     end_job(t, cycle);
-    // Before the first step the label is still that of the run before.
+    // Before the first step the label is still the previous run's.
     t->now.layers += t->now.steps && ((phase == PKG_OP_QKV && head == 0) || phase == PKG_OP_HEAD);
     *job = (struct timeline_event){.track = TIMELINE_JOB,
                                    .start = cycle,

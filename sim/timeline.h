@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// timeline - what each unit of the simulated hardware did when
+// timeline - the work of each unit of the simulated hardware over time
 //
 // An observer (observer.h) that turns the cycles of a run into events:
 //
 //   job     the engine's input, without gaps: from a job's first beat, or from the wait for it, to
-//           the next job's. `at` has its cycles by what they were spent on (counters.h); the sums
-//           over all jobs are the hardware's counters, `start` of a step included
+//           the next job's. `at` has its cycles by use (counters.h); the sums over all jobs,
+//           including the start of each step, are the hardware's counters
 //   idle    consecutive cycles in which the engine took no beat for the same cause
 //   unit    a unit at work: activities less than TIMELINE_GAP cycles apart are one event
-//   read    beats that came from memory, write: beats that went there; joined as a unit's
-//   queue   beats waiting between memory and engine, when that has changed, every TIMELINE_GAP
-//           cycles
+//   read    beats that arrived from memory; write: beats sent to it; joined like a unit's
+//   queue   number of beats between memory and engine, reported after a change, at most every
+//           TIMELINE_GAP cycles
 //   step    a position
 //
-// Events come when they end, so those of one track are in order, and those of different tracks are
-// not. Cycles count from the run's first; an event has those from `start` to before `end`.
+// An event is reported when it ends, so the events of one track are in order, and those of
+// different tracks are not. Cycles count from the run's first; `end` is the cycle after the event.
 #ifndef GPT2RTL_TIMELINE_H
 #define GPT2RTL_TIMELINE_H
 
@@ -59,14 +59,15 @@ struct timeline_event {
 
 struct timeline;
 
-// From now on sim's runs (SIM_WAVEFORM) are reported to `see`, which returns 0, or 1 to abort the
-// run. *timeline lives as long as sim. Errors: a signal that does not exist; out of memory.
+// From now on the events of sim's runs (SIM_WAVEFORM) are reported to `see`, which returns 0, or 1
+// to abort the run. *timeline lives as long as sim. Errors: a signal that does not exist; out of
+// memory.
 int sim_observe_timeline(struct sim *sim, struct timeline **timeline,
                          int (*see)(void *ctx, const struct timeline_event *event), void *ctx,
                          struct err *err);
 
-// The moment: units at work in the last cycle, a bit each (1 << enum timeline_unit); that cycle;
-// how many jobs, layers and steps have begun in the run so far.
+// The state in the last cycle: units at work, a bit each (1 << enum timeline_unit); the cycle; how
+// many jobs, layers and steps have begun in the run so far.
 struct timeline_now {
   uint64_t cycle;
   uint32_t units;
