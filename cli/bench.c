@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// bench: how fast this machine runs the golden engine, and how fast it can read its memory
+// bench: measures how fast this machine runs the golden engine, and how fast it reads its memory
 //
-// Machines are rarely quiet. So each figure is the fastest of several, and the memory's speed is
-// measured between the others and for as long, so that both have the same chances: eight tokens,
-// eight readings of as many bytes.
+// Machines are rarely quiet. So each figure is the fastest of several measurements, and the
+// memory's speed is measured between the engine's and for as long, under the same conditions: eight
+// tokens, then eight reads of as many bytes.
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,7 +74,7 @@ struct bench {
   uint32_t prompt;             // positions of the prefill
   struct result *results;      // [n_threads * n_kernels]
   size_t n_results;
-  uint8_t *buffer;  // what the memory is read from
+  uint8_t *buffer;  // which the memory measurement reads
   size_t bytes;
   bool prefetch;  // it is read with prefetching
   struct progress progress;
@@ -132,8 +132,8 @@ static void read_piece(void *ctx, uint32_t item, uint32_t thread) {
   *(volatile uint64_t *)&sum[0] = sum[0];  // keeps the reading from being optimised away
 }
 
-// Seconds. One thread's own: on a machine that others share, what the system gives to them is not
-// counted. Several threads' by the clock.
+// Seconds. For one thread its processor time, which excludes the time that the system gives to
+// others; for several threads elapsed time.
 static double now(const struct result *r) { return r->threads == 1 ? clock_thread() : clock_now(); }
 
 static void faster(const struct result *r, double *best, double n, double begin) {
@@ -141,7 +141,7 @@ static void faster(const struct result *r, double *best, double n, double begin)
   if (rate > *best) *best = rate;
 }
 
-// All threads read the whole buffer, with and without prefetching, whichever is faster: r->read.
+// Sets r->read: all threads read the whole buffer, with and without prefetching; the faster counts.
 static void read_memory(struct bench *b, struct result *r, struct fast_pool *pool) {
   for (int i = 0; i < 2; i++) {
     const double begin = now(r);
@@ -168,7 +168,8 @@ static void measure_decode(struct bench *b, struct result *r, struct fast_engine
   }
 }
 
-// Fills the cache up to `end`, FAST_BATCH positions at a time; best[i]: the fastest for part i.
+// Fills the cache up to `end`, FAST_BATCH positions at a time. best[i] is the shortest time of part
+// i.
 static void measure_prefill(const struct bench *b, const struct result *r,
                             struct fast_engine *engine, uint32_t begin, uint32_t end,
                             double *best) {
@@ -244,8 +245,8 @@ static double weight_bytes(const struct image_header *h) {
   return h->n_layer * 12 * c * c + h->vocab_size * c;
 }
 
-// The weights and cached vectors that a token takes after `context` positions, averaged over those
-// measured.
+// The bytes of weights and cached vectors that a token reads after `context` positions, averaged
+// over the measured tokens.
 static double token_bytes(const struct image_header *h, uint32_t context) {
   const uint32_t left = h->n_ctx - context, n = left < DECODED ? left : DECODED;
   return weight_bytes(h) + 2.0 * h->n_layer * h->n_embd * (context + (n + 1) / 2.0);

@@ -48,7 +48,7 @@ struct list {
 
 static size_t hex_digits(const char *text) { return strspn(text, "0123456789abcdef"); }
 
-// The kind of a name that this program makes, or KINDS.
+// The kind of the entry with this name, or KINDS if this program does not make such names.
 static enum kind kind_of(const char *name, unsigned *lanes) {
   unsigned version;
   int end = 0;

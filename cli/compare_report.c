@@ -14,7 +14,7 @@ static const struct compare_tensor *tensor_of(const struct compare_result *r, si
 
 // ------------------------------------------------------------------------------------- saturations
 
-// What the counters count, with the ranges of docs/numerics.md.
+// The saturations that are counted, with the ranges of docs/numerics.md.
 static const struct {
   const char *name, *range;
 } formats[4] = {

@@ -68,7 +68,7 @@ static char *hex64(char text[static 17], uint64_t x) {
   return text;
 }
 
-// What an image holds.
+// Prints the contents of an image.
 static cJSON *image_json(const struct image_header *h) {
   char text[17];
   cJSON *json = cJSON_CreateObject();

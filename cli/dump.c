@@ -154,7 +154,7 @@ static void observe(void *ctx, const struct tensor_place *place, const float *x,
     memcpy(d->x + (h * T + t) * T, x + h * (t + 1), (t + 1) * sizeof *x);
 }
 
-// Has the engine show its tensors to observe.
+// Makes the engine pass its tensors to observe.
 static int observe_engine(struct dump *d, struct engine *engine, struct tensor_assembly *assembly,
                           struct tensor_observer *observer, struct err *err) {
   if (d->kind == ENGINE_FLOAT) {

@@ -40,8 +40,8 @@ static const char help[] =
 enum { FILES = 4 };
 static const char *const file_names[FILES] = {"config.json", "vocab.json", "merges.txt",
                                               "model.safetensors"};
-// For models whose files are not known here; these say more about tokenizer and generation, if they
-// exist.
+// Further files of models without built-in hashes. If they exist, they describe the tokenizer and
+// generation.
 static const char *const more_names[] = {"generation_config.json", "tokenizer.json",
                                          "tokenizer_config.json", "special_tokens_map.json",
                                          "added_tokens.json"};

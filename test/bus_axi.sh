@@ -1,9 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# bus_axi.sh [all] - gpt2rtl generate --bus axi: the driver on the Verilated gpt2_axi writes golden's text. The demo model at 256
-# lanes, with a slow memory too; what is refused; an interrupt. all: 8 tokens of the 124M shape, random weights, 1024 lanes on 8
-# ports of 1024 bits, as well (make test-bus-axi)
+# bus_axi.sh [all] - tests gpt2rtl generate --bus axi: the driver on the Verilated gpt2_axi must write
+# golden's text
+#
+# The demo model runs at 256 lanes, also with a slow memory; refusals and an interrupt are tested.
+# all (make test-bus-axi): also 8 tokens of the 124M shape with random weights, at 1024 lanes on 8
+# ports of 1024 bits.
 generate() { build/gpt2rtl generate "$@"; }
 status=0
 check() {                                                     # NAME FUNCTION

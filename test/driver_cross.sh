@@ -1,8 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# driver_cross.sh - the driver and its examples compile and link for arm64 and riscv64, freestanding where there is no system;
-# nothing is left undefined. Debian's cross compilers; one that is not there is skipped
+# driver_cross.sh - tests that the driver and its examples compile and link for arm64 and riscv64,
+# freestanding if there is no system, with no undefined symbols
+#
+# It uses Debian's cross compilers, and skips one that is not installed.
 status=0
 flags="-std=c11 -O2 -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Werror -Idriver"
 mkdir -p build/driver

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# install.sh - make install into a separate folder; the installed program, its simulator, its manual
-# page, its completion and its library work, and make uninstall leaves nothing
+# install.sh - tests make install into a separate folder: the installed program, its simulator,
+# manual page, completion and library work, and make uninstall leaves nothing
 dir=$(mktemp -d) status=0
 trap 'rm -rf "$dir"' EXIT
 export XDG_CACHE_HOME=$dir/cache

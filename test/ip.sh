@@ -1,8 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# ip.sh - the archive of make ip, unpacked alone: it holds nothing that it should not, its two tops pass Verilator's lint, its driver
-# compiles, and its testbench gives golden's ids on nano; made twice it has the same bytes
+# ip.sh - tests the archive of make ip, unpacked by itself
+#
+# It contains nothing that it should not, its two tops pass Verilator's lint, its driver compiles,
+# its testbench gives golden's ids on nano, and making it again gives the same bytes.
 status=0
 out=build/ip_test
 rm -rf $out

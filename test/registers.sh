@@ -1,9 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# registers.sh - what PeakRDL makes of rtl/wrap/gpt2_csr.rdl is what git keeps: make registers. PeakRDL from PyPI in build/venv;
-# skipped where PyPI cannot be reached
-# registers.sh install: fetches it
+# registers.sh - tests that the committed files equal what PeakRDL generates from
+# rtl/wrap/gpt2_csr.rdl (make registers)
+# registers.sh install - fetches PeakRDL
+#
+# PeakRDL comes from PyPI, in build/venv; without PyPI the test is skipped.
 for package in systemrdl-compiler==1.33.0 peakrdl-cli==1.5.0 peakrdl-regblock==1.3.1 peakrdl-cheader==1.1.0 peakrdl-html==2.12.2; do
   syn/venv.sh $package && continue
   echo "[  SKIPPED ] registers: PeakRDL could not be fetched from PyPI (build/venv.log): $(tail -n 1 build/venv.log)"

@@ -1,9 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# testbench.sh - examples/testbench: the sources through verilator --binary, the plain Verilog file
-# through Icarus; the ids are golden's; a missing or short image, or a prompt without ids, ends the
-# run with its message
+# testbench.sh - tests examples/testbench: the sources with verilator --binary, the plain Verilog file
+# with Icarus
+#
+# The ids must be golden's. A missing or short image, or a prompt without ids, must end the run with
+# its message.
 echo "[==========] Running 4 test(s)."
 status=0
 check() {                                                     # tool

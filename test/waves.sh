@@ -1,9 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# waves.sh - the timing diagrams in docs/waves/ are what WaveDrom draws from the sources beside them: make waves. WaveDrom is in
-# build/venv, from PyPI; the test is skipped if PyPI cannot be reached
-# waves.sh install: fetches it
+# waves.sh - tests that the timing diagrams in docs/waves/ equal what WaveDrom draws from the sources
+# beside them (make waves)
+# waves.sh install - fetches WaveDrom
+#
+# WaveDrom comes from PyPI, in build/venv; without PyPI the test is skipped.
 if ! syn/venv.sh wavedrom==2.0.3.post3; then
   echo "[  SKIPPED ] waves: WaveDrom could not be fetched from PyPI (build/venv.log): $(tail -n 1 build/venv.log)"
   [ "$1" != install ]

@@ -1,7 +1,7 @@
 #compdef gpt2rtl
 # SPDX-License-Identifier: Apache-2.0
 #
-# Completion of gpt2rtl's commands and options, out of its own --help: one file for bash and for zsh, whose compinit reads line 1.
+# Completes gpt2rtl's commands and options from its own --help. One file serves bash and zsh, whose compinit reads line 1.
 
 # Prints the words that can be the POSITION-th, after BEFORE; fails if these are folders and files.
 _gpt2rtl_words() {                                            # PROGRAM COMMAND BEFORE WORD POSITION

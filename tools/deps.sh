@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# deps.sh [test | web | web-test | docs] - installs what building, or building and testing, or the web page,
-# or the page and its test, needs, with apt-get: lists it first, and does nothing if everything is
-# there
+# deps.sh [test | web | web-test | docs] - installs with apt-get the packages needed to build, to
+# build and test, for the web page, for the page and its test, or for the documents' pictures
+#
+# It lists the packages first, and does nothing if all are installed.
 #
 # Debian 12 and Ubuntu 24.04 have everything. clang and Verilator make the simulator; PCRE2, cJSON
 # and xxHash are the C side's libraries; libcurl, OpenSSL's libcrypto and the certificates are for

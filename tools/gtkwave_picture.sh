@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# gtkwave_picture.sh PROGRAM OUT.png - a token of the demo model in GTKWave, as docs/looking_inside.md
-# shows it: the waveform that it tells the reader to make, on a screen of Xvfb
+# gtkwave_picture.sh PROGRAM OUT.png - takes the picture of a token of the demo model in GTKWave for
+# docs/looking_inside.md: the waveform that its command writes, on a screen of Xvfb
 set -e
 program=$PWD/$1 out=$PWD/$2 model=$PWD/models/demo
 work=$(mktemp -d)

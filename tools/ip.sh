@@ -1,13 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# ip.sh OUTPUT_FOLDER - gpt2rtl-ip-VERSION.tar.gz: what a system takes, and nothing of what makes or tests it
+# ip.sh OUTPUT_FOLDER - writes gpt2rtl-ip-VERSION.tar.gz: the files that a system needs, without those
+# that build or test them
 #
-#   rtl/               the hardware, the registers' description and what PeakRDL makes of it; gpt2rtl.core lists it for FuseSoC
+#   rtl/               the hardware, the registers' description and PeakRDL's output; gpt2rtl.core lists it for FuseSoC
 #   driver/            the C driver; examples/driver: Linux with UIO, bare metal
 #   examples/testbench a testbench in SystemVerilog
 #   syn/               constraints; the flat Verilog's writer, for FuseSoC's target synth
-#   docs/              the documents; registers/: the register map as HTML, if PeakRDL can be had
+#   docs/              the documents; registers/: the register map as HTML, if PeakRDL is available
 #
 # The same sources give the same bytes.
 set -e

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# man.sh PROGRAM - the manual page gpt2rtl(1) on standard output: what PROGRAM --help and its commands' --help say
+# man.sh PROGRAM - writes the manual page gpt2rtl(1) from the --help of PROGRAM and of its commands
 set -e
 program=$1
 text() { sed -e 's/\\/\\e/g' -e 's/-/\\-/g' -e "s/'/\\\\(aq/g" -e 's/^\./\\\&./'; }

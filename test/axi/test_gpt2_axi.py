@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""gpt2_axi between cocotbext-axi's models: an AxiRam behind each memory port, a host on AXI4-Lite.
+"""gpt2_axi between cocotbext-axi's models: an AxiRam at each memory port, a host on AXI4-Lite.
 
 The ids go in and out through registers or AXI4-Stream. What is asserted: the ids are those of the golden engine, whatever stalls; an error in an answer ends the run with the
 error's code, and the next run is exact; so is the run after a reset under traffic, hard or soft. AxiRam itself asserts
@@ -193,7 +193,7 @@ class Bench:
 
 @cocotb.test()
 async def ids(dut):
-    """Past the context of 64, which is cropped then."""
+    """A run past the context of 64, which is then cropped."""
     bench = Bench(dut)
     await bench.begin()
     await bench.run(4 if SHORT else len(IDS))
@@ -201,7 +201,7 @@ async def ids(dut):
 
 @cocotb.test()
 async def stalled(dut):
-    """Every channel of every port rests at random, each for itself."""
+    """Every channel of every port stalls at random, independently."""
     bench = Bench(dut)
     await bench.begin(30)
     await bench.run(2 if SHORT else 8)
@@ -233,7 +233,7 @@ async def refused(dut):
 
 @cocotb.test()
 async def reset(dut):
-    """ARESETn for all at random moments of a run: the ports fall still, and the next run is exact."""
+    """ARESETn for all at random moments of a run: the ports become idle, and the next run is exact."""
     bench = Bench(dut)
     await bench.begin(20)
     for wait in [random.Random(4).randrange(50, 4000) for _ in range(2 if SHORT else 8)]:
@@ -252,8 +252,8 @@ async def reset(dut):
 
 @cocotb.test()
 async def soft_reset(dut):
-    """The machine's own reset and abort at random moments: the memory goes on, gets no broken transfer, and the next
-    run is exact."""
+    """The machine's own reset and abort at random moments: the memory keeps working, sees no broken transfer, and the
+    next run is exact."""
     bench = Bench(dut)
     await bench.begin(40)
     moments = random.Random(5)
