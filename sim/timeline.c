@@ -57,14 +57,19 @@ static void tell(struct timeline *t, const struct timeline_event *event) {
 // ---------------------------------------------------------------------------------- joined
 // activity
 
+static struct timeline_event activity_event(enum timeline_track track, enum timeline_unit unit,
+                                            const struct activity *a) {
+  return (struct timeline_event){.track = track,
+                                 .unit = unit,
+                                 .start = a->start,
+                                 .end = a->end,
+                                 .count = a->count};
+}
+
 static void tell_activity(struct timeline *t, enum timeline_track track, enum timeline_unit unit,
                           struct activity *a) {
   if (a->start == a->end) return;
-  const struct timeline_event event = {.track = track,
-                                       .unit = unit,
-                                       .start = a->start,
-                                       .end = a->end,
-                                       .count = a->count};
+  const struct timeline_event event = activity_event(track, unit, a);
   *a = (struct activity){0};
   tell(t, &event);
 }
@@ -90,10 +95,16 @@ static void end_idle(struct timeline *t, uint64_t cycle) {
   t->idle = (struct timeline_event){.track = TIMELINE_IDLE};
 }
 
+static uint32_t job_beats(const struct timeline_event *job) {
+  uint32_t beats = 0;
+  for (int what = 0; what < COUNT_MEMORY; what++) beats += job->at[what];
+  return beats;
+}
+
 static void end_job(struct timeline *t, uint64_t cycle) {
   if (t->job.start == t->job.end) return;
   t->job.end = cycle;
-  for (int what = 0; what < COUNT_MEMORY; what++) t->job.count += t->job.at[what];
+  t->job.count = job_beats(&t->job);
   tell(t, &t->job);
   t->job = (struct timeline_event){.track = TIMELINE_JOB};
 }
@@ -247,3 +258,27 @@ int sim_observe_timeline(struct sim *sim, struct timeline **out,
 }
 
 const struct timeline_now *timeline_now(const struct timeline *t) { return &t->now; }
+
+static void see_activity(enum timeline_track track, enum timeline_unit unit,
+                         const struct activity *a,
+                         void (*see)(void *ctx, const struct timeline_event *event), void *ctx) {
+  const struct timeline_event event = activity_event(track, unit, a);
+  if (a->start != a->end) see(ctx, &event);
+}
+
+void timeline_under_way(const struct timeline *t,
+                        void (*see)(void *ctx, const struct timeline_event *event), void *ctx) {
+  if (!t->running) return;
+  const struct timeline_event *const begun[] = {&t->step, &t->job, &t->idle};
+  for (size_t i = 0; i < sizeof begun / sizeof *begun; i++) {
+    struct timeline_event event = *begun[i];
+    if (event.start == event.end) continue;
+    event.end = t->now.cycle + 1;
+    if (event.track == TIMELINE_JOB) event.count = job_beats(&event);
+    see(ctx, &event);
+  }
+  for (int i = 0; i < TIMELINE_N_UNITS; i++)
+    see_activity(TIMELINE_UNIT_WORKS, (enum timeline_unit)i, &t->units[i], see, ctx);
+  see_activity(TIMELINE_READ, 0, &t->reads, see, ctx);
+  see_activity(TIMELINE_WRITE, 0, &t->writes, see, ctx);
+}

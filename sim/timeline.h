@@ -79,4 +79,9 @@ struct timeline_now {
 };
 const struct timeline_now *timeline_now(const struct timeline *timeline);
 
+// Passes what has begun and not ended to `see`, as events that end with the last cycle. Each comes
+// again when it ends. At most one of each track and unit, none between runs.
+void timeline_under_way(const struct timeline *timeline,
+                        void (*see)(void *ctx, const struct timeline_event *event), void *ctx);
+
 #endif

@@ -38,6 +38,7 @@ enum report {
   REPORT_EVENT,  // of the timeline: track, start (two words), cycles, phase | layer << 8 |
                  // head << 16; what, unit, or a step's position; count, or a step's id; for
                  // a job also at[]
+  REPORT_UNDER_WAY,  // the same of an event that has not ended
 };
 enum { CANDIDATES = 10 };
 
@@ -121,12 +122,9 @@ static int report_text(uint32_t id, const char *text, size_t n) {
   return 0;
 }
 
-static int on_event(void *ctx, const struct timeline_event *e) {
+static int report_event(enum report what, const struct timeline_event *e) {
   const bool job = e->track == TIMELINE_JOB, step = e->track == TIMELINE_STEP;
-  (void)ctx;
-  // Under stalls the engine is idle often and briefly. The jobs count these cycles too.
-  if (e->track == TIMELINE_IDLE && e->end - e->start < 4) return 0;
-  uint32_t *to = report(REPORT_EVENT, job ? 7 + COUNT_WHATS : 7);
+  uint32_t *to = report(what, job ? 7 + COUNT_WHATS : 7);
   if (!to) return 1;
   *to++ = e->track;
   *to++ = (uint32_t)e->start;
@@ -138,6 +136,20 @@ static int on_event(void *ctx, const struct timeline_event *e) {
   if (job) memcpy(to, e->at, sizeof e->at);
   return 0;
 }
+
+static int on_event(void *ctx, const struct timeline_event *e) {
+  (void)ctx;
+  // Under stalls the engine is idle often and briefly. The jobs count these cycles too.
+  if (e->track == TIMELINE_IDLE && e->end - e->start < 4) return 0;
+  return report_event(REPORT_EVENT, e);
+}
+
+// Adds what is under way on the timeline to the report.
+static void on_under_way(void *ctx, const struct timeline_event *e) {
+  (void)ctx;
+  report_event(REPORT_UNDER_WAY, e);
+}
+EXPORT void machine_report_under_way(void) { timeline_under_way(m.timeline, on_under_way, NULL); }
 
 // ----------------------------------------------------------------------------------------- tensors
 

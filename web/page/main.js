@@ -4,7 +4,7 @@
 "use strict";
 
 const state = {
-  worker: null, epoch: 0, shape: null, vocabulary: [], ready: false, running: false, active: false, machine: { lanes: 64, norm: 64 },
+  worker: null, epoch: 0, requests: 0, shape: null, vocabulary: [], ready: false, running: false, active: false, machine: { lanes: 64, norm: 64 },
   ids: [], steps: [], tokens: [], follows: true, chosen: null, image: null, files: null, own: "", opened: performance.now(), firstToken: 0, costs: new Map(), memory: "latency=150,beats=1,stall=0",
 };
 
@@ -12,43 +12,55 @@ const state = {
 
 let workerUrl = null;
 // A worker that runs the machine on a model. options: image, or compile with files. Rejects with the machine's error sentence.
-async function startWorker(options) {
+async function startWorker(machine, options) {
   if (!workerUrl) workerUrl = URL.createObjectURL(new Blob([await assetText("machine.js"), "\n", await assetText("worker.js")], { type: "text/javascript" }));
-  const worker = new Worker(workerUrl), { lanes, norm } = state.machine;
-  const wasm = await asset(`machine-${lanes}-${norm}.wasm`);
+  const wasm = await asset(`machine-${machine.lanes}-${machine.norm}.wasm`), worker = new Worker(workerUrl);
   return new Promise((resolve, reject) => {
     worker.onmessage = ({ data }) => {
       if (data.type === "ready") resolve({ worker, ready: data });
       else { worker.terminate(); reject(new Error(data.text)); }
     };
     worker.onerror = (event) => { worker.terminate(); reject(new Error(event.message || "the worker did not start")); };
-    worker.postMessage({ type: "open", epoch: ++state.epoch, wasm, memory: state.memory, ...options }, [wasm]);
+    worker.postMessage({ type: "open", epoch: 0, wasm, memory: state.memory, ...options }, [wasm]);
   });
 }
 function send(message) {
   if (state.worker) state.worker.postMessage({ epoch: state.epoch, ...message });
 }
 
-async function openModel(options, name) {
+// The previous model runs on until the new one is ready, and stays if that fails. Of several requests the last one counts.
+async function openModel(options, name, machine = state.machine) {
+  const request = ++state.requests;
   setReady(false);
   $("fault").hidden = true;
   say(name ? `Compiling ${name}: its weights become a memory image.` : "Loading the machine.");
   let opened;
-  try { opened = await startWorker(options); } catch (error) {
+  try { opened = await startWorker(machine, options); } catch (error) {
+    if (request !== state.requests) return false;
     fault(name ? error.message.replaceAll("/model", name) : error.message);
-    if (state.worker) { setReady(true); say("The previous model is still loaded."); }
+    if (state.worker) { setReady(true); showMachine(); say("The previous model is still loaded."); }
     return false;
   }
-  if (state.worker) state.worker.terminate();
   const { worker, ready } = opened;
+  if (request !== state.requests) { worker.terminate(); return false; }
+  if (state.worker) state.worker.terminate();
   state.worker = worker;
+  state.machine = machine;
+  showMachine();
+  state.epoch++;
   worker.onmessage = ({ data }) => { if (data.epoch === state.epoch) take[data.type](data); };
-  worker.onerror = (event) => fault(`the machine stopped: ${event.message}`);
+  worker.onerror = (event) => {
+    state.running = state.active = false;
+    setReady(false);
+    fault(`the machine stopped: ${event.message}; reload the page`);
+  };
   Object.assign(state, { shape: ready.shape, vocabulary: ready.vocabulary, ids: [], steps: [], tokens: [], active: false, running: false, chosen: null, texts: [] });
   if (ready.image) state.image = ready.image;
   timeline.setShape(ready.shape, (id) => panels.visible(textOf(id)));
   panels.setModel(ready.shape, ready.kept, { textOf, tokensOf: () => state.steps.length ? positionIds() : [], ask: send });
   timeline.clear();
+  $("output").replaceChildren();
+  send({ type: "memory", settings: state.memory }); // it may have changed meanwhile
   const s = ready.shape;
   $("model").textContent = `${name || "The demo model"}: ${s.n_layer} layers, ${s.n_head} heads, width ${s.n_embd}, context ${s.n_ctx}, ${whole.format(s.vocab_size)} tokens, ${short(s.parameters)} parameters.`;
   setReady(true);
@@ -78,7 +90,8 @@ const take = {
     for (const id of state.ids) addToken(id, textOf(id), false);
   },
   report: (data) => {
-    const w = data.report, reports = { 1: takeToken, 2: takeStep, 3: (words, i, n) => timeline.add(words, i, n) };
+    const w = data.report, reports = { 1: takeToken, 2: takeStep, 3: (words, i) => timeline.add(words, i), 4: (words, i) => timeline.add(words, i, true) };
+    timeline.closeAll();
     for (let i = 0; i < w.length; i += w[i + 1] + 2) reports[w[i]](w, i + 2, w[i + 1]);
     state.now = data.now;
     state.rate = data.rate;
@@ -223,10 +236,11 @@ $("run").addEventListener("click", () => state.running ? pause() : go("run"));
 $("stop").addEventListener("click", stop);
 for (const button of document.querySelectorAll("[data-step]")) button.addEventListener("click", () => go(button.dataset.step));
 document.addEventListener("keydown", (e) => {
-  if (e.target.matches("input, textarea, select, button") || e.ctrlKey || e.metaKey || e.altKey || $("source").open) return;
+  if (e.ctrlKey || e.metaKey || e.altKey || $("source").open) return;
   const steps = { c: "cycle", j: "job", l: "layer", t: "token" };
   if (e.key === "Escape") stop();
-  else if (e.key === " " && !e.target.matches("canvas")) { e.preventDefault(); state.running ? pause() : go("run"); }
+  else if (e.target.matches("input, textarea, select")) return;
+  else if (e.key === " " && !e.target.matches("canvas, button")) { e.preventDefault(); state.running ? pause() : go("run"); }
   else if (steps[e.key] && !state.running) go(steps[e.key]);
 });
 $("prompt").addEventListener("keydown", (e) => { if (e.key === "Enter" && (e.ctrlKey || e.metaKey)) { e.preventDefault(); if (!state.running) go("run"); } });
@@ -247,11 +261,15 @@ function memory() {
 }
 for (const id of ["latency", "beats", "stall"]) $(id).addEventListener("input", memory);
 
+function showMachine() {
+  for (const [name, value] of Object.entries(state.machine)) document.querySelector(`[name=${name}][value="${value}"]`).checked = true;
+}
 async function change() {
   const had = state.steps.length > 0 && (state.running || state.active || state.tokens.length > 0);
-  state.machine = { lanes: Number(document.querySelector("[name=lanes]:checked").value), norm: Number(document.querySelector("[name=norm]:checked").value) };
+  const machine = { lanes: Number(document.querySelector("[name=lanes]:checked").value), norm: Number(document.querySelector("[name=norm]:checked").value) };
   state.opened = performance.now();
-  if (await openModel({ image: state.image.slice(0), files: state.files }, state.own) && had) go("run");
+  if (!state.image) state.machine = machine; // the demo model is still on its way
+  else if (await openModel({ image: state.image.slice(0), files: state.files }, state.own, machine) && had) go("run");
 }
 for (const radio of document.querySelectorAll("[name=lanes], [name=norm]")) radio.addEventListener("change", change);
 
@@ -260,7 +278,7 @@ for (const radio of document.querySelectorAll("[name=lanes], [name=norm]")) radi
 const WANTED = /^(config|generation_config|adapter_config|vocab|tokenizer|tokenizer_config|special_tokens_map|added_tokens|.*\.safetensors\.index)\.json$|^merges\.txt$|\.safetensors$/;
 async function takeFolder(name, list) {
   const files = {}, small = {};
-  for (const file of list) if (WANTED.test(file.name)) files[file.name] = await file.arrayBuffer();
+  try { for (const file of list) if (WANTED.test(file.name)) files[file.name] = await file.arrayBuffer(); } catch (error) { return fault(`${name}: ${error.message}`); }
   for (const [file, data] of Object.entries(files)) if (!file.endsWith(".safetensors")) small[file] = data;
   state.opened = performance.now();
   if (!await openModel({ files, compile: true, keep: true }, name)) return;

@@ -51,7 +51,7 @@ panels.setModel(s, run.positions > 0, {
   },
 });
 timeline.setShape(s, (id) => panels.visible(textOf(id)));
-for (const event of run.events) timeline.add(Uint32Array.from(event), 0, event.length);
+for (const event of run.events) timeline.add(Uint32Array.from(event), 0);
 if (run.events.length) timeline.moved(); else $("time").hidden = true;
 if (run.counters) panels.moved(run.counters, false); else $("tab-cycles").hidden = true;
 if (withHead.length) chooseToken(spans[spans.length - 1], withHead[withHead.length - 1]);

@@ -16,28 +16,30 @@ const timeline = (() => {
   const canvas = $("timeline");
 
   function clear() {
-    for (const track of tracks) track.events = [];
+    for (const track of tracks) { track.events = []; track.open = null; }
     end = 0;
     view = { from: 0, to: 60000 };
     follow = true;
     pointed = null;
     draw();
   }
-  for (const track of tracks) track.events = [];
+  for (const track of tracks) { track.events = []; track.open = null; } // open: an event that has not ended
 
   // An event of a report, from machine.c: track, start (two words), cycles, phase | layer << 8 | head << 16, which, count; for a
   // job also at[10].
-  function add(w, i, n) {
+  function add(w, i, open) {
     const kind = KINDS[w[i]], start = w[i + 1] + w[i + 2] * 4294967296, length = w[i + 3];
     const event = { kind, start, end: start + length, phase: w[i + 4] & 255, layer: w[i + 4] >> 8 & 255, head: w[i + 4] >> 16 & 255, which: w[i + 5], count: w[i + 6] };
     if (kind === "job") event.at = Array.from(w.subarray(i + 7, i + 17));
     const track = kind === "unit" ? tracks.find((t) => t.unit === UNITS[event.which]) : tracks.find((t) => t.key === kind);
     if (!track) return;
-    track.events.push(event);
+    if (open) track.open = event; else track.events.push(event);
     if (track.events.length > LIMIT) track.events.splice(0, LIMIT / 4);
     if (event.end > end) end = event.end;
     later();
   }
+  function closeAll() { for (const track of tracks) track.open = null; }
+  const count = (track) => track.events.length + (track.open ? 1 : 0), nth = (track, i) => i < track.events.length ? track.events[i] : track.open;
   function later() {
     if (dirty) return;
     dirty = true;
@@ -49,10 +51,10 @@ const timeline = (() => {
   const rem = () => parseFloat(getComputedStyle(document.documentElement).fontSize);
   const margin = () => (canvas.clientWidth < 35 * rem() ? 4.1 : 7) * rem();
 
-  // The first event that ends after a cycle. A track's events are in order.
-  function firstAfter(events, cycle) {
-    let low = 0, high = events.length;
-    while (low < high) { const mid = low + high >> 1; if (events[mid].end <= cycle) low = mid + 1; else high = mid; }
+  // First event that ends after a cycle. The events of a track are in order; the open one is the last.
+  function firstAfter(track, cycle) {
+    let low = 0, high = count(track);
+    while (low < high) { const mid = low + high >> 1; if (nth(track, mid).end <= cycle) low = mid + 1; else high = mid; }
     return low;
   }
 
@@ -110,10 +112,10 @@ const timeline = (() => {
   }
 
   function drawBars(g, track, x, y, h, scale, left) {
-    const events = track.events;
+    const n = count(track);
     let drawn = -1, drawnLane = -1; // bars narrower than a pixel are merged
-    for (let i = firstAfter(events, view.from); i < events.length && events[i].start < view.to; i++) {
-      const event = events[i], from = x(event.start), to = Math.max(x(event.end), from + 0.8);
+    for (let i = firstAfter(track, view.from); i < n && nth(track, i).start < view.to; i++) {
+      const event = nth(track, i), from = x(event.start), to = Math.max(x(event.end), from + 0.8);
       const lane = track.key === "job" && perHead(event.phase) ? event.head : -1;
       if (to < drawn + 0.5 && lane === drawnLane) continue;
       drawn = to; drawnLane = lane;
@@ -138,7 +140,7 @@ const timeline = (() => {
 
   function drawQueue(g, track, x, y, h, width) {
     const events = track.events;
-    let i = Math.max(0, firstAfter(events, view.from) - 1);
+    let i = Math.max(0, firstAfter(track, view.from) - 1);
     if (!events.length) return;
     g.fillStyle = palette.read;
     g.globalAlpha = 0.65;
@@ -191,9 +193,9 @@ const timeline = (() => {
     for (const track of tracks) {
       if (y < track.y || y > track.y + track.h || track.key === "queue" || cycle < view.from) continue;
       let best = null;
-      for (let i = firstAfter(track.events, cycle - slack); i < track.events.length && track.events[i].start <= cycle + slack; i++) {
-        const [ly, lh] = place(track, track.events[i], track.y, track.h);
-        if (y >= ly - 1 && y <= ly + lh + 1 && (!best || track.events[i].end - track.events[i].start < best.event.end - best.event.start)) best = { track, event: track.events[i] };
+      for (let i = firstAfter(track, cycle - slack); i < count(track) && nth(track, i).start <= cycle + slack; i++) {
+        const event = nth(track, i), [ly, lh] = place(track, event, track.y, track.h);
+        if (y >= ly - 1 && y <= ly + lh + 1 && (!best || event.end - event.start < best.event.end - best.event.start)) best = { track, event };
       }
       return best;
     }
@@ -271,7 +273,7 @@ const timeline = (() => {
     else if (name === "Home") show(0, span);
     else if (name === "End") lastToken();
     else if (name === "Enter") {
-      const events = tracks[1].events, event = events[Math.min(firstAfter(events, mid), events.length - 1)];
+      const event = nth(tracks[1], Math.min(firstAfter(tracks[1], mid), count(tracks[1]) - 1));
       pointed = null;
       if (event) point({ track: tracks[1], event });
     } else return false;
@@ -289,5 +291,5 @@ const timeline = (() => {
   const legend = (color, text) => make("span", {}, make("i", { style: `background:var(--${color})` }), text);
   $("legend").append(...PHASES.slice(2, 10).map((p) => legend(p.color, p.text)), ...WHATS.slice(5).map((w) => legend(w.color, "idle: " + w.text)));
 
-  return { clear, add, moved, later, setShape: (shape, text) => { heads = shape.n_head; label = text; }, setCursor: (cycle) => { cursor = cycle; later(); }, events: () => tracks, span: () => view };
+  return { clear, add, closeAll, moved, later, setShape: (shape, text) => { heads = shape.n_head; label = text; }, setCursor: (cycle) => { cursor = cycle; later(); }, events: () => tracks, span: () => view };
 })();

@@ -19,7 +19,7 @@ function bind(module) {
     error: c("error", s, []), open: c("open", n, []), compile: c("compile", n, []), memory: c("memory", n, [s]), shape: c("shape", n, [s]),
     token: c("token", n, [n]), tokenSize: c("token_size", n, [n]), begin: c("begin", n, [n, n, n, n, n, s]), abort: c("abort", n, []),
     advance: c("advance", n, [n]), step: c("step", n, [n, n]), cycles: c("cycles", n, []), counters: c("counters", n, []), now: c("now", n, []),
-    goldenRate: c("golden_rate", n, []), report: c("report", n, []),
+    goldenRate: c("golden_rate", n, []), report: c("report", n, []), underWay: c("report_under_way", null, []),
     reportSize: c("report_size", n, []), reportTaken: c("report_taken", null, []), prompt: c("prompt", n, []), promptSize: c("prompt_size", n, []),
     tensor: c("tensor", n, [s]), tensorSize: c("tensor_size", n, []), attention: c("attention", n, [n, n]), positions: c("attention_positions", n, []),
     kept: c("attention_kept", n, []),
@@ -92,6 +92,7 @@ function tell(force) {
   const at = performance.now();
   if (!force && at - shown < 30) return;
   shown = at;
+  call.underWay();
   const report = words(call.report(), call.reportSize());
   call.reportTaken();
   const counters = new BigUint64Array(M.HEAPU8.buffer, call.counters(), 110).slice();
@@ -121,8 +122,11 @@ const handle = {
   pause: () => { const was = goal !== null; goal = null; if (active) tell(true); if (was) postMessage({ type: "halted", epoch, over: false, paused: true, cycles: call.cycles() }); },
   abort: () => {
     goal = null;
-    if (active) { tell(true); if (call.abort()) return fail(call.error()); }
-    active = 0;
+    if (active) {
+      active = 0;
+      if (call.abort()) return fail(call.error());
+      tell(true);
+    }
     postMessage({ type: "halted", epoch, over: true, aborted: true, cycles: call.cycles() });
   },
   memory: (message) => { if (call.memory(message.settings)) fail(call.error()); },
