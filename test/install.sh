@@ -9,7 +9,7 @@ export XDG_CACHE_HOME=$dir/cache
 program=$dir/usr/bin/gpt2rtl
 passed() { echo "[       OK ] install.$1"; }
 failed() { echo "[  FAILED  ] install.$1"; status=1; }
-echo "[==========] Running 11 test(s)."
+echo "[==========] Running 12 test(s)."
 
 if make -s --no-print-directory install DESTDIR="$dir" PREFIX=/usr; then passed files; else failed files; exit 1; fi
 
@@ -32,6 +32,15 @@ if any=$dir/usr/share/gpt2rtl/build/sim/any && [ "$(ls "$any" | wc -l)" = 3 ] &&
 else
   tail -n 5 "$dir/log"
   failed any_processor
+fi
+
+# Behind AXI: the program makes that simulator from the installed sources, in a folder of its own.
+if generate --engine rtl --bus axi:1x512 --lanes 64 > "$dir/rtl" 2> "$dir/log" && [ -s "$dir/rtl" ] && cmp "$dir/rtl" "$dir/golden" &&
+   ls "$dir"/cache/gpt2rtl/*/sim/gpt2_axi_*.so > /dev/null; then
+  passed bus_axi
+else
+  tail -n 5 "$dir/log"
+  failed bus_axi
 fi
 
 page=$dir/usr/share/man/man1/gpt2rtl.1
