@@ -27,6 +27,7 @@ from litedram.phy.model import SDRAMPHYModel
 from litex.build.generic_platform import GenericPlatform, Pins, Subsignal
 from litex.gen import *
 from litex.soc.cores.uart import RS232PHYModel, UARTBone
+from litex.soc.integration.builder import Builder
 from litex.soc.integration.soc import SoCRegion
 from litex.soc.integration.soc_core import SoCCore
 from litex.soc.interconnect import axi, stream
@@ -205,7 +206,7 @@ def registers(soc):
     found = {}
     for name, region in soc.csr.regions.items():
         at = region.origin
-        for csr in region.obj:
+        for csr in region.obj if isinstance(region.obj, list) else []:        # otherwise a memory
             found[f"{name}_{csr.name}"] = at
             at += 4 * ((csr.size + 31) // 32)
     return found
@@ -253,10 +254,14 @@ def main():
         soc = board.system(WITHOUT_PROCESSOR)
     # Synthesis gets the parameters with gpt2_axi (syn/board.py). The last two make simulation faster, with the same cycles.
     add_gpt2(soc, board, dict(board.PARAMETERS, ClockGating=1, AdderRetiming=1) if kind == "sim" else {})
-    soc.platform.finalize(soc.get_fragment()) if kind == "synth" else None
-    verilog = soc.platform.get_verilog(soc, name=name)
+    if kind == "synth":
+        # Also the pins and the clocks: BOARD.lpf. What else LiteX writes is not used.
+        Builder(soc, output_dir=folder, gateware_dir=folder, compile_software=False, compile_gateware=False).build(build_name=name, run=False)
+    else:
+        verilog = soc.platform.get_verilog(soc, name=name)
     os.chdir(folder)
-    verilog.write(f"{name}.v")
+    if kind == "sim":
+        verilog.write(f"{name}.v")
     if kind == "sim":
         geometry = board.memory_module().geom_settings
         banks = ["mem"] + [f"mem_{n}" for n in range(1, 2**geometry.bankbits)]

@@ -63,7 +63,7 @@ static const char generate_help[] =
     "                      (1 to 100000), beats a cycle (0.001 to 1), probability that none comes "
     "in a cycle (0 to 0.95);\n"
     "                      or, instead of the first two, a real one: ideal, ddr4-2400, "
-    "4xddr4-2400, hbm2-u50, hbm2-u280\n"
+    "4xddr4-2400, hbm2-u50, hbm2-u280, ulx3s, ecpix5\n"
     "  --bus axi           the hardware behind AXI (gpt2_axi), run by its driver as in a system; "
     "axi:2x1024 names its memory\n"
     "                      ports, their number and bits; default: as few as carry a beat a cycle\n"

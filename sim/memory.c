@@ -54,13 +54,19 @@ struct memory {
 // for a DDR4-2400 channel; 55 cycles of 450 MHz and 425 of 460 GB/s for HBM2. U50: the same two
 // stacks, for which the card's data sheet gives 316 GB/s.
 #define SHUHAI "Wang, Huang, Zhang, Alonso: Shuhai, FCCM 2020 (arXiv 2005.04324)"
+// The boards' bytes a cycle are those of LiteDRAM with its model of the memory, refresh included;
+// the latency, 20 and 30 cycles, is assumed: these memories are never waited for because of it.
+#define LITEDRAM "LiteDRAM 2024.12 simulated: 1.94 and 6.852 bytes a cycle in order"
 const struct memory_preset memory_presets[] = {
-    {"ideal", 0, INFINITY, 1,
-     "no memory is like that: an answer in the next cycle, a beat a cycle"},
-    {"ddr4-2400", 89.9, 19.2, 18.0 / 19.2, "JEDEC JESD79-4, 64 bits; " SHUHAI},
-    {"4xddr4-2400", 89.9, 76.8, 18.0 / 19.2, "Alveo U200/U250 data sheet DS962, 77 GB/s; " SHUHAI},
-    {"hbm2-u50", 122.2, 316, 425.0 / 460, "Alveo U50 data sheet DS965; " SHUHAI},
-    {"hbm2-u280", 122.2, 460, 425.0 / 460, "Alveo U280 data sheet DS963; " SHUHAI},
+    {"ideal", 0, INFINITY, 1, "no memory is like that: an answer in the next cycle, a beat a cycle",
+     0},
+    {"ddr4-2400", 89.9, 19.2, 18.0 / 19.2, "JEDEC JESD79-4, 64 bits; " SHUHAI, 0},
+    {"4xddr4-2400", 89.9, 76.8, 18.0 / 19.2, "Alveo U200/U250 data sheet DS962, 77 GB/s; " SHUHAI,
+     0},
+    {"hbm2-u50", 122.2, 316, 425.0 / 460, "Alveo U50 data sheet DS965; " SHUHAI, 0},
+    {"hbm2-u280", 122.2, 460, 425.0 / 460, "Alveo U280 data sheet DS963; " SHUHAI, 0},
+    {"ulx3s", 400, 0.1, 1.94 / 2, "SDRAM, 16 bits at 50 MHz; " LITEDRAM, 50},
+    {"ecpix5", 400, 0.6, 6.852 / 8, "DDR3, 16 bits at 300 MT/s; " LITEDRAM, 75},
     {0},
 };
 
@@ -82,6 +88,7 @@ static int parse_item(struct sim_memory *m, const char *item, const char *value,
     for (const struct memory_preset *p = memory_presets; p->name; p++) {
       if (strcmp(item, p->name)) continue;
       m->preset = p;
+      if (p->clock > 0) m->clock = p->clock;
       return 0;
     }
     return unknown(item, err);

@@ -28,8 +28,9 @@ struct memory_preset {
   double peak;        // GB/s (10^9 bytes)
   double efficiency;  // the share of it that refresh, opening pages and bus turnarounds leave
   const char *source;
+  double clock;  // MHz: of a board, whose memory and hardware have one clock; 0: any
 };
-// All presets, ended by one without a name.
+// All presets, ended by one without a name; those of boards come last.
 extern const struct memory_preset memory_presets[];
 
 struct sim_memory {
@@ -46,7 +47,7 @@ struct sim_memory {
 
 // "latency=150,beats=1.0,stall=0.0", also "seed=1": settings that are not named stay as they are. A
 // preset's name, "ddr4-2400,stall=0.1", stands for its latency and its beats, which then cannot be
-// named. Errors: unknown name, bad range.
+// named; a board's preset also sets the clock. Errors: unknown name, bad range.
 int sim_memory_parse(struct sim_memory *memory, const char *text, struct err *err);
 // A preset's latency and beats at memory->clock and `lanes` bytes a beat, at most 1 beat a cycle;
 // other memories stay as they are.

@@ -78,7 +78,8 @@ static void presets(void **state) {
       {"ddr4-2400", 250, 256, 23, 0.28125}, {"ddr4-2400", 500, 256, 45, 0.140625},
       {"4xddr4-2400", 250, 256, 23, 1},     {"4xddr4-2400", 250, 1024, 23, 0.28125},
       {"hbm2-u50", 250, 1024, 31, 1},       {"hbm2-u50", 450, 1024, 55, 0.633},
-      {"hbm2-u280", 250, 4096, 31, 0.415},
+      {"hbm2-u280", 250, 4096, 31, 0.415},  {"ulx3s", 50, 64, 20, 0.0303},
+      {"ecpix5", 75, 64, 30, 0.107},
   };
   for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
     struct sim_memory m = parsed(expected[i].name);
@@ -87,6 +88,7 @@ static void presets(void **state) {
     assert_int_equal(m.latency, expected[i].latency);
     assert_true(m.beats > expected[i].beats - 1e-3 && m.beats < expected[i].beats + 1e-3);
   }
+  assert_true(parsed("ddr4-2400").clock == 250 && parsed("ulx3s").clock == 50);
   char text[128];
   struct sim_memory m = parsed("ddr4-2400,stall=0.25");
   sim_memory_resolve(&m, 256);
