@@ -98,7 +98,8 @@ void fast_attention_head(void *ctx, uint32_t head, uint32_t thread) {
   struct fast_scratch *s = &e->scratch[thread];
   const uint32_t heads = e->image->header.n_head;
   const struct fast_matrix *qkv = &e->weights.layers[b->layer].qkv;
-  struct fast_cache *cache = &e->cache[b->layer * heads + head];
+  const uint32_t of_sequence = e->image->header.n_layer * heads;
+  struct fast_cache *cache = &e->cache[b->layer * heads + head];  // of sequence 0
   int32_t key[FAST_BATCH][HEAD_DIM];
 
   fast_strip(b, s, qkv, 3 * head, e->x, b->n, s->row[0], HEAD_DIM);
@@ -106,10 +107,12 @@ void fast_attention_head(void *ctx, uint32_t head, uint32_t thread) {
   fast_strip(b, s, qkv, 3 * head + 1, e->x, b->n, key[0], HEAD_DIM);
   fast_strip(b, s, qkv, 3 * head + 2, e->x, b->n, s->row[0], HEAD_DIM);
   for (uint32_t t = 0; t < b->n; t++)
-    cache_write(cache, e->kernels, b->position + t, key[t], s->row[t]);
+    cache_write(&cache[b->places[t].sequence * of_sequence], e->kernels, b->places[t].position,
+                key[t], s->row[t]);
   for (uint32_t t = 0, n; t < b->n; t += n) {
-    n = b->n - t < FAST_ATTENTION ? b->n - t : FAST_ATTENTION;
-    attend(&e->attention[t * heads + head], heads, e->kernels, s, cache, &s->q[t], b->position + t,
-           n);
+    const struct fast_place *at = &b->places[t];
+    for (n = 1; n < FAST_ATTENTION && t + n < b->n && at[n].sequence == at->sequence;) n++;
+    attend(&e->attention[t * heads + head], heads, e->kernels, s,
+           &cache[at->sequence * of_sequence], &s->q[t], at->position, n);
   }
 }

@@ -87,7 +87,7 @@ static void position(void *ctx, uint32_t t, uint32_t thread) {
   struct saturation *sat = &e->scratch[thread].sat;
   struct residual *r = &e->residual[t];
   int32_t *row = e->row + (size_t)t * width;
-  if (b->embed) embed(e, r, row, b->ids[t], b->position + t, sat);
+  if (b->embed) embed(e, r, row, b->places[t].id, b->places[t].position, sat);
   e->kernels->residual_add(r, row, width, sat);
   if (!b->norm || t < b->first_head) return;
   const struct layernorm_statistics statistics = layernorm_statistics(r, &e->image->header);
@@ -101,7 +101,7 @@ static void position(void *ctx, uint32_t t, uint32_t thread) {
 static void report_hidden(const struct fast_batch *b, const struct fast_report *report, int layer) {
   if (!report || !report->hidden) return;
   for (uint32_t t = 0; t < b->n; t++)
-    report->hidden(report->ctx, b->position + t, layer, b->engine->residual[t].x);
+    report->hidden(report->ctx, b->places[t].position, layer, b->engine->residual[t].x);
 }
 
 static void run_batch(struct fast_batch *b, const struct fast_report *report) {
@@ -138,20 +138,33 @@ static void run_batch(struct fast_batch *b, const struct fast_report *report) {
   fast_pool_run(pool, e->weights.head.n_strips, head, b);
   e->newest_logits = b->n_heads - 1;
   for (uint32_t t = 0; report && report->logits && t < b->n_heads; t++)
-    report->logits(report->ctx, b->position + first_head + t,
+    report->logits(report->ctx, b->places[first_head + t].position,
                    e->logits + (size_t)t * h->vocab_size);
 }
 
 void fast_engine_run(struct fast_engine *e, const uint32_t *ids, uint32_t n, uint32_t position,
                      enum fast_heads heads, const struct fast_report *report) {
   for (uint32_t done = 0; done < n;) {
-    struct fast_batch b = {.engine = e, .ids = ids + done, .position = position + done};
+    struct fast_place places[FAST_BATCH];
+    struct fast_batch b = {.engine = e, .places = places};
     b.n = n - done < FAST_BATCH ? n - done : FAST_BATCH;
+    for (uint32_t t = 0; t < b.n; t++)
+      places[t] = (struct fast_place){.position = position + done + t, .id = ids[done + t]};
     done += b.n;
     b.n_heads = heads == FAST_EVERY_HEAD ? b.n : heads == FAST_LAST_HEAD && done == n;
     b.first_head = b.n - b.n_heads;
     run_batch(&b, report);
   }
+}
+
+void fast_engine_step(struct fast_engine *e, const struct fast_place *places, uint32_t n,
+                      uint32_t n_heads) {
+  run_batch(&(struct fast_batch){.engine = e,
+                                 .places = places,
+                                 .n = n,
+                                 .n_heads = n_heads,
+                                 .first_head = n - n_heads},
+            NULL);
 }
 
 const int32_t *fast_engine_logits(const struct fast_engine *e) {
@@ -173,7 +186,8 @@ struct saturation fast_engine_saturation(const struct fast_engine *e) {
 
 static int make_cache(struct fast_engine *e) {
   const struct image_header *h = &e->image->header;
-  const size_t heads = (size_t)h->n_layer * h->n_head, tiles = (h->n_ctx + HEAD_DIM - 1) / HEAD_DIM;
+  const size_t heads = (size_t)e->n_sequences * h->n_layer * h->n_head;
+  const size_t tiles = (h->n_ctx + HEAD_DIM - 1) / HEAD_DIM;
   const size_t values = tiles * TILE_BYTES, words = tiles * HEAD_DIM;
   const size_t a_head = 2 * values + words * (sizeof(uint32_t) + sizeof(uint16_t));
   e->cache_bytes = heads * a_head;
@@ -224,6 +238,7 @@ int fast_engine_create(struct fast_engine **engine, const struct image *image,
   if (!e) return err_memory(err, "the engine");
   e->image = image;
   e->n_threads = options->threads ? options->threads : 1;
+  e->n_sequences = options->sequences ? options->sequences : 1;
   e->kernels = options->kernels ? options->kernels : fast_kernels_named("auto", err);
   e->shares = options->share != NULL;
   if (e->shares) e->weights = options->share->weights;

@@ -35,7 +35,8 @@ struct fast_engine {
   uint32_t n_threads;
   struct fast_weights weights;
   bool shares;               // the weights belong to another engine
-  struct fast_cache *cache;  // [L][NH]
+  uint32_t n_sequences;
+  struct fast_cache *cache;  // [sequences][L][NH]
   void *cache_memory;
   size_t cache_bytes;
   struct fast_scratch *scratch;  // [threads]
@@ -47,7 +48,7 @@ struct fast_engine {
   struct fast_operand *attention;  // [FAST_BATCH][NH]
   struct fast_operand *hidden;     // [FAST_BATCH][4 NH]: GELU's
   int32_t *logits;                 // [FAST_BATCH][V]
-  uint32_t newest_logits;          // of them, the newest position's
+  uint32_t newest_logits;          // of them, those that fast_engine_logits gives
 
   // of sampling
   int32_t *strip_max, *candidate;  // [V / 64], [V]
@@ -57,8 +58,8 @@ struct fast_engine {
 // A batch on its way through the layers: fast_pool's context.
 struct fast_batch {
   struct fast_engine *engine;
-  const uint32_t *ids;
-  uint32_t n, position;  // n <= FAST_BATCH
+  const struct fast_place *places;
+  uint32_t n;  // <= FAST_BATCH
   uint32_t layer;
   uint32_t first_head, n_heads;  // positions, counted within the batch, whose head runs
   const uint32_t *norm;          // parameters of the LayerNorm that follows; NULL: none

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller.h"
 
-#include "history.h"
-
 int controller_check(const struct controller_run *run, uint32_t n_ctx, uint32_t n_vocab,
                      struct err *err) {
   if (run->n_prompt == 0) return err_set(err, "the prompt is empty: at least one id is needed");
@@ -28,55 +26,76 @@ static int ended(struct err *err) {
   return -1;
 }
 
-// Computes positions from .. to - 1 of the history, and the head where it is wanted; *choice is the
-// last head's.
-static int compute(const struct controller_run *run, const struct controller_model *model,
-                   const struct history *history, size_t from, size_t to, bool last_head,
-                   bool recomputed, uint32_t *choice, struct err *err) {
-  const size_t headless = run->all_heads || from == to ? from : to - last_head;
-  const bool at_once = model->prefill && from < headless;
-  if (at_once && model->prefill(model->self, history->ids + from, (uint32_t)(headless - from),
-                                (uint32_t)from, err))
+// Positions `from` up to the history's newest are to be computed.
+static void compute_from(struct controller_sequence *s, size_t from, bool last_head) {
+  s->next = from;
+  s->headless = s->run->all_heads ? from : s->history.count - last_head;
+}
+
+int controller_begin(struct controller_sequence *s, const struct controller_run *run,
+                     uint32_t n_ctx, uint32_t n_vocab, struct err *err) {
+  *s = (struct controller_sequence){.run = run, .over = true};
+  if (controller_check(run, n_ctx, n_vocab, err) || history_create(&s->history, n_ctx, err))
     return -1;
-  for (size_t p = from; p < to; p++) {
-    struct controller_step s = {.id = history->ids[p],
-                                .position = (uint32_t)p,
-                                .head = p >= headless,
-                                .recomputed = recomputed};
-    if (!(at_once && p < headless) &&
-        model->step(model->self, s.id, s.position, s.head, &s.choice, err))
-      return -1;
-    if (run->step && run->step(run->ctx, &s)) return ended(err);
-    *choice = s.choice;
-  }
+  history_append(&s->history, run->prompt, run->n_prompt);
+  compute_from(s, 0, run->max_new > 0);
+  s->over = false;
   return 0;
 }
 
-static int loop(const struct controller_run *run, const struct controller_model *model,
-                struct history *history, struct err *err) {
-  uint32_t choice = 0;
-  history_append(history, run->prompt, run->n_prompt);
-  if (compute(run, model, history, 0, history->count, run->max_new > 0, false, &choice, err))
-    return -1;
-  for (uint32_t n = 0; n < run->max_new;) {
-    if (run->token && run->token(run->ctx, choice)) return ended(err);
-    if (++n == run->max_new || (run->stop_enabled && choice == run->stop_id)) break;
-    const size_t before = history->count;
-    const size_t from = history_push(history, choice);
-    // Cropped: all positions run again; the new id runs for the first time, as in the hardware.
-    if (compute(run, model, history, from, history->count, true, from < before, &choice, err))
-      return -1;
+void controller_end(struct controller_sequence *s) { history_free(&s->history); }
+
+bool controller_next(const struct controller_sequence *s, uint32_t most,
+                     struct controller_piece *piece) {
+  const size_t without = s->headless > s->next ? s->headless - s->next : 0;
+  if (s->over) return false;
+  *piece = (struct controller_piece){.ids = s->history.ids + s->next,
+                                     .n = !without         ? 1
+                                          : without < most ? (uint32_t)without
+                                                           : most,
+                                     .position = (uint32_t)s->next,
+                                     .head = !without};
+  return true;
+}
+
+int controller_computed(struct controller_sequence *s, const struct controller_piece *piece,
+                        uint32_t choice, struct err *err) {
+  const struct controller_run *run = s->run;
+  for (uint32_t i = 0; i < piece->n; i++) {
+    const struct controller_step step = {.id = piece->ids[i],
+                                         .position = piece->position + i,
+                                         .head = piece->head,
+                                         .choice = piece->head ? choice : 0,
+                                         .recomputed = s->recomputed};
+    if (run->step && run->step(run->ctx, &step)) return ended(err);
   }
+  s->next += piece->n;
+  if (s->next < s->history.count) return 0;
+  s->over = s->generated == run->max_new;  // nothing is to be generated
+  if (s->over) return 0;
+  if (run->token && run->token(run->ctx, choice)) return ended(err);
+  s->over = ++s->generated == run->max_new || (run->stop_enabled && choice == run->stop_id);
+  if (s->over) return 0;
+  const size_t before = s->history.count, from = history_push(&s->history, choice);
+  s->recomputed = from < before;  // cropped: all positions run again, and the new id for the first
+  compute_from(s, from, true);    // time, as in the hardware
   return 0;
 }
 
 int controller_run(const struct controller_run *run, const struct controller_model *model,
                    struct err *err) {
-  struct history history;
-  if (controller_check(run, model->n_ctx, model->n_vocab, err)) return -1;
-  if (history_create(&history, model->n_ctx, err)) return -1;
-  const int result = loop(run, model, &history, err);
-  history_free(&history);
+  struct controller_sequence s;
+  struct controller_piece piece;
+  int result = controller_begin(&s, run, model->n_ctx, model->n_vocab, err);
+  while (!result && controller_next(&s, model->prefill ? model->n_ctx : 1, &piece)) {
+    uint32_t choice = 0;
+    const bool at_once = model->prefill && !piece.head;
+    result = at_once ? model->prefill(model->self, piece.ids, piece.n, piece.position, err)
+                     : model->step(model->self, piece.ids[0], piece.position, piece.head, &choice,
+                                   err);
+    if (!result) result = controller_computed(&s, &piece, choice, err);
+  }
+  controller_end(&s);
   return result;
 }
 

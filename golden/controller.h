@@ -22,6 +22,7 @@
 
 #include "err.h"
 #include "golden.h"
+#include "history.h"
 
 // What happened at one position, reported when it is over.
 struct controller_step {
@@ -56,6 +57,36 @@ struct controller_run {
 // formats of golden.h. Errors say what is wrong and what the limit is.
 int controller_check(const struct controller_run *run, uint32_t n_ctx, uint32_t n_vocab,
                      struct err *err);
+
+// A run that is computed piece by piece, so that several can share a model:
+//
+//   while (controller_next(&sequence, most, &piece)) {
+//     compute piece's positions; with piece.head, choose
+//     if (controller_computed(&sequence, &piece, choice, err)) fail;
+//   }
+struct controller_sequence {
+  const struct controller_run *run;
+  struct history history;
+  size_t next, headless;  // the next position to compute; the head runs from `headless` on
+  bool recomputed, over;
+  uint32_t generated;
+};
+struct controller_piece {
+  const uint32_t *ids;  // of positions position .. position + n - 1, until controller_computed
+  uint32_t n, position;
+  bool head;  // n is 1, and the id that follows is wanted
+};
+// Release with controller_end, also after an error. Errors: controller_check's, out of memory.
+int controller_begin(struct controller_sequence *sequence, const struct controller_run *run,
+                     uint32_t n_ctx, uint32_t n_vocab, struct err *err);
+void controller_end(struct controller_sequence *sequence);
+// False: the run is over. Otherwise what to compute next, at most `most` positions.
+bool controller_next(const struct controller_sequence *sequence, uint32_t most,
+                     struct controller_piece *piece);
+// The piece has been computed; choice counts only with its head. Calls the run's step and token. If
+// one of them ends the run, -1 and an empty err.
+int controller_computed(struct controller_sequence *sequence, const struct controller_piece *piece,
+                        uint32_t choice, struct err *err);
 
 // What a model does for the loop. step computes one position; with head, *choice is the id that
 // follows.

@@ -572,3 +572,76 @@ end:
   fast_engine_destroy(engine);
   return result;
 }
+
+enum { MANY = 9, REFUSED = 3, ENDED = 5, ENDED_STEPS = 30 };  // runs; two of them
+
+static int ended_step(void *ctx, const struct controller_step *s) {
+  loop_step(ctx, s);
+  return ((struct loop *)ctx)->steps == ENDED_STEPS;
+}
+
+struct ends {
+  size_t n, order[MANY];
+};
+static int on_over(void *ctx, size_t run) {
+  struct ends *ends = ctx;
+  ends->order[ends->n++] = run;
+  return 0;
+}
+
+int fast_check_many(const struct image *image, const struct fast_options *options,
+                    struct err *err) {
+  static const uint32_t n_prompt[MANY] = {1, 37, 70, 5, 64, 2, 69, 1, 11},
+                        max_new[MANY] = {200, 1, 60, 9, 0, 50, 2, 90, 5};
+  const struct image_header *h = &image->header;
+  struct loop alone[MANY], together[MANY];
+  struct controller_run runs[MANY];
+  struct err errs[MANY];
+  struct gpt2_core core = {0};
+  struct fast_engine *engine = NULL;
+  struct ends ends = {0};
+  uint32_t prompt[MANY][MAX_CTX];
+  int results[MANY], result = -1;
+  if (gpt2_core_create(&core, image, err)) goto end;
+  for (uint32_t i = 0; i < MANY; i++) {
+    alone[i] = together[i] = (struct loop){.n_vocab = h->vocab_size};
+    for (uint32_t t = 0; t < n_prompt[i]; t++) prompt[i][t] = (t + i) * 7919 % h->vocab_size;
+    if (i == REFUSED) prompt[i][2] = h->vocab_size;
+    runs[i] = (struct controller_run){.prompt = prompt[i],
+                                      .n_prompt = n_prompt[i],
+                                      .max_new = max_new[i],
+                                      .sampling = check_sampling(i),
+                                      .token = loop_token,
+                                      .step = i == ENDED ? ended_step : loop_step,
+                                      .ctx = &alone[i]};
+    const int failed = controller_run_golden(&runs[i], &core, err);
+    if ((failed != 0) != (i == REFUSED || i == ENDED)) goto end;
+    runs[i].ctx = &together[i];
+  }
+  if (fast_engine_create(&engine, image, options, err)) goto end;
+  controller_run_fast_many(runs, MANY, engine, on_over, &ends, results, errs);
+  if (ends.n != MANY) {
+    err_set(err, "%zu runs ended, expected %d", ends.n, MANY);
+    goto end;
+  }
+  for (uint32_t i = 0; i < MANY; i++) {
+    const bool fails = i == REFUSED || i == ENDED, says = errs[i].text[0];
+    if ((results[i] != 0) != fails || says != (i == REFUSED) ||
+        alone[i].steps != together[i].steps || alone[i].hash != together[i].hash) {
+      err_set(err, "run %u of %u + %u ids: result %d '%s', %u steps, hash %016llx; expected %u, "
+                   "%016llx",
+              i, n_prompt[i], max_new[i], results[i], errs[i].text, together[i].steps,
+              (unsigned long long)together[i].hash, alone[i].steps,
+              (unsigned long long)alone[i].hash);
+      goto end;
+    }
+  }
+  // The longest run is the first; with a sequence for each, it ends last.
+  if (options->sequences >= MANY && ends.order[MANY - 1] != 0)
+    err_set(err, "run %zu ended last, expected run 0", ends.order[MANY - 1]);
+  else result = compare_saturation("the runs", fast_engine_saturation(engine), core.sat, err);
+end:
+  gpt2_core_destroy(&core);
+  fast_engine_destroy(engine);
+  return result;
+}

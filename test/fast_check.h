@@ -51,4 +51,9 @@ int fast_check_engine(const struct fast_expected *expected, const struct fast_op
 int fast_check_loop(const struct image *image, const struct fast_kernels *kernels, uint32_t threads,
                     uint32_t n_prompt, uint32_t max_new, bool all_heads, struct err *err);
 
+// Runs side by side in an engine of so many sequences: each as golden has it alone, one that is
+// refused and one that its callback ends among them. The model has at least 70 positions.
+int fast_check_many(const struct image *image, const struct fast_options *options,
+                    struct err *err);
+
 #endif

@@ -211,6 +211,28 @@ static void test_loop(void **state) {
   }
 }
 
+// Several token loops side by side.
+static void test_many(void **state) {
+  (void)state;
+  static const struct shape shapes[] = {{"many", 64, 2, 2, 70, 301, 1, FAST_MODEL},
+                                        {"many on any bytes", 64, 1, 2, 70, 301, 1,
+                                         FAST_ANY_BYTES}};
+  static const uint32_t sequences[] = {0, 2, 3, 9, FAST_SEQUENCES};
+  for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
+    struct err err;
+    uint8_t *beats;
+    const struct image image = open_shape(&shapes[s], &beats);
+    const struct fast_kernels *k;
+    for (size_t v = 0; (k = fast_kernels_at(v)); v++)
+      for (size_t i = 0; i < sizeof sequences / sizeof *sequences; i++) {
+        const struct fast_options options = {.kernels = k, .threads = 2, .sequences = sequences[i]};
+        if (fast_check_many(&image, &options, &err))
+          fail_msg("%s, %s, %u sequences: %s", shapes[s].name, k->name, sequences[i], err.text);
+      }
+    free(beats);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_small),
@@ -218,6 +240,7 @@ int main(void) {
       cmocka_unit_test(test_long_context),
       cmocka_unit_test(test_other_tiles),
       cmocka_unit_test(test_loop),
+      cmocka_unit_test(test_many),
       cmocka_unit_test(test_gpt2),
       cmocka_unit_test(test_gpt2_medium),
       cmocka_unit_test(test_gpt2_large),
