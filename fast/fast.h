@@ -4,9 +4,9 @@
 //
 // Hidden states, logits, cached keys and values, and saturation counters equal those of
 // golden/gpt2_core bit for bit, for any vector code and any number of threads, whether the
-// positions come one by one or many at once, of one sequence or of several. Only the method differs:
-// weights are repacked into tiles when the engine is made (fast_kernels.h), many positions share
-// each read of them, and threads share rows and heads.
+// positions come one by one or many at once, of one sequence or of several. Only the method
+// differs: weights are repacked into tiles when the engine is made (fast_kernels.h), many positions
+// share each read of them, and threads share rows and heads.
 #ifndef GPT2RTL_FAST_H
 #define GPT2RTL_FAST_H
 
@@ -29,8 +29,8 @@ struct fast_options {
 
 // An engine for image, which must outlive it. On success *engine is released by
 // fast_engine_destroy, which also accepts NULL. The engine needs as much memory as the image again,
-// 2 n_layer n_embd n_ctx bytes of cache for each sequence, and some megabytes. Errors: out of memory or threads; the
-// weights to share are in other tiles.
+// 2 n_layer n_embd n_ctx bytes of cache for each sequence, and some megabytes. Errors: out of
+// memory or threads; the weights to share are in other tiles.
 int fast_engine_create(struct fast_engine **engine, const struct image *image,
                        const struct fast_options *options, struct err *err);
 void fast_engine_destroy(struct fast_engine *engine);
@@ -47,7 +47,10 @@ struct fast_report {
   void (*hidden)(void *ctx, uint32_t position, int layer, const int32_t *x);
 };
 
-enum { FAST_BATCH = 64, FAST_SEQUENCES = FAST_BATCH };  // positions that share a read of the weights
+enum {
+  FAST_BATCH = 64,
+  FAST_SEQUENCES = FAST_BATCH
+};  // positions that share a read of the weights
 
 // Computes positions position .. position + n - 1 of ids (n >= 1, all below n_ctx, ids below the
 // vocabulary's size) in sequence 0; earlier positions have been computed. Equivalent to n calls of
@@ -59,8 +62,8 @@ void fast_engine_run(struct fast_engine *engine, const uint32_t *ids, uint32_t n
 struct fast_place {
   uint32_t sequence, position, id;
 };
-// Computes n places at once, 1 .. FAST_BATCH, each as the function above does; those of one sequence
-// stand together, and ascend by one. The head runs for the last n_heads of them.
+// Computes n places at once, 1 .. FAST_BATCH, each as the function above does; those of one
+// sequence stand together, and ascend by one. The head runs for the last n_heads of them.
 void fast_engine_step(struct fast_engine *engine, const struct fast_place *places, uint32_t n,
                       uint32_t n_heads);
 
@@ -83,8 +86,8 @@ int controller_run_fast(const struct controller_run *run, struct fast_engine *en
 // n runs (without all_heads and hidden), as many side by side as the engine has sequences; when one
 // ends, the next takes its place. Each chooses the ids that it chooses alone. In its callbacks,
 // fast_engine_logits are its own. results[i] is 0, or -1 with errs[i], which is empty if a callback
-// ended the run or it did not begin. `over`, or NULL, is called as each run ends, and ends the others
-// by returning non-zero. Returns -1 if any run failed.
+// ended the run or it did not begin. `over`, or NULL, is called as each run ends, and ends the
+// others by returning non-zero. Returns -1 if any run failed.
 int controller_run_fast_many(const struct controller_run *runs, size_t n,
                              struct fast_engine *engine, int (*over)(void *ctx, size_t run),
                              void *ctx, int *results, struct err *errs);

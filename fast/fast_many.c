@@ -57,7 +57,8 @@ static uint32_t begin(struct many *m) {
   return used;
 }
 
-// The round's places: positions without head first. Returns the number with head; *n is that of all.
+// The round's places: positions without head first. Returns the number with head; *n is that of
+// all.
 static uint32_t places(struct many *m, struct fast_place *place, uint32_t *n) {
   uint32_t heads = 0;
   *n = 0;

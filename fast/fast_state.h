@@ -34,7 +34,7 @@ struct fast_engine {
   struct fast_pool *pool;
   uint32_t n_threads;
   struct fast_weights weights;
-  bool shares;               // the weights belong to another engine
+  bool shares;  // the weights belong to another engine
   uint32_t n_sequences;
   struct fast_cache *cache;  // [sequences][L][NH]
   void *cache_memory;

@@ -90,9 +90,9 @@ int controller_run(const struct controller_run *run, const struct controller_mod
   while (!result && controller_next(&s, model->prefill ? model->n_ctx : 1, &piece)) {
     uint32_t choice = 0;
     const bool at_once = model->prefill && !piece.head;
-    result = at_once ? model->prefill(model->self, piece.ids, piece.n, piece.position, err)
-                     : model->step(model->self, piece.ids[0], piece.position, piece.head, &choice,
-                                   err);
+    result = at_once
+                 ? model->prefill(model->self, piece.ids, piece.n, piece.position, err)
+                 : model->step(model->self, piece.ids[0], piece.position, piece.head, &choice, err);
     if (!result) result = controller_computed(&s, &piece, choice, err);
   }
   controller_end(&s);

@@ -48,8 +48,10 @@ int engine_show_choices(struct engine *e, const struct fast_options *fast,
                         int (*chosen)(void *ctx, const struct controller_step *step,
                                       const float *logits),
                         struct err *err) {
+  struct fast_options one = *fast;
+  one.sequences = 1;
   e->chosen = chosen;
-  return e->kind == ENGINE_RTL && !e->shadow ? fast_engine_create(&e->shadow, &e->image, fast, err)
+  return e->kind == ENGINE_RTL && !e->shadow ? fast_engine_create(&e->shadow, &e->image, &one, err)
                                              : 0;
 }
 
@@ -121,6 +123,15 @@ static int on_step(void *ctx, const struct controller_step *step) {
   return r->run->step ? r->run->step(r->run->ctx, step) : 0;
 }
 
+static void hand_on(struct controller_run *run, struct running *r) {
+  run->ctx = r;
+  run->token = on_token;
+  run->step = on_step;
+  run->logits = r->logits ? from_rows : NULL;
+  run->hidden = NULL;
+  run->choose = r->run->choose ? on_choose : NULL;
+}
+
 // Float logits are rounded to the rows of the integer model, 2^-16, so that one sampler serves all.
 static int float_step(void *self, uint32_t id, uint32_t position, bool head, uint32_t *choice,
                       struct err *err) {
@@ -153,12 +164,7 @@ int engine_run(struct engine *e, const struct controller_run *given,
   *saturations = 0;
   r.row = calloc(e->n_vocab, sizeof *r.row);
   r.rounded = calloc(e->n_vocab, sizeof *r.rounded);
-  run.ctx = &r;
-  run.token = on_token;
-  run.step = on_step;
-  run.logits = logits ? from_rows : NULL;
-  run.hidden = NULL;
-  run.choose = given->choose ? on_choose : NULL;
+  hand_on(&run, &r);
   if (!r.row || !r.rounded) {
     result = err_memory(err, "logits");
   } else if (e->kind == ENGINE_RTL && given->choose) {
@@ -185,4 +191,59 @@ int engine_run(struct engine *e, const struct controller_run *given,
   free(r.row);
   free(r.rounded);
   return result;
+}
+
+// ------------------------------------------------------------------------------------- side by
+// side
+
+struct many {
+  struct engine *engine;
+  int (*over)(void *ctx, size_t run);
+  void *ctx;
+  uint64_t before, *saturations;
+};
+
+static int many_over(void *ctx, size_t run) {
+  struct many *m = ctx;
+  m->saturations[run] = saturations_of(m->engine) - m->before;
+  return m->over(m->ctx, run);
+}
+
+static int run_fast_many(struct engine *e, const struct controller_run *given, size_t n,
+                         struct many *m, int *results, struct err *errs) {
+  struct running *r = calloc(n, sizeof *r);
+  struct controller_run *runs = calloc(n, sizeof *runs);
+  float *row = calloc(e->n_vocab, sizeof *row);  // used within a callback only
+  int result = -1;
+  for (size_t i = 0; r && runs && row && i < n; i++) {
+    r[i] = (struct running){.run = &given[i], .engine = e, .row = row};
+    runs[i] = given[i];
+    hand_on(&runs[i], &r[i]);
+  }
+  if (r && runs && row)
+    result = controller_run_fast_many(runs, n, e->fast, many_over, m, results, errs);
+  else
+    for (size_t i = 0; i < n; i++) results[i] = err_memory(&errs[i], "the runs");
+  free(r);
+  free(runs);
+  free(row);
+  return result;
+}
+
+int engine_run_many(struct engine *e, const struct controller_run *runs, size_t n,
+                    int (*over)(void *ctx, size_t run), void *ctx, int *results,
+                    uint64_t *saturations, struct err *errs) {
+  struct many m = {e, over, ctx, saturations_of(e), saturations};
+  int failed = 0;
+  bool stop = false;
+  memset(saturations, 0, n * sizeof *saturations);
+  if (e->fast) return run_fast_many(e, runs, n, &m, results, errs);
+  for (size_t i = 0; i < n; i++) {
+    results[i] = -1;
+    errs[i].text[0] = 0;
+    if (!stop) results[i] = engine_run(e, &runs[i], NULL, &saturations[i], &errs[i]);
+    if (!stop && over(ctx, i)) stop = true;
+    failed |= results[i];
+  }
+  return failed;
 }

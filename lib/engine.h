@@ -63,6 +63,14 @@ int engine_run(struct engine *engine, const struct controller_run *run,
                int (*logits)(void *ctx, const float *logits), uint64_t *saturations,
                struct err *err);
 
+// n runs (without all_heads): side by side by the fast engine, in as many sequences as it has, by
+// the others one after another. results[i] is 0, or -1 with errs[i], which is empty if a callback
+// ended the run or it did not begin. `over` is called as each ends, and ends the others by
+// returning non-zero. saturations[i] counts those from the start to the end of run i.
+int engine_run_many(struct engine *engine, const struct controller_run *runs, size_t n,
+                    int (*over)(void *ctx, size_t run), void *ctx, int *results,
+                    uint64_t *saturations, struct err *errs);
+
 // From now on `chosen` is called, with a run's ctx, after each position whose head ran and before
 // the run's step, with the logits[V] from which the id was chosen. The hardware does not output
 // them unless all of them are requested, which would change what is drawn. So the golden engine

@@ -31,6 +31,7 @@ struct generation {
   char *text;  // room for one push
   struct gpt2rtl_result result;
   bool silent;  // the text's callback has ended the run
+  bool over;
   struct err err;
 };
 
@@ -221,6 +222,7 @@ static int on_chosen(void *ctx, const struct controller_step *step, const float 
   const struct gpt2rtl_position_report report = report_of(g, step);
   struct gpt2rtl_candidate list[GPT2RTL_CANDIDATES + 1];
   const uint32_t n_vocab = (uint32_t)g->model->config.vocab_size;
+  if (!r->candidates) return 0;  // another run's are wanted
   for (size_t i = 0; d->by_host && i < n_vocab; i++)
     g->penalised[i] = (float)g->host.logits[i] / 65536.0f;
   const size_t n =
@@ -249,7 +251,9 @@ static int load_sampler(struct generation *g, const uint32_t *ids, size_t count)
   return g->penalised ? 0 : err_memory(&g->err, "the logits");
 }
 
-static int run(struct generation *g, const uint32_t *ids, size_t count) {
+// What the engine runs.
+static int begin(struct generation *g, struct controller_run *run, const uint32_t *ids,
+                 size_t count) {
   const struct gpt2rtl_request *r = g->request;
   struct engine *engine = &g->engine->engine;
   if (g->drawing.by_host && engine->kind == ENGINE_RTL)
@@ -261,23 +265,26 @@ static int run(struct generation *g, const uint32_t *ids, size_t count) {
   }
   g->stop.texts = r->stop_texts;
   if (load_sampler(g, ids, count)) return -1;
-  engine->chosen = NULL;
   if (r->candidates && engine_show_choices(engine, &g->engine->fast, on_chosen, &g->err)) return -1;
-  const struct controller_run run = {.prompt = ids,
-                                     .n_prompt = count,
-                                     .max_new = r->tokens,
-                                     .stop_enabled = !r->ignore_end && g->model->config.n_eos > 0,
-                                     .stop_id = config_eos(&g->model->config),
-                                     .sampling = g->drawing.sampling,
-                                     .ctx = g,
-                                     .token = on_token,
-                                     .step = on_step,
-                                     .choose = g->drawing.by_host ? on_choose : NULL};
+  *run = (struct controller_run){.prompt = ids,
+                                 .n_prompt = count,
+                                 .max_new = r->tokens,
+                                 .stop_enabled = !r->ignore_end && g->model->config.n_eos > 0,
+                                 .stop_id = config_eos(&g->model->config),
+                                 .sampling = g->drawing.sampling,
+                                 .ctx = g,
+                                 .token = on_token,
+                                 .step = on_step,
+                                 .choose = g->drawing.by_host ? on_choose : NULL};
   g->result.ending = GPT2RTL_END_LENGTH;
-  struct err err = {""};
-  const int failed = engine_run(engine, &run, NULL, &g->result.saturations, &err);
-  engine->chosen = NULL;
-  if (failed && err.text[0]) return g->err = err, -1;
+  return 0;
+}
+
+// A run has ended: 0, or with an error, which is empty if a callback ended it. Returns -1 if it has
+// failed.
+static int finish(struct generation *g, int failed, const struct err *err) {
+  g->over = true;
+  if (failed && err->text[0]) return g->err = *err, -1;
   if (g->err.text[0]) return -1;  // a callback of this file
   if (failed && g->result.ending == GPT2RTL_END_LENGTH)
     g->result.ending = GPT2RTL_END_CALLER;  // a signal that the program holds (interrupt.h)
@@ -285,23 +292,101 @@ static int run(struct generation *g, const uint32_t *ids, size_t count) {
   return g->err.text[0] ? -1 : 0;
 }
 
+// The runs of a call.
+struct batch {
+  size_t n;
+  struct gpt2rtl_request *requests;
+  struct generation *generations;
+  struct controller_run *runs;
+  uint32_t **ids;
+  uint64_t *saturations;
+  int *results;
+  struct err *errs;
+};
+
+static int on_over(void *ctx, size_t i) {
+  struct batch *b = ctx;
+  struct generation *g = &b->generations[i];
+  g->result.saturations = b->saturations[i];
+  b->results[i] = finish(g, b->results[i], &b->errs[i]);
+  return !b->results[i] && g->request->ended && g->request->ended(g->request->ctx, &g->result);
+}
+
+static void batch_free(struct batch *b) {
+  for (size_t i = 0; b->generations && b->ids && i < b->n; i++) {
+    struct generation *g = &b->generations[i];
+    host_sampling_free(&g->host);
+    stop_text_free(&g->stop);
+    free(g->penalised);
+    free(g->text);
+    free(b->ids[i]);
+  }
+  free(b->requests);
+  free(b->generations);
+  free(b->runs);
+  free(b->ids);
+  free(b->saturations);
+  free(b->results);
+  free(b->errs);
+}
+
+static int batch_make(struct batch *b, struct gpt2rtl_engine *engine,
+                      const struct gpt2rtl_request *const *requests, size_t n,
+                      struct gpt2rtl_error *error) {
+  struct err err = {""};
+  *b = (struct batch){.n = n};
+  b->requests = calloc(n, sizeof *b->requests);
+  b->generations = calloc(n, sizeof *b->generations);
+  b->runs = calloc(n, sizeof *b->runs);
+  b->ids = calloc(n, sizeof *b->ids);
+  b->saturations = calloc(n, sizeof *b->saturations);
+  b->results = calloc(n, sizeof *b->results);
+  b->errs = calloc(n, sizeof *b->errs);
+  if (!b->requests || !b->generations || !b->runs || !b->ids || !b->saturations || !b->results ||
+      !b->errs)
+    return err_memory(&err, "the requests"), internal_fail(error, &err);
+  engine->engine.chosen = NULL;
+  for (size_t i = 0; i < n; i++) {
+    struct generation *g = &b->generations[i];
+    size_t count;
+    if (internal_take(&b->requests[i], requests[i], sizeof b->requests[i], "request", error))
+      return -1;
+    *g = (struct generation){.request = &b->requests[i], .engine = engine, .model = engine->model};
+    if (prepare(g->model, g->request, &g->drawing, &b->ids[i], &count, &g->err) ||
+        begin(g, &b->runs[i], b->ids[i], count)) {
+      if (n == 1) return internal_fail(error, &g->err);
+      return internal_fail_text(error, "request %zu of %zu: %s", i + 1, n, g->err.text);
+    }
+  }
+  return 0;
+}
+
+int gpt2rtl_generate_many(struct gpt2rtl_engine *engine,
+                          const struct gpt2rtl_request *const *requests, size_t count,
+                          struct gpt2rtl_result *results, struct gpt2rtl_error *error) {
+  struct batch b;
+  if (results) memset(results, 0, count * sizeof *results);
+  if (!count || !requests) return internal_fail_text(error, "there are no requests");
+  if (internal_begin(engine, error)) return -1;
+  engine->position = 0;
+  int failed = batch_make(&b, engine, requests, count, error);
+  if (!failed) {
+    // on_over turns the engine's results into those of the requests.
+    engine_run_many(&engine->engine, b.runs, count, on_over, &b, b.results, b.saturations, b.errs);
+    for (size_t i = 0; i < count; i++) {
+      if (!b.generations[i].over) finish(&b.generations[i], -1, &b.errs[i]);  // one ended all
+      if (results) results[i] = b.generations[i].result;
+      if (!failed && b.generations[i].err.text[0])
+        failed = internal_fail(error, &b.generations[i].err);
+    }
+  }
+  engine->engine.chosen = NULL;
+  batch_free(&b);
+  internal_end(engine);
+  return failed;
+}
+
 int gpt2rtl_generate(struct gpt2rtl_engine *engine, const struct gpt2rtl_request *request,
                      struct gpt2rtl_result *result, struct gpt2rtl_error *error) {
-  struct gpt2rtl_request r;
-  uint32_t *ids = NULL;
-  size_t count;
-  if (result) *result = (struct gpt2rtl_result){0};
-  if (internal_take(&r, request, sizeof r, "request", error) || internal_begin(engine, error))
-    return -1;
-  struct generation g = {.request = &r, .engine = engine, .model = engine->model};
-  engine->position = 0;
-  const int failed = prepare(g.model, &r, &g.drawing, &ids, &count, &g.err) || run(&g, ids, count);
-  host_sampling_free(&g.host);
-  stop_text_free(&g.stop);
-  free(g.penalised);
-  free(g.text);
-  free(ids);
-  internal_end(engine);
-  if (result) *result = g.result;
-  return failed ? internal_fail(error, &g.err) : 0;
+  return gpt2rtl_generate_many(engine, &request, 1, result, error);
 }

@@ -108,7 +108,7 @@ GPT2RTL_API const char *gpt2rtl_token(const struct gpt2rtl_model *model, uint32_
 
 // ------------------------------------------------------------------------------------------ engine
 
-// Computes one sequence at a time.
+// Computes one sequence at a time or, in gpt2rtl_generate_many, several.
 struct gpt2rtl_engine;
 
 enum gpt2rtl_kind {
@@ -129,6 +129,9 @@ struct gpt2rtl_options {
   // Called during gpt2rtl_engine_open with a sentence: that a memory image is made, and where.
   void (*note)(void *note_ctx, const char *sentence);
   void *note_ctx;
+  // GOLDEN: the sequences of gpt2rtl_generate_many that are computed side by side, 1 to 64; 0: one.
+  // Each takes 2 x layers x width x context bytes.
+  uint32_t sequences;
 };
 
 // Loads the weights. When a folder is first opened for a number of lanes, a memory image is made
@@ -184,6 +187,14 @@ struct gpt2rtl_candidate {
 };
 enum { GPT2RTL_CANDIDATES = 100 };
 
+struct gpt2rtl_result {
+  enum gpt2rtl_ending ending;
+  size_t stop_text;      // GPT2RTL_END_STOP: its number in stop_texts
+  size_t tokens;         // chosen
+  uint64_t saturations;  // numbers clipped to their format, also in runs side by side with this
+                         // one; above 0 the result is not exact
+};
+
 struct gpt2rtl_request {
   size_t size;  // sizeof(struct gpt2rtl_request)
   // The prompt as text or, if that is NULL, as ids. Without either, or if it is empty, the run
@@ -214,13 +225,9 @@ struct gpt2rtl_request {
   size_t n_candidates;
   int (*candidates)(void *ctx, const struct gpt2rtl_position_report *report,
                     const struct gpt2rtl_candidate *list, size_t n);
-};
-
-struct gpt2rtl_result {
-  enum gpt2rtl_ending ending;
-  size_t stop_text;      // GPT2RTL_END_STOP: its number in stop_texts
-  size_t tokens;         // chosen
-  uint64_t saturations;  // numbers clipped to their format; above 0 the result is not exact
+  // The run has ended, without an error. Returning non-zero ends the other runs of
+  // gpt2rtl_generate_many, too.
+  int (*ended)(void *ctx, const struct gpt2rtl_result *result);
 };
 
 // The ids with which a run of the request would begin; the caller frees *ids. Needs no engine.
@@ -236,6 +243,15 @@ GPT2RTL_API int gpt2rtl_prompt_ids(const struct gpt2rtl_model *model,
 GPT2RTL_API int gpt2rtl_generate(struct gpt2rtl_engine *engine,
                                  const struct gpt2rtl_request *request,
                                  struct gpt2rtl_result *result, struct gpt2rtl_error *error);
+
+// Continues count prompts, each to the text that gpt2rtl_generate makes of it. A GOLDEN engine
+// computes as many side by side as it has sequences, and reads each weight once for all of them;
+// when one ends, the next begins. The others compute one after another. results may be NULL, or has
+// room for count. Errors: those of gpt2rtl_generate. None begins unless all requests are right; if
+// one fails later, the others go on, and the first failure is reported.
+GPT2RTL_API int gpt2rtl_generate_many(struct gpt2rtl_engine *engine,
+                                      const struct gpt2rtl_request *const *requests, size_t count,
+                                      struct gpt2rtl_result *results, struct gpt2rtl_error *error);
 
 #ifdef __cplusplus
 }

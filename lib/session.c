@@ -47,6 +47,8 @@ static int check_options(const struct gpt2rtl_model *model, const struct gpt2rtl
                    model->image);
   if (o->threads > FAST_MAX_THREADS)
     return err_set(err, "%u threads: 1 to %d are expected", o->threads, FAST_MAX_THREADS);
+  if (o->sequences > FAST_SEQUENCES)
+    return err_set(err, "%u sequences: 1 to %d are expected", o->sequences, FAST_SEQUENCES);
   if (lanes && (lanes < 64 || lanes > 4096 || (lanes & (lanes - 1))))
     return err_set(err, "%u lanes: 64, 128, 256, ... 4096 are expected", lanes);
   if (lanes && model->lanes && lanes != model->lanes)
@@ -73,6 +75,7 @@ static int open_engine(struct gpt2rtl_engine **engine, const struct gpt2rtl_mode
        .memory = &memory,
        .build = SIM_FAST,
        .fast = {.threads = o->threads,
+                .sequences = o->sequences,
                 .kernels = fast_kernels_named(o->vector ? o->vector : "auto", err)},
        .note = {.say = o->note, .ctx = o->note_ctx}};
   if (!options.fast.kernels) return -1;

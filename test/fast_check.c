@@ -628,8 +628,9 @@ int fast_check_many(const struct image *image, const struct fast_options *option
     const bool fails = i == REFUSED || i == ENDED, says = errs[i].text[0];
     if ((results[i] != 0) != fails || says != (i == REFUSED) ||
         alone[i].steps != together[i].steps || alone[i].hash != together[i].hash) {
-      err_set(err, "run %u of %u + %u ids: result %d '%s', %u steps, hash %016llx; expected %u, "
-                   "%016llx",
+      err_set(err,
+              "run %u of %u + %u ids: result %d '%s', %u steps, hash %016llx; expected %u, "
+              "%016llx",
               i, n_prompt[i], max_new[i], results[i], errs[i].text, together[i].steps,
               (unsigned long long)together[i].hash, alone[i].steps,
               (unsigned long long)alone[i].hash);

@@ -53,7 +53,6 @@ int fast_check_loop(const struct image *image, const struct fast_kernels *kernel
 
 // Runs side by side in an engine of so many sequences: each as golden has it alone, one that is
 // refused and one that its callback ends among them. The model has at least 70 positions.
-int fast_check_many(const struct image *image, const struct fast_options *options,
-                    struct err *err);
+int fast_check_many(const struct image *image, const struct fast_options *options, struct err *err);
 
 #endif

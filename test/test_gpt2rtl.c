@@ -294,6 +294,96 @@ static void callbacks(void **state) {
   gpt2rtl_model_close(model);
 }
 
+// Requests side by side, or one after another: each has its own text and result, those that a stop
+// text or a callback ends, too.
+struct ending {
+  struct said said;
+  size_t *ended, stop_all_at;
+};
+static int in_many(void *ctx, const char *text, size_t n) {
+  return on_text(&((struct ending *)ctx)->said, text, n);
+}
+static int on_ended(void *ctx, const struct gpt2rtl_result *result) {
+  struct ending *e = ctx;
+  assert_true(result->tokens > 0);
+  return ++*e->ended == e->stop_all_at;
+}
+
+static void many(void **state) {
+  (void)state;
+  enum { N = 7, STOPS = 2, CALLER = 4 };
+  static const char *const prompts[N] = {"Once upon a time",
+                                         "",
+                                         "The dog",
+                                         "Lily and Tom",
+                                         "One day",
+                                         "A",
+                                         "The little girl was happy. She"};
+  static const uint32_t tokens[N] = {30, 5, 40, 1, 25, 12, 8};
+  static const char *const stop_texts[] = {"a", NULL};
+  struct gpt2rtl_model *model = open_demo();
+  for (int kind = GPT2RTL_GOLDEN; kind <= GPT2RTL_RTL; kind++) {
+    const struct gpt2rtl_options options = {.size = sizeof options,
+                                            .kind = (enum gpt2rtl_kind)kind,
+                                            .sequences = 3};
+    static struct ending alone[N], together[N];  // large
+    struct gpt2rtl_request requests[N];
+    const struct gpt2rtl_request *all[N];
+    struct gpt2rtl_result one, results[N];
+    struct gpt2rtl_engine *engine;
+    size_t ended = 0;
+    succeeds(gpt2rtl_engine_open(&engine, model, &options, &error));
+    for (size_t i = 0; i < N; i++) {
+      requests[i] = request_of(&alone[i].said);
+      together[i] = (struct ending){.said = alone[i].said};
+      alone[i].ended = together[i].ended = &ended;
+      if (i == CALLER) alone[i].said.stop_at = together[i].said.stop_at = 20;
+      requests[i].prompt = prompts[i];
+      requests[i].tokens = tokens[i];
+      requests[i].seed = i;
+      requests[i].stop_texts = i == STOPS ? stop_texts : NULL;
+      if (kind != GPT2RTL_RTL && i == 5) requests[i].top_p = 0.9;
+      requests[i].text = in_many;
+      requests[i].ended = on_ended;
+      requests[i].ctx = &together[i];
+      all[i] = &requests[i];
+    }
+    succeeds(gpt2rtl_generate_many(engine, all, N, results, &error));
+    assert_int_equal(ended, N);
+    for (size_t i = 0; i < N; i++) {
+      requests[i].ctx = &alone[i];
+      succeeds(gpt2rtl_generate(engine, &requests[i], &one, &error));
+      assert_string_equal(together[i].said.text, alone[i].said.text);
+      assert_int_equal(results[i].tokens, one.tokens);
+      assert_int_equal(results[i].ending, one.ending);
+      assert_int_equal(one.ending, i == STOPS    ? GPT2RTL_END_STOP
+                                   : i == CALLER ? GPT2RTL_END_CALLER
+                                                 : GPT2RTL_END_LENGTH);
+    }
+    // The first to end ends all.
+    ended = 0;
+    for (size_t i = 0; i < N; i++) {
+      requests[i].ctx = &together[i];
+      together[i].said = (struct said){0};
+      together[i].stop_all_at = 1;
+    }
+    succeeds(gpt2rtl_generate_many(engine, all, N, results, &error));
+    assert_int_equal(ended, 1);
+    for (size_t i = 0; i < N; i++)
+      assert_memory_equal(together[i].said.text, alone[i].said.text, together[i].said.n);
+    assert_int_equal(results[N - 1].ending, GPT2RTL_END_CALLER);
+    assert_int_equal(results[N - 1].tokens, 0);
+    // None begins unless all are right.
+    ended = 0;
+    requests[1].tokens = 0;
+    fails(gpt2rtl_generate_many(engine, all, N, results, &error), "request 2 of 7: tokens is 0");
+    fails(gpt2rtl_generate_many(engine, all, 0, results, &error), "there are no requests");
+    assert_int_equal(ended, 0);
+    gpt2rtl_engine_close(engine);
+  }
+  gpt2rtl_model_close(model);
+}
+
 // ------------------------------------------------------------------------------------- wrong calls
 
 static void nulls(void **state) {
@@ -395,6 +485,7 @@ static void numbers(void **state) {
   OPTIONS("kind -1", options.kind = (enum gpt2rtl_kind) - 1);
   OPTIONS("257 threads", options.threads = 257);
   OPTIONS("vector code 'mmx'", options.vector = "mmx");
+  OPTIONS("65 sequences", options.sequences = 65);
   OPTIONS("96 lanes", options.lanes = 96);
   OPTIONS("8192 lanes", options.lanes = 8192);
   OPTIONS("latency=0", options.kind = GPT2RTL_RTL, options.memory = "latency=0");
@@ -595,6 +686,7 @@ int main(void) {
       cmocka_unit_test(candidates),
       cmocka_unit_test(stop_texts),
       cmocka_unit_test(callbacks),
+      cmocka_unit_test(many),
       cmocka_unit_test(nulls),
       cmocka_unit_test(numbers),
       cmocka_unit_test_setup_teardown(files, make_folder, remove_folder),
