@@ -20,15 +20,29 @@ static const char *command = "generate";  // or "report"
 static const char generate_help[] =
     "gpt2rtl generate - continues a text; only what is generated goes to standard output, as it is "
     "made\n\n"
-    "usage: gpt2rtl generate --model DIR (--prompt TEXT | --prompt-file FILE | --ids 1,2,3) "
-    "[OPTION...]\n"
+    "usage: gpt2rtl generate --model DIR (--prompt TEXT... | --prompts FILE | --prompt-file FILE | "
+    "--ids 1,2,3)\n"
+    "                        [OPTION...]\n"
     "       gpt2rtl generate --image FILE (--ids 1,2,3 | --model DIR --prompt TEXT) [OPTION...]\n\n"
     "  --model DIR         the model's folder\n"
     "  --image FILE        run from this memory image (gpt2rtl compile); --model then gives the "
     "tokenizer and what ends a\n"
     "                      text; without it ids go in and come out, and only the image's stop id "
     "ends a text\n"
-    "  --prompt TEXT       what to continue; an empty text starts from the model's bos_token_id\n"
+    "  --prompt TEXT       what to continue; an empty text starts from the model's bos_token_id. "
+    "Up "
+    "to 16 times: each text is\n"
+    "                      the one that it is alone, after a line '==> prompt N <==' (with --json, "
+    "an "
+    "array of objects). The\n"
+    "                      golden engine computes up to 16 side by side, and reads each weight "
+    "once "
+    "for all; the others\n"
+    "                      compute one after another. Without --top, --stats, --trace, --timeline, "
+    "--report\n"
+    "  --prompts FILE      the same with a prompt on each line of a file, up to 10000; - is "
+    "standard "
+    "input\n"
     "  --prompt-file FILE  the same from a file, all its bytes, including a final line end; - is "
     "standard input\n"
     "  --ids 1,2,3         the same as token ids; if the folder has no tokenizer, ids come out "
@@ -78,11 +92,13 @@ static const char generate_help[] =
         TIMELINE_HELP "  --report FILE.html  make a web page of the run (gpt2rtl report --help)\n"
     "\n"
     "The last line on standard error: tokens, cycles a token, simulated cycles a second, tokens a "
-    "second. The memory image\n"
-    "is made on first use and kept in $XDG_CACHE_HOME/gpt2rtl or ~/.cache/gpt2rtl. Interrupted "
-    "(SIGINT, SIGTERM, SIGHUP), it\n"
-    "says on standard error how far it came, and keeps the waveform up to that point; a second "
-    "signal ends it at once.\n\n"
+    "second, time to the first\n"
+    "token. The memory image is made on first use and kept in $XDG_CACHE_HOME/gpt2rtl or "
+    "~/.cache/gpt2rtl. Interrupted\n"
+    "(SIGINT, SIGTERM, SIGHUP), it says on standard error how far it came, and keeps the waveform "
+    "up to that point; a second\n"
+    "signal ends it at once.\n"
+    "\n"
     "example: gpt2rtl generate --model models/demo --prompt 'Once upon a time' --tokens 200 "
     "--temperature 0.8 --seed 7\n";
 
@@ -101,9 +117,24 @@ static const char report_help[] =
     "example: gpt2rtl report --model models/demo --prompt 'Once upon a time' --temperature 0.8 "
     "--seed 7 --output run.html\n";
 
+// A prompt and what is made of it: the context of its run's callbacks.
+struct output {
+  struct generate *g;
+  uint32_t *ids;  // of the prompt
+  size_t n_ids, generated;
+  char *held;  // text that is shown later
+  size_t n_held, held_room;
+  cJSON *new_ids, *steps;  // for --json
+  struct gpt2rtl_result result;
+  bool over;
+};
+
+enum { PROMPTS = 10000, SIDE_BY_SIDE = 16 };
+
 struct generate {
   // as given
-  const char *dir, *image, *prompt, *prompt_file, *stats_path;
+  const char *dir, *image, *prompt_file, *prompts_file, *stats_path;
+  const char *prompts[OPTION_MANY + 1];
   const char *stop_texts[OPTION_MANY + 1];
   struct waveform_request waveform;
   struct timeline_request timeline;
@@ -123,15 +154,14 @@ struct generate {
   // made from it
   struct gpt2rtl_model *model;
   struct gpt2rtl_engine *engine;
-  struct gpt2rtl_request request;
-  uint32_t *ids;
+  struct gpt2rtl_request request;  // all but the prompt
+  uint32_t *ids;                   // --ids
   size_t n_ids;
+  struct output *outputs;
+  size_t n_outputs, shown;  // the output that is written as it is made
   struct staged stats_file;
   struct stats stats;
-  char *held;  // text that is shown at the end
-  size_t n_held, held_room;
-  cJSON *new_ids, *steps;  // for --json
-  struct gpt2rtl_result result;
+  uint64_t cycles_before;  // of the runs before this one
   struct err *err;
 };
 
@@ -190,10 +220,11 @@ static int parse(struct generate *g, int argc, char **argv) {
              *seed = NULL, *lanes = NULL;
   const char *memory = NULL, *clock = NULL, *threads = NULL, *vector = NULL, *top = NULL,
              *top_p = NULL, *penalty = NULL;
-  bool stops = false;
+  bool stops = false, prompts = false;
   const struct option_spec specs[] = {
       {"--model", &g->dir, NULL},
-      {"--prompt", &g->prompt, NULL},
+      {"--prompt", g->prompts, &prompts},
+      {"--prompts", &g->prompts_file, NULL},
       {"--ids", &ids, NULL},
       {"--tokens", &tokens, NULL},
       {"--bus", &g->bus, NULL},
@@ -228,17 +259,18 @@ static int parse(struct generate *g, int argc, char **argv) {
   g->memory = SIM_MEMORY_DEFAULT;
   if (!g->dir && !g->image) return cli_usage(command, "--model is missing");
   if (report && !g->report.path) return cli_usage(command, "--output is missing");
-  if (!g->dir && (g->prompt || g->prompt_file || stops))
+  if (!g->dir && (prompts || g->prompts_file || g->prompt_file || stops))
     return cli_usage(command, "%s needs --model for its tokenizer; --ids does without",
-                     g->prompt        ? "--prompt"
-                     : g->prompt_file ? "--prompt-file"
-                                      : "--stop");
+                     prompts           ? "--prompt"
+                     : g->prompts_file ? "--prompts"
+                     : g->prompt_file  ? "--prompt-file"
+                                       : "--stop");
   for (size_t i = 0; g->stop_texts[i]; i++)
     if (!*g->stop_texts[i]) return cli_usage(command, "--stop '': expected a text");
   if (g->image && lanes)
     return cli_usage(command, "--lanes goes with --model: an image has its own");
-  if (!!g->prompt + !!g->prompt_file + !!ids != 1)
-    return cli_usage(command, "one of --prompt, --prompt-file and --ids is needed");
+  if (prompts + !!g->prompts_file + !!g->prompt_file + !!ids != 1)
+    return cli_usage(command, "one of --prompt, --prompts, --prompt-file and --ids is needed");
   if (engine && (status = option_engine(command, engine, &g->kind))) return status;
   if ((status = option_rtl(command, g->kind, lanes, memory, clock))) return status;
   if (g->bus && g->kind != ENGINE_RTL) return cli_usage(command, "--bus needs --engine rtl");
@@ -275,6 +307,15 @@ static int parse(struct generate *g, int argc, char **argv) {
     return cli_usage(command, "--timeline shows gpt2_top: it does not go with --bus");
   if (g->report.path && g->bus)
     return cli_usage(command, "a report shows gpt2_top: it does not go with --bus");
+  const char *one = g->top             ? "--top"
+                    : g->stats_path    ? "--stats"
+                    : g->waveform.path ? "--trace"
+                    : g->timeline.path ? "--timeline"
+                    : report           ? "a report"
+                    : g->report.path   ? "--report"
+                                       : NULL;
+  if (one && (g->prompts_file || g->prompts[1]))
+    return cli_usage(command, "%s goes with one prompt: run each by itself", one);
 
   if (ids && (status = option_ids(command, "--ids", ids, &g->ids, &g->n_ids))) return status;
   return -1;
@@ -284,6 +325,7 @@ static int parse(struct generate *g, int argc, char **argv) {
 
 static int on_token(void *ctx, uint32_t id);
 static int on_text(void *ctx, const char *text, size_t n);
+static int on_ended(void *ctx, const struct gpt2rtl_result *result);
 static int on_position(void *ctx, const struct gpt2rtl_position_report *report);
 static int on_candidates(void *ctx, const struct gpt2rtl_position_report *report,
                          const struct gpt2rtl_candidate *list, size_t n);
@@ -299,33 +341,71 @@ static int load_model(struct generate *g, struct err *err) {
     sim_memory_resolve(&g->memory, g->lanes);
   }
   if (!g->dir || gpt2rtl_has_tokenizer(g->model, error)) return 0;
-  if (g->prompt || g->prompt_file || g->stop_texts[0]) return -1;
+  if (g->prompts[0] || g->prompts_file || g->prompt_file || g->stop_texts[0]) return -1;
   fprintf(stderr, "gpt2rtl: %s: the output is ids\n", err->text);  // and went in
   return 0;
 }
 
-// The ids with which the run begins.
-static int load_prompt(struct generate *g, struct err *err) {
-  struct gpt2rtl_request *r = &g->request;
-  struct gpt2rtl_error *error = public_error(err);
-  uint32_t *ids;
-  size_t length;
-  char *text = NULL;
-  if (g->prompt_file) {
-    const int result = input_read(g->prompt_file, &text, &length, err) ||
-                       gpt2rtl_encode(g->model, text, length, &g->ids, &g->n_ids, error);
-    free(text);
-    if (result) return -1;
-  } else {
-    r->prompt = g->prompt;
+static struct output *output_add(struct generate *g) {
+  if (g->n_outputs % 64 == 0) {
+    struct output *more = realloc(g->outputs, (g->n_outputs + 64) * sizeof *more);
+    if (!more) return NULL;
+    g->outputs = more;
   }
-  r->ids = g->ids;
-  r->n_ids = g->n_ids;
-  if (gpt2rtl_prompt_ids(g->model, r, &ids, &length, error)) return -1;
-  free(g->ids);
-  r->prompt = NULL;
-  r->ids = g->ids = ids;
-  r->n_ids = g->n_ids = length;
+  struct output *o = &g->outputs[g->n_outputs++];
+  *o = (struct output){.g = g};
+  return o;
+}
+
+// Adds an output: the ids with which its run begins. text, or without it the ids of --ids.
+static int add_prompt(struct generate *g, const char *text, size_t length, struct err *err) {
+  struct gpt2rtl_error *error = public_error(err);
+  struct gpt2rtl_request r = g->request;
+  uint32_t *ids = NULL;
+  struct output *o = output_add(g);
+  if (!o) return err_memory(err, "the prompts");
+  r.ids = g->ids;
+  r.n_ids = g->n_ids;
+  if (text) {  // which may hold zeros
+    if (gpt2rtl_encode(g->model, text, length, &ids, &r.n_ids, error)) return -1;
+    r.ids = ids;
+  }
+  const int failed = gpt2rtl_prompt_ids(g->model, &r, &o->ids, &o->n_ids, error);
+  free(ids);
+  return failed;
+}
+
+// A prompt on each line; an empty line is none.
+static int add_lines(struct generate *g, const char *text, size_t length, struct err *err) {
+  for (size_t at = 0, line = 1, n; at < length; at += n + 1, line++) {
+    const char *end = memchr(text + at, '\n', length - at);
+    n = end ? (size_t)(end - text) - at : length - at;
+    const size_t shown = n && text[at + n - 1] == '\r' ? n - 1 : n;
+    if (!shown) continue;
+    if (g->n_outputs == PROMPTS)
+      return err_set(err, "%s: more than %d prompts: split the file", g->prompts_file, PROMPTS);
+    if (add_prompt(g, text + at, shown, err)) {
+      const struct err said = *err;
+      return err_set(err, "%s: line %zu: %s", g->prompts_file, line, said.text);
+    }
+  }
+  return g->n_outputs ? 0 : err_set(err, "%s: holds no prompt: one a line", g->prompts_file);
+}
+
+static int load_prompts(struct generate *g, struct err *err) {
+  const char *path = g->prompt_file ? g->prompt_file : g->prompts_file;
+  size_t length;
+  char *text;
+  if (path) {
+    if (input_read(path, &text, &length, err)) return -1;
+    const int failed =
+        g->prompt_file ? add_prompt(g, text, length, err) : add_lines(g, text, length, err);
+    free(text);
+    return failed;
+  }
+  if (!g->prompts[0]) return add_prompt(g, NULL, 0, err);
+  for (size_t i = 0; g->prompts[i]; i++)
+    if (add_prompt(g, g->prompts[i], strlen(g->prompts[i]), err)) return -1;
   return 0;
 }
 
@@ -340,13 +420,15 @@ static int load(struct generate *g, struct err *err) {
                                         .top_p = g->request.top_p,
                                         .repetition_penalty = g->request.repetition_penalty,
                                         .seed = g->seed,
-                                        .ctx = g,
                                         .text = on_text,
                                         .token = on_token,
                                         .position = on_position,
                                         .n_candidates = shown,
-                                        .candidates = shown ? on_candidates : NULL};
-  if (load_model(g, err) || load_prompt(g, err)) return -1;
+                                        .candidates = shown ? on_candidates : NULL,
+                                        .ended = on_ended};
+  if (load_model(g, err) || load_prompts(g, err)) return -1;
+  g->fast.sequences = (uint32_t)(g->n_outputs < SIDE_BY_SIDE ? g->n_outputs : SIDE_BY_SIDE);
+  const size_t n_ids = g->outputs[0].n_ids;
   if (g->stats_path && staged_open(&g->stats_file, g->stats_path, err)) return -1;
   const bool waveform = g->waveform.path != NULL, timeline = g->timeline.path != NULL,
              inside = waveform || timeline || g->report.path;
@@ -361,49 +443,78 @@ static int load(struct generate *g, struct err *err) {
                                          .note = cli_note};
   engine_say();
   if (internal_engine_open(&g->engine, g->model, g->kind, &options, err)) return -1;
-  if (run_report_start(&g->report, &g->engine->engine, g->model, g->n_ids, g->tokens, err))
+  if (run_report_start(&g->report, &g->engine->engine, g->model, n_ids, g->tokens, err)) return -1;
+  if (timeline && timeline_start(&g->engine->engine, &g->timeline, n_ids, g->tokens, err))
     return -1;
-  if (timeline && timeline_start(&g->engine->engine, &g->timeline, g->n_ids, g->tokens, err))
-    return -1;
-  return waveform ? waveform_start(&g->engine->engine, &g->waveform, g->n_ids, g->tokens, err) : 0;
+  return waveform ? waveform_start(&g->engine->engine, &g->waveform, n_ids, g->tokens, err) : 0;
 }
 
 // --------------------------------------------------------------------------------------------- run
 
-// Shows text, now or at the end.
-static int emit(struct generate *g, const char *text, size_t n, struct err *err) {
+// Shows text, now or later.
+static int emit(struct output *o, const char *text, size_t n, struct err *err) {
+  struct generate *g = o->g;
   if (!n) return 0;
-  if (!g->top && !g->json) return stdout_write(text, n, err);
-  if (g->n_held + n > g->held_room) {
-    const size_t room = 2 * (g->n_held + n) + 1024;
-    char *more = realloc(g->held, room);
+  if (!g->top && !g->json && o == &g->outputs[g->shown]) return stdout_write(text, n, err);
+  if (o->n_held + n > o->held_room) {
+    const size_t room = 2 * (o->n_held + n) + 1024;
+    char *more = realloc(o->held, room);
     if (!more) return err_memory(err, "the text");
-    g->held = more;
-    g->held_room = room;
+    o->held = more;
+    o->held_room = room;
   }
-  memcpy(g->held + g->n_held, text, n);
-  g->n_held += n;
+  memcpy(o->held + o->n_held, text, n);
+  o->n_held += n;
   return 0;
 }
 
 static int on_text(void *ctx, const char *text, size_t n) {
-  struct generate *g = ctx;
-  return emit(g, text, n, g->err);
+  struct output *o = ctx;
+  return emit(o, text, n, o->g->err);
 }
 
 static int on_token(void *ctx, uint32_t id) {
-  struct generate *g = ctx;
+  struct output *o = ctx;
+  struct generate *g = o->g;
   char text[16];
-  g->stats.generated++;
-  if (g->json) cJSON_AddItemToArray(g->new_ids, cJSON_CreateNumber(id));
+  stats_chosen(&g->stats);
+  o->generated++;
+  if (g->json) cJSON_AddItemToArray(o->new_ids, cJSON_CreateNumber(id));
   if (g->model->tokenizer || (!g->ignore_eos && gpt2rtl_is_end(g->model, id))) return 0;
-  return emit(g, text, (size_t)sprintf(text, g->stats.generated > 1 ? " %u" : "%u", (unsigned)id),
+  return emit(o, text, (size_t)sprintf(text, o->generated > 1 ? " %u" : "%u", (unsigned)id),
               g->err);
+}
+
+// The line before each of several outputs.
+static int show_title(struct generate *g, struct err *err) {
+  char title[48];
+  if (g->n_outputs == 1 || g->json) return 0;
+  return stdout_write(title,
+                      (size_t)sprintf(title, "%s==> prompt %zu <==\n", g->shown ? "\n\n" : "",
+                                      g->shown + 1),
+                      err);
+}
+
+// Outputs are shown in the order of their prompts: the first that is not over as it is made, those
+// after it when it is over.
+static int on_ended(void *ctx, const struct gpt2rtl_result *result) {
+  struct output *o = ctx;
+  struct generate *g = o->g;
+  o->result = *result;
+  o->over = true;
+  g->cycles_before = g->stats.cycles;
+  while (!g->json && g->outputs[g->shown].over && g->shown + 1 < g->n_outputs) {
+    const struct output *next = &g->outputs[++g->shown];
+    if (show_title(g, g->err) || stdout_write(next->held ? next->held : "", next->n_held, g->err))
+      return -1;
+  }
+  return interrupt_pending() || g->err->text[0];
 }
 
 static int on_candidates(void *ctx, const struct gpt2rtl_position_report *report,
                          const struct gpt2rtl_candidate *list, size_t n) {
-  struct generate *g = ctx;
+  struct output *o = ctx;
+  struct generate *g = o->g;
   run_report_candidates(&g->report, list, n);
   if (!g->top) return 0;
   if (!g->json) {
@@ -415,23 +526,24 @@ static int on_candidates(void *ctx, const struct gpt2rtl_position_report *report
   cJSON_AddNumberToObject(entry, "id", report->id);
   cJSON_AddNumberToObject(entry, "choice", report->choice);
   cJSON_AddItemToObject(entry, "candidates", top_json(list, n, g->model));
-  cJSON_AddItemToArray(g->steps, entry);
+  cJSON_AddItemToArray(o->steps, entry);
   return 0;
 }
 
-// What --json prints: the run as it was requested, and its result.
-static int print_json(struct generate *g, struct err *err) {
+// What --json prints of an output: the run as it was requested, and its result.
+static cJSON *output_json(struct output *o) {
   static const char *const endings[] =
       {[GPT2RTL_END_LENGTH] = "length", [GPT2RTL_END_TOKEN] = "eos", [GPT2RTL_END_STOP] = "text"};
+  struct generate *g = o->g;
   cJSON *json = cJSON_CreateObject(), *prompt = cJSON_AddArrayToObject(json, "prompt_ids");
-  for (size_t i = 0; i < g->n_ids; i++) cJSON_AddItemToArray(prompt, cJSON_CreateNumber(g->ids[i]));
-  cJSON_AddItemToObject(json, "ids", g->new_ids);
+  for (size_t i = 0; i < o->n_ids; i++) cJSON_AddItemToArray(prompt, cJSON_CreateNumber(o->ids[i]));
+  cJSON_AddItemToObject(json, "ids", o->new_ids);
   cJSON_AddItemToObject(json, "text",
-                        g->model->tokenizer ? text_json(g->held ? g->held : "", g->n_held)
+                        g->model->tokenizer ? text_json(o->held ? o->held : "", o->n_held)
                                             : cJSON_CreateNull());
-  cJSON_AddStringToObject(json, "stop", endings[g->result.ending]);
-  if (g->result.ending == GPT2RTL_END_STOP) {
-    const char *found = g->stop_texts[g->result.stop_text];
+  cJSON_AddStringToObject(json, "stop", endings[o->result.ending]);
+  if (o->result.ending == GPT2RTL_END_STOP) {
+    const char *found = g->stop_texts[o->result.stop_text];
     cJSON_AddItemToObject(json, "stop_text", text_json(found, strlen(found)));
   }
   if (g->image) json_add_name(json, "image", g->image);
@@ -445,19 +557,28 @@ static int print_json(struct generate *g, struct err *err) {
   char seed[24];  // 64 bits: more than a number of JSON is sure to keep
   snprintf(seed, sizeof seed, "%llu", (unsigned long long)g->seed);
   cJSON_AddItemToObject(json, "seed", g->draws ? cJSON_CreateString(seed) : cJSON_CreateNull());
-  cJSON_AddNumberToObject(json, "positions", (double)g->stats.n);
-  cJSON_AddItemToObject(json, "cycles",
-                        g->kind == ENGINE_RTL ? cJSON_CreateNumber((double)g->stats.cycles)
-                                              : cJSON_CreateNull());
-  cJSON_AddNumberToObject(json, "seconds", g->stats.seconds);
-  if (g->top) cJSON_AddItemToObject(json, "steps", g->steps);
-  else cJSON_Delete(g->steps);
-  g->new_ids = g->steps = NULL;
-  return stdout_json(json, err);
+  if (g->n_outputs == 1) {
+    cJSON_AddNumberToObject(json, "positions", (double)g->stats.n);
+    cJSON_AddItemToObject(json, "cycles",
+                          g->kind == ENGINE_RTL ? cJSON_CreateNumber((double)g->stats.cycles)
+                                                : cJSON_CreateNull());
+    cJSON_AddNumberToObject(json, "seconds", g->stats.seconds);
+  }
+  if (g->top) cJSON_AddItemToObject(json, "steps", o->steps);
+  else cJSON_Delete(o->steps);
+  o->new_ids = o->steps = NULL;
+  return json;
+}
+
+static int print_json(struct generate *g, struct err *err) {
+  if (g->n_outputs == 1) return stdout_json(output_json(&g->outputs[0]), err);
+  cJSON *all = cJSON_CreateArray();
+  for (size_t i = 0; i < g->n_outputs; i++) cJSON_AddItemToArray(all, output_json(&g->outputs[i]));
+  return stdout_json(all, err);
 }
 
 static int on_position(void *ctx, const struct gpt2rtl_position_report *report) {
-  struct generate *g = ctx;
+  struct generate *g = ((struct output *)ctx)->g;
   const struct controller_step step = {.id = report->id,
                                        .position = report->position,
                                        .head = report->chooses,
@@ -465,7 +586,7 @@ static int on_position(void *ctx, const struct gpt2rtl_position_report *report) 
                                        .recomputed = report->recomputed};
   if (interrupt_pending()) return -1;
   run_report_position(&g->report, report);
-  return stats_add(&g->stats, &step, report->cycles, g->err);
+  return stats_add(&g->stats, &step, g->cycles_before + report->cycles, g->err);
 }
 
 // Reports how far an interrupted run came, and ends as the signal would have.
@@ -482,32 +603,60 @@ static _Noreturn void end_interrupted(struct generate *g) {
   interrupt_end();
 }
 
+// The runs. Ends the program if they are interrupted.
+static int generate(struct generate *g, struct err *err) {
+  const size_t n = g->n_outputs;
+  struct gpt2rtl_request *requests = calloc(n, sizeof *requests);
+  const struct gpt2rtl_request **all = calloc(n, sizeof *all);
+  int failed = -1;
+  for (size_t i = 0; requests && all && i < n; i++) {
+    requests[i] = g->request;
+    requests[i].ids = g->outputs[i].ids;
+    requests[i].n_ids = g->outputs[i].n_ids;
+    requests[i].ctx = &g->outputs[i];
+    all[i] = &requests[i];
+  }
+  if (!requests || !all) {
+    err_memory(err, "the prompts");
+  } else {
+    interrupt_hold();
+    failed = gpt2rtl_generate_many(g->engine, all, n, NULL, public_error(err));
+    if (interrupt_pending()) end_interrupted(g);
+    interrupt_release();
+  }
+  free(requests);
+  free(all);
+  return failed;
+}
+
 static int run(struct generate *g, struct err *err) {
   struct err stopped = {""};
+  struct output *first = &g->outputs[0];
+  uint64_t saturations = 0;
   g->err = &stopped;
-  if (g->json) {
-    g->new_ids = cJSON_CreateArray();
-    g->steps = cJSON_CreateArray();
+  for (size_t i = 0; g->json && i < g->n_outputs; i++) {
+    g->outputs[i].new_ids = cJSON_CreateArray();
+    g->outputs[i].steps = cJSON_CreateArray();
   }
   if (g->draws && !g->seed_given)
     fprintf(stderr, "gpt2rtl: --seed %llu\n", (unsigned long long)g->seed);
   stats_start(&g->stats);
-  interrupt_hold();
-  const int failed = gpt2rtl_generate(g->engine, &g->request, &g->result, public_error(err));
-  if (interrupt_pending()) end_interrupted(g);
-  interrupt_release();
-  if (failed) return -1;
-  if (g->result.ending == GPT2RTL_END_CALLER) return *err = stopped, -1;
+  if (show_title(g, err) || generate(g, err)) return -1;
+  if (stopped.text[0]) return *err = stopped, -1;
   if (g->json ? print_json(g, err)
-              : g->top && (putchar('\n'), stdout_write(g->held ? g->held : "", g->n_held, err)))
+              : g->top && (putchar('\n'),
+                           stdout_write(first->held ? first->held : "", first->n_held, err)))
     return -1;
-  if (!g->json && (isatty(STDOUT_FILENO) || g->top || !g->model->tokenizer))
+  if (!g->json && (isatty(STDOUT_FILENO) || g->top || !g->model->tokenizer || g->n_outputs > 1))
     stdout_write("\n", 1, err);
-  if (g->result.saturations)
+  for (size_t i = 0; i < g->n_outputs; i++)
+    if (g->outputs[i].result.saturations > saturations)
+      saturations = g->outputs[i].result.saturations;
+  if (saturations)
     fprintf(stderr,
             "gpt2rtl: %llu numbers were too large for their format and were clipped: the result is "
             "not exact\n",
-            (unsigned long long)g->result.saturations);
+            (unsigned long long)saturations);
   return 0;
 }
 
@@ -524,13 +673,14 @@ static int write_stats(struct generate *g, struct err *err) {
                                     .lanes = image ? g->lanes : 0,
                                     .memory = cycles ? memory : NULL,
                                     .seed = g->draws ? &g->seed : NULL,
+                                    .first = g->n_outputs == 1,
                                     .cycles = cycles,
                                     .shape = cycles ? &engine->image.header : NULL,
-                                    .counters = cycles ? &counters : NULL};
+                                    .counters = cycles && g->n_outputs == 1 ? &counters : NULL};
   const struct run_report_about report = {.model = about.model,
                                           .memory = memory,
-                                          .prompt = g->ids,
-                                          .n_prompt = g->n_ids,
+                                          .prompt = g->outputs[0].ids,
+                                          .n_prompt = g->outputs[0].n_ids,
                                           .seconds = g->stats.seconds,
                                           .floor = cycles ? stats_floor(&g->stats, about.shape) : 0,
                                           .counters = about.counters};
@@ -556,9 +706,13 @@ int generate_main(int argc, char **argv) {
   gpt2rtl_engine_close(g.engine);
   gpt2rtl_model_close(g.model);
   stats_free(&g.stats);
-  cJSON_Delete(g.new_ids);
-  cJSON_Delete(g.steps);
-  free(g.held);
+  for (size_t i = 0; i < g.n_outputs; i++) {
+    cJSON_Delete(g.outputs[i].new_ids);
+    cJSON_Delete(g.outputs[i].steps);
+    free(g.outputs[i].held);
+    free(g.outputs[i].ids);
+  }
+  free(g.outputs);
   free(g.ids);
   return status;
 }

@@ -31,6 +31,10 @@ int stats_add(struct stats *s, const struct controller_step *step, uint64_t cycl
   return 0;
 }
 
+void stats_chosen(struct stats *s) {
+  if (!s->generated++) s->prompt = (struct stats_share){s->n, s->cycles, s->seconds};
+}
+
 void stats_free(struct stats *s) {
   free(s->positions);
   s->positions = NULL;
@@ -51,7 +55,11 @@ void stats_summary(const struct stats *s, const struct stats_about *about) {
   if (cycles)
     fprintf(stderr, ", %.0f cycles per token, %.3g million cycles per second", c / n,
             c / s->seconds / 1e6);
-  fprintf(stderr, ", %.4g tokens per second\n", n / s->seconds);
+  fprintf(stderr, ", %.4g tokens per second", n / s->seconds);
+  if (about->first && cycles)
+    fprintf(stderr, ", the first after %" PRIu64 " cycles", s->prompt.cycles);
+  else if (about->first) fprintf(stderr, ", the first after %.3g s", s->prompt.seconds);
+  fputs("\n", stderr);
   if (!about->counters) return;
   const enum count_what bound = counters_bound(about->counters);
   const double total = (double)about->counters->cycles;
@@ -81,6 +89,12 @@ static void write_string_or_null(FILE *f, const char *name, const char *text) {
 static void write_number_or_null(FILE *f, const char *name, bool known, uint64_t value) {
   if (known) fprintf(f, "\"%s\": %" PRIu64, name, value);
   else fprintf(f, "\"%s\": null", name);
+}
+
+static void write_share(FILE *f, const char *name, bool cycles, struct stats_share share) {
+  fprintf(f, "\"%s\": {\"positions\": %zu, ", name, share.positions);
+  write_number_or_null(f, "cycles", cycles, share.cycles);
+  fprintf(f, ", \"seconds\": %.6f},\n ", share.seconds);
 }
 
 // "counters": ...
@@ -136,7 +150,12 @@ void stats_write(const struct stats *s, const struct stats_about *about, FILE *f
   fprintf(f, ",\n \"seconds\": %.6f,\n ", s->seconds);
   if (about->cycles) fprintf(f, "\"cycles_per_second\": %.1f,\n ", (double)s->cycles / s->seconds);
   else fputs("\"cycles_per_second\": null,\n ", f);
-  fprintf(f, "\"tokens_per_second\": %.3f,\n \"counters\": ", (double)s->n / s->seconds);
+  fprintf(f, "\"tokens_per_second\": %.3f,\n ", (double)s->n / s->seconds);
+  write_share(f, "prompt", about->cycles, s->prompt);
+  write_share(f, "generated", about->cycles,
+              (struct stats_share){s->n - s->prompt.positions, s->cycles - s->prompt.cycles,
+                                   s->seconds - s->prompt.seconds});
+  fputs("\"counters\": ", f);
   write_counters(f, about->counters);
   fputs("}\n", f);
 }

@@ -25,12 +25,19 @@ struct stats {
   size_t generated;       // ids chosen and reported
   uint64_t cycles;        // until the last position was over
   double begin, seconds;  // the same by the wall clock
+  struct stats_share {
+    size_t positions;
+    uint64_t cycles;
+    double seconds;
+  } prompt;  // what passed before the first id was chosen
 };
 
 void stats_start(struct stats *stats);  // the clock starts
 // A position is over, `cycles` after the start.
 int stats_add(struct stats *stats, const struct controller_step *step, uint64_t cycles,
               struct err *err);
+// An id was chosen after the last position.
+void stats_chosen(struct stats *stats);
 void stats_free(struct stats *stats);
 
 struct stats_about {
@@ -38,6 +45,7 @@ struct stats_about {
   const uint64_t *checksum, *seed;      // NULL: null
   uint32_t lanes;                       // 0: null
   const char *memory;                   // NULL: null
+  bool first;                           // the summary says when the first token was chosen
   bool cycles;                          // false: null wherever cycles would be
   const struct image_header *shape;     // of the hardware's model, or NULL
   const struct sim_counters *counters;  // NULL: null
@@ -53,6 +61,8 @@ void stats_summary(const struct stats *stats, const struct stats_about *about);
 //               ...],
 //    "cycles", "floor": cycles for reading everything once, "seconds",
 //    "cycles_per_second", "tokens_per_second",
+//    "prompt": {"positions": 4, "cycles", "seconds"}: until the first token was chosen,
+//    "generated": the same after it,
 //    "counters": {"cycles", "kv_reads", "kv_writes": beats,
 //                 "weights", "padding", .. "hand_over": cycles (counters.h),
 //                 "phases": {"qkv": {"weights": ..}, ..}: the same by phase, where not 0}}

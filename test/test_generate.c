@@ -330,12 +330,83 @@ static void host_sampling(void **state) {
     EXPECT(2, "gpt2rtl generate --model models/demo --prompt x --engine golden %s", wrong[i]);
 }
 
+// Several prompts, as options or as lines: the texts that they have alone, in their order.
+static void prompts(void **state) {
+  static const char *const prompt[] = {"Once upon a time", "The dog", "", "Lily and Tom"};
+  static char expected[OUTPUT];
+  const char *common =
+      "gpt2rtl generate --model models/demo --tokens 12 --temperature 0.8 --seed 7";
+  size_t n = 0;
+  for (size_t i = 0; i < 4; i++) {
+    EXPECT(0, "%s --engine golden --prompt '%s'", common, prompt[i]);
+    n += (size_t)snprintf(expected + n, sizeof expected - n, "%s==> prompt %zu <==\n%s",
+                          i ? "\n\n" : "", i + 1, out);
+  }
+  strcat(expected, "\n");
+  for (int e = 0; e < 3; e++) {
+    EXPECT(0, "%s --engine %s --prompt '%s' --prompt '%s' --prompt '%s' --prompt '%s'", common,
+           engines[e], prompt[0], prompt[1], prompt[2], prompt[3]);
+    assert_string_equal(out, expected);
+    expect_text(err_text, "48 tokens");
+    if (e == 0) expect_text(err_text, "cycles per token");
+  }
+  // More than are computed side by side, of different lengths; lines may end in CR, or be empty.
+  EXPECT(0, "for i in $(seq 40); do printf 'Tom had %%d dogs\\r\\n\\n' $i; done > @/lines && "
+            "gpt2rtl generate --model models/demo --engine golden --prompts @/lines --tokens 9 "
+            "> @/many && for i in $(seq 40); do [ $i = 1 ] || printf '\\n\\n'; printf '==> prompt "
+            "%%d <==\\n' $i; gpt2rtl generate --model models/demo --engine golden --prompt \"Tom "
+            "had $i dogs\" --tokens 9 2> /dev/null; done > @/alone; echo >> @/alone; cmp @/many "
+            "@/alone");
+  EXPECT(0, "gpt2rtl generate --model models/demo --engine golden --prompts - --tokens 2 --json < "
+            "@/lines");
+  cJSON *json = cJSON_Parse(out);
+  assert_int_equal(cJSON_GetArraySize(json), 40);
+  cJSON_Delete(json);
+  EXPECT(1, "gpt2rtl generate --model models/demo --prompts /dev/null");
+  expect_text(err_text, "/dev/null: holds no prompt");
+  EXPECT(1, "(echo a; seq 300 | tr '\\n' ' ') | gpt2rtl generate --model models/demo --prompts -");
+  expect_text(err_text, "-: line 2: the prompt has");
+  static const char *const alone[] = {"--top 3", "--stats @/s", "--trace @/t.fst",
+                                      "--timeline @/t.json", "--report @/r.html"};
+  for (size_t i = 0; i < sizeof alone / sizeof *alone; i++) {
+    EXPECT(2, "gpt2rtl generate --model models/demo --prompt a --prompt b %s", alone[i]);
+    expect_text(err_text, "goes with one prompt");
+  }
+  EXPECT(2, "gpt2rtl generate --model models/demo --prompt a --prompts @/lines");
+  expect_text(err_text, "one of --prompt, --prompts, --prompt-file and --ids");
+}
+
+// Prompt and generated positions are counted apart.
+static void shares(void **state) {
+  for (int e = 0; e < 2; e++) {
+    EXPECT(0,
+           "gpt2rtl generate --model models/demo --engine %s --ids 65,12,270 --tokens 5 --stats "
+           "@/stats",
+           engines[e]);
+    expect_text(err_text, ", the first after ");
+    EXPECT(0, "cat @/stats");
+    cJSON *json = cJSON_Parse(out);
+    static const char *const names[] = {"prompt", "generated"};
+    static const int positions[] = {3, 4};
+    double cycles = 0;
+    for (int i = 0; i < 2; i++) {
+      const cJSON *share = cJSON_GetObjectItem(json, names[i]);
+      assert_int_equal(cJSON_GetObjectItem(share, "positions")->valueint, positions[i]);
+      assert_true(cJSON_GetObjectItem(share, "seconds")->valuedouble >= 0);
+      if (e == 0) cycles += cJSON_GetObjectItem(share, "cycles")->valuedouble;
+    }
+    if (e == 0) assert_true(cycles == cJSON_GetObjectItem(json, "cycles")->valuedouble);
+    cJSON_Delete(json);
+  }
+}
+
 int main(void) {
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
   const struct CMUnitTest tests[] = {
       IN_FOLDER(ends),      IN_FOLDER(starts),        IN_FOLDER(stop_texts),
       IN_FOLDER(saturated), IN_FOLDER(interrupted),   IN_FOLDER(prompt_file),
-      IN_FOLDER(ids_alone), IN_FOLDER(host_sampling),
+      IN_FOLDER(ids_alone), IN_FOLDER(host_sampling), IN_FOLDER(prompts),
+      IN_FOLDER(shares),
   };
   return cmocka_run_group_tests_name("generate", tests, NULL, NULL);
 }
