@@ -16,15 +16,19 @@
 #include "file.h"
 
 static const char command[] = "cache";
-static const char help[] = "gpt2rtl cache - lists or clears what the program makes once and keeps: "
-                           "memory images, simulators\n\n"
-                           "usage: gpt2rtl cache [--clear] [--json]\n\n"
-                           "  --clear             remove everything; it is made again when it is "
-                           "needed. What another run is making stays\n"
+static const char help[] = "gpt2rtl cache - lists or clears the memory images and simulators that "
+                           "the program makes once and keeps\n"
+                           "\n"
+                           "usage: gpt2rtl cache [--clear] [--json]\n"
+                           "\n"
+                           "  --clear             remove everything except what another run is "
+                           "making; it is made again when needed\n"
                            "  --json              the list as JSON: folder, bytes, and entries "
-                           "with name, kind, bytes and details\n\n"
+                           "with name, kind, bytes and details\n"
+                           "\n"
                            "The folder is $XDG_CACHE_HOME/gpt2rtl, or ~/.cache/gpt2rtl. Other "
-                           "files in it are left alone.\n\n"
+                           "files in it are not touched.\n"
+                           "\n"
                            "example: gpt2rtl cache --clear\n";
 
 enum kind { IMAGE, SIMULATORS, CHECKSUM, LEFT, KINDS };
@@ -147,7 +151,7 @@ static int print_text(const struct list *l, struct err *err) {
     printf("%9.1f MB  %-10s  ", (double)e->bytes / 1e6, kind_names[e->kind]);
     if (e->kind == IMAGE)
       printf("%u lanes, %s\n", e->lanes,
-             e->model ? cli_name(name, e->model) : "a model that is no longer known");
+             e->model ? cli_name(name, e->model) : "a model that no longer exists");
     else printf("%s\n", cli_name(name, e->name));
   }
   printf("%9.1f MB  in %s\n", (double)total(l) / 1e6, cli_name(name, l->folder));

@@ -19,42 +19,50 @@
 
 static const char command[] = "compare";
 static const char help[] =
-    "gpt2rtl compare - what the integers lose against float32, per tensor and in predictions\n\n"
-    "usage: gpt2rtl compare --model DIR --text FILE [OPTION...]\n\n"
+    "gpt2rtl compare - the error of the integers against float32, in each tensor and in "
+    "predictions\n"
+    "\n"
+    "usage: gpt2rtl compare --model DIR --text FILE [OPTION...]\n"
+    "\n"
     "  --model DIR         the model's folder\n"
     "  --text FILE         the text; its tokens are split into windows, each a separate sequence\n"
     "  --image FILE        an image of this model from gpt2rtl compile, instead of the one that "
     "generate would make\n"
-    "  --context N         tokens a window, 2 to the model's context, which is the default\n"
+    "  --context N         tokens per window, 2 to the model's context, which is the default\n"
     "  --limit N           only the first N tokens of the text\n"
     "  --threads N         1 to 256; default: the number of processors. The result is the same "
     "with any number\n"
-    "  --json              everything as JSON: each tensor of each layer\n\n"
-    "The integer model computes what the hardware does, bit for bit. Of each tensor: the "
+    "  --json              everything as JSON: each tensor of each layer\n"
+    "\n"
+    "The integer model equals the hardware bit for bit. For each tensor, compare prints the "
     "signal-to-noise ratio in decibels,\n"
     "averaged over positions, the largest error, and how often and where a number was too large "
-    "for its format. Of the next\n"
-    "token's distribution: perplexity of both, how often the most likely token is the same, "
-    "divergence (KL, of the\n"
-    "integers' from float's, in nats). Names are Hugging Face's (base/tensor.h).\n\n"
-    "What a bit buys: any of the following options replaces the integer model by an emulation, "
-    "float32 with the hardware's\n"
-    "kinds of rounding at these widths. It is not the hardware's arithmetic.\n\n"
+    "for its format. For the next\n"
+    "token's distribution it prints the perplexity of both, how often the most likely token is the "
+    "same, and the divergence\n"
+    "(KL, of the integers' from float's, in nats). Names are Hugging Face's (base/tensor.h).\n"
+    "\n"
+    "To see what a bit buys, give any of the following options. They replace the integer model "
+    "with an emulation: float32 with\n"
+    "the hardware's kinds of rounding at these widths. It is not the hardware's arithmetic.\n"
+    "\n"
     "  --weight-bits N     2 to 16 (the hardware: 8)\n"
     "  --weight-group N    weights that share a scale: 16 to 4096 columns of a row, 0: the row "
     "(the hardware), or \"tensor\"\n"
     "  --weight-scale S    max: the smallest that clips no weight (the hardware's image); least: "
     "least squared error;\n"
-    "                      compensated: as max, rounded so that errors cancel (gpt2rtl compile "
+    "                      compensated: like max, rounded so that errors cancel (gpt2rtl compile "
     "--rounding compensated)\n"
     "  --activation-bits N 4 to 16: elements of operands (16)\n"
     "  --activation-block N  elements that share an exponent: 1 to 65536, a power of two (64)\n"
     "  --kv-bits N         2 to 16: cached keys and values (8)\n"
     "  --residual-bits N   2 to 20: fraction bits of the hidden state (12)\n"
-    "  --exp-segments N    of the exponential's table, 1 to 65536 (64)\n"
-    "  --gelu-segments N   of GELU's table, 1 to 65536 (512)\n\n"
-    "An option that is not given has the hardware's width; \"float\" instead of a number means not "
-    "rounded at all.\n\n"
+    "  --exp-segments N    segments of the exponential's table, 1 to 65536 (64)\n"
+    "  --gelu-segments N   of GELU's table, 1 to 65536 (512)\n"
+    "\n"
+    "Every other option keeps the hardware's width; \"float\" instead of a number means not "
+    "rounded at all.\n"
+    "\n"
     "example: gpt2rtl compare --model models/demo --text story.txt\n"
     "         gpt2rtl compare --model models/demo --text story.txt --weight-bits 6 --kv-bits "
     "float\n";
@@ -152,9 +160,10 @@ static int parse(struct run *r, int argc, char **argv) {
       (status = option_width(r, "--exp-segments", exp, 1, 65536, &e->exp_segments)) ||
       (status = option_width(r, "--gelu-segments", gelu, 1, 65536, &e->gelu_segments)))
     return status;
-  if (r->image_path && r->emulated) return cli_usage(command, "--image: an emulation has no image");
+  if (r->image_path && r->emulated)
+    return cli_usage(command, "--image cannot be combined with an emulation, which has no image");
   if (e->weight_compensated && (e->weight_bits != 8 || e->weight_group || e->weight_tensor))
-    return cli_usage(command, "--weight-scale compensated: only for 8 bits and one scale per row");
+    return cli_usage(command, "--weight-scale compensated needs 8 bits and one scale per row");
   return -1;
 }
 
@@ -207,7 +216,7 @@ static int open_image(struct run *r, struct err *err) {
   if (h->n_layer == c->n_layer && h->n_embd == c->n_embd && h->n_ctx == c->n_ctx &&
       h->vocab_size == c->vocab_size)
     return 0;
-  return err_set(err, "%s: the image has another shape than %s", r->image_path, r->dir);
+  return err_set(err, "%s: the image's shape differs from that of %s", r->image_path, r->dir);
 }
 
 static int run(struct run *r, struct err *err) {

@@ -130,7 +130,7 @@ int compare_print(const struct compare_result *r, const struct compare_about *ab
   const char *name = about->emulation ? "emulation" : "integers";
   if (about->emulation) print_emulation(about->emulation);
   printf("perplexity          float %.4f, %s %.4f: %+.3f %%\n"
-         "likeliest token     the same for %.2f %%\n"
+         "most likely token   the same for %.2f %%\n"
          "divergence          mean %.3g nats, largest %.3g at position %zu\n"
          "tokens              %zu in %zu windows of %" PRIu64 "\n",
          exp(loss), name, exp(other), 100 * expm1(other - loss), 100 * (double)r->same / n,

@@ -17,28 +17,31 @@
 // ----------------------------------------------------------------------------------------- compile
 
 static const char compile_help[] =
-    "gpt2rtl compile - turns a model folder into one memory image, in the order in which the "
-    "hardware reads it\n\n"
+    "gpt2rtl compile - compiles a model folder to one memory image, in the order in which the "
+    "hardware reads it\n"
+    "\n"
     "usage: gpt2rtl compile --model DIR --output FILE [--lanes L] [--rounding R] [--hex] "
-    "[--stripes N] [--json]\n\n"
+    "[--stripes N] [--json]\n"
+    "\n"
     "  --model DIR         the model's folder; its tokenizer is not needed\n"
-    "  --lanes L           bytes a beat: 64, 128, 256, ... 4096; default 256\n"
-    "  --rounding R        nearest, the default; compensated: a row's errors are made to cancel in "
-    "its results, using the\n"
-    "                      model's own activations; closer to float32 (docs/fidelity.md), seconds "
-    "to minutes\n"
+    "  --lanes L           bytes per beat: 64, 128, 256, ... 4096; default 256\n"
+    "  --rounding R        nearest, the default, or compensated: the errors of a row cancel in its "
+    "results, based on the\n"
+    "                      model's own activations; closer to float32 (docs/fidelity.md), takes "
+    "seconds to minutes\n"
     "  --output FILE       the image (docs/memory_image.md)\n"
-    "  --hex               FILE is text for $readmemh instead, one beat per line; the same name "
-    "with .vh gets the sizes and the\n"
-    "                      configuration as Verilog (examples/testbench)\n"
-    "  --stripes N         for N memory ports of the hardware, 2, 4, ... 32: after the header all "
-    "of "
-    "the first port's bytes,\n"
-    "                      filled to a multiple of 4096, then the next one's; for loading without "
-    "the driver (docs/integration.md)\n"
-    "  --json              what was written, as JSON on standard output\n\n"
-    "generate and logits make and keep their own images; this command is for inspecting one, or "
-    "for real hardware.\n\n"
+    "  --hex               write text for $readmemh instead, one beat per line; a file of the same "
+    "name with .vh gets the sizes\n"
+    "                      and the configuration as Verilog (examples/testbench)\n"
+    "  --stripes N         for N memory ports of the hardware, 2, 4, ... 32: after the header come "
+    "all bytes of the first port,\n"
+    "                      padded to a multiple of 4096, then those of the next; for loading "
+    "without the driver (docs/integration.md)\n"
+    "  --json              describe the written file as JSON on standard output\n"
+    "\n"
+    "generate and logits make and cache their own images; this command is for inspecting one, or "
+    "for real hardware.\n"
+    "\n"
     "example: gpt2rtl compile --model models/demo --lanes 64 --hex --output demo.hex\n";
 
 static int compile(const char *dir, uint32_t lanes, const char *path, bool hex, uint32_t stripes,
@@ -141,13 +144,13 @@ int compile_main(int argc, char **argv) {
   if (stripes_text && (status = option_u64("compile", "--stripes", stripes_text, 2, 32, &stripes)))
     return status;
   if (stripes & (stripes - 1))
-    return cli_usage("compile", "--stripes '%s': 2, 4, 8, 16 or 32 is expected", stripes_text);
+    return cli_usage("compile", "--stripes '%s': expected 2, 4, 8, 16 or 32", stripes_text);
   if (stripes && (hex || compensated || json))
-    return cli_usage("compile", "--stripes does not go with %s",
+    return cli_usage("compile", "--stripes cannot be combined with %s",
                      hex           ? "--hex"
                      : compensated ? "--rounding compensated"
                                    : "--json");
-  if (compensated && hex) return cli_usage("compile", "--hex is for images of nearest rounding");
+  if (compensated && hex) return cli_usage("compile", "--hex needs --rounding nearest");
   if (hex && !is_file(path))
     return cli_usage("compile", "--hex writes two files; --output is not the name of one");
   if (json && !is_file(path))
@@ -160,15 +163,16 @@ int compile_main(int argc, char **argv) {
 
 // -------------------------------------------------------------------------------------------- info
 
-static const char info_help[] =
-    "gpt2rtl info - what is in a model folder or a memory image; all of it is read and checked\n"
-    "\n"
-    "usage: gpt2rtl info DIR|FILE [--json]\n"
-    "\n"
-    "Of a folder: shape, parameters, tokenizer, the checksum of its weights. Of an image: sizes, "
-    "layout, checksum.\n"
-    "\n"
-    "example: gpt2rtl info models/demo\n";
+static const char info_help[] = "gpt2rtl info - describes a model folder or a memory image, after "
+                                "reading and checking all of it\n"
+                                "\n"
+                                "usage: gpt2rtl info DIR|FILE [--json]\n"
+                                "\n"
+                                "For a folder it prints shape, parameters, tokenizer and the "
+                                "checksum of the weights; for an image, sizes, layout and\n"
+                                "checksum.\n"
+                                "\n"
+                                "example: gpt2rtl info models/demo\n";
 
 static cJSON *id_json(uint32_t id) {
   return id == CONFIG_NO_TOKEN ? cJSON_CreateNull() : cJSON_CreateNumber(id);
@@ -253,7 +257,7 @@ int info_main(int argc, char **argv) {
   const struct option_spec specs[] = {{"--json", NULL, &json}};
   const int status = options_parse("info", info_help, specs, 1, argc, argv, &path);
   if (status >= 0) return status;
-  if (!path) return cli_usage("info", "a model folder or an image is needed");
+  if (!path) return cli_usage("info", "expected a model folder or an image");
   const bool folder = !stat(path, &st) && S_ISDIR(st.st_mode);
   return (folder ? info_folder(path, json, &err) : info_file(path, json, &err)) ? cli_fail(&err)
                                                                                 : EXIT_DONE;
@@ -262,8 +266,8 @@ int info_main(int argc, char **argv) {
 // ------------------------------------------------------------------------------------ random-model
 
 static const char random_help[] =
-    "gpt2rtl random-model - a model folder with random weights: any shape for tests, without a "
-    "download\n"
+    "gpt2rtl random-model - writes a model folder of any shape with random weights, for tests "
+    "without a download\n"
     "\n"
     "usage: gpt2rtl random-model --config NAME --output DIR [--seed S] [--outliers]\n"
     "\n"

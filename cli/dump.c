@@ -14,29 +14,31 @@
 
 static const char command[] = "dump";
 static const char help[] =
-    "gpt2rtl dump - an intermediate tensor, from the hardware, the integer model or the float "
-    "reference, as a NumPy file\n\n"
+    "gpt2rtl dump - writes an intermediate tensor of the hardware, the integer model or the float "
+    "reference as a NumPy file\n"
+    "\n"
     "usage: gpt2rtl dump --model DIR --ids 1,2,3 --tensor NAME --output FILE.npy [OPTION...]\n"
-    "       gpt2rtl dump --model DIR --list\n\n"
+    "       gpt2rtl dump --model DIR --list\n"
+    "\n"
     "  --model DIR         the model's folder\n"
-    "  --image FILE        a memory image (gpt2rtl compile) instead, which has its own lanes; not "
-    "for --engine float\n"
+    "  --image FILE        a memory image (gpt2rtl compile) instead of a folder; it fixes the "
+    "lanes; not for --engine float\n"
     "  --ids 1,2,3         token ids, 1 to the model's context: T of them\n"
-    "  --tensor NAME       Hugging Face's name, h.3.attn.c_attn; \"transformer.\" may stand before "
-    "it\n"
-    "  --output FILE       float32, T rows; of attention's scores and probs [heads][T][T], with "
+    "  --tensor NAME       Hugging Face's name, h.3.attn.c_attn; \"transformer.\" may precede it\n"
+    "  --output FILE       float32, T rows; attention's scores and probs are [heads][T][T], with "
     "-inf and 0 where a position\n"
     "                      does not see another\n" OPTION_ENGINE_HELP
-    "  --lanes L           64, 128, 256, ... 4096; default 256. The simulator that shows its wires "
-    "is made on first use\n"
+    "  --lanes L           64, 128, 256, ... 4096; default 256. The simulator with readable wires "
+    "is built on first use\n"
     "  --memory SETTINGS   default latency=150,beats=1.0,stall=0.0 (gpt2rtl generate --help)\n"
     "  --list              the names and shapes of all tensors (T from --ids, otherwise the "
     "context)\n"
-    "  --json              say on standard output what was written, or list, as JSON\n"
+    "  --json              describe the written file, or list, as JSON on standard output\n"
     "\n"
     "Rows, residuals and cached vectors are the integers times their unit, exact up to float32's "
-    "24 bits. The formats:\n"
-    "docs/looking_inside.md. A name means the same with every engine.\n\n"
+    "24 bits. base/tensor.h has\n"
+    "the formats. A name means the same with every engine.\n"
+    "\n"
     "example: gpt2rtl dump --model models/demo --ids 12,7,300 --tensor h.3.attn.c_attn --engine "
     "golden --output qkv.npy\n";
 
@@ -72,10 +74,10 @@ static int parse(struct dump *d, int argc, char **argv) {
   d->memory = SIM_MEMORY_DEFAULT;
   if (!d->dir == !d->image) return cli_usage(command, "one of --model and --image is needed");
   if (d->list && (d->name || d->path))
-    return cli_usage(command, "--list takes no --tensor and no --output");
+    return cli_usage(command, "--list cannot be combined with --tensor or --output");
   if (!d->list && !ids) return cli_usage(command, "--ids is missing");
   if (!d->list && !d->name)
-    return cli_usage(command, "--tensor is missing; --list shows their names");
+    return cli_usage(command, "--tensor is missing; --list prints the names");
   if (!d->list && !d->path) return cli_usage(command, "--output is missing");
   if (engine && (status = option_engine(command, engine, &d->kind))) return status;
   if ((status = option_rtl(command, d->kind, lanes, memory, NULL))) return status;
@@ -185,7 +187,8 @@ static int fill(struct dump *d, struct engine *engine, struct err *err) {
   if (!result) result = engine_run(engine, &run, NULL, &saturations, err);
   tensor_assembly_close(&assembly);
   if (!result && d->positions != d->n_ids)
-    return err_set(err, "%s: %zu of %zu positions were shown", d->name, d->positions, d->n_ids);
+    return err_set(err, "%s: only %zu of %zu positions appeared on the wires", d->name,
+                   d->positions, d->n_ids);
   return result;
 }
 

@@ -7,11 +7,11 @@
 #include "cli.h"
 #include "engine.h"
 
-#define OPTION_ENGINE_HELP                                                                        \
-  "  --engine E          rtl: the simulated hardware, the default; golden: the same integers in " \
-  "C, the same result;\n"                                                                         \
-  "                      golden-readable: the same again, by the code that the hardware is "      \
-  "compared with, slower;\n"                                                                      \
+#define OPTION_ENGINE_HELP                                                                         \
+  "  --engine E          rtl, the default: the simulated hardware; golden: the same integers and " \
+  "result in C;\n"                                                                                 \
+  "                      golden-readable: the same from the code that the hardware is tested "     \
+  "against, slower;\n"                                                                             \
   "                      float: the reference in float32\n"
 // Returns 0, or EXIT_USAGE with a message.
 int option_engine(const char *command, const char *text, enum engine_kind *kind);
@@ -26,13 +26,13 @@ int option_rtl(const char *command, enum engine_kind kind, const char *lanes, co
 // another engine.
 int option_fast(const char *command, enum engine_kind kind, const char *threads, const char *vector,
                 struct fast_options *fast);
-#define OPTION_FAST_HELP                                                                         \
-  "  --threads N         of the golden engine, 1 to 256; default: the processors there are, at " \
-  "most 8. Any number gives\n"                                                                   \
-  "                      the same result\n"                                                      \
-  "  --vector V          of the golden engine: portable, avx2, avx512vnni, neon, or auto, the "  \
-  "fastest that this machine\n"                                                                  \
-  "                      runs, the default. Each gives the same result\n"
+#define OPTION_FAST_HELP                                                                          \
+  "  --threads N         threads of the golden engine, 1 to 256; default: the number of "         \
+  "processors, at most 8. Any\n"                                                                  \
+  "                      number gives the same result\n"                                          \
+  "  --vector V          vector code of the golden engine: portable, avx2, avx512vnni, neon, or " \
+  "auto, the default: the\n"                                                                      \
+  "                      fastest that this machine runs. Each gives the same result\n"
 
 // Reports on standard error what images are made and kept (files.c).
 extern const struct model_note cli_note;

@@ -14,8 +14,11 @@
 
 static const char command[] = "fetch";
 static const char help[] =
-    "gpt2rtl fetch - a model's weights and tokenizer from their publisher, checked by sha256\n\n"
-    "usage: gpt2rtl fetch NAME [OPTION...]\n\n"
+    "gpt2rtl fetch - downloads a model's weights and tokenizer from their publisher, and checks "
+    "them by sha256\n"
+    "\n"
+    "usage: gpt2rtl fetch NAME [OPTION...]\n"
+    "\n"
     "  NAME                gpt2 (550 MB), gpt2-medium (1.5 GB), gpt2-large (3.2 GB), gpt2-xl (6.4 "
     "GB), distilgpt2 (350 MB): with\n"
     "                      revision and hashes that are known here; or OWNER/MODEL or "
@@ -25,13 +28,15 @@ static const char help[] =
     "  --base-url URL      a mirror; default $HF_ENDPOINT or https://huggingface.co\n"
     "  --timeout S         give up a connection after S seconds without a byte, 1 to 3600; default "
     "30\n"
-    "  --retries N         consecutive failures that are retried, 0 to 100; default 5\n\n"
+    "  --retries N         consecutive failures that are retried, 0 to 100; default 5\n"
+    "\n"
     "config.json, vocab.json, merges.txt and model.safetensors; of OWNER/MODEL also other "
     "tokenizer files and\n"
     "generation_config.json, if they exist. An interrupted download is kept as FILE.part; run the "
     "command again to resume it.\n"
     "Files that are already there and correct are not fetched again. At the end all names and "
-    "shapes are checked.\n\n"
+    "shapes are checked.\n"
+    "\n"
     "example: gpt2rtl fetch gpt2 && gpt2rtl generate --model models/gpt2 --prompt 'Alan Turing' "
     "--tokens 20\n";
 
@@ -211,7 +216,7 @@ int fetch_main(int argc, char **argv) {
   f.base = base ? base : endpoint && *endpoint ? endpoint : "https://huggingface.co";
   if ((strncmp(f.base, "https://", 8) && strncmp(f.base, "http://", 7)) || strlen(f.base) > 1024 ||
       strpbrk(f.base, " \t\n?#"))
-    return cli_usage(command, "--base-url '%s': https://... or http://... is expected", f.base);
+    return cli_usage(command, "--base-url '%s': expected https://... or http://...", f.base);
   snprintf(folder, sizeof folder, "models/%s", f.model.name);
   f.dir = dir ? dir : folder;
   if (curl_global_init(CURL_GLOBAL_DEFAULT)) {

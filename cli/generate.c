@@ -18,36 +18,35 @@
 
 static const char *command = "generate";  // or "report"
 static const char generate_help[] =
-    "gpt2rtl generate - continues a text; only what is generated goes to standard output, as it is "
-    "made\n\n"
+    "gpt2rtl generate - continues a text; only the generated text goes to standard output, as it "
+    "is produced\n"
+    "\n"
     "usage: gpt2rtl generate --model DIR (--prompt TEXT... | --prompts FILE | --prompt-file FILE | "
     "--ids 1,2,3)\n"
     "                        [OPTION...]\n"
-    "       gpt2rtl generate --image FILE (--ids 1,2,3 | --model DIR --prompt TEXT) [OPTION...]\n\n"
+    "       gpt2rtl generate --image FILE (--ids 1,2,3 | --model DIR --prompt TEXT) [OPTION...]\n"
+    "\n"
     "  --model DIR         the model's folder\n"
     "  --image FILE        run from this memory image (gpt2rtl compile); --model then gives the "
-    "tokenizer and what ends a\n"
-    "                      text; without it ids go in and come out, and only the image's stop id "
-    "ends a text\n"
-    "  --prompt TEXT       what to continue; an empty text starts from the model's bos_token_id. "
-    "Up "
-    "to 16 times: each text is\n"
-    "                      the one that it is alone, after a line '==> prompt N <==' (with --json, "
-    "an "
-    "array of objects). The\n"
-    "                      golden engine computes up to 16 side by side, and reads each weight "
-    "once "
-    "for all; the others\n"
-    "                      compute one after another. Without --top, --stats, --trace, --timeline, "
-    "--report\n"
-    "  --prompts FILE      the same with a prompt on each line of a file, up to 10000; - is "
-    "standard "
+    "tokenizer and the\n"
+    "                      end-of-text ids. Without it, ids go in and come out, and only the "
+    "image's stop id ends a text\n"
+    "  --prompt TEXT       the text to continue; an empty text starts from the model's "
+    "bos_token_id. May be given up to 16\n"
+    "                      times: each text is the same as alone, and follows a line '==> prompt N "
+    "<==' (with --json, the\n"
+    "                      output is an array of objects). The golden engine computes up to 16 "
+    "side by side and reads each\n"
+    "                      weight once for all; the others compute them in turn. Several prompts "
+    "cannot be combined with\n"
+    "                      --top, --stats, --trace, --timeline or --report\n"
+    "  --prompts FILE      prompts from a file, one on each line, up to 10000; - is standard "
     "input\n"
-    "  --prompt-file FILE  the same from a file, all its bytes, including a final line end; - is "
-    "standard input\n"
-    "  --ids 1,2,3         the same as token ids; if the folder has no tokenizer, ids come out "
-    "too\n"
-    "  --tokens N          how many tokens to generate, 1 to 1000000; default 100. When the "
+    "  --prompt-file FILE  one prompt from a file, with all its bytes, including a final line end; "
+    "- is standard input\n"
+    "  --ids 1,2,3         one prompt as token ids; if the folder has no tokenizer, the output is "
+    "ids too\n"
+    "  --tokens N          number of tokens to generate, 1 to 1000000; default 100. When the "
     "context is full, its newest\n"
     "                      half is computed again\n"
     "  --ignore-eos        continue after the end-of-text token (eos_token_id, one or several, of "
@@ -60,42 +59,45 @@ static const char generate_help[] =
     "                      --seed\n"
     "  --top-k K           draw among the K most likely, 1 to 64; default 40, or all with --top-p\n"
     "  --top-p P           draw among the most likely that together have this probability, 0.001 "
-    "to 1; not in the hardware:\n"
-    "                      golden, golden-readable and float take it; with --top-k and 1 they draw "
-    "the hardware's ids\n"
+    "to 1; only with --engine\n"
+    "                      golden, golden-readable or float. With --top-k and P = 1 they draw the "
+    "hardware's ids\n"
     "  --repetition-penalty R\n"
-    "                      the logits of ids that have occurred, also in the prompt, are divided "
-    "by R if they are positive\n"
-    "                      and multiplied by it if they are negative, 0.1 to 10; the same engines\n"
-    "  --seed S            of the random draws, 0 to 2^64 - 1; default: from the clock, and "
-    "printed\n"
+    "                      divide positive logits of ids that have occurred, also in the prompt, "
+    "by R, and multiply\n"
+    "                      negative ones by R, 0.1 to 10; for the same engines as --top-p\n"
+    "  --seed S            seed of the random draws, 0 to 2^64 - 1; by default it comes from the "
+    "clock and is printed\n"
     "  --lanes L           multipliers of the hardware: 64, 128, 256, ... 4096; default 256. "
-    "Simulators for other\n"
-    "                      numbers than 64, 256 and 1024 are made on first use: a minute or "
-    "more\n" OPTION_FAST_HELP "  --memory SETTINGS   of the simulated memory; default "
-    "latency=150,beats=1.0,stall=0.0: cycles from request to answer\n"
-    "                      (1 to 100000), beats a cycle (0.001 to 1), probability that none comes "
-    "in a cycle (0 to 0.95);\n"
-    "                      or, instead of the first two, a real one: ideal, ddr4-2400, "
-    "4xddr4-2400, hbm2-u50, hbm2-u280, ulx3s, ecpix5\n"
-    "  --bus axi           the hardware behind AXI (gpt2_axi), run by its driver as in a system; "
-    "axi:2x1024 names its memory\n"
-    "                      ports, their number and bits; default: as few as carry a beat a cycle\n"
-    "  --clock MHZ         of the hardware, for a real memory, 1 to 2000; default 250\n"
-    "  --top N             at each step the N most likely tokens, 1 to 100: probability among all "
-    "tokens at the temperature (1 if\n"
-    "                      nothing is drawn), probability of being drawn, id, text; a star at the "
-    "choice. The text comes last\n"
-    "  --json              one JSON object instead of the text, at the end; with --top the "
-    "candidates are in it\n"
-    "  --stats FILE        write what happened at each position, as JSON\n" WAVEFORM_HELP
-        TIMELINE_HELP "  --report FILE.html  make a web page of the run (gpt2rtl report --help)\n"
+    "Simulators for numbers other\n"
+    "                      than 64, 256 and 1024 are built on first use, in a minute or "
+    "more\n" OPTION_FAST_HELP
+    "  --memory SETTINGS   the simulated memory; default latency=150,beats=1.0,stall=0.0: cycles "
+    "from request to answer (1 to\n"
+    "                      100000), beats per cycle (0.001 to 1), probability of no beat in a "
+    "cycle (0 to 0.95). A preset\n"
+    "                      can replace the first two: ideal, ddr4-2400, 4xddr4-2400, hbm2-u50, "
+    "hbm2-u280, ulx3s, ecpix5\n"
+    "  --bus axi           the hardware in its AXI wrapper (gpt2_axi), run by its driver as in a "
+    "system; axi:2x1024 sets the\n"
+    "                      number of memory ports and their bits; default: the fewest that carry a "
+    "beat per cycle\n"
+    "  --clock MHZ         clock of the hardware, for a memory preset, 1 to 2000; default 250\n"
+    "  --top N             print the N most likely tokens of each step, 1 to 100: probability "
+    "among all tokens at the\n"
+    "                      temperature (1 if nothing is drawn), probability of being drawn, id, "
+    "text; a star marks the\n"
+    "                      choice. The text comes last\n"
+    "  --json              print one JSON object at the end instead of the text; with --top it "
+    "includes the candidates\n"
+    "  --stats FILE        write cycles and counters of each position, as JSON\n" WAVEFORM_HELP
+        TIMELINE_HELP "  --report FILE.html  write a web page of the run (gpt2rtl report --help)\n"
     "\n"
-    "The last line on standard error: tokens, cycles a token, simulated cycles a second, tokens a "
-    "second, time to the first\n"
-    "token. The memory image is made on first use and kept in $XDG_CACHE_HOME/gpt2rtl or "
-    "~/.cache/gpt2rtl. Interrupted\n"
-    "(SIGINT, SIGTERM, SIGHUP), it says on standard error how far it came, and keeps the waveform "
+    "Standard error ends with tokens, cycles per token, simulated cycles per second, tokens per "
+    "second and the time to the\n"
+    "first token. The memory image is made on first use and kept in $XDG_CACHE_HOME/gpt2rtl or "
+    "~/.cache/gpt2rtl. After SIGINT,\n"
+    "SIGTERM or SIGHUP it reports on standard error how far the run came, and keeps the waveform "
     "up to that point; a second\n"
     "signal ends it at once.\n"
     "\n"
@@ -103,17 +105,20 @@ static const char generate_help[] =
     "--temperature 0.8 --seed 7\n";
 
 static const char report_help[] =
-    "gpt2rtl report - continues a text as generate does, and makes one web page of the run, which "
-    "needs nothing beside it\n\n"
-    "usage: gpt2rtl report --model DIR --prompt TEXT --output FILE.html [OPTION...]\n\n"
+    "gpt2rtl report - continues a text as generate does, and writes one self-contained web page of "
+    "the run\n"
+    "\n"
+    "usage: gpt2rtl report --model DIR --prompt TEXT --output FILE.html [OPTION...]\n"
+    "\n"
     "  --output FILE.html  the page: text, each step's candidates, attention of every layer and "
-    "head "
-    "(all but float), and for\n"
-    "                      rtl the timeline, where the cycles went, the share of the memory floor\n"
+    "head (all but float), and for\n"
+    "                      rtl the timeline, the use of the cycles and the share of the memory "
+    "floor\n"
     "  --tokens N          default 40: a position of the demo model takes about 25 KB\n"
     "  --top N             candidates of each step, 1 to 100; default 10\n"
     "\n"
-    "All other options are those of generate (gpt2rtl generate --help).\n\n"
+    "All other options are those of generate (gpt2rtl generate --help).\n"
+    "\n"
     "example: gpt2rtl report --model models/demo --prompt 'Once upon a time' --temperature 0.8 "
     "--seed 7 --output run.html\n";
 
@@ -187,12 +192,13 @@ static int parse_sampling(struct generate *g, const char *temperature, const cha
       (status = option_double(command, "--repetition-penalty", penalty, 0.1, 10, &g->penalty)))
     return status;
   if (top_p && t <= 0)
-    return cli_usage(command, "--top-p draws, and --temperature 0 does not: give one of them");
+    return cli_usage(
+        command, "--top-p draws at random, and --temperature 0 does not: give only one of them");
   g->host = top_p || penalty;
   if (g->host && g->kind == ENGINE_RTL)
     return cli_usage(command,
-                     "%s needs --engine golden, golden-readable or float: the hardware draws by "
-                     "temperature and top-k alone",
+                     "%s needs --engine golden, golden-readable or float: the hardware draws only "
+                     "by temperature and top-k",
                      top_p ? "--top-p" : "--repetition-penalty");
   g->seed_given = seed != NULL;
   g->draws = t > 0 && k > 1;
@@ -260,7 +266,7 @@ static int parse(struct generate *g, int argc, char **argv) {
   if (!g->dir && !g->image) return cli_usage(command, "--model is missing");
   if (report && !g->report.path) return cli_usage(command, "--output is missing");
   if (!g->dir && (prompts || g->prompts_file || g->prompt_file || stops))
-    return cli_usage(command, "%s needs --model for its tokenizer; --ids does without",
+    return cli_usage(command, "%s needs --model for its tokenizer; --ids needs no tokenizer",
                      prompts           ? "--prompt"
                      : g->prompts_file ? "--prompts"
                      : g->prompt_file  ? "--prompt-file"
@@ -275,7 +281,8 @@ static int parse(struct generate *g, int argc, char **argv) {
   if ((status = option_rtl(command, g->kind, lanes, memory, clock))) return status;
   if (g->bus && g->kind != ENGINE_RTL) return cli_usage(command, "--bus needs --engine rtl");
   if (g->bus && strcmp(g->bus, "axi") && strncmp(g->bus, "axi:", 4))
-    return cli_usage(command, "--bus '%s': axi is expected, or axi: and memory ports, axi:2x1024",
+    return cli_usage(command,
+                     "--bus '%s': expected axi, or axi: and memory ports, as in axi:2x1024",
                      g->bus);
   if (tokens && (status = option_u64(command, "--tokens", tokens, 1, 1000000, &n))) return status;
   g->tokens = (uint32_t)n;
@@ -289,7 +296,7 @@ static int parse(struct generate *g, int argc, char **argv) {
   if (clock && (status = option_double(command, "--clock", clock, 1, 2000, &g->memory.clock)))
     return status;
   if (clock && !g->memory.preset)
-    return cli_usage(command, "--clock goes with a real memory: --memory hbm2-u280");
+    return cli_usage(command, "--clock needs a memory preset, as in --memory hbm2-u280");
   sim_memory_resolve(&g->memory, g->lanes);
   if ((status = parse_sampling(g, temperature, top_k, top_p, penalty, seed))) return status;
   if (g->image && g->kind == ENGINE_FLOAT)
@@ -299,14 +306,14 @@ static int parse(struct generate *g, int argc, char **argv) {
   if (g->waveform.path && g->kind != ENGINE_RTL)
     return cli_usage(command, "--trace needs --engine rtl");
   if (g->waveform.path && g->bus)
-    return cli_usage(command, "--trace shows gpt2_top: it does not go with --bus");
+    return cli_usage(command, "--trace shows gpt2_top and cannot be combined with --bus");
   if ((status = timeline_parse(command, &g->timeline))) return status;
   if (g->timeline.path && g->kind != ENGINE_RTL)
     return cli_usage(command, "--timeline needs --engine rtl");
   if (g->timeline.path && g->bus)
-    return cli_usage(command, "--timeline shows gpt2_top: it does not go with --bus");
+    return cli_usage(command, "--timeline shows gpt2_top and cannot be combined with --bus");
   if (g->report.path && g->bus)
-    return cli_usage(command, "a report shows gpt2_top: it does not go with --bus");
+    return cli_usage(command, "a report shows gpt2_top and cannot be combined with --bus");
   const char *one = g->top             ? "--top"
                     : g->stats_path    ? "--stats"
                     : g->waveform.path ? "--trace"
@@ -315,7 +322,7 @@ static int parse(struct generate *g, int argc, char **argv) {
                     : g->report.path   ? "--report"
                                        : NULL;
   if (one && (g->prompts_file || g->prompts[1]))
-    return cli_usage(command, "%s goes with one prompt: run each by itself", one);
+    return cli_usage(command, "%s allows only one prompt: run each prompt separately", one);
 
   if (ids && (status = option_ids(command, "--ids", ids, &g->ids, &g->n_ids))) return status;
   return -1;

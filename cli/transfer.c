@@ -124,7 +124,7 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *ctx) {
   if (code != 200 && code != 206) return length;  // a page that says what is wrong
   if (!t->begun && begin_body(t)) return 0;
   if (t->total && length > t->total - t->have) {
-    refuse(t, false, "the server sends more than the %llu bytes that the file has", t->total, 0);
+    refuse(t, false, "the server sent more than the file's %llu bytes", t->total, 0);
     transfer_cut(t, 0);
     return 0;
   }

@@ -245,7 +245,7 @@ int fast_engine_create(struct fast_engine **engine, const struct image *image,
   int failed = 0;
   if (!e->shares) failed = fast_weights_load(&e->weights, image, e->kernels->together, err);
   else if (e->weights.together != e->kernels->together)
-    failed = err_set(err, "vector code %s cannot share the weights of %s: its tiles are others",
+    failed = err_set(err, "vector code %s cannot share the weights of %s: its tiles differ",
                      e->kernels->name, options->share->kernels->name);
   if (!failed && (make_cache(e) || make_buffers(e)))
     failed = err_memory(err, "the KV cache and the positions of a batch");

@@ -168,7 +168,7 @@ int engine_run(struct engine *e, const struct controller_run *given,
   if (!r.row || !r.rounded) {
     result = err_memory(err, "logits");
   } else if (e->kind == ENGINE_RTL && given->choose) {
-    result = err_set(err, "the hardware chooses by itself");
+    result = err_set(err, "the hardware chooses its tokens itself");
   } else if (e->kind == ENGINE_RTL) {
     struct sim_result done;
     result =

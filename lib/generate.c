@@ -53,7 +53,7 @@ static int check_drawing(struct drawing *d, const struct gpt2rtl_request *r, str
     return -1;
   if (k > MAX_TOP_K) return err_set(err, "top_k is %u, expected 1 to %d", k, MAX_TOP_K);
   if (r->top_p != 0 && r->temperature == 0)
-    return err_set(err, "top_p draws, and temperature 0 does not: give one of them");
+    return err_set(err, "top_p draws at random, and temperature 0 does not: give only one of them");
   d->draws = r->temperature > 0 && k > 1;
   d->by_host = r->top_p != 0 || r->repetition_penalty != 0;
   d->temperature = d->draws ? r->temperature : 1;
@@ -129,7 +129,7 @@ int gpt2rtl_prompt_ids(const struct gpt2rtl_model *model, const struct gpt2rtl_r
   struct gpt2rtl_request r;
   struct drawing drawing;
   struct err err = {""};
-  if (!ids || !count) return internal_fail_text(error, "there is no place for the ids: NULL");
+  if (!ids || !count) return internal_fail_text(error, "the pointer for the ids is NULL");
   *ids = NULL;
   *count = 0;
   if (!model) return internal_fail_text(error, "the model is NULL");

@@ -46,15 +46,15 @@ static int check_options(const struct gpt2rtl_model *model, const struct gpt2rtl
     return err_set(err, "%s: the float engine needs a model's folder: an image holds integers",
                    model->image);
   if (o->threads > FAST_MAX_THREADS)
-    return err_set(err, "%u threads: 1 to %d are expected", o->threads, FAST_MAX_THREADS);
+    return err_set(err, "threads is %u, expected 1 to %d", o->threads, FAST_MAX_THREADS);
   if (o->sequences > FAST_SEQUENCES)
-    return err_set(err, "%u sequences: 1 to %d are expected", o->sequences, FAST_SEQUENCES);
+    return err_set(err, "sequences is %u, expected 1 to %d", o->sequences, FAST_SEQUENCES);
   if (lanes && (lanes < 64 || lanes > 4096 || (lanes & (lanes - 1))))
-    return err_set(err, "%u lanes: 64, 128, 256, ... 4096 are expected", lanes);
+    return err_set(err, "lanes is %u, expected 64, 128, 256, ... 4096", lanes);
   if (lanes && model->lanes && lanes != model->lanes)
     return err_set(err, "%s: the image is for %u lanes, not %u", model->image, model->lanes, lanes);
   if (o->clock != 0 && !(o->clock >= 1 && o->clock <= 2000))
-    return err_set(err, "a clock of %g MHz: 1 to 2000 are expected", o->clock);
+    return err_set(err, "the clock is %g MHz, expected 1 to 2000", o->clock);
   return 0;
 }
 
@@ -87,7 +87,7 @@ int gpt2rtl_engine_open(struct gpt2rtl_engine **engine, const struct gpt2rtl_mod
                         const struct gpt2rtl_options *options, struct gpt2rtl_error *error) {
   struct gpt2rtl_options o;
   struct err err = {""};
-  if (!engine) return internal_fail_text(error, "there is no place for the engine: NULL");
+  if (!engine) return internal_fail_text(error, "the pointer for the engine is NULL");
   *engine = NULL;
   if (!model) return internal_fail_text(error, "the model is NULL");
   if (internal_take(&o, options, sizeof o, "engine's options", error)) return -1;
@@ -107,8 +107,8 @@ static int step(struct gpt2rtl_engine *e, uint32_t id, float *logits, struct err
   struct engine *inside = &e->engine;
   const int32_t *rows = NULL;
   if (inside->kind == ENGINE_RTL)
-    return err_set(err, "the hardware chooses its tokens by itself: it generates, and gives the "
-                        "logits of a text, but takes no single step");
+    return err_set(err, "the hardware chooses its tokens itself: it generates text and computes "
+                        "the logits of a text, but takes no single step");
   if (id >= inside->n_vocab)
     return err_set(err, "id %u is not in the vocabulary: ids are 0 to %u", id, inside->n_vocab - 1);
   if (e->position >= inside->n_ctx)

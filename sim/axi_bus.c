@@ -137,7 +137,7 @@ int axi_ports_parse(struct axi_ports *ports, const char *text, uint32_t lanes, s
   unsigned n, bits;
   char end;
   if (sscanf(text, "%2ux%4u%c", &n, &bits, &end) != 2)
-    return err_set(err, "memory ports '%s': their number and width are expected, as 8x1024", text);
+    return err_set(err, "memory ports '%s': expected their number and width, as in 8x1024", text);
   if (n < 1 || n > 32 || n & (n - 1) || bits < 32 || bits > 1024 || bits & (bits - 1) ||
       n * bits > 8 * lanes)
     return err_set(err,

@@ -129,7 +129,8 @@ int axi_run_generate(struct axi_run *r, const struct controller_run *run, struct
   const struct axi_counts before = axi_bus_count(r->bus);
   memset(result, 0, sizeof *result);
   if (axi_bus_failed(r->bus, err)) return -1;
-  if (run->all_heads) return err_set(err, "behind AXI logits leave by a stream of their own");
+  if (run->all_heads)
+    return err_set(err, "in the AXI wrapper, logits leave on a stream of their own");
   if (controller_check(run, h->n_ctx, h->vocab_size, err)) return -1;
   r->run = run;
   r->fed = 0;

@@ -285,8 +285,8 @@ static void host_sampling(void **state) {
     assert_string_equal(out, other);
     EXPECT(0, "%s --engine float %s", line, settings[i]);
     EXPECT(2, "%s %s", line, settings[i]);
-    expect_text(err_text, "needs --engine golden, golden-readable or float: the hardware draws by "
-                          "temperature and top-k alone");
+    expect_text(err_text, "needs --engine golden, golden-readable or float: the hardware draws "
+                          "only by temperature and top-k");
   }
   // With a large enough penalty nothing is repeated.
   EXPECT(0, "gpt2rtl generate --model models/demo --ids 65,65,12 --tokens 60 --json --engine "

@@ -129,7 +129,7 @@ static void steps(void **state) {
     assert_int_equal(rows->n, 4);
     if (kind != GPT2RTL_FLOAT) assert_memory_equal(rows->x, golden.x, 4 * sizeof golden.x[0]);
     if (kind == GPT2RTL_RTL) {
-      fails(gpt2rtl_step(engine, 3, logits, &error), "chooses its tokens by itself");
+      fails(gpt2rtl_step(engine, 3, logits, &error), "chooses its tokens itself");
     } else {
       for (int again = 0; again < 2; again++) {
         for (size_t i = 0; i < 4; i++) {

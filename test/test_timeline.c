@@ -311,12 +311,12 @@ static void refused(void **state) {
       {"--timeline-tokens 0", "--timeline-tokens needs --timeline", 2},
       {"--timeline %s/x.json --timeline-tokens 3:1", "expected A:B", 2},
       {"--timeline %s/x.json --engine golden", "needs --engine rtl", 2},
-      {"--timeline %s/x.json --bus axi", "does not go with --bus", 2},
+      {"--timeline %s/x.json --bus axi", "cannot be combined with --bus", 2},
       {"--timeline %s/x.json --timeline-tokens 9", "computes positions 0 to 5", 1},
       {"--timeline %s/none/x.json", "none", 1},
       {"--timeline /dev/full", "/dev/full", 1},
       {"--report /dev/full", "/dev/full", 1},
-      {"--report %s/x.json --bus axi", "does not go with --bus", 2},
+      {"--report %s/x.json --bus axi", "cannot be combined with --bus", 2},
       {"--report %s/none/x.json", "none", 1},
   };
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
