@@ -185,7 +185,7 @@ static int read_arithmetic(const struct reader *r, struct gpt2_config *c) {
       require_string(r, "activation_function", tanh_form,
                      ": the hardware's table is GELU in its tanh form") != 0 ||
       require_bool(r, "add_cross_attention", false) != 0 ||
-      require_empty(r, "pruned_heads", "models with heads taken out are not built") != 0 ||
+      require_empty(r, "pruned_heads", "models with pruned heads are not supported") != 0 ||
       require_empty(r, "quantization_config",
                     "its weights are already quantised; expected F32, F16 or BF16") != 0 ||
       read_bool(r, "reorder_and_upcast_attn", false, &upcast) != 0 ||

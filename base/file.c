@@ -70,7 +70,7 @@ static void on_bus_error(int signal_number, siginfo_t *info, void *context) {
     if (size != 0 && at >= data && at - data < size) {
       write_text("gpt2rtl: ");
       write_text(guarded[i].name);
-      write_text(": was truncated while it was read, or its disk failed\n");
+      write_text(": was truncated during the read, or its disk failed\n");
       interrupt_clean();
       _exit(1);
     }

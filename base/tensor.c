@@ -81,10 +81,8 @@ int tensor_find(enum tensor *tensor, size_t *layer, const char *name,
   for (int i = 0; i < TENSORS; i++) {
     *tensor = (enum tensor)i;
     if (tensor_in_layer(*tensor) != in_layer || strcmp(at, names[i]) != 0) continue;
-    if (number >= config->n_layer) {
-      return err_set(err, "tensor '%s': the model's layers are 0 to %zu", name,
-                     config->n_layer - 1);
-    }
+    if (number >= config->n_layer)
+      return err_set(err, "tensor '%s': the model has layers 0 to %zu", name, config->n_layer - 1);
     *layer = number;
     return 0;
   }

@@ -21,17 +21,14 @@
 static const char command[] = "bench";
 static const char help[] =
     "gpt2rtl bench - measures the speed of the golden engine (the hardware's integers in C) on "
-    "this machine\n"
-    "\n"
-    "usage: gpt2rtl bench --model DIR [OPTION...]\n"
-    "\n"
+    "this machine\n\n"
+    "usage: gpt2rtl bench --model DIR [OPTION...]\n\n"
     "  --model DIR         the model's folder; random weights take the same time as trained ones "
     "(gpt2rtl random-model)\n"
     "  --threads N,N,...   1 to 256 each; default: 1, and the number of processors\n"
     "  --vector V          portable, avx2, avx512vnni or neon; auto, the default: the fastest; "
     "all: each in turn\n"
-    "  --json              the result as JSON\n"
-    "\n"
+    "  --json              the result as JSON\n\n"
     "Decoding is measured in tokens per second from one chosen token to the next, including "
     "embedding, attention, head and\n"
     "sampling (top-k 40), with the given number of positions cached. GB/s are the weights and "
@@ -42,8 +39,7 @@ static const char help[] =
     "the fastest of several\n"
     "measurements; a prompt's is the sum of the fastest of its parts. One thread is measured in "
     "processor time, several in\n"
-    "elapsed time.\n"
-    "\n"
+    "elapsed time.\n\n"
     "example: gpt2rtl bench --model build/models/gpt2 --threads 1,2 --vector all\n";
 
 enum {
@@ -286,8 +282,7 @@ static int print_json(const struct bench *b, struct err *err) {
 static int print_table(const struct bench *b, struct err *err) {
   const struct image_header *h = &b->image.header;
   char name[CLI_NAME_SIZE];
-  printf("%s: %u layers, width %u, %u ids: %.1f MB of weights per token\n"
-         "\n",
+  printf("%s: %u layers, width %u, %u ids: %.1f MB of weights per token\n\n",
          cli_name(name, b->dir), h->n_layer, h->n_embd, h->vocab_size, weight_bytes(h) / 1e6);
   printf("| vector code | threads | memory reads |");
   for (int c = 0; c < CONTEXTS; c++) printf(" decode at context %u |", b->context[c]);

@@ -17,18 +17,14 @@
 
 static const char command[] = "cache";
 static const char help[] = "gpt2rtl cache - lists or clears the memory images and simulators that "
-                           "the program makes once and keeps\n"
-                           "\n"
-                           "usage: gpt2rtl cache [--clear] [--json]\n"
-                           "\n"
+                           "the program makes once and keeps\n\n"
+                           "usage: gpt2rtl cache [--clear] [--json]\n\n"
                            "  --clear             remove everything except what another run is "
                            "making; it is made again when needed\n"
                            "  --json              the list as JSON: folder, bytes, and entries "
-                           "with name, kind, bytes and details\n"
-                           "\n"
+                           "with name, kind, bytes and details\n\n"
                            "The folder is $XDG_CACHE_HOME/gpt2rtl, or ~/.cache/gpt2rtl. Other "
-                           "files in it are not touched.\n"
-                           "\n"
+                           "files in it are not touched.\n\n"
                            "example: gpt2rtl cache --clear\n";
 
 enum kind { IMAGE, SIMULATORS, CHECKSUM, LEFT, KINDS };

@@ -18,11 +18,9 @@
 
 static const char compile_help[] =
     "gpt2rtl compile - compiles a model folder to one memory image, in the order in which the "
-    "hardware reads it\n"
-    "\n"
+    "hardware reads it\n\n"
     "usage: gpt2rtl compile --model DIR --output FILE [--lanes L] [--rounding R] [--hex] "
-    "[--stripes N] [--json]\n"
-    "\n"
+    "[--stripes N] [--json]\n\n"
     "  --model DIR         the model's folder; its tokenizer is not needed\n"
     "  --lanes L           bytes per beat: 64, 128, 256, ... 4096; default 256\n"
     "  --rounding R        nearest, the default, or compensated: the errors of a row cancel in its "
@@ -37,11 +35,9 @@ static const char compile_help[] =
     "all bytes of the first port,\n"
     "                      padded to a multiple of 4096, then those of the next; for loading "
     "without the driver (docs/integration.md)\n"
-    "  --json              describe the written file as JSON on standard output\n"
-    "\n"
+    "  --json              describe the written file as JSON on standard output\n\n"
     "generate and logits make and cache their own images; this command is for inspecting one, or "
-    "for real hardware.\n"
-    "\n"
+    "for real hardware.\n\n"
     "example: gpt2rtl compile --model models/demo --lanes 64 --hex --output demo.hex\n";
 
 static int compile(const char *dir, uint32_t lanes, const char *path, bool hex, uint32_t stripes,
@@ -164,14 +160,11 @@ int compile_main(int argc, char **argv) {
 // -------------------------------------------------------------------------------------------- info
 
 static const char info_help[] = "gpt2rtl info - describes a model folder or a memory image, after "
-                                "reading and checking all of it\n"
-                                "\n"
-                                "usage: gpt2rtl info DIR|FILE [--json]\n"
-                                "\n"
+                                "reading and checking all of it\n\n"
+                                "usage: gpt2rtl info DIR|FILE [--json]\n\n"
                                 "For a folder it prints shape, parameters, tokenizer and the "
                                 "checksum of the weights; for an image, sizes, layout and\n"
-                                "checksum.\n"
-                                "\n"
+                                "checksum.\n\n"
                                 "example: gpt2rtl info models/demo\n";
 
 static cJSON *id_json(uint32_t id) {
@@ -267,10 +260,8 @@ int info_main(int argc, char **argv) {
 
 static const char random_help[] =
     "gpt2rtl random-model - writes a model folder of any shape with random weights, for tests "
-    "without a download\n"
-    "\n"
-    "usage: gpt2rtl random-model --config NAME --output DIR [--seed S] [--outliers]\n"
-    "\n"
+    "without a download\n\n"
+    "usage: gpt2rtl random-model --config NAME --output DIR [--seed S] [--outliers]\n\n"
     "  --config NAME       nano, gpt2, gpt2-medium, gpt2-large or gpt2-xl; or a config.json: its "
     "layers, heads, context and\n"
     "                      vocabulary, of 257 tokens or more\n"
@@ -278,8 +269,7 @@ static const char random_help[] =
     "machine\n"
     "  --outliers          with GPT-2's known outliers: the hidden state near 3,000 in one "
     "dimension of position 0\n"
-    "  --output DIR        a folder that does not exist or is empty\n"
-    "\n"
+    "  --output DIR        a folder that does not exist or is empty\n\n"
     "example: gpt2rtl random-model --config nano --seed 1 --output /tmp/nano\n";
 
 int random_model_main(int argc, char **argv) {

@@ -41,8 +41,7 @@ static void write_header(FILE *out, const struct image_header *h, const char *he
   fprintf(out,
           "// Written by gpt2rtl compile --hex beside %s: %" PRIu32 " layers, %" PRIu32
           " heads, context %" PRIu32 ", vocabulary %" PRIu32 ".\n"
-          "// Include this file in a module.\n"
-          "\n",
+          "// Include this file in a module.\n\n",
           cli_name(name, hex), h->n_layer, h->n_head, h->n_ctx, h->vocab_size);
   fprintf(out, "localparam Lanes      = %" PRIu32 ";  // bytes per beat\n", h->lanes);
   fprintf(out,

@@ -15,11 +15,9 @@
 static const char command[] = "dump";
 static const char help[] =
     "gpt2rtl dump - writes an intermediate tensor of the hardware, the integer model or the float "
-    "reference as a NumPy file\n"
-    "\n"
+    "reference as a NumPy file\n\n"
     "usage: gpt2rtl dump --model DIR --ids 1,2,3 --tensor NAME --output FILE.npy [OPTION...]\n"
-    "       gpt2rtl dump --model DIR --list\n"
-    "\n"
+    "       gpt2rtl dump --model DIR --list\n\n"
     "  --model DIR         the model's folder\n"
     "  --image FILE        a memory image (gpt2rtl compile) instead of a folder; it fixes the "
     "lanes; not for --engine float\n"
@@ -33,12 +31,10 @@ static const char help[] =
     "  --memory SETTINGS   default latency=150,beats=1.0,stall=0.0 (gpt2rtl generate --help)\n"
     "  --list              the names and shapes of all tensors (T from --ids, otherwise the "
     "context)\n"
-    "  --json              describe the written file, or list, as JSON on standard output\n"
-    "\n"
+    "  --json              describe the written file, or list, as JSON on standard output\n\n"
     "Rows, residuals and cached vectors are the integers times their unit, exact up to float32's "
     "24 bits. base/tensor.h has\n"
-    "the formats. A name means the same with every engine.\n"
-    "\n"
+    "the formats. A name means the same with every engine.\n\n"
     "example: gpt2rtl dump --model models/demo --ids 12,7,300 --tensor h.3.attn.c_attn --engine "
     "golden --output qkv.npy\n";
 

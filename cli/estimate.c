@@ -12,10 +12,8 @@
 static const char command[] = "estimate";
 static const char help[] =
     "gpt2rtl estimate - estimates the speed of the hardware with a given memory and clock, without "
-    "simulating it\n"
-    "\n"
-    "usage: gpt2rtl estimate [OPTION...]\n"
-    "\n"
+    "simulating it\n\n"
+    "usage: gpt2rtl estimate [OPTION...]\n\n"
     "  --config C          gpt2, gpt2-medium, gpt2-large, gpt2-xl or nano; a model's folder; or a "
     "config.json. Default gpt2\n"
     "  --lanes L           multipliers of the hardware: 64, 128, 256, ... 4096; default 256\n"
@@ -27,12 +25,10 @@ static const char help[] =
     "  --context N         positions already cached; default: those of 1, 128, 512 and 1023 that "
     "the model has\n"
     "  --greedy            takes the most likely token instead of drawing from the 40 most likely\n"
-    "  --json              as JSON\n"
-    "\n"
+    "  --json              as JSON\n\n"
     "The floor is the time to read every weight and every cached key and value once, with all "
     "lanes. For the 124M shape at 64\n"
-    "to 1024 lanes the cycles are within 1 % of the simulation's (docs/performance.md).\n"
-    "\n"
+    "to 1024 lanes the cycles are within 1 % of the simulation's (docs/performance.md).\n\n"
     "example: gpt2rtl estimate --memory hbm2-u280 --clock 300 --lanes 1024\n";
 
 struct asked {
@@ -76,9 +72,8 @@ static int print_text(const struct asked *a, struct err *err) {
   char text[4096];
   int n =
       snprintf(text, sizeof text,
-               "%s: %zu layers, %zu heads, width %zu, vocabulary %zu\n%u lanes at %g MHz, latency "
-               "%u cycles, "
-               "%.4g beats a cycle",
+               "%s: %zu layers, %zu heads, width %zu, vocabulary %zu\n"
+               "%u lanes at %g MHz, latency %u cycles, %.4g beats per cycle",
                a->name, a->config.n_layer, a->config.n_head, a->config.n_embd, a->config.vocab_size,
                a->lanes, a->memory.clock, a->memory.latency, a->memory.beats);
   if (a->memory.preset)

@@ -15,53 +15,45 @@
 #include "progress.h"
 
 static const char perplexity_help[] =
-    "gpt2rtl perplexity - how well a model predicts a text: exp of the mean loss of its tokens\n"
-    "\n"
-    "usage: gpt2rtl perplexity --model DIR --text FILE [OPTION...]\n"
-    "\n"
+    "gpt2rtl perplexity - how well a model predicts a text: exp of the mean loss of its tokens\n\n"
+    "usage: gpt2rtl perplexity --model DIR --text FILE [OPTION...]\n\n"
     "  --model DIR         the model's folder\n"
     "  --text FILE         the text\n"
-    "  --engine E          golden: the integer model, what the hardware computes, the default; "
+    "  --engine E          golden, the default: the integer model, which the hardware equals; "
     "float: the float32 reference\n"
-    "  --context N         tokens a window, 2 to the model's context, which is the default\n"
+    "  --context N         tokens per window, 2 to the model's context, which is the default\n"
     "  --stride N          tokens from one window to the next, 1 to the context; default half of "
     "it\n"
     "  --limit N           only the first N tokens of the text\n"
     "  --threads N         1 to 256; default: the number of processors. The result is the same "
     "with any number\n"
-    "  --json              the result as JSON\n"
-    "\n"
+    "  --json              the result as JSON\n\n"
     "The definition is that of Hugging Face's guide \"Perplexity of fixed-length models\": the "
     "text is one sequence of tokens,\n"
     "a window moves over it by the stride, and in each window those tokens count that no earlier "
     "window contained. (The\n"
     "published figure of 25.19 for GPT-2 124M on WikiText-2's test part is for --context 1024 "
-    "--stride 512.)\n"
-    "\n"
+    "--stride 512.)\n\n"
     "example: gpt2rtl perplexity --model models/demo --text story.txt --engine float\n";
 
 static const char lambada_help[] =
-    "gpt2rtl lambada - how often a model completes the last word of a passage\n"
-    "\n"
-    "usage: gpt2rtl lambada --model DIR --file JSONL [OPTION...]\n"
-    "\n"
+    "gpt2rtl lambada - how often a model completes the last word of a passage\n\n"
+    "usage: gpt2rtl lambada --model DIR --file JSONL [OPTION...]\n\n"
     "  --model DIR         the model's folder\n"
     "  --file JSONL        one passage per line: {\"text\": \"...\"}, as in OpenAI's "
     "lambada_test.jsonl\n"
-    "  --engine E          golden: the integer model, what the hardware computes, the default; "
+    "  --engine E          golden, the default: the integer model, which the hardware equals; "
     "float: the float32 reference\n"
     "  --limit N           only the first N passages\n"
     "  --threads N         1 to 256; default: the number of processors. The result is the same "
     "with any number\n"
-    "  --json              the result as JSON\n"
-    "\n"
+    "  --json              the result as JSON\n\n"
     "The definition is that of the task lambada_openai of lm-evaluation-harness. The target is a "
     "space and the last word.\n"
     "Accuracy is the share of targets whose tokens are all the most likely ones. Perplexity is exp "
     "of the mean loss of a\n"
     "target, which is the sum of its tokens' losses. (Published for GPT-2 124M: accuracy 0.3256, "
-    "perplexity 40.06.)\n"
-    "\n"
+    "perplexity 40.06.)\n\n"
     "example: gpt2rtl lambada --model models/gpt2 --file lambada_test.jsonl --engine golden\n";
 
 // ------------------------------------------------------------------------------------------ shared
@@ -244,8 +236,8 @@ static int perplexity(struct run *r, struct err *err) {
     return stdout_json(json, err);
   }
   printf("perplexity          %.4f\n"
-         "loss                %.5f nats a token\n"
-         "accuracy            %.2f %% of the tokens were the likeliest\n"
+         "loss                %.5f nats per token\n"
+         "accuracy            %.2f %% of the tokens were the most likely\n"
          "tokens              %zu of %zu, context %" PRIu64 ", stride %" PRIu64 "\n",
          exp(loss), loss, 100 * (double)all.likely / n, all.tokens, r->n_ids, r->context,
          r->stride);
@@ -297,7 +289,7 @@ static int read_passages(struct run *r, struct err *err) {
   if (!r->passages) return err_memory(err, "the passages");
   for (size_t line = 1; at < end && (!r->limit || r->n_items < r->limit); line++)
     if (read_passage(r, &at, line, err)) return -1;
-  return r->n_items ? 0 : err_set(err, "%s: there is no passage in it", r->path);
+  return r->n_items ? 0 : err_set(err, "%s: contains no passages", r->path);
 }
 
 static int lambada(struct run *r, struct err *err) {

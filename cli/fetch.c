@@ -15,28 +15,24 @@
 static const char command[] = "fetch";
 static const char help[] =
     "gpt2rtl fetch - downloads a model's weights and tokenizer from their publisher, and checks "
-    "them by sha256\n"
-    "\n"
-    "usage: gpt2rtl fetch NAME [OPTION...]\n"
-    "\n"
+    "them by sha256\n\n"
+    "usage: gpt2rtl fetch NAME [OPTION...]\n\n"
     "  NAME                gpt2 (550 MB), gpt2-medium (1.5 GB), gpt2-large (3.2 GB), gpt2-xl (6.4 "
     "GB), distilgpt2 (350 MB): with\n"
-    "                      revision and hashes that are known here; or OWNER/MODEL or "
-    "OWNER/MODEL@REVISION of huggingface.co,\n"
-    "                      checked by the hashes that it names; revision main by default\n"
+    "                      built-in revision and hashes; or OWNER/MODEL or OWNER/MODEL@REVISION of "
+    "huggingface.co,\n"
+    "                      checked against the hashes that it gives; the default revision is main\n"
     "  --output DIR        the folder; default models/MODEL\n"
     "  --base-url URL      a mirror; default $HF_ENDPOINT or https://huggingface.co\n"
     "  --timeout S         give up a connection after S seconds without a byte, 1 to 3600; default "
     "30\n"
-    "  --retries N         consecutive failures that are retried, 0 to 100; default 5\n"
-    "\n"
+    "  --retries N         consecutive failures that are retried, 0 to 100; default 5\n\n"
     "config.json, vocab.json, merges.txt and model.safetensors; of OWNER/MODEL also other "
     "tokenizer files and\n"
     "generation_config.json, if they exist. An interrupted download is kept as FILE.part; run the "
     "command again to resume it.\n"
     "Files that are already there and correct are not fetched again. At the end all names and "
-    "shapes are checked.\n"
-    "\n"
+    "shapes are checked.\n\n"
     "example: gpt2rtl fetch gpt2 && gpt2rtl generate --model models/gpt2 --prompt 'Alan Turing' "
     "--tokens 20\n";
 
@@ -156,7 +152,7 @@ static int fetch_file(const struct fetch *f, const char *name, const struct expe
           result == DOWNLOAD_THERE
               ? (expected->sha256 ? "already there, sha256 is correct" : "already there")
           : expected->sha256 ? "fetched, sha256 is correct"
-                             : "fetched, its hash is the one that the server names");
+                             : "fetched, its hash matches the one that the server gives");
   return 0;
 }
 
@@ -199,7 +195,7 @@ int fetch_main(int argc, char **argv) {
   struct err err;
   int status = options_parse(command, help, specs, sizeof specs / sizeof *specs, argc, argv, &name);
   if (status >= 0) return status;
-  if (!name) return cli_usage(command, "a model's name is needed");
+  if (!name) return cli_usage(command, "expected a model's name");
   for (size_t i = 0; i < sizeof models / sizeof *models; i++)
     if (!strcmp(name, models[i].name)) f.model = models[i];
   if (!f.model.name && parse_model(&f.model, parts, name))

@@ -9,10 +9,8 @@
 
 static const char command[] = "logits";
 static const char help[] =
-    "gpt2rtl logits - writes the logits after every position of a sequence\n"
-    "\n"
-    "usage: gpt2rtl logits (--model DIR | --image FILE) --ids 1,2,3 --output FILE [OPTION...]\n"
-    "\n"
+    "gpt2rtl logits - writes the logits after every position of a sequence\n\n"
+    "usage: gpt2rtl logits (--model DIR | --image FILE) --ids 1,2,3 --output FILE [OPTION...]\n\n"
     "  --model DIR         the model's folder\n"
     "  --image FILE        a memory image (gpt2rtl compile) instead of a folder; it fixes the "
     "lanes; not for --engine float\n"
@@ -21,8 +19,7 @@ static const char help[] =
     "position\n" OPTION_ENGINE_HELP
     "  --lanes L           64, 128, 256, ... 4096; default 256\n" OPTION_FAST_HELP
     "  --memory SETTINGS   default latency=150,beats=1.0,stall=0.0 (gpt2rtl generate --help)\n"
-    "  --json              describe the written file as JSON on standard output\n"
-    "\n"
+    "  --json              describe the written file as JSON on standard output\n\n"
     "example: gpt2rtl logits --model models/demo --ids 12,7,300 --engine golden --output "
     "logits.f32\n";
 

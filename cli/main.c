@@ -8,10 +8,8 @@
 #include "interrupt.h"
 
 static const char help[] =
-    "gpt2rtl - GPT-2 inference on simulated hardware\n"
-    "\n"
-    "usage: gpt2rtl COMMAND [OPTION...]\n"
-    "\n"
+    "gpt2rtl - GPT-2 inference on simulated hardware\n\n"
+    "usage: gpt2rtl COMMAND [OPTION...]\n\n"
     "  generate      continue a text\n"
     "  report        continue a text and write a web page of the run\n"
     "  board         continue a text on a board, over its cable\n"
@@ -28,16 +26,14 @@ static const char help[] =
     "  compile       compile a model folder to a memory image\n"
     "  info          describe and check a model folder or a memory image\n"
     "  cache         list or clear the cached images and simulators\n"
-    "  random-model  write a model folder with random weights, for tests\n"
-    "\n"
+    "  random-model  write a model folder with random weights, for tests\n\n"
     "gpt2rtl COMMAND --help lists the options with their ranges and defaults.\n"
     "DIR is a model folder in the Hugging Face layout: config.json; model.safetensors or shards "
     "with their index;\n"
     "vocab.json and merges.txt, or tokenizer.json (docs/models.md).\n"
     "Exit status: 0 success, 1 failure, 2 wrong usage. SIGINT, SIGTERM and SIGHUP end it by that "
     "signal (a shell sees 128 +\n"
-    "its number) and leave nothing half-written.\n"
-    "\n"
+    "its number) and leave nothing half-written.\n\n"
     "example: gpt2rtl generate --model models/demo --prompt 'Once upon a time' --tokens 100 "
     "--temperature 0.8\n";
 

@@ -32,15 +32,15 @@ struct timeline_request {
 #define TIMELINE_SPECS(o) \
   {"--timeline", &(o).path, NULL}, { "--timeline-tokens", &(o).tokens, NULL }
 // Their lines of a help text.
-#define TIMELINE_HELP                                                                             \
-  "  --timeline FILE     write what each unit did in which cycle (rtl only), as trace events in " \
-  "JSON, which ui.perfetto.dev\n"                                                                 \
-  "                      and chrome://tracing open. Its size is estimated first, by a trial, "    \
-  "and printed\n"                                                                                 \
-  "  --timeline-tokens A:B\n"                                                                     \
-  "                      of positions A to B (or one, A), counted from 0 as the run computes "    \
-  "them; default: the last of\n"                                                                  \
-  "                      the prompt, after which the first token is chosen\n"
+#define TIMELINE_HELP                                                                            \
+  "  --timeline FILE     write the work of each unit over time (rtl only) as trace events in "   \
+  "JSON, which\n"                                                                                \
+  "                      ui.perfetto.dev and chrome://tracing open. Its size is estimated by a " \
+  "trial first, and printed\n"                                                                   \
+  "  --timeline-tokens A:B\n"                                                                    \
+  "                      positions A to B (or one, A) of the timeline, counted from 0 in the "   \
+  "order of the run; default:\n"                                                                 \
+  "                      the last of the prompt, after which the first token is chosen\n"
 
 // Returns 0, or EXIT_USAGE with a message.
 int timeline_parse(const char *command, struct timeline_request *options);

@@ -10,33 +10,25 @@
 
 static const char tokenize_help[] =
     "gpt2rtl tokenize - converts text on standard input to token ids, decimal numbers separated by "
-    "spaces\n"
-    "\n"
-    "usage: gpt2rtl tokenize --model DIR [--json] < TEXT\n"
-    "\n"
+    "spaces\n\n"
+    "usage: gpt2rtl tokenize --model DIR [--json] < TEXT\n\n"
     "  --model DIR         a folder with vocab.json and merges.txt, or tokenizer.json; weights are "
     "not needed\n"
-    "  --json              {\"ids\": [...]}\n"
-    "\n"
+    "  --json              {\"ids\": [...]}\n\n"
     "Any bytes can be encoded. Added tokens in the text, such as <|endoftext|>, keep their own "
     "ids. If the folder asks for\n"
-    "tokens before or after the text (add_bos_token, a template), they are added.\n"
-    "\n"
+    "tokens before or after the text (add_bos_token, a template), they are added.\n\n"
     "example: echo -n 'Once upon a time' | gpt2rtl tokenize --model models/demo\n";
 
 static const char detokenize_help[] =
-    "gpt2rtl detokenize - converts token ids on standard input to their bytes\n"
-    "\n"
-    "usage: gpt2rtl detokenize --model DIR [--json] < IDS\n"
-    "\n"
+    "gpt2rtl detokenize - converts token ids on standard input to their bytes\n\n"
+    "usage: gpt2rtl detokenize --model DIR [--json] < IDS\n\n"
     "  --model DIR         a folder with vocab.json and merges.txt, or tokenizer.json; weights are "
     "not needed\n"
     "  --json              {\"text\": \"...\"}; bytes that are not UTF-8, and zeros, become "
-    "U+FFFD\n"
-    "\n"
+    "U+FFFD\n\n"
     "Ids are decimal numbers separated by blanks or line ends. An id of the model (config.json) "
-    "that has no token gives no bytes.\n"
-    "\n"
+    "that has no token gives no bytes.\n\n"
     "example: echo '12 7 300' | gpt2rtl detokenize --model models/demo\n";
 
 // The tokenizer of --model and all of standard input. Returns -1 to continue, or the exit status.

@@ -21,19 +21,19 @@ struct waveform_request {
   }
 // Their lines of a help text.
 #define WAVEFORM_HELP                                                                             \
-  "  --trace FILE.fst    write a waveform (rtl only), and beside it FILE.gtkw, which groups its " \
-  "signals: gtkwave FILE.gtkw.\n"                                                                 \
-  "                      Its size is estimated first, by a trial, and printed\n"                  \
-  "  --trace-tokens A:B  of positions A to B (or one, A), counted from 0 as the run computes "    \
-  "them; default: the last of the\n"                                                              \
-  "                      prompt, after which the first token is chosen\n"                         \
-  "  --trace-scope LIST  of these modules, separated by commas: an instance's name, softmax or "  \
-  "u_attention_core.u_softmax;\n"                                                                 \
-  "                      after a colon the number of levels: 1, the default, is its own ports "   \
-  "and signals; 0 is all.\n"                                                                      \
-  "                      Default gpt2_top; gpt2_top:0 is everything\n"                            \
-  "  --trace-wide        also signals wider than 256 bits: beats of weights\n"                    \
-  "  --trace-limit MB    refuse a larger one, 1 to 1000000; default 1000\n"
+  "  --trace FILE.fst    write a waveform (rtl only) and FILE.gtkw, which groups its signals: "   \
+  "gtkwave FILE.gtkw. Its\n"                                                                      \
+  "                      size is estimated by a trial first, and printed\n"                       \
+  "  --trace-tokens A:B  positions A to B (or one, A) of the waveform, counted from 0 in the "    \
+  "order of the run; default: the\n"                                                              \
+  "                      last of the prompt, after which the first token is chosen\n"             \
+  "  --trace-scope LIST  modules of the waveform, separated by commas: an instance's name, "      \
+  "softmax or\n"                                                                                  \
+  "                      u_attention_core.u_softmax; after a colon the number of levels: 1, the " \
+  "default, is its own ports\n"                                                                   \
+  "                      and signals; 0 is all. Default gpt2_top; gpt2_top:0 is everything\n"     \
+  "  --trace-wide        include signals wider than 256 bits: beats of weights\n"                 \
+  "  --trace-limit MB    refuse a larger waveform, 1 to 1000000; default 1000\n"
 
 // Returns 0, or EXIT_USAGE with a message.
 int waveform_parse(const char *command, struct waveform_request *options);

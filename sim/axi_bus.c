@@ -392,7 +392,7 @@ bool axi_bus_failed(const struct axi_bus *bus, struct err *err) {
 
 static void no_answer(struct axi_bus *bus, uint32_t offset) {
   bus->failed = true;
-  err_set(&bus->error, "cycle %" PRIu64 ": register 0x%03x is not answered for %d cycles",
+  err_set(&bus->error, "cycle %" PRIu64 ": no answer from register 0x%03x for %d cycles",
           bus->cycle, (unsigned)offset, ANSWER);
 }
 
@@ -408,7 +408,7 @@ static uint32_t read_register(void *ctx, uint32_t offset) {
     const bool came = *s->s_axil_rvalid_o;
     uint32_t value;
     memcpy(&value, s->s_axil_rdata_o, sizeof value);
-    if (came && *s->s_axil_rresp_o) fail(bus, "a register refuses a read", 0, offset);
+    if (came && *s->s_axil_rresp_o) fail(bus, "a register refused a read", 0, offset);
     edge(bus);
     if (asked) *s->s_axil_arvalid_i = 0;
     if (!came) continue;
@@ -431,7 +431,7 @@ static void write_register(void *ctx, uint32_t offset, uint32_t value) {
     settle(bus);
     const bool took_address = *s->s_axil_awready_o, took_word = *s->s_axil_wready_o;
     const bool came = *s->s_axil_bvalid_o;
-    if (came && *s->s_axil_bresp_o) fail(bus, "a register refuses a write", 0, offset);
+    if (came && *s->s_axil_bresp_o) fail(bus, "a register refused a write", 0, offset);
     edge(bus);
     if (took_address) *s->s_axil_awvalid_i = 0;
     if (took_word) *s->s_axil_wvalid_i = 0;

@@ -7,9 +7,9 @@
 //
 // The memory has sim_memory's latency, bandwidth and stalls (memory.h): a read burst's first
 // transfer comes `latency` cycles after its request at the earliest; a port moves at most its share
-// of `beats` beats a cycle, and never more than a transfer a cycle; each channel stalls by itself.
-// Writes reach memory, and are answered, after the latency. Only mapped addresses exist: an access
-// to any other is answered with DECERR. A violation of AXI4's rules is an error.
+// of `beats` beats per cycle, and never more than a transfer per cycle; each channel stalls
+// independently. Writes reach memory, and are answered, after the latency. Only mapped addresses
+// exist: an access to any other is answered with DECERR. A violation of AXI4's rules is an error.
 #ifndef GPT2RTL_AXI_BUS_H
 #define GPT2RTL_AXI_BUS_H
 

@@ -58,7 +58,7 @@ int sim_read_counters(const struct sim *sim, struct sim_counters *c, struct err 
   } counters, *at = &counters;
   COUNTERS(SIGNAL_FIND)
   if (signals.missing)
-    return err_set(err, "the simulator shows no counter %s: run make", signals.missing);
+    return err_set(err, "the simulator has no readable counter %s: run make", signals.missing);
   for (unsigned phase = 0; phase < COUNT_PHASES; phase++) {
     for (unsigned what = 0; what < COUNT_WHATS; what++) {
       const unsigned i = phase << 4 | what;

@@ -268,7 +268,7 @@ static int make(const struct place *p, const char *target, uint32_t lanes, enum 
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return 0;
   return err_set(
       err,
-      "the simulator for %u lanes could not be made; it takes make, verilator and clang. See %s",
+      "the simulator for %u lanes could not be made; this needs make, verilator and clang. See %s",
       lanes, log);
 }
 
@@ -321,7 +321,7 @@ static int open_kept(struct library *l, const struct place *p, const char *name,
   result = open_made(l, path, p->hash, err);
   return result <= 0 ? result
                      : err_set(err,
-                               "%s: was not made from the sources in %s: they were changed "
+                               "%s: was not made from the sources in %s, which have changed "
                                "meanwhile; try again",
                                path, p->root);
 }
@@ -354,7 +354,8 @@ static int open_any(struct library *l, const struct place *p, const char *name, 
     return -1;
   if (library_note) {
     char text[sizeof err->text + 64];
-    snprintf(text, sizeof text, "%s: using the one for any processor, which is slower", err->text);
+    snprintf(text, sizeof text, "%s: using the simulator for any processor, which is slower",
+             err->text);
     library_note(text);
   }
   return 0;

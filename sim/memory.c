@@ -54,11 +54,11 @@ struct memory {
 // for a DDR4-2400 channel; 55 cycles of 450 MHz and 425 of 460 GB/s for HBM2. U50: the same two
 // stacks, for which the card's data sheet gives 316 GB/s.
 #define SHUHAI "Wang, Huang, Zhang, Alonso: Shuhai, FCCM 2020 (arXiv 2005.04324)"
-// The boards' bytes a cycle are those of LiteDRAM with its model of the memory, refresh included;
-// the latency, 20 and 30 cycles, is assumed: these memories are never waited for because of it.
-#define LITEDRAM "LiteDRAM 2024.12 simulated: 1.94 and 6.852 bytes a cycle in order"
+// The boards' bytes per cycle are those of LiteDRAM with its model of the memory, refresh included.
+// The latency, 20 and 30 cycles, is assumed; the engine never waits for it at these bandwidths.
+#define LITEDRAM "LiteDRAM 2024.12 simulated: 1.94 and 6.852 bytes per cycle in order"
 const struct memory_preset memory_presets[] = {
-    {"ideal", 0, INFINITY, 1, "no memory is like that: an answer in the next cycle, a beat a cycle",
+    {"ideal", 0, INFINITY, 1, "not a real memory: an answer in the next cycle, a beat per cycle",
      0},
     {"ddr4-2400", 89.9, 19.2, 18.0 / 19.2, "JEDEC JESD79-4, 64 bits; " SHUHAI, 0},
     {"4xddr4-2400", 89.9, 76.8, 18.0 / 19.2, "Alveo U200/U250 data sheet DS962, 77 GB/s; " SHUHAI,
@@ -97,17 +97,17 @@ static int parse_item(struct sim_memory *m, const char *item, const char *value,
   if (!*value || *end) return err_set(err, "memory setting %s=%s: not a number", item, value);
   if (!strcmp(item, "latency")) {
     if (!(x >= 1 && x <= 100000 && x == (unsigned)x))
-      return err_set(err, "memory setting latency=%s: 1 to 100000 cycles", value);
+      return err_set(err, "memory setting latency=%s: expected 1 to 100000 cycles", value);
     m->latency = (unsigned)x;
     *cycles = true;
   } else if (!strcmp(item, "beats")) {
     if (!(x >= 0.001 && x <= 1))
-      return err_set(err, "memory setting beats=%s: 0.001 to 1 beats a cycle", value);
+      return err_set(err, "memory setting beats=%s: expected 0.001 to 1 beats per cycle", value);
     m->beats = x;
     *cycles = true;
   } else if (!strcmp(item, "stall")) {
     if (!(x >= 0 && x <= 0.95))
-      return err_set(err, "memory setting stall=%s: a probability, 0 to 0.95", value);
+      return err_set(err, "memory setting stall=%s: expected a probability, 0 to 0.95", value);
     m->stall = x;
   } else if (!strcmp(item, "seed")) {
     errno = 0;
@@ -136,9 +136,10 @@ int sim_memory_parse(struct sim_memory *memory, const char *text, struct err *er
     if (*at) at++;
   }
   if (m.preset && cycles)
-    return err_set(
-        err, "memory setting '%s': %s stands for a latency and a bandwidth; give either it or them",
-        text, m.preset->name);
+    return err_set(err,
+                   "memory setting '%s': the preset %s sets latency and bandwidth; give either the "
+                   "preset or the settings",
+                   text, m.preset->name);
   *memory = m;
   return 0;
 }

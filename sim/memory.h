@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// memory - the memory at gpt2_top's port: the image, the KV cache, a latency, a bandwidth and
-// stalls
+// memory - the memory at gpt2_top's port: the image and the KV cache, with a latency, a bandwidth
+// and stalls
 //
-//   reads   bursts are answered in order: a beat comes `latency` cycles after its request at the
-//           earliest, at most `beats` beats a cycle on average, and in each cycle with probability
-//           `stall` none
-//   writes  one a cycle, stalled alike; in memory, and acknowledged, after `latency` cycles. With
-//           stalls up to four times as many: a read that comes too early gets old bytes. With a
-//           preset that delivers less than a beat a cycle, a write takes the place of a beat
-//           read: they share the bus
+//   reads   bursts are answered in order. A beat comes `latency` cycles after its request at the
+//           earliest; at most `beats` beats per cycle come on average; in each cycle, with
+//           probability `stall`, none comes
+//   writes  one per cycle, stalled alike; written and acknowledged after `latency` cycles, with
+//           stalls after up to four times as many: a read that comes too early gets old bytes. With
+//           a preset that delivers less than a beat per cycle, a write takes the place of a read
+//           beat, because they share the bus
 //
-// A preset is a real memory, in nanoseconds and bytes a second. The cycles and beats depend on the
-// clock and on the bytes in a beat; sim_memory_resolve computes them.
+// A preset is a real memory, in nanoseconds and bytes per second. The cycles and beats depend on
+// the clock and on the bytes in a beat; sim_memory_resolve computes them.
 #ifndef GPT2RTL_MEMORY_H
 #define GPT2RTL_MEMORY_H
 

@@ -41,7 +41,8 @@ static int take_rows(struct report *r, uint64_t cycle, struct err *err) {
   if (tag.op == PKG_OP_POS) return 0;
   const uint32_t from = (uint32_t)tag.group * r->segments, width = r->header->n_embd;
   if (from + r->segments > width)
-    return err_set(err, "cycle %llu: the hardware writes residual rows from %u, the width is %u",
+    return err_set(err,
+                   "cycle %llu: the hardware writes residual rows from %u, but the width is %u",
                    (unsigned long long)cycle, from, width);
   memcpy(r->hidden + from, r->mon_rows, 4 * r->segments);
   if (!tag.last || tag.op == PKG_OP_PROJ) return 0;
@@ -57,7 +58,8 @@ static int take_logits(struct report *r, uint64_t cycle, struct err *err) {
   for (uint32_t i = 0; i < r->segments; i++) {
     if (!(mask >> i & 1)) continue;
     if (base + i >= r->header->vocab_size)
-      return err_set(err, "cycle %llu: the hardware gives a logit of id %u, the vocabulary has %u",
+      return err_set(err,
+                     "cycle %llu: the hardware gives a logit of id %u, but the vocabulary has %u",
                      (unsigned long long)cycle, base + i, r->header->vocab_size);
     r->logits[base + i] = (int32_t)r->lg_rows[i];
   }

@@ -41,7 +41,7 @@ static const struct {
     {"prompt", "prompt ids in"},
     {"rd", "memory reads"},
     {"wr", "memory writes"},
-    {"mon", "residual as it is written"},
+    {"mon", "residual writes"},
     {"lg", "logits out"},
     {"tok", "chosen ids out"},
     {"start", "run"},

@@ -174,7 +174,7 @@ int sim_observe_tensors(struct sim *sim, const struct tensor_observer *observer,
   if (signals.missing) {
     free(at);
     return err_set(err,
-                   "the simulator does not show signal %s (sim/tensors.vlt): it was not built to "
+                   "the simulator has no readable signal %s (sim/tensors.vlt): it was not built to "
                    "show tensors",
                    signals.missing);
   }

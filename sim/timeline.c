@@ -246,8 +246,8 @@ int sim_observe_timeline(struct sim *sim, struct timeline **out,
     free(t);
     *out = NULL;
     return err_set(err,
-                   "the simulator shows no signal %s (sim/timeline.vlt): its build is not the one "
-                   "for looking inside",
+                   "the simulator has no readable signal %s (sim/timeline.vlt): it was not built "
+                   "for timelines",
                    signals.missing);
   }
   t->see = see;

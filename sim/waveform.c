@@ -236,7 +236,7 @@ static int measure(struct waveform *w, struct err *err) {
   const bool known = !stat(w->staging, &st);
   staged_folder_discard(&w->folder);
   if (!known || !st.st_size)
-    return err_set(err, "%s: a trial for its size cannot be written", w->options.path);
+    return err_set(err, "%s: the trial for its size cannot be written", w->options.path);
   w->rate = (double)st.st_size / (double)w->cycles;
   return 0;
 }
@@ -276,7 +276,8 @@ static int waveform_end(void *self, enum sim_end how, struct err *err) {
   const bool written = w->state == ON || w->state == ENDING;
   if (how == SIM_DONE && w->state == WAITING)
     return err_set(
-        err, "%s is not written: the run ended after %llu positions, before its first, number %llu",
+        err,
+        "%s is not written: the run ended after %llu positions, before position %llu, its first",
         w->options.path, (unsigned long long)w->position, (unsigned long long)w->options.first);
   if (written && (how == SIM_DONE || !w->trial)) return close_file(w, err);
   return 0;

@@ -412,3 +412,40 @@ void block_expect(const struct block_stream *s, const void *want, size_t n) {
     }
   }
 }
+
+// ------------------------------------------------------------------------------------------- tests
+
+void block_pipeline(struct block *b, enum block_stall stall, struct block_items in,
+                    struct block_items want, size_t n, unsigned latency) {
+  void *got = calloc(n, want.item_bytes);
+  assert_non_null(got);
+  block_reset(b);
+  block_stalls(b, stall, 7);
+  const struct block_stream *source =
+      block_source(b, "in_valid_i", NULL, in.fields, in.n_fields, in.items, in.item_bytes, n);
+  const struct block_stream *sink =
+      block_sink(b, "out_valid_o", NULL, want.fields, want.n_fields, got, want.item_bytes, n);
+  block_run(b, 1000, 20);
+  block_expect(sink, want.items, n);
+  assert_int_equal(sink->first_cycle - source->first_cycle, latency);
+  assert_int_equal(sink->last_cycle - source->last_cycle, latency);
+  block_reset(b);  // the sink's items are freed
+  free(got);
+}
+
+static void (*check_segments)(unsigned segments);
+static void test_segments(void **state) { check_segments(*(const unsigned *)*state); }
+
+int block_test_segments(void (*check)(unsigned segments), unsigned most) {
+  static unsigned segments[] = {1, 4, 16, 64};
+  const struct CMUnitTest tests[] = {
+      {"test_1", test_segments, NULL, NULL, &segments[0]},
+      {"test_4", test_segments, NULL, NULL, &segments[1]},
+      {"test_16", test_segments, NULL, NULL, &segments[2]},
+      {"test_64", test_segments, NULL, NULL, &segments[3]},
+  };
+  size_t n = 0;
+  check_segments = check;
+  while (n < sizeof segments / sizeof *segments && segments[n] <= most) n++;
+  return _cmocka_run_group_tests("tests", tests, n, NULL, NULL);
+}

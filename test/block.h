@@ -131,4 +131,31 @@ void block_run(struct block *b, unsigned limit, unsigned extra);
 // found.
 void block_expect(const struct block_stream *sink, const void *want, size_t n);
 
+// ------------------------------------------------------------------------------------------- tests
+
+// Items of a stream: the ports of an item, and an array of n items.
+struct block_items {
+  const struct block_field *fields;
+  size_t n_fields, item_bytes;
+  const void *items;
+};
+#define BLOCK_ITEMS(fields, items) \
+  ((struct block_items){(fields), sizeof(fields) / sizeof *(fields), sizeof *(items), (items)})
+
+// Feeds n items through a module that gives one item for each, `latency` cycles later, by the rigid
+// streams in_valid_i and out_valid_o; fails unless all of that is so and the items are want's.
+void block_pipeline(struct block *b, enum block_stall stall, struct block_items in,
+                    struct block_items want, size_t n, unsigned latency);
+
+// Defines test NAME, which makes one call: BLOCK_TEST(test_4, check("softmax", 4))
+#define BLOCK_TEST(name, call)     \
+  static void name(void **state) { \
+    (void)state;                   \
+    call;                          \
+  }
+
+// A main for tests test_1, test_4, test_16 and test_64, up to test_most: check with that many
+// segments. Returns its exit status.
+int block_test_segments(void (*check)(unsigned segments), unsigned most);
+
 #endif

@@ -69,6 +69,8 @@ static inline int remove_folder(void **state) {
   free(*state);
   return 0;
 }
+// An entry of a table of tests: the test has a fresh folder, whose name is its *state.
+#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
 
 // Writes folder/name; path receives its name.
 static inline void write_file(char path[static FILE_PATH_SIZE], const char *folder,

@@ -241,21 +241,4 @@ static void check_all(unsigned segments) {
   check(segments, 12);
 }
 
-static void test_1(void **state) {
-  (void)state;
-  check_all(1);
-}
-static void test_4(void **state) {
-  (void)state;
-  check_all(4);
-}
-static void test_16(void **state) {
-  (void)state;
-  check_all(16);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_1), cmocka_unit_test(test_4),
-                                     cmocka_unit_test(test_16)};
-  return cmocka_run_group_tests(tests, NULL, NULL);
-}
+int main(void) { return block_test_segments(check_all, 16); }

@@ -542,7 +542,6 @@ static void any_beats(void **state) {
 }
 
 int main(void) {
-#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
   const struct CMUnitTest tests[] = {
       IN_FOLDER(altered_config),
       IN_FOLDER(altered_weights),

@@ -121,14 +121,8 @@ static void check(const char *name, unsigned width) {
   block_close(b);
 }
 
-static void test_whole(void **state) {
-  (void)state;
-  check("block_quant", 64);
-}
-static void test_narrow(void **state) {
-  (void)state;
-  check("block_quant_narrow", 4);
-}
+BLOCK_TEST(test_whole, check("block_quant", 64))
+BLOCK_TEST(test_narrow, check("block_quant_narrow", 4))
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_whole), cmocka_unit_test(test_narrow)};

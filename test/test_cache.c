@@ -93,7 +93,7 @@ static void cut_while_read(void **state) {
          "while ! [ -s ids ]; do sleep 0.1; done; truncate -s 5000 image; wait $!; echo $?; cat "
          "log; ls | tr '\n' ' '");
   if (strcmp(said, "1\n"
-                   "gpt2rtl: image: was truncated while it was read, or its disk failed\n"
+                   "gpt2rtl: image: was truncated during the read, or its disk failed\n"
                    "ids image log nano "))
     fail_msg("%s", said);
 }
@@ -268,10 +268,11 @@ static void names(void **state) {
 }
 
 int main(void) {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
   const struct CMUnitTest tests[] = {
-      TEST(warm),        TEST(changed_meanwhile), TEST(cut_while_read), TEST(nowhere),
-      TEST(eos_changes), TEST(lists_and_clears),  TEST(printed),        TEST(names),
+      IN_FOLDER(warm),           IN_FOLDER(changed_meanwhile),
+      IN_FOLDER(cut_while_read), IN_FOLDER(nowhere),
+      IN_FOLDER(eos_changes),    IN_FOLDER(lists_and_clears),
+      IN_FOLDER(printed),        IN_FOLDER(names),
   };
   return cmocka_run_group_tests_name("cache", tests, NULL, NULL);
 }

@@ -273,14 +273,9 @@ static void test_not_an_object(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test_setup_teardown(test_gpt2, make_folder, remove_folder),
-      cmocka_unit_test_setup_teardown(test_saved, make_folder, remove_folder),
-      cmocka_unit_test(test_named_sizes),
-      cmocka_unit_test_setup_teardown(test_defaults, make_folder, remove_folder),
-      cmocka_unit_test_setup_teardown(test_honoured, make_folder, remove_folder),
-      cmocka_unit_test_setup_teardown(test_ends, make_folder, remove_folder),
-      cmocka_unit_test_setup_teardown(test_refusals, make_folder, remove_folder),
-      cmocka_unit_test_setup_teardown(test_not_an_object, make_folder, remove_folder),
+      IN_FOLDER(test_gpt2),     IN_FOLDER(test_saved),         cmocka_unit_test(test_named_sizes),
+      IN_FOLDER(test_defaults), IN_FOLDER(test_honoured),      IN_FOLDER(test_ends),
+      IN_FOLDER(test_refusals), IN_FOLDER(test_not_an_object),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,7 +24,7 @@ enum {
 
 static void check(enum block_stall stall) {
   struct in *in = calloc(N, sizeof *in);
-  struct out *want = calloc(N, sizeof *want), *got = calloc(N, sizeof *got);
+  struct out *want = calloc(N, sizeof *want);
   uint64_t rng = 1;
   for (uint32_t i = 0; i < N; i++) {
     uint64_t t = i < FRACTIONS ? i
@@ -36,30 +36,14 @@ static void check(enum block_stall stall) {
     want[i].e = exp2_neg(t);
   }
   struct block *b = block_open("exp2_neg", 0);
-  block_reset(b);
-  block_stalls(b, stall, 7);
-  struct block_stream *source =
-      block_source(b, "in_valid_i", NULL, in_fields, 1, in, sizeof *in, N);
-  struct block_stream *sink =
-      block_sink(b, "out_valid_o", NULL, out_fields, 1, got, sizeof *got, N);
-  block_run(b, 1000, 20);
-  block_expect(sink, want, N);
-  assert_int_equal(sink->first_cycle - source->first_cycle, LATENCY);
-  assert_int_equal(sink->last_cycle - source->last_cycle, LATENCY);
+  block_pipeline(b, stall, BLOCK_ITEMS(in_fields, in), BLOCK_ITEMS(out_fields, want), N, LATENCY);
   block_close(b);
   free(in);
   free(want);
-  free(got);
 }
 
-static void test_plain(void **state) {
-  (void)state;
-  check(BLOCK_PLAIN);
-}
-static void test_idle(void **state) {
-  (void)state;
-  check(BLOCK_IDLE);
-}
+BLOCK_TEST(test_plain, check(BLOCK_PLAIN))
+BLOCK_TEST(test_idle, check(BLOCK_IDLE))
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_plain), cmocka_unit_test(test_idle)};

@@ -235,16 +235,11 @@ static void test_many(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_small),
-      cmocka_unit_test_setup_teardown(test_folders, make_folder, remove_folder),
-      cmocka_unit_test(test_long_context),
-      cmocka_unit_test(test_other_tiles),
-      cmocka_unit_test(test_loop),
-      cmocka_unit_test(test_many),
-      cmocka_unit_test(test_gpt2),
-      cmocka_unit_test(test_gpt2_medium),
-      cmocka_unit_test(test_gpt2_large),
-      cmocka_unit_test(test_gpt2_xl),
+      cmocka_unit_test(test_small),        IN_FOLDER(test_folders),
+      cmocka_unit_test(test_long_context), cmocka_unit_test(test_other_tiles),
+      cmocka_unit_test(test_loop),         cmocka_unit_test(test_many),
+      cmocka_unit_test(test_gpt2),         cmocka_unit_test(test_gpt2_medium),
+      cmocka_unit_test(test_gpt2_large),   cmocka_unit_test(test_gpt2_xl),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

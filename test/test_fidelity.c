@@ -133,7 +133,7 @@ static void test_perplexity(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test_setup_teardown(test_perplexity, make_folder, remove_folder),
+      IN_FOLDER(test_perplexity),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -130,18 +130,9 @@ static void test_latency(void **state) {
   block_close(b);
 }
 
-static void test_1(void **state) {
-  (void)state;
-  check(1);
-}
-static void test_4(void **state) {
-  (void)state;
-  check(4);
-}
-static void test_16(void **state) {
-  (void)state;
-  check(16);
-}
+BLOCK_TEST(test_1, check(1))
+BLOCK_TEST(test_4, check(4))
+BLOCK_TEST(test_16, check(16))
 
 int main(void) {
   const struct CMUnitTest tests[] = {

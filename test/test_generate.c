@@ -370,7 +370,7 @@ static void prompts(void **state) {
                                       "--timeline @/t.json", "--report @/r.html"};
   for (size_t i = 0; i < sizeof alone / sizeof *alone; i++) {
     EXPECT(2, "gpt2rtl generate --model models/demo --prompt a --prompt b %s", alone[i]);
-    expect_text(err_text, "goes with one prompt");
+    expect_text(err_text, "allows only one prompt");
   }
   EXPECT(2, "gpt2rtl generate --model models/demo --prompt a --prompts @/lines");
   expect_text(err_text, "one of --prompt, --prompts, --prompt-file and --ids");
@@ -401,7 +401,6 @@ static void shares(void **state) {
 }
 
 int main(void) {
-#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
   const struct CMUnitTest tests[] = {
       IN_FOLDER(ends),      IN_FOLDER(starts),        IN_FOLDER(stop_texts),
       IN_FOLDER(saturated), IN_FOLDER(interrupted),   IN_FOLDER(prompt_file),

@@ -184,8 +184,8 @@ static void test_any_bytes(void **unused) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test_setup_teardown(test_against_float, make_folder, remove_folder),
-      cmocka_unit_test_setup_teardown(test_lanes, make_folder, remove_folder),
+      IN_FOLDER(test_against_float),
+      IN_FOLDER(test_lanes),
       cmocka_unit_test(test_any_bytes),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

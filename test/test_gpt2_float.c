@@ -436,10 +436,10 @@ static void test_elementary(void **unused) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_elementary),
-      cmocka_unit_test_setup_teardown(test_against_double, make_folder, remove_folder),
-      cmocka_unit_test_setup_teardown(test_batches, make_folder, remove_folder),
-      cmocka_unit_test_setup_teardown(test_ranges, make_folder, remove_folder),
-      cmocka_unit_test_setup_teardown(test_tap, make_folder, remove_folder),
+      IN_FOLDER(test_against_double),
+      IN_FOLDER(test_batches),
+      IN_FOLDER(test_ranges),
+      IN_FOLDER(test_tap),
       cmocka_unit_test(test_stories),
       cmocka_unit_test(test_published_values),
       cmocka_unit_test(test_published_ranks),

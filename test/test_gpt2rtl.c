@@ -483,14 +483,14 @@ static void numbers(void **state) {
   OPTIONS("size is 2000", options.size = 2000);
   OPTIONS("kind 4", options.kind = (enum gpt2rtl_kind)4);
   OPTIONS("kind -1", options.kind = (enum gpt2rtl_kind) - 1);
-  OPTIONS("257 threads", options.threads = 257);
+  OPTIONS("threads is 257", options.threads = 257);
   OPTIONS("vector code 'mmx'", options.vector = "mmx");
   OPTIONS("65 sequences", options.sequences = 65);
-  OPTIONS("96 lanes", options.lanes = 96);
-  OPTIONS("8192 lanes", options.lanes = 8192);
+  OPTIONS("lanes is 96", options.lanes = 96);
+  OPTIONS("lanes is 8192", options.lanes = 8192);
   OPTIONS("latency=0", options.kind = GPT2RTL_RTL, options.memory = "latency=0");
   OPTIONS("memory setting", options.kind = GPT2RTL_RTL, options.memory = "fast");
-  OPTIONS("clock of 3000", options.kind = GPT2RTL_RTL, options.clock = 3000);
+  OPTIONS("clock is 3000", options.kind = GPT2RTL_RTL, options.clock = 3000);
   // An older program's request is shorter: what it lacks has its default.
   struct gpt2rtl_request older = request_of(&said);
   older.n_candidates = 99;
@@ -681,17 +681,10 @@ static void silence(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(engines),
-      cmocka_unit_test(steps),
-      cmocka_unit_test(candidates),
-      cmocka_unit_test(stop_texts),
-      cmocka_unit_test(callbacks),
-      cmocka_unit_test(many),
-      cmocka_unit_test(nulls),
-      cmocka_unit_test(numbers),
-      cmocka_unit_test_setup_teardown(files, make_folder, remove_folder),
-      cmocka_unit_test_setup_teardown(threads, make_folder, remove_folder),
-      cmocka_unit_test_setup_teardown(silence, make_folder, remove_folder),
+      cmocka_unit_test(engines),    cmocka_unit_test(steps),     cmocka_unit_test(candidates),
+      cmocka_unit_test(stop_texts), cmocka_unit_test(callbacks), cmocka_unit_test(many),
+      cmocka_unit_test(nulls),      cmocka_unit_test(numbers),   IN_FOLDER(files),
+      IN_FOLDER(threads),           IN_FOLDER(silence),
   };
   return cmocka_run_group_tests_name("gpt2rtl", tests, NULL, NULL);
 }

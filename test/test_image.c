@@ -590,7 +590,6 @@ static void test_describe(void **unused) {
 }
 
 int main(void) {
-#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_scales),      cmocka_unit_test(test_halfs),
       cmocka_unit_test(test_regions),     cmocka_unit_test(test_beats_of_a_matrix),

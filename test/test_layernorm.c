@@ -217,26 +217,11 @@ static void check(const char *module, unsigned segments, unsigned parts) {
   block_close(b);
 }
 
-static void test_1(void **state) {
-  (void)state;
-  check("layernorm", 1, 1);
-}
-static void test_4(void **state) {
-  (void)state;
-  check("layernorm", 4, 1);
-}
-static void test_16(void **state) {
-  (void)state;
-  check("layernorm", 16, 1);
-}
-static void test_64(void **state) {
-  (void)state;
-  check("layernorm", 64, 1);
-}
-static void test_quarter(void **state) {
-  (void)state;
-  check("layernorm_quarter", 4, 4);
-}
+BLOCK_TEST(test_1, check("layernorm", 1, 1))
+BLOCK_TEST(test_4, check("layernorm", 4, 1))
+BLOCK_TEST(test_16, check("layernorm", 16, 1))
+BLOCK_TEST(test_64, check("layernorm", 64, 1))
+BLOCK_TEST(test_quarter, check("layernorm_quarter", 4, 4))
 
 int main(void) {
   const struct CMUnitTest tests[] = {

@@ -214,7 +214,6 @@ static void adapter(void **state) {
 }
 
 int main(void) {
-#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
   const struct CMUnitTest tests[] = {
       IN_FOLDER(published),     IN_FOLDER(values),        IN_FOLDER(masks),
       IN_FOLDER(broken_shards), IN_FOLDER(other_formats), IN_FOLDER(adapter),

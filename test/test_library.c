@@ -85,7 +85,7 @@ static void other_processor(void **state) {
          "mkdir share/gpt2rtl/build/sim/any && cp prebuilt/gpt2_top_64.so "
          "share/gpt2rtl/build/sim/any/ && "
          "PATH=\"$PWD/broken:$PATH\"; @ --lanes 64 2>&1 > one | tee log && cmp one golden && grep "
-         "-q 'using the one for any processor' log");
+         "-q 'using the simulator for any processor' log");
   // It is made again; with no folder to keep it, it is made for the run and gone after it.
   expect(state, 0,
          "unset XDG_CACHE_HOME HOME; mkdir tmp && TMPDIR=$PWD/tmp @ --lanes 64 2> log > one && cmp "

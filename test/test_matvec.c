@@ -447,38 +447,14 @@ static void check(const char *module, uint32_t with_segments) {
   free(beats);
 }
 
-static void test_1(void **state) {
-  (void)state;
-  check("matvec", 1);
-}
-static void test_4(void **state) {
-  (void)state;
-  check("matvec", 4);
-}
-static void test_16(void **state) {
-  (void)state;
-  check("matvec", 16);
-}
-static void test_64(void **state) {
-  (void)state;
-  check("matvec", 64);
-}
-static void test_retimed_1(void **state) {
-  (void)state;
-  check("matvec_retimed", 1);
-}
-static void test_retimed_4(void **state) {
-  (void)state;
-  check("matvec_retimed", 4);
-}
-static void test_retimed_16(void **state) {
-  (void)state;
-  check("matvec_retimed", 16);
-}
-static void test_retimed_64(void **state) {
-  (void)state;
-  check("matvec_retimed", 64);
-}
+BLOCK_TEST(test_1, check("matvec", 1))
+BLOCK_TEST(test_4, check("matvec", 4))
+BLOCK_TEST(test_16, check("matvec", 16))
+BLOCK_TEST(test_64, check("matvec", 64))
+BLOCK_TEST(test_retimed_1, check("matvec_retimed", 1))
+BLOCK_TEST(test_retimed_4, check("matvec_retimed", 4))
+BLOCK_TEST(test_retimed_16, check("matvec_retimed", 16))
+BLOCK_TEST(test_retimed_64, check("matvec_retimed", 64))
 
 int main(void) {
   const struct CMUnitTest tests[] = {

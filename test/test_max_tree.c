@@ -15,7 +15,7 @@ enum { N = 20000, LATENCY = 2 };
 
 static void check(enum block_stall stall) {
   static struct in in[N];
-  static struct out want[N], got[N];
+  static struct out want[N];
   uint64_t rng = 1;
   for (unsigned i = 0; i < N; i++) {
     int32_t max = INT32_MIN;
@@ -28,26 +28,12 @@ static void check(enum block_stall stall) {
     want[i].max = (uint32_t)max;
   }
   struct block *b = block_open("max_tree", 0);
-  block_reset(b);
-  block_stalls(b, stall, 7);
-  struct block_stream *source =
-      block_source(b, "in_valid_i", NULL, in_fields, 1, in, sizeof *in, N);
-  struct block_stream *sink =
-      block_sink(b, "out_valid_o", NULL, out_fields, 1, got, sizeof *got, N);
-  block_run(b, 1000, 20);
-  block_expect(sink, want, N);
-  assert_int_equal(sink->first_cycle - source->first_cycle, LATENCY);
+  block_pipeline(b, stall, BLOCK_ITEMS(in_fields, in), BLOCK_ITEMS(out_fields, want), N, LATENCY);
   block_close(b);
 }
 
-static void test_plain(void **state) {
-  (void)state;
-  check(BLOCK_PLAIN);
-}
-static void test_idle(void **state) {
-  (void)state;
-  check(BLOCK_IDLE);
-}
+BLOCK_TEST(test_plain, check(BLOCK_PLAIN))
+BLOCK_TEST(test_idle, check(BLOCK_IDLE))
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_plain), cmocka_unit_test(test_idle)};

@@ -241,14 +241,14 @@ static void test_gpt2_shape(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test_setup_teardown(test_nano_loads, make_folder, remove_folder),
-      cmocka_unit_test_setup_teardown(test_shape_of_a_file, make_folder, remove_folder),
-      cmocka_unit_test_setup_teardown(test_weights_are_reproducible, make_folder, remove_folder),
-      cmocka_unit_test_setup_teardown(test_numbers_are_not_flat, make_folder, remove_folder),
-      cmocka_unit_test_setup_teardown(test_outliers, make_folder, remove_folder),
-      cmocka_unit_test_setup_teardown(test_tokenizer_takes_any_bytes, make_folder, remove_folder),
-      cmocka_unit_test_setup_teardown(test_folder_in_use, make_folder, remove_folder),
-      cmocka_unit_test_setup_teardown(test_gpt2_shape, make_folder, remove_folder),
+      IN_FOLDER(test_nano_loads),
+      IN_FOLDER(test_shape_of_a_file),
+      IN_FOLDER(test_weights_are_reproducible),
+      IN_FOLDER(test_numbers_are_not_flat),
+      IN_FOLDER(test_outliers),
+      IN_FOLDER(test_tokenizer_takes_any_bytes),
+      IN_FOLDER(test_folder_in_use),
+      IN_FOLDER(test_gpt2_shape),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

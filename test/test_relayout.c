@@ -38,7 +38,6 @@ static void is_the_compilers(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test_setup_teardown(is_the_compilers, make_folder, remove_folder)};
+  const struct CMUnitTest tests[] = {IN_FOLDER(is_the_compilers)};
   return cmocka_run_group_tests_name("relayout", tests, NULL, NULL);
 }

@@ -196,29 +196,5 @@ static void check(unsigned segments) {
   block_close(b);
 }
 
-static void test_1(void **state) {
-  (void)state;
-  check(1);
-}
-static void test_4(void **state) {
-  (void)state;
-  check(4);
-}
-static void test_16(void **state) {
-  (void)state;
-  check(16);
-}
-static void test_64(void **state) {
-  (void)state;
-  check(64);
-}  // a width of 64 is one group: it comes twice in a row
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_1),
-      cmocka_unit_test(test_4),
-      cmocka_unit_test(test_16),
-      cmocka_unit_test(test_64),
-  };
-  return cmocka_run_group_tests(tests, NULL, NULL);
-}
+// A width of 64 at 64 segments is one group, which comes twice in a row.
+int main(void) { return block_test_segments(check, 64); }

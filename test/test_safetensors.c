@@ -336,14 +336,14 @@ static void test_bf16_rounding(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test_setup_teardown(test_conversions, make_folder, remove_folder),
-      cmocka_unit_test_setup_teardown(test_every_half, make_folder, remove_folder),
-      cmocka_unit_test_setup_teardown(test_not_finite, make_folder, remove_folder),
-      cmocka_unit_test_setup_teardown(test_hostile_headers, make_folder, remove_folder),
-      cmocka_unit_test_setup_teardown(test_same_name, make_folder, remove_folder),
-      cmocka_unit_test_setup_teardown(test_hostile_sizes, make_folder, remove_folder),
-      cmocka_unit_test_setup_teardown(test_random_damage, make_folder, remove_folder),
-      cmocka_unit_test_setup_teardown(test_writer, make_folder, remove_folder),
+      IN_FOLDER(test_conversions),
+      IN_FOLDER(test_every_half),
+      IN_FOLDER(test_not_finite),
+      IN_FOLDER(test_hostile_headers),
+      IN_FOLDER(test_same_name),
+      IN_FOLDER(test_hostile_sizes),
+      IN_FOLDER(test_random_damage),
+      IN_FOLDER(test_writer),
       cmocka_unit_test(test_bf16_rounding),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

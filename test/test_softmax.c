@@ -184,26 +184,11 @@ static void check(const char *module, unsigned segments, unsigned width) {
   block_close(b);
 }
 
-static void test_1(void **state) {
-  (void)state;
-  check("softmax", 1, 1);
-}
-static void test_4(void **state) {
-  (void)state;
-  check("softmax", 4, 4);
-}
-static void test_16(void **state) {
-  (void)state;
-  check("softmax", 16, 16);
-}
-static void test_quarter_4(void **state) {
-  (void)state;
-  check("softmax_quarter", 4, 1);
-}
-static void test_quarter_16(void **state) {
-  (void)state;
-  check("softmax_quarter", 16, 4);
-}
+BLOCK_TEST(test_1, check("softmax", 1, 1))
+BLOCK_TEST(test_4, check("softmax", 4, 4))
+BLOCK_TEST(test_16, check("softmax", 16, 16))
+BLOCK_TEST(test_quarter_4, check("softmax_quarter", 4, 1))
+BLOCK_TEST(test_quarter_16, check("softmax_quarter", 16, 4))
 
 int main(void) {
   const struct CMUnitTest tests[] = {

@@ -387,12 +387,12 @@ static void mapped_writing(void **state) {
 }
 
 int main(void) {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
   const struct CMUnitTest tests[] = {
-      TEST(links_and_modes), TEST(direct),    TEST(refused),    TEST(names),
-      TEST(folders),         TEST(removed),   TEST(generation), TEST(making),
-      TEST(pipes),           TEST(only_here), TEST(impossible), TEST(standard_files),
-      TEST(mapped_writing),
+      IN_FOLDER(links_and_modes), IN_FOLDER(direct),     IN_FOLDER(refused),
+      IN_FOLDER(names),           IN_FOLDER(folders),    IN_FOLDER(removed),
+      IN_FOLDER(generation),      IN_FOLDER(making),     IN_FOLDER(pipes),
+      IN_FOLDER(only_here),       IN_FOLDER(impossible), IN_FOLDER(standard_files),
+      IN_FOLDER(mapped_writing),
   };
   return cmocka_run_group_tests_name("staged", tests, NULL, NULL);
 }

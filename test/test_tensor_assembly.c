@@ -120,7 +120,7 @@ static void test_golden(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_names),
-      cmocka_unit_test_setup_teardown(test_golden, make_folder, remove_folder),
+      IN_FOLDER(test_golden),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -332,10 +332,7 @@ static void refused(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] =
-      {cmocka_unit_test(equals_the_counters),
-       cmocka_unit_test_setup_teardown(trace_events, make_folder, remove_folder),
-       cmocka_unit_test_setup_teardown(reports, make_folder, remove_folder),
-       cmocka_unit_test_setup_teardown(refused, make_folder, remove_folder)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(equals_the_counters), IN_FOLDER(trace_events),
+                                     IN_FOLDER(reports), IN_FOLDER(refused)};
   return cmocka_run_group_tests_name("timeline", tests, NULL, NULL);
 }

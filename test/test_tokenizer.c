@@ -388,15 +388,11 @@ static void test_bad_files(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_vectors),
-      cmocka_unit_test(test_special),
-      cmocka_unit_test(test_random_bytes),
-      cmocka_unit_test(test_streaming),
-      cmocka_unit_test(test_long_words),
-      cmocka_unit_test(test_shakespeare),
-      cmocka_unit_test(test_pieces),
-      cmocka_unit_test_setup_teardown(test_small_vocabulary, make_folder, remove_folder),
-      cmocka_unit_test_setup_teardown(test_bad_files, make_folder, remove_folder),
+      cmocka_unit_test(test_vectors),      cmocka_unit_test(test_special),
+      cmocka_unit_test(test_random_bytes), cmocka_unit_test(test_streaming),
+      cmocka_unit_test(test_long_words),   cmocka_unit_test(test_shakespeare),
+      cmocka_unit_test(test_pieces),       IN_FOLDER(test_small_vocabulary),
+      IN_FOLDER(test_bad_files),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

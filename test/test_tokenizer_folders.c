@@ -303,7 +303,6 @@ static void bad_settings(void **state) {
 }
 
 int main(void) {
-#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
   const struct CMUnitTest tests[] = {
       IN_FOLDER(saved_demo), IN_FOLDER(template),     IN_FOLDER(bad_templates),
       IN_FOLDER(ends),       IN_FOLDER(prefix_space), IN_FOLDER(added),

@@ -284,7 +284,6 @@ static void refused_quickly(void **state) {
 }
 
 int main(void) {
-#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
   const struct CMUnitTest tests[] = {IN_FOLDER(gpt2), IN_FOLDER(added), IN_FOLDER(many),
                                      IN_FOLDER(refusals), IN_FOLDER(refused_quickly)};
   return cmocka_run_group_tests_name("tokenizer_json", tests, setup, teardown);

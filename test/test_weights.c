@@ -301,12 +301,8 @@ static void test_missing_layer(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test_setup_teardown(test_layouts, make_folder, remove_folder),
-      cmocka_unit_test_setup_teardown(test_forms, make_folder, remove_folder),
-      cmocka_unit_test_setup_teardown(test_score_scale, make_folder, remove_folder),
-      cmocka_unit_test_setup_teardown(test_refusals, make_folder, remove_folder),
-      cmocka_unit_test_setup_teardown(test_folders, make_folder, remove_folder),
-      cmocka_unit_test_setup_teardown(test_missing_layer, make_folder, remove_folder),
+      IN_FOLDER(test_layouts),  IN_FOLDER(test_forms),   IN_FOLDER(test_score_scale),
+      IN_FOLDER(test_refusals), IN_FOLDER(test_folders), IN_FOLDER(test_missing_layer),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
