@@ -485,7 +485,7 @@ static void numbers(void **state) {
   OPTIONS("kind -1", options.kind = (enum gpt2rtl_kind) - 1);
   OPTIONS("threads is 257", options.threads = 257);
   OPTIONS("vector code 'mmx'", options.vector = "mmx");
-  OPTIONS("65 sequences", options.sequences = 65);
+  OPTIONS("sequences is 65", options.sequences = 65);
   OPTIONS("lanes is 96", options.lanes = 96);
   OPTIONS("lanes is 8192", options.lanes = 8192);
   OPTIONS("latency=0", options.kind = GPT2RTL_RTL, options.memory = "latency=0");
