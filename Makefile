@@ -147,6 +147,10 @@ SEGMENTED := $(basename $(notdir $(shell grep -lE 'parameter +int +unsigned +Seg
 BLOCK_SEGMENTS_qkv_linear  := 1 4 16 64
 BLOCK_SEGMENTS_residual_add := 1 4 16 64
 BLOCK_SEGMENTS_layernorm   := 1 4 16 64
+BLOCK_MODULE_layernorm_narrow := layernorm
+BLOCK_PARAMS_layernorm_narrow := NormWidth=4
+BLOCK_MODULE_residual_add_narrow := residual_add
+BLOCK_PARAMS_residual_add_narrow := ReadWidth=4
 BLOCK_SEGMENTS_token_embedding := 1 4 16 64
 BLOCK_SEGMENTS_pos_embedding   := 1 4 16 64
 BLOCK_SEGMENTS_matvec      := 1 4 16 64
@@ -309,7 +313,8 @@ TEST_LIBS_test_block_gather := $(GATHER_WIDTHS:%=$(B)/block/block_gather_%_s0.so
 TEST_LIBS_test_sampling := $(patsubst %,$(B)/block/sampling_serial_s%.so,1 4 16)
 TEST_LIBS_test_multiplier := $(B)/block/multiplier_forms_s0.so
 TEST_LIBS_test_fifo     := $(B)/block/fifo_registered_s0.so
-TEST_LIBS_test_layernorm := $(B)/block/layernorm_quarter_s4.so
+TEST_LIBS_test_layernorm := $(patsubst %,$(B)/block/layernorm_narrow_s%.so,1 4 16)
+TEST_LIBS_test_residual_add := $(patsubst %,$(B)/block/residual_add_narrow_s%.so,1 4)
 TEST_LIBS_test_axi_memory := $(patsubst %,$(B)/block/axi_memory_%_s0.so,direct gather both)
 TEST_LIBS_test_softmax  := $(B)/block/softmax_quarter_s4.so $(B)/block/softmax_quarter_s16.so
 

@@ -37,14 +37,14 @@ static const struct block_field sums_fields[] = {
 struct bench {
   struct block *b;
   uint64_t rng;
-  unsigned segments, heads, idle_percent;
+  unsigned segments, heads, idle_percent, read_width;
   struct group in[MAX_GROUPS], want[MAX_GROUPS], got[MAX_GROUPS];
   struct sums want_sums[PASSES], got_sums[PASSES];
   struct residual after[PASSES];  // the residual after each pass
   enum pkg_op op[PASSES];
   unsigned pass, group;  // what comes next
-  unsigned block;        // next to read after the pass; heads: no more
-  int read;              // block that was read in the cycle before, or -1
+  unsigned row;          // next to read after the pass; n_rows: no more
+  int read;              // row that was read in the cycle before, or -1
   bool offered, embedding;
   struct block_stream *sums;
   size_t sums_before;  // passes with sums before this one
@@ -53,6 +53,7 @@ struct bench {
 };
 
 static unsigned n_groups(const struct bench *t) { return t->heads * 64 / t->segments; }
+static unsigned n_rows(const struct bench *t) { return t->heads * 64 / t->read_width; }
 static bool has_sums(const struct bench *t, unsigned pass) { return t->op[pass] != PKG_OP_POS; }
 
 static void before(void *ctx) {
@@ -66,10 +67,10 @@ static void before(void *ctx) {
   block_set(t->b, "emb_rows_i", noise);
 
   // layernorm, once the sums are there
-  if (t->pass > 0 && t->group == 0 && t->block < t->heads) {
+  if (t->pass > 0 && t->group == 0 && t->row < n_rows(t)) {
     if (t->sums->done == t->sums_before && !rng_chance(&t->rng, t->idle_percent)) {
       block_set_u64(t->b, "rd_en_i", 1);
-      block_set_u64(t->b, "rd_block_i", t->block);
+      block_set_u64(t->b, "rd_row_i", t->row);
     }
     return;
   }
@@ -99,12 +100,13 @@ static void after(void *ctx) {
   if (t->read >= 0) {
     uint32_t rows[64];
     block_get(t->b, "rd_rows_o", rows);
-    for (int i = 0; i < 64; i++)
-      assert_int_equal((int32_t)rows[i], t->after[t->pass - 1].x[64 * t->read + i]);
+    for (unsigned i = 0; i < t->read_width; i++)
+      assert_int_equal((int32_t)rows[i],
+                       t->after[t->pass - 1].x[t->read_width * (unsigned)t->read + i]);
     t->read = -1;
   }
   if (block_get_u64(t->b, "rd_en_i")) {
-    t->read = (int)t->block++;
+    t->read = (int)t->row++;
     return;
   }
   if (!t->offered || (t->embedding && !block_get_u64(t->b, "emb_ready_o"))) return;
@@ -112,7 +114,7 @@ static void after(void *ctx) {
   if (++t->group < n_groups(t)) return;
   t->last_row = block_cycle(t->b);
   t->group = 0;
-  t->block = has_sums(t, t->pass) ? 0 : t->heads;
+  t->row = has_sums(t, t->pass) ? 0 : n_rows(t);
   t->sums_before += has_sums(t, t->pass);
   t->pass++;
 }
@@ -160,10 +162,10 @@ static void make_passes(struct bench *t, struct saturation *sat) {
   }
 }
 
-static void check(unsigned segments) {
+static void check(const char *module, unsigned segments, unsigned read_width) {
   static struct bench t;
   static const unsigned shapes[] = {1, 2, 3, 4, 12, 25};
-  struct block *b = block_open("residual_add", segments);
+  struct block *b = block_open(module, segments);
   for (unsigned shape = 0; shape < sizeof shapes / sizeof *shapes; shape++) {
     for (int idle = 0; idle <= 40; idle += 40) {
       struct saturation sat = {0};
@@ -171,6 +173,7 @@ static void check(unsigned segments) {
       t.b = b;
       t.rng = 1 + shape;
       t.segments = segments;
+      t.read_width = read_width;
       t.heads = shapes[shape];
       t.idle_percent = (unsigned)idle;
       t.read = -1;
@@ -182,11 +185,11 @@ static void check(unsigned segments) {
           block_sink(b, "mon_valid_o", NULL, mon_fields, 2, t.got, sizeof *t.got, n);
       t.sums = block_sink(b, "sums_valid_o", NULL, sums_fields, 3, t.got_sums, sizeof *t.got_sums,
                           5 * STEPS);
-      block_run(b, 1000, 200);
+      block_run(b, 1000, 1000);
       block_expect(mon, t.want, n);
       block_expect(t.sums, t.want_sums, 5 * STEPS);
       assert_int_equal(t.pass, PASSES);
-      assert_int_equal(t.block, t.heads);
+      assert_int_equal(t.row, n_rows(&t));
       assert_int_equal(t.saturated, sat.residual);
       assert_int_not_equal(sat.residual, 0);
       assert_int_equal(t.sum_latency, LATENCY_SUMS);
@@ -196,5 +199,36 @@ static void check(unsigned segments) {
   block_close(b);
 }
 
-// A width of 64 at 64 segments is one group, which comes twice in a row.
-int main(void) { return block_test_segments(check, 64); }
+static void test_1(void **state) {
+  (void)state;
+  check("residual_add", 1, 64);
+}
+static void test_4(void **state) {
+  (void)state;
+  check("residual_add", 4, 64);
+}
+static void test_16(void **state) {
+  (void)state;
+  check("residual_add", 16, 64);
+}
+static void test_64(void **state) {
+  (void)state;
+  check("residual_add", 64, 64);
+}  // a width of 64 is one group: it comes twice in a row
+static void test_narrow_1(void **state) {
+  (void)state;
+  check("residual_add_narrow", 1, 4);
+}
+static void test_narrow_4(void **state) {
+  (void)state;
+  check("residual_add_narrow", 4, 4);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_1),        cmocka_unit_test(test_4),
+      cmocka_unit_test(test_16),       cmocka_unit_test(test_64),
+      cmocka_unit_test(test_narrow_1), cmocka_unit_test(test_narrow_4),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -5,7 +5,7 @@
 // A technology file: FPGA tools infer block RAM or LUT RAM from this generic form. Replace the file
 // to instantiate an SRAM macro, a vendor's primitive, or a memory with ECC. It serves only memories
 // with a registered read. A few small arrays are read in the cycle of their address, as LUT RAM and
-// registers are: fifo with RegisteredRead 0, residual_add, kv_cache, counters.
+// registers are: fifo with RegisteredRead 0, kv_cache, counters.
 //
 // In      wr  a word, or those of its parts of WriteBits bits whose strobe is set
 //         rd  the address of a word
@@ -42,9 +42,11 @@ module ram_1r1w #(
     end
   end else begin : gen_parts
     always_ff @(posedge clk_i) begin
-      for (int i = 0; i < int'(Strobes); i++) begin
-        if (wr_en_i && wr_strb_i[i]) begin
-          mem[wr_addr_i][i*WriteBits +: WriteBits] <= wr_data_i[i*WriteBits +: WriteBits];
+      if (wr_en_i) begin
+        for (int i = 0; i < int'(Strobes); i++) begin
+          if (wr_strb_i[i]) begin
+            mem[wr_addr_i][i*WriteBits +: WriteBits] <= wr_data_i[i*WriteBits +: WriteBits];
+          end
         end
       end
     end

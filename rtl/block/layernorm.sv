@@ -8,7 +8,8 @@
 // In      par    beats of an OpNorm job, valid/ready: word c holds two halfs, gain[c] (15..0) and
 //                bias[c] (31..16); label.tag.group counts the beats, label.tag.last marks the last
 //         start  pulse with sum (Q.12) and sum_sq (Q.24) of C numbers; neither needs to be held
-//         rd     residual blocks, Q14.12: rd_rows_i one cycle after rd_en_o, held until the next
+//         rd     the residual, Q14.12, the row rd_row_o of max(Segments, NormWidth) numbers: one
+//                cycle after rd_en_o, held until the next
 // Out     blk    NormWidth rows, Q14.16, of the block for operand slot 0 .. n_head - 1,
 //                valid/ready; last with a block's last
 // Rounds  mean to 16 fraction bits, half up; V is exact; R truncated to 18 bits; (x - mean) R to
@@ -29,7 +30,8 @@ module layernorm
 #(
   parameter int unsigned Segments  = 16,
   parameter int unsigned MaxHeads  = 25,
-  parameter int unsigned NormWidth = 64    // elements normalised a cycle: 1, 2, 4, ... 64
+  parameter int unsigned NormWidth = 64,   // elements normalised a cycle: 1, 2, 4, ... 64
+  localparam int unsigned RowWidth = quant_width(Segments, NormWidth)
 ) (
   input  logic                          clk_i,
   input  logic                          rst_ni,
@@ -46,8 +48,8 @@ module layernorm
   output logic                          busy_o,
 
   output logic                          rd_en_o,
-  output logic [5:0]                    rd_block_o,
-  input  logic [HeadDim-1:0][31:0]      rd_rows_i,
+  output logic [10:0]                   rd_row_o,
+  input  logic [RowWidth-1:0][31:0]     rd_rows_i,
 
   output logic                          blk_valid_o,
   input  logic                          blk_ready_i,
@@ -63,6 +65,8 @@ module layernorm
 
   localparam int unsigned NumParts = HeadDim / NormWidth;          // of a block, one a cycle
   localparam int unsigned PartBits = (NumParts > 1) ? $clog2(NumParts) : 1;
+  localparam int unsigned RowParts = RowWidth / NormWidth;         // of a row of the residual
+  localparam int unsigned RowPartBits = (RowParts > 1) ? $clog2(RowParts) : 1;
 
   typedef struct packed {                  // what travels with a pipeline stage
     logic [5:0]          block;
@@ -80,8 +84,8 @@ module layernorm
   assign last_part = part_q == PartBits'(NumParts - 1);
   assign last      = last_part && block_q == cfg_i.n_head - 6'd1;
 
-  assign rd_en_o    = reading_q && advance;
-  assign rd_block_o = block_q;
+  assign rd_en_o  = reading_q && advance;
+  assign rd_row_o = 11'((32'(block_q) * NumParts + 32'(part_q)) / RowParts);
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
@@ -114,21 +118,20 @@ module layernorm
 
   // ------------------------------------------------------------------- parameters: one row a write
   //
-  // A row of the memory is a block of 64 words or, from 8 segments on, a beat of several blocks.
-  // If a beat is less than a block, the memory is split into banks.
+  // A row of the memory is a beat or, if a beat is less than a part, a bank for each beat of a part.
 
-  localparam int unsigned BankWords   = SideGroups * Segments;
-  localparam int unsigned NumBanks    = (BankWords < HeadDim) ? HeadDim / BankWords : 1;
-  localparam int unsigned RowBlocks   = NumBanks * BankWords / HeadDim;
-  localparam int unsigned NumRows     = (MaxHeads + RowBlocks - 1) / RowBlocks;
+  localparam int unsigned BeatWords   = SideGroups * Segments;
+  localparam int unsigned NumBanks    = (BeatWords < NormWidth) ? NormWidth / BeatWords : 1;
+  localparam int unsigned ParParts    = NumBanks * BeatWords / NormWidth;   // of a row
+  localparam int unsigned NumRows     = (MaxHeads * NumParts + ParParts - 1) / ParParts;
   localparam int unsigned RowAddrBits = (NumRows > 1) ? $clog2(NumRows) : 1;
-  localparam int unsigned BlockBits   = (RowBlocks > 1) ? $clog2(RowBlocks) : 1;
+  localparam int unsigned ParPartBits = (ParParts > 1) ? $clog2(ParParts) : 1;
 
-  logic                                                    par_write, par_read, par_read_last;
-  logic [RowAddrBits-1:0]                                  par_row;        // to read
-  logic [BlockBits-1:0]                                    par_block;      // of the row read
-  logic [NumBanks-1:0][32*BankWords-1:0]                   par_row_q;
-  logic [RowBlocks-1:0][NumParts-1:0][NormWidth-1:0][31:0] par_words;      // the same
+  logic                                    par_write, par_read, par_read_last;
+  logic [RowAddrBits-1:0]                  par_row;        // to read
+  logic [ParPartBits-1:0]                  par_part;       // of the row read
+  logic [NumBanks-1:0][32*BeatWords-1:0]   par_row_q;
+  logic [ParParts-1:0][NormWidth-1:0][31:0] par_words;     // the same
 
   assign par_words = par_row_q;
 
@@ -146,7 +149,7 @@ module layernorm
   end
 
   for (genvar b = 0; b < NumBanks; b++) begin : gen_bank
-    ram_1r1w #(.Width(32 * BankWords), .Depth(NumRows)) u_parameters (
+    ram_1r1w #(.Width(32 * BeatWords), .Depth(NumRows)) u_parameters (
       .clk_i,
       .wr_en_i(par_write && 32'(par_label_i.tag.group) % NumBanks == b),
       .wr_addr_i(RowAddrBits'(32'(par_label_i.tag.group) / NumBanks)), .wr_strb_i(1'b1),
@@ -179,36 +182,53 @@ module layernorm
 
   assign par_read      = advance && valid_q[1];
   assign par_read_last = par_read && place_q[1].last;
-  assign par_row       = RowAddrBits'(32'(place_q[1].block) / RowBlocks);
+  assign par_row       = RowAddrBits'((32'(place_q[1].block) * NumParts + 32'(place_q[1].part))
+                                      / ParParts);
 
   // -------------------------------------------------- normalising: NormWidth elements side by side
 
-  logic [NumParts-1:0][NormWidth-1:0][31:0] rd_parts;
+  logic [RowParts-1:0][NormWidth-1:0][31:0] rd_parts;
+  logic [RowPartBits-1:0]                   rd_part;
   logic [NormWidth-1:0]                     norm_saturated4_q, row_saturated7_q;
   logic                                     fresh7_q;      // counted only once
   logic [NormWidth-1:0][31:0]               rows7_q;
 
-  assign rd_parts  = rd_rows_i;
-  assign par_block = BlockBits'(32'(place_q[2].block) % RowBlocks);
+  assign rd_parts = rd_rows_i;
+  assign rd_part  = RowPartBits'(32'(place_q[0].part) % RowParts);
+  assign par_part = ParPartBits'((32'(place_q[2].block) * NumParts + 32'(place_q[2].part))
+                                 % ParParts);
 
-  localparam logic signed [50:0] NormMax = 51'sd16777215;          // 2^24 - 1
+  localparam logic [NormBits-1:0] NormMax = NormBits'((1 << (NormBits - 1)) - 1);
 
   for (genvar i = 0; i < int'(NormWidth); i++) begin : gen_element
 
     // ---- 1: x - mean; 2: halves of it times R less its highest bit; 3: their sum, shifted
+    //
+    // The shift goes by 16s, 4s and 1s. After each, what lies above the places that can still come
+    // into a number of 27 bits must equal its sign, or the number is beyond 27 bits.
 
-    logic signed [31:0] centred1_q, centred2_q;   // 16 fraction bits
+    logic signed [31:0] centred1_q, centred2_q;    // 16 fraction bits
     logic        [32:0] high2_q, low2_q;           // signed; unsigned
-    logic signed [50:0] shifted3_q;               // 19 fraction bits
+    logic signed [26:0] shifted3_q;                // 19 fraction bits
+    logic               beyond3_q, negative3_q;
 
     always_ff @(posedge clk_i) begin
-      if (advance && valid_q[0]) centred1_q <= (rd_parts[place_q[0].part][i] << 4) - mean;
+      if (advance && valid_q[0]) centred1_q <= (rd_parts[rd_part][i] << 4) - mean;
       if (advance && valid_q[1]) begin
         centred2_q <= centred1_q;
       end
       if (advance && valid_q[2]) begin
-        shifted3_q <= 51'(((51'(centred2_q) <<< 17) + (51'($signed(high2_q)) <<< 16)
-                           + $signed(51'(low2_q))) >>> ratio_shift);
+        automatic logic signed [50:0] by16;
+        automatic logic signed [41:0] by4;
+        automatic logic signed [29:0] by1;
+        by16 = ((51'(centred2_q) <<< 17) + (51'($signed(high2_q)) <<< 16)
+                + $signed(51'(low2_q))) >>> {ratio_shift[5:4], 4'd0};
+        by4  = 42'(by16) >>> {ratio_shift[3:2], 2'd0};
+        by1  = 30'(by4) >>> ratio_shift[1:0];
+        shifted3_q  <= 27'(by1);
+        beyond3_q   <= by16[50:41] != {10{by16[50]}} || by4[41:29] != {13{by4[41]}}
+                    || by1[29:26] != {4{by1[29]}};
+        negative3_q <= by16[50];
       end
     end
 
@@ -225,62 +245,68 @@ module layernorm
 
     always_ff @(posedge clk_i) begin
       if (advance && valid_q[3]) begin
-        automatic logic signed [50:0] rounded;
+        automatic logic signed [25:0] rounded;
         automatic logic               saturates;
-        rounded              = 51'((shifted3_q + 51'sd1) >>> 1);
-        saturates            = rounded > NormMax || rounded < -NormMax;
+        rounded              = 26'(shifted3_q >>> 1) + 26'(shifted3_q[0]);
+        saturates            = beyond3_q || (rounded[25] ? !rounded[24] || rounded[23:0] == '0
+                                                         : rounded[24]);
         norm_saturated4_q[i] <= saturates;
-        norm4_q              <= !saturates  ? NormBits'(rounded)
-                              : rounded[50] ? NormBits'(-NormMax) : NormBits'(NormMax);
+        norm4_q              <= !saturates ? NormBits'(rounded) : negative3_q ? -NormMax : NormMax;
       end
     end
 
-    // ---- gain and bias: 3: this part's words; 4, 5: bias as a row
+    // ---- gain and bias: 3: this part's words; 4: the gain's significand; 5, 6: the bias as a row
     //
-    // bias = significand * 2^exponent / 2^9 with 16 fraction bits, rounded
+    // bias = significand * 2^exponent / 2^9 with 16 fraction bits, rounded. Of the gain's exponent,
+    // the last two bits go into the product, and the others shift it.
 
     logic        [31:0] word3_q;
-    logic signed [11:0] gain4_q;           // its significand
-    logic        [4:0]  exponent4_q;
-    logic signed [42:0] bias4_q;           // 25 fraction bits less one
-    logic signed [35:0] bias5_q, bias6_q;  // 16 fraction bits
+    logic signed [14:0] gain4_q;
+    half_t              half4_q;           // bias
+    logic        [2:0]  exponent4_q;       // of the gain, in fours
+    logic signed [42:0] bias5_q;           // 25 fraction bits
+    logic signed [35:0] bias6_q;           // 16 fraction bits
 
     always_ff @(posedge clk_i) begin
-      if (advance && valid_q[2]) word3_q <= par_words[par_block][place_q[2].part][i];
+      if (advance && valid_q[2]) word3_q <= par_words[par_part][i];
       if (advance && valid_q[3]) begin
-        gain4_q     <= half_significand(word3_q[15:0]);
-        exponent4_q <= half_exponent(word3_q[15:0]);
-        bias4_q     <= 43'(half_significand(word3_q[31:16])) <<< half_exponent(word3_q[31:16]);
+        automatic logic [4:0] exponent;
+        exponent    = half_exponent(word3_q[15:0]);
+        gain4_q     <= 15'(half_significand(word3_q[15:0])) <<< exponent[1:0];
+        exponent4_q <= exponent[4:2];
+        half4_q     <= word3_q[31:16];
       end
-      if (advance && valid_q[4]) bias5_q <= 36'((bias4_q + 43'sd256) >>> 9);
-      if (advance && valid_q[5]) bias6_q <= bias5_q;
+      if (advance && valid_q[4]) begin
+        bias5_q <= 43'(half_significand(half4_q)) <<< half_exponent(half4_q);
+      end
+      if (advance && valid_q[5]) bias6_q <= 36'((bias5_q + 43'sd256) >>> 9);
     end
 
     // ---- 5: halves of it times gain; 6: their sum, shifted
     //
     // scaled = n * significand * 2^4 / 2^(31 - exponent), here with one fraction bit more
 
-    logic        [24:0] high5_q;           // signed
-    logic        [23:0] low5_q;            // signed
-    logic        [4:0]  shift5_q;
+    logic        [27:0] high5_q;           // signed
+    logic        [26:0] low5_q;            // signed
+    logic        [2:0]  exponent5_q;
     logic signed [41:0] scaled6_q;         // 17 fraction bits
 
     always_ff @(posedge clk_i) begin
       if (advance && valid_q[4]) begin
-        shift5_q <= 5'd31 - exponent4_q;
+        exponent5_q <= exponent4_q;
       end
       if (advance && valid_q[5]) begin
-        automatic logic signed [36:0] scaled;
-        scaled = (37'($signed(high5_q)) <<< 12) + 37'($signed(low5_q));
-        scaled6_q <= 42'($signed({scaled, 5'd0}) >>> shift5_q);
+        automatic logic signed [39:0] scaled;
+        scaled    = (40'($signed(high5_q)) <<< 12) + 40'($signed(low5_q));
+        scaled6_q <= $signed({scaled, 2'd0}) >>> {~exponent5_q, 2'd0};
       end
     end
 
-    multiplier #(.ABits(NormBits - 12), .BBits(12), .ASigned(1'b1), .BSigned(1'b1)) u_high5 (
+    multiplier #(.ABits(NormBits - 12), .BBits(15), .ASigned(1'b1), .BSigned(1'b1)) u_high5 (
       .clk_i, .en_i(advance && valid_q[4]), .a_i(norm4_q[NormBits-1:12]), .b_i(gain4_q),
       .p_o(high5_q)
     );
-    multiplier #(.ABits(12), .BBits(12), .BSigned(1'b1)) u_low5 (
+    multiplier #(.ABits(12), .BBits(15), .BSigned(1'b1)) u_low5 (
       .clk_i, .en_i(advance && valid_q[4]), .a_i(norm4_q[11:0]), .b_i(gain4_q), .p_o(low5_q)
     );
 
@@ -288,10 +314,12 @@ module layernorm
 
     always_ff @(posedge clk_i) begin
       if (advance && valid_q[6]) begin
-        automatic logic signed [63:0] sum;
-        sum = (64'(scaled6_q) + 64'($signed({bias6_q, 1'b1}))) >>> 1;
-        row_saturated7_q[i] <= row_overflows(sum);
-        rows7_q[i]          <= 32'(saturate_row(sum));
+        automatic logic signed [41:0] sum;
+        automatic logic               saturates;
+        sum       = 42'((43'(scaled6_q) + 43'($signed({bias6_q, 1'b1}))) >>> 1);
+        saturates = sum[41] ? sum[40:30] != '1 || sum[29:0] == '0 : sum[40:30] != '0;
+        row_saturated7_q[i] <= saturates;
+        rows7_q[i]          <= !saturates ? 32'(sum) : sum[41] ? -32'(RowMax) : 32'(RowMax);
       end
     end
   end

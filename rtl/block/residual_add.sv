@@ -11,11 +11,11 @@
 // Out     sums  sum (Q.12) and sum_sq (Q.24) of a pass, exact, with one pulse; held until the next
 //               pass ends; not for OpPos, which is half an embedding
 //         mon   the new x, Q14.12 sign-extended, Segments a cycle as they are written, rigid
-//         rd    64 numbers of block rd_block_i, one cycle after rd_en_i, held until the next read
+//         rd    ReadWidth numbers of row rd_row_i, one cycle after rd_en_i, held until the next
 // Rounds  rows to Q14.12 half up; x saturates at +-(2^26 - 1), which sat_o counts
 // Timing  Segments numbers a cycle; 2 cycles from a row to mon, 5 from a pass's last row to sums
-// Stores  MaxHeads x 64 x 27 bits, in 64 / Segments banks
-// Assumes that no block is read while rows arrive: the two share the memory's read port
+// Stores  MaxHeads x 64 numbers of 27 bits, sign-extended to 32, ReadWidth in a row
+// Assumes that no row is read while rows arrive: the two share the memory's read port
 // Golden  golden/residual_add.c: residual_add() - equal bit for bit
 
 `include "assert.svh"
@@ -24,7 +24,8 @@ module residual_add
   import gpt2_pkg::*;
 #(
   parameter int unsigned Segments = 16,    // rows a cycle: 1, 2, 4, ... 64
-  parameter int unsigned MaxHeads = 25     // C is at most 64 MaxHeads
+  parameter int unsigned MaxHeads = 25,    // C is at most 64 MaxHeads
+  parameter int unsigned ReadWidth = HeadDim     // numbers a read: Segments or more, 64 or fewer
 ) (
   input  logic                      clk_i,
   input  logic                      rst_ni,
@@ -44,8 +45,8 @@ module residual_add
   output logic [62:0]               sum_sq_o,
 
   input  logic                      rd_en_i,
-  input  logic [5:0]                rd_block_i,
-  output logic [HeadDim-1:0][31:0]  rd_rows_o,
+  input  logic [10:0]               rd_row_i,
+  output logic [ReadWidth-1:0][31:0] rd_rows_o,
 
   output logic                      mon_valid_o,
   output tag_t                      mon_tag_o,
@@ -54,20 +55,21 @@ module residual_add
   output logic [6:0]                sat_o
 );
 
-  localparam int unsigned NumBanks  = HeadDim / Segments;
-  localparam int unsigned BankBits  = (NumBanks > 1) ? $clog2(NumBanks) : 1;
-  localparam int unsigned BlockBits = (MaxHeads > 1) ? $clog2(MaxHeads) : 1;
+  localparam int unsigned RowGroups = ReadWidth / Segments;
+  localparam int unsigned GroupBits = (RowGroups > 1) ? $clog2(RowGroups) : 1;
+  localparam int unsigned NumRows   = MaxHeads * HeadDim / ReadWidth;
+  localparam int unsigned AddrBits  = (NumRows > 1) ? $clog2(NumRows) : 1;
 
-  typedef logic [BankBits-1:0]  bank_t;
-  typedef logic [BlockBits-1:0] block_t;
+  typedef logic [GroupBits-1:0] group_t;
+  typedef logic [AddrBits-1:0]  addr_t;
 
-  localparam bank_t LastBank = bank_t'(NumBanks - 1);
+  localparam group_t LastGroup = group_t'(RowGroups - 1);
 
-  // A group of Segments numbers is in one bank, at the address of its block of 64. Groups come in
-  // order, so the place of the next is known before it comes; its tag would come too late.
+  // A group of Segments numbers is in one row. Groups come in order, so the place of the next is
+  // known before it comes; its tag would come too late.
   typedef struct packed {
-    block_t block;
-    bank_t  bank;
+    addr_t  row;
+    group_t group;                         // of the row
   } place_t;
 
   // Registers named k_q are k cycles after the input: 1 has read the old x, 2 has the new x and
@@ -97,9 +99,9 @@ module residual_add
     end else begin
       valid1_q <= valid;
       if (valid) begin
-        place_q.bank <= (tag.last || place_q.bank == LastBank) ? '0 : place_q.bank + 1'b1;
-        if (tag.last)                      place_q.block <= '0;
-        else if (place_q.bank == LastBank) place_q.block <= place_q.block + 1'b1;
+        place_q.group <= (tag.last || place_q.group == LastGroup) ? '0 : place_q.group + 1'b1;
+        if (tag.last)                        place_q.row <= '0;
+        else if (place_q.group == LastGroup) place_q.row <= place_q.row + 1'b1;
       end
     end
     if (valid) begin
@@ -118,39 +120,30 @@ module residual_add
   // The results of the previous two cycles are not in the memory yet: in widths of one or two
   // groups the old x comes from stage 2 or 3.
   //
-  // x is sign-extended everywhere but in the memory, so that it is extended only once.
+  // x is sign-extended everywhere, so that it is extended only once.
 
-  logic [Segments-1:0][ResBits-1:0]        words [NumBanks];   // of a block
-  logic [NumBanks-1:0][Segments-1:0][31:0] read_q;
-  logic [Segments-1:0][31:0]               read1_q, x2_q, x3_q;
-  logic [Segments-1:0][ResBits-1:0]        stored2_q;          // x2_q for the memory
-  block_t                                  read_block;
+  logic [RowGroups-1:0][Segments-1:0][31:0] row1_q;        // read
+  logic [Segments-1:0][31:0]                x2_q, x3_q;
+  addr_t                                    read_row;
 
-  assign read_block = rd_en_i ? block_t'(rd_block_i) : place_q.block;
+  assign read_row = rd_en_i ? addr_t'(rd_row_i) : place_q.row;
 
-  logic unused_rd_block;
-  assign unused_rd_block = ^rd_block_i;    // MaxHeads may need fewer bits
+  logic unused_rd_row;
+  assign unused_rd_row = ^rd_row_i;        // MaxHeads may need fewer bits
 
-  for (genvar b = 0; b < NumBanks; b++) begin : gen_bank
-    logic [Segments-1:0][ResBits-1:0] mem [MaxHeads];
-
-    assign words[b] = mem[read_block];
-
-    always_ff @(posedge clk_i) begin
-      if (valid2_q && place2_q.bank == bank_t'(b)) mem[place2_q.block] <= stored2_q;
-    end
+  // A memory for each group of a row: what a group's reads while it is written is not taken, and
+  // last2_q says so.
+  for (genvar g = 0; g < int'(RowGroups); g++) begin : gen_group
+    ram_1r1w #(.Width(32 * Segments), .Depth(NumRows)) u_residual (
+      .clk_i,
+      .wr_en_i(valid2_q && place2_q.group == group_t'(g)), .wr_addr_i(place2_q.row),
+      .wr_strb_i(1'b1), .wr_data_i(x2_q),
+      .rd_en_i(rd_en_i || (valid && place_q.group == group_t'(g))), .rd_addr_i(read_row),
+      .rd_data_o(row1_q[g])
+    );
   end
 
-  always_ff @(posedge clk_i) begin
-    for (int s = 0; s < Segments; s++) begin
-      for (int b = 0; b < NumBanks; b++) begin
-        if (rd_en_i) read_q[b][s] <= 32'($signed(words[b][s]));
-      end
-      if (valid) read1_q[s] <= 32'($signed(words[place_q.bank][s]));
-    end
-  end
-
-  assign rd_rows_o = read_q;
+  assign rd_rows_o = row1_q;
 
   // --------------------------------------------------------------------------- 1: add and saturate
 
@@ -171,11 +164,12 @@ module residual_add
       if (tag1_q.op == OpPos) old_x = '0;
       else if (last1_q)       old_x = x2_q;
       else if (last2_q)       old_x = x3_q;
-      else                    old_x = read1_q;
+      else                    old_x = row1_q[place1_q.group];
       for (int s = 0; s < Segments; s++) begin
         added[s]     = old_x[s] + delta1_q[s];
         saturated[s] = overflows(added[s]);
-        new_x[s]     = !saturated[s] ? added[s] : added[s][31] ? -32'(ResMax) : 32'(ResMax);
+        new_x[s]     = 32'($signed(!saturated[s] ? added[s][ResBits-1:0]
+                                                 : added[s][31] ? -ResMax : ResMax));
       end
     end
   end
@@ -190,7 +184,6 @@ module residual_add
       tag2_q       <= tag1_q;
       place2_q     <= place1_q;
       x2_q         <= new_x;
-      for (int s = 0; s < Segments; s++) stored2_q[s] <= new_x[s][ResBits-1:0];
       saturated2_q <= saturated;
     end
   end
@@ -317,10 +310,13 @@ module residual_add
   `ERROR_IF(max_heads,
             MaxHeads > 25,
             ("MaxHeads is %0d; the sums' widths hold 25 heads, 1600 numbers", MaxHeads))
-  `ASSERT(!(rd_en_i && valid), ("residual_add: a block was read while rows were being added"))
-  `ASSERT(valid |-> 32'(tag.group) < NumBanks * MaxHeads,
+  `ERROR_IF(read_width,
+            ReadWidth < Segments || ReadWidth > HeadDim || HeadDim % ReadWidth != 0,
+            ("ReadWidth is %0d; it must divide a block of 64 rows, and hold Segments", ReadWidth))
+  `ASSERT(!(rd_en_i && valid), ("residual_add: a row was read while rows were being added"))
+  `ASSERT(valid |-> 32'(tag.group) < RowGroups * NumRows,
           ("residual_add: a row beyond MaxHeads x 64"))
-  `ASSERT(valid |-> 32'(tag.group) == 32'(place_q.block) * NumBanks + 32'(place_q.bank),
+  `ASSERT(valid |-> 32'(tag.group) == 32'(place_q.row) * RowGroups + 32'(place_q.group),
           ("residual_add: group %0d is not the next one", tag.group))
   `ASSERT(emb_valid_i |-> emb_tag_i.op == OpPos || emb_tag_i.op == OpToken,
           ("residual_add: an embedding row's job is neither OpPos nor OpToken"))

@@ -104,18 +104,20 @@ module transformer_block
   logic signed [37:0]     sum;
   logic [62:0]            sum_sq;
   logic                   norm_rd_en;
-  logic [5:0]             norm_rd_block;
-  logic [63:0][31:0]      norm_rd_rows;
+  logic [10:0]            norm_rd_row;
+  logic [QuantWidth-1:0][31:0] norm_rd_rows;
   logic [6:0]             sat_residual;
 
   assign rows_wake_o = emb_valid_i || norm_rd_en || blk_valid != '0 || quant_busy;
 
-  residual_add #(.Segments(Segments), .MaxHeads(MaxHeads)) u_residual_add (
+  residual_add #(
+    .Segments(Segments), .MaxHeads(MaxHeads), .ReadWidth(QuantWidth)
+  ) u_residual_add (
     .clk_i(clk_rows_i), .rst_ni,
     .rows_valid_i, .rows_tag_i, .rows_i,
     .emb_valid_i, .emb_ready_o, .emb_tag_i, .emb_rows_i,
     .sums_valid_o(sums_valid), .sums_tag_o(sums_tag), .sum_o(sum), .sum_sq_o(sum_sq),
-    .rd_en_i(norm_rd_en), .rd_block_i(norm_rd_block), .rd_rows_o(norm_rd_rows),
+    .rd_en_i(norm_rd_en), .rd_row_i(norm_rd_row), .rd_rows_o(norm_rd_rows),
     .mon_valid_o, .mon_tag_o, .mon_rows_o, .sat_o(sat_residual)
   );
 
@@ -142,7 +144,7 @@ module transformer_block
     .clk_i(clk_norm), .rst_ni, .cfg_i,
     .par_valid_i, .par_ready_o, .par_label_i, .par_data_i,
     .start_i(norm_start), .sum_i(sum), .sum_sq_i(sum_sq), .busy_o(norm_busy),
-    .rd_en_o(norm_rd_en), .rd_block_o(norm_rd_block), .rd_rows_i(norm_rd_rows),
+    .rd_en_o(norm_rd_en), .rd_row_o(norm_rd_row), .rd_rows_i(norm_rd_rows),
     .blk_valid_o(x_valid), .blk_ready_i(x_ready), .blk_slot_o(x_to), .blk_last_o(x_last),
     .blk_rows_o(x_rows), .sat_norm_o(sat_norm), .sat_row_o(sat_norm_row)
   );
