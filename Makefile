@@ -151,8 +151,7 @@ BLOCK_MODULE_layernorm_narrow := layernorm
 BLOCK_PARAMS_layernorm_narrow := NormWidth=4
 BLOCK_MODULE_residual_add_narrow := residual_add
 BLOCK_PARAMS_residual_add_narrow := ReadWidth=4
-BLOCK_SEGMENTS_token_embedding := 1 4 16 64
-BLOCK_SEGMENTS_pos_embedding   := 1 4 16 64
+BLOCK_SEGMENTS_embedding_row := 1 4 16 64
 BLOCK_SEGMENTS_matvec      := 1 4 16 64
 BLOCK_SEGMENTS_sequencer   := 1 4 16 64
 BLOCK_SEGMENTS_weight_stream := 1 4 16 64

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// pos_embedding - one 16-bit row starts the residual (rtl/block/pos_embedding.sv)
+// pos_embedding - one 16-bit row starts the residual (rtl/block/embedding_row.sv)
 //
 // Eight bits are too few here: GPT-2's position embeddings have a few dimensions a hundred times
 // larger than the others. A row is 2C columns of the table: block 2k holds the high bytes of

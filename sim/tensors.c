@@ -18,9 +18,8 @@
   S(const uint8_t, rows, CORE "rows_valid")  S(const uint32_t, rows_tag, CORE "rows_tag")         \
   S(const uint32_t, rows_data, CORE "rows")  S(const uint16_t, aux, CORE "aux")                   \
   S(const uint16_t, pv_scale, CORE "pv_scale")                                                    \
-  S(const uint8_t, token, CORE "token_valid")      S(const uint32_t, token_tag, CORE "token_tag") \
-  S(const uint32_t, token_rows, CORE "token_rows") S(const uint8_t, emb_ready, CORE "emb_ready")  \
-  S(const uint8_t, pos, CORE "pos_valid")                                                         \
+  S(const uint8_t, emb, CORE "emb_valid")          S(const uint32_t, emb_tag, CORE "emb_tag")     \
+  S(const uint32_t, emb_rows, CORE "emb_rows")     S(const uint8_t, emb_ready, CORE "emb_ready")  \
   S(const uint8_t, op, CORE "op_valid")      S(const uint8_t, op_slot, CORE "op_slot")            \
   S(const uint8_t, op_part, CORE "op_part")  S(const uint8_t, op_last, CORE "op_last")            \
   S(const uint8_t, op_exp, CORE "op_exp")    S(const uint16_t, op_m, CORE "op_m")                 \
@@ -92,6 +91,15 @@ static void show_engine(struct tensors *s) {
   }
 }
 
+// A position's row is shown as the residual that it starts.
+static void show_embedding(struct tensors *s) {
+  struct pkg_tag tag;
+  pkg_tag_unpack(&tag, s->emb_tag);
+  if (tag.op != PKG_OP_TOKEN) return;
+  show_rows(s, TENSOR_WTE, 0, (uint32_t)tag.group * s->segments, s->emb_rows, s->segments,
+            ROW_FRAC);
+}
+
 static void show_residual(struct tensors *s) {
   struct pkg_tag tag;
   pkg_tag_unpack(&tag, s->mon_tag);
@@ -148,12 +156,7 @@ static int tensors_cycle(void *self, uint64_t cycle, struct err *err) {
     s->shown.place.position = *s->step_position;
     s->norm_blocks = 0;
   }
-  if (*s->token && *s->emb_ready && !*s->pos) {
-    struct pkg_tag tag;
-    pkg_tag_unpack(&tag, s->token_tag);
-    show_rows(s, TENSOR_WTE, 0, (uint32_t)tag.group * s->segments, s->token_rows, s->segments,
-              ROW_FRAC);
-  }
+  if (*s->emb && *s->emb_ready) show_embedding(s);
   if (*s->rows) show_engine(s);
   if (*s->kv) {
     s->shown.place.layer = *s->kv_layer;

@@ -19,8 +19,8 @@ const char *const timeline_unit_name[TIMELINE_N_UNITS] = {TIMELINE_UNITS(UNIT_NA
   S(const uint16_t, reserved, CORE "u_weight_stream.reserved_q")                                  \
   S(const uint8_t, sequencer, CORE "sequencer_busy") S(const uint8_t, request, "rd_req_valid_o")  \
   S(const uint8_t, read, "rd_rsp_valid_i") S(const uint8_t, write, "wr_valid_o")                  \
-  S(const uint8_t, write_ready, "wr_ready_i") S(const uint8_t, token, CORE "token_valid")         \
-  S(const uint8_t, pos, CORE "pos_valid") S(const uint8_t, rows, CORE "rows_valid")               \
+  S(const uint8_t, write_ready, "wr_ready_i") S(const uint8_t, embedding, CORE "emb_valid")       \
+  S(const uint8_t, rows, CORE "rows_valid")                                                       \
   S(const uint8_t, mon, "mon_valid_o") S(const uint8_t, norm, BLOCK "norm_busy")                  \
   S(const uint8_t, kv, CORE "kv_valid") S(const uint8_t, attention, BLOCK "attention_busy")      \
   S(const uint8_t, blocks, BLOCK "blk_valid") S(const uint8_t, op, CORE "op_valid")               \
@@ -159,7 +159,7 @@ static uint32_t units(const struct timeline *t) {
   return (uint32_t)(*t->step_start | *t->step_end) << TIMELINE_CONTROLLER |
          (uint32_t)*t->sequencer << TIMELINE_SEQUENCER |
          (uint32_t)(*t->request | *t->read) << TIMELINE_WEIGHT_STREAM |
-         (uint32_t)(*t->token | *t->pos) << TIMELINE_EMBEDDING |
+         (uint32_t)*t->embedding << TIMELINE_EMBEDDING |
          (uint32_t)taken << TIMELINE_MATVEC | (uint32_t)*t->rows << TIMELINE_RESCALE |
          (uint32_t)*t->mon << TIMELINE_RESIDUAL_ADD | (uint32_t)*t->norm << TIMELINE_LAYERNORM |
          (uint32_t)(*t->kv || (*t->blocks & BLOCK_Q)) << TIMELINE_QKV_LINEAR |

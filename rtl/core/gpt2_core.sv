@@ -5,7 +5,7 @@
 //
 //   sequencer ▶ weight_stream ▶ matvec ▶ rescale ▶ transformer_block ▶ kv_cache ▶ matvec, memory
 //                                                ▶ final_linear ▶ sampling
-//                             ▶ token_embedding, pos_embedding ▶ residual
+//                             ▶ embedding_row ▶ residual
 //                             ▶ LayerNorm's parameters
 //
 // In      step    id, position, head wanted (valid/ready), only after the previous step has ended
@@ -122,39 +122,29 @@ module gpt2_core
     .waits_o(stream_waits)
   );
 
-  wire is_pos    = label.tag.op == OpPos;
-  wire is_token  = label.tag.op == OpToken;
+  wire is_row    = label.tag.op == OpPos || label.tag.op == OpToken;
   wire is_norm   = label.tag.op == OpNorm;
-  wire is_matvec = !is_pos && !is_token && !is_norm;
-  logic pos_ready, token_ready, norm_ready, matvec_ready;
+  wire is_matvec = !is_row && !is_norm;
+  logic row_ready, norm_ready, matvec_ready;
 
-  assign beat_ready = is_pos   ? pos_ready   :
-                      is_token ? token_ready :
-                      is_norm  ? norm_ready  : matvec_ready;
+  assign beat_ready = is_row  ? row_ready  :
+                      is_norm ? norm_ready : matvec_ready;
 
   // ------------------------------------------------------------------------------------- embedding
 
-  logic                      pos_valid, token_valid, emb_ready;
-  tag_t                      pos_tag, token_tag;
-  logic [Segments-1:0][31:0] pos_rows, token_rows;
-  logic [6:0]                sat_pos;
+  logic                      emb_valid, emb_ready;
+  tag_t                      emb_tag;
+  logic [Segments-1:0][31:0] emb_rows;
+  logic [6:0]                sat_emb;
 
-  assign embedding_wake = beat_valid && (is_pos || is_token);
-  assign embedding_busy = pos_valid || token_valid;
+  assign embedding_wake = beat_valid && is_row;
+  assign embedding_busy = emb_valid;
 
-  pos_embedding #(.Segments(Segments)) u_pos_embedding (
+  embedding_row #(.Segments(Segments)) u_embedding_row (
     .clk_i(clk_begin), .rst_ni,
-    .in_valid_i(beat_valid && is_pos), .in_ready_o(pos_ready), .in_label_i(label), .in_data_i(data),
-    .out_valid_o(pos_valid), .out_ready_i(emb_ready), .out_tag_o(pos_tag), .out_rows_o(pos_rows),
-    .sat_o(sat_pos)
-  );
-
-  token_embedding #(.Segments(Segments)) u_token_embedding (
-    .clk_i(clk_begin), .rst_ni,
-    .in_valid_i(beat_valid && is_token), .in_ready_o(token_ready), .in_label_i(label),
-    .in_data_i(data),
-    .out_valid_o(token_valid), .out_ready_i(emb_ready && !pos_valid), .out_tag_o(token_tag),
-    .out_rows_o(token_rows)
+    .in_valid_i(beat_valid && is_row), .in_ready_o(row_ready), .in_label_i(label), .in_data_i(data),
+    .out_valid_o(emb_valid), .out_ready_i(emb_ready), .out_tag_o(emb_tag), .out_rows_o(emb_rows),
+    .sat_o(sat_emb)
   );
 
   // ---------------------------------------------------------------------------------------- engine
@@ -266,8 +256,7 @@ module gpt2_core
     .clk_i, .rst_ni, .test_en_i, .cfg_i,
     .clk_rows_i(clk_rows), .rows_wake_o(rows_wake_block),
     .rows_valid_i(rows_valid), .rows_tag_i(rows_tag), .rows_i(rows), .aux_i(aux),
-    .emb_valid_i(pos_valid || token_valid), .emb_ready_o(emb_ready),
-    .emb_tag_i(pos_valid ? pos_tag : token_tag), .emb_rows_i(pos_valid ? pos_rows : token_rows),
+    .emb_valid_i(emb_valid), .emb_ready_o(emb_ready), .emb_tag_i(emb_tag), .emb_rows_i(emb_rows),
     .par_valid_i(beat_valid && is_norm), .par_ready_o(norm_ready), .par_label_i(label),
     .par_data_i(data),
     .op_valid_o(op_valid), .op_slot_o(op_slot), .op_part_o(op_part), .op_last_o(op_last),
@@ -338,7 +327,7 @@ module gpt2_core
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) sat_o <= '0;
-    else sat_o <= 10'(sat_rows) + 10'(sat_pos) + 10'(sat_block);
+    else sat_o <= 10'(sat_rows) + 10'(sat_emb) + 10'(sat_block);
   end
 
   // ------------------------------------------------------------------------------------ assertions
@@ -360,15 +349,10 @@ module gpt2_core
           ("%m: rows did not come RescaleLatency = %0d cycles after their sums", RescaleLatency))
 
   // A gated clock stops only when the unit it serves has drained.
-  rest_rules #(.Linger(BeginLinger), .Width(8)) u_rest_begin (
+  rest_rules #(.Linger(BeginLinger), .Width(4)) u_rest_begin (
     .clk_i, .rst_ni, .wake_i(begin_wake), .hold_i(begin_hold),
-    .active_i({u_pos_embedding.u_embedding_row.beat_valid_q,
-               u_pos_embedding.u_embedding_row.valid1_q, u_pos_embedding.u_embedding_row.valid2_q,
-               u_pos_embedding.u_embedding_row.valid3_q,
-               u_token_embedding.u_embedding_row.beat_valid_q,
-               u_token_embedding.u_embedding_row.valid1_q,
-               u_token_embedding.u_embedding_row.valid2_q,
-               u_token_embedding.u_embedding_row.valid3_q})
+    .active_i({u_embedding_row.beat_valid_q, u_embedding_row.valid1_q, u_embedding_row.valid2_q,
+               u_embedding_row.valid3_q})
   );
   rest_rules #(.Linger(RowsLinger), .Width(18)) u_rest_rows (
     .clk_i, .rst_ni, .wake_i(rows_wake), .hold_i(1'b0),

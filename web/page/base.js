@@ -34,7 +34,7 @@ const assetText = async (name) => new TextDecoder().decode(await asset(name));
 // Names of phases, of what cycles are spent on, and of units, in the order of the enums in gpt2_pkg.h,
 // counters.h and timeline.h.
 const PHASES = [
-  { name: "position", text: "position row", color: "embed", unit: "pos_embedding" }, { name: "token", text: "token row", color: "embed", unit: "token_embedding" },
+  { name: "position", text: "position row", color: "embed", unit: "embedding_row" }, { name: "token", text: "token row", color: "embed", unit: "embedding_row" },
   { name: "layernorm", text: "LayerNorm's gain and bias", short: "LN", color: "norm", unit: "layernorm" }, { name: "qkv", text: "query, key, value", short: "QKV", color: "qkv", unit: "qkv_linear" },
   { name: "scores", text: "scores", short: "S", color: "scores", unit: "attention_core" }, { name: "pv", text: "probabilities times values", short: "PV", color: "pv", unit: "attention_core" },
   { name: "projection", text: "attention's projection", short: "P", color: "proj", unit: "residual_add" }, { name: "mlp1", text: "MLP, first matrix", short: "MLP 1", color: "mlp1", unit: "mlp_ffn" },

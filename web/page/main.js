@@ -185,7 +185,7 @@ for (const [unit, g] of lights) if (unit !== "memory" && unit !== "operand_buffe
   const title = document.createElementNS("http://www.w3.org/2000/svg", "title");
   title.textContent = `${unit}.sv: show the source`;
   g.prepend(title);
-  g.addEventListener("click", () => showSource(unit === "embedding_row" ? "pos_embedding" : unit));
+  g.addEventListener("click", () => showSource(unit));
 }
 function showNow(now, cycles) {
   const units = now[2];

@@ -114,7 +114,7 @@ const panels = (() => {
 
   // Name, what it is, and the wires that carry it.
   const TENSORS = [
-    ["wte", "the token's row of the embedding", "token_embedding ▸ residual_add: token_rows"], ["wpe", "the position's row", "residual_add: mon_rows"], ["drop", "their sum: what enters layer 0", "residual_add: mon_rows"],
+    ["wte", "the token's row of the embedding", "embedding_row ▸ residual_add: emb_rows"], ["wpe", "the position's row", "residual_add: mon_rows"], ["drop", "their sum: what enters layer 0", "residual_add: mon_rows"],
     ["h.#.ln_1", "LayerNorm, the input of attention", "block_quant ▸ operand_buffer: op_m, op_exp"], ["h.#.attn.c_attn", "query, key and value of all heads", "rescale ▸ qkv_linear: rows"],
     ["h.#.attn.key", "the key as cached", "qkv_linear ▸ kv_cache: kv_q, kv_scale"], ["h.#.attn.value", "the value as cached", "qkv_linear ▸ kv_cache: kv_q, kv_scale"],
     ["h.#.attn.scores", "query times keys, before the softmax", "rescale ▸ attention_core: rows"], ["h.#.attn.probs", "softmax of the scores", "block_quant ▸ operand_buffer: op_m, op_exp, aux, pv_scale"],
