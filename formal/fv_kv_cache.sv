@@ -26,7 +26,10 @@ module fv_kv_cache
   input logic [3:0]              release_i,
   input logic                    wr_ready_i,
   input logic                    wr_ack_i,
-  input logic [1:0]              merge_entry_i
+  input logic                    merge_valid_i,
+  input logic [1:0]              merge_entry_i,
+  input logic                    merge_is_v_i,
+  input logic [5:0]              merge_group_i
 );
 
   localparam int unsigned Segments = 2;
@@ -37,7 +40,8 @@ module fv_kv_cache
   logic [AddrBits-1:0]     wr_addr;
   logic [512*Segments-1:0] wr_data;
   logic [64*Segments-1:0]  wr_strb;
-  logic [HeadDim-1:0][7:0] k, v;
+  logic [HeadDim-1:0][7:0] k;
+  logic [Segments-1:0][7:0] v;
   scale_t                  k_scale, v_scale;
 
   kv_cache #(.Segments(Segments), .MaxHeads(25)) dut (
@@ -46,7 +50,7 @@ module fv_kv_cache
     .entry_busy_o(entry_busy), .entry_ready_o(entry_ready), .release_i,
     .wr_valid_o(wr_valid), .wr_ready_i, .wr_addr_o(wr_addr), .wr_data_o(wr_data),
     .wr_strb_o(wr_strb), .wr_ack_i, .idle_o(idle), .mem_busy_o(mem_busy),
-    .merge_entry_i, .k_o(k), .v_o(v), .k_scale_o(k_scale), .v_scale_o(v_scale)
+    .merge_valid_i, .merge_entry_i, .merge_is_v_i, .merge_group_i, .k_o(k), .v_o(v), .k_scale_o(k_scale), .v_scale_o(v_scale)
   );
 
   memory_rules #(.Lanes(64 * Segments), .Depth(64), .Assume(1'b1)) rules (

@@ -312,19 +312,24 @@ static void before(void *ctx) {
     set_noise(b, "operand_i", &t->rng);
   }
 
-  if (t->merges && t->merges->newest) {
-    assert_int_equal(block_get_u64(b, "merge_entry_o"), t->merges->j.head % 4);
+  // What the engine asks for, and noise.
+  set_noise(b, "merge_k_i", &t->rng);
+  set_noise(b, "merge_v_i", &t->rng);
+  set_noise(b, "merge_k_scale_i", &t->rng);
+  set_noise(b, "merge_v_scale_i", &t->rng);
+  if (!block_get_u64(b, "merge_valid_o")) return;
+  assert_non_null(t->merges);
+  assert_non_null(t->merges->newest);
+  assert_int_equal(block_get_u64(b, "merge_entry_o"), t->merges->j.head % 4);
+  if (block_get_u64(b, "merge_is_v_o")) {
+    const uint64_t group = block_get_u64(b, "merge_group_o");
+    memcpy(words, t->merges->newest->v + group * segments, segments);
+    block_set(b, "merge_v_i", words);
+  } else {
     memcpy(words, t->merges->newest->k, HEAD_DIM);
     block_set(b, "merge_k_i", words);
-    memcpy(words, t->merges->newest->v, HEAD_DIM);
-    block_set(b, "merge_v_i", words);
     block_set_u64(b, "merge_k_scale_i", t->merges->newest->k_scale);
     block_set_u64(b, "merge_v_scale_i", t->merges->newest->v_scale);
-  } else {
-    set_noise(b, "merge_k_i", &t->rng);
-    set_noise(b, "merge_v_i", &t->rng);
-    set_noise(b, "merge_k_scale_i", &t->rng);
-    set_noise(b, "merge_v_scale_i", &t->rng);
   }
 }
 

@@ -11,13 +11,16 @@
 //                   (4 bytes of a beat), K (64 bytes of a beat), V (64/Segments beats, each with
 //                   byte position % 64 of every segment); valid/ready, acknowledged in order
 //         entry_busy, entry_ready   holds something; holds K and V
-//         k, v, their scales        of merge_entry: they replace the bytes from memory
+//         k, v, k_scale, v_scale    with merge_valid: what replaces the bytes from memory. k: the key
+//                                   of merge_entry, or its value if merge_is_v; v: group merge_group
+//                                   of the value, Segments dimensions
 //         idle      no write is pending, in flight or unacknowledged
 //         mem_busy  a write is offered or unacknowledged
 // Reset   rst_ni empties the entries. A write that is offered stays until it is taken, and
 //         acknowledgements are still counted: mem_busy_o falls when the last has come. mem_rst_ni
 //         forgets these too; it is low only while rst_ni is
-// Timing  ready one cycle after V; a write a cycle, the first 3 cycles after V
+// Timing  ready one cycle after V; a write a cycle, the first 3 cycles after V, but none is made
+//         while the engine merges: both read the entries through one port
 // Keeps   4 entries of 132 bytes; a beat
 // Assumes that an entry is not busy when its K comes. At most 255 writes are unacknowledged
 // Golden  golden/kv_cache.c: the memory written by kv_cache_write() - equal byte for byte
@@ -56,9 +59,12 @@ module kv_cache
   output logic                       idle_o,
   output logic                       mem_busy_o,
 
+  input  logic                       merge_valid_i,
   input  logic [1:0]                 merge_entry_i,
+  input  logic                       merge_is_v_i,
+  input  logic [5:0]                 merge_group_i,
   output logic [HeadDim-1:0][7:0]    k_o,
-  output logic [HeadDim-1:0][7:0]    v_o,
+  output logic [Segments-1:0][7:0]   v_o,
   output scale_t                     k_scale_o,
   output scale_t                     v_scale_o
 );
@@ -74,28 +80,32 @@ module kv_cache
 
   // --------------------------------------------------------------------------------------- entries
 
-  logic [HeadDim-1:0][7:0] k_mem [4];
-  logic [HeadDim-1:0][7:0] v_mem [4];
+  logic [HeadDim-1:0][7:0] mem [8];                // of entry e: K at 2e, V at 2e + 1
   scale_t                  k_scale_mem [4];
   scale_t                  v_scale_mem [4];
 
   wire [1:0] kv_entry = kv_head_i[1:0];
 
   always_ff @(posedge clk_i) begin
-    if (kv_valid_i && !kv_is_v_i) begin
-      k_mem[kv_entry]       <= kv_q_i;
-      k_scale_mem[kv_entry] <= kv_scale_i;
-    end
-    if (kv_valid_i && kv_is_v_i) begin
-      v_mem[kv_entry]       <= kv_q_i;
-      v_scale_mem[kv_entry] <= kv_scale_i;
-    end
+    if (kv_valid_i)               mem[{kv_entry, kv_is_v_i}] <= kv_q_i;
+    if (kv_valid_i && !kv_is_v_i) k_scale_mem[kv_entry]      <= kv_scale_i;
+    if (kv_valid_i && kv_is_v_i)  v_scale_mem[kv_entry]      <= kv_scale_i;
   end
 
-  assign k_o       = k_mem[merge_entry_i];
-  assign v_o       = v_mem[merge_entry_i];
-  assign k_scale_o = k_scale_mem[merge_entry_i];
-  assign v_scale_o = v_scale_mem[merge_entry_i];
+  // The port for the engine's merge and the writes: a vector, one group of it, and the scales.
+  logic [1:0] rd_entry;
+  logic       rd_is_v;
+  beat_idx_t  rd_group;
+  logic [VBeats-1:0][Segments-1:0][7:0] rd_groups; // k_o
+
+  assign k_o       = mem[{rd_entry, rd_is_v}];
+  assign rd_groups = k_o;
+  assign v_o       = rd_groups[rd_group];
+  assign k_scale_o = k_scale_mem[rd_entry];
+  assign v_scale_o = v_scale_mem[rd_entry];
+
+  logic unused_merge_group;
+  assign unused_merge_group = ^merge_group_i;      // there may be fewer groups
 
   //   busy ready written released
   //    0     0      0       0      empty
@@ -207,6 +217,10 @@ module kv_cache
     else         state_q <= state_d;
   end
 
+  assign rd_entry = merge_valid_i ? merge_entry_i               : entry_q;
+  assign rd_is_v  = merge_valid_i ? merge_is_v_i                : state_q == StV;
+  assign rd_group = merge_valid_i ? beat_idx_t'(merge_group_i)  : v_beat_q;
+
   // One addition a cycle: the head's base and an offset, then the position's place.
   always_ff @(posedge clk_i) begin
     v_beat_q <= v_beat_d;
@@ -258,18 +272,18 @@ module kv_cache
         unique case (state_q)
           StScales: begin
             automatic logic [31:0] word;
-            word = {v_scale_mem[entry_q], k_scale_mem[entry_q]};
+            word = {v_scale_o, k_scale_o};
             out_data_q[s] <= {16{word}};
             out_strb_q[s] <= side_word[9:4] == 6'(s)
                              ? 64'hf << {side_word[3:0], 2'b00} : '0;
           end
           StK: begin
-            out_data_q[s] <= k_mem[entry_q];
+            out_data_q[s] <= k_o;
             out_strb_q[s] <= kv_key_segment(position_q, LogS) == 6'(s) ? '1 : '0;
           end
           default: begin
             automatic logic [31:0] word;
-            word = {4{v_mem[entry_q][32'(v_beat_q) * Segments + 32'(s)]}};
+            word = {4{v_o[s]}};
             out_data_q[s] <= {16{word}};
             out_strb_q[s] <= 64'd1 << kv_value_byte(position_q);
           end
@@ -288,7 +302,7 @@ module kv_cache
   logic [7:0] unacked_q;                           // writes made and not acknowledged
   logic       acked;
 
-  assign room       = (!out_valid_q || wr_ready_i) && unacked_q != '1;
+  assign room       = (!out_valid_q || wr_ready_i) && unacked_q != '1 && !merge_valid_i;
   assign acked      = wr_ack_i && unacked_q != '0; // unexpected acknowledgements are ignored
   assign mem_busy_o = unacked_q != '0;             // offered writes are counted
 

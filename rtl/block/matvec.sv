@@ -18,7 +18,8 @@
 //           OpHead: final_linear has room for what the pipeline holds.
 //         From here on nothing stalls, so whatever takes the rows need not either.
 // Merge   the newest position is not in memory yet: its K, V and scales replace the bytes read
-//         there, in the cycle after the beat
+//         there, in the cycle after the beat. In that cycle merge_valid_o asks for the key of an
+//         entry (and the scales), or for a group of its value
 // In      beats with labels (OpQkv ... OpHead); operands two-stage: slot out, operand a cycle later
 // Out     S sums, 52 bits (sign-extended to 64), the largest exponent, S side words, a tag; rigid
 // Timing  12 cycles from taking the last block's beat to its sums, a beat a cycle
@@ -68,9 +69,12 @@ module matvec
   input  logic                       head_room_i,
 
   // newest position
+  output logic                       merge_valid_o,
   output logic [1:0]                 merge_entry_o,
+  output logic                       merge_is_v_o,
+  output logic [5:0]                 merge_group_o,
   input  logic [HeadDim-1:0][7:0]    merge_k_i,
-  input  logic [HeadDim-1:0][7:0]    merge_v_i,
+  input  logic [Segments-1:0][7:0]   merge_v_i,
   input  scale_t                     merge_k_scale_i,
   input  scale_t                     merge_v_scale_i,
 
@@ -225,38 +229,39 @@ module matvec
 
   // -------------------------------------------------------- the newest position, scales and biases
 
-  logic       merge_scales_q, merge_key_q, merge_value_q;
+  logic       merge_key_q, merge_value_q;
   logic [1:0] merge_entry_q;
   logic [9:0] newest_q;
   logic [5:0] group_q;                       // within PV
   wire [16:0] newest_group = kv_key_group(tag.position, LogS);
 
   always_ff @(posedge clk_i) begin
-    merge_scales_q <= fire && tag.op == OpScores && in_label_i.side &&
-                      tag.group == (newest_group & ~17'(SideGroups - 1));
-    merge_key_q    <= fire && tag.op == OpScores && !in_label_i.side &&
-                      tag.group == newest_group;
-    merge_value_q  <= fire && tag.op == OpPv && in_label_i.last_block;
-    merge_entry_q  <= tag.head[1:0];
-    newest_q       <= tag.position;
-    group_q        <= tag.group[5:0];
+    merge_key_q   <= fire && tag.op == OpScores && !in_label_i.side && tag.group == newest_group;
+    merge_value_q <= fire && tag.op == OpPv && in_label_i.last_block;
+    merge_entry_q <= tag.head[1:0];
+    newest_q      <= tag.position;
+    group_q       <= tag.group[5:0];
   end
 
+  assign merge_valid_o = merge_key_q || merge_value_q;
   assign merge_entry_o = merge_entry_q;
+  assign merge_is_v_o  = merge_value_q;
+  assign merge_group_o = group_q;
 
-  wire [9:0] newest_word = kv_side_word(newest_q, LogS);
   wire [RowIdx-1:0] newest_row = RowIdx'(kv_key_segment(newest_q, LogS));
   wire [5:0] newest_byte = kv_value_byte(newest_q);
 
   logic [512*Segments-1:0] side_q;
 
   always_ff @(posedge clk_i) begin
-    if (merge_scales_q) side_q[32*newest_word +: 32] <= {merge_v_scale_i, merge_k_scale_i};
     if (fire && in_label_i.side) side_q <= in_data_i;
   end
 
-  assign kept1 = '{tag: tag1_q, norm: norm1_q,
-                   side: side_q[32*Segments*int'(tag1_q.group[3:0]) +: 32*Segments]};
+  always_comb begin
+    kept1 = '{tag: tag1_q, norm: norm1_q,
+              side: side_q[32*Segments*int'(tag1_q.group[3:0]) +: 32*Segments]};
+    if (merge_key_q) kept1.side[32*int'(newest_row) +: 32] = {merge_v_scale_i, merge_k_scale_i};
+  end
 
   fifo #(.Width($bits(kept_t)), .Depth(16), .RegisteredRead(1'b1)) u_kept (
     .clk_i, .rst_ni,
@@ -276,8 +281,7 @@ module matvec
     if (merge_key_q) weights2_d[512*int'(newest_row) +: 512] = merge_k_i;
     if (merge_value_q) begin
       for (int s = 0; s < int'(Segments); s++) begin
-        weights2_d[512*s + 8*int'(newest_byte) +: 8] =
-          merge_v_i[6'(32'(group_q) * Segments + 32'(s))];
+        weights2_d[512*s + 8*int'(newest_byte) +: 8] = merge_v_i[s];
       end
     end
   end

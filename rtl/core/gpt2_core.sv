@@ -161,7 +161,10 @@ module gpt2_core
   logic [3:0]                entry_busy, entry_ready, entry_release;
   logic                      scores_free, scores_done, head_room;
   logic [1:0]                merge_entry;
-  logic [HeadDim-1:0][7:0]   merge_k, merge_v;
+  logic                      merge_valid, merge_is_v;
+  logic [5:0]                merge_group;
+  logic [HeadDim-1:0][7:0]   merge_k;
+  logic [Segments-1:0][7:0]  merge_v;
   scale_t                    merge_k_scale, merge_v_scale;
   scale_t [1:0]              pv_scale;
   logic                      acc_valid;
@@ -189,7 +192,8 @@ module gpt2_core
     .rd_slot_o(rd_slot), .rd_en_o(rd_en), .rd_free_o(rd_free), .full_i(full), .operand_i(operand),
     .entry_busy_i(entry_busy), .entry_ready_i(entry_ready), .release_o(entry_release),
     .scores_free_i(scores_free), .scores_done_i(scores_done), .head_room_i(head_room),
-    .merge_entry_o(merge_entry), .merge_k_i(merge_k), .merge_v_i(merge_v),
+    .merge_valid_o(merge_valid), .merge_entry_o(merge_entry), .merge_is_v_o(merge_is_v),
+    .merge_group_o(merge_group), .merge_k_i(merge_k), .merge_v_i(merge_v),
     .merge_k_scale_i(merge_k_scale), .merge_v_scale_i(merge_v_scale),
     .out_valid_o(acc_valid), .out_tag_o(acc_tag), .out_acc_o(acc), .out_e_max_o(acc_e_max),
     .out_norm_o(acc_norm), .out_side_o(acc_side)
@@ -217,7 +221,8 @@ module gpt2_core
     .entry_busy_o(entry_busy), .entry_ready_o(entry_ready), .release_i(entry_release),
     .wr_valid_o, .wr_ready_i, .wr_addr_o, .wr_data_o, .wr_strb_o, .wr_ack_i,
     .idle_o(kv_idle), .mem_busy_o(wr_busy),
-    .merge_entry_i(merge_entry), .k_o(merge_k), .v_o(merge_v), .k_scale_o(merge_k_scale),
+    .merge_valid_i(merge_valid), .merge_entry_i(merge_entry), .merge_is_v_i(merge_is_v),
+    .merge_group_i(merge_group), .k_o(merge_k), .v_o(merge_v), .k_scale_o(merge_k_scale),
     .v_scale_o(merge_v_scale)
   );
 
