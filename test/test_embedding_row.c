@@ -74,8 +74,7 @@ static void add_job(const struct job *job, uint64_t *rng, unsigned *n_in, unsign
                             .row_in_group = job->row % segments,
                             .side_index = job->row % (16 * segments),
                             .side = 1};
-  struct pkg_tag tag = {
-      .op = job->op, .position = label.position, .want_head = label.want_head};
+  struct pkg_tag tag = {.op = job->op, .position = label.position, .want_head = label.want_head};
   const uint8_t *at = job->table->image->beats + (size_t)span * (16 * n_blocks + 1) * beat;
   memcpy(in[*n_in].data, at, beat);
   pkg_label_pack(in[(*n_in)++].label, &label);

@@ -44,7 +44,7 @@ struct run {
   const struct in *in;
   uint64_t rng;
   unsigned release_percent, ack_percent;
-  bool merges;                   // the engine looks at a vector: its entry, K or V, a group of V
+  bool merges;  // the engine looks at a vector: its entry, K or V, a group of V
   unsigned segments, entry, is_v, group;
   size_t came, released, acked;  // vectors; heads; writes
   size_t beats_a_head;

@@ -38,9 +38,9 @@ struct bench {
   struct blk want_parts[PASSES * MAX_HEADS * 16], got[PASSES * MAX_HEADS * 16];
   struct residual r[PASSES];
   struct block_stream *par_stream, *blk_stream;
-  unsigned pass;       // started so far
-  uint64_t started;    // cycle
-  int row;             // of the residual in the read register; -1: none yet
+  unsigned pass;     // started so far
+  uint64_t started;  // cycle
+  int row;           // of the residual in the read register; -1: none yet
   uint64_t norm_clamps, row_clamps;
 };
 

@@ -226,9 +226,8 @@ static void test_narrow_4(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_1),        cmocka_unit_test(test_4),
-      cmocka_unit_test(test_16),       cmocka_unit_test(test_64),
-      cmocka_unit_test(test_narrow_1), cmocka_unit_test(test_narrow_4),
+      cmocka_unit_test(test_1),  cmocka_unit_test(test_4),        cmocka_unit_test(test_16),
+      cmocka_unit_test(test_64), cmocka_unit_test(test_narrow_1), cmocka_unit_test(test_narrow_4),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -58,10 +58,10 @@ module residual_add
   localparam int unsigned RowGroups = ReadWidth / Segments;
   localparam int unsigned GroupBits = (RowGroups > 1) ? $clog2(RowGroups) : 1;
   localparam int unsigned NumRows   = MaxHeads * HeadDim / ReadWidth;
-  localparam int unsigned AddrBits  = (NumRows > 1) ? $clog2(NumRows) : 1;
+  localparam int unsigned RowAddrBits = (NumRows > 1) ? $clog2(NumRows) : 1;
 
   typedef logic [GroupBits-1:0] group_t;
-  typedef logic [AddrBits-1:0]  addr_t;
+  typedef logic [RowAddrBits-1:0] addr_t;
 
   localparam group_t LastGroup = group_t'(RowGroups - 1);
 
