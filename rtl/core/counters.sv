@@ -100,27 +100,49 @@ module counters
 
   // ---------------------------------------------------------------------------------- the counts
 
-  // A count is read, and written back plus one in the next cycle. It is 0 until first written.
+  // A count is read, and written back plus one in the next cycle. It is 0 until first written. What
+  // is read in the cycle in which it is written is not taken from the memory.
+
+  // {phase, what} of the phases and of count_what_e
+  function automatic logic [255:0] used_indices();
+    used_indices = '0;
+    for (int phase = 0; phase <= int'(PhaseStart); phase++) begin
+      for (int what_i = 0; what_i <= int'(WhatHandOver); what_i++) begin
+        used_indices[16*phase + what_i] = 1'b1;
+      end
+    end
+  endfunction
+
+  localparam logic [255:0] Used = used_indices();
+
+  (* no_rw_check *)
   logic [39:0]  mem [256];
   logic [255:0] written_q;
   logic [39:0]  writes_q, cycles_q;
   logic [7:0]   index, index1_q;
-  logic         busy1_q;
-  logic [39:0]  count1_q, count1_more;
+  logic         busy1_q, again1_q, written1_q;   // again: the count of the cycle before
+  logic [39:0]  read1_q, count1, count1_more, last_q;
 
   assign index       = {phase_q, what_q};
-  assign count1_more = count1_q + 1'b1;
+  assign count1      = again1_q ? last_q : written1_q ? read1_q : '0;
+  assign count1_more = count1 + 1'b1;
 
   always_ff @(posedge clk_i) begin
     busy1_q <= mem_rst_ni && !start_i && busy_q;
     if (busy_q) begin
-      index1_q <= index;
-      count1_q <= (busy1_q && index == index1_q) ? count1_more
-                : written_q[index]               ? mem[index] : '0;
+      index1_q   <= index;
+      again1_q   <= busy1_q && index == index1_q;
+      written1_q <= written_q[index];
+      read1_q    <= mem[index];
     end
-    if (busy1_q) mem[index1_q] <= count1_more;
-    if (start_i || !mem_rst_ni) written_q           <= '0;
-    else if (busy1_q)           written_q[index1_q] <= 1'b1;
+    if (busy1_q) begin
+      mem[index1_q] <= count1_more;
+      last_q        <= count1_more;
+    end
+    if (start_i || !mem_rst_ni)                      written_q <= '0;
+    else if (busy1_q && !again1_q && !written1_q) begin
+      written_q <= (written_q | (256'd1 << index1_q)) & Used;
+    end
   end
 
   always_ff @(posedge clk_i) begin
@@ -133,10 +155,22 @@ module counters
     end
   end
 
+  // -------------------------------------------------------------------------------------- the port
+
+  logic [7:0]  sel_q;
+  logic        sel_now_q, sel_written_q;         // now: written while it was read
+  logic [39:0] sel_read_q;
+
   always_ff @(posedge clk_i) begin
-    if (sel_i == 8'hf0)      count_o <= writes_q;
-    else if (sel_i == 8'hf1) count_o <= cycles_q;
-    else                     count_o <= written_q[sel_i] ? mem[sel_i] : '0;
+    sel_q         <= sel_i;
+    sel_now_q     <= busy1_q && sel_i == index1_q;
+    sel_written_q <= written_q[sel_i];
+    sel_read_q    <= mem[sel_i];
   end
+
+  assign count_o = sel_q == 8'hf0 ? writes_q
+                 : sel_q == 8'hf1 ? cycles_q
+                 : sel_now_q      ? last_q
+                 : sel_written_q  ? sel_read_q : '0;
 
 endmodule
