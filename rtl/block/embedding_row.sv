@@ -64,13 +64,9 @@ module embedding_row
   logic                   slice_last;
   scale_t                 next_scale_q, scale_q;   // of the beats to come, of beat_q
   logic [5:0]             segment;
-  logic [HeadDim*8-1:0]   segment_data;
-  logic [SideGroups-1:0][31:0] side_words; // the same, as a side beat's
 
-  assign segment      = in_label_i.side ? in_label_i.place.side_index[9:4]
-                                        : in_label_i.place.row_in_group;
-  assign segment_data = in_data_i[SegmentBits'(segment)];
-  assign side_words   = segment_data;
+  assign segment    = in_label_i.side ? in_label_i.place.side_index[9:4]
+                                      : in_label_i.place.row_in_group;
 
   assign is_pos     = in_label_i.tag.op == OpPos;
   assign slice_last = slice_q == SliceBits'(NumSlices - 1);
@@ -85,13 +81,14 @@ module embedding_row
       beat_valid_q <= beat_taken;
     end
     if (in_valid_i && in_label_i.side) begin
-      next_scale_q <= side_words[in_label_i.place.side_index[3:0]][15:0];
+      next_scale_q <= in_data_i[SegmentBits'(segment)]
+                               [32*int'(in_label_i.place.side_index[3:0]) +: 16];
     end
     if (beat_taken) begin
       scale_q     <= next_scale_q;
       high_q      <= is_pos && !in_label_i.block[0];
       wide_q      <= is_pos;
-      beat_q      <= segment_data;
+      beat_q      <= in_data_i[SegmentBits'(segment)];
       slice_q     <= '0;
       tag_q       <= in_label_i.tag;
       tag_q.group <= (17'(in_label_i.block) >> is_pos) * 17'(NumSlices);
