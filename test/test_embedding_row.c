@@ -155,29 +155,4 @@ static void shapes(unsigned segments) {
   static const unsigned heads[] = {1, 2, 3, 12, 25};
   for (unsigned i = 0; i < sizeof heads / sizeof *heads; i++) check(segments, heads[i]);
 }
-static void test_1(void **state) {
-  (void)state;
-  shapes(1);
-}
-static void test_4(void **state) {
-  (void)state;
-  shapes(4);
-}
-static void test_16(void **state) {
-  (void)state;
-  shapes(16);
-}
-static void test_64(void **state) {
-  (void)state;
-  shapes(64);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_1),
-      cmocka_unit_test(test_4),
-      cmocka_unit_test(test_16),
-      cmocka_unit_test(test_64),
-  };
-  return cmocka_run_group_tests(tests, NULL, NULL);
-}
+int main(void) { return block_test_segments(shapes, 64); }
