@@ -126,17 +126,19 @@ static void load(struct sim *s, const char *folder, const char *board, const cha
   char name[4096];
   struct image image;
   struct err err;
-  size_t page = 0;
+  size_t page = 0, word = 0, step = 0;
   snprintf(name, sizeof name, "%s/%s.page", folder, board);
   FILE *file = fopen(name, "r");
-  if (!file || fscanf(file, "%zu", &page) != 1 || !page) fail(name, "no size of a row");
+  if (!file || fscanf(file, "%zu %zu %zu", &page, &word, &step) != 3 || !page || !word ||
+      page % word)
+    fail(name, "no sizes of a row and a word");
   fclose(file);
   if (image_open(&image, path, IMAGE_CHECKED, &err)) fail("the image", err.text);
   const size_t n = image.header.n_beats * image.header.lanes;
-  if (n > s->n_banks * s->bank_bytes) fail(path, "larger than the board's memory");
-  for (size_t at = 0; at < n; at += page) {
+  if (n * step > s->n_banks * s->bank_bytes) fail(path, "larger than the board's memory");
+  for (size_t at = 0; at < n; at += word) {  // a beat is a multiple of a word
     const size_t row = at / page / s->n_banks, bank = at / page % s->n_banks;
-    memcpy(s->banks[bank] + row * page, image.beats + at, n - at < page ? n - at : page);
+    memcpy(s->banks[bank] + (row * page + at % page) * step, image.beats + at, word);
   }
   image_close(&image);
 }

@@ -6,7 +6,8 @@
 BOARD is a file beside this one, which says what its memory and its clock are (boards/ulx3s.py). sim writes the same system
 with LiteDRAM's model of the memory in place of the chip, and bytes in place of the UART's bits, for boards/board_sim.c.
 Written are BOARD.v, which instantiates gpt2_axi; BOARD.params, gpt2_axi's parameters as NAME=VALUE; and for sim BOARD.vlt,
-which shows the banks of the memory to boards/board_sim.c, and BOARD.page, the bytes of a row in a bank.
+which shows the banks of the memory to boards/board_sim.c, and BOARD.page: the bytes of a
+row in a bank, of a word of the model, and in how many of its words one is used.
 
 The bus is LiteX's: 32 bits, Wishbone. No processor is on it. Its manager is the host, by uartbone. On the bus are
     0xf0000000  the description: a ROM of 32-bit words, below
@@ -266,7 +267,10 @@ def main():
         with open(f"{name}.vlt", "w") as out:
             out.write("`verilator_config\n" + "".join(f'public_flat_rw -module "{name}" -var "{bank}"\n' for bank in banks))
         with open(f"{name}.page", "w") as out:
-            out.write(f"{2**geometry.colbits * board.PHY['databits'] // 8}\n")
+            # The model counts bursts of DDR3 as half as long as they are: every second of its words is unused.
+            column, word = board.PHY["databits"] // 8, board.PHY["dfi_databits"] * board.PHY["nphases"] // 8
+            burst = (1 if board.PHY["memtype"] == "SDR" else 2) * board.PHY["nphases"]
+            out.write(f"{2**geometry.colbits * column} {word} {word // column // burst}\n")
     with open(f"{name}.params", "w") as out:
         out.write(" ".join(f"{n}={v}" for n, v in board.PARAMETERS.items()) + "\n")
 

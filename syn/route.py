@@ -22,7 +22,7 @@ import modules
 
 OUT = "build/route"
 SYNTHESIS = "synth_ecp5 -nowidelut -top ring"
-PLACE = "--85k --package CABGA756 --speed 6 --out-of-context --freq 100 --timing-allow-fail"
+PLACE = "--router router2 --85k --package CABGA756 --speed 6 --out-of-context --freq 100 --timing-allow-fail"
 USED = {"TRELLIS_COMB": "LUT4", "TRELLIS_FF": "flip-flops", "DP16KD": "block RAM", "MULT18X18D": "DSP"}
 
 
