@@ -253,6 +253,14 @@ $(B)/board/sim/%.v: boards/%.py boards/soc.py boards/venv.sh
 	$(call do,LITEX) $(B)/venv/bin/python boards/soc.py $* sim $(@D) > $(@D)/$*.log 2>&1 || { tail -n 5 $(@D)/$*.log >&2; exit 1; }
 $(B)/board/sim/%.so: $(B)/board/sim/%.v $(SO_NEEDS)
 	$(call verilated_so,$* $(@D)/$*.vlt $(RTL_PKG) $(WRAP_PKG) $< $(BOARD_FLAGS),-O3)
+# build/board/<board>_netlist.so: a board's gpt2_axi as Yosys' netlist for the device, in place of build/sim/gpt2_axi_...so.
+.PRECIOUS: $(B)/board/%_netlist.v
+$(B)/board/%_netlist.v: $(RTL) boards/%.py boards/soc.py syn/board.py syn/route.py syn/modules.py
+	@boards/venv.sh || { echo "Yosys or LiteX could not be fetched from PyPI: $(B)/venv.log" >&2; exit 1; }
+	@$(B)/venv/bin/python boards/soc.py $* synth $(B)/board/synth/$* > $(@D)/$*.litex.log 2>&1 || { tail -n 5 $(@D)/$*.litex.log >&2; exit 1; }
+	$(call do,YOSYS) $(B)/venv/bin/python syn/board.py $* netlist
+$(B)/board/%_netlist.so: $(B)/board/%_netlist.v syn/ecp5_cells.v $(SIM_NEEDS)
+	$(call verilated_so,gpt2_axi $(word 2,$^) $< -O3 --noassert --x-assign fast --x-initial fast -Wno-MULTIDRIVEN -Wno-UNOPTFLAT,-O1)
 $(B)/board/board_sim: $(B)/obj/boards/board_sim.o $(B)/libinternal.a
 	@mkdir -p $(@D)
 	$(call do,LINK) $(CC) $(LD_FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
@@ -356,7 +364,7 @@ RUN      := $(B)/gpt2rtl generate --model $(MODEL) --prompt "$(PROMPT)" --tokens
 PARALLEL := $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 CHECKS   := test/run_check.sh test/same_bytes.sh test/asan.sh test/fuzz.sh test/configs.sh test/testbench.sh test/install.sh test/web.sh test/axi/test_axi.sh formal/formal.sh lint/lint.sh lint/layers.sh lint/format.sh lint/lint_newest.sh lint/lint_verible.sh lint/lint_slang.sh test/fusesoc.sh test/registers.sh test/waves.sh test/driver_cross.sh test/bus_axi.sh test/board_sim.sh test/ip.sh syn/synth_check.sh sim/vector_check.sh
 
-.PHONY: tables registers waves all for-run for-test run test test-asan fuzz test-hf test-long test-bus-axi board-sim test-board test-configs formal lint synth-check synth synth-axi test-axi fmax route board verilog ip bench bench-golden install uninstall deps help clean docs
+.PHONY: tables registers waves all for-run for-test run test test-asan fuzz test-hf test-long test-bus-axi board-sim test-board test-netlist test-configs formal lint synth-check synth synth-axi test-axi fmax route board verilog ip bench bench-golden install uninstall deps help clean docs
 all: $(TABLES) $(B)/gpt2rtl $(SIMS)
 for-run: $(B)/gpt2rtl $(B)/sim/gpt2_top_256.so
 for-test: all $(TESTS:%=$(B)/test/%) $(BUS_AXI_SIM)
@@ -407,6 +415,10 @@ board-sim: $(B)/gpt2rtl $(B)/board/board_sim $(B)/board/sim/$(BOARD).so
 # gpt2rtl board on all simulated boards; `make test` has a part.
 test-board: $(B)/gpt2rtl
 	@test/board_sim.sh all
+
+# The demo's machine as its netlist for ULX3S's device writes golden's text: nano, some minutes.
+test-netlist: $(B)/gpt2rtl $(B)/board/$(BOARD)_netlist.so
+	@test/netlist.sh $(B)/board/$(BOARD)_netlist.so
 
 test-long: $(B)/test/test_long $(B)/sim/gpt2_top_1024.so
 	@CMOCKA_MESSAGE_OUTPUT=STDOUT $<
@@ -562,6 +574,7 @@ help:
 	@echo 'make route        the whole machine placed and routed on an ECP5-85F: area, Fmax, the slowest path'
 	@echo 'make board-sim    a simulated board that waits for gpt2rtl board: BOARD=$(BOARD) or ecpix5, MODEL=$(MODEL), TCP_PORT=$(TCP_PORT)'
 	@echo 'make test-board   gpt2rtl board on the simulated boards: golden'\''s text; make test has a part'
+	@echo 'make test-netlist a board'\''s gpt2_axi as the netlist that is routed: nano, golden'\''s text'
 	@echo 'make test-long    124M shape, random weights: 1,040 tokens, past the context crop, RTL against golden at each position'
 	@echo 'make lint         Verilator -Wall over every module (lint/lint_newest.sh, lint_verible.sh, lint_slang.sh: in make test)'
 	@echo 'make formal       proves the protocols of fifo, weight_stream, kv_cache, controller, axi_read and axi_write by induction; each property catches a mutant'
