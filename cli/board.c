@@ -14,29 +14,33 @@
 #include "progress.h"
 
 static const char help[] =
-    "gpt2rtl board - continues a text on a board with the hardware, over its cable\n\n"
+    "gpt2rtl board - continues a text on a board with the hardware, over its cable\n"
+    "\n"
     "usage: gpt2rtl board --port PORT --model DIR --prompt TEXT [OPTION...]\n"
-    "       gpt2rtl board --port PORT\n\n"
+    "       gpt2rtl board --port PORT\n"
+    "\n"
     "  --port PORT         the board's serial port, /dev/ttyUSB0, or tcp:HOST:PORT of a simulated "
     "board (make board-sim).\n"
-    "                      With nothing else it says what the board is\n"
-    "  --baud N            of a serial port, default 1000000, for which the bitstreams are made\n"
+    "                      Without further options it describes the board\n"
+    "  --baud N            rate of the serial port; default 1000000, the rate of the bitstreams\n"
     "  --model DIR         the model's folder. Its memory image is loaded into the board's memory "
     "unless it is there already\n"
-    "  --prompt TEXT       what to continue; an empty text starts from the model's bos_token_id\n"
-    "  --tokens N          how many tokens to generate, 1 to 1000000; default 100\n"
+    "  --prompt TEXT       the text to continue; an empty text starts from the model's "
+    "bos_token_id\n"
+    "  --tokens N          number of tokens to generate, 1 to 1000000; default 100\n"
     "  --ignore-eos        continue after the end-of-text token\n"
     "  --temperature T     0 takes the most likely token each time; 0.01 to 100 draws. Default 0, "
     "or 1 with --top-k or --seed\n"
     "  --top-k K           draw among the K most likely, 1 to 64; default 40\n"
-    "  --seed S            of the random draws, 0 to 2^64 - 1; default: from the clock, and "
-    "printed\n"
+    "  --seed S            seed of the random draws, 0 to 2^64 - 1; by default it comes from the "
+    "clock and is printed\n"
     "\n"
-    "The text is that of gpt2rtl generate --engine golden with the same options. The last lines on "
-    "standard error: tokens,\n"
-    "cycles a position by the board's counters, tokens a second, what the engine waited for. "
-    "Interrupted (SIGINT, SIGTERM,\n"
-    "SIGHUP), it ends the run on the board first.\n\n"
+    "The text equals that of gpt2rtl generate --engine golden with the same options. Standard "
+    "error ends with tokens, cycles\n"
+    "per position by the board's counters, positions per second, and what the engine waited for. "
+    "After SIGINT, SIGTERM or\n"
+    "SIGHUP it ends the run on the board first.\n"
+    "\n"
     "example: gpt2rtl board --port /dev/ttyUSB0 --model models/demo --prompt 'Once upon a time'\n";
 
 static const char command[] = "board";
@@ -144,7 +148,7 @@ static int open_hardware(struct run *r, struct err *err) {
           about->name, about->clock / 1e6, (unsigned)(about->memory_bytes >> 20),
           (unsigned)r->dev.can.lanes, (unsigned)r->dev.can.max_heads,
           (unsigned)r->dev.can.max_context);
-  // A run that an earlier program left behind ends here.
+  // Ends a run that an earlier program left on the board.
   if (refused(r, gpt2hw_reset(&r->dev), err)) return -1;
   if (board_start_memory(&r->board, &started, err)) return -1;
   if (started) cli_say("the board's memory is initialised");
@@ -182,7 +186,7 @@ static int send_image(struct run *r, const struct gpt2hw_place *place, struct er
   return 0;
 }
 
-// The image into the board's memory, unless it is there.
+// Loads the image into the board's memory, unless it is there.
 static int load_image(struct run *r, struct err *err) {
   const struct board_description *about = &r->board.about;
   const uint64_t bytes = r->image.header.n_beats * r->image.header.lanes;
@@ -225,7 +229,7 @@ static int on_token(void *ctx, uint32_t id) {
   return n ? stdout_write(r->text, n, &r->stopped) : 0;
 }
 
-// The hardware ends a run when the memory has answered what is under way.
+// The hardware ends a run when the memory has answered what is outstanding.
 static _Noreturn void end_interrupted(struct run *r) {
   const double begin = clock_now();
   struct err err;
@@ -251,7 +255,7 @@ static void summary(struct run *r, double seconds) {
     cli_say("%s", err.text);
     return;
   }
-  // The last token chosen is not computed any more.
+  // The last chosen token is not computed.
   const double positions = (double)r->n_ids + r->generated - 1, cycles = (double)c.cycles;
   const enum count_what bound = counters_bound(&c);
   fprintf(stderr,

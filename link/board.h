@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // board - a board with gpt2_axi (boards/soc.py), reached by a link: its description, its memory,
-// and the driver's way to the hardware (driver/gpt2hw.h)
+// and the driver's access to the hardware (driver/gpt2hw.h)
 #ifndef GPT2RTL_BOARD_H
 #define GPT2RTL_BOARD_H
 
@@ -11,7 +11,7 @@
 #include "gpt2hw.h"
 #include "uartbone.h"
 
-// What the board says of itself, from the ROM at 0xf0000000: 32-bit words in this order.
+// The board's description, from the ROM at 0xf0000000: 32-bit words in this order.
 struct board_description {
   uint32_t magic, version;
   char name[32];                  // ends with zeros
@@ -38,14 +38,14 @@ struct board {
   struct err failed;  // the link's first failure, "" if there is none
 };
 
-// Opens the link and reads the description. Release with board_close, which also takes a zeroed
-// one. Errors: the link's; nobody answers; what answers is not such a board, or one of another
-// version.
+// Opens the link and reads the description. Release with board_close, which also accepts a zeroed
+// board. Errors: the link's; no answer; an answer that is not such a board's, or is another
+// version's.
 int board_open(struct board *board, const char *port, unsigned baud, struct err *err);
 void board_close(struct board *board);
 
 // Initialises the memory unless that has been done since the board's reset; *done says whether it
-// did so now. Errors: the link's; no setting reads what was written (DDR3).
+// did so now. Errors: the link's; no setting reads back what was written (DDR3).
 int board_start_memory(struct board *board, bool *done, struct err *err);
 
 // Two sums over n words of 4 bytes, the first in the lowest byte, which the board forms of its
@@ -57,8 +57,8 @@ void board_sums_add(struct board_sums *sums, const void *bytes, size_t n_words);
 int board_sums_read(struct board *board, uint32_t offset, uint32_t n_words, struct board_sums *sums,
                     struct err *err);
 
-// For the driver. After a failure of the link registers read as 0. idle sleeps for a millisecond,
-// and ends the wait after a failure or a signal (interrupt.h).
+// The driver's host. After a failure of the link registers read as 0. idle sleeps for a
+// millisecond, and ends the wait after a failure or a signal (interrupt.h).
 struct gpt2hw_host board_host(struct board *board);
 // Whether the link has failed; err then says how.
 bool board_failed(const struct board *board, struct err *err);
