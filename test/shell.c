@@ -46,7 +46,7 @@ size_t shell_read(const char *path, char text[static SHELL_OUTPUT]) {
 }
 
 // What the command writes goes to files without a name, so that no test comes across them.
-int shell_run(const char *folder, const char *cache, unsigned seconds, const char *text) {
+static int run(const char *folder, const char *cache, unsigned seconds, const char *text) {
   char line[LINE] = "export XDG_CACHE_HOME='", here[2048], program[sizeof here + 64], ends[128];
   FILE *out = tmpfile(), *err = tmpfile();
   assert_true(out && err && getcwd(here, sizeof here));
@@ -62,6 +62,32 @@ int shell_run(const char *folder, const char *cache, unsigned seconds, const cha
   shell_out_length = slurp(out, shell_out);
   slurp(err, shell_err);
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void format_line(char text[static LINE], const char *format, va_list args) {
+  if (vsnprintf(text, LINE, format, args) >= LINE)
+    fail_msg("the command line is too long: %.100s", text);
+}
+
+int shell_run(const char *folder, const char *cache, unsigned seconds, const char *format, ...) {
+  char text[LINE];
+  va_list args;
+  va_start(args, format);
+  format_line(text, format, args);
+  va_end(args);
+  return run(folder, cache, seconds, text);
+}
+
+void shell_expect(const char *folder, const char *cache, unsigned seconds, int status,
+                  const char *format, ...) {
+  char text[LINE];
+  va_list args;
+  va_start(args, format);
+  format_line(text, format, args);
+  va_end(args);
+  const int found = run(folder, cache, seconds, text);
+  if (found != status)
+    fail_msg("%s: exit status %d, expected %d; %s", text, found, status, shell_err);
 }
 
 void shell_expect_text(const char *text, const char *fragment) {

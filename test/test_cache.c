@@ -23,12 +23,11 @@
 // Runs a shell command in the test's folder; `golden` is a run of the program. Its output is in
 // `said`.
 static void expect(void **state, int status, const char *command) {
-  char line[8192];
-  snprintf(line, sizeof line,
-           "exec 2>&1; cd '@'; golden() { gpt2rtl generate --ids 5,6,7 --tokens 30 --engine golden "
-           "\"$@\"; }; %s",
-           command);
-  const int found = shell_run(*state, "@/cache", 0, line);
+  const int found =
+      shell_run(*state, "@/cache", 0,
+                "exec 2>&1; cd '@'; golden() { gpt2rtl generate --ids 5,6,7 --tokens 30 --engine "
+                "golden \"$@\"; }; %s",
+                command);
   if (found != status) fail_msg("%s: status %d, expected %d: %s", command, found, status, said);
 }
 

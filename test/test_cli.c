@@ -18,22 +18,9 @@ enum { OUTPUT = SHELL_OUTPUT };
 #define out_length shell_out_length
 #define expect_text shell_expect_text
 
-// Runs "gpt2rtl ARGUMENTS". Returns the exit status.
-static int run(const char *folder, const char *format, ...) {
-  char line[2048] = "gpt2rtl ";
-  va_list args;
-  va_start(args, format);
-  vsnprintf(line + strlen(line), sizeof line - strlen(line), format, args);
-  va_end(args);
-  return shell_run(folder, NULL, 0, line);
-}
-
-#define RUN(...) run(*state, __VA_ARGS__)
-#define EXPECT(status, ...)                                                                        \
-  do {                                                                                             \
-    const int found = run(*state, __VA_ARGS__);                                                    \
-    if (found != (status)) fail_msg("exit status %d, expected %d; %s", found, (status), err_text); \
-  } while (0)
+// Runs "gpt2rtl ARGUMENTS".
+#define RUN(...) shell_run(*state, NULL, 0, "gpt2rtl " __VA_ARGS__)
+#define EXPECT(status, ...) shell_expect(*state, NULL, 0, status, "gpt2rtl " __VA_ARGS__)
 
 static const char *const commands[] = {"generate", "logits",  "tokenize",     "detokenize",
                                        "compile",  "info",    "random-model", "perplexity",

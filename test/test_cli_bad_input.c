@@ -19,7 +19,7 @@ enum { OUTPUT = SHELL_OUTPUT };
 #define expect_text shell_expect_text
 
 static int run(const char *folder, const char *line) {
-  return shell_run(folder, "@/cache", 60, line);
+  return shell_run(folder, "@/cache", 60, "%s", line);
 }
 
 static void shell(void **state, const char *line) {

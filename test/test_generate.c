@@ -16,20 +16,7 @@ enum { OUTPUT = SHELL_OUTPUT };
 #define out_length shell_out_length
 #define expect_text shell_expect_text
 
-static int run(const char *folder, const char *format, ...) {
-  char line[4096];
-  va_list args;
-  va_start(args, format);
-  vsnprintf(line, sizeof line, format, args);
-  va_end(args);
-  return shell_run(folder, NULL, 60, line);
-}
-
-#define EXPECT(status, ...)                                                                        \
-  do {                                                                                             \
-    const int found = run(*state, __VA_ARGS__);                                                    \
-    if (found != (status)) fail_msg("exit status %d, expected %d; %s", found, (status), err_text); \
-  } while (0)
+#define EXPECT(status, ...) shell_expect(*state, NULL, 60, status, __VA_ARGS__)
 
 static const char *const engines[] = {"rtl", "golden", "golden-readable", "float"};
 enum { ENGINES = 4 };

@@ -22,7 +22,7 @@ static void expect(void **state, int status, const char *format, ...) {
   va_start(args, format);
   vsnprintf(line + strlen(line), sizeof line - strlen(line), format, args);
   va_end(args);
-  const int found = shell_run(*state, NULL, 0, line);
+  const int found = shell_run(*state, NULL, 0, "%s", line);
   if (found != status) fail_msg("gpt2rtl %s: exit status %d, expected %d", format, found, status);
 }
 // The one object on standard output.
