@@ -133,8 +133,8 @@ OBJCOPY   ?= objcopy
 
 # -------------------------------------------------------------------------------------------------------- Block tests
 #
-# build/block/<module>_s<Segments>.so: <module>.sv of rtl/ (or of test/) Verilated alone, with assertions, behind
-# sim/verilated_block.h. Segments 0: the module has no such parameter. TRACE=1 adds .._trace.so with waveforms.
+# build/block/<module>_s<Segments>.so: <module>.sv of rtl/ (or of test/) Verilated alone, with assertions and
+# the interface of sim/verilated_block.h. Segments 0: the module has no such parameter. TRACE=1 adds .._trace.so with waveforms.
 
 RTL_PKG  := rtl/base/gpt2_pkg.sv rtl/base/gpt2_tables_pkg.sv
 WRAP_PKG := rtl/wrap/gpt2_csr_pkg.sv
@@ -212,7 +212,7 @@ $(B)/block/%.so: $(SO_NEEDS)
 # with waveforms. They carry the hash of their sources, by which the program recognises them
 # (sim/library.h). <lanes> may be followed by parameters: gpt2_top_256-NormWidth.16-ExpWidth.1.so.
 sim_top = gpt2_top -GLanes=$(subst .,=,$(subst -, -G,$(1))) sim/counters.vlt $(RTL_PKG) rtl/top/gpt2_top.sv
-# build/sim/gpt2_axi_<lanes>-Ports.<n>-PortBits.<bits>.so: the same for the hardware behind AXI (sim/axi_bus.h).
+# build/sim/gpt2_axi_<lanes>-Ports.<n>-PortBits.<bits>.so: the same for gpt2_axi (sim/axi_bus.h).
 axi_top = gpt2_axi -GLanes=$(subst .,=,$(subst -, -G,$(1))) sim/counters.vlt $(RTL_PKG) $(WRAP_PKG) rtl/wrap/gpt2_axi.sv
 SIM_NEEDS := $(SO_NEEDS) $(B)/sim/source.o sim/counters.vlt
 $(B)/sim/source.c: sim/source_hash.sh FORCE
@@ -569,7 +569,7 @@ help:
 	@echo 'make test-asan    the tests in C with AddressSanitizer, LeakSanitizer and UBSan; make test includes those without a simulator'
 	@echo 'make fuzz         libFuzzer over the readers of users'\'' files: $(FUZZERS);'
 	@echo '                  FUZZ_SECONDS=60 each, TARGETS="config image"; failing inputs are kept in $(B)/fuzz/'
-	@echo 'make test-bus-axi generate --bus axi: the driver on the hardware behind AXI, 8 tokens of the 124M shape too; two minutes'
+	@echo 'make test-bus-axi generate --bus axi: the driver on gpt2_axi, 8 tokens of the 124M shape too; two minutes'
 	@echo 'make board        the bitstream of a board, BOARD=$(BOARD), and a report of it: an hour or more'
 	@echo 'make route        the whole machine placed and routed on an ECP5-85F: area, Fmax, the slowest path'
 	@echo 'make board-sim    a simulated board that waits for gpt2rtl board: BOARD=$(BOARD) or ecpix5, MODEL=$(MODEL), TCP_PORT=$(TCP_PORT)'
@@ -586,7 +586,7 @@ help:
 	@echo '                  other values, and SHAPE=gpt2-medium, -large or -xl, go to $(B)/bench/'
 	@echo 'make bench-golden the golden engine in C: tokens per second by context, threads and vector code, 124M shape'
 	@echo 'make test-configs every legal combination of lanes and widths: lint, and RTL = golden; resumes where it was stopped'
-	@echo 'make verilog      gpt2_top as one plain Verilog file, $(B)/verilog/gpt2_top.v; TOP=gpt2_axi PORTS=1 PORT_BITS=512 the one behind AXI'
+	@echo 'make verilog      gpt2_top as one plain Verilog file, $(B)/verilog/gpt2_top.v; TOP=gpt2_axi PORTS=1 PORT_BITS=512: with AXI'
 	@echo '                  (LANES=$(LANES) MAX_HEADS=$(MAX_HEADS) MAX_CTX=$(MAX_CTX) NORM_WIDTH=$(NORM_WIDTH) EXP_WIDTH=lanes / 64)'
 	@echo 'make synth-axi    the same for what gpt2_axi adds to gpt2_top'
 	@echo 'make test-axi     gpt2_axi in cocotb, with cocotbext-axi: all shapes and tests; make test has a part'

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// gpt2hw - the driver of gpt2_axi: GPT-2 in hardware behind registers and memory
+// gpt2hw - the driver of gpt2_axi: GPT-2 in hardware, controlled by registers
 //
 // It is freestanding C11: it needs stdint.h, stddef.h, stdbool.h and, from a library, only memcpy.
 // It allocates nothing and keeps everything in the caller's struct gpt2hw. It waits only in

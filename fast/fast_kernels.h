@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// fast_kernels - the inner loops of the fast engine, one file for each instruction set behind one
-// struct of functions
+// fast_kernels - the inner loops of the fast engine: one file for each instruction set, with one
+// struct of functions as their interface
 //
 // All of them compute the integers of golden/, bit for bit, and count the same saturations; only
 // the time differs. A kernel knows nothing of layers, heads or images: it gets tiles, operands and

@@ -29,7 +29,7 @@ struct engine {
   uint32_t n_ctx, n_vocab;
   struct image image;           // all but float
   struct sim *sim;              // rtl
-  struct axi_run *axi;          // rtl behind AXI: instead of sim
+  struct axi_run *axi;          // rtl in the AXI wrapper: instead of sim
   struct waveform *waveform;    // rtl, or NULL; the simulator's
   struct fast_engine *fast;     // golden, unless it shows tensors
   struct gpt2_core core;        // golden-readable, and golden that shows tensors

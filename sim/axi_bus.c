@@ -529,7 +529,7 @@ int axi_bus_open(struct axi_bus **out, uint32_t lanes, struct axi_ports ports,
   bus->rng = sampling_seed(settings.seed);
   bus->stall_below = (uint64_t)(settings.stall * 18446744073709549568.0);
   bus->latency = settings.latency;
-  // A beat is so many transfers of each port.
+  // The number of transfers of each port in a beat.
   const double transfers = 8.0 * lanes / (ports.ports * ports.bits);
   bus->credit_a_cycle = llround(fmin(1, settings.beats * transfers) * 4294967296.0);
   bus->write_cost = settings.preset && settings.beats < 1 ? INT64_C(1) << 32 : 0;

@@ -59,7 +59,7 @@ interrupted() {
   wait $pid
   [ $? = 143 ] && says 'interrupted after' && says 'the run on the board has ended' && same "${nano[@]}" --tokens 3
 }
-# A program that is killed leaves a run behind, which the next one ends.
+# If the program is killed, the run continues, and the next program ends it.
 killed() {
   run_long
   kill -KILL $pid

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// axi_memory: bursts and writes of gpt2_top's memory port on AXI4 ports, by a model of what stands
-// behind them
+// axi_memory: tests bursts and writes of gpt2_top's memory port on AXI4 ports, with a model of the
+// memories
 //
-// Each port has a memory of its own, with the image's stripes and the cache's, at bases and with a
-// stride that use all 64 bits. The channels stall at random and independently, answers come after
-// random times and may carry errors. The protocol itself is watched by the RTL's assertions
-// (axi_rules.sv), which the build has; here it is the data, the order, the addresses, the errors,
-// the pace, and what happens to late answers and at a reset.
+// Each port has its own memory, with the image's stripes and the cache's, at bases and with a
+// stride that use all 64 bits. The channels stall at random and independently; answers come after
+// random times and may carry errors. The RTL's assertions (axi_rules.sv), which are in the build,
+// check the protocol. This test checks the data, the order, the addresses, the errors, the pace,
+// late answers and resets.
 #include <stdio.h>
 #include <string.h>
 

@@ -65,7 +65,7 @@ static void run(struct block *b, unsigned width, const unsigned percent[MAKERS],
     block_set(b, "blk_used_i", used);
     block_eval(b);
 
-    // The block under way goes on; otherwise the lowest maker that waits is next.
+    // The current block continues; otherwise the lowest waiting maker is next.
     if (maker < 0 && waiting) maker = __builtin_ctz(waiting);
     assert_int_equal(block_get_u64(b, "rd_en_o"), maker < 0 ? 0 : 1u << maker);
     read = maker;

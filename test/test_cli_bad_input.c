@@ -57,7 +57,7 @@ static void expect_failed(void **state, const char *line, const char *fragment) 
     fail_msg("%s: one line is expected: %s", line, err_text);
   assert_string_equal(out, "");
   shell(state, "ls -A @ @/model @/cache/gpt2rtl 2> /dev/null | grep -E '^new|[.]tmp-' || true");
-  if (out[0]) fail_msg("%s: left behind: %s", line, out);
+  if (out[0]) fail_msg("%s: not removed: %s", line, out);
 }
 
 // ----------------------------------------------------------------------------------------- folders

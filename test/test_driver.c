@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The driver (driver/gpt2hw.h): what it refuses, on registers played here; and all of its runs on
-// the Verilated gpt2_axi with memory behind AXI4, whose ids must be golden's
+// the Verilated gpt2_axi with memory on AXI4, whose ids must be golden's
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -276,7 +276,7 @@ static void counts_like_golden(void **state) {
                sampling_inv_t(t / 1000.0));
   }
   assert_int_equal(gpt2hw_inv_t(9), 0);
-  // The hardware's causes have its codes; each error has a sentence of its own.
+  // The hardware's causes have its codes; each error has its own sentence.
   assert_int_equal(GPT2HW_ABORTED, PKG_ERR_ABORTED);
   assert_int_equal(GPT2HW_SEED, PKG_ERR_SEED);
   assert_int_equal(GPT2HW_TIMEOUT, PKG_ERR_TIMEOUT);

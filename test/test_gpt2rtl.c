@@ -142,7 +142,7 @@ static void steps(void **state) {
       }
     }
     other.n = 0;
-    other.stop_after = 2;  // a callback that stops is no failure, and the engine goes on
+    other.stop_after = 2;  // a callback that stops is not a failure; the engine still works
     succeeds(gpt2rtl_logits(engine, ids, 4, on_logits, &other, &error));
     assert_int_equal(other.n, 2);
     gpt2rtl_engine_close(engine);

@@ -36,7 +36,7 @@ fi
 cat > "$work/$name/README.md" << END
 # gpt2rtl-ip $version
 
-GPT-2 as synthesizable SystemVerilog, with registers behind AXI4-Lite, memory on AXI4, and a C driver. Begin with
+GPT-2 as synthesizable SystemVerilog, with registers on AXI4-Lite, memory on AXI4, and a C driver. Begin with
 [docs/integration.md](docs/integration.md). \`gpt2_axi\` (rtl/wrap/) is the top for a system with AXI, \`gpt2_top\` (rtl/top/) the one
 without. The program that compiles models to memory images, and the golden models, are in the project itself. Apache-2.0.
 END

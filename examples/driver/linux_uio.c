@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// linux_uio - gpt2_axi from a Linux program, without a kernel driver of its own
+// linux_uio - gpt2_axi from a Linux program, without its own kernel driver
 //
 //   linux_uio UIO UDMABUF IMAGE TOKENS ID...
 //   linux_uio /dev/uio0 udmabuf0 model.image 20 464 995
@@ -94,7 +94,7 @@ static int open_system(struct system *s, const char *uio, const char *udmabuf) {
   s->bytes = attribute(udmabuf, "size");
   snprintf(path, sizeof path, "/dev/%s", udmabuf);
   const int fd = open(path, O_RDWR | O_SYNC);
-  if (fd < 0 || !s->bytes) return fail(udmabuf, "is no buffer of u-dma-buf");
+  if (fd < 0 || !s->bytes) return fail(udmabuf, "is not a buffer of u-dma-buf");
   void *buffer = mmap(NULL, s->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   close(fd);
   if (buffer == MAP_FAILED) return fail(udmabuf, "cannot be mapped");

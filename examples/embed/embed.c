@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// embed FOLDER PROMPT [golden | float | rtl] - GPT-2 in a program of one's own, by libgpt2rtl
+// embed FOLDER PROMPT [golden | float | rtl] - GPT-2 in your own program, by libgpt2rtl
 //
 //   cc embed.c $(pkg-config --cflags --libs gpt2rtl) -o embed
 //   ./embed models/demo 'Once upon a time' rtl

@@ -71,7 +71,7 @@ struct image_header {
   float layer_norm_epsilon;
 
   uint32_t inv_width;  // round(2^30 / C)
-  uint32_t stripes;    // 0; behind AXI with several ports their number (gpt2rtl compile --stripes)
+  uint32_t stripes;    // 0, or the number of AXI ports in a file of gpt2rtl compile --stripes
   uint64_t eps_term;   // round(epsilon * C^2 * 2^24): added to C * sum(x^2) - sum(x)^2, x in Q14.12
 
   uint64_t wpe_base, wte_base, stream_base, head_base;  // wte_base = head_base if tied
