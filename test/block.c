@@ -413,6 +413,20 @@ void block_expect(const struct block_stream *s, const void *want, size_t n) {
   }
 }
 
+struct pkg_label block_label(const struct pkg_job *j, bool side, uint32_t group, uint32_t block) {
+  struct pkg_label label;
+#define COPY(name, bits) label.name = j->name;
+  PKG_WORK_FIELDS(COPY)
+  PKG_ISSUE_FIELDS(COPY)
+  label.side = side;
+  label.group = group;
+  label.block = block;
+  label.last_group = group == j->groups - 1;
+  label.last_block = block == j->blocks - 1;
+#undef COPY
+  return label;
+}
+
 // ------------------------------------------------------------------------------------------- tests
 
 void block_pipeline(struct block *b, enum block_stall stall, struct block_items in,

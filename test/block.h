@@ -116,6 +116,9 @@ void block_join(void *items, const void *parts, size_t item_bytes, size_t n, uns
 // The bits that the largest of 64 rows needs: the OR of row ^ sign(row), as block_gather keeps it.
 uint32_t block_used_bits(const uint32_t rows[64]);
 
+// The label of a job's beat, as weight_stream makes it.
+struct pkg_label block_label(const struct pkg_job *j, bool side, uint32_t group, uint32_t block);
+
 // Called in each cycle of block_run: before, when the streams have set their ports and the inputs
 // may still be set; after, when outputs have followed and before the clock edge. NULL for none.
 // Both stay until block_reset.

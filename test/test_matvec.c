@@ -55,16 +55,7 @@ static const struct operand *make_operands(uint32_t n, enum contents contents, u
 
 static void add_beat(const struct job *job, bool side, uint32_t group, uint32_t block,
                      enum contents contents, uint64_t *rng) {
-  const struct pkg_job *j = &job->j;
-  struct pkg_label label;
-#define COPY(name, bits) label.name = j->name;
-  PKG_WORK_FIELDS(COPY)
-  PKG_ISSUE_FIELDS(COPY)
-  label.side = side;
-  label.group = group;
-  label.block = block;
-  label.last_group = group == j->groups - 1;
-  label.last_block = block == j->blocks - 1;
+  const struct pkg_label label = block_label(&job->j, side, group, block);
   assert_true(n_beats < MAX_BEATS);
   pkg_label_pack(beat(n_beats), &label);
   for (uint32_t i = 0; i < 16 * segments; i++)

@@ -33,15 +33,7 @@ static size_t n_beats;
 
 static void add_beat(const struct pkg_job *j, bool side, uint32_t group, uint32_t block,
                      uint32_t at) {
-  struct pkg_label label;
-#define COPY(name, bits) label.name = j->name;
-  PKG_WORK_FIELDS(COPY)
-  PKG_ISSUE_FIELDS(COPY)
-  label.side = side;
-  label.group = group;
-  label.block = block;
-  label.last_group = group == j->groups - 1;
-  label.last_block = block == j->blocks - 1;
+  const struct pkg_label label = block_label(j, side, group, block);
   assert_true(n_beats < MAX_BEATS);
   pkg_label_pack(want[n_beats].label, &label);
   address[n_beats++] = at;
