@@ -32,7 +32,7 @@ module fv_controller
   localparam int unsigned MaxCtx = 64;
   localparam logic [2:0]  StRead = 3'd2, StStep = 3'd3, StWait = 3'd4, StToken = 3'd5, StDone = 3'd6;   // its state_e
 
-  logic        busy, waits, done, prompt_ready, tok_valid, step_valid, recomputed, choice_ready;
+  logic        busy, waits, done, prompt_ready, tok_valid, step_valid, choice_ready;
   error_e      error;
   logic [16:0] tok_id;
   step_t       step;
@@ -42,7 +42,7 @@ module fv_controller
     .busy_o(busy), .waits_o(waits), .done_o(done), .error_o(error),
     .prompt_valid_i, .prompt_ready_o(prompt_ready), .prompt_id_i, .prompt_last_i,
     .tok_valid_o(tok_valid), .tok_ready_i, .tok_id_o(tok_id), .tok_last_o(),
-    .step_valid_o(step_valid), .step_ready_i, .step_o(step), .step_recomputed_o(recomputed),
+    .step_valid_o(step_valid), .step_ready_i, .step_o(step),
     .step_done_i, .choice_valid_i, .choice_ready_o(choice_ready), .choice_id_i
   );
 
@@ -52,7 +52,7 @@ module fv_controller
   );
   stream_rules #(.Width($bits(step_t) + 1)) steps (
     .clk_i, .rst_ni, .may_drop_i(1'b0), .valid_i(step_valid), .ready_i(step_ready_i),
-    .payload_i({step, recomputed})
+    .payload_i(step)
   );
 
   // ---------------------------------------------------------------------------------- assumptions
@@ -142,7 +142,7 @@ module fv_controller
       end
     end
     c_done:  cover (done && tokens_q == 32'd2);
-    c_crop:  cover (step_valid && recomputed);
+    c_crop:  cover (step_valid && step.recomputed);
     c_error: cover (done && error != ErrNone);
   end
 

@@ -68,7 +68,7 @@ static inline const char *pkg_error_text(unsigned code) {
   F(wpe_base, 32) F(wte_base, 32) F(stream_base, 32) F(head_base, 32) F(kv_base, 32)              \
   F(kv_stride, 32) F(kv_v_off, 32)
 #define PKG_SAMPLING_FIELDS(F) F(top_k, 7) F(inv_t, 24) F(seed, 64)
-#define PKG_STEP_FIELDS(F) F(id, 17) F(position, 10) F(head, 1)
+#define PKG_STEP_FIELDS(F) F(id, 17) F(position, 10) F(head, 1) F(recomputed, 1)
 #define PKG_WORK_FIELDS(F)                                                                        \
   F(op, 4) F(layer, 8) F(head, 6) F(final_layer, 1) F(want_head, 1) F(position, 10)
 // issue_t and row_place_t, which a job hands to the labels of its beats unchanged.
@@ -82,10 +82,18 @@ static inline const char *pkg_error_text(unsigned code) {
   PKG_WORK_FIELDS(F) F(group, 17) F(last_group, 1) PKG_ISSUE_FIELDS(F) F(side, 1) F(block, 8)     \
   F(last_block, 1)
 #define PKG_TAG_FIELDS(F) PKG_WORK_FIELDS(F) F(group, 17) F(last, 1)
+// residual_tag is a whole tag_t: pkg_event_tag.
+#define PKG_EVENT_FIELDS(F)                                                                       \
+  F(residual_tag, 48) F(choice, 17) PKG_STEP_FIELDS(F) F(saturations, 10) F(residual, 1)          \
+  F(step_end, 1) F(step_start, 1)
+#define PKG_COUNTERS_FIELDS(F)                                                                    \
+  F(count, 40) F(heads, 32) F(heads_skipped, 32) F(saturations, 32)
 // clang-format on
 
-#define PKG_STRUCTS(S) \
-  S(config, CONFIG) S(sampling, SAMPLING) S(step, STEP) S(job, JOB) S(label, LABEL) S(tag, TAG)
+#define PKG_STRUCTS(S)                                                                        \
+  S(config, CONFIG)                                                                           \
+  S(sampling, SAMPLING) S(step, STEP) S(job, JOB) S(label, LABEL) S(tag, TAG) S(event, EVENT) \
+      S(counters, COUNTERS)
 
 #define PKG_MEMBER(name, bits) uint64_t name;
 #define PKG_SIZE(name, bits) +bits
@@ -115,6 +123,13 @@ static inline const char *pkg_error_text(unsigned code) {
     PKG_##upper##_FIELDS(PKG_UNPACK)                                                   \
   }
 PKG_STRUCTS(PKG_DEFINE)
+
+// Of the first word of an event_t: its flags, to be tested each cycle without unpacking it.
+enum { PKG_EVENT_STEP_START = 1, PKG_EVENT_STEP_END = 2, PKG_EVENT_RESIDUAL = 4 };
+static inline void pkg_event_tag(struct pkg_tag *tag, const uint32_t words[PKG_EVENT_WORDS]) {
+  const uint64_t bits = bits_get(words, PKG_EVENT_BITS - PKG_TAG_BITS, PKG_TAG_BITS);
+  pkg_tag_unpack(tag, (const uint32_t[]){(uint32_t)bits, (uint32_t)(bits >> 32)});
+}
 
 // operand_t: the exponent above 64 x int16. e 0..15.
 enum { PKG_OPERAND_BITS = 4 + 64 * 16, PKG_OPERAND_WORDS = BITS_WORDS(PKG_OPERAND_BITS) };

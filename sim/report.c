@@ -8,16 +8,10 @@
 
 // clang-format off
 #define PORTS(P)                                                                                  \
-  P(const uint8_t, mon_valid, "mon_valid_o")     P(const uint32_t, mon_tag, "mon_tag_o")          \
-  P(const uint32_t, mon_rows, "mon_rows_o")                                                       \
+  P(const uint32_t, event, "event_o")            P(const uint32_t, rows, "residual_rows_o")       \
   P(const uint8_t, lg_valid, "lg_valid_o")       P(const uint8_t, lg_ready, "lg_ready_i")         \
   P(const uint8_t, lg_last, "lg_last_o")         P(const uint8_t, lg_mask, "lg_mask_o")           \
   P(const uint32_t, lg_base_id, "lg_base_id_o")  P(const uint32_t, lg_rows, "lg_rows_o")          \
-  P(const uint8_t, step_start, "step_start_o")   P(const uint8_t, step_end, "step_end_o")         \
-  P(const uint8_t, step_head, "step_head_o")     P(const uint32_t, step_id, "step_id_o")          \
-  P(const uint16_t, step_position, "step_position_o")                                             \
-  P(const uint8_t, step_recomputed, "step_recomputed_o")                                          \
-  P(const uint32_t, step_choice, "step_choice_o")                                                 \
   P(const uint8_t, tok_valid, "tok_valid_o")     P(const uint8_t, tok_ready, "tok_ready_i")       \
   P(const uint32_t, tok_id, "tok_id_o")
 // clang-format on
@@ -37,14 +31,14 @@ struct report {
 // the embedding and after each layer.
 static int take_rows(struct report *r, uint64_t cycle, struct err *err) {
   struct pkg_tag tag;
-  pkg_tag_unpack(&tag, r->mon_tag);
+  pkg_event_tag(&tag, r->event);
   if (tag.op == PKG_OP_POS) return 0;
   const uint32_t from = (uint32_t)tag.group * r->segments, width = r->header->n_embd;
   if (from + r->segments > width)
     return err_set(err,
                    "cycle %llu: the hardware writes residual rows from %u, but the width is %u",
                    (unsigned long long)cycle, from, width);
-  memcpy(r->hidden + from, r->mon_rows, 4 * r->segments);
+  memcpy(r->hidden + from, r->rows, 4 * r->segments);
   if (!tag.last || tag.op == PKG_OP_PROJ) return 0;
   const int layer = tag.op == PKG_OP_TOKEN ? -1 : (int)tag.layer;
   return r->run->hidden(r->run->ctx, layer, r->hidden) ? SIM_ABORT : 0;
@@ -71,19 +65,23 @@ static int report_cycle(void *self, uint64_t cycle, struct err *err) {
   struct report *r = self;
   const struct controller_run *run = r->run;
   int status;
-  if (*r->mon_valid && run->hidden && (status = take_rows(r, cycle, err))) return status;
+  struct pkg_event event;
+  const uint32_t flags = *r->event;
+  if (flags & (PKG_EVENT_STEP_START | PKG_EVENT_STEP_END)) pkg_event_unpack(&event, r->event);
+  if (flags & PKG_EVENT_RESIDUAL && run->hidden && (status = take_rows(r, cycle, err)))
+    return status;
   if (*r->lg_valid && *r->lg_ready && (status = take_logits(r, cycle, err))) return status;
-  if (*r->step_end) {
-    r->step.choice = r->step.head ? *r->step_choice : 0;
+  if (flags & PKG_EVENT_STEP_END) {
+    r->step.choice = r->step.head ? (uint32_t)event.choice : 0;
     if (run->step && run->step(run->ctx, &r->step)) return SIM_ABORT;
   }
   if (*r->tok_valid && *r->tok_ready && run->token && run->token(run->ctx, *r->tok_id))
     return SIM_ABORT;
-  if (*r->step_start)
-    r->step = (struct controller_step){.id = *r->step_id,
-                                       .position = *r->step_position,
-                                       .head = *r->step_head,
-                                       .recomputed = *r->step_recomputed};
+  if (flags & PKG_EVENT_STEP_START)
+    r->step = (struct controller_step){.id = (uint32_t)event.id,
+                                       .position = (uint32_t)event.position,
+                                       .head = event.head,
+                                       .recomputed = event.recomputed};
   return 0;
 }
 

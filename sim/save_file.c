@@ -41,7 +41,8 @@ static const struct {
     {"prompt", "prompt ids in"},
     {"rd", "memory reads"},
     {"wr", "memory writes"},
-    {"mon", "residual writes"},
+    {"event", "events, residual writes"},
+    {"residual", "events, residual writes"},
     {"lg", "logits out"},
     {"tok", "chosen ids out"},
     {"start", "run"},
@@ -51,8 +52,8 @@ static const struct {
     {"max", "run"},
     {"stop", "run"},
     {"all", "run"},
-    {"sat", "counters"},
-    {"heads", "counters"},
+    {"count", "counters"},
+    {"counters", "counters"},
     {"sampling", CONFIGURATION},
 };
 
@@ -144,7 +145,8 @@ static void write_signal(FILE *f, const struct entry *e) {
   char path[512];
   const unsigned width = e->signal->width;
   const char *own = e->signal->name;
-  const bool rows = width == 32 && strstr(own, "rows"), residual = rows && !strncmp(own, "mon_", 4);
+  const bool rows = width == 32 && strstr(own, "rows"),
+             residual = rows && (strstr(own, "residual") || !strncmp(own, "mon_", 4));
   if (rows) fprintf(f, "[fpshift_count] %d\n", residual ? RES_FRAC : ROW_FRAC);
   const bool bits = width > 32 || strstr(own, "addr") || strstr(own, "base") ||
                     strstr(own, "off") || strstr(own, "data") || strstr(own, "strb") ||

@@ -17,13 +17,13 @@ enum { PATIENCE = 1000000 };  // cycles without any transfer or event
   BYTE(P, abort_i)         BYTE(P, stop_en_i)       BYTE(P, all_heads_i)    BYTE(P, busy_o)       \
   BYTE(P, done_o)          BYTE(P, error_o)         BYTE(P, prompt_valid_i)                       \
   BYTE(P, prompt_ready_o)  BYTE(P, prompt_last_i)   BYTE(P, tok_valid_o)    BYTE(P, tok_ready_i)  \
-  BYTE(P, lg_valid_o)      BYTE(P, lg_ready_i)      BYTE(P, step_start_o)   BYTE(P, step_end_o)   \
+  BYTE(P, lg_valid_o)      BYTE(P, lg_ready_i)                                                    \
   BYTE(P, rd_req_valid_o)  BYTE(P, rd_req_ready_i)  BYTE(P, rd_req_len_o)                         \
   BYTE(P, rd_rsp_valid_i)  BYTE(P, rd_rsp_ready_o)  BYTE(P, wr_valid_o)     BYTE(P, wr_ready_i)   \
   BYTE(P, wr_ack_i)        BYTE(P, wr_strb_o)       BYTE(P, count_sel_i)                          \
   WORD(P, cfg_i)           WORD(P, sampling_i)      WORD(P, max_new_i)      WORD(P, stop_id_i)    \
   WORD(P, prompt_id_i)     WORD(P, rd_req_addr_o)   WORD(P, rd_rsp_data_i)  WORD(P, wr_addr_o)    \
-  WORD(P, wr_data_o)       WORD(P, sat_o)           P(uint64_t, count_o, "count_o")
+  WORD(P, wr_data_o)       WORD(P, event_o)         WORD(P, counters_o)
 // clang-format on
 #define BYTE(P, name) P(uint8_t, name, #name)
 #define WORD(P, name) P(uint32_t, name, #name)
@@ -248,8 +248,8 @@ static int end_observers(const struct sim *s, enum sim_end how, struct err *err)
 
 // Whether a position began or ended, or a transfer took place at a port other than the memory's.
 static bool moves(const struct ports *p) {
-  return (*p->lg_valid_o && *p->lg_ready_i) || *p->step_end_o ||
-         (*p->tok_valid_o && *p->tok_ready_i) || *p->step_start_o;
+  return (*p->lg_valid_o && *p->lg_ready_i) || (*p->tok_valid_o && *p->tok_ready_i) ||
+         *p->event_o & (PKG_EVENT_STEP_START | PKG_EVENT_STEP_END);
 }
 
 // An observer has ended the run in the low half of this cycle: the hardware ends it too.
@@ -290,7 +290,7 @@ static int run_cycle(struct sim *s, struct err *err) {
   if (moved < 0) return -1;
   const int observed = observe(s, err);
   if (observed < 0) return -1;
-  if (*p->step_end_o) r->end = s->cycle + 1;
+  if (*p->event_o & PKG_EVENT_STEP_END) r->end = s->cycle + 1;
   if (observed || (interrupt_pending() && *p->busy_o)) return abort_run(s, err) ? -1 : ABORTED;
   const bool takes = *p->prompt_valid_i && *p->prompt_ready_o;
   r->fed += takes;
@@ -304,10 +304,16 @@ static int run_cycle(struct sim *s, struct err *err) {
   return RUNNING;
 }
 
+static struct pkg_counters counters(const struct sim *s) {
+  struct pkg_counters c;
+  pkg_counters_unpack(&c, s->p.counters_o);
+  return c;
+}
+
 int sim_read_count_port(struct sim *s, unsigned address, uint64_t *count, struct err *err) {
   *s->p.count_sel_i = (uint8_t)address;
   if (settle(s, err) || edge(s, err)) return -1;
-  *count = *s->p.count_o;
+  *count = counters(s).count;
   return 0;
 }
 
@@ -350,7 +356,7 @@ static int finish(struct sim *s, int status, struct sim_result *result, struct e
   *result = (struct sim_result){.cycles = s->running.end - s->start,
                                 .beats_read = after.beats_read - before.beats_read,
                                 .beats_written = after.beats_written - before.beats_written,
-                                .saturations = *s->p.sat_o,
+                                .saturations = (uint32_t)counters(s).saturations,
                                 .busy = s->running.busy};
   if (how == SIM_DONE) return 0;
   if (err) err->text[0] = 0;

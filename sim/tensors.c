@@ -12,9 +12,7 @@
 #define BLOCK CORE "u_transformer_block."
 // clang-format off
 #define SIGNALS(S)                                                                                \
-  S(const uint8_t, step, "step_start_o")     S(const uint16_t, step_position, "step_position_o")  \
-  S(const uint8_t, mon, "mon_valid_o")       S(const uint32_t, mon_tag, "mon_tag_o")              \
-  S(const uint32_t, mon_rows, "mon_rows_o")                                                       \
+  S(const uint32_t, event, "event_o")        S(const uint32_t, residual_rows, "residual_rows_o")  \
   S(const uint8_t, rows, CORE "rows_valid")  S(const uint32_t, rows_tag, CORE "rows_tag")         \
   S(const uint32_t, rows_data, CORE "rows")  S(const uint16_t, aux, CORE "aux")                   \
   S(const uint16_t, pv_scale, CORE "pv_scale")                                                    \
@@ -102,14 +100,14 @@ static void show_embedding(struct tensors *s) {
 
 static void show_residual(struct tensors *s) {
   struct pkg_tag tag;
-  pkg_tag_unpack(&tag, s->mon_tag);
+  pkg_event_tag(&tag, s->event);
   const enum pkg_op op = (enum pkg_op)tag.op;
   const enum tensor tensor = op == PKG_OP_POS     ? TENSOR_WPE
                              : op == PKG_OP_TOKEN ? TENSOR_DROP
                              : op == PKG_OP_PROJ  ? TENSOR_RESID_MID
                                                   : TENSOR_LAYER;
   show_rows(s, tensor, tensor_in_layer(tensor) ? (uint32_t)tag.layer : 0,
-            (uint32_t)tag.group * s->segments, s->mon_rows, s->segments, RES_FRAC);
+            (uint32_t)tag.group * s->segments, s->residual_rows, s->segments, RES_FRAC);
 }
 
 // After the last tile of a head everything has arrived.
@@ -152,8 +150,10 @@ static int tensors_cycle(void *self, uint64_t cycle, struct err *err) {
   struct tensors *s = self;
   (void)cycle;
   (void)err;
-  if (*s->step) {
-    s->shown.place.position = *s->step_position;
+  if (*s->event & PKG_EVENT_STEP_START) {
+    struct pkg_event event;
+    pkg_event_unpack(&event, s->event);
+    s->shown.place.position = (uint32_t)event.position;
     s->norm_blocks = 0;
   }
   if (*s->emb && *s->emb_ready) show_embedding(s);
@@ -164,7 +164,7 @@ static int tensors_cycle(void *self, uint64_t cycle, struct err *err) {
                    (const int8_t *)s->kv_q, *s->kv_scale);
   }
   if (*s->op) show_operand(s);
-  if (*s->mon) show_residual(s);
+  if (*s->event & PKG_EVENT_RESIDUAL) show_residual(s);
   return 0;
 }
 

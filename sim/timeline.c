@@ -21,13 +21,11 @@ const char *const timeline_unit_name[TIMELINE_N_UNITS] = {TIMELINE_UNITS(UNIT_NA
   S(const uint8_t, read, "rd_rsp_valid_i") S(const uint8_t, write, "wr_valid_o")                  \
   S(const uint8_t, write_ready, "wr_ready_i") S(const uint8_t, embedding, CORE "emb_valid")       \
   S(const uint8_t, rows, CORE "rows_valid")                                                       \
-  S(const uint8_t, mon, "mon_valid_o") S(const uint8_t, norm, BLOCK "norm_busy")                  \
+  S(const uint32_t, event, "event_o") S(const uint8_t, norm, BLOCK "norm_busy")                   \
   S(const uint8_t, kv, CORE "kv_valid") S(const uint8_t, attention, BLOCK "attention_busy")      \
   S(const uint8_t, blocks, BLOCK "blk_valid") S(const uint8_t, op, CORE "op_valid")               \
   S(const uint8_t, logits, CORE "smp_valid") S(const uint8_t, sampling, CORE "sampling_busy")     \
-  S(const uint8_t, busy, "busy_o") S(const uint8_t, step_start, "step_start_o")                   \
-  S(const uint8_t, step_end, "step_end_o") S(const uint32_t, step_id, "step_id_o")                \
-  S(const uint16_t, step_position, "step_position_o")
+  S(const uint8_t, busy, "busy_o")
 // clang-format on
 enum { BLOCK_Q = 1 << 1, BLOCK_G = 1 << 2 };  // of blk_valid: rtl/core/transformer_block.sv
 
@@ -156,11 +154,12 @@ static void count(struct timeline *t, uint64_t cycle) {
 
 static uint32_t units(const struct timeline *t) {
   const bool taken = *t->counted && *t->what < COUNT_MEMORY && t->now.phase >= PKG_OP_QKV;
-  return (uint32_t)(*t->step_start | *t->step_end) << TIMELINE_CONTROLLER |
+  return (uint32_t) !!(*t->event & (PKG_EVENT_STEP_START | PKG_EVENT_STEP_END))
+             << TIMELINE_CONTROLLER |
          (uint32_t)*t->sequencer << TIMELINE_SEQUENCER |
          (uint32_t)(*t->request | *t->read) << TIMELINE_WEIGHT_STREAM |
          (uint32_t)*t->embedding << TIMELINE_EMBEDDING | (uint32_t)taken << TIMELINE_MATVEC |
-         (uint32_t)*t->rows << TIMELINE_RESCALE | (uint32_t)*t->mon << TIMELINE_RESIDUAL_ADD |
+         (uint32_t)*t->rows << TIMELINE_RESCALE | (uint32_t) !!(*t->event & PKG_EVENT_RESIDUAL) << TIMELINE_RESIDUAL_ADD |
          (uint32_t)*t->norm << TIMELINE_LAYERNORM |
          (uint32_t)(*t->kv || (*t->blocks & BLOCK_Q)) << TIMELINE_QKV_LINEAR |
          (uint32_t)*t->write << TIMELINE_KV_CACHE |
@@ -171,20 +170,22 @@ static uint32_t units(const struct timeline *t) {
 }
 
 static void steps(struct timeline *t, uint64_t cycle) {
-  if (*t->step_end && t->step.start != t->step.end) {
+  if (*t->event & PKG_EVENT_STEP_END && t->step.start != t->step.end) {
     t->step.end = cycle + 1;
     tell(t, &t->step);
     t->step = (struct timeline_event){.track = TIMELINE_STEP};
   }
-  if (!*t->step_start) return;
-  t->now.position = *t->step_position;
+  if (!(*t->event & PKG_EVENT_STEP_START)) return;
+  struct pkg_event event;
+  pkg_event_unpack(&event, t->event);
+  t->now.position = (uint32_t)event.position;
   t->now.steps++;
   t->now.step_start = cycle;
   t->step = (struct timeline_event){.track = TIMELINE_STEP,
                                     .start = cycle,
                                     .end = cycle + 1,
-                                    .id = *t->step_id,
-                                    .position = *t->step_position};
+                                    .id = (uint32_t)event.id,
+                                    .position = (uint32_t)event.position};
 }
 
 static int on_cycle(void *self, uint64_t absolute, struct err *err) {

@@ -31,7 +31,7 @@ struct verilated_block {
 
   // Waveforms (FST) at any time after create; all NULL in builds without. A scope is a path,
   // "gpt2_top.u_core"; of a packed struct, whose fields are signals, with a colon after its name:
-  // "gpt2_top.mon_tag_o:". open: of the signals directly in n scopes (0: of all); waveform_on 1:
+  // "gpt2_top.event_o:". open: of the signals directly in n scopes (0: of all); waveform_on 1:
   // values from this moment on, at each eval; 0: no more.
   void (*waveform_open)(void *instance, const char *path, const char *const *scopes, unsigned n);
   void (*waveform_on)(void *instance, int on);

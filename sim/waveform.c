@@ -17,7 +17,7 @@ struct waveform {
   void *instance;
   struct waveform_options options;
   struct sim_observer observer;
-  const uint8_t *step_start, *step_end;
+  const uint32_t *event;
   struct staged_folder folder;  // Verilator's writer takes a name, and makes another file beside it
   char staging[FILE_PATH_SIZE];
   struct waveform_signals signals;
@@ -259,14 +259,15 @@ static int waveform_cycle(void *self, uint64_t cycle, struct err *err) {
   (void)cycle;
   if (w->state == DONE) return 0;
   if (w->state == ENDING) return close_file(w, err);
-  if (*w->step_start && w->position++ == w->options.first && w->state == WAITING) {
+  if (*w->event & PKG_EVENT_STEP_START && w->position++ == w->options.first &&
+      w->state == WAITING) {
     w->code->waveform_open(w->instance, w->staging, (const char *const *)w->paths, w->n_paths);
     w->code->waveform_on(w->instance, 1);
     w->state = ON;
   }
   w->cycles += w->state == ON;
-  if (w->state == ON &&
-      ((*w->step_end && w->position == w->options.last + 1) || w->cycles == w->trial))
+  if (w->state == ON && ((*w->event & PKG_EVENT_STEP_END && w->position == w->options.last + 1) ||
+                         w->cycles == w->trial))
     w->state = ENDING;
   return 0;
 }
@@ -296,8 +297,7 @@ static int add(struct waveform **waveform, struct sim *sim, const struct wavefor
   w->instance = sim_instance(sim);
   w->options = *options;
   w->trial = trial;
-  w->step_start = signals_find(&signals, "step_start_o");
-  w->step_end = signals_find(&signals, "step_end_o");
+  w->event = signals_find(&signals, "event_o");
   w->observer = (struct sim_observer){.self = w,
                                       .cycle = waveform_cycle,
                                       .end = waveform_end,

@@ -40,6 +40,7 @@ module gpt2_onchip
   logic [8*Lanes-1:0]  rd_rsp_data, wr_data;
   logic                wr_valid, wr_ready, wr_ack;
   logic [Lanes-1:0]    wr_strb;
+  counters_t           counters;
 
   gpt2_top #(.Lanes(Lanes), .MaxHeads(MaxHeads), .MaxCtx(MaxCtx)) u_top (
     .clk_i, .rst_ni, .mem_rst_ni(rst_ni), .test_en_i(1'b0), .cfg_i, .sampling_i, .abort_i(1'b0),
@@ -47,14 +48,13 @@ module gpt2_onchip
     .prompt_valid_i, .prompt_ready_o, .prompt_id_i, .prompt_last_i,
     .tok_valid_o, .tok_ready_i, .tok_id_o, .tok_last_o(),
     .lg_valid_o(), .lg_ready_i(1'b1), .lg_base_id_o(), .lg_mask_o(), .lg_rows_o(), .lg_last_o(),
-    .step_start_o(), .step_id_o(), .step_position_o(), .step_head_o(), .step_recomputed_o(), .step_end_o(),
-    .step_choice_o(),
     .rd_req_valid_o(rd_req_valid), .rd_req_ready_i(rd_req_ready), .rd_req_addr_o(rd_req_addr), .rd_req_len_o(rd_req_len),
     .rd_rsp_valid_i(rd_rsp_valid), .rd_rsp_ready_o(rd_rsp_ready), .rd_rsp_data_i(rd_rsp_data),
     .rd_rsp_error_i(1'b0), .wr_ack_error_i(1'b0), .wr_valid_o(wr_valid), .wr_ready_i(wr_ready), .wr_addr_o(wr_addr), .wr_data_o(wr_data), .wr_strb_o(wr_strb),
     .wr_ack_i(wr_ack),
-    .mon_valid_o(), .mon_tag_o(), .mon_rows_o(), .sat_o, .heads_o(), .heads_skipped_o()
+    .event_o(), .residual_rows_o(), .count_sel_i('0), .counters_o(counters)
   );
+  assign sat_o = counters.saturations;
 
   onchip_memory #(.Lanes(Lanes), .RomBeats(RomBeats), .RomFile(RomFile), .RamBeats(RamBeats)) u_memory (
     .clk_i, .rst_ni,

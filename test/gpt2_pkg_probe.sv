@@ -13,6 +13,8 @@ module gpt2_pkg_probe
   output job_t        job_o,
   output label_t      label_o,
   output tag_t        tag_o,
+  output event_t      event_o,
+  output counters_t   counters_o,
   output operand_t    operand_o,
   output logic [31:0] constant_o
 );
@@ -49,6 +51,7 @@ module gpt2_pkg_probe
       0: step_o.id = '1;
       1: step_o.position = '1;
       2: step_o.head = '1;
+      3: step_o.recomputed = '1;
       default: ;
     endcase
 
@@ -108,6 +111,30 @@ module gpt2_pkg_probe
       5: tag_o.position = '1;
       6: tag_o.group = '1;
       7: tag_o.last = '1;
+      default: ;
+    endcase
+
+    event_o = event_t'(0);
+    case (field_i)
+      0: event_o.residual_tag = tag_t'('1);
+      1: event_o.choice = '1;
+      2: event_o.step.id = '1;
+      3: event_o.step.position = '1;
+      4: event_o.step.head = '1;
+      5: event_o.step.recomputed = '1;
+      6: event_o.saturations = '1;
+      7: event_o.residual = '1;
+      8: event_o.step_end = '1;
+      9: event_o.step_start = '1;
+      default: ;
+    endcase
+
+    counters_o = counters_t'(0);
+    case (field_i)
+      0: counters_o.count = '1;
+      1: counters_o.heads = '1;
+      2: counters_o.heads_skipped = '1;
+      3: counters_o.saturations = '1;
       default: ;
     endcase
 

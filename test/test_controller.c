@@ -7,7 +7,7 @@
 #include "controller.h"
 
 struct step {
-  uint32_t step[PKG_STEP_WORDS], recomputed;
+  uint32_t step[PKG_STEP_WORDS];
 };
 struct id {
   uint32_t id, last;
@@ -19,7 +19,6 @@ static const struct block_field prompt_fields[] = {
 static const struct block_field token_fields[] = {BLOCK_FIELD(struct id, id, "tok_id_o")};
 static const struct block_field step_fields[] = {
     BLOCK_FIELD(struct step, step, "step_o"),
-    BLOCK_FIELD(struct step, recomputed, "step_recomputed_o"),
 };
 enum { RUNS = 2, MAX_STEPS = 20000 };
 
@@ -44,9 +43,10 @@ static size_t n_steps, n_tokens;
 static int on_step(void *ctx, const struct controller_step *step) {
   (void)ctx;
   assert_true(n_steps < MAX_STEPS);
-  pkg_step_pack(want_steps[n_steps].step,
-                &(struct pkg_step){.id = step->id, .position = step->position, .head = step->head});
-  want_steps[n_steps++].recomputed = step->recomputed;
+  pkg_step_pack(want_steps[n_steps++].step, &(struct pkg_step){.id = step->id,
+                                                               .position = step->position,
+                                                               .head = step->head,
+                                                               .recomputed = step->recomputed});
   return 0;
 }
 

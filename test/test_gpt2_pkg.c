@@ -44,7 +44,29 @@ static void expect(const char *name, const char *output, unsigned bits, unsigned
 #define FIELD_JOB(f, bits) FIELD_OF(job, JOB, f, bits)
 #define FIELD_LABEL(f, bits) FIELD_OF(label, LABEL, f, bits)
 #define FIELD_TAG(f, bits) FIELD_OF(tag, TAG, f, bits)
+#define FIELD_EVENT(f, bits) FIELD_OF(event, EVENT, f, bits)
+#define FIELD_COUNTERS(f, bits) FIELD_OF(counters, COUNTERS, f, bits)
 PKG_STRUCTS(TEST)
+
+// The flags that are tested without unpacking, and the tag within an event.
+static void test_event_parts(void **state) {
+  (void)state;
+  const struct pkg_event flags[] = {{.step_start = 1}, {.step_end = 1}, {.residual = 1}};
+  const uint32_t bit[] = {PKG_EVENT_STEP_START, PKG_EVENT_STEP_END, PKG_EVENT_RESIDUAL};
+  uint32_t words[PKG_EVENT_WORDS], tag_words[PKG_TAG_WORDS];
+  for (int i = 0; i < 3; i++) {
+    pkg_event_pack(words, &flags[i]);
+    assert_int_equal(words[0], bit[i]);
+  }
+  const struct pkg_tag want =
+      {.op = 5, .layer = 201, .head = 33, .position = 777, .group = 99999, .last = 1};
+  struct pkg_tag got;
+  pkg_tag_pack(tag_words, &want);
+  const uint64_t tag = (uint64_t)tag_words[1] << 32 | tag_words[0];
+  pkg_event_pack(words, &(struct pkg_event){.residual_tag = tag, .choice = 50000});
+  pkg_event_tag(&got, words);
+  assert_memory_equal(&got, &want, sizeof got);
+}
 
 static void test_operand(void **state) {
   (void)state;
@@ -143,7 +165,8 @@ static int close_probe(void **state) {
 #define ENTRY(lower, upper) cmocka_unit_test(test_##lower),
 int main(void) {
   const struct CMUnitTest tests[] = {
-      PKG_STRUCTS(ENTRY) cmocka_unit_test(test_operand),
+      PKG_STRUCTS(ENTRY) cmocka_unit_test(test_event_parts),
+      cmocka_unit_test(test_operand),
       cmocka_unit_test(test_constants),
   };
   return cmocka_run_group_tests_name("gpt2_pkg", tests, open_probe, close_probe);

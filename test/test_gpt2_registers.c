@@ -416,18 +416,24 @@ static void faults(void **state) {
   block_close(t.b);
 }
 
+static void set_counters(struct bench *t, const struct pkg_counters *c) {
+  uint32_t words[PKG_COUNTERS_WORDS];
+  pkg_counters_pack(words, c);
+  block_set(t->b, "counters_i", words);
+}
+
 // The two halves of a count are of one moment.
 static void counters(void **state) {
   struct bench t = open_bench(*(bool *)*state);
   set_reg(&t, REG(COUNT_SELECT), 0xa7);
   assert_int_equal(block_get_u64(t.b, "count_sel_o"), 0xa7);
-  block_set_u64(t.b, "count_i", 0xabffffffff);
+  set_counters(&t, &(struct pkg_counters){.count = 0xabffffffff});
   assert_int_equal(read_reg(&t, REG(COUNT_LOW)), 0xffffffff);
-  block_set_u64(t.b, "count_i", 0xac00000000);
+  set_counters(&t, &(struct pkg_counters){.count = 0xac00000000,
+                                          .heads = 0x11111111,
+                                          .heads_skipped = 0x22222222,
+                                          .saturations = 0x33333333});
   assert_int_equal(read_reg(&t, REG(COUNT_HIGH)), 0xab);
-  block_set_u64(t.b, "heads_i", 0x11111111);
-  block_set_u64(t.b, "heads_skipped_i", 0x22222222);
-  block_set_u64(t.b, "sat_i", 0x33333333);
   assert_int_equal(read_reg(&t, REG(HEADS)), 0x11111111);
   assert_int_equal(read_reg(&t, REG(HEADS_SKIPPED)), 0x22222222);
   assert_int_equal(read_reg(&t, REG(SATURATIONS)), 0x33333333);

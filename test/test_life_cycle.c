@@ -321,9 +321,7 @@ static struct run *make_run(uint64_t *rng) {
   P(uint32_t, prompt_id_i) P(uint8_t, prompt_last_i) P(uint8_t, tok_valid_o)                      \
   P(uint8_t, tok_ready_i) P(uint32_t, tok_id_o) P(uint8_t, lg_valid_o) P(uint8_t, lg_ready_i)     \
   P(uint32_t, lg_base_id_o) P(uint8_t, lg_mask_o) P(uint32_t, lg_rows_o) P(uint8_t, lg_last_o)    \
-  P(uint8_t, step_start_o) P(uint32_t, step_id_o) P(uint16_t, step_position_o)                    \
-  P(uint8_t, step_head_o) P(uint8_t, step_recomputed_o) P(uint8_t, step_end_o)                    \
-  P(uint32_t, step_choice_o) P(uint8_t, rd_req_valid_o) P(uint8_t, rd_req_ready_i)                \
+  P(uint32_t, event_o) P(uint8_t, rd_req_valid_o) P(uint8_t, rd_req_ready_i)                      \
   P(uint32_t, rd_req_addr_o) P(uint8_t, rd_req_len_o) P(uint8_t, rd_rsp_valid_i)                  \
   P(uint8_t, rd_rsp_ready_o) P(uint32_t, rd_rsp_data_i) P(uint8_t, rd_rsp_error_i)                \
   P(uint8_t, wr_valid_o) P(uint8_t, wr_ready_i) P(uint32_t, wr_addr_o) P(uint32_t, wr_data_o)     \
@@ -551,25 +549,27 @@ static void run_is_over(struct bench *b) {
 
 static void take_reports(struct bench *b) {
   struct run *r = b->current;
-  const bool step = *b->step_start_o || *b->step_end_o, token = *b->tok_valid_o && *b->tok_ready_i,
+  struct pkg_event e;
+  pkg_event_unpack(&e, b->event_o);
+  const bool step = e.step_start || e.step_end, token = *b->tok_valid_o && *b->tok_ready_i,
              logits = *b->lg_valid_o && *b->lg_ready_i;
   if (!step && !token && !logits && !(*b->prompt_valid_i && *b->prompt_ready_o)) return;
   EXPECT(r, "a report without a run");
   if (*b->prompt_valid_i && *b->prompt_ready_o) r->fed++;
-  if (*b->step_end_o) {
+  if (e.step_end) {
     EXPECT(r->ended < r->n_steps, "one step more than golden's %zu", r->n_steps);
     const struct controller_step *s = &r->steps[r->ended++];
-    EXPECT(!s->head || s->choice == *b->step_choice_o, "step %zu chose %u, expected %u",
-           r->ended - 1, *b->step_choice_o, s->choice);
+    EXPECT(!s->head || s->choice == e.choice, "step %zu chose %u, expected %u", r->ended - 1,
+           (unsigned)e.choice, s->choice);
   }
-  if (*b->step_start_o) {
+  if (e.step_start) {
     EXPECT(r->begun < r->n_steps && r->begun == r->ended, "step %zu begins after %zu of %zu",
            r->begun, r->ended, r->n_steps);
     const struct controller_step *s = &r->steps[r->begun++];
-    EXPECT(s->id == *b->step_id_o && s->position == *b->step_position_o &&
-               s->head == *b->step_head_o && s->recomputed == *b->step_recomputed_o,
-           "step %zu reads id %u at %u, expected %u at %u", r->begun - 1, *b->step_id_o,
-           *b->step_position_o, s->id, s->position);
+    EXPECT(s->id == e.id && s->position == e.position && s->head == e.head &&
+               s->recomputed == e.recomputed,
+           "step %zu reads id %u at %u, expected %u at %u", r->begun - 1, (unsigned)e.id,
+           (unsigned)e.position, s->id, s->position);
   }
   if (token) {
     EXPECT(r->chosen < r->n_tokens && r->tokens[r->chosen] == *b->tok_id_o,

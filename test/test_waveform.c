@@ -96,7 +96,7 @@ static void sizes(void **state) {
     assert_true((double)size[i] > 0.5 * (double)estimate && (double)size[i] < 2 * (double)estimate);
     slurp(*state, "run.gtkw", text);
     assert_non_null(strstr(text, "[dumpfile] \"run.fst\"\n"));
-    assert_int_equal(strstr(text, "block.gpt2_top.step_start_o\n") != NULL, i == 0 || i == 2);
+    assert_int_equal(strstr(text, "block.gpt2_top.event_o.step_start\n") != NULL, i == 0 || i == 2);
     assert_int_equal(strstr(text, "-memory reads\n") != NULL, i == 0 || i == 2 || i == 4);
     assert_int_equal(strstr(text, "u_softmax.") != NULL, i == 1 || i == 2 || i == 3);
     assert_int_equal(strstr(text, "u_softmax.u_exp2_neg.") != NULL, i == 2);

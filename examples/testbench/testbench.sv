@@ -25,7 +25,8 @@ module testbench;
   wire        prompt_valid = busy && fed < n_ids;
   wire [3:0]  error;
   wire [16:0] tok_id;
-  wire [31:0] saturations;
+  wire [135:0] counters;                                     // counters_t: the last field is saturations
+  wire [31:0] saturations = counters[31:0];
   reg  [94:0] sampling = {7'd1, 24'd94548, 64'd1};           // sampling_t: top_k, log2(e) / temperature, state
 
   wire               rd_req_valid, rd_req_ready, rd_rsp_ready, wr_valid;
@@ -46,11 +47,10 @@ module testbench;
     .prompt_valid_i(prompt_valid), .prompt_ready_o(prompt_ready), .prompt_id_i(ids[fed]), .prompt_last_i(fed == n_ids - 1),
     .tok_valid_o(tok_valid), .tok_ready_i(1'b1), .tok_id_o(tok_id), .tok_last_o(),
     .lg_valid_o(), .lg_ready_i(1'b1), .lg_base_id_o(), .lg_mask_o(), .lg_rows_o(), .lg_last_o(),
-    .step_start_o(), .step_id_o(), .step_position_o(), .step_head_o(), .step_recomputed_o(), .step_end_o(), .step_choice_o(),
     .rd_req_valid_o(rd_req_valid), .rd_req_ready_i(rd_req_ready), .rd_req_addr_o(rd_req_addr), .rd_req_len_o(rd_req_len),
     .rd_rsp_valid_i(rd_rsp_valid), .rd_rsp_ready_o(rd_rsp_ready), .rd_rsp_data_i(rd_rsp_data), .rd_rsp_error_i(1'b0),
     .wr_valid_o(wr_valid), .wr_ready_i(1'b1), .wr_addr_o(wr_addr), .wr_data_o(wr_data), .wr_strb_o(wr_strb), .wr_ack_i(wr_ack), .wr_ack_error_i(1'b0),
-    .mon_valid_o(), .mon_tag_o(), .mon_rows_o(), .heads_o(), .heads_skipped_o(), .sat_o(saturations), .count_sel_i(8'd0), .count_o()
+    .event_o(), .residual_rows_o(), .count_sel_i(8'd0), .counters_o(counters)
   );
 
   // ------------------------------------------------------------------------------------------ memory

@@ -139,6 +139,7 @@ package gpt2_pkg;
     logic [16:0] id;
     logic [9:0]  position;
     logic        head;                     // logits and a choice are wanted
+    logic        recomputed;               // the id has run before: the context was cropped
   } step_t;
 
   // ------------------------------------------------------------------------------------------ jobs
@@ -236,6 +237,28 @@ package gpt2_pkg;
     logic [7:0]  block;
     logic        last_block;
   } label_t;
+
+  // --------------------------------------------------------------------------------- for observers
+
+  // What happens in this cycle. The fields above a flag hold only in a cycle in which it is high.
+  typedef struct packed {
+    tag_t        residual_tag;             // rows group * S .. group * S + S - 1 of the residual
+    logic [16:0] choice;                   // the id chosen at a step's end, if it was with head
+    step_t       step;                     // the step that starts
+    logic [9:0]  saturations;              // numbers that saturated, of any kind; no flag
+    logic        residual;                 // flags: rows of the residual are written,
+    logic        step_end;                 // a step ends,
+    logic        step_start;               // a step starts
+  } event_t;
+
+  // Counts. heads and heads_skipped: since the core's reset, which an abort implies; the others are
+  // cleared when a run starts.
+  typedef struct packed {
+    logic [39:0] count;                    // the one that count_sel_i selects (counters.sv)
+    logic [31:0] heads;                    // positions with a head
+    logic [31:0] heads_skipped;            // and without
+    logic [31:0] saturations;
+  } counters_t;
 
   // -------------------------------------------------------------------------------------- KV cache
   //

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// counters - what each cycle of a run was spent on, by phase
+// counters - what each cycle of a run was spent on, by phase; and its saturations
 //
 // Every cycle with busy_i high is counted once: by what the engine's input did, and by the job that
 // it was doing or waiting for. The counts therefore sum to the run's cycles.
@@ -20,7 +20,9 @@
 // In      beat    label and handshake at the engine's input; what may be missing: operand, entry
 //         sel     {phase, what}: phase 0..9 as op_e, 10 from a step's start to its first beat, and
 //                 before the first step; {15, 0}: beats written to the KV cache; {15, 1}: cycles
+//         saturations  of this cycle
 // Out     count   40 bits, of this run so far, a cycle after sel; 0 before the first start
+//         saturations  of this run so far, 32 bits
 // Timing  a cycle is counted three cycles later; the run's last three are those that end it
 // Keeps   256 x 40 bits, cleared by start and kept through the core's reset, so that an aborted
 //         run leaves its counts
@@ -45,9 +47,11 @@ module counters
   input  logic        entry_ready_i,             // of the label's head
   input  logic        stream_waits_i,            // the current job has beats still to come
   input  logic        write_i,                   // a beat goes to the KV cache
+  input  logic [9:0]  saturations_i,
 
   input  logic [7:0]  sel_i,
-  output logic [39:0] count_o
+  output logic [39:0] count_o,
+  output logic [31:0] saturations_o
 );
 
   localparam logic [3:0] PhaseStart = 4'd10;
@@ -147,11 +151,13 @@ module counters
 
   always_ff @(posedge clk_i) begin
     if (start_i || !mem_rst_ni) begin
-      writes_q <= '0;
-      cycles_q <= '0;
+      writes_q      <= '0;
+      cycles_q      <= '0;
+      saturations_o <= '0;
     end else begin
-      writes_q <= writes_q + 40'(write_i);
-      cycles_q <= cycles_q + 40'(busy1_q);
+      writes_q      <= writes_q + 40'(write_i);
+      cycles_q      <= cycles_q + 40'(busy1_q);
+      saturations_o <= saturations_o + 32'(saturations_i);
     end
   end
 

@@ -12,7 +12,9 @@
 // Out     choice  the sampled id, after a step with head (valid/ready); step_done for one without
 //         logits  every group of logits if stream_logits_i (valid/ready)
 //         memory  read bursts, strobed writes (docs/memory_image.md)
-//         mon     the residual as it is written
+//         event   what happens in this cycle (event_t), with the residual's rows as they are
+//                 written, Q14.12
+//         counters   counters_t; count a cycle after count_sel_i
 //         quiet   nothing is in flight: no job, no write, no logit, no choice
 //         mem_busy  requests, beats or acknowledgements are outstanding at the memory port
 // Reset   rst_ni ends all computation; outstanding memory transfers complete and are dropped as
@@ -49,8 +51,6 @@ module gpt2_core
   output logic                      step_ready_o,
   input  step_t                     step_i,
   output logic                      step_done_o,
-  output logic [31:0]               heads_o,  // positions with and without head since reset
-  output logic [31:0]               heads_skipped_o,
   output logic                      choice_valid_o,
   input  logic                      choice_ready_i,
   output logic [16:0]               choice_id_o,
@@ -76,12 +76,10 @@ module gpt2_core
   output logic [64*Segments-1:0]    wr_strb_o,
   input  logic                      wr_ack_i,
 
-  output logic                      mon_valid_o,
-  output tag_t                      mon_tag_o,
-  output logic [Segments-1:0][31:0] mon_rows_o,
-  output logic [9:0]                sat_o,
+  output event_t                    event_o,
+  output logic [Segments-1:0][31:0] residual_rows_o,
   input  logic [7:0]                count_sel_i,
-  output logic [39:0]               count_o
+  output counters_t                 counters_o
 );
 
   // -------------------------------------------------------------------------- jobs and their beats
@@ -252,7 +250,10 @@ module gpt2_core
 
   // ---------------------------------------------------------------------------------------- layers
 
-  logic [8:0] sat_block;
+  logic        residual_valid;
+  tag_t        residual_tag;
+  logic [8:0]  sat_block;
+  logic [31:0] heads, heads_skipped;
 
   transformer_block #(
     .Segments(Segments), .MaxHeads(MaxHeads), .MaxCtx(MaxCtx),
@@ -269,7 +270,8 @@ module gpt2_core
     .scores_free_o(scores_free), .pv_scale_o(pv_scale),
     .kv_valid_o(kv_valid), .kv_is_v_o(kv_is_v), .kv_head_o(kv_head), .kv_layer_o(kv_layer),
     .kv_position_o(kv_position), .kv_q_o(kv_q), .kv_scale_o(kv_scale),
-    .step_done_o, .heads_o, .heads_skipped_o, .mon_valid_o, .mon_tag_o, .mon_rows_o,
+    .step_done_o, .heads_o(heads), .heads_skipped_o(heads_skipped),
+    .residual_valid_o(residual_valid), .residual_tag_o(residual_tag), .residual_rows_o,
     .sat_o(sat_block)
   );
 
@@ -318,7 +320,25 @@ module gpt2_core
                       !sampling_busy;
   assign mem_busy_o = rd_busy || wr_busy;
 
-  // -------------------------------------------------------------------------------------- counters
+  // -------------------------------------------------------------------------- events and counters
+
+  logic [9:0]  saturations_q;
+  logic [39:0] count;
+  logic [31:0] saturations;
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) saturations_q <= '0;
+    else         saturations_q <= 10'(sat_rows) + 10'(sat_emb) + 10'(sat_block);
+  end
+
+  assign event_o = '{
+    residual_tag: residual_tag, choice: choice_id_o, step: step_i, saturations: saturations_q,
+    residual: residual_valid, step_end: step_done_o || (choice_valid_o && choice_ready_i),
+    step_start: step_valid_i && step_ready_o
+  };
+  assign counters_o = '{
+    count: count, heads: heads, heads_skipped: heads_skipped, saturations: saturations
+  };
 
   counters #(.Segments(Segments)) u_counters (
     .clk_i, .rst_ni, .mem_rst_ni, .start_i, .busy_i(counting_i),
@@ -327,13 +347,9 @@ module gpt2_core
     .beat_valid_i(beat_valid), .beat_ready_i(beat_ready), .beat_label_i(label),
     .operand_full_i(full), .entry_ready_i(entry_ready[label.tag.head[1:0]]),
     .stream_waits_i(stream_waits), .write_i(wr_valid_o && wr_ready_i),
-    .sel_i(count_sel_i), .count_o
+    .saturations_i(saturations_q), .sel_i(count_sel_i), .count_o(count),
+    .saturations_o(saturations)
   );
-
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) sat_o <= '0;
-    else sat_o <= 10'(sat_rows) + 10'(sat_emb) + 10'(sat_block);
-  end
 
   // ------------------------------------------------------------------------------------ assertions
 

@@ -56,7 +56,6 @@ module controller
   output logic        step_valid_o,
   input  logic        step_ready_i,
   output step_t       step_o,
-  output logic        step_recomputed_o,
   input  logic        step_done_i,
   input  logic        choice_valid_i,
   output logic        choice_ready_o,
@@ -182,8 +181,8 @@ module controller
   assign tok_id_o          = choice_q;
   assign tok_last_o        = stops;
   assign step_valid_o      = state_q == StStep;
-  assign step_o            = '{id: id_q, position: position_q[9:0], head: head};
-  assign step_recomputed_o = recomputed_q;
+  assign step_o            = '{id: id_q, position: position_q[9:0], head: head,
+                               recomputed: recomputed_q};
   assign choice_ready_o    = state_q == StWait && head;
 
   // ---------------------------------------------------------------------------------- assertions

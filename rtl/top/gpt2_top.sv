@@ -15,12 +15,11 @@
 //         lg      logits of every position if all_heads_i (valid/ready): S a beat, ids base ..
 //                 base + S - 1, mask of those below the vocabulary, rows Q14.16, last on a
 //                 position's last beat
-//         step    events: start (id read in, position, head wanted, recomputed after a context
-//                 crop), end (id chosen)
 //         memory  read bursts {beat address, beats} answered in order; byte-strobed writes, each
 //                 acknowledged; an answer or acknowledgement with its error bit ends the run
-//         mon     the residual as it is written: rows group * S .. of tag.op, Q14.12
-//         sat     saturations since start
+//         event   what happens in this cycle (event_t): a step starts or ends; rows of the
+//                 residual are written, residual_rows_o, Q14.12; numbers saturate
+//         counters   counters_t; its count a cycle after count_sel_i (counters.sv)
 // Reset   synchronous, active low. rst_ni ends a run at once, without done; outstanding memory
 //         transfers complete and are dropped, and busy_o is high until then. mem_rst_ni resets
 //         these too: use it at power-up, and with a reset of the memory itself; it implies rst_ni
@@ -76,14 +75,6 @@ module gpt2_top
   output logic [Segments-1:0][31:0] lg_rows_o,
   output logic                      lg_last_o,
 
-  output logic                      step_start_o,
-  output logic [16:0]               step_id_o,
-  output logic [9:0]                step_position_o,
-  output logic                      step_head_o,
-  output logic                      step_recomputed_o,
-  output logic                      step_end_o,
-  output logic [16:0]               step_choice_o,
-
   output logic                      rd_req_valid_o,
   input  logic                      rd_req_ready_i,
   output logic [AddrBits-1:0]       rd_req_addr_o,
@@ -100,15 +91,10 @@ module gpt2_top
   input  logic                      wr_ack_i,
   input  logic                      wr_ack_error_i,
 
-  output logic                      mon_valid_o,
-  output tag_t                      mon_tag_o,
-  output logic [Segments-1:0][31:0] mon_rows_o,
-  output logic [31:0]               heads_o,  // positions with and without head since a reset
-  output logic [31:0]               heads_skipped_o,
-  output logic [31:0]               sat_o,
-
-  input  logic [7:0]                count_sel_i,  // what the cycles were spent on: counters.sv
-  output logic [39:0]               count_o
+  output event_t                    event_o,
+  output logic [Segments-1:0][31:0] residual_rows_o,
+  input  logic [7:0]                count_sel_i,
+  output counters_t                 counters_o
 );
 
   // Only the end of this file reports an illegal parameter: the modules inside get a legal one.
@@ -122,11 +108,10 @@ module gpt2_top
   localparam bit NormLegal  = power_of_two(NormWidth, 1, 64);
   localparam bit ExpLegal   = power_of_two(ExpWidth, 1, Segments);
 
-  logic        step_valid, step_ready, step_done, step_recomputed;
+  logic        step_valid, step_ready, step_done;
   step_t       step;
   logic        choice_valid, choice_ready;
   logic [16:0] choice_id;
-  logic [9:0]  sat;
 
   // The life of a run.
   config_t   cfg_q;
@@ -180,8 +165,7 @@ module gpt2_top
     .busy_o(loop_busy), .done_o(loop_done), .error_o(loop_error),
     .prompt_valid_i, .prompt_ready_o, .prompt_id_i, .prompt_last_i,
     .tok_valid_o, .tok_ready_i, .tok_id_o, .tok_last_o,
-    .step_valid_o(step_valid), .step_ready_i(step_ready), .step_o(step),
-    .step_recomputed_o(step_recomputed), .step_done_i(step_done),
+    .step_valid_o(step_valid), .step_ready_i(step_ready), .step_o(step), .step_done_i(step_done),
     .choice_valid_i(choice_valid), .choice_ready_o(choice_ready), .choice_id_i(choice_id)
   );
 
@@ -195,27 +179,13 @@ module gpt2_top
     .sampling_i(sampling_q), .start_i(check), .counting_i(counting), .quiet_o(quiet),
     .mem_busy_o(mem_busy), .stream_logits_i(all_heads_q),
     .step_valid_i(step_valid), .step_ready_o(step_ready), .step_i(step), .step_done_o(step_done),
-    .heads_o, .heads_skipped_o,
     .choice_valid_o(choice_valid), .choice_ready_i(choice_ready), .choice_id_o(choice_id),
     .lg_valid_o, .lg_ready_i, .lg_base_id_o, .lg_mask_o, .lg_rows_o, .lg_last_o,
     .rd_req_valid_o, .rd_req_ready_i, .rd_req_addr_o, .rd_req_len_o,
     .rd_rsp_valid_i, .rd_rsp_ready_o, .rd_rsp_data_i,
     .wr_valid_o, .wr_ready_i, .wr_addr_o, .wr_data_o, .wr_strb_o, .wr_ack_i,
-    .mon_valid_o, .mon_tag_o, .mon_rows_o, .sat_o(sat), .count_sel_i, .count_o
+    .event_o, .residual_rows_o, .count_sel_i, .counters_o
   );
-
-  assign step_start_o      = step_valid && step_ready;
-  assign step_id_o         = step.id;
-  assign step_position_o   = step.position;
-  assign step_head_o       = step.head;
-  assign step_recomputed_o = step_recomputed;
-  assign step_end_o        = step_done || (choice_valid && choice_ready);
-  assign step_choice_o     = choice_id;
-
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni || check) sat_o <= '0;
-    else sat_o <= sat_o + 32'(sat);
-  end
 
   // ------------------------------------------------------------------- the rules at the boundary
 

@@ -119,9 +119,8 @@ module gpt2_axi
   logic [31:0] max_new;
   logic [16:0] stop_id, prompt_id, tok_id;
   logic        prompt_valid, prompt_ready, prompt_last, tok_valid, tok_ready;
-  logic [31:0] heads, heads_skipped, sat;
   logic [7:0]  count_sel;
-  logic [39:0] count;
+  counters_t   counters;
   logic [63:0] image_base, kv_base, stripe_stride;
   logic        fault_valid, fault_write, fault_decerr;
   logic [4:0]  fault_port;
@@ -145,9 +144,8 @@ module gpt2_axi
     .all_heads_o(all_heads), .busy_i(busy), .done_i(done), .error_i(error),
     .prompt_valid_o(reg_valid), .prompt_ready_i(prompt_ready && !prompt_stream),
     .prompt_id_o(reg_id), .prompt_last_o(reg_last), .tok_valid_i(tok_valid && !tok_stream),
-    .tok_ready_o(reg_tok_ready), .tok_id_i(tok_id), .heads_i(heads),
-    .heads_skipped_i(heads_skipped), .sat_i(sat),
-    .count_sel_o(count_sel), .count_i(count), .prompt_stream_o(prompt_stream),
+    .tok_ready_o(reg_tok_ready), .tok_id_i(tok_id),
+    .count_sel_o(count_sel), .counters_i(counters), .prompt_stream_o(prompt_stream),
     .tok_stream_o(tok_stream), .image_base_o(image_base), .kv_base_o(kv_base),
     .stripe_stride_o(stripe_stride), .fault_valid_i(fault_valid), .fault_write_i(fault_write),
     .fault_decerr_i(fault_decerr), .fault_port_i(fault_port)
@@ -223,15 +221,12 @@ module gpt2_axi
     .prompt_last_i(prompt_last), .tok_valid_o(tok_valid), .tok_ready_i(tok_ready),
     .tok_id_o(tok_id), .tok_last_o(tok_last), .lg_valid_o(lg_valid), .lg_ready_i(lg_ready),
     .lg_base_id_o(), .lg_mask_o(lg_mask), .lg_rows_o(lg_rows), .lg_last_o(lg_last),
-    .step_start_o(), .step_id_o(), .step_position_o(), .step_head_o(), .step_recomputed_o(),
-    .step_end_o(), .step_choice_o(),
     .rd_req_valid_o(rd_req_valid), .rd_req_ready_i(rd_req_ready), .rd_req_addr_o(rd_req_addr),
     .rd_req_len_o(rd_req_len), .rd_rsp_valid_i(rd_rsp_valid), .rd_rsp_ready_o(),
     .rd_rsp_data_i(rd_rsp_data), .rd_rsp_error_i(rd_rsp_error), .wr_valid_o(wr_valid),
     .wr_ready_i(wr_ready), .wr_addr_o(wr_addr), .wr_data_o(wr_data), .wr_strb_o(wr_strb),
     .wr_ack_i(wr_ack), .wr_ack_error_i(wr_ack_error),
-    .mon_valid_o(), .mon_tag_o(), .mon_rows_o(), .heads_o(heads), .heads_skipped_o(heads_skipped),
-    .sat_o(sat), .count_sel_i(count_sel), .count_o(count)
+    .event_o(), .residual_rows_o(), .count_sel_i(count_sel), .counters_o(counters)
   );
 
   // ---------------------------------------------------------------------------------- the memory

@@ -77,11 +77,8 @@ module gpt2_registers
   output logic        tok_ready_o,
   input  logic [16:0] tok_id_i,
 
-  input  logic [31:0] heads_i,
-  input  logic [31:0] heads_skipped_i,
-  input  logic [31:0] sat_i,
   output logic [7:0]  count_sel_o,
-  input  logic [39:0] count_i,
+  input  counters_t   counters_i,
 
   output logic        prompt_stream_o,           // 1: the prompt comes from its AXI4-Stream
   output logic        tok_stream_o,              // 1: ids go to theirs
@@ -259,7 +256,7 @@ module gpt2_registers
   assign count_sel_o = {hwif_out.COUNT_SELECT.phase.value, hwif_out.COUNT_SELECT.what.value};
 
   always_ff @(posedge clk_i) begin
-    if (hwif_out.COUNT_LOW.value.swacc) count_high_q <= count_i[39:32];
+    if (hwif_out.COUNT_LOW.value.swacc) count_high_q <= counters_i.count[39:32];
   end
 
   assign hwif_in.ENGINE.lanes.next         = 13'(Lanes);
@@ -296,11 +293,11 @@ module gpt2_registers
   assign hwif_in.FAULT.decerr.next  = fault_valid_q && fault_decerr_q;
   assign hwif_in.FAULT.port.next    = fault_valid_q ? fault_port_q : '0;
 
-  assign hwif_in.COUNT_LOW.value.next     = count_i[31:0];
+  assign hwif_in.COUNT_LOW.value.next     = counters_i.count[31:0];
   assign hwif_in.COUNT_HIGH.value.next    = count_high_q;
-  assign hwif_in.HEADS.count.next         = heads_i;
-  assign hwif_in.HEADS_SKIPPED.count.next = heads_skipped_i;
-  assign hwif_in.SATURATIONS.count.next   = sat_i;
+  assign hwif_in.HEADS.count.next         = counters_i.heads;
+  assign hwif_in.HEADS_SKIPPED.count.next = counters_i.heads_skipped;
+  assign hwif_in.SATURATIONS.count.next   = counters_i.saturations;
 
   if (!DepthLegal) begin : gen_depth
     $fatal(1, "gpt2_registers: FifoDepth must be 4, 8, 16, ... 1024, not %0d", FifoDepth);
