@@ -14,7 +14,7 @@
 #define SIGNALS(S)                                                                                \
   S(const uint32_t, event, "event_o")        S(const uint32_t, residual_rows, "residual_rows_o")  \
   S(const uint8_t, rows, CORE "rows_valid")  S(const uint32_t, rows_tag, CORE "rows_tag")         \
-  S(const uint32_t, rows_data, CORE "rows")  S(const uint16_t, aux, CORE "aux")                   \
+  S(const uint32_t, rows_data, CORE "rows")  S(const uint16_t, v_scales, CORE "v_scales")                   \
   S(const uint16_t, pv_scale, CORE "pv_scale")                                                    \
   S(const uint8_t, emb, CORE "emb_valid")          S(const uint32_t, emb_tag, CORE "emb_tag")     \
   S(const uint32_t, emb_rows, CORE "emb_rows")     S(const uint8_t, emb_ready, CORE "emb_ready")  \
@@ -74,7 +74,7 @@ static void show_engine(struct tensors *s) {
                 ROW_FRAC);
       s->heads[head % 2].head = head;
       s->heads[head % 2].layer = layer;
-      memcpy(s->heads[head % 2].v_scale + row, s->aux, S * sizeof *s->aux);
+      memcpy(s->heads[head % 2].v_scale + row, s->v_scales, S * sizeof *s->v_scales);
       break;
     case PKG_OP_PROJ: show_rows(s, TENSOR_ATTN_PROJ, layer, row, s->rows_data, S, ROW_FRAC); break;
     case PKG_OP_MLP1: show_rows(s, TENSOR_C_FC, layer, row, s->rows_data, S, ROW_FRAC); break;

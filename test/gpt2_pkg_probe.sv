@@ -71,7 +71,7 @@ module gpt2_pkg_probe
       11: job_o.issue.last = '1;
       12: job_o.issue.slot = '1;
       13: job_o.issue.free = '1;
-      14: job_o.issue.norm = '1;
+      14: job_o.issue.excess = '1;
       15: job_o.place.row_in_group = '1;
       16: job_o.place.side_index = '1;
       default: ;
@@ -92,7 +92,7 @@ module gpt2_pkg_probe
       10: label_o.issue.last = '1;
       11: label_o.issue.slot = '1;
       12: label_o.issue.free = '1;
-      13: label_o.issue.norm = '1;
+      13: label_o.issue.excess = '1;
       14: label_o.place.row_in_group = '1;
       15: label_o.place.side_index = '1;
       16: label_o.side = '1;

@@ -11,7 +11,7 @@
 #include "golden.h"
 
 struct in {
-  uint32_t tag[PKG_TAG_WORDS], rows[16], aux[8];
+  uint32_t tag[PKG_TAG_WORDS], rows[16], v_scales[8];
 };
 struct blk {
   uint32_t rows[64], slot;
@@ -19,7 +19,7 @@ struct blk {
 static const struct block_field in_fields[] = {
     BLOCK_FIELD(struct in, tag, "rows_tag_i"),
     BLOCK_FIELD(struct in, rows, "rows_i"),
-    BLOCK_FIELD(struct in, aux, "aux_i"),
+    BLOCK_FIELD(struct in, v_scales, "v_scales_i"),
 };
 static const struct block_field p_fields[] = {
     BLOCK_FIELD(struct blk, rows, "p_blk_rows_o"),
@@ -179,7 +179,7 @@ static void check(unsigned segments, unsigned n_head) {
             for (unsigned i = 0; i < segments; i++) {
               bool there = t + i < len;
               in[n].rows[i] = there ? (uint32_t)s[t + i] : (uint32_t)rng_signed(&rng, 31);
-              bits_put(in[n].aux, 16 * i, 16, there ? kv.v_scale[t + i] : rng_next(&rng));
+              bits_put(in[n].v_scales, 16 * i, 16, there ? kv.v_scale[t + i] : rng_next(&rng));
             }
           }
         }

@@ -22,7 +22,7 @@ struct job {
   size_t first_beat;
 };
 struct sums {
-  uint32_t tag[PKG_TAG_WORDS], acc[2 * 64], e_max, norm, side[64];
+  uint32_t tag[PKG_TAG_WORDS], acc[2 * 64], e_max, excess, side[64];
 };
 
 enum { MAX_JOBS = 4000, MAX_GROUPS = 160000, MAX_BEATS = 400000, MAX_OPERANDS = 20000 };
@@ -70,7 +70,7 @@ static struct job *add_job(struct pkg_job j, const struct operand *x, const stru
   assert_true(n_jobs < MAX_JOBS);
   struct job *job = &jobs[n_jobs++];
   j.slot = (uint64_t)rng_range(rng, 0, 80);
-  j.norm = (uint64_t)rng_range(rng, 0, 7);
+  j.excess = (uint64_t)rng_range(rng, 0, 7);
   j.free = rng_chance(rng, 50);
   j.layer = (uint64_t)rng_range(rng, 0, 255);
   j.final_layer = rng_chance(rng, 50);
@@ -132,7 +132,7 @@ static void expect_sums(const struct job *first, uint32_t n) {
       to->acc[2 * s + 1] = (uint32_t)(acc >> 32);
     }
     to->e_max = (uint32_t)e_max;
-    to->norm = (uint32_t)j->norm;
+    to->excess = (uint32_t)j->excess;
     const struct pkg_tag tag = {.op = j->op,
                                 .layer = j->layer,
                                 .head = j->head,
@@ -382,8 +382,10 @@ static void run(struct block *b, enum block_stall stall) {
       {"in_data_i", 4 * PKG_LABEL_WORDS, 64 * segments},
   };
   const struct block_field out_fields[] = {
-      BLOCK_FIELD(struct sums, tag, "out_tag_o"),     BLOCK_FIELD(struct sums, acc, "out_acc_o"),
-      BLOCK_FIELD(struct sums, e_max, "out_e_max_o"), BLOCK_FIELD(struct sums, norm, "out_norm_o"),
+      BLOCK_FIELD(struct sums, tag, "out_tag_o"),
+      BLOCK_FIELD(struct sums, acc, "out_acc_o"),
+      BLOCK_FIELD(struct sums, e_max, "out_e_max_o"),
+      BLOCK_FIELD(struct sums, excess, "out_excess_o"),
       BLOCK_FIELD(struct sums, side, "out_side_o"),
   };
   block_reset(b);

@@ -6,20 +6,23 @@
 #include "golden.h"
 
 struct in {
-  uint32_t tag[PKG_TAG_WORDS], e_max, norm, pv_scale, acc[128], side[64];
+  uint32_t tag[PKG_TAG_WORDS], e_max, excess, pv_scale, acc[128], side[64];
 };
 struct out {
-  uint32_t tag[PKG_TAG_WORDS], rows[64], aux[32];
+  uint32_t tag[PKG_TAG_WORDS], rows[64], v_scales[32];
 };
 static const struct block_field in_fields[] = {
-    BLOCK_FIELD(struct in, tag, "in_tag_i"),   BLOCK_FIELD(struct in, e_max, "in_e_max_i"),
-    BLOCK_FIELD(struct in, norm, "in_norm_i"), BLOCK_FIELD(struct in, pv_scale, "in_pv_scale_i"),
-    BLOCK_FIELD(struct in, acc, "in_acc_i"),   BLOCK_FIELD(struct in, side, "in_side_i"),
+    BLOCK_FIELD(struct in, tag, "in_tag_i"),
+    BLOCK_FIELD(struct in, e_max, "in_e_max_i"),
+    BLOCK_FIELD(struct in, excess, "in_excess_i"),
+    BLOCK_FIELD(struct in, pv_scale, "in_pv_scale_i"),
+    BLOCK_FIELD(struct in, acc, "in_acc_i"),
+    BLOCK_FIELD(struct in, side, "in_side_i"),
 };
 static const struct block_field out_fields[] = {
     BLOCK_FIELD(struct out, tag, "rows_tag_o"),
     BLOCK_FIELD(struct out, rows, "rows_o"),
-    BLOCK_FIELD(struct out, aux, "aux_o"),
+    BLOCK_FIELD(struct out, v_scales, "v_scales_o"),
 };
 enum { N = 3000, LATENCY = 5 };
 
@@ -60,14 +63,14 @@ static uint64_t draw(uint64_t *rng, struct in *in, struct out *out, unsigned seg
   uint64_t most = tag.op == PKG_OP_SCORES ? tag.position / segments : (1u << 17) / segments - 1;
   tag.group = rng_chance(rng, 50) ? most : (uint64_t)rng_range(rng, 0, (int64_t)most);
   unsigned n_blocks = blocks[rng_range(rng, 0, 13)], e_max = (unsigned)rng_range(rng, 0, 15);
-  int norm = log2_ceil(n_blocks) - 3;
+  int excess = log2_ceil(n_blocks) - 3;
   int extra = tag.op == PKG_OP_SCORES ? RESCALE_SCORES
               : tag.op == PKG_OP_PV   ? RESCALE_PV
                                       : RESCALE_LINEAR;
   memset(in, 0, sizeof *in);
   memset(out, 0, sizeof *out);
   in->e_max = e_max;
-  in->norm = norm > 0 ? (uint32_t)norm : 0;
+  in->excess = excess > 0 ? (uint32_t)excess : 0;
   in->pv_scale = (uint32_t)rng_range(rng, 0, 0xffff);
   pkg_tag_pack(in->tag, &tag);
   memcpy(out->tag, in->tag, sizeof in->tag);
@@ -80,7 +83,7 @@ static uint64_t draw(uint64_t *rng, struct in *in, struct out *out, unsigned seg
     uint32_t exponent = (uint32_t)rng_range(rng, 0, rng_chance(rng, 50) ? 31 : 20);
     uint32_t side = (uint32_t)rng_range(rng, 0, 0xffff) << 16 | exponent << 11 |
                     (uint32_t)rng_range(rng, 0, 2047);
-    int first = (int)e_max + (int)in->norm,
+    int first = (int)e_max + (int)in->excess,
         unit = 24 + extra - first;  // unit: the exponent of a scale of 2^first
     if (rng_chance(rng, 5)) acc = draw_edge(rng, 31) * ((int64_t)1 << first);
     if (rng_chance(rng, 5) && unit >= 0 && unit < 32) {
@@ -94,7 +97,7 @@ static uint64_t draw(uint64_t *rng, struct in *in, struct out *out, unsigned seg
                                               : side;
     out->rows[s] = (uint32_t)rescale_row(acc, (int)e_max, n_blocks, (uint16_t)used,
                                          (uint16_t)(used >> 16), extra, &sat);
-    bits_put(out->aux, 16 * s, 16, (tag.op == PKG_OP_PV ? 0 : side) >> 16);
+    bits_put(out->v_scales, 16 * s, 16, (tag.op == PKG_OP_PV ? 0 : side) >> 16);
     if (tag.op != PKG_OP_SCORES || tag.group * segments + s <= tag.position) counted += sat.row;
   }
   return counted;

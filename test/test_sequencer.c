@@ -77,7 +77,7 @@ static size_t token_jobs(const struct image_header *h, const struct token *t) {
   return 2 + h->n_layer * (4 * h->n_head + 4) + (t->head ? 2 : 0);
 }
 
-static unsigned norm_of(uint64_t blocks) {  // max(0, ceil(log2(blocks)) - 3)
+static unsigned excess_of(uint64_t blocks) {  // max(0, ceil(log2(blocks)) - 3)
   unsigned n = 0;
   while (((uint64_t)8 << n) < blocks) n++;
   return n;
@@ -96,7 +96,7 @@ struct progress {
 // The parts of a job that its operation uses. The others are free.
 static struct pkg_job used(struct pkg_job j) {
   const bool row = j.op == PKG_OP_POS || j.op == PKG_OP_TOKEN, norm = j.op == PKG_OP_NORM;
-  if (row || norm) j.first = j.last = j.slot = j.free = j.norm = 0;
+  if (row || norm) j.first = j.last = j.slot = j.free = j.excess = 0;
   if (!row) j.row_in_group = j.side_index = 0;
   if (j.op != PKG_OP_QKV && j.op != PKG_OP_SCORES && j.op != PKG_OP_PV && j.op != PKG_OP_PROJ)
     j.head = 0;
@@ -284,7 +284,7 @@ static void expect(struct progress *p, const struct job *found, struct pkg_job *
       break;
     default: fail_msg("no such job: %llu", (unsigned long long)f.op);
   }
-  if (summed) want->norm = norm_of(summed);
+  if (summed) want->excess = excess_of(summed);
   where->beats = (uint32_t)beats;
   if (stream) {
     if (p->stream != where->addr) {  // only ln_f may be skipped, if no head follows

@@ -164,7 +164,7 @@ package gpt2_pkg;
     logic        last;                     // ends them: rows come out
     logic [7:0]  slot;                     // operand slot of block 0
     logic        free;                     // this job empties its slots
-    logic [2:0]  norm;                     // max(0, ceil(log2(blocks summed)) - 3)
+    logic [2:0]  excess;                   // max(0, ceil(log2(blocks summed)) - 3)
   } issue_t;
 
   // OpPos, OpToken: where a row of an embedding is in its beats.

@@ -6,7 +6,7 @@
 //   p = softmax(scores) * v_scale,   o = p V / z        (the engine multiplies by K and by V)
 //
 // In      rows         of OpScores: position + 1 of them, the last group may hold fewer than
-//                      Segments; aux: their V scales. Of OpPv: 64 rows, already divided, because
+//                      Segments; v_scales: theirs. Of OpPv: 64 rows, already divided, because
 //                      rescale multiplies them by pv_scale. Rigid
 // Out     p_blk        probabilities, ExpWidth rows of the block of a tile of 64 positions, for
 //                      slot 6 MaxHeads + 2 + (head % 2) MaxCtx/64 + tile; valid/ready
@@ -35,7 +35,7 @@ module attention_core
   input  logic                      rows_valid_i,
   input  tag_t                      rows_tag_i,
   input  logic [Segments-1:0][31:0] rows_i,
-  input  logic [Segments-1:0][15:0] aux_i,
+  input  logic [Segments-1:0][15:0] v_scales_i,
 
   output logic                      p_blk_valid_o,
   input  logic                      p_blk_ready_i,
@@ -70,7 +70,7 @@ module attention_core
     .clk_i, .rst_ni,
     .in_valid_i(is_score), .in_first_i(rows_tag_i.group == 0), .in_last_i(rows_tag_i.last),
     .in_bank_i(rows_tag_i.head[0]), .in_len_i(11'(rows_tag_i.position) + 11'd1),
-    .in_scores_i(rows_i), .in_scales_i(aux_i), .scores_free_o,
+    .in_scores_i(rows_i), .in_scales_i(v_scales_i), .scores_free_o,
     .blk_valid_o(p_blk_valid_o), .blk_ready_i(p_blk_ready_i), .blk_bank_o(p_bank),
     .blk_tile_o(p_tile), .blk_rows_o(p_blk_rows_o),
     .inv_z_valid_o(inv_z_valid), .inv_z_bank_o(inv_z_bank), .inv_z_o(inv_z), .busy_o, .sat_o

@@ -82,7 +82,7 @@ module matvec
   output tag_t                       out_tag_o,
   output logic [Segments-1:0][63:0]  out_acc_o,
   output logic [3:0]                 out_e_max_o,
-  output logic [2:0]                 out_norm_o,
+  output logic [2:0]                 out_excess_o,
   output logic [Segments-1:0][31:0]  out_side_o
 );
 
@@ -148,18 +148,18 @@ module matvec
   // smaller than eleven stages of registers.
   typedef struct packed {
     tag_t                   tag;
-    logic [2:0]             norm;
-    logic [32*Segments-1:0] side;
-  } kept_t;
+    logic [2:0]             excess;
+    logic [32*Segments-1:0] side_words;
+  } in_flight_t;
 
   logic [12:1]             valid_q;          // of each stage; from 11 on, of a last block
   place_t                  place1_d, place1_q, place2_q, place3_q, place4_q, place5_q, place6_q,
                            place7_q, place8_q, place9_q;
   logic                    last10_q, columns10_q;
   tag_t                    tag1_q;
-  logic [2:0]              norm1_q;
-  kept_t                   kept1, kept12_q;
-  logic                    kept_ready, kept_waits;
+  logic [2:0]              excess1_q;
+  in_flight_t              in_flight1, in_flight12_q;
+  logic                    in_flight_ready, in_flight_waits;
   logic                    forward8_q, forward9_q;
 
   // PV counts as rows where exponents are concerned: nothing comes between its beats.
@@ -187,9 +187,9 @@ module matvec
                   fire && !in_label_i.side};
     end
     if (fire) begin
-      place1_q <= place1_d;
-      tag1_q   <= tag;
-      norm1_q  <= issue.norm;
+      place1_q  <= place1_d;
+      tag1_q    <= tag;
+      excess1_q <= issue.excess;
     end
     place2_q   <= place1_q;
     place2_q.e <= operand_i.e;
@@ -222,10 +222,10 @@ module matvec
     if (valid_q[11]) out_e_max_o <= e_max11_q;
   end
 
-  assign out_valid_o = valid_q[12];
-  assign out_tag_o   = kept12_q.tag;
-  assign out_norm_o  = kept12_q.norm;
-  assign out_side_o  = kept12_q.side;
+  assign out_valid_o  = valid_q[12];
+  assign out_tag_o    = in_flight12_q.tag;
+  assign out_excess_o = in_flight12_q.excess;
+  assign out_side_o   = in_flight12_q.side_words;
 
   // -------------------------------------------------------- the newest position, scales and biases
 
@@ -251,22 +251,26 @@ module matvec
   wire [RowIdx-1:0] newest_row = RowIdx'(kv_key_segment(newest_q, LogS));
   wire [5:0] newest_byte = kv_value_byte(newest_q);
 
-  logic [512*Segments-1:0] side_q;
+  logic [512*Segments-1:0] side_beat_q;
 
   always_ff @(posedge clk_i) begin
-    if (fire && in_label_i.side) side_q <= in_data_i;
+    if (fire && in_label_i.side) side_beat_q <= in_data_i;
   end
 
   always_comb begin
-    kept1 = '{tag: tag1_q, norm: norm1_q,
-              side: side_q[32*Segments*int'(tag1_q.group[3:0]) +: 32*Segments]};
-    if (merge_key_q) kept1.side[32*int'(newest_row) +: 32] = {merge_v_scale_i, merge_k_scale_i};
+    in_flight1 = '{
+      tag: tag1_q, excess: excess1_q,
+      side_words: side_beat_q[32*Segments*int'(tag1_q.group[3:0]) +: 32*Segments]
+    };
+    if (merge_key_q) begin
+      in_flight1.side_words[32*int'(newest_row) +: 32] = {merge_v_scale_i, merge_k_scale_i};
+    end
   end
 
-  fifo #(.Width($bits(kept_t)), .Depth(16), .RegisteredRead(1'b1)) u_kept (
+  fifo #(.Width($bits(in_flight_t)), .Depth(16), .RegisteredRead(1'b1)) u_in_flight (
     .clk_i, .rst_ni,
-    .wr_valid_i(valid_q[1] && place1_q.last), .wr_ready_o(kept_ready), .wr_data_i(kept1),
-    .rd_valid_o(kept_waits), .rd_ready_i(valid_q[11]), .rd_data_o(kept12_q), .count_o()
+    .wr_valid_i(valid_q[1] && place1_q.last), .wr_ready_o(in_flight_ready), .wr_data_i(in_flight1),
+    .rd_valid_o(in_flight_waits), .rd_ready_i(valid_q[11]), .rd_data_o(in_flight12_q), .count_o()
   );
 
   // ------------------------------------------------------------------------ multipliers and adders
@@ -394,9 +398,9 @@ module matvec
           |-> 32'(tag.group) < MaxHeads * HeadGroups,
           ("%m: group %0d has no accumulators, there are %0d",
            tag.group, MaxHeads * HeadGroups))
-  `ASSERT(valid_q[1] && place1_q.last |-> kept_ready,
+  `ASSERT(valid_q[1] && place1_q.last |-> in_flight_ready,
           ("%m: no room for a group's tag, scales and biases"))
-  `ASSERT(valid_q[11] |-> kept_waits, ("%m: sums without a tag, scales and biases"))
+  `ASSERT(valid_q[11] |-> in_flight_waits, ("%m: sums without a tag, scales and biases"))
   `ASSERT(scores_done_i |-> scores_busy_q, ("%m: scores ended that were not under way"))
 
 endmodule

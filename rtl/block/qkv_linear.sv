@@ -131,13 +131,13 @@ module qkv_linear
   // -------------------------------------------------------------- the maximum: m * 2^(length - 16)
 
   logic        max_valid, length_valid_q, m_valid_q;
-  logic [31:0] max, max_q;
+  logic [31:0] abs_max, abs_max_q;
   logic [4:0]  length_q, m_length_q;               // 0 .. 30; 0: all 64 are zero
   logic [15:0] m_q;
 
   max_tree #(.Width(Segments)) u_max_tree (
     .clk_i, .rst_ni,
-    .in_valid_i(lane_valid_q), .in_x_i(lane_max_q), .out_valid_o(max_valid), .out_max_o(max)
+    .in_valid_i(lane_valid_q), .in_x_i(lane_max_q), .out_valid_o(max_valid), .out_max_o(abs_max)
   );
 
   always_ff @(posedge clk_i) begin
@@ -152,11 +152,11 @@ module qkv_linear
 
   always_ff @(posedge clk_i) begin
     if (max_valid) begin
-      max_q    <= max;
-      length_q <= 5'(bit_length(64'(max)));
+      abs_max_q <= abs_max;
+      length_q  <= 5'(bit_length(64'(abs_max)));
     end
     if (length_valid_q) begin
-      m_q        <= (length_q == 0) ? 16'h8000 : 16'((64'(max_q) << 16) >> length_q);
+      m_q        <= (length_q == 0) ? 16'h8000 : 16'((64'(abs_max_q) << 16) >> length_q);
       m_length_q <= length_q;
     end
   end

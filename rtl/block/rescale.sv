@@ -8,16 +8,17 @@
 // (2^28 per block, times 2^e_max), so this first shift is the same for the whole group.
 //
 // In      acc   Segments sums, 52 bits sign-extended to 64; e_max, the largest operand exponent in
-//               them; norm, the binary places by which the blocks summed exceed 8 (job_t); rigid
+//               them; excess, the binary places by which the blocks summed exceed 8 (job_t); rigid
 //         side  bias << 16 | scale of each row. OpScores: the upper half is the position's V scale;
 //               OpPv: in_pv_scale_i is the scale of all rows, side is ignored; both have no bias
-// Out     rows  Segments rows, 31 bits in 32; their tag; aux, side's upper half; rigid
+// Out     rows  Segments rows, 31 bits in 32; their tag; v_scales, side's upper half: V
+//               scales, of OpScores; rigid
 //         sat   number of rows clamped, by either clamp; one cycle after the rows, 0 otherwise
 // Rounds  half up, twice: to 32 bits before the mantissa, to 16 fraction bits after it; each time
 //         it then clamps to the symmetric range
 // Timing  5 cycles, a group per cycle, never stalls
 // Keeps   its pipeline registers
-// Assumes norm <= 4 (128 blocks). Scores beyond the step's position come from unwritten memory:
+// Assumes excess <= 4 (128 blocks). Scores beyond the step's position come from unwritten memory:
 //         they pass through, but their clamps are not counted.
 // Golden  golden/rescale.c: rescale_row() - equal bit for bit
 
@@ -34,7 +35,7 @@ module rescale
   input  logic                      in_valid_i,
   input  tag_t                      in_tag_i,
   input  logic [3:0]                in_e_max_i,
-  input  logic [2:0]                in_norm_i,
+  input  logic [2:0]                in_excess_i,
   input  scale_t                    in_pv_scale_i,
   input  logic [Segments-1:0][63:0] in_acc_i,
   input  logic [Segments-1:0][31:0] in_side_i,
@@ -42,7 +43,7 @@ module rescale
   output logic                      rows_valid_o,
   output tag_t                      rows_tag_o,
   output logic [Segments-1:0][31:0] rows_o,
-  output logic [Segments-1:0][15:0] aux_o,
+  output logic [Segments-1:0][15:0] v_scales_o,
   output logic [7:0]                sat_o
 );
 
@@ -56,7 +57,7 @@ module rescale
   logic [3:0] extra;
 
   always_comb begin
-    first = 5'(in_e_max_i) + 5'(in_norm_i);
+    first = 5'(in_e_max_i) + 5'(in_excess_i);
     unique case (in_tag_i.op)
       OpScores: extra = 4'd3;                    // 1 / sqrt(64)
       OpPv:     extra = 4'(ProbFrac - RowFrac);
@@ -101,13 +102,13 @@ module rescale
   endfunction
 
   logic [Segments-1:0][63:0] shifted1_q;         // 53 bits
-  logic [Segments-1:0][31:0] side1_q;
+  logic [Segments-1:0][31:0] side_words1_q;
 
   for (genvar i = 0; i < Segments; i++) begin : gen_shift
     always_ff @(posedge clk_i) begin
       if (in_valid_i) begin
-        shifted1_q[i] <= $signed({in_acc_i[i][62:0], 1'b0}) >>> first;
-        side1_q[i]    <= in_tag_i.op == OpPv ? {16'd0, in_pv_scale_i} : in_side_i[i];
+        shifted1_q[i]    <= $signed({in_acc_i[i][62:0], 1'b0}) >>> first;
+        side_words1_q[i] <= in_tag_i.op == OpPv ? {16'd0, in_pv_scale_i} : in_side_i[i];
       end
     end
   end
@@ -128,14 +129,14 @@ module rescale
 
   logic [Segments-1:0][31:0] sum2_q;
   logic [Segments-1:0]       over2_q;
-  logic [Segments-1:0][31:0] side2_q;
+  logic [Segments-1:0][31:0] side_words2_q;
 
   for (genvar i = 0; i < Segments; i++) begin : gen_round
     always_ff @(posedge clk_i) begin
       if (valid1_q) begin
-        sum2_q[i]  <= saturate_sum(add_half(shifted1_q[i]));
-        over2_q[i] <= sum_overflows(add_half(shifted1_q[i]));
-        side2_q[i] <= side1_q[i];
+        sum2_q[i]        <= saturate_sum(add_half(shifted1_q[i]));
+        over2_q[i]       <= sum_overflows(add_half(shifted1_q[i]));
+        side_words2_q[i] <= side_words1_q[i];
       end
     end
   end
@@ -149,21 +150,22 @@ module rescale
   logic [43:0]               product3_q [Segments];   // signed
   logic [Segments-1:0][7:0]  second3_q;          // 0..62
   logic [Segments-1:0][63:0] bias3_q;            // 43 bits
-  logic [Segments-1:0][15:0] aux3_q;
+  logic [Segments-1:0][15:0] v_scales3_q;
   logic [Segments-1:0]       over3_q;
 
   for (genvar i = 0; i < Segments; i++) begin : gen_product
     always_ff @(posedge clk_i) begin
       if (valid2_q) begin
-        second3_q[i]  <= 8'(second2_q) - 8'(side2_q[i][15:11]);
-        bias3_q[i]    <= tag2_q.op == OpScores ? '0 : half_to_25(side2_q[i][31:16]);
-        aux3_q[i]     <= side2_q[i][31:16];
-        over3_q[i]    <= over2_q[i];
+        second3_q[i]   <= 8'(second2_q) - 8'(side_words2_q[i][15:11]);
+        bias3_q[i]     <= tag2_q.op == OpScores ? '0 : half_to_25(side_words2_q[i][31:16]);
+        v_scales3_q[i] <= side_words2_q[i][31:16];
+        over3_q[i]     <= over2_q[i];
       end
     end
 
     multiplier #(.ABits(32), .BBits(12), .ASigned(1'b1)) u_product (
-      .clk_i, .en_i(valid2_q), .a_i(sum2_q[i]), .b_i({1'b1, side2_q[i][10:0]}), .p_o(product3_q[i])
+      .clk_i, .en_i(valid2_q), .a_i(sum2_q[i]), .b_i({1'b1, side_words2_q[i][10:0]}),
+      .p_o(product3_q[i])
     );
   end
 
@@ -171,16 +173,16 @@ module rescale
 
   logic [Segments-1:0][63:0] shifted4_q;         // 60 bits
   logic [Segments-1:0][63:0] bias4_q;            // 35 bits
-  logic [Segments-1:0][15:0] aux4_q;
+  logic [Segments-1:0][15:0] v_scales4_q;
   logic [Segments-1:0]       over4_q;
 
   for (genvar i = 0; i < Segments; i++) begin : gen_point
     always_ff @(posedge clk_i) begin
       if (valid3_q) begin
-        shifted4_q[i] <= 64'($signed({product3_q[i], 16'd0})) >>> second3_q[i];
-        bias4_q[i]    <= add_half($signed(bias3_q[i]) >>> 8);
-        aux4_q[i]     <= aux3_q[i];
-        over4_q[i]    <= over3_q[i];
+        shifted4_q[i]  <= 64'($signed({product3_q[i], 16'd0})) >>> second3_q[i];
+        bias4_q[i]     <= add_half($signed(bias3_q[i]) >>> 8);
+        v_scales4_q[i] <= v_scales3_q[i];
+        over4_q[i]     <= over3_q[i];
       end
     end
   end
@@ -202,15 +204,15 @@ module rescale
   endfunction
 
   logic [Segments-1:0][31:0] rows5_q;
-  logic [Segments-1:0][15:0] aux5_q;
+  logic [Segments-1:0][15:0] v_scales5_q;
   logic [Segments-1:0]       over5_q;
 
   for (genvar i = 0; i < Segments; i++) begin : gen_row
     always_ff @(posedge clk_i) begin
       if (valid4_q) begin
-        rows5_q[i] <= 32'(saturate(add_bias(shifted4_q[i], bias4_q[i])));
-        over5_q[i] <= overflows(add_bias(shifted4_q[i], bias4_q[i]));
-        aux5_q[i]  <= aux4_q[i];
+        rows5_q[i]     <= 32'(saturate(add_bias(shifted4_q[i], bias4_q[i])));
+        over5_q[i]     <= overflows(add_bias(shifted4_q[i], bias4_q[i]));
+        v_scales5_q[i] <= v_scales4_q[i];
       end
     end
   end
@@ -218,7 +220,7 @@ module rescale
   assign rows_valid_o = valid5_q;
   assign rows_tag_o   = tag5_q;
   assign rows_o       = rows5_q;
-  assign aux_o        = aux5_q;
+  assign v_scales_o   = v_scales5_q;
 
   // ------------------------------------------------------------------- 6: count what was clamped
 
@@ -255,8 +257,8 @@ module rescale
   `ERROR_IF(segments,
             Segments == 0 || Segments > 64 || (Segments & (Segments - 1)) != 0,
             ("Segments = %0d must be a power of two, 1 to 64", Segments))
-  `ASSERT(in_valid_i |-> in_norm_i <= 3'd4,
-          ("%m: norm = %0d, but no sum has more than 128 blocks", in_norm_i))
+  `ASSERT(in_valid_i |-> in_excess_i <= 3'd4,
+          ("%m: excess = %0d, but no sum has more than 128 blocks", in_excess_i))
   `ASSERT(in_valid_i && in_tag_i.op == OpScores
           |-> (in_tag_i.group << GroupLog2) <= 17'(in_tag_i.position),
           ("%m: a group of scores begins beyond the step's position"))

@@ -144,7 +144,7 @@ module sampling
   index_t      read_index_q;
   logic [31:0] entry_value, first_value;
   logic [16:0] entry_id, first_id;
-  logic [31:0] max_q;
+  logic [31:0] max_logit_q;
   logic [16:0] first_id_q;
   logic        clear, list_done;
 
@@ -196,8 +196,8 @@ module sampling
 
   always_ff @(posedge clk_i) begin
     if (state_q == StFirst) begin
-      max_q      <= first_value;
-      first_id_q <= first_id;
+      max_logit_q <= first_value;
+      first_id_q  <= first_id;
     end
   end
 
@@ -236,7 +236,7 @@ module sampling
       z_q          <= '0;
     end
     if (shift) begin
-      d1_q        <= DBits'(max_q - entry_value);
+      d1_q        <= DBits'(max_logit_q - entry_value);
       out_index_q <= out_index_q + 1'b1;
     end
     if (e_valid) begin

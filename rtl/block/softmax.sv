@@ -82,7 +82,7 @@ module softmax
   logic                      bank_q;
   step_idx_t                 last_step_q;          // the last step of the last tile
   logic                      max_valid;
-  logic [31:0]               score_max;            // holds until the next head's
+  logic [31:0]               max_score;            // holds until the next head's
   logic                      issue;                // a step enters
   step_idx_t                 step, step_q;
   logic [7:1]                valid_q;
@@ -102,7 +102,7 @@ module softmax
   softmax_scores #(.Segments(Segments), .MaxCtx(MaxCtx)) u_scores (
     .clk_i, .rst_ni,
     .in_valid_i, .in_first_i, .in_last_i, .in_len_i, .in_scores_i, .in_scales_i,
-    .free_o(scores_free_o), .max_valid_o(max_valid), .max_o(score_max),
+    .free_o(scores_free_o), .max_valid_o(max_valid), .max_score_o(max_score),
     .score_rd_en_i(issue), .score_rd_word_i(word_of(step)), .scores_o(score1_q),
     .scale_rd_en_i(valid_q[6]), .scale_rd_word_i(word_of(scale_step_q)), .scales_o(scale7_q),
     .read_done_i(scale_last)
@@ -168,7 +168,7 @@ module softmax
 
     always_ff @(posedge clk_i) begin
       if (valid_q[1]) begin
-        d2_q      <= score_max - score1_q[lane_of(step1_q) + i];
+        d2_q      <= max_score - score1_q[lane_of(step1_q) + i];
         within2_q <= (32'(step1_q) << LogE) + 32'(i) < 32'(len_q);
       end
     end
@@ -231,7 +231,7 @@ module softmax
   end
 
   // p = e * 2^-22 * mantissa * 2^(exponent - 35): product * 4 / 2^(31 - exponent)
-  logic [ExpWidth-1:0][31:0] row11_q;
+  logic [ExpWidth-1:0][31:0] prob11_q;
   logic [ExpWidth-1:0]       sat11_q;
 
   for (genvar i = 0; i < int'(ExpWidth); i++) begin : gen_weigh
@@ -263,8 +263,8 @@ module softmax
       if (valid10_q) begin
         automatic logic over;
         over = shifted10_q > {5'd0, RowMax, 1'b0};
-        sat11_q[i] <= over;
-        row11_q[i] <= over ? 32'(RowMax) : 32'((shifted10_q + 37'd1) >> 1);
+        sat11_q[i]  <= over;
+        prob11_q[i] <= over ? 32'(RowMax) : 32'((shifted10_q + 37'd1) >> 1);
       end
     end
   end
@@ -285,7 +285,7 @@ module softmax
 
   fifo #(.Width(32 * ExpWidth), .Depth(2**QueueLog)) u_groups (
     .clk_i, .rst_ni,
-    .wr_valid_i(valid11_q), .wr_ready_o(push_ready), .wr_data_i(row11_q),
+    .wr_valid_i(valid11_q), .wr_ready_o(push_ready), .wr_data_i(prob11_q),
     .rd_valid_o(group_waits), .rd_ready_i(group_wanted), .rd_data_o(group), .count_o()
   );
 

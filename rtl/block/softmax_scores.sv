@@ -34,7 +34,7 @@ module softmax_scores
   output logic                      free_o,
 
   output logic                      max_valid_o,
-  output logic [31:0]               max_o,
+  output logic [31:0]               max_score_o,
 
   input  logic                      score_rd_en_i,
   input  logic [WordBits-1:0]       score_rd_word_i,
@@ -80,7 +80,7 @@ module softmax_scores
 
   max_tree #(.Width(Segments)) u_max_tree (
     .clk_i, .rst_ni,
-    .in_valid_i(in_last_q), .in_x_i(lane_max_q), .out_valid_o(max_valid_o), .out_max_o(max_o)
+    .in_valid_i(in_last_q), .in_x_i(lane_max_q), .out_valid_o(max_valid_o), .out_max_o(max_score_o)
   );
 
   // free_q ensures that neither memory is read while it is written.

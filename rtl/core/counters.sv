@@ -5,7 +5,7 @@
 // Every cycle with busy_i high is counted once: by what the engine's input did, and by the job that
 // it was doing or waiting for. The counts therefore sum to the run's cycles.
 //
-//   what (count_what_e)                          when
+//   spent (count_what_e)                         when
 //   WhatWeights   weights, every segment a row   a beat is taken
 //   WhatPadding   weights, but not every segment   (the head's last group)
 //   WhatScales    scales and biases, of keys too   (side beats)
@@ -60,45 +60,45 @@ module counters
 
   op_e         op;
   logic        begun_q;                          // the step's first beat has come
-  count_what_e what, what_q;
+  count_what_e spent, spent_q;
   logic [3:0]  phase_q;
   logic        busy_q;
 
   assign op = beat_label_i.tag.op;
 
   always_comb begin
-    what = WhatHandOver;
+    spent = WhatHandOver;
     if (beat_valid_i && beat_ready_i) begin
-      if (beat_label_i.side) what = WhatScales;
+      if (beat_label_i.side) spent = WhatScales;
       else begin
         unique case (op)
-          OpPos, OpToken, OpNorm: what = WhatOther;
-          OpScores, OpPv:         what = WhatKv;
-          OpHead:  what = (beat_label_i.tag.last && n_vocab_i % 17'(Segments) != 0) ? WhatPadding
+          OpPos, OpToken, OpNorm: spent = WhatOther;
+          OpScores, OpPv:         spent = WhatKv;
+          OpHead:  spent = (beat_label_i.tag.last && n_vocab_i % 17'(Segments) != 0) ? WhatPadding
                                                                                       : WhatWeights;
-          default: what = WhatWeights;
+          default: spent = WhatWeights;
         endcase
       end
     end else if (beat_valid_i) begin
       unique case (op)
-        OpNorm:                what = WhatNorm;
-        OpQkv, OpMlp1, OpHead: if (!operand_full_i)    what = WhatNorm;
-                               else if (op == OpHead)  what = WhatSampling;
-        OpScores: if (entry_ready_i && (operand_full_i || beat_label_i.side)) what = WhatSoftmax;
-        OpPv:                  what = WhatSoftmax;
+        OpNorm:                spent = WhatNorm;
+        OpQkv, OpMlp1, OpHead: if (!operand_full_i)    spent = WhatNorm;
+                               else if (op == OpHead)  spent = WhatSampling;
+        OpScores: if (entry_ready_i && (operand_full_i || beat_label_i.side)) spent = WhatSoftmax;
+        OpPv:                  spent = WhatSoftmax;
         default: ;
       endcase
     end else if (stream_waits_i) begin
-      what = WhatMemory;
+      spent = WhatMemory;
     end else if (begun_q && op == OpHead) begin
-      what = WhatSampling;
+      spent = WhatSampling;
     end
   end
 
   always_ff @(posedge clk_i) begin
     begun_q <= rst_ni && !step_i && !start_i && (begun_q || beat_valid_i);
     busy_q  <= mem_rst_ni && busy_i;
-    what_q  <= what;
+    spent_q <= spent;
     phase_q <= (begun_q || beat_valid_i) ? op : PhaseStart;
   end
 
@@ -127,7 +127,7 @@ module counters
   logic         busy1_q, again1_q, written1_q;   // again: the count of the cycle before
   logic [39:0]  read1_q, count1, count1_more, last_q;
 
-  assign index       = {phase_q, what_q};
+  assign index       = {phase_q, spent_q};
   assign count1      = again1_q ? last_q : written1_q ? read1_q : '0;
   assign count1_more = count1 + 1'b1;
 

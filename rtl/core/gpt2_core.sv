@@ -89,18 +89,18 @@ module gpt2_core
   logic [AddrBits-1:0] side_addr, addr, beats;
 
   // At the start of a token: jobs, and the rows of the embedding.
-  logic clk_begin, sequencer_busy, embedding_wake, embedding_busy;
+  logic clk_begin, sequencer_active, embedding_wake, embedding_busy;
 
   localparam int unsigned BeginLinger = 8 + HeadDim / Segments;
   wire begin_wake = step_valid_i || embedding_wake;
-  wire begin_hold = sequencer_busy || embedding_busy;
+  wire begin_hold = sequencer_active || embedding_busy;
 
   clock_gate #(.Gating(ClockGating), .Linger(BeginLinger)) u_gate_begin (
     .clk_i, .rst_ni, .test_en_i, .wake_i(begin_wake), .hold_i(begin_hold), .clk_o(clk_begin)
   );
 
   sequencer #(.Segments(Segments), .MaxHeads(MaxHeads), .MaxCtx(MaxCtx)) u_sequencer (
-    .clk_i(clk_begin), .rst_ni, .cfg_i, .busy_o(sequencer_busy),
+    .clk_i(clk_begin), .rst_ni, .cfg_i, .active_o(sequencer_active),
     .step_valid_i, .step_ready_o, .step_i, .kv_idle_i(kv_idle),
     .job_valid_o(job_valid), .job_ready_i(job_ready), .job_o(job), .split_o(split),
     .side_addr_o(side_addr), .addr_o(addr), .beats_o(beats)
@@ -169,7 +169,7 @@ module gpt2_core
   tag_t                      acc_tag;
   logic [Segments-1:0][63:0] acc;
   logic [3:0]                acc_e_max;
-  logic [2:0]                acc_norm;
+  logic [2:0]                acc_excess;
   logic [Segments-1:0][31:0] acc_side;
 
   operand_buffer #(
@@ -194,7 +194,7 @@ module gpt2_core
     .merge_group_o(merge_group), .merge_k_i(merge_k), .merge_v_i(merge_v),
     .merge_k_scale_i(merge_k_scale), .merge_v_scale_i(merge_v_scale),
     .out_valid_o(acc_valid), .out_tag_o(acc_tag), .out_acc_o(acc), .out_e_max_o(acc_e_max),
-    .out_norm_o(acc_norm), .out_side_o(acc_side)
+    .out_excess_o(acc_excess), .out_side_o(acc_side)
   );
 
   // The newest position's keys and values: merged into the beats, and written to memory.
@@ -227,7 +227,7 @@ module gpt2_core
   logic                      rows_valid;
   tag_t                      rows_tag;
   logic [Segments-1:0][31:0] rows;
-  logic [Segments-1:0][15:0] aux;
+  logic [Segments-1:0][15:0] v_scales;
   logic [7:0]                sat_rows;
 
   // Rows in flight: rescale, then pipelines of a few cycles.
@@ -242,8 +242,9 @@ module gpt2_core
   rescale #(.Segments(Segments)) u_rescale (
     .clk_i(clk_rows), .rst_ni,
     .in_valid_i(acc_valid), .in_tag_i(acc_tag), .in_acc_i(acc), .in_e_max_i(acc_e_max),
-    .in_norm_i(acc_norm), .in_side_i(acc_side), .in_pv_scale_i(pv_scale[acc_tag.head[0]]),
-    .rows_valid_o(rows_valid), .rows_tag_o(rows_tag), .rows_o(rows), .aux_o(aux), .sat_o(sat_rows)
+    .in_excess_i(acc_excess), .in_side_i(acc_side), .in_pv_scale_i(pv_scale[acc_tag.head[0]]),
+    .rows_valid_o(rows_valid), .rows_tag_o(rows_tag), .rows_o(rows), .v_scales_o(v_scales),
+    .sat_o(sat_rows)
   );
 
   assign scores_done = rows_valid && rows_tag.op == OpScores && rows_tag.last;
@@ -261,7 +262,7 @@ module gpt2_core
   ) u_transformer_block (
     .clk_i, .rst_ni, .test_en_i, .cfg_i,
     .clk_rows_i(clk_rows), .rows_wake_o(rows_wake_block),
-    .rows_valid_i(rows_valid), .rows_tag_i(rows_tag), .rows_i(rows), .aux_i(aux),
+    .rows_valid_i(rows_valid), .rows_tag_i(rows_tag), .rows_i(rows), .v_scales_i(v_scales),
     .emb_valid_i(emb_valid), .emb_ready_o(emb_ready), .emb_tag_i(emb_tag), .emb_rows_i(emb_rows),
     .par_valid_i(beat_valid && is_norm), .par_ready_o(norm_ready), .par_label_i(label),
     .par_data_i(data),
@@ -316,8 +317,8 @@ module gpt2_core
 
   // ------------------------------------------------------------------------------------ at rest
 
-  assign quiet_o    = !sequencer_busy && !stream_waits && !beat_valid && kv_idle && !logits_busy &&
-                      !sampling_busy;
+  assign quiet_o    = !sequencer_active && !stream_waits && !beat_valid && kv_idle &&
+                      !logits_busy && !sampling_busy;
   assign mem_busy_o = rd_busy || wr_busy;
 
   // -------------------------------------------------------------------------- events and counters

@@ -34,7 +34,7 @@ module sequencer
   input  step_t               step_i,
   input  logic                kv_idle_i,
 
-  output logic                busy_o,      // low: idle, or no room for another job
+  output logic                active_o,    // needs its clock: low if idle or without room for a job
   output logic                job_valid_o,
   input  logic                job_ready_i,
   output job_t                job_o,
@@ -184,7 +184,7 @@ module sequencer
   wire [16:0] width_groups = 17'(heads) << LogHeadGroups;
 
   // max(0, ceil(log2(blocks)) - 3)
-  function automatic logic [2:0] norm_of(logic [7:0] blocks);
+  function automatic logic [2:0] excess_of(logic [7:0] blocks);
     return (blocks > 8'd64) ? 3'd4 : (blocks > 8'd32) ? 3'd3 :
            (blocks > 8'd16) ? 3'd2 : (blocks > 8'd8)  ? 3'd1 : 3'd0;
   endfunction
@@ -266,7 +266,7 @@ module sequencer
         job.sides  = 1'b1;
       end
     endcase
-    job.issue.norm = norm_of((op == OpProj) ? 8'(heads) : job.blocks);
+    job.issue.excess = excess_of((op == OpProj) ? 8'(heads) : job.blocks);
   end
 
   logic stage2_ready;
@@ -293,10 +293,10 @@ module sequencer
   logic [AddrBits-1:0] kv_layer_q;                           // start of the layer's head 0
   logic [AddrBits-1:0] kv_heads_q;                           // beats of a layer's cache in this run
 
-  wire is_row = job1_q.op == OpPos || job1_q.op == OpToken;
-  wire [16:0] row       = (job1_q.op == OpPos) ? 17'(step_q.position) : step_q.id;
-  wire [16:0] row_group = row >> LogS;
-  wire [16:0] factor    = is_row ? row_group : job1_q.groups;
+  wire        is_row          = job1_q.op == OpPos || job1_q.op == OpToken;
+  wire [16:0] table_row       = (job1_q.op == OpPos) ? 17'(step_q.position) : step_q.id;
+  wire [16:0] table_row_group = table_row >> LogS;
+  wire [16:0] factor          = is_row ? table_row_group : job1_q.groups;
 
   logic stage3_ready;
   assign stage2_ready = !valid2_q || stage3_ready;
@@ -307,7 +307,7 @@ module sequencer
     if (stage2_ready && valid1_q) begin
       job2_q     <= job1_q;
       drop2_q    <= drop1_q;
-      sides2_q   <= is_row       ? AddrBits'(row_group[16:4])
+      sides2_q   <= is_row       ? AddrBits'(table_row_group[16:4])
                   : job1_q.sides ? (AddrBits'(job1_q.groups) + AddrBits'(15)) >> 4 : '0;
       kv_from2_q <= kv_layer_q + (job1_q.op == OpPv ? cfg_i.kv_v_off : '0);
     end
@@ -323,7 +323,7 @@ module sequencer
     .clk_i, .en_i(take1), .a_i(factor), .b_i(job1_q.blocks), .p_o(product2_q)
   );
   multiplier #(.ABits(13), .BBits(8)) u_sixteens (
-    .clk_i, .en_i(take1), .a_i(row_group[16:4]), .b_i(job1_q.blocks), .p_o(sixteens2_q)
+    .clk_i, .en_i(take1), .a_i(table_row_group[16:4]), .b_i(job1_q.blocks), .p_o(sixteens2_q)
   );
   multiplier #(.ABits(6), .BBits(AddrBits), .PBits(AddrBits)) u_kv_head (
     .clk_i, .en_i(take1), .a_i(job1_q.head), .b_i(cfg_i.kv_stride), .p_o(kv_head2_q)
@@ -372,7 +372,7 @@ module sequencer
     end
   end
 
-  assign busy_o      = (valid1_q && valid2_q && valid3_q) ? job_ready_i
+  assign active_o    = (valid1_q && valid2_q && valid3_q) ? job_ready_i
                      : state_q != StIdle || valid1_q || valid2_q || valid3_q;
   assign job_valid_o = valid3_q;
   assign job_o       = job3_q;

@@ -40,7 +40,7 @@ module transformer_block
   input  logic                      rows_valid_i,
   input  tag_t                      rows_tag_i,
   input  logic [Segments-1:0][31:0] rows_i,
-  input  logic [Segments-1:0][15:0] aux_i,
+  input  logic [Segments-1:0][15:0] v_scales_i,
   input  logic                      emb_valid_i,
   output logic                      emb_ready_o,
   input  tag_t                      emb_tag_i,
@@ -186,7 +186,7 @@ module transformer_block
     .Segments(Segments), .MaxHeads(MaxHeads), .MaxCtx(MaxCtx), .ExpWidth(ExpWidth)
   ) u_attention_core (
     .clk_i(clk_attention), .rst_ni, .busy_o(attention_busy),
-    .rows_valid_i, .rows_tag_i, .rows_i, .aux_i,
+    .rows_valid_i, .rows_tag_i, .rows_i, .v_scales_i,
     .p_blk_valid_o(p_valid), .p_blk_ready_i(p_ready), .p_blk_slot_o(p_to), .p_blk_rows_o(p_rows),
     .o_blk_valid_o(o_valid), .o_blk_slot_o(o_to), .o_blk_rows_o(o_rows),
     .pv_scale_o, .scores_free_o, .sat_o(sat_prob)

@@ -172,14 +172,14 @@ module weight_stream
   // ------------------------------------------------------------------ walk through the job's beats
 
   logic        start_q;                                      // at the job's first beat
-  logic        side_q, side_now;
+  logic        is_side, is_side_q;
   logic [16:0] group_q, group_next;
   logic [7:0]  block_q, block_next;
 
   wire last_block = block_q == last_block_q;
   wire last_group = group_q == last_group_q;
 
-  assign side_now = start_q ? side_first_q : side_q;
+  assign is_side = start_q ? side_first_q : is_side_q;
 
   always_comb begin
     group_next = group_q;
@@ -193,34 +193,34 @@ module weight_stream
     end
   end
 
-  assign job_pop = load && !side_now && last_block && last_group;
+  assign job_pop = load && !is_side && last_block && last_group;
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
-      start_q <= 1'b1;
-      side_q  <= 1'b0;
-      group_q <= '0;
-      block_q <= '0;
+      start_q   <= 1'b1;
+      is_side_q <= 1'b0;
+      group_q   <= '0;
+      block_q   <= '0;
     end else if (load) begin
-      if (side_now) begin
-        start_q <= 1'b0;
-        side_q  <= 1'b0;
+      if (is_side) begin
+        start_q   <= 1'b0;
+        is_side_q <= 1'b0;
       end else if (job_pop) begin
         start_q <= 1'b1;
         group_q <= '0;
         block_q <= '0;
       end else begin
-        start_q <= 1'b0;
-        side_q  <= job_q.sides && group_next[3:0] == 0 && block_next == side_block_q;
-        group_q <= group_next;
-        block_q <= block_next;
+        start_q   <= 1'b0;
+        is_side_q <= job_q.sides && group_next[3:0] == 0 && block_next == side_block_q;
+        group_q   <= group_next;
+        block_q   <= block_next;
       end
     end
     if (load) begin
       beat_label_o <= '{tag: '{op: job_q.op, layer: job_q.layer, head: job_q.head,
                                final_layer: job_q.final_layer, want_head: job_q.want_head,
                                position: job_q.position, group: group_q, last: last_group},
-                        issue: job_q.issue, place: job_q.place, side: side_now, block: block_q,
+                        issue: job_q.issue, place: job_q.place, side: is_side, block: block_q,
                         last_block: last_block};
     end
   end

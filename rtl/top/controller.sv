@@ -94,10 +94,10 @@ module controller
   // ------------------------------------------------------------------------------------ the loop
 
   logic   full, last, head, step_over, stops, bad_id;
-  count_t keep;
+  count_t half_ctx;
 
   assign full      = count_q == cfg_i.n_ctx;
-  assign keep      = cfg_i.n_ctx >> 1;
+  assign half_ctx  = cfg_i.n_ctx >> 1;
   assign last      = position_q == count_q - 1'b1;
   assign head      = all_heads_i || (last && left_q != '0);
   assign step_over = head ? choice_valid_i : step_done_i;
@@ -151,9 +151,9 @@ module controller
           state_q <= stops ? StDone : StRead;
           if (!stops) begin
             recomputed_q <= full;
-            count_q      <= full ? keep : count_q + 1'b1;
+            count_q      <= full ? half_ctx : count_q + 1'b1;
             position_q   <= full ? '0 : count_q;
-            if (full) base_q <= base_q + addr_t'(cfg_i.n_ctx + 1'b1 - keep);
+            if (full) base_q <= base_q + addr_t'(cfg_i.n_ctx + 1'b1 - half_ctx);
           end
         end
 

@@ -180,15 +180,15 @@ module gpt2_axi
   logic [Segments-1:0][31:0] lg_rows;
 
   if (LogitsStream) begin : gen_logits
-    logic [Segments-1:0][3:0] keep;
+    logic [Segments-1:0][3:0] tkeep;
 
     for (genvar i = 0; i < int'(Segments); i++) begin : gen_keep
-      assign keep[i] = {4{lg_mask[i]}};
+      assign tkeep[i] = {4{lg_mask[i]}};
     end
 
     axi_stream_out #(.Bytes(4 * Segments)) u_logits (
       .clk_i, .rst_ni, .busy_i(busy), .in_valid_i(lg_valid), .in_ready_o(lg_ready),
-      .in_data_i(lg_rows), .in_keep_i(keep), .in_last_i(lg_last), .tvalid_o(m_logits_tvalid_o),
+      .in_data_i(lg_rows), .in_keep_i(tkeep), .in_last_i(lg_last), .tvalid_o(m_logits_tvalid_o),
       .tready_i(m_logits_tready_i), .tdata_o(m_logits_tdata_o), .tkeep_o(m_logits_tkeep_o),
       .tlast_o(m_logits_tlast_o)
     );
