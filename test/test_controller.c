@@ -155,7 +155,7 @@ static void check(struct block *b, struct controller_run run, uint32_t n_ctx, ui
   block_hooks(b, core_before, core_after, &core);
   block_source(b, "prompt_valid_i", "prompt_ready_o", prompt_fields, 2, prompt, sizeof *prompt,
                RUNS * run.n_prompt);
-  struct block_stream *steps = block_sink(b, "step_valid_o", "step_ready_i", step_fields, 2,
+  struct block_stream *steps = block_sink(b, "step_valid_o", "step_ready_i", step_fields, 1,
                                           got_steps, sizeof *got_steps, n_steps);
   struct block_stream *tokens = block_sink(b, "tok_valid_o", "tok_ready_i", token_fields, 1,
                                            got_tokens, sizeof *got_tokens, n_tokens);

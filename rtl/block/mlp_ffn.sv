@@ -43,15 +43,9 @@ module mlp_ffn
 
   assign mlp1 = rows_valid_i && rows_tag_i.op == OpMlp1;
 
-  gelu #(
-    .Width(Segments)
-  ) u_gelu (
-    .clk_i,
-    .rst_ni,
-    .in_valid_i  (mlp1),
-    .in_rows_i   (rows_i),
-    .out_valid_o (blk_valid_o),
-    .out_rows_o  (blk_rows_o)
+  gelu #(.Width(Segments)) u_gelu (
+    .clk_i, .rst_ni, .in_valid_i(mlp1), .in_rows_i(rows_i), .out_valid_o(blk_valid_o),
+    .out_rows_o(blk_rows_o)
   );
 
   // The slot travels beside the rows.

@@ -151,46 +151,20 @@ module sampling
   assign last_entry = index_t'(sampling_i.top_k - 7'd1);
 
   if (SystolicList) begin : gen_systolic
-    systolic_list #(
-      .Length(MaxTopK)
-    ) u_list (
-      .clk_i,
-      .rst_ni,
-      .clear_i       (clear),
-      .last_i        (last_entry),
-      .in_valid_i    (candidate),
-      .in_ready_o    (list_ready),
-      .in_value_i    (value),
-      .in_id_i       (id),
-      .full_o        (list_full),
-      .threshold_o   (threshold),
-      .done_o        (list_done),
-      .first_value_o (first_value),
-      .first_id_o    (first_id),
-      .read_index_i  (read_index_q),
-      .read_value_o  (entry_value),
-      .read_id_o     (entry_id)
+    systolic_list #(.Length(MaxTopK)) u_list (
+      .clk_i, .rst_ni, .clear_i(clear), .last_i(last_entry),
+      .in_valid_i(candidate), .in_ready_o(list_ready), .in_value_i(value), .in_id_i(id),
+      .full_o(list_full), .threshold_o(threshold), .done_o(list_done),
+      .first_value_o(first_value), .first_id_o(first_id),
+      .read_index_i(read_index_q), .read_value_o(entry_value), .read_id_o(entry_id)
     );
   end else begin : gen_serial
-    serial_list #(
-      .Length(MaxTopK)
-    ) u_list (
-      .clk_i,
-      .rst_ni,
-      .clear_i       (clear),
-      .last_i        (last_entry),
-      .in_valid_i    (candidate),
-      .in_ready_o    (list_ready),
-      .in_value_i    (value),
-      .in_id_i       (id),
-      .full_o        (list_full),
-      .threshold_o   (threshold),
-      .done_o        (list_done),
-      .first_value_o (first_value),
-      .first_id_o    (first_id),
-      .read_index_i  (read_index_q),
-      .read_value_o  (entry_value),
-      .read_id_o     (entry_id)
+    serial_list #(.Length(MaxTopK)) u_list (
+      .clk_i, .rst_ni, .clear_i(clear), .last_i(last_entry),
+      .in_valid_i(candidate), .in_ready_o(list_ready), .in_value_i(value), .in_id_i(id),
+      .full_o(list_full), .threshold_o(threshold), .done_o(list_done),
+      .first_value_o(first_value), .first_id_o(first_id),
+      .read_index_i(read_index_q), .read_value_o(entry_value), .read_id_o(entry_id)
     );
   end
 
@@ -245,27 +219,14 @@ module sampling
     end
   end
 
-  wide_product #(
-    .ABits(DBits),
-    .BBits(24)
-  ) u_scaled (
-    .clk_i,
-    .in_valid_i (exp_valid_q[1]),
-    .in_a_i     (d1_q),
-    .in_b_i     (sampling_i.inv_t),
-    .out_p_o    (scaled3_q)
+  wide_product #(.ABits(DBits), .BBits(24)) u_scaled (
+    .clk_i, .in_valid_i(exp_valid_q[1]), .in_a_i(d1_q), .in_b_i(sampling_i.inv_t),
+    .out_p_o(scaled3_q)
   );
 
-  exp2_neg #(
-    .Width(1),
-    .TBits(TBits)
-  ) u_exp2_neg (
-    .clk_i,
-    .rst_ni,
-    .in_valid_i  (exp_valid_q[3]),
-    .in_t_i      (TBits'(scaled3_q >> RowFrac)),
-    .out_valid_o (e_valid),
-    .out_e_o     (e)
+  exp2_neg #(.Width(1), .TBits(TBits)) u_exp2_neg (
+    .clk_i, .rst_ni, .in_valid_i(exp_valid_q[3]), .in_t_i(TBits'(scaled3_q >> RowFrac)),
+    .out_valid_o(e_valid), .out_e_o(e)
   );
 
   // ------------------------------------------------------------------------ 5: the random target
@@ -290,15 +251,9 @@ module sampling
     else if (state_q == StFirst && state_d == StExp) random_q <= xorshift64(random_q);
   end
 
-  wide_product #(
-    .ABits(32),
-    .BBits(ZBits)
-  ) u_target (
-    .clk_i,
-    .in_valid_i (state_q == StDraw && draw_q == 2'd0),
-    .in_a_i     (random_q[63:32]),
-    .in_b_i     (z_q),
-    .out_p_o    (target_q)
+  wide_product #(.ABits(32), .BBits(ZBits)) u_target (
+    .clk_i, .in_valid_i(state_q == StDraw && draw_q == 2'd0), .in_a_i(random_q[63:32]),
+    .in_b_i(z_q), .out_p_o(target_q)
   );
 
   // -------------------------------------------------------------- 6: down the list to the target
