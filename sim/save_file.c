@@ -145,8 +145,7 @@ static void write_signal(FILE *f, const struct entry *e) {
   char path[512];
   const unsigned width = e->signal->width;
   const char *own = e->signal->name;
-  const bool rows = width == 32 && strstr(own, "rows"),
-             residual = rows && (strstr(own, "residual") || !strncmp(own, "mon_", 4));
+  const bool rows = width == 32 && strstr(own, "rows"), residual = rows && strstr(own, "residual");
   if (rows) fprintf(f, "[fpshift_count] %d\n", residual ? RES_FRAC : ROW_FRAC);
   const bool bits = width > 32 || strstr(own, "addr") || strstr(own, "base") ||
                     strstr(own, "off") || strstr(own, "data") || strstr(own, "strb") ||

@@ -159,7 +159,8 @@ static uint32_t units(const struct timeline *t) {
          (uint32_t)*t->sequencer << TIMELINE_SEQUENCER |
          (uint32_t)(*t->request | *t->read) << TIMELINE_WEIGHT_STREAM |
          (uint32_t)*t->embedding << TIMELINE_EMBEDDING | (uint32_t)taken << TIMELINE_MATVEC |
-         (uint32_t)*t->rows << TIMELINE_RESCALE | (uint32_t) !!(*t->event & PKG_EVENT_RESIDUAL) << TIMELINE_RESIDUAL_ADD |
+         (uint32_t)*t->rows << TIMELINE_RESCALE |
+         (uint32_t) !!(*t->event & PKG_EVENT_RESIDUAL) << TIMELINE_RESIDUAL_ADD |
          (uint32_t)*t->norm << TIMELINE_LAYERNORM |
          (uint32_t)(*t->kv || (*t->blocks & BLOCK_Q)) << TIMELINE_QKV_LINEAR |
          (uint32_t)*t->write << TIMELINE_KV_CACHE |

@@ -22,9 +22,9 @@ struct group {
 struct sums {
   uint32_t sum[2], sum_sq[2], tag[PKG_TAG_WORDS];
 };
-static const struct block_field mon_fields[] = {
-    BLOCK_FIELD(struct group, rows, "mon_rows_o"),
-    BLOCK_FIELD(struct group, tag, "mon_tag_o"),
+static const struct block_field residual_fields[] = {
+    BLOCK_FIELD(struct group, rows, "residual_rows_o"),
+    BLOCK_FIELD(struct group, tag, "residual_tag_o"),
 };
 static const struct block_field sums_fields[] = {
     BLOCK_FIELD(struct sums, sum, "sum_o"),
@@ -182,7 +182,7 @@ static void check(const char *module, unsigned segments, unsigned read_width) {
       block_reset(b);
       block_hooks(b, before, after, &t);
       struct block_stream *mon =
-          block_sink(b, "mon_valid_o", NULL, mon_fields, 2, t.got, sizeof *t.got, n);
+          block_sink(b, "residual_valid_o", NULL, residual_fields, 2, t.got, sizeof *t.got, n);
       t.sums = block_sink(b, "sums_valid_o", NULL, sums_fields, 3, t.got_sums, sizeof *t.got_sums,
                           5 * STEPS);
       block_run(b, 1000, 1000);

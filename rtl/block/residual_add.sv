@@ -10,10 +10,10 @@
 //         A pass is the C rows of one job: groups 0, 1, ... up to the one with tag.last
 // Out     sums  sum (Q.12) and sum_sq (Q.24) of a pass, exact, with one pulse; held until the next
 //               pass ends; not for OpPos, which is half an embedding
-//         mon   the new x, Q14.12 sign-extended, Segments a cycle as they are written, rigid
+//         residual   the new x, Q14.12 sign-extended, Segments a cycle as they are written, rigid
 //         rd    ReadWidth numbers of row rd_row_i, one cycle after rd_en_i, held until the next
 // Rounds  rows to Q14.12 half up; x saturates at +-(2^26 - 1), which sat_o counts
-// Timing  Segments numbers a cycle; 2 cycles from a row to mon, 5 from a pass's last row to sums
+// Timing  Segments numbers a cycle; 2 cycles from a row to residual, 5 from a pass's last row to sums
 // Stores  MaxHeads x 64 numbers of 27 bits, sign-extended to 32, ReadWidth in a row
 // Assumes that no row is read while rows arrive: the two share the memory's read port
 // Golden  golden/residual_add.c: residual_add() - equal bit for bit
@@ -48,9 +48,9 @@ module residual_add
   input  logic [10:0]               rd_row_i,
   output logic [ReadWidth-1:0][31:0] rd_rows_o,
 
-  output logic                      mon_valid_o,
-  output tag_t                      mon_tag_o,
-  output logic [Segments-1:0][31:0] mon_rows_o,
+  output logic                      residual_valid_o,
+  output tag_t                      residual_tag_o,
+  output logic [Segments-1:0][31:0] residual_rows_o,
 
   output logic [6:0]                sat_o
 );
@@ -188,9 +188,9 @@ module residual_add
     end
   end
 
-  assign mon_valid_o = valid2_q;
-  assign mon_tag_o   = tag2_q;
-  assign mon_rows_o  = x2_q;
+  assign residual_valid_o = valid2_q;
+  assign residual_tag_o   = tag2_q;
+  assign residual_rows_o  = x2_q;
 
   // --------------------------------------------------------------- 2: squares; 3: sums of up to 16
   //

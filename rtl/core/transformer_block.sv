@@ -118,8 +118,7 @@ module transformer_block
     .emb_valid_i, .emb_ready_o, .emb_tag_i, .emb_rows_i,
     .sums_valid_o(sums_valid), .sums_tag_o(sums_tag), .sum_o(sum), .sum_sq_o(sum_sq),
     .rd_en_i(norm_rd_en), .rd_row_i(norm_rd_row), .rd_rows_o(norm_rd_rows),
-    .mon_valid_o(residual_valid_o), .mon_tag_o(residual_tag_o), .mon_rows_o(residual_rows_o),
-    .sat_o(sat_residual)
+    .residual_valid_o, .residual_tag_o, .residual_rows_o, .sat_o(sat_residual)
   );
 
   // ------------------------------------------------------------------------------------- LayerNorm

@@ -114,14 +114,14 @@ const panels = (() => {
 
   // Name, what it is, and the wires that carry it.
   const TENSORS = [
-    ["wte", "the token's row of the embedding", "embedding_row ▸ residual_add: emb_rows"], ["wpe", "the position's row", "residual_add: mon_rows"], ["drop", "their sum: what enters layer 0", "residual_add: mon_rows"],
+    ["wte", "the token's row of the embedding", "embedding_row ▸ residual_add: emb_rows"], ["wpe", "the position's row", "residual_add: residual_rows"], ["drop", "their sum: what enters layer 0", "residual_add: residual_rows"],
     ["h.#.ln_1", "LayerNorm, the input of attention", "block_quant ▸ operand_buffer: op_m, op_exp"], ["h.#.attn.c_attn", "query, key and value of all heads", "rescale ▸ qkv_linear: rows"],
     ["h.#.attn.key", "the key as cached", "qkv_linear ▸ kv_cache: kv_q, kv_scale"], ["h.#.attn.value", "the value as cached", "qkv_linear ▸ kv_cache: kv_q, kv_scale"],
     ["h.#.attn.scores", "query times keys, before the softmax", "rescale ▸ attention_core: rows"], ["h.#.attn.probs", "softmax of the scores", "block_quant ▸ operand_buffer: op_m, op_exp, v_scales, pv_scale"],
     ["h.#.attn.context", "probabilities times values", "block_quant ▸ operand_buffer: op_m, op_exp"], ["h.#.attn.c_proj", "what attention adds to the hidden state", "rescale ▸ residual_add: rows"],
-    ["h.#.resid_mid", "the hidden state after attention", "residual_add: mon_rows"], ["h.#.ln_2", "LayerNorm, the input of the MLP", "block_quant ▸ operand_buffer: op_m, op_exp"],
+    ["h.#.resid_mid", "the hidden state after attention", "residual_add: residual_rows"], ["h.#.ln_2", "LayerNorm, the input of the MLP", "block_quant ▸ operand_buffer: op_m, op_exp"],
     ["h.#.mlp.c_fc", "the MLP's first matrix, before GELU", "rescale ▸ mlp_ffn: rows"], ["h.#.mlp.act", "after GELU", "block_quant ▸ operand_buffer: op_m, op_exp"],
-    ["h.#.mlp.c_proj", "what the MLP adds to the hidden state", "rescale ▸ residual_add: rows"], ["h.#", "the hidden state after the layer", "residual_add: mon_rows"],
+    ["h.#.mlp.c_proj", "what the MLP adds to the hidden state", "rescale ▸ residual_add: rows"], ["h.#", "the hidden state after the layer", "residual_add: residual_rows"],
     ["ln_f", "LayerNorm, the input of the LM head", "block_quant ▸ operand_buffer: op_m, op_exp"], ["lm_head", "logits", "rescale ▸ final_linear: rows"],
   ];
   let tensor = "h.0.attn.c_attn";
