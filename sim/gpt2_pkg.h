@@ -73,7 +73,7 @@ static inline const char *pkg_error_text(unsigned code) {
   F(op, 4) F(layer, 8) F(head, 6) F(final_layer, 1) F(want_head, 1) F(position, 10)
 // issue_t and row_place_t, which a job hands to the labels of its beats unchanged.
 #define PKG_ISSUE_FIELDS(F)                                                                       \
-  F(by_columns, 1) F(first, 1) F(last, 1) F(slot, 8) F(free, 1) F(excess, 3) F(row_in_group, 6)     \
+  F(by_columns, 1) F(first, 1) F(last, 1) F(slot, 8) F(free, 1) F(excess, 3) F(row_in_group, 6)   \
   F(side_index, 10)
 #define PKG_JOB_FIELDS(F)                                                                         \
   PKG_WORK_FIELDS(F) F(groups, 17) F(blocks, 8) F(sides, 1) PKG_ISSUE_FIELDS(F)

@@ -14,7 +14,7 @@
 #define SIGNALS(S)                                                                                \
   S(const uint32_t, event, "event_o")        S(const uint32_t, residual_rows, "residual_rows_o")  \
   S(const uint8_t, rows, CORE "rows_valid")  S(const uint32_t, rows_tag, CORE "rows_tag")         \
-  S(const uint32_t, rows_data, CORE "rows")  S(const uint16_t, v_scales, CORE "v_scales")                   \
+  S(const uint32_t, rows_data, CORE "rows")  S(const uint16_t, v_scales, CORE "v_scales")         \
   S(const uint16_t, pv_scale, CORE "pv_scale")                                                    \
   S(const uint8_t, emb, CORE "emb_valid")          S(const uint32_t, emb_tag, CORE "emb_tag")     \
   S(const uint32_t, emb_rows, CORE "emb_rows")     S(const uint8_t, emb_ready, CORE "emb_ready")  \

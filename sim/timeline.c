@@ -17,7 +17,7 @@ const char *const timeline_unit_name[TIMELINE_N_UNITS] = {TIMELINE_UNITS(UNIT_NA
   S(const uint8_t, beat, CORE "beat_valid")                                                       \
   S(const uint16_t, asked, CORE "u_weight_stream.asked_q")                                        \
   S(const uint16_t, reserved, CORE "u_weight_stream.reserved_q")                                  \
-  S(const uint8_t, sequencer, CORE "sequencer_active") S(const uint8_t, request, "rd_req_valid_o")  \
+  S(const uint8_t, sequencer, CORE "sequencer_active") S(const uint8_t, request, "rd_req_valid_o")\
   S(const uint8_t, read, "rd_rsp_valid_i") S(const uint8_t, write, "wr_valid_o")                  \
   S(const uint8_t, write_ready, "wr_ready_i") S(const uint8_t, embedding, CORE "emb_valid")       \
   S(const uint8_t, rows, CORE "rows_valid")                                                       \

@@ -13,7 +13,7 @@
 //         residual   the new x, Q14.12 sign-extended, Segments a cycle as they are written, rigid
 //         rd    ReadWidth numbers of row rd_row_i, one cycle after rd_en_i, held until the next
 // Rounds  rows to Q14.12 half up; x saturates at +-(2^26 - 1), which sat_o counts
-// Timing  Segments numbers a cycle; 2 cycles from a row to residual, 5 from a pass's last row to sums
+// Timing  Segments numbers a cycle; 2 cycles from a row to residual, 5 from its last row to sums
 // Stores  MaxHeads x 64 numbers of 27 bits, sign-extended to 32, ReadWidth in a row
 // Assumes that no row is read while rows arrive: the two share the memory's read port
 // Golden  golden/residual_add.c: residual_add() - equal bit for bit
