@@ -141,10 +141,11 @@ static void values(void **state) {
     char clk[8] = "", position[8] = "";
     uint64_t edges = 0, positions[2] = {99, 99};
     size_t n = 0;
-    bool values_follow = false;
+    bool values_follow = false, in_step = false;
     for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
       if (strstr(line, " clk_i ")) sscanf(line, "$var wire 1 %7s", clk);
-      if (strstr(line, " step_position_o ")) sscanf(line, "$var wire 10 %7s", position);
+      if (!strncmp(line, "$scope", 6)) in_step = strstr(line, " step ");  // of event_o
+      if (in_step && strstr(line, " position ")) sscanf(line, "$var wire 10 %7s", position);
       if (!strcmp(line, "$enddefinitions $end")) values_follow = true;
       if (!values_follow) continue;
       if (line[0] == '1' && !strcmp(line + 1, clk)) edges++;
