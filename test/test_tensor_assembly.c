@@ -33,7 +33,8 @@ static void test_names(void **unused) {
   expect_success(tensor_find(&tensor, &layer, "h.3.attn.c_attn", &config, &err), &err);
   assert_int_equal(tensor, TENSOR_C_ATTN);
   assert_int_equal(layer, 3);
-  expect_failure(tensor_find(&tensor, &layer, "h.12", &config, &err), &err, "layers are 0 to 11");
+  expect_failure(tensor_find(&tensor, &layer, "h.12", &config, &err), &err,
+                 "the model has layers 0 to 11");
   static const char *const bad[] = {"",     "h",        "h.",        "h.x",       "h.1.",
                                     "ln_1", "h.1.ln_f", "h.-1.ln_1", "h. 1.ln_1", "wte "};
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
