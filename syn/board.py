@@ -36,7 +36,7 @@ def child(board, folder, netlist, log_netlist):
                   f"{route.SYNTHESIS.replace('ring', board)} -json {netlist}"]
     else:
         # LUTs, carries, multiplexers and flip-flops become what Yosys' own models say; syn/ecp5_cells.v has the others.
-        steps += [route.SYNTHESIS.replace("ring", "gpt2_axi"), "techmap -map +/ecp5/cells_sim.v t:* t:DP16KD t:MULT18X18D t:TRELLIS_DPR16X4 %u %u %d",
+        steps += [route.SYNTHESIS.replace("ring", "gpt2_axi"), "techmap -autoproc -map +/ecp5/cells_sim.v t:* t:DP16KD t:MULT18X18D t:TRELLIS_DPR16X4 %u %u %d",
                   "opt_clean", "stat", f"write_verilog -noattr {netlist}"]
     for step in steps:
         ys.run_pass(step, design)
