@@ -253,11 +253,14 @@ $(B)/board/sim/%.v: boards/%.py boards/soc.py boards/venv.sh
 	$(call do,LITEX) $(B)/venv/bin/python boards/soc.py $* sim $(@D) > $(@D)/$*.log 2>&1 || { tail -n 5 $(@D)/$*.log >&2; exit 1; }
 $(B)/board/sim/%.so: $(B)/board/sim/%.v $(SO_NEEDS)
 	$(call verilated_so,$* $(@D)/$*.vlt $(RTL_PKG) $(WRAP_PKG) $< $(BOARD_FLAGS),-O3)
+# What LiteX makes of a board, for synthesis: build/board/synth/<board>/.
+board_sources = mkdir -p $(B)/board/synth/$(1) && $(B)/venv/bin/python boards/soc.py $(1) synth $(B)/board/synth/$(1) > $(B)/board/$(1).litex.log 2>&1 || \
+  { tail -n 5 $(B)/board/$(1).litex.log >&2; exit 1; }
 # build/board/<board>_netlist.so: a board's gpt2_axi as Yosys' netlist for the device, in place of build/sim/gpt2_axi_...so.
 .PRECIOUS: $(B)/board/%_netlist.v
 $(B)/board/%_netlist.v: $(RTL) boards/%.py boards/soc.py syn/board.py syn/route.py syn/modules.py
 	@boards/venv.sh || { echo "Yosys or LiteX could not be fetched from PyPI: $(B)/venv.log" >&2; exit 1; }
-	@$(B)/venv/bin/python boards/soc.py $* synth $(B)/board/synth/$* > $(@D)/$*.litex.log 2>&1 || { tail -n 5 $(@D)/$*.litex.log >&2; exit 1; }
+	@$(call board_sources,$*)
 	$(call do,YOSYS) $(B)/venv/bin/python syn/board.py $* netlist
 $(B)/board/%_netlist.so: $(B)/board/%_netlist.v syn/ecp5_cells.v $(SIM_NEEDS)
 	$(call verilated_so,gpt2_axi $(word 2,$^) $< -O3 --noassert --x-assign fast --x-initial fast -Wno-MULTIDRIVEN -Wno-UNOPTFLAT,-O1)
@@ -505,9 +508,7 @@ route:
 # A board's bitstream, and the same report of it.
 board:
 	@boards/venv.sh $(NEXTPNR) || { echo "Yosys, LiteX or nextpnr could not be fetched from PyPI: $(B)/venv.log" >&2; exit 1; }
-	@mkdir -p $(B)/board/synth/$(BOARD)
-	@$(B)/venv/bin/python boards/soc.py $(BOARD) synth $(B)/board/synth/$(BOARD) > $(B)/board/$(BOARD).litex.log 2>&1 || \
-	  { tail -n 5 $(B)/board/$(BOARD).litex.log >&2; exit 1; }
+	@$(call board_sources,$(BOARD))
 	@$(B)/venv/bin/python syn/board.py $(BOARD) $(SEED_ROUTE)
 
 # What a system takes, in one archive: hardware, driver, constraints, documents. test/ip.sh builds and simulates from it.
