@@ -47,10 +47,8 @@ struct fast_report {
   void (*hidden)(void *ctx, uint32_t position, int layer, const int32_t *x);
 };
 
-enum {
-  FAST_BATCH = 64,
-  FAST_SEQUENCES = FAST_BATCH
-};  // positions that share a read of the weights
+enum { FAST_BATCH = 64 };  // positions that share a read of the weights
+enum { FAST_SEQUENCES = FAST_BATCH };
 
 // Computes positions position .. position + n - 1 of ids (n >= 1, all below n_ctx, ids below the
 // vocabulary's size) in sequence 0; earlier positions have been computed. Equivalent to n calls of

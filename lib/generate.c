@@ -24,7 +24,9 @@ struct generation {
   struct gpt2rtl_engine *engine;
   const struct gpt2rtl_model *model;
   struct drawing drawing;
-  struct host_sampling host;
+  struct host_sampling host;  // from the first choice to the run's end
+  const uint32_t *ids;        // the prompt's
+  size_t n_ids;
   float *penalised;  // [V] the host's logits, for candidates
   struct tokenizer_decoder decoder;
   struct stop_text stop;
@@ -192,11 +194,6 @@ static int on_token(void *ctx, uint32_t id) {
   return show_until_stop(g, g->text, tokenizer_push(g->model->tokenizer, &g->decoder, id, g->text));
 }
 
-static uint32_t on_choose(void *ctx, const int32_t *logits) {
-  struct generation *g = ctx;
-  return host_sampling_choose(&g->host, logits);
-}
-
 static struct gpt2rtl_position_report report_of(const struct generation *g,
                                                 const struct controller_step *step) {
   return (struct gpt2rtl_position_report){.position = step->position,
@@ -210,6 +207,7 @@ static struct gpt2rtl_position_report report_of(const struct generation *g,
 static int on_step(void *ctx, const struct controller_step *step) {
   struct generation *g = ctx;
   const struct gpt2rtl_position_report report = report_of(g, step);
+  if (g->err.text[0]) return 1;
   if (!g->request->position || !g->request->position(g->request->ctx, &report)) return 0;
   g->result.ending = GPT2RTL_END_CALLER;
   return 1;
@@ -222,6 +220,7 @@ static int on_chosen(void *ctx, const struct controller_step *step, const float 
   const struct gpt2rtl_position_report report = report_of(g, step);
   struct gpt2rtl_candidate list[GPT2RTL_CANDIDATES + 1];
   const uint32_t n_vocab = (uint32_t)g->model->config.vocab_size;
+  if (g->err.text[0]) return 1;
   if (!r->candidates) return 0;  // another run's are wanted
   for (size_t i = 0; d->by_host && i < n_vocab; i++)
     g->penalised[i] = (float)g->host.logits[i] / 65536.0f;
@@ -233,12 +232,11 @@ static int on_chosen(void *ctx, const struct controller_step *step, const float 
   return 1;
 }
 
-// The host's sampler, if it is needed; the prompt's ids have occurred.
-static int load_sampler(struct generation *g, const uint32_t *ids, size_t count) {
+// The prompt's ids have occurred.
+static int load_sampler(struct generation *g) {
   struct host_sampling *s = &g->host;
   const struct gpt2rtl_request *r = g->request;
   const uint32_t n_vocab = (uint32_t)g->model->config.vocab_size;
-  if (!g->drawing.by_host) return 0;
   if (host_sampling_create(s, n_vocab, &g->err)) return -1;
   s->draws = g->drawing.draws;
   s->top_k = g->drawing.host_top_k;
@@ -246,9 +244,17 @@ static int load_sampler(struct generation *g, const uint32_t *ids, size_t count)
   s->penalty = r->repetition_penalty != 0 ? r->repetition_penalty : 1;
   s->inv_t = g->drawing.sampling.inv_t;
   s->state = g->drawing.sampling.state;
-  for (size_t i = 0; i < count; i++) host_sampling_see(s, ids[i]);
+  for (size_t i = 0; i < g->n_ids; i++) host_sampling_see(s, g->ids[i]);
   g->penalised = calloc(n_vocab, sizeof *g->penalised);
   return g->penalised ? 0 : err_memory(&g->err, "the logits");
+}
+
+// Of many runs, only those under way have a sampler. If there is no memory for it, on_step ends the
+// run.
+static uint32_t on_choose(void *ctx, const int32_t *logits) {
+  struct generation *g = ctx;
+  if (!g->penalised && load_sampler(g)) return 0;
+  return host_sampling_choose(&g->host, logits);
 }
 
 // What the engine runs.
@@ -264,7 +270,8 @@ static int begin(struct generation *g, struct controller_run *run, const uint32_
     if (!g->text) return err_memory(&g->err, "a token's text");
   }
   g->stop.texts = r->stop_texts;
-  if (load_sampler(g, ids, count)) return -1;
+  g->ids = ids;
+  g->n_ids = count;
   if (r->candidates && engine_show_choices(engine, &g->engine->fast, on_chosen, &g->err)) return -1;
   *run = (struct controller_run){.prompt = ids,
                                  .n_prompt = count,
@@ -284,6 +291,9 @@ static int begin(struct generation *g, struct controller_run *run, const uint32_
 // failed.
 static int finish(struct generation *g, int failed, const struct err *err) {
   g->over = true;
+  host_sampling_free(&g->host);
+  free(g->penalised);
+  g->penalised = NULL;
   if (failed && err->text[0]) return g->err = *err, -1;
   if (g->err.text[0]) return -1;  // a callback of this file
   if (failed && g->result.ending == GPT2RTL_END_LENGTH)
