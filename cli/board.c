@@ -3,12 +3,12 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cli.h"
 #include "clock.h"
 #include "counters.h"
+#include "engine_options.h"
 #include "internal.h"
 #include "interrupt.h"
 #include "progress.h"
@@ -53,8 +53,7 @@ struct run {
   uint32_t tokens;
   bool ignore_eos;
   struct sampling sampling;
-  bool draws, seed_given;
-  uint64_t seed;
+  struct drawing_options drawing;
   // made from it
   struct board board;
   struct gpt2hw dev;
@@ -69,27 +68,6 @@ struct run {
 };
 
 // ----------------------------------------------------------------------------------------- options
-
-static int parse_sampling(struct run *r, const char *temperature, const char *top_k,
-                          const char *seed) {
-  double t = top_k || seed ? 1 : 0;
-  uint64_t k = 40;
-  int status;
-  if (temperature && (status = option_double(command, "--temperature", temperature, 0, 100, &t)))
-    return status;
-  if (t > 0 && t < 0.01)
-    return cli_usage(command, "--temperature '%s': expected 0, or 0.01 to 100", temperature);
-  if (top_k && (status = option_u64(command, "--top-k", top_k, 1, MAX_TOP_K, &k))) return status;
-  if (seed && (status = option_u64(command, "--seed", seed, 0, UINT64_MAX, &r->seed)))
-    return status;
-  r->seed_given = seed != NULL;
-  r->draws = t > 0 && k > 1;
-  if (!seed) r->seed = (uint64_t)time(NULL) % 1000000000u;
-  r->sampling = (struct sampling){.top_k = r->draws ? (uint32_t)k : 1,
-                                  .inv_t = sampling_inv_t(r->draws ? t : 1),
-                                  .state = sampling_seed(r->seed)};
-  return 0;
-}
 
 // -1 to continue, or the exit status.
 static int parse(struct run *r, int argc, char **argv) {
@@ -115,7 +93,12 @@ static int parse(struct run *r, int argc, char **argv) {
   if (tokens && (status = option_u64(command, "--tokens", tokens, 1, 1000000, &n))) return status;
   r->baud = (unsigned)rate;
   r->tokens = (uint32_t)n;
-  if ((status = parse_sampling(r, temperature, top_k, seed))) return status;
+  if ((status = option_drawing(command, temperature, top_k, seed, false, &r->drawing)))
+    return status;
+  const struct drawing_options *d = &r->drawing;
+  r->sampling = (struct sampling){.top_k = d->draws ? d->top_k : 1,
+                                  .inv_t = sampling_inv_t(d->draws ? d->temperature : 1),
+                                  .state = sampling_seed(d->seed)};
   return -1;
 }
 
@@ -281,7 +264,8 @@ static int generate(struct run *r, struct err *err) {
                                       .seed = r->sampling.state};
   const double begin = clock_now();
   char rest[TOKENIZER_HELD];
-  if (r->draws && !r->seed_given) cli_say("--seed %llu", (unsigned long long)r->seed);
+  if (r->drawing.draws && !r->drawing.seed_given)
+    cli_say("--seed %llu", (unsigned long long)r->drawing.seed);
   const enum gpt2hw_error error =
       gpt2hw_generate(&r->dev, &settings, r->ids, r->n_ids, on_token, r);
   const double seconds = clock_now() - begin;

@@ -2,6 +2,7 @@
 #include "engine_options.h"
 
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cli.h"
@@ -36,6 +37,32 @@ int option_fast(const char *command, enum engine_kind kind, const char *threads,
   *fast = (struct fast_options){.threads = (uint32_t)n,
                                 .kernels = fast_kernels_named(vector ? vector : "auto", &err)};
   return fast->kernels ? 0 : cli_usage(command, "--vector: %s", err.text);
+}
+
+int option_drawing(const char *command, const char *temperature, const char *top_k,
+                   const char *seed, bool another, struct drawing_options *d) {
+  uint64_t k = 40;
+  int status;
+  *d = (struct drawing_options){.temperature = top_k || seed || another ? 1 : 0};
+  if (temperature &&
+      (status = option_double(command, "--temperature", temperature, 0, 100, &d->temperature)))
+    return status;
+  if (d->temperature > 0 && d->temperature < 0.01)
+    return cli_usage(command, "--temperature '%s': expected 0, or 0.01 to 100", temperature);
+  if (top_k && (status = option_u64(command, "--top-k", top_k, 1, MAX_TOP_K, &k))) return status;
+  if (seed && (status = option_u64(command, "--seed", seed, 0, UINT64_MAX, &d->seed)))
+    return status;
+  d->top_k = (uint32_t)k;
+  d->draws = d->temperature > 0 && k > 1;
+  d->seed_given = seed != NULL;
+  if (!seed) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    d->seed = (sampling_seed((uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec) ^
+               (uint64_t)getpid()) %
+              1000000000u;
+  }
+  return 0;
 }
 
 // On a terminal, the seconds while a simulator is being made; otherwise one line.

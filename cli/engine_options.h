@@ -34,6 +34,18 @@ int option_fast(const char *command, enum engine_kind kind, const char *threads,
   "auto, the default: the\n"                                                                      \
   "                      fastest that this machine runs. Each gives the same result\n"
 
+// --temperature, --top-k and --seed as given, or NULL.
+struct drawing_options {
+  double temperature;  // as given; 1 if not, with --top-k, --seed or another option that draws
+  uint32_t top_k;      // as given, or 40
+  uint64_t seed;       // as given, or from the clock
+  bool draws, seed_given;
+};
+// another: an option is given without which nothing would be drawn. Returns 0, or EXIT_USAGE with a
+// message.
+int option_drawing(const char *command, const char *temperature, const char *top_k,
+                   const char *seed, bool another, struct drawing_options *drawing);
+
 // Reports on standard error what images are made and kept (files.c).
 extern const struct model_note cli_note;
 // The same for simulators: how long making one takes, and that it is not kept.

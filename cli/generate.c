@@ -2,7 +2,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cli.h"
@@ -167,24 +166,16 @@ struct generate {
 
 static int parse_sampling(struct generate *g, const char *temperature, const char *top_k,
                           const char *top_p, const char *penalty, const char *seed) {
-  double t = top_k || top_p || seed ? 1 : 0;
-  uint64_t k = 40;
-  int status;
-  if (temperature) {
-    if ((status = option_double(command, "--temperature", temperature, 0, 100, &t))) return status;
-    if (t > 0 && t < 0.01)
-      return cli_usage(command, "--temperature '%s': expected 0, or 0.01 to 100", temperature);
-  }
-  if (top_k && (status = option_u64(command, "--top-k", top_k, 1, MAX_TOP_K, &k))) return status;
-  if (seed && (status = option_u64(command, "--seed", seed, 0, UINT64_MAX, &g->seed)))
-    return status;
+  struct drawing_options d;
+  int status = option_drawing(command, temperature, top_k, seed, top_p != NULL, &d);
+  if (status) return status;
   g->top_p = g->penalty = 1;
   if (top_p && (status = option_double(command, "--top-p", top_p, 0.001, 1, &g->top_p)))
     return status;
   if (penalty &&
       (status = option_double(command, "--repetition-penalty", penalty, 0.1, 10, &g->penalty)))
     return status;
-  if (top_p && t <= 0)
+  if (top_p && d.temperature <= 0)
     return cli_usage(
         command, "--top-p draws at random, and --temperature 0 does not: give only one of them");
   g->host = top_p || penalty;
@@ -193,19 +184,13 @@ static int parse_sampling(struct generate *g, const char *temperature, const cha
                      "%s needs --engine golden, golden-readable or float: the hardware draws only "
                      "by temperature and top-k",
                      top_p ? "--top-p" : "--repetition-penalty");
-  g->seed_given = seed != NULL;
-  g->draws = t > 0 && k > 1;
-  g->temperature = g->draws ? t : 1;
-  if (!g->seed_given) {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    g->seed = (sampling_seed((uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec) ^
-               (uint64_t)getpid()) %
-              1000000000u;
-  }
-  g->top_k = !g->draws ? 1 : top_p && !top_k ? 0 : (uint32_t)k;
-  g->request.temperature = t;
-  g->request.top_k = top_k ? (uint32_t)k : 0;
+  g->seed_given = d.seed_given;
+  g->seed = d.seed;
+  g->draws = d.draws;
+  g->temperature = d.draws ? d.temperature : 1;
+  g->top_k = !g->draws ? 1 : top_p && !top_k ? 0 : d.top_k;
+  g->request.temperature = d.temperature;
+  g->request.top_k = top_k ? d.top_k : 0;
   g->request.top_p = top_p ? g->top_p : 0;
   g->request.repetition_penalty = penalty ? g->penalty : 0;
   g->request.seed = g->seed;
