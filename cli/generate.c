@@ -374,7 +374,9 @@ static int add_lines(struct generate *g, const char *text, size_t length, struct
       return err_set(err, "%s: line %zu: %s", g->prompts_file, line, said.text);
     }
   }
-  return g->n_outputs ? 0 : err_set(err, "%s: holds no prompt: one a line", g->prompts_file);
+  return g->n_outputs
+             ? 0
+             : err_set(err, "%s: holds no prompt: write one on each line", g->prompts_file);
 }
 
 static int load_prompts(struct generate *g, struct err *err) {
