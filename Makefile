@@ -575,7 +575,7 @@ help:
 	@echo 'make route        the whole machine placed and routed on an ECP5-85F: area, Fmax, the slowest path'
 	@echo 'make board-sim    a simulated board that waits for gpt2rtl board: BOARD=$(BOARD) or ecpix5, MODEL=$(MODEL), TCP_PORT=$(TCP_PORT)'
 	@echo 'make test-board   gpt2rtl board on the simulated boards: golden'\''s text; make test has a part'
-	@echo 'make test-netlist a board'\''s gpt2_axi as the netlist that is routed: nano against golden'\''s text; not yet seen to pass'
+	@echo 'make test-netlist a board'\''s gpt2_axi as the netlist that is routed: nano, golden'\''s text'
 	@echo 'make test-long    124M shape, random weights: 1,040 tokens, past the context crop, RTL against golden at each position'
 	@echo 'make lint         Verilator -Wall over every module (lint/lint_newest.sh, lint_verible.sh, lint_slang.sh: in make test)'
 	@echo 'make formal       proves the protocols of fifo, weight_stream, kv_cache, controller, axi_read and axi_write by induction; each property catches a mutant'
