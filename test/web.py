@@ -95,10 +95,15 @@ class Page:
         before = self.cycles()
         self.click(f"[data-step={what}]", By.CSS_SELECTOR)
         self.until(lambda: not self.get("state.running"), 60, "a " + what)
+        fault = self.text("fault")
+        assert not fault, f"a {what}: the page says: {fault}"
         return self.cycles() - before
 
     def cycles(self):
         return self.get("state.now ? state.now[0] : 0")
+
+    def where(self):
+        return f"cycle {self.cycles()}: {self.text('now')} {self.text('state')}"
 
     def stop(self):
         self.click("stop")
@@ -153,21 +158,21 @@ def stops_and_steps(page):
     page.set("top-k", 40)
     page.set("seed", "1")
     page.click("run")
-    page.until(lambda: page.written() != "", 30, "a token")
+    page.until(lambda: page.get("written()") > 0, 30, "a token")  # of this run: the last one's text is still shown
     began = time.time()
     page.stop()
     print(f"stopped after {time.time() - began:.2f} s")
     page.step("cycle")
     assert page.cycles() == 0, "the first cycle is cycle 0"
     assert page.step("cycle") == 1, "a cycle is one cycle"
-    assert page.step("job") > 1
+    assert page.step("job") > 1, page.where()
     job = page.text("now")
     assert page.step("job") > 0 and page.text("now") != job, "a job has begun"
     page.step("layer")
     assert "layer 0" in page.text("now") and "query, key, value" in page.text("now"), page.text("now")
     layer = page.step("layer")
     assert layer > 1000 and "layer 1" in page.text("now"), page.text("now")
-    assert page.step("token") > layer
+    assert page.step("token") > layer, page.where()
     assert "position 1:" in page.text("now"), page.text("now")
     assert page.get("document.querySelectorAll('#diagram .lit').length") > 0, "nothing is lit"
     page.click("run")  # resumes; the text is the same
@@ -195,7 +200,7 @@ def runs_and_changes_cross(page):
     under_way = dict(bars())
     assert under_way.get("job") == under_way.get("step") == page.cycles() + 1, (under_way, page.cycles())
     page.click("run")
-    page.until(lambda: page.written() != "", 60, "a token")
+    page.until(lambda: page.get("written()") > 0, 60, "a token")
     refused_at = page.cycles()
     page.driver.execute_script("takeFolder('nothing', [])")
     end = time.time() + 60
