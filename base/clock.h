@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// clock - seconds for measuring durations: they do not jump when the date is set
+// clock - seconds for measuring durations, which do not jump when the date is set
 #ifndef GPT2RTL_CLOCK_H
 #define GPT2RTL_CLOCK_H
 
@@ -12,7 +12,7 @@ static inline double clock_now(void) {
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-// Of the calling thread, while it had a processor.
+// The processor time of the calling thread, in seconds.
 static inline double clock_thread(void) {
   struct timespec t;
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);

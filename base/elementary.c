@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 
-// e^r - 1 for |r| <= 0.35, by Taylor's series: the first term left out, r^13 / 13!, is 2e-16 of r.
+// e^r - 1 for |r| <= 0.35, by its Taylor series. The first omitted term, r^13 / 13!, is 2e-16 of r.
 static double series(double r) {
   static const double inverse[] = {1.0 / 12, 1.0 / 11, 1.0 / 10, 1.0 / 9, 1.0 / 8, 1.0 / 7,
                                    1.0 / 6,  1.0 / 5,  1.0 / 4,  1.0 / 3, 1.0 / 2};
@@ -14,8 +14,8 @@ static double series(double r) {
   return sum * r;
 }
 
-// e^x for |x| <= 200: 2^k e^r with r = x - k ln 2. ln 2 is in two parts, of which the first times k
-// is exact.
+// e^x for |x| <= 200: 2^k e^r with r = x - k ln 2. ln 2 is split into two parts, so that k times
+// the first part is exact.
 static double exp_double(double x) {
   const double k = floor(x * 1.4426950408889634 + 0.5);
   const double r = (x - k * 0x1.62e42feep-1) - k * 0x1.a39ef35793c76p-33;

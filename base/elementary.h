@@ -4,7 +4,7 @@
 //
 // The last bit of a library's exp depends on its version and on the processor. These functions use
 // only +, -, * and / in double (compiled with -ffp-contract=off) and round once to float. The
-// result is the nearest float, except for one value in a hundred million.
+// result is the nearest float, except for one argument in a hundred million.
 #ifndef GPT2RTL_ELEMENTARY_H
 #define GPT2RTL_ELEMENTARY_H
 

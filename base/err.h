@@ -12,13 +12,12 @@ struct err {
   char text[512];
 };
 
-// Formats the text of err, truncated to its size. Names from files appear here, and files may be
-// hostile: what a terminal would not print as it is becomes \xNN (printable.h). err may be NULL if
-// nobody wants the text.
-// Returns -1, so that a failing function ends with `return err_set(err, ...)`.
+// Formats the text of err, truncated to its size. The text can contain names from hostile files, so
+// characters that are unsafe on a terminal become \xNN (printable.h). err may be NULL. Returns -1,
+// so that a failing function ends with `return err_set(err, ...)`.
 int err_set(struct err *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-// The one message for memory exhaustion. what names the thing that did not fit.
+// Sets the message for memory exhaustion; `what` names the thing that did not fit. Returns -1.
 int err_memory(struct err *err, const char *what);
 
 #endif

@@ -75,7 +75,8 @@ static void on_bus_error(int signal_number, siginfo_t *info, void *context) {
       _exit(1);
     }
   }
-  // Not one of ours: a waveform writer maps the file that it writes, and its disk is full.
+  // The map is not one of ours. The waveform writer maps the file that it writes, and its disk is
+  // full.
   (void)signal_number;
   write_text("gpt2rtl: a file that is mapped into memory cannot be written: its disk is full, or "
              "failed\n");
@@ -93,8 +94,8 @@ int file_map_open(struct file_map *map, const char *path, struct err *err) {
   static const unsigned char empty[1];
   *map = (struct file_map){.data = empty, .size = 0};
 
-  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a pipe is refused below instead of
-                                                           // waited for
+  // O_NONBLOCK: a pipe is refused below, so opening it must not wait.
+  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return err_set(err, "%s: cannot open: %s", path, strerror(errno));
   struct stat info;
   int result = 0;

@@ -11,12 +11,12 @@
 
 enum { FILE_PATH_SIZE = 4096 };
 
-// Writes "dir/name" to path. Fails if it does not fit.
+// Writes "dir/name" to path. Error: it does not fit.
 int file_join(char path[static FILE_PATH_SIZE], const char *dir, const char *name, struct err *err);
 
 bool file_exists(const char *path);
 
-// A whole file in memory. data is never NULL while the map is open, also for an empty file.
+// A whole file in memory. data is not NULL while the map is open, even if the file is empty.
 struct file_map {
   const unsigned char *data;
   size_t size;
@@ -28,8 +28,8 @@ struct file_map {
 int file_map_open(struct file_map *map, const char *path, struct err *err);
 void file_map_close(struct file_map *map);
 
-// For a program's main: SIGBUS in one of these maps becomes a message on standard error with the
-// file's name and exit status 1; half-written files are removed (interrupt.h).
+// For a program's main. From now on, SIGBUS in one of these maps removes half-written files
+// (interrupt.h), writes the file's name to standard error, and ends the program with status 1.
 void file_guard_install(void);
 
 #endif

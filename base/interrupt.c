@@ -9,7 +9,7 @@
 
 enum { SLOTS = 32, PATH_ROOM = 4096 };
 
-// A handler may run between any two instructions, so a slot is read only while its state says what
+// The handler may run between any two instructions. So a slot is read only if its state says what
 // it holds.
 enum state { FREE, CLAIMED, IS_FILE, IS_FOLDER, IS_CHILD };
 static struct slot {
@@ -63,7 +63,7 @@ static void end_children(int signal) {
     if (atomic_load(&slots[i].state) == IS_CHILD) kill(-slots[i].group, signal);
 }
 
-// Files before the folders that contain them.
+// Removes files before the folders that contain them.
 void interrupt_clean(void) {
   for (int i = 0; i < SLOTS; i++)
     if (atomic_load(&slots[i].state) == IS_FILE) unlink(slots[i].path);

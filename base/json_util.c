@@ -22,15 +22,14 @@ static size_t skip_white(const char *text, size_t length, size_t position) {
   return position;
 }
 
-// Where a zero byte is, literally or as the escape \u0000; length if there is none.
+// The offset of the first zero byte, literal or as the escape \u0000; length if there is none.
 static size_t find_zero(const char *text, size_t length) {
   const char *zero = memchr(text, 0, length);
   if (zero) length = (size_t)(zero - text);
   static const char escape[] = "u0000";
   for (const char *at = text; (at = memmem(at, length - (size_t)(at - text), escape, 5)) != NULL;
        at++) {
-    size_t backslashes = 0;  // an even number of them stands for half as many, and none escapes
-                             // what follows
+    size_t backslashes = 0;  // an even number escapes nothing after it
     while (backslashes < (size_t)(at - text) && at[-1 - (ptrdiff_t)backslashes] == '\\')
       backslashes++;
     if (backslashes % 2 == 1) return (size_t)(at - text) - 1;
@@ -38,7 +37,7 @@ static size_t find_zero(const char *text, size_t length) {
   return length;
 }
 
-// Where the text stops being UTF-8; length if all of it is.
+// The offset of the first byte that is not UTF-8; length if there is none.
 static size_t find_invalid(const char *text, size_t length) {
   for (size_t i = 0; i < length;) {
     if ((unsigned char)text[i] < 0x80) {
@@ -71,8 +70,7 @@ int json_parse(cJSON **root, const char *text, size_t length, const char *path, 
   *root = cJSON_ParseWithLengthOpts(text, length, &end, 0);
   size_t position = !end ? 0 : (size_t)(end - text);
   if (!*root) {
-    // At the end of the text cJSON reports the byte before it; the message then says that the file
-    // is cut short.
+    // If the text ends early, cJSON reports the last byte.
     bool cut = skip_white(text, length, position + 1) >= length;
     return err_set(err, "%s: line %zu, byte %zu: %s", path, line_of(text, position),
                    offset + position, cut ? "the JSON text ends early" : "not valid JSON");

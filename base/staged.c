@@ -16,8 +16,8 @@
 #include "interrupt.h"
 
 enum {
-  MAX_LINKS = 40,  // Linux's own limit
-  KEEP = 200,      // bytes of a name that go into its staging name: a name has at most 255
+  MAX_LINKS = 40,  // Linux's limit
+  KEEP = 200,      // bytes of a name that its staging name keeps; a name has at most 255 bytes
   ATTEMPTS = 100,
   PATH_ROOM = 4096,  // PATH_MAX: the size that realpath needs
 };
@@ -29,8 +29,8 @@ static int cannot(const char *name, int error, struct err *err) {
 
 // ------------------------------------------------------------------------------------------- names
 
-// The real path of "folder/base", with the folder's links followed; base is empty if path has the
-// form of a folder's name.
+// Splits path into its folder's real path and its base name. base is empty if path has the form of
+// a folder's name.
 static int split(char folder[static FILE_PATH_SIZE], char base[static FILE_PATH_SIZE],
                  const char *path) {
   char text[FILE_PATH_SIZE], real[PATH_ROOM];
@@ -61,8 +61,9 @@ static int own_descriptor(const char *folder, const char *base) {
   return atoi(base);
 }
 
-// Follows path's links to the file that a write through it would change: its path, or *descriptor.
-// *magic: a link of /proc, which is not a name. Returns 0 or an errno.
+// Follows path's links to the file that a write through it would change, and gives that file's path
+// or, if it is open in this process, *descriptor. *magic is set for a link of /proc that is not a
+// name. Returns 0 or an errno.
 static int follow(char path[static FILE_PATH_SIZE], const char *given, int *descriptor,
                   bool *magic) {
   char folder[FILE_PATH_SIZE], base[FILE_PATH_SIZE], target[FILE_PATH_SIZE];
@@ -90,7 +91,7 @@ static int follow(char path[static FILE_PATH_SIZE], const char *given, int *desc
   return ELOOP;
 }
 
-// A new staging name for path at each call.
+// Makes a staging name for path, a new one at each call.
 static int staging_name(char staging[static FILE_PATH_SIZE], const char *path) {
   static const char digits[] = "abcdefghijklmnopqrstuvwxyz012345";
   unsigned char random[8];
@@ -99,7 +100,7 @@ static int staging_name(char staging[static FILE_PATH_SIZE], const char *path) {
   for (size_t i = 0; i < sizeof random; i++) suffix[i] = digits[random[i] % 32];
   const char *base = strrchr(path, '/') + 1;
   if (strlen(base) > NAME_MAX)
-    return ENAMETOOLONG;  // the staging name would fit, but the rename would fail at the end
+    return ENAMETOOLONG;  // the staging name fits, but the rename would fail
   const int length = snprintf(staging, FILE_PATH_SIZE, "%.*s%.*s.tmp-%s", (int)(base - path), path,
                               KEEP, base, suffix);
   return length >= FILE_PATH_SIZE ? ENAMETOOLONG : 0;
@@ -107,8 +108,8 @@ static int staging_name(char staging[static FILE_PATH_SIZE], const char *path) {
 
 // ------------------------------------------------------------------------------------------- files
 
-// The new file inherits the owner and mode of the file that it replaces. If the owner cannot be
-// kept, the group's rights are dropped, since the group may be another.
+// Gives the new file the owner and mode of the file that it replaces. If the owner cannot be kept,
+// the group loses its rights, because it may be a different group.
 static void inherit(const char *staging, const struct stat *old) {
   struct stat now;
   mode_t mode = old->st_mode & 07777;
@@ -126,7 +127,7 @@ static void sync_folder(const char *path) {
   strcpy(folder + n, n ? "" : "/");
   const int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) return;
-  fsync(fd);  // the file is complete; some file systems cannot do this, which changes nothing
+  fsync(fd);  // some file systems cannot sync a folder; the file is complete in any case
   close(fd);
 }
 

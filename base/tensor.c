@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-// The part after "h.l" for the tensors of a layer.
+// For the tensors of a layer, the part after "h.l".
 static const char *const names[TENSORS] = {
     [TENSOR_WTE] = "wte",
     [TENSOR_WPE] = "wpe",

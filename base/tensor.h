@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// tensor - the intermediate tensors of a step, by Hugging Face's names
+// tensor - the names of a step's intermediate tensors, as in Hugging Face
 //
-// Every engine can show them. A name means the same quantity everywhere, so two engines can be
-// compared tensor by tensor. Values are float32 and the element order is Hugging Face's. Integer
-// engines convert, exactly up to float's 24 bits. In the order of computation, with l a layer and C
-// = 64 NH:
+// Every engine can show these tensors. A name means the same quantity in each, so two engines can
+// be compared tensor by tensor. Values are float32, in Hugging Face's element order. Integer
+// engines convert their numbers; the conversion is exact up to float's 24 bits. The tensors are, in
+// the order of computation, for layer l and C = 64 NH:
 //
 //   name               elements          what it is                          integers: format
 //   wte                C                 the id's row of the token table     row, Q14.16
@@ -32,10 +32,10 @@
 //   ln_f               C                 as the head takes it                operand
 //   lm_head            V                 logits                              row
 //
-// key, value, scores, probs, context and resid_mid are not outputs of Hugging Face's modules and
-// have names of their own. ln_f and lm_head are computed only for positions whose logits are
-// wanted. The hardware divides by the sum of the exponentials after PV, so it has no probabilities:
-// they are derived from its numbers. Formats: docs/numerics.md.
+// key, value, scores, probs, context and resid_mid are not outputs of Hugging Face's modules; their
+// names are this project's. ln_f and lm_head are computed only for positions whose logits are
+// needed. The hardware divides by the sum of the exponentials after PV and has no probabilities;
+// probs is derived from its numbers. docs/numerics.md has the formats.
 
 #ifndef GPT2RTL_TENSOR_H
 #define GPT2RTL_TENSOR_H
@@ -76,24 +76,26 @@ struct tensor_place {
   size_t position;
 };
 
-// Receives a whole tensor of one position, n = tensor_elements() numbers, valid during the call.
-// The tensors of a position come in the order above. An engine that computes several positions at
-// once gives a tensor for all of them, in ascending order, before the next tensor.
+// A callback that receives a whole tensor of one position: x[n], n = tensor_elements(), valid
+// during the call. The tensors of a position come in the order above. An engine that computes
+// several positions at once gives one tensor for all of them, in ascending order, before the next
+// tensor.
 typedef void tensor_observe(void *ctx, const struct tensor_place *place, const float *x, size_t n);
 
-// Whether the tensor is one of a layer.
+// Whether the tensor belongs to a layer.
 bool tensor_in_layer(enum tensor tensor);
 
-// The most elements a tensor of this model has, at any position.
+// The number of elements of the model's largest tensor, at any position; and of a tensor at a
+// position.
 size_t tensor_max_elements(const struct gpt2_config *config);
 size_t tensor_elements(const struct gpt2_config *config, enum tensor tensor, size_t position);
 
-// The name above with its layer, which is ignored for tensors outside the layers.
+// Writes the tensor's name with its layer, which is ignored for tensors outside the layers.
 enum { TENSOR_NAME_SIZE = 32 };
 void tensor_name(char name[TENSOR_NAME_SIZE], enum tensor tensor, size_t layer);
 
-// The tensor with a name; a prefix "transformer." is allowed. Errors: an unknown name, with the
-// known ones; a layer that the model does not have.
+// Finds the tensor and the layer of a name, which may begin with "transformer.". Errors: an unknown
+// name, with the known ones; a layer that the model does not have.
 int tensor_find(enum tensor *tensor, size_t *layer, const char *name,
                 const struct gpt2_config *config, struct err *err);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// fast_attention - one head of a batch: query, key and value, then golden's attention_core for each
-// position
+// fast_attention - computes one head for a batch: query, key and value, then golden's
+// attention_core for each position
 #include "fast_state.h"
 
 #include <string.h>
@@ -36,15 +36,15 @@ void fast_engine_cached(const struct fast_engine *e, uint32_t layer, uint32_t he
   *v_scale = c->v_scale[position];
 }
 
-// Positions `position` .. position + n - 1, n <= FAST_ATTENTION. Of what stands in the cache after
-// a position its scores are not computed, and its probabilities are zero.
+// Attention for positions `position` .. position + n - 1, n <= FAST_ATTENTION. A position takes no
+// scores from the cache entries after it, and its probabilities for them are zero.
 static void attend(struct fast_operand *out, size_t out_stride, const struct fast_kernels *kernels,
                    struct fast_scratch *s, const struct fast_cache *c, const struct fast_operand *q,
                    uint32_t position, uint32_t n) {
   fast_first(s->first, q, 1, 1, n);
   for (uint32_t first = 0; first < position + n; first += HEAD_DIM) {
-    const uint32_t t =
-        first > position ? first - position : 0;  // it sees the tile, those before not
+    // the first position that sees this tile
+    const uint32_t t = first > position ? first - position : 0;
     s->sat.row += kernels->multiply(&(struct fast_product){
         .strip = c->k + (size_t)first * HEAD_DIM,
         .n_blocks = 1,
@@ -70,7 +70,7 @@ static void attend(struct fast_operand *out, size_t out_stride, const struct fas
       kernels->block_quant(&s->p[t][j / HEAD_DIM], s->probability + j);
     for (uint32_t d = 0; d < HEAD_DIM; d++) s->inverse[t][d] = inverse;
   }
-  for (uint32_t t = 0, more; t < n; t += more) {  // those that see as many tiles
+  for (uint32_t t = 0, more; t < n; t += more) {  // the positions that see equally many tiles
     const uint32_t tiles = (position + t) / HEAD_DIM + 1, left = tiles * HEAD_DIM - position - t;
     more = n - t < left ? n - t : left;
     fast_first(s->first, s->p[t], MAX_CTX / HEAD_DIM, tiles, more);

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// fast_elementwise - the kernels that work element by element, written so that the compiler
-// vectorises them
+// fast_elementwise - the kernels that work element by element, in C that the compiler vectorises
 //
 // Each fast_kernels_*.c includes this file and is compiled for its own instruction set, so one text
-// serves every vector width. It has no branches and no calls, and uses 32 bits wherever they
-// suffice, because twice as many fit a vector. The arithmetic is that of golden/, whose comments
-// give the formats. The comments here say why fewer bits suffice.
+// serves every vector width. The loops have no branches and no calls. They use 32 bits where these
+// suffice, because a vector then holds twice as many numbers. The arithmetic is that of golden/,
+// whose comments give the formats; the comments here say why fewer bits suffice.
 #ifndef GPT2RTL_FAST_ELEMENTWISE_H
 #define GPT2RTL_FAST_ELEMENTWISE_H
 
@@ -34,10 +33,10 @@ static inline int64_t half_row(uint32_t half) {
   return ((int64_t)half_signed(half) * ((int64_t)1 << half_shift(half)) + 256) >> 9;
 }
 
-// The sum of each row over all blocks, acc = sum_k sum_k << e_k, has up to 52 bits, of which
-// rescale drops the lowest `first` at once, rounded to nearest. So it is kept as its low 32 bits,
-// to which the half of that rounding is added at the beginning, and as what the terms have from bit
-// first + 1 on, each rounded down: 31 bits.
+// A row's sum over all blocks, acc = sum_k (sum_k << e_k), has up to 52 bits. rescale drops the
+// lowest `first` bits, rounded to nearest. acc is therefore kept in two parts of 32 bits. low is
+// acc modulo 2^32, plus the half of that rounding. high is the sum of the terms' bits from first +
+// 1 on, each term rounded down; it fits 31 bits.
 struct sums {
   int32_t low[HEAD_DIM], high[HEAD_DIM];
 } __attribute__((aligned(64)));
@@ -46,9 +45,9 @@ static inline void sums_begin(struct sums *s, int first) {
   for (int r = 0; r < HEAD_DIM; r++) s->low[r] = 1 << first >> 1, s->high[r] = 0;
 }
 
-// (acc + half) >> first is twice high and what rounding each term down has lost: at most
-// 2 n_blocks + 1, of which the low 32 bits know 13 bits or more. 2^31 or its negative where weights
-// of -128 have reached it: INT32_MIN then.
+// (acc + half) >> first is twice high plus what rounding each term down has lost. The loss is at
+// most 2 n_blocks + 1, and low gives its lowest 13 bits or more, which determine it. With weights
+// of -128 the result can reach 2^31 or -2^31: both then read INT32_MIN.
 static inline int32_t sums_shifted(int32_t low, int32_t high, int first) {
   const uint32_t twice = 2 * (uint32_t)high;
   return (int32_t)(twice + ((((uint32_t)low >> first) - twice) & UINT32_MAX >> first));
@@ -72,8 +71,8 @@ static inline uint64_t rescale(int32_t *restrict row, const struct sums *restric
   return saturated;
 }
 
-// multiply, from a function that adds all blocks' sums of positions t .. t + n - 1 to s[0 .. n -
-// 1].
+// A kernel's multiply, made from a function that adds all blocks' sums of positions t .. t + n - 1
+// to s[0 .. n - 1].
 enum { SUMS_AT_ONCE = 16 };
 typedef void add_sums(struct sums *s, const struct fast_product *p, uint32_t t, uint32_t n);
 static inline __attribute__((always_inline)) uint64_t multiply_with(const struct fast_product *p,
@@ -103,7 +102,7 @@ static inline void block_quant64(struct fast_operand *out, const int32_t *row) {
   }
 }
 
-// golden's kv_quantize, whose products fit 34 bits.
+// golden's kv_quantize. Its products fit 34 bits.
 static inline void kv_quantize64(int8_t *restrict q, uint16_t *scale, const int32_t *restrict row) {
   uint32_t max = 0;
   for (int i = 0; i < HEAD_DIM; i++) {
@@ -174,7 +173,7 @@ static inline int32_t largest(const int32_t *x, uint32_t n) {
 }
 
 // exp(-d), d a row >= 0, as in golden's softmax, all within 32 bits:
-//   beyond d = 2^21 - 1 (32, as a row) it is 0, as in golden, because t then exceeds 2^16 * 24
+//   from d = 2^21 - 1 on (32, as a row) it is 0, as in golden, because t then exceeds 2^16 * 24
 //   t = (d * 94548 + 2^15) >> 16 = d + ((d * 7253 + 2^13) >> 14), and d = u * 2^14 + v
 static inline uint32_t exponential(uint32_t d) {
   const uint32_t limited = d < (1 << 21) - 1 ? d : (1 << 21) - 1;
@@ -201,7 +200,7 @@ static inline uint64_t exponentials(int32_t *restrict p, const int32_t *restrict
   return z;
 }
 
-// A file's struct: the layout of its tiles, its own multiply, and these functions.
+// The struct that a fast_kernels_*.c defines: its tiles, its multiply, and the functions above.
 #define FAST_KERNELS(NAME, TOGETHER, MULTIPLY)                                            \
   {                                                                                       \
     NAME, TOGETHER, MULTIPLY, block_quant64, kv_quantize64, gelu_rows, residual_add_rows, \

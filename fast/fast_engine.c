@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// fast_engine - a batch's way through the layers, in the loops that the threads share
+// fast_engine - takes a batch through the layers, in loops that the threads share
 //
-// A layer is five loops: the heads; the strips of the projection; the positions (residual and
-// LayerNorm); the strips of the MLP's first layer, each with its GELU, since a strip is an operand
-// block; the strips of its second layer. All threads meet between two loops.
+// A layer is six loops: the heads; the strips of the projection; the positions (residual and
+// LayerNorm); the strips of the MLP's first matrix, each with its GELU, because a strip is an
+// operand block; the strips of its second matrix; the positions again. All threads meet between two
+// loops.
 #include "fast_state.h"
 
 #include <stdlib.h>
@@ -30,7 +31,7 @@ void fast_strip(struct fast_batch *b, struct fast_scratch *s, const struct fast_
   });
 }
 
-// A matrix whose rows go to the residual.
+// Computes a strip of a matrix whose rows are added to the residual.
 static void to_rows(struct fast_batch *b, const struct fast_matrix *m, uint32_t strip,
                     const struct fast_operand *x, uint32_t thread) {
   struct fast_engine *e = b->engine;
@@ -79,7 +80,7 @@ static void embed(struct fast_engine *e, struct residual *r, int32_t *row, uint3
   token_embedding(row, &wte, id);
 }
 
-// The residual takes its row; then the LayerNorm, if any.
+// Adds the row to the residual of position t, then computes the LayerNorm, if there is one.
 static void position(void *ctx, uint32_t t, uint32_t thread) {
   struct fast_batch *b = ctx;
   struct fast_engine *e = b->engine;
@@ -206,7 +207,7 @@ static int make_cache(struct fast_engine *e) {
   return 0;
 }
 
-// n zeroed elements, to be freed; at a line of the cache, so that no vector lies in two.
+// Allocates n zeroed elements at the start of a cache line, so that no vector lies in two lines.
 static void *zeroed(size_t n, size_t bytes) {
   const size_t size = (n * bytes + 63) / 64 * 64;
   void *p = aligned_alloc(64, size);
@@ -222,7 +223,7 @@ static int make_buffers(struct fast_engine *e) {
   e->x = zeroed(n * heads, sizeof *e->x);
   e->attention = zeroed(n * heads, sizeof *e->attention);
   e->hidden = zeroed(n * 4 * heads, sizeof *e->hidden);
-  e->logits = calloc(n * vocab, sizeof *e->logits);  // of which few are ever touched
+  e->logits = calloc(n * vocab, sizeof *e->logits);  // few pages of it are ever touched
   e->strip_max = calloc(vocab / HEAD_DIM + 1, sizeof *e->strip_max);
   e->candidate = calloc(vocab, sizeof *e->candidate);
   e->candidate_id = calloc(vocab, sizeof *e->candidate_id);

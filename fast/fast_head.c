@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// fast_head - the choice of the next id, and the token loop over the fast engine
+// fast_head - chooses the next id, and runs the token loop over the fast engine
 #include "fast_state.h"
 
-// The k-th largest of n numbers, or the smallest int32 if there are fewer.
+// The k-th largest of n numbers, or INT32_MIN if n < k.
 static int32_t kth_largest(const int32_t *x, uint32_t n, uint32_t k) {
   int32_t top[MAX_TOP_K];
   uint32_t found = 0;
@@ -16,9 +16,10 @@ static int32_t kth_largest(const int32_t *x, uint32_t n, uint32_t k) {
   return found == k ? top[k - 1] : INT32_MIN;
 }
 
-// sampling_choose takes the k largest logits, and of equal ones those with the lower ids. The k-th
-// largest of the maxima of 64 is no larger than the k-th largest logit. Logits below it cannot be
-// among the k largest, and the others, in order, give the same choice.
+// sampling_choose takes the k largest logits, and of equal ones those with the lower ids. Take the
+// maximum of each strip of 64 logits: the k-th largest of these maxima is no larger than the k-th
+// largest logit. So logits below it cannot be among the k largest, and the others, in order, give
+// the same choice.
 uint32_t fast_engine_choose(struct fast_engine *e, struct sampling *sampling) {
   const int32_t *logits = fast_engine_logits(e);
   const uint32_t n_vocab = e->image->header.vocab_size;
@@ -44,7 +45,7 @@ struct running {
   const struct controller_run *run;
   struct fast_engine *engine;
   struct sampling sampling;
-  bool stop;  // a callback ends the run
+  bool stop;  // a callback has ended the run
 };
 
 static void on_logits(void *ctx, uint32_t position, const int32_t *logits) {
@@ -90,8 +91,8 @@ int controller_run_fast(const struct controller_run *run, struct fast_engine *en
       .n_ctx = h->n_ctx,
       .n_vocab = h->vocab_size,
       .step = step,
-      .prefill =
-          run->hidden ? NULL : prefill,  // whose hidden states come in the order of the positions
+      // `hidden` must be called in the order of the positions, as prefill does not.
+      .prefill = run->hidden ? NULL : prefill,
   };
   return controller_run(run, &model, err);
 }

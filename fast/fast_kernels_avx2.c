@@ -2,9 +2,9 @@
 //
 // fast_kernels_avx2 - x86-64 with AVX2
 //
-// vpmovsxbw makes 16 bytes of a tile, 8 rows of two columns, a vector of int16 pairs; vpmaddwd
-// multiplies them by the two inputs, broadcast, and adds the two products. Where several positions
-// share a tile, it is widened once.
+// vpmovsxbw widens 16 bytes of a tile, 8 rows of two columns, to a vector of int16 pairs. vpmaddwd
+// multiplies each pair by the two inputs, which are broadcast, and adds the two products. If
+// several positions share a tile, it is widened once.
 #include "fast_kernels.h"
 
 #if defined(__x86_64__)
@@ -32,8 +32,8 @@ static inline void add_to(int32_t *at, __m256i x) {
   _mm256_store_si256((void *)at, _mm256_add_epi32(load(at), x));
 }
 
-// Half a tile, rows 0..31 or 32..63, from w or, where that is NULL, from wide, and `tokens`
-// positions; what is constant where this is inlined decides.
+// Multiplies half a tile, rows 0..31 or 32..63, by `tokens` positions. The tile is w or, if w is
+// NULL, the widened `wide`. Both choices are constants where this is inlined.
 static inline __attribute__((always_inline)) void half(struct sums *s, uint32_t row,
                                                        const int8_t *w, const int16_t *wide,
                                                        const struct fast_operand *x, size_t stride,

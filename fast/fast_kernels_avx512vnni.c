@@ -2,11 +2,12 @@
 //
 // fast_kernels_avx512vnni - x86-64 with AVX-512 F, BW, DQ, VL and VNNI
 //
-// vpdpbusd multiplies 64 unsigned bytes by 64 signed ones and adds four products each to 16 sums of
-// 32 bits: 16 rows of four columns. A number of 16 bits is two bytes, x = (high - 128) * 256 + low,
-// so a weight takes two of them, and no widening. One of two corrections takes the 128 off again:
-// the weights' sum of each row, which the positions of a group share; or, where one position is
-// alone, its own sum, with 128 added to the weights instead.
+// vpdpbusd multiplies 64 unsigned bytes by 64 signed bytes and adds four products to each of 16
+// sums of 32 bits: 16 rows of four columns. A 16-bit number is split into two bytes, x = (high -
+// 128) * 256 + low, so 64 weights take two such instructions and need no widening. The offset of
+// 128 is corrected in one of two ways: by the sum of each row's weights, which the positions of a
+// group share, or, for a single position, by adding 128 to the weights instead and using the sum of
+// its own numbers.
 #include "fast_kernels.h"
 
 #if defined(__x86_64__)
@@ -16,10 +17,11 @@
 
 enum {
   VECTORS = HEAD_DIM / 16,  // of 16 rows
-  GROUP = 16,  // positions whose sums stay in the first cache while a strip's tiles pass
+  GROUP = 16,               // positions whose sums stay in the L1 cache while a strip's tiles pass
   MAX_BLOCKS = 4 * MAX_HEADS,
-  // With many positions a group stays on a tile so long that the processor's own prefetching stops:
-  // the first group fetches the tile after the next one, some lines for each of its positions.
+  // With many positions a group works on a tile for so long that the processor's prefetcher stops.
+  // So the first group prefetches the tile after the next one, some lines for each of its
+  // positions.
   AHEAD = 2 * TILE_BYTES,
   LINES = TILE_BYTES / 64,
 };
@@ -38,8 +40,8 @@ static inline __attribute__((always_inline)) void add(struct sums *s, int v, __m
   _mm512_store_si512(high, _mm512_add_epi32(load(high), _mm512_srav_epi32(sum, down)));
 }
 
-// A tile times one position. bias[64]: -128 times the sums of the tile's rows;
-// NULL: not known.
+// Multiplies a tile by one position. bias[64] is -128 times the sums of the tile's rows, or NULL if
+// these are not known.
 static inline __attribute__((always_inline)) void tile(struct sums *s, const int8_t *w,
                                                        const struct fast_operand *x, int first,
                                                        const int32_t *bias) {
@@ -65,7 +67,7 @@ static inline __attribute__((always_inline)) void tile(struct sums *s, const int
 }
 
 static void tile_bias(int32_t *bias, const int8_t *w) {
-  const __m512i ones = _mm512_set1_epi8(-128);  // 128 each, unsigned
+  const __m512i ones = _mm512_set1_epi8(-128);  // 128 each, as unsigned bytes
   __m512i sum[VECTORS];
   for (int v = 0; v < VECTORS; v++) sum[v] = _mm512_setzero_si512();
   for (int c = 0; c < HEAD_DIM; c += 4, w += 4 * HEAD_DIM)
@@ -74,11 +76,10 @@ static void tile_bias(int32_t *bias, const int8_t *w) {
     _mm512_store_si512(bias + 16 * v, _mm512_sub_epi32(_mm512_setzero_si512(), sum[v]));
 }
 
-// ------------------------------------------------------------------------------------------
-// rescale
+// ----------------------------------------------------------------------------------------- rescale
 
-// What the side words say, ready for golden's rescale_row: y = round(a * mantissa * 2^15 >> shift)
-// + bias = (a * factor >> shift) + bias >> 1.
+// The side words, prepared for golden's rescale_row: y = round(a * mantissa * 2^15 >> shift) + bias
+// = ((a * factor >> shift) + bias) >> 1, where this bias is 2 * bias + 1.
 struct sides {
   int64_t factor[HEAD_DIM], shift[HEAD_DIM], bias[HEAD_DIM];
 };
@@ -91,7 +92,7 @@ static void sides_of(struct sides *s, const uint32_t *side, int extra) {
   }
 }
 
-// Eight rows of 32 bits, before they are cut to ROW_MAX.
+// Eight rows of 32 bits, before they saturate at ROW_MAX.
 static inline __m256i rescale8(__m256i a, const struct sides *s, int at, __m512i first) {
   const __m512i y =
       _mm512_srav_epi64(_mm512_mul_epi32(_mm512_cvtepi32_epi64(a), load(s->factor + at)),
@@ -99,7 +100,7 @@ static inline __m256i rescale8(__m256i a, const struct sides *s, int at, __m512i
   return _mm512_cvtsepi64_epi32(_mm512_srai_epi64(_mm512_add_epi64(y, load(s->bias + at)), 1));
 }
 
-// Rows of one position; returns the saturations.
+// Computes n rows of one position. Returns the number of saturations.
 static uint64_t rows_of(int32_t *row, const struct sums *s, const struct sides *side, int first,
                         uint32_t n) {
   const __m512i first64 = _mm512_set1_epi64(first), max = _mm512_set1_epi32((int32_t)ROW_MAX),
@@ -131,8 +132,7 @@ static uint64_t rows_of(int32_t *row, const struct sums *s, const struct sides *
   return saturated;
 }
 
-// -----------------------------------------------------------------------------------------
-// multiply
+// ---------------------------------------------------------------------------------------- multiply
 
 static inline __attribute__((always_inline)) uint64_t multiply_group(const struct fast_product *p,
                                                                      uint32_t t, uint32_t n,
@@ -146,7 +146,7 @@ static inline __attribute__((always_inline)) uint64_t multiply_group(const struc
     const int8_t *w = p->strip + (size_t)k * TILE_BYTES;
     if (bias && t == 0) tile_bias(bias[k], w);
     for (uint32_t i = 0; i < n; i++) {
-      __asm__("" : "+r"(w));  // else the compiler loads the tile once, and then spills it
+      __asm__("" : "+r"(w));  // otherwise the compiler keeps the tile in registers and spills it
       tile(&sums[i], w, p->x + (t + i) * p->x_stride + k, first[i], bias ? bias[k] : NULL);
       if (bias && t == 0)
         for (uint32_t line = i * LINES / n; line < (i + 1) * LINES / n; line++)
@@ -175,11 +175,10 @@ static uint64_t multiply(const struct fast_product *p) {
   return saturated;
 }
 
-// --------------------------------------------------------------------------------------
-// elementwise
+// ------------------------------------------------------------------------------------- elementwise
 
-// The four vectors of bytes that packing 64 numbers of 32 bits twice leaves in each quarter, in
-// order.
+// Puts bytes in order. Packing 64 numbers of 32 bits twice leaves four bytes of each of the four
+// vectors in each quarter.
 static inline __m512i in_order(__m512i packed) {
   return _mm512_permutexvar_epi32(_mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7,
                                                     11, 15),
@@ -209,14 +208,14 @@ static void block_quant_bytes(struct fast_operand *out, const int32_t *row) {
                   128 * HEAD_DIM;
 }
 
-// x[i] of a table of 64, i 0 .. 63.
+// table[i] of a table of 64 numbers, i = 0 .. 63.
 static inline __m512i look_up(const __m512i table[4], __m512i i) {
   return _mm512_mask_blend_epi32(_mm512_test_epi32_mask(i, _mm512_set1_epi32(32)),
                                  _mm512_permutex2var_epi32(table[0], i, table[1]),
                                  _mm512_permutex2var_epi32(table[2], i, table[3]));
 }
 
-// Eight of p = exponential * mantissa * 4 rounded >> shift, before they are cut to ROW_MAX.
+// Eight of p = exponential * mantissa * 4 >> shift, rounded, before they saturate at ROW_MAX.
 static inline __m256i weighted8(__m256i e, __m256i scale) {
   const __m512i s = _mm512_cvtepu32_epi64(scale);
   const __m512i factor =
@@ -228,7 +227,7 @@ static inline __m256i weighted8(__m256i e, __m256i scale) {
   return _mm512_cvtusepi64_epi32(_mm512_srli_epi64(_mm512_add_epi64(y, _mm512_set1_epi64(1)), 1));
 }
 
-// exponentials of fast_elementwise.h, with its tables in registers.
+// The exponentials of fast_elementwise.h, with the tables in registers.
 static uint64_t exponentials_of(int32_t *p, const int32_t *score, const uint16_t *v_scale,
                                 uint32_t n, int32_t max, struct saturation *sat) {
   __m512i base[4], slope[4], z = _mm512_setzero_si512();
@@ -242,7 +241,7 @@ static uint64_t exponentials_of(int32_t *p, const int32_t *score, const uint16_t
     const __m512i d =
         _mm512_min_epu32(_mm512_sub_epi32(largest, _mm512_maskz_loadu_epi32(there, score + i)),
                          limit);
-    // products of 16 bits: vpmaddwd, whose other half is 0
+    // 16-bit products by vpmaddwd; the other half of each pair is 0
     const __m512i u = _mm512_madd_epi16(_mm512_srli_epi32(d, 14), log2_e);
     const __m512i v = _mm512_madd_epi16(_mm512_and_si512(d, _mm512_set1_epi32(16383)), log2_e);
     const __m512i t =
@@ -257,7 +256,7 @@ static uint64_t exponentials_of(int32_t *p, const int32_t *score, const uint16_t
     const __m512i whole = _mm512_min_epu32(_mm512_srli_epi32(t, 16), _mm512_set1_epi32(31));
     const __m512i half = _mm512_srli_epi32(_mm512_sllv_epi32(one, whole), 1);
     const __m512i e = _mm512_maskz_srlv_epi32(there, _mm512_add_epi32(mantissa, half), whole);
-    z = _mm512_add_epi32(z, e);  // 64 of 22 bits at most
+    z = _mm512_add_epi32(z, e);  // a lane adds at most 64 numbers of 22 bits
 
     const __m512i scale = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(there, v_scale + i));
     const __m256i low = weighted8(_mm512_castsi512_si256(e), _mm512_castsi512_si256(scale));

@@ -3,7 +3,7 @@
 // fast_kernels_neon - AArch64, where every processor has NEON
 //
 // Eight bytes of a tile, four rows of two columns, are widened to int16 and multiplied by the two
-// inputs. The two products of a row stay in neighbouring lanes and are added at the end of the
+// inputs. The two products of a row stay in neighbouring lanes, which are added at the end of the
 // tile.
 #include "fast_kernels.h"
 
@@ -20,7 +20,7 @@ static inline int16x8_t inputs(const struct fast_operand *x, int pair) {
   return vreinterpretq_s16_s32(vdupq_n_s32(two));
 }
 
-// 16 rows of a tile and one position.
+// Multiplies 16 rows of a tile by one position.
 static void quarter(int32_t *low, int32_t *high, const int8_t *w, const struct fast_operand *x,
                     int first) {
   int32x4_t sum[QUARTER / 2];

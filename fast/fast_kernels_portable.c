@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// fast_kernels_portable - C for any compiler; the reference for reading the others
+// fast_kernels_portable - C for any compiler; read it before the others
 #include "fast_elementwise.h"
 
-// One tile and one position: the work of the hardware's engine with 64 x 64 weights.
+// Multiplies a tile by one position: the work of the hardware's engine for 64 x 64 weights.
 static void tile(struct sums *s, const int8_t *w, const struct fast_operand *x, int first) {
   int32_t sum[HEAD_DIM] = {0};  // 30 bits
   for (int c = 0; c < HEAD_DIM; c += 2, w += 2 * HEAD_DIM)

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// fast_many - several token loops over one fast engine, which reads each weight once for all of
-// them
+// fast_many - runs several token loops over one fast engine, which reads each weight once for all
+// of them
 //
-// A round computes a piece of every run under way: the next position of those that generate, and
-// as many positions of the prompts as there is room for in a batch. A run that ends gives its
-// sequence to the next one; the others go on meanwhile.
+// A round computes a piece of every active run: the next position of each run that generates, and
+// as many positions of the prompts as fit the batch. A run that ends gives its sequence to the next
+// run, while the others continue.
 #include "fast_state.h"
 
 #include <stdlib.h>
 
-// A run under way, in the sequence of its number.
+// An active run. slots[i] uses sequence i of the engine.
 struct slot {
   bool used;
-  size_t run;  // which
+  size_t run;  // its index
   struct controller_sequence sequence;
   struct controller_piece piece;  // of this round; piece.n is 0 if there was no room
   struct sampling sampling;
@@ -27,7 +27,7 @@ struct many {
   void *ctx;
   int *results;
   struct err *errs;
-  bool stop;  // `over` ends all
+  bool stop;  // `over` has ended all runs
   struct slot *slots;
 };
 
@@ -38,7 +38,7 @@ static void end(struct many *m, struct slot *slot, int result) {
   if (!m->stop && m->over && m->over(m->ctx, slot->run)) m->stop = true;
 }
 
-// Runs begin wherever there is a sequence for them. Returns how many are under way.
+// Starts runs on free sequences. Returns the number of active runs.
 static uint32_t begin(struct many *m) {
   const struct image_header *h = &m->engine->image->header;
   uint32_t used = 0;
@@ -57,8 +57,7 @@ static uint32_t begin(struct many *m) {
   return used;
 }
 
-// The round's places: positions without head first. Returns the number with head; *n is that of
-// all.
+// Collects the round's *n places, those without head first. Returns the number with head.
 static uint32_t places(struct many *m, struct fast_place *place, uint32_t *n) {
   uint32_t heads = 0;
   *n = 0;
@@ -93,7 +92,7 @@ static void round_of(struct many *m) {
     if (!slot->used || !slot->piece.n) continue;
     if (slot->piece.head) {
       const struct controller_run *run = &m->runs[slot->run];
-      e->newest_logits = head++;  // which run's callbacks may look at
+      e->newest_logits = head++;  // the run's callbacks may read them
       choice = run->choose ? run->choose(run->ctx, fast_engine_logits(e))
                            : fast_engine_choose(e, &slot->sampling);
     }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A loop is one 64-bit ticket: its number of items and the next one to take. A thread that takes an
-// existing item knows that the loop is not over, so the loop's data (f, ctx) cannot change. A
-// thread that the system preempts delays no other.
+// A loop is one 64-bit ticket: its number of items and the next item to take. A thread that takes
+// an existing item knows that the loop is not over, so the loop's data (f, ctx) cannot change. A
+// thread that the system preempts delays no other thread until the loop's end.
 #include "fast_pool.h"
 
 #include <pthread.h>
@@ -11,9 +11,8 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-enum {
-  SPINS = 4000
-};  // about ten microseconds: longer than one thread works alone between a token's loops
+// About ten microseconds: longer than one thread works alone between a token's loops.
+enum { SPINS = 4000 };
 
 struct fast_pool {
   uint32_t n, started;
@@ -23,7 +22,7 @@ struct fast_pool {
   atomic_ullong ticket;    // number of items << 32 | next item
   atomic_uint unfinished;  // items
   atomic_uint sleeping;    // threads
-  atomic_bool over;        // the threads are to end
+  atomic_bool over;        // the threads must end
   pthread_mutex_t mutex;   // of sleepers
   pthread_cond_t wake;
 };
@@ -62,8 +61,8 @@ static void wait_for_call(struct fast_pool *p) {
     pause_a_little();
   }
   pthread_mutex_lock(&p->mutex);
-  atomic_fetch_add(&p->sleeping, 1);  // before the last check: call() does the two in the opposite
-                                      // order
+  // Before the last check: call() writes the ticket first and then reads `sleeping`.
+  atomic_fetch_add(&p->sleeping, 1);
   while (!called(p)) pthread_cond_wait(&p->wake, &p->mutex);
   atomic_fetch_sub(&p->sleeping, 1);
   pthread_mutex_unlock(&p->mutex);

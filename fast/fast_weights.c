@@ -12,8 +12,8 @@ enum { HUGE_PAGE = 1 << 21 };
 static size_t mapped_bytes(size_t bytes) { return (bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE; }
 
 void *fast_memory_map(size_t bytes) {
-  // A huge page begins at a multiple of its size: one more is mapped, and the excess before and
-  // after is unmapped.
+  // A huge page begins at a multiple of its size. So one page more is mapped, and the excess before
+  // and after is unmapped.
   const size_t size = mapped_bytes(bytes);
   uint8_t *p =
       mmap(NULL, size + HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -44,7 +44,7 @@ static size_t side_bytes(const struct fast_matrix *m) {
   return (size_t)m->n_strips * HEAD_DIM * sizeof *m->side;
 }
 
-// Gives the matrix its place: tiles from *tiles on, side words from *sides on.
+// Places the matrix's tiles at *tiles and its side words at *sides, and advances both.
 static void place(struct fast_matrix *m, uint8_t **tiles, uint8_t **sides) {
   m->tiles = (int8_t *)*tiles;
   m->side = (uint32_t *)(void *)*sides;
@@ -57,7 +57,7 @@ static inline void pack_row(int8_t *tile, uint32_t together, uint32_t row, const
     memcpy(tile + tile_offset(together, row, c), w + c, together);
 }
 
-// The image's matrix becomes strips first_strip .. of m.
+// Copies a matrix of the image to m's strips from first_strip on.
 static void pack(const struct fast_matrix *m, uint32_t together, uint32_t first_strip,
                  const struct matrix *from) {
   for (uint32_t row = 0; row < from->n_rows; row++) {
@@ -66,7 +66,7 @@ static void pack(const struct fast_matrix *m, uint32_t together, uint32_t first_
     m->side[strip * HEAD_DIM + r] = matrix_side(from, row);
     for (uint32_t k = 0; k < m->n_blocks; k++, tile += TILE_BYTES) {
       const int8_t *w = matrix_block(from, row, k);
-      if (together == 2) pack_row(tile, 2, r, w);  // constants: a copy is one instruction
+      if (together == 2) pack_row(tile, 2, r, w);  // a constant makes the copy one instruction
       else pack_row(tile, 4, r, w);
     }
   }

@@ -6,13 +6,13 @@
 
 #include "fast_kernels.h"
 
-// Zeroed, page-aligned memory, in huge pages if the system has them: with pages of 4 KB, a stream
-// of weights spends its time on the page table. NULL if there is no memory.
+// Returns zeroed, page-aligned memory, or NULL if there is none. It is in huge pages if the system
+// has them: with pages of 4 KB, streaming the weights would spend its time on the page table.
 void *fast_memory_map(size_t bytes);
 void fast_memory_unmap(void *memory, size_t bytes);  // takes NULL
 
-// n_strips strips of n_blocks tiles; rows after the matrix's last are zero, and so are their side
-// words.
+// A matrix as n_strips strips of n_blocks tiles. Rows after the matrix's last are zero, and so are
+// their side words.
 struct fast_matrix {
   int8_t *tiles;
   uint32_t *side;  // [64 n_strips]: bias << 16 | scale
@@ -33,8 +33,8 @@ struct fast_weights {
   size_t bytes;
 };
 
-// Repacks image, `together` columns of a tile together. Errors: out of memory. Release with
-// fast_weights_free, also after an error.
+// Repacks the matrices of image into tiles with `together` adjacent columns. weights must be
+// zeroed. Release with fast_weights_free, also after an error. Errors: out of memory.
 int fast_weights_load(struct fast_weights *weights, const struct image *image, uint32_t together,
                       struct err *err);
 void fast_weights_free(struct fast_weights *weights);

@@ -10,7 +10,7 @@ void attention_core(struct operand *out, const struct operand *q, const struct k
   static _Thread_local struct operand p[MAX_CTX / HEAD_DIM];
   int e_max;
 
-  // 1 / sqrt(64) is three of the rescaling's binary places
+  // the division by sqrt(64) is three binary places of the rescaling
   for (uint32_t t = 0; t < n; t++) {
     const int8_t *k = kv->k[t];
     int64_t acc = matvec_row(&e_max, &k, q, 1);

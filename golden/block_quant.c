@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// block_quant - 64 rows to an operand block (rtl/block/block_quant.sv)
+// block_quant - converts 64 rows to an operand block (rtl/block/block_quant.sv)
 //
 // The exponent comes from the OR of all x ^ sign(x): 15 magnitude bits are kept. Rounding half up
-// may carry a number to 2^15, which is clamped to 32767, an error of one LSB at most; this is part
-// of the rounding, not a saturation.
+// can carry a number to 2^15, which is clamped to 32767. The error is one LSB at most. This clamp
+// is part of the rounding and is not counted as a saturation.
 #include "golden.h"
 
 void block_quant(struct operand *out, const int32_t row[HEAD_DIM]) {

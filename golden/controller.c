@@ -26,7 +26,7 @@ static int ended(struct err *err) {
   return -1;
 }
 
-// Positions `from` up to the history's newest are to be computed.
+// Schedules positions `from` up to the history's newest.
 static void compute_from(struct controller_sequence *s, size_t from, bool last_head) {
   s->next = from;
   s->headless = s->run->all_heads ? from : s->history.count - last_head;
@@ -71,14 +71,15 @@ int controller_computed(struct controller_sequence *s, const struct controller_p
   }
   s->next += piece->n;
   if (s->next < s->history.count) return 0;
-  s->over = s->generated == run->max_new;  // nothing is to be generated
+  s->over = s->generated == run->max_new;  // max_new is 0
   if (s->over) return 0;
   if (run->token && run->token(run->ctx, choice)) return ended(err);
   s->over = ++s->generated == run->max_new || (run->stop_enabled && choice == run->stop_id);
   if (s->over) return 0;
   const size_t before = s->history.count, from = history_push(&s->history, choice);
-  s->recomputed = from < before;  // cropped: all positions run again, and the new id for the first
-  compute_from(s, from, true);    // time, as in the hardware
+  // After a crop all positions count as recomputed, the new id's too, as in the hardware.
+  s->recomputed = from < before;
+  compute_from(s, from, true);
   return 0;
 }
 
@@ -105,7 +106,7 @@ struct golden {
   const struct controller_run *run;
   struct gpt2_core *core;
   struct sampling sampling;
-  bool stop;  // a callback ends the run
+  bool stop;  // a callback has ended the run
 };
 
 static void golden_hidden(void *ctx, int layer, const int32_t *x) {

@@ -2,10 +2,10 @@
 //
 // fixed - rounding, shifting, saturating, and the two 16-bit number formats of the memory image
 //
-// The number formats that the golden blocks share. The RTL's twin is rtl/base/gpt2_pkg.sv: the same
+// These are the number formats that the golden blocks share. rtl/base/gpt2_pkg.sv has the same
 // constants and functions under the same names. docs/numerics.md derives the widths.
 //
-//   row       Q14.16 signed, 31 bits: what rescale gives to every block (projections, scores,
+//   row       Q14.16 signed, 31 bits: what rescale sends to every block (projections, scores,
 //             logits)
 //   residual  Q14.12 signed, 27 bits: the hidden state
 //   operand   64 x int16 with one exponent e, 0..15: value = m * 2^(e - F), F = 16 (28 for
@@ -25,7 +25,7 @@ enum {
   ROW_FRAC = 16,     // fraction bits of a row
   ROW_BITS = 31,     // a row's width: 31 so that an operand exponent of 0..15 covers it with int16
   RES_FRAC = 12,     // fraction bits of the residual
-  RES_BITS = 27,     // 27 bits: 1600 squares of them still sum within 64
+  RES_BITS = 27,     // 27 bits: the sum of 1600 squares fits 64 bits
   PROB_FRAC = 28,    // fraction bits of exp * V scale before it becomes an operand
   EXP_FRAC = 22,     // fraction bits of an exponential: 1.0 = 2^22
   SCALE_BIAS = 35,   // value of a scale = (2048 + f) * 2^(e - SCALE_BIAS)
@@ -65,7 +65,7 @@ static inline int64_t saturate(int64_t x, int64_t max, uint64_t *count) {
   return x;
 }
 
-// Number of bits needed for x: 0 for 0, floor(log2 x) + 1 otherwise.
+// The number of bits that x needs: 0 for 0, otherwise floor(log2 x) + 1.
 static inline int bit_length(uint64_t x) { return x == 0 ? 0 : 64 - __builtin_clzll(x); }
 
 // ceil(log2 n), n >= 1.

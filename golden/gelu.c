@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// gelu - the tanh form, GPT-2's (rtl/block/gelu.sv)
+// gelu - GPT-2's GELU, the tanh form (rtl/block/gelu.sv)
 //
-// gelu(x) = max(x, 0) - g(|x|) with g(a) = a - gelu(a): even, within 0..0.17, and below half an LSB
-// beyond 8.
+// gelu(x) = max(x, 0) - g(|x|) with g(a) = a - gelu(a), which lies within 0..0.17 and is below half
+// an LSB beyond 8. So one table for a >= 0 serves both signs.
 #include "golden.h"
 #include "tables.h"
 

@@ -21,7 +21,7 @@ void history_clear(struct history *history) { history->count = 0; }
 size_t history_push(struct history *history, uint32_t id) {
   size_t position = history->count;
   if (history->count == history->n_ctx) {
-    size_t old = history->n_ctx / 2 - 1;  // the id itself is the last of the newest half
+    size_t old = history->n_ctx / 2 - 1;  // the new id is the last of the newest half
     memmove(history->ids, history->ids + history->n_ctx - old, old * sizeof *history->ids);
     history->count = old;
     position = 0;

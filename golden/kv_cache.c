@@ -7,11 +7,11 @@ uint16_t kv_scale(uint32_t max, int32_t *r) {
   *r = 0;
   if (max == 0) return 0;
 
-  // max = m * 2^(length - 16), m in [2^15, 2^16), the bits below truncated
+  // max = m * 2^(length - 16), m in [2^15, 2^16); lower bits are truncated
   int length = bit_length(max);
   uint32_t m = length > 16 ? max >> (length - 16) : max << (16 - length);
 
-  // 127 / m with 24 fraction bits: 17 bits
+  // 127 / m with 24 fraction bits, in 17 bits
   *r = (int32_t)round_shift((int64_t)reciprocal(m) * 127, 7);
 
   // scale = max / 127 = m * 2^(length - 32) / 127; 33026 = round(2^22 / 127)

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// layernorm - statistics and normalising (rtl/block/layernorm.sv)
+// layernorm - statistics and normalisation (rtl/block/layernorm.sv)
 //
-// With integers x in Q14.12 and V = C sum(x^2) - sum(x)^2, which is exact, sqrt(V) = C * std. So
-//   n = (x - mean) * C / sqrt(V + epsilon C^2 2^24),   y = n * gain + bias
-// needs no division: 1/C is a constant of the configuration, C / sqrt(V') one number R a token (18
-// bits and an exponent).
+// For integers x in Q14.12, V = C sum(x^2) - sum(x)^2 is exact, and sqrt(V) = C * std. So with V' =
+// V + epsilon C^2 2^24,
+//   n = (x - mean) * C / sqrt(V'),   y = n * gain + bias
+// needs no division: 1/C is a constant of the configuration, and R = C / sqrt(V') is one number per
+// token, of 18 bits and an exponent.
 #include "golden.h"
 
 __extension__ typedef unsigned __int128 uint128;

@@ -2,8 +2,8 @@
 //
 // matvec - the engine's sums (rtl/block/matvec.sv)
 //
-// |sum_i w*m| <= 64 * 128 * 2^15 = 2^28; shifted by up to 15 and added over up to 128 blocks: 2^50,
-// within 52 bits.
+// |sum_i w*m| <= 64 * 128 * 2^15 = 2^28. Shifted by up to 15 and summed over up to 128 blocks, it
+// is at most 2^50, within 52 bits.
 #include "golden.h"
 
 static int32_t dot64(const int8_t *w, const int16_t *m) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// mlp_ffn - two layers with GELU between (rtl/block/mlp_ffn.sv)
+// mlp_ffn - two linear layers with GELU between them (rtl/block/mlp_ffn.sv)
 #include "tensor_observer.h"
 
 void mlp_ffn(int32_t *y, const struct matrix *w1, const struct matrix *w2, const struct operand *x,

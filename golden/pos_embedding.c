@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// pos_embedding - one 16-bit row starts the residual (rtl/block/embedding_row.sv)
+// pos_embedding - sets the residual to the position's 16-bit row (rtl/block/embedding_row.sv)
 //
-// Eight bits are too few here: GPT-2's position embeddings have a few dimensions a hundred times
-// larger than the others. A row is 2C columns of the table: block 2k holds the high bytes of
-// elements 64k .. 64k+63, block 2k+1 the low ones, both signed: x = (256 high + low) * scale.
+// Eight bits are too few here, because a few dimensions of GPT-2's position embeddings are a
+// hundred times larger than the others. A row is 2C columns of the table. Block 2k holds the high
+// bytes of elements 64k .. 64k+63, and block 2k+1 holds the low bytes; both are signed, and x =
+// (256 high + low) * scale.
 #include <string.h>
 
 #include "golden.h"

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// rescale - from the engine's 52-bit sums to rows, Q14.16 (rtl/block/rescale.sv)
+// rescale - converts the engine's 52-bit sums to rows, Q14.16 (rtl/block/rescale.sv)
 //
-// Two roundings: to 32 bits before the 12-bit mantissa (a direct product would exceed 64 bits), and
-// to 16 fraction bits after it. The first shift follows from the bound of the sum, |acc| <= 2^28 *
-// n_blocks * 2^e_max (64 * 127 * 32767 a block if weights are symmetric); up to 8 blocks fit 32
-// bits unshifted.
+// It rounds twice: to 32 bits before the product with the 12-bit mantissa, which would otherwise
+// exceed 64 bits, and to 16 fraction bits after it. The first shift follows from the bound on the
+// sum, |acc| <= 2^28 * n_blocks * 2^e_max (64 * 127 * 32767 per block if weights are symmetric).
+// The sum of up to 8 blocks fits 32 bits unshifted.
 #include "golden.h"
 
 int rescale_first(int e_max, uint32_t n_blocks) {
@@ -17,11 +17,11 @@ int32_t rescale_row(int64_t acc, int e_max, uint32_t n_blocks, uint16_t scale, u
                     int extra, struct saturation *sat) {
   int first = rescale_first(e_max, n_blocks);
   int64_t a = round_shift(acc, first);
-  // A weight of -128, which the compiler never writes, could slightly exceed 2^31: saturate as the
-  // RTL does.
+  // With weights of -128, which the compiler never writes, the sum could slightly exceed 2^31. It
+  // saturates, as in the RTL.
   a = saturate(a, INT32_MAX, &sat->row);
-  // value = acc * 2^-F * mantissa * 2^(e - 35); a row has 16 fraction bits and extra = F - 16 + the
-  // job's factor
+  // value = acc * 2^-F * mantissa * 2^(e - 35); a row has 16 fraction bits, and extra is F - 16
+  // plus the job's factor
   int second = SCALE_BIAS + extra - scale_exponent(scale) - first;  // -15..47
   int64_t y = round_shift(a * scale_mantissa(scale) * (1 << 15), second + 15);
   return (int32_t)saturate(y + half_to_row(bias), ROW_MAX, &sat->row);

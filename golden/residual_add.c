@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// residual_add - the residual memory and its sums (rtl/block/residual_add.sv)
+// residual_add - adds rows to the residual and sums it (rtl/block/residual_add.sv)
 //
-// |x| < 2^26: 1600 of them sum within 38 bits signed, their squares within 63.
+// |x| < 2^26, so a sum of 1600 fits 38 bits signed, and the sum of their squares fits 63.
 #include "golden.h"
 
 void residual_add(struct residual *r, const int32_t *row, uint32_t width, struct saturation *sat) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// sampling - argmax, or top-k with temperature by the cumulative distribution
+// sampling - argmax, or top-k with temperature, drawn by the cumulative distribution
 // (rtl/block/sampling.sv)
 #include <math.h>
 
@@ -22,7 +22,7 @@ uint32_t sampling_choose(struct sampling *s, const int32_t *logits, uint32_t n_v
   int32_t value[MAX_TOP_K];
   uint32_t id[MAX_TOP_K], n = 0;
 
-  // the k largest in descending order; an equal one goes after, so the lower id stays first
+  // the k largest in descending order; an equal logit goes after, so the lower id stays first
   for (uint32_t v = 0; v < n_vocab; v++) {
     if (n == s->top_k && logits[v] <= value[n - 1]) continue;
     uint32_t at = n < s->top_k ? n++ : n - 1;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// softmax - exponentials of one head's scores, weighted by the V scales, and their total
-// (rtl/block/softmax.sv)
+// softmax - exponentials of one head's scores, weighted by the V scales, and the sum of the
+// exponentials (rtl/block/softmax.sv)
 //
-// The division by the total comes after PV, as the scale of its rows.
+// The division by that sum comes after PV, as the scale of its rows.
 #include "golden.h"
 #include "tables.h"
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// tensor_observer - shows an observer the tensors of a golden step as they are made
+// tensor_observer - passes the tensors of a golden step to an observer as they are computed
 //
-// There is one line beside the arithmetic for each tensor of base/tensor.h; nothing depends on it.
+// The arithmetic has one such call for each tensor of base/tensor.h, and does not depend on it.
 // model/fidelity/tensor_assembly.h assembles the parts and converts them to float.
 #ifndef GPT2RTL_TENSOR_OBSERVER_H
 #define GPT2RTL_TENSOR_OBSERVER_H
@@ -12,7 +12,8 @@
 
 #include "golden.h"
 
-// Rows (frac = ROW_FRAC) or residuals (RES_FRAC). observer may be NULL in all of these.
+// Passes on n rows (frac = ROW_FRAC) or residuals (RES_FRAC), elements first .. first + n - 1 of
+// the tensor. In all of these functions observer may be NULL.
 static inline void observe_rows(const struct tensor_observer *observer, enum tensor tensor,
                                 uint32_t first, const int32_t *x, uint32_t n, int frac) {
   if (!observer || !observer->part) return;
@@ -21,7 +22,8 @@ static inline void observe_rows(const struct tensor_observer *observer, enum ten
   observer->part(observer->ctx, &place, first, x, n, frac);
 }
 
-// n blocks; the first is block `block` of the tensor. m 2^e fits a row.
+// The same for n operand blocks, of which the first is block `block` of the tensor. m * 2^e fits a
+// row.
 static inline void observe_operands(const struct tensor_observer *observer, enum tensor tensor,
                                     uint32_t block, const struct operand *x, uint32_t n) {
   if (!observer || !observer->part) return;
@@ -32,8 +34,8 @@ static inline void observe_operands(const struct tensor_observer *observer, enum
   }
 }
 
-// One head's probabilities, p / V scale x inv_z, with 30 fraction bits. The hardware never forms
-// them: the operand p (F = 28) is exp x V scale, and inv_z is 1 / sum exp.
+// One head's n probabilities, with 30 fraction bits. The hardware never forms them: its operand p
+// (F = 28) is exp * V scale, and inv_z is 1 / sum exp, so a probability is p / V scale * inv_z.
 static inline void observe_probs(const struct tensor_observer *observer, uint32_t head,
                                  const struct operand *p, const uint16_t *v_scale, uint16_t inv_z,
                                  uint32_t n) {
@@ -49,7 +51,7 @@ static inline void observe_probs(const struct tensor_observer *observer, uint32_
   }
 }
 
-// One head's cached vector: int8 x mantissa are 19 bits.
+// One head's cached vector. A product of int8 and mantissa has 19 bits.
 static inline void observe_cached(const struct tensor_observer *observer, enum tensor tensor,
                                   uint32_t head, const int8_t *q, uint16_t scale) {
   if (!observer || !observer->part) return;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// token_embedding - one int8 row of a table as rows, Q14.16 (rtl/block/embedding_row.sv)
+// token_embedding - converts one int8 row of the table to rows, Q14.16 (rtl/block/embedding_row.sv)
 #include "golden.h"
 
 void token_embedding(int32_t *y, const struct matrix *table, uint32_t id) {

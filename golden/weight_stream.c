@@ -27,7 +27,7 @@ static const uint8_t *beat(const struct image *image, uint64_t address) {
   return image->beats + address * image->header.lanes;
 }
 
-// Beats before beat (group, block), the group's side beat included.
+// How many beats of the matrix precede beat (group, block), the group's side beat included.
 static uint64_t block_offset(const struct matrix *m, uint32_t group, uint32_t block) {
   if (!m->by_columns) return (uint64_t)group * m->n_blocks + block + group / SIDE_GROUPS + 1;
   uint64_t groups = div_up(m->n_rows, segments(&m->image->header));

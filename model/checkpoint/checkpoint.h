@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // checkpoint - the tensors of a model folder: one safetensors file, or several with an index
 //
-// dir/model.safetensors, or, if that is absent, the shards that dir/model.safetensors.index.json
-// names: {"weight_map": {"tensor name": "file name", ...}, ...}, files in the same folder.
+// The file is dir/model.safetensors. If it is absent, dir/model.safetensors.index.json names the
+// shards, which are in the same folder: {"weight_map": {"tensor name": "file name", ...}, ...}.
 
 #ifndef GPT2RTL_CHECKPOINT_H
 #define GPT2RTL_CHECKPOINT_H
@@ -21,13 +21,13 @@ struct checkpoint {
 // the index says, and that no tensor is in two files. After success release with checkpoint_close.
 // Errors: those of config_no_adapter, safetensors_open and json_read; weights only in another
 // format, with the command that converts them; a shard that is absent, or whose name leads out of
-// the folder.
+// dir.
 int checkpoint_open(struct checkpoint *checkpoint, const char *dir, struct err *err);
 
 // Harmless on a zeroed or closed struct.
 void checkpoint_close(struct checkpoint *checkpoint);
 
-// The tensor with that name, and in *file the file that holds it; NULL if there is none.
+// Finds the tensor with that name. *file receives the file that holds it. NULL if there is none.
 const struct safetensors_tensor *checkpoint_find(const struct checkpoint *checkpoint,
                                                  const char *name, const struct safetensors **file);
 

@@ -30,15 +30,15 @@ static int each_name(const struct checkpoint *from, visit *call, void *ctx) {
   return 0;
 }
 
-// Where `name` begins in full: at its beginning or after a point. NULL if full does not end in
-// name.
+// The part of `full` that is `name`, at the beginning or after a point; NULL if full does not end
+// in name.
 static const char *ends_with(const char *full, const char *name) {
   const size_t length = strlen(full), end = strlen(name);
   if (length < end || strcmp(full + length - end, name) != 0) return NULL;
   return length == end || full[length - end - 1] == '.' ? full + length - end : NULL;
 }
 
-// full without the prefixes that are known to be put before a model's names.
+// `full` without the prefixes that are known to precede a model's names.
 static const char *without_wrappers(const char *full) {
   static const char *const wrappers[] = {"transformer.", "module.",     "_orig_mod.",
                                          "model.",       "base_model.", "_fsdp_wrapped_module."};
@@ -67,7 +67,7 @@ static int twice(const struct search *s, const struct safetensors *file, const c
                  name, also);
 }
 
-// Only GPT-2 has a tensor with the position embedding's name, so whatever precedes that name is the
+// Only GPT-2 has a tensor with the position embedding's name, so what precedes that name is the
 // prefix.
 static int visit_positions(void *ctx, const struct safetensors *file, const char *full) {
   static const char name[] = "wpe.weight";
@@ -80,7 +80,7 @@ static int visit_positions(void *ctx, const struct safetensors *file, const char
   return 0;
 }
 
-// The head is outside the transformer: its own prefix is the beginning of the model's.
+// The head is outside the transformer, so its prefix is the beginning of the model's.
 static int visit_head(void *ctx, const struct safetensors *file, const char *full) {
   struct search *s = ctx;
   const char *at = ends_with(full, head_name);
@@ -108,7 +108,7 @@ static int visit_adapter(void *ctx, const struct safetensors *file, const char *
   return 0;
 }
 
-// A tensor inside the model that is not part of GPT-2 would be left out of the arithmetic: it is
+// The arithmetic would ignore a tensor inside the model that is not part of GPT-2, so it is
 // refused.
 static int visit_strange(void *ctx, const struct safetensors *file, const char *full) {
   const struct search *s = ctx;
@@ -190,8 +190,7 @@ static void find_form(struct gpt2_form *form, const struct gpt2_config *config) 
                 s.tensor->shape[1] == t.shape[0];
     }
   }
-  form->linear = turned > 0 && turned == matrices;  // square matrices are stored in the same order
-                                                    // as the others
+  form->linear = turned > 0 && turned == matrices;  // square matrices are stored like the others
 }
 
 int gpt2_source_check(struct gpt2_form *form, const struct gpt2_config *config,

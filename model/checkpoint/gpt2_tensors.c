@@ -75,7 +75,7 @@ static bool is_one_of(const char *name, const char *const *names, size_t count) 
   return false;
 }
 
-// rest is what follows "h.": the layer's number, a point, the name in the layer.
+// rest is the part after "h.": the layer's number, a point, the name in the layer.
 static enum gpt2_name name_in_layer(const struct gpt2_config *config, const char *rest) {
   char number[24];
   size_t digits = strspn(rest, "0123456789");

@@ -39,14 +39,14 @@ struct gpt2_tensor {
   char name[48];    // as in the file, without prefix
   size_t rank;      // 1 or 2
   size_t shape[2];  // as in the file; [n][1] for a vector
-  bool conv1d;      // a matrix stored as [inputs][outputs], the transpose of a Linear layer's
-  bool norm;        // of a LayerNorm
+  bool conv1d;      // a matrix, stored as [inputs][outputs], the transpose of a Linear layer's
+  bool norm;        // part of a LayerNorm
 };
 
-// 2 embeddings, 12 tensors a layer, 2 of the final LayerNorm.
+// The number of tensors: 2 embeddings, 12 per layer, 2 of the final LayerNorm.
 size_t gpt2_tensor_count(const struct gpt2_config *config);
 
-// Whether it is a bias: of a matrix, or of a LayerNorm.
+// Whether it is the bias of a matrix or of a LayerNorm.
 static inline bool gpt2_tensor_is_bias(const struct gpt2_tensor *tensor) {
   switch (tensor->kind) {
     case TENSOR_LN_1_B:
@@ -66,11 +66,11 @@ struct gpt2_tensor gpt2_tensor_at(const struct gpt2_config *config, size_t index
 // The role of a name in a file (without prefix) in a model of that shape.
 enum gpt2_name {
   GPT2_NAME_TENSOR,  // in the list, or the head's lm_head.weight
-  GPT2_NAME_MASK,  // h.N.attn.bias or h.N.attn.masked_bias: the causal mask, which every engine has
-                   // built in
+  GPT2_NAME_MASK,  // h.N.attn.bias or h.N.attn.masked_bias: the causal mask, which is part of every
+                   // engine
   GPT2_NAME_STRANGE,  // inside the model, but not part of GPT-2: more layers, cross-attention,
                       // adapters
-  GPT2_NAME_OTHER,    // outside: the head of another task
+  GPT2_NAME_OTHER,    // outside the model: the head of another task
 };
 enum gpt2_name gpt2_name_of(const struct gpt2_config *config, const char *name);
 

@@ -57,8 +57,8 @@ static uint64_t mix(uint64_t x) {
   return x ^ x >> 31;
 }
 
-// Element index of a stream, with mean 0 and deviation 1: the sum of four 16-bit uniforms, which is
-// close enough to normal, bounded by 3.5, and exact on every machine.
+// Element `index` of a random stream with mean 0 and deviation 1. It is a sum of four 16-bit
+// uniform numbers, which is close enough to normal, bounded by 3.5, and exact on every machine.
 static float normal(uint64_t stream, uint64_t index) {
   uint64_t bits = mix(stream + index * 0x9E3779B97F4A7C15u);
   int sum = (int)(bits & 0xFFFF) + (int)(bits >> 16 & 0xFFFF) + (int)(bits >> 32 & 0xFFFF) +
@@ -67,13 +67,14 @@ static float normal(uint64_t stream, uint64_t index) {
   return (float)(sum - 2 * 65535) / deviation;
 }
 
-// The number of neurons that make the outlier: their GELU is about 0.62 sqrt(C), their weights 4.
+// The number of neurons that make the outlier. Their GELU is about 0.62 sqrt(C), and their weights
+// are 4.
 static size_t outlier_neurons(size_t width) {
   return (size_t)(3180 / (4 * 0.62 * sqrt((double)width)));
 }
 
-// How outliers change element `index` of a tensor that would otherwise be x (as stored: a layer's
-// matrices are [inputs][outputs]).
+// Element `index` of a tensor with outliers, where x is the element without them. Matrices are as
+// stored: [inputs][outputs].
 static float with_outlier(float x, const struct gpt2_tensor *tensor, size_t width, size_t index) {
   const size_t columns = tensor->shape[1], row = index / columns, column = index % columns;
   const size_t input = tensor->kind == TENSOR_WPE ? column : row;
@@ -98,7 +99,7 @@ static int write_tensor(struct safetensors_writer *writer, const struct gpt2_ten
   for (size_t begin = 0; begin < elements; begin += CHUNK) {
     size_t count = elements - begin < CHUNK ? elements - begin : CHUNK;
     for (size_t i = 0; i < count; i++) {
-      // Two statements, so that no compiler fuses them: the bits are the same everywhere.
+      // Two statements, which no compiler fuses, so that the bits are the same everywhere.
       float offset = d.deviation * normal(stream, begin + i);
       const float x = d.mean + offset;
       chunk[i] = safetensors_bf16(outliers ? with_outlier(x, tensor, width, begin + i) : x);
@@ -150,9 +151,9 @@ static int write_weights(const char *path, const struct gpt2_config *config, uin
 
 // -------------------------------------------------------------------------------------- vocabulary
 //
-// Merge r joins parts[r / 64] and the character at r % 64, and makes token 256 + r. The parts are
-// the 64 characters, the other bytes, and then the tokens made so far in turn, so every merge is
-// new and all its parts exist.
+// Merge r joins parts[r / 64] and the character at r % 64 into token 256 + r. The parts are the 64
+// characters, the other bytes, and then the tokens made so far, in turn. So every merge is new, and
+// its parts exist.
 
 static const unsigned char characters[] = " etaoinshrdlucmfwypvbgkjqxz"
                                           "ETAOINSHRDLUCMFWYPVBGKJQXZ"
@@ -171,7 +172,7 @@ static struct word word_of_merge(size_t r);
 static struct word part(size_t index) {
   if (index < N_CHARACTERS) return (struct word){.bytes = {characters[index]}, .length = 1};
   if (index >= N_BYTES) return word_of_merge(index - N_BYTES);
-  size_t left = index - N_CHARACTERS;  // among the bytes that are not letters of the vocabulary
+  size_t left = index - N_CHARACTERS;  // among the bytes that are not among the 64 characters
   for (unsigned byte = 0;; byte++) {
     bool taken = byte != 0 && strchr((const char *)characters, (int)byte) != NULL;
     if (!taken && left-- == 0) return (struct word){.bytes = {(unsigned char)byte}, .length = 1};
@@ -188,7 +189,7 @@ static size_t merges_of(const struct gpt2_config *config) {
   return config->vocab_size - N_BYTES - 1;
 }
 
-// A word in the vocabulary's characters, with JSON escapes if wanted.
+// Writes a word in the vocabulary's characters, optionally with JSON escapes.
 static void print_word(FILE *file, const struct word *word, bool escape) {
   unsigned char text[2 * MAX_TOKEN];
   size_t length = byte_alphabet_write(text, word->bytes, word->length);
@@ -269,7 +270,7 @@ static int write_files(const char *dir, const struct gpt2_config *config, uint64
   return write_weights(path, config, seed, outliers, err);
 }
 
-// Whether dir is absent or an empty folder: rename can replace an empty folder.
+// Checks that dir is absent or an empty folder, which rename can replace.
 static int check_free(const char *dir, struct err *err) {
   DIR *folder = opendir(dir);
   if (!folder)

@@ -14,21 +14,21 @@
 //   MLP, first layer           1 / sqrt(C); bias 0.25
 //   MLP, second layer          0.5 / sqrt(C); bias 0.1
 //
-// With outliers it has what makes number formats hard in GPT-2 124M, produced in the same way: by
-// the MLP of an early layer at the first position. The residual's dimension 447 (447 mod C in
+// With outliers the model has what makes number formats hard in GPT-2 124M, and by the same cause:
+// the MLP of an early layer at the first position. Dimension 447 of the residual (447 mod C in
 // narrower shapes) is near 3,000 at position 0 after layer 0 and stays there. For C = 768 the mean
 // square that LayerNorm sees is about 12,500 at that position, and 1 to 10 elsewhere. A pattern of
-// signs s, in the position embedding of position 0 and in K rows of the MLP's first layer, opens
-// these K neurons there and nowhere else; their columns of the second layer have a large weight in
-// that dimension:
+// signs s, in the position embedding of position 0 and in K rows of the MLP's first layer,
+// activates these K neurons at that position only. Their columns of the second layer have a large
+// weight in that dimension:
 //
 //   position embedding, position 0     + 4 s[i]
 //   MLP of layer 0, rows j < K         s[i] / sqrt(C), bias -sqrt(C) / 3: GELU of about
 //                                      0.62 sqrt(C)
 //   its second layer, columns j < K    4 in the outlier's row
 //
-// Vocabulary: ids 0..255 are the bytes in GPT-2's order, the last id is <|endoftext|>, and each id
-// between is an earlier token and one more character.
+// In the vocabulary, ids 0..255 are the bytes in GPT-2's order, the last id is <|endoftext|>, and
+// each id between is an earlier token with one character more.
 
 #ifndef GPT2RTL_RANDOM_MODEL_H
 #define GPT2RTL_RANDOM_MODEL_H
@@ -39,10 +39,10 @@
 #include "err.h"
 
 // Writes config.json, model.safetensors, vocab.json and merges.txt to the folder dir, which must be
-// absent or empty. config_name: a shape of config_named, or the path of a config.json, "x.json",
-// whose shape is used; it needs at least 257 tokens. The folder appears when it is complete
-// (staged.h); after an error nothing is left. 2 bytes a parameter. Errors: an unknown name, what
-// config_read refuses, dir in use, a failed write.
+// absent or empty. config_name is a shape of config_named, or the path of a config.json, "x.json",
+// whose shape is used; it needs at least 257 tokens. A parameter takes 2 bytes. The folder appears
+// when it is complete (staged.h); after an error nothing is left. Errors: an unknown name; what
+// config_read refuses; dir is not empty; a failed write.
 int random_model_write(const char *config_name, uint64_t seed, const char *dir, struct err *err);
 
 // The same, with outliers.

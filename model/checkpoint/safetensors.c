@@ -26,7 +26,8 @@ struct safetensors {
 // ------------------------------------------------------------------------------------------ dtypes
 
 static const struct safetensors_dtype_info dtypes[] = {
-    // In the order of enum safetensors_dtype; after those, the dtypes that may only be present.
+    // In the order of enum safetensors_dtype. The dtypes after those may be present but cannot be
+    // read.
     {"F32", 4}, {"F16", 2}, {"BF16", 2}, {"F64", 8},     {"I64", 8},
     {"U64", 8}, {"I32", 4}, {"U32", 4},  {"I16", 2},     {"U16", 2},
     {"I8", 1},  {"U8", 1},  {"BOOL", 1}, {"F8_E4M3", 1}, {"F8_E5M2", 1},
@@ -77,7 +78,7 @@ static bool comes_again(const cJSON *field) {
   return false;
 }
 
-// data is the offset of the data in the file, size the file's size.
+// data is the offset of the data in the file, and size is the file's size.
 static int parse_tensor(struct safetensors_tensor *t, const cJSON *entry, size_t data, size_t size,
                         const char *path, struct err *err) {
   const cJSON *dtype = cJSON_GetObjectItemCaseSensitive(entry, "dtype");
@@ -152,8 +153,8 @@ static bool same_entry(const struct safetensors_tensor *a, const struct safetens
          a->rank == b->rank && memcmp(a->shape, b->shape, sizeof a->shape) == 0;
 }
 
-// A name may occur twice if both entries say the same. (Hugging Face's reader takes the last entry
-// and refuses the bytes that the first then leaves uncovered.)
+// A name may occur twice if both entries are the same. (Hugging Face's reader takes the last entry,
+// and refuses a file whose bytes it then leaves uncovered.)
 static int check_names(struct safetensors *f, struct err *err) {
   size_t kept = 0;
   qsort(f->tensors, f->count, sizeof *f->tensors, by_name);

@@ -6,10 +6,10 @@
 //   2. header: N bytes of JSON, {"name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [b, e]}}
 //      with b and e counted from the end of the header; "__metadata__" is not a tensor; spaces may
 //      follow
-//   3. data: tensors in row-major order, each byte of the data belonging to exactly one tensor
+//   3. data: tensors in row-major order; each byte of the data belongs to exactly one tensor
 // Source: https://github.com/huggingface/safetensors, "Format".
 //
-// A file may come from anywhere: everything in the header is checked before it is used.
+// A file may be hostile, so everything in the header is checked before it is used.
 
 #ifndef GPT2RTL_SAFETENSORS_H
 #define GPT2RTL_SAFETENSORS_H
@@ -28,7 +28,7 @@ enum safetensors_dtype {
   SAFETENSORS_OTHER,  // allowed in a file, but its values cannot be read
 };
 
-// Its name in a file and the bytes of an element; not for SAFETENSORS_OTHER.
+// The name of a dtype in a file and its bytes per element. Not for SAFETENSORS_OTHER.
 struct safetensors_dtype_info {
   const char *name;
   size_t bytes;
@@ -42,15 +42,15 @@ struct safetensors_tensor {
   size_t rank;
   size_t shape[SAFETENSORS_MAX_RANK];
   size_t elements;    // product of the shape; 1 for rank 0
-  size_t begin, end;  // bytes of the file, header included
+  size_t begin, end;  // offsets in the file
 };
 
 struct safetensors;
 
 // Opens path and checks its header: sizes; offsets within the file; no gaps and no overlaps; bytes
-// that match dtype and shape (if the dtype is known); no name with two meanings. On success *file
-// is the open file, to be released by safetensors_close, which also accepts NULL. Errors: no such
-// file; a Git LFS pointer in its place; a truncated or inconsistent file.
+// that match dtype and shape (if the dtype is known); no name with two meanings. On success release
+// *file with safetensors_close, which also accepts NULL. Errors: no such file; a Git LFS pointer in
+// its place; a truncated or inconsistent file.
 int safetensors_open(struct safetensors **file, const char *path, struct err *err);
 void safetensors_close(struct safetensors *file);
 
@@ -69,8 +69,8 @@ const struct file_map *safetensors_bytes(const struct safetensors *file);
 int safetensors_check_f32(const struct safetensors *file, const struct safetensors_tensor *tensor,
                           struct err *err);
 
-// Converts elements first..first+count-1, counted in row-major order, to float32 at values.
-// F16 and BF16 convert exactly. Alignment of the file's data does not matter.
+// Converts elements first..first+count-1, in row-major order, to float32 at values. F16 and BF16
+// convert exactly. The file's data may have any alignment.
 // Errors: a dtype that is not F32, F16 or BF16; a range outside the tensor; NaN or infinity, with
 // the element's index.
 int safetensors_read_f32(const struct safetensors *file, const struct safetensors_tensor *tensor,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Each converter returns whether all count values are finite. An exponent of all ones marks
-// infinity or NaN, so the test is on integers and the loops vectorise.
+// Each converter returns whether all count values are finite. An exponent of all ones means
+// infinity or NaN, so the test uses integers and the loops vectorise.
 #include "safetensors.h"
 
 #include <stdbool.h>
@@ -36,8 +36,8 @@ static bool convert_bf16(float *values, const unsigned char *source, size_t coun
   return bad == 0;
 }
 
-// A half's exponent and fraction, moved to a float's places, read as value * 2^(15-127), also for
-// subnormals. One exact multiplication by 2^112 therefore converts both kinds.
+// The exponent and fraction of a half, moved to a float's places, read as value * 2^(15-127), also
+// for subnormals. So one exact multiplication by 2^112 converts normal and subnormal numbers.
 static bool convert_f16(float *values, const unsigned char *source, size_t count) {
   uint32_t bad = 0;
   for (size_t i = 0; i < count; i++) {
@@ -79,7 +79,7 @@ int safetensors_read_f32(const struct safetensors *file, const struct safetensor
   size_t bytes = safetensors_dtype_info(tensor->dtype)->bytes;
   const unsigned char *source = safetensors_bytes(file)->data + tensor->begin + first * bytes;
   if (convert(tensor->dtype, values, source, count)) return 0;
-  size_t bad = 0;  // look again, one by one, to name it in the error
+  size_t bad = 0;  // search again for the one to name in the error
   while (bad + 1 < count && convert(tensor->dtype, &values[bad], source + bad * bytes, 1)) bad++;
   return err_set(err, "%s: tensor %.80s: element %zu (byte %zu of the file) is NaN or infinite",
                  safetensors_path(file), tensor->name, first + bad,

@@ -12,8 +12,8 @@
 
 // -------------------------------------------------------------------------------------- one tensor
 
-// Reads a matrix [in][out] of the file to out[out][in], STRIP rows at a time: a strip's columns
-// are then written as whole cache lines.
+// Reads a matrix [in][out] of the file to out[out][in], STRIP rows at a time: then a strip's
+// columns are written as whole cache lines.
 static int read_transposed(const struct gpt2_source *s, float *out, struct err *err) {
   enum { STRIP = 16 };
   size_t inputs = s->tensor->shape[0];
@@ -62,7 +62,7 @@ static float query_factor(const struct gpt2_config *config, size_t layer) {
   return config->scale_attn_by_inverse_layer_idx ? factor / (float)(layer + 1) : factor;
 }
 
-// Multiplies the query's rows of attn_w (`inputs` numbers a row) or of attn_b (1 a row).
+// Multiplies the query's rows of attn_w (`inputs` numbers per row) or of attn_b (1 per row).
 static int scale_query(const struct gpt2_source *s, float *w, size_t count, float factor,
                        struct err *err) {
   for (size_t i = 0; i < count; i++) {
@@ -76,7 +76,7 @@ static int scale_query(const struct gpt2_source *s, float *w, size_t count, floa
   return 0;
 }
 
-// Floats of a tensor. The file has the same number, except that a bias may be absent.
+// The floats of a tensor. The file has as many, except that a bias may be absent.
 static size_t elements_of(const struct gpt2_tensor *tensor) {
   return tensor->shape[0] * tensor->shape[1];
 }
@@ -97,8 +97,8 @@ static int load_tensor(const struct gpt2_config *config, const struct gpt2_tenso
   return query && factor != 1 ? scale_query(&s, to, s.tensor->elements / 3, factor, err) : 0;
 }
 
-// All tensors lie one after another in storage. Each is a multiple of C = 64 NH floats, so all have
-// the alignment of storage.
+// The tensors are contiguous in storage. Each has a multiple of C = 64 NH floats, so each has the
+// alignment of storage.
 static int load_tensors(struct gpt2_weights *w, const struct gpt2_form *form, struct err *err) {
   float *next = w->storage;
   for (size_t i = 0; i < gpt2_tensor_count(&w->config); i++) {

@@ -32,17 +32,17 @@ struct gpt2_weights {
 
 // Loads dir/config.json (config_read_folder) and dir/model.safetensors or its shards
 // (checkpoint.h), in any form of gpt2_source.h. Causal masks, of any dtype, and tensors outside the
-// model (the heads of other tasks) are ignored. lm_head.weight is optional; if it is not the token
-// embedding, the configuration must say tie_word_embeddings false. The configuration's scales of
-// attention scores are multiplied into the query's weights and biases, so that no engine has to
-// know them. 64-byte aligned; 4 bytes a parameter; one second for 124M. On success release with
-// weights_free. On failure nothing is held and all pointers are NULL. Errors: those of config_read
-// and checkpoint_open; a tensor that is missing, repeated, of another shape or dtype, not finite,
-// or inside the model without being part of GPT-2.
+// model (the heads of other tasks) are ignored. lm_head.weight is optional; if it differs from the
+// token embedding, the configuration must say tie_word_embeddings false. The configuration's scales
+// of attention scores are multiplied into the query's weights and biases, so that no engine has to
+// know them. Pointers are 64-byte aligned; a parameter takes 4 bytes. Loading 124M takes one
+// second. On success release with weights_free. On failure nothing is held and all pointers are
+// NULL. Errors: those of config_read and checkpoint_open; a tensor that is missing, repeated, of
+// another shape or dtype, not finite, or inside the model without being part of GPT-2.
 int weights_load(struct gpt2_weights *weights, const char *dir, struct err *err);
 
-// Makes the same checks except that of the values, which are not read: milliseconds for a model of
-// any size.
+// Makes the same checks, except for the values, which are not read. It takes milliseconds for a
+// model of any size.
 int weights_check(struct gpt2_config *config, const char *dir, struct err *err);
 
 // Releases what weights_load allocated. Harmless on a zeroed or freed struct.

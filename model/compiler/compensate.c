@@ -45,7 +45,7 @@ static int ignore(void *ctx, size_t position, const float *logits) {
   return 0;
 }
 
-// Runs random ids, COMPENSATE_IDS or a few more, through the model in contexts of their own.
+// Runs random ids, COMPENSATE_IDS or a few more, through the model, each context as a new sequence.
 static int collect(struct moments *m, const struct gpt2_weights *weights, struct err *err) {
   const size_t n_ctx = m->config->n_ctx;
   struct gpt2_float *state;
@@ -67,13 +67,14 @@ static int collect(struct moments *m, const struct gpt2_weights *weights, struct
 // ---------------------------------------------------------------------------------------- rounding
 
 // Turns h[n][n] from the lower triangle of H into U' of H = U D U': row k holds U_jk for j < k. A
-// hundredth of the mean of the diagonal is added to the diagonal, against too few observations.
+// hundredth of the mean of the diagonal is added to the diagonal, because the observations may be
+// too few.
 static void factor(float *h, size_t n) {
   double damping = 1e-12;
   for (size_t i = 0; i < n; i++) damping += 0.01 * (double)h[i * n + i] / (double)n;
   for (size_t i = 0; i < n; i++) h[i * n + i] += (float)damping;
-  // Works column by column from the last: what a column explains is subtracted from those before
-  // it.
+  // Works column by column from the last. What a column explains is subtracted from the columns
+  // before it.
   for (size_t k = n; k-- > 0;) {
     float *row = h + k * n;
     const float inverse = (float)(1 / fmax((double)row[k], damping));

@@ -15,7 +15,7 @@
 #include "staged.h"
 
 enum {
-  STEPS = 127,                 // an int8 weight is -127..127
+  STEPS = 127,                 // an int8 weight is within -127..127
   POSITION_STEPS = 127 * 257,  // 256 high + low, each -127..127 at the end of the range
 };
 
@@ -63,7 +63,7 @@ static int row_word(uint32_t *word, const struct image_tensor *s, size_t row, in
 // ----------------------------------------------------------------------------------------- writing
 
 struct writer {
-  FILE *file;  // NULL: only the checksum is wanted
+  FILE *file;  // NULL: compute only the checksum
   XXH64_state_t *sum;
   uint32_t lanes;
   uint8_t *beat;  // [lanes]
@@ -82,8 +82,8 @@ static void put_side_beat(const struct writer *o, const uint32_t *words, size_t 
   put_beat(o);
 }
 
-// 64 weights in steps of their row's scale. Of a position row, block 2k holds the high bytes of the
-// elements 64k .. and block 2k + 1 the low ones, both signed.
+// Quantises 64 weights to steps of their row's scale. In a position row, block 2k holds the high
+// bytes of elements 64k .. and block 2k + 1 the low bytes, both signed.
 static void quantise(uint8_t *q, const float *w, float steps_per_unit) {
   for (size_t i = 0; i < HEAD_DIM; i++) q[i] = (uint8_t)(int8_t)rintf(w[i] * steps_per_unit);
 }
@@ -138,7 +138,8 @@ static int put_region(const struct writer *o, const struct image_region *r,
   return result;
 }
 
-// The header and all beats. The header's checksum is not known until everything has been summed.
+// Writes the header and all beats. The header's checksum is known only after all of it has been
+// summed.
 static int put_image(const struct writer *o, const struct image_header *h,
                      const struct gpt2_weights *weights, struct err *err) {
   struct image_header unsummed = *h;
@@ -151,7 +152,7 @@ static int put_image(const struct writer *o, const struct image_header *h,
   return 0;
 }
 
-// In a file the checksum is written at the end. A pipe cannot seek back, so it needs the checksum
+// A file gets its checksum at the end. A pipe cannot seek back, so there the checksum is computed
 // first.
 static int put_all(struct writer *o, struct image_header *h, const struct gpt2_weights *weights,
                    struct staged *out, struct err *err) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// image_tensor - which tensor, and which of its rows, a region of the image is made from
+// image_tensor - finds the tensor, and the rows of it, from which a region of the image is made
 
 #ifndef GPT2RTL_IMAGE_TENSOR_H
 #define GPT2RTL_IMAGE_TENSOR_H
@@ -11,7 +11,7 @@
 
 // A matrix's rows of n_cols weights and their biases, or a LayerNorm's gains (w) and biases.
 struct image_tensor {
-  char name[40];  // of the tensors, without .weight and .bias
+  char name[40];  // of the tensor, without .weight or .bias
   const float *w;
   const float *bias;     // may be NULL
   size_t n_cols;         // of the tensor

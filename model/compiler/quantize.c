@@ -5,7 +5,7 @@
 
 #include "image_format.h"
 
-// Rounds w to q with a scale; returns the sum of the squared errors.
+// Rounds w to q with a scale. Returns the sum of the squared errors.
 static double round_row(int32_t *q, uint16_t scale, const float *w, size_t n, int steps) {
   const double unit = image_scale_value(scale);
   const float steps_per_unit = (float)(1 / unit);

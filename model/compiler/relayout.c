@@ -11,7 +11,7 @@ static void put_word(uint8_t *to, uint32_t word) {
   for (int byte = 0; byte < 4; byte++) to[byte] = (uint8_t)(word >> 8 * byte);
 }
 
-// Beat i of region r, which begins at `from` in the other image.
+// Makes beat i of region r, which begins at `from` in the other image.
 static void put_beat(uint8_t *beat, const struct image_region *r, uint32_t lanes, uint64_t i,
                      const struct matrix *from) {
   const struct image_beat at = image_beat_at(r, lanes, i);

@@ -71,7 +71,7 @@ static void observe_reference(void *ctx, const struct tensor_place *place, const
   memcpy(recorded(ctx, place), x, n * sizeof *x);
 }
 
-// x[n] of the reference, y[n] of the other.
+// Compares x[n] of the reference with y[n] of the other engine.
 static void compare_one(struct compare_tensor *t, size_t position, const float *x, const float *y,
                         size_t n) {
   double signal = 0, noise = 0;
@@ -93,8 +93,8 @@ static void compare_one(struct compare_tensor *t, size_t position, const float *
   t->positions++;
 }
 
-// Saturations on the way to a tensor, which is x[n] in the reference: they are attributed to the
-// largest of x.
+// Records saturations on the way to a tensor, which is x[n] in the reference. They are attributed
+// to the largest element of x.
 static void add_saturations(struct compare_tensor *t, const struct saturation *sat, size_t position,
                             const float *x, size_t n) {
   if (saturation_sum(sat) == 0) return;
@@ -117,7 +117,7 @@ static void observe_other(void *ctx, const struct tensor_place *place, const flo
   compare_one(t, place->position, recorded(c, place), y, n);
   if (c->core.image) {
     struct saturation sat = c->assembly.sat[place->tensor];
-    if (sat.prob > 0) {  // probability x V scale: the value was too large
+    if (sat.prob > 0) {  // of probability x V scale: the value was too large
       struct tensor_place value = *place;
       value.tensor = TENSOR_VALUE;
       const struct saturation prob = {.prob = sat.prob};
@@ -132,7 +132,7 @@ static void observe_other(void *ctx, const struct tensor_place *place, const flo
 
 // ------------------------------------------------------------------------------------- predictions
 
-// ln sum exp(x), and the most likely; of equals the first.
+// ln sum exp(x), and the index of the largest; of equals the first.
 static double log_sum(const float *x, size_t n, size_t *likeliest) {
   *likeliest = 0;
   for (size_t i = 1; i < n; i++) *likeliest = x[i] > x[*likeliest] ? i : *likeliest;
@@ -164,13 +164,13 @@ static void predictions(struct compare *c, size_t position, const float *x, cons
   r->tokens++;
 }
 
-// The reference has computed a position and recorded its batch: now the other engine computes it.
+// Runs the other engine on a position that the reference has computed and recorded.
 static int take(void *ctx, size_t position, const float *logits) {
   struct compare *c = ctx;
   const uint32_t id = c->ids[position];
   if (!c->other) gpt2_core_step(&c->core, id, (uint32_t)position, true);
   else if (gpt2_float_step(c->other, id, position, c->logits, NULL) != 0)
-    return -1;  // cannot happen: the reference accepted the same
+    return -1;  // cannot happen: the reference accepted the same id
   predictions(c, position, logits, c->logits);
   return 0;
 }

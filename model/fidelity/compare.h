@@ -40,7 +40,7 @@ struct compare_tensor {
 
 // Sums over positions; results of several runs can be merged.
 struct compare_result {
-  struct compare_tensor *tensors;  // [L][TENSORS]; those outside the layers in layer 0
+  struct compare_tensor *tensors;  // [L][TENSORS]; those outside the layers are in layer 0
   size_t n_layer;
   size_t tokens;  // predicted
   double divergence, largest_divergence;
@@ -48,6 +48,8 @@ struct compare_result {
   size_t same;            // with the same most likely token
   double nll, nll_other;  // summed losses, nats
 };
+// Makes an empty result. Release with compare_result_free, also after an error. Errors: out of
+// memory.
 int compare_result_create(struct compare_result *result, const struct gpt2_config *config,
                           struct err *err);
 void compare_result_free(struct compare_result *result);
@@ -70,15 +72,15 @@ struct compare {
   struct compare_result *result;
 };
 
-// reference must outlive it. The second engine is either image, which must outlive it too, or
-// other, which it owns from now on (also after an error); the unused one is NULL. Release with
-// compare_close, also after an error. Errors: out of memory.
+// Opens the two engines. reference must outlive `compare`. The second engine is either image, which
+// must also outlive it, or other, which it then owns (also after an error); the unused one is NULL.
+// Release with compare_close, also after an error. Errors: out of memory.
 int compare_open(struct compare *compare, const struct gpt2_weights *reference,
                  const struct image *image, struct gpt2_float *other, struct err *err);
 void compare_close(struct compare *compare);
 
-// Compares the engines on ids[count], a sequence of its own, 2 <= count <= n_ctx + 1, and adds to
-// result; the last id is only predicted. Errors: a count or an id outside its range; out of memory.
+// Compares the engines on a new sequence ids[count], 2 <= count <= n_ctx + 1, and adds to result.
+// The last id is only predicted. Errors: a count or an id outside its range; out of memory.
 int compare_run(struct compare *compare, const uint32_t *ids, size_t count,
                 struct compare_result *result, struct err *err);
 

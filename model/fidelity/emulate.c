@@ -12,7 +12,7 @@
 
 // ----------------------------------------------------------------------------------------- weights
 
-// Pointers into storage that has moved from `from` to `to`.
+// Moves pointers into storage from `from` to `to`.
 static void move(const float **pointer, const float *from, size_t floats, float *to) {
   if (*pointer >= from && *pointer < from + floats) *pointer = to + (*pointer - from);
 }
@@ -95,7 +95,7 @@ int emulate_weights(struct gpt2_weights *rounded, const struct gpt2_weights *wei
 
 // ------------------------------------------------------------------------------------- activations
 
-// Blocks as block_quant makes them, with `bits` bits instead of 16: the smallest step of at least
+// Rounds blocks as block_quant does, to `bits` bits instead of 16: to the smallest step of at least
 // 2^-frac with which all elements fit.
 static void round_blocks(const struct emulator *m, float *x, size_t n, int frac) {
   const int bits = m->emulation.activation_bits;
@@ -137,7 +137,7 @@ static void round_residual(const struct emulator *m, float *x, size_t n) {
 
 // ------------------------------------------------------------------------------------------ tables
 
-// f by chords over segments of width h from 0 on, each moved to the middle of its error.
+// f by chords over segments of width h from 0 on, each shifted by half its largest error.
 static double chord(double (*f)(double), double h, double x) {
   const double a = floor(x / h) * h, fa = f(a), fb = f(a + h);
   const double middle = f(a + h / 2) - (fa + fb) / 2;
@@ -152,8 +152,8 @@ static double f_gelu(double a) {
   return a - 0.5 * a * (1 + tanh(root * (a + 0.044715 * a * a * a)));
 }
 
-// Changes the scores s[n] of one head so that the exact exponential of the new ones is the table's
-// of the old.
+// Changes the scores s[n] of one head so that the exact exponential of each new score is the
+// table's of the old one.
 static void table_exp(const struct emulator *m, float *s, size_t n) {
   const double h = 1.0 / m->emulation.exp_segments;
   float max = s[0];

@@ -40,7 +40,7 @@ int evaluate_passage(struct passage *passage, const struct tokenizer *tokenizer,
   const char *last = strrchr(text, ' ');
   *passage = (struct passage){0};
   if (!last || last == text) return err_set(err, "'%.40s' has no word before its last", text);
-  // Blanks that end the context belong to the target.
+  // Blanks at the end of the context belong to the target.
   size_t length = (size_t)(last - text);
   while (length > 0 && strchr(" \t\r\n\v\f", text[length - 1]) != NULL) length--;
   uint32_t *context;

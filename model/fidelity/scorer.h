@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// scorer - how well an engine predicts given tokens: the measure under perplexity and LAMBADA
+// scorer - measures how well an engine predicts given tokens, for perplexity and LAMBADA
 //
-// The integer model runs in fast/, which gives the numbers of golden/ bit for bit. A scorer owns an
-// engine's state and reads a model that others share: one scorer per thread.
+// The integer model runs in fast/, whose numbers equal those of golden/ bit for bit. A scorer owns
+// an engine's state and reads a model that scorers share. Each thread needs its own scorer.
 
 #ifndef GPT2RTL_SCORER_H
 #define GPT2RTL_SCORER_H
@@ -23,9 +23,9 @@ struct scorer {
   float *logits;  // [V] of the integers, as floats
 };
 
-// An engine for the float weights or for the image; the other is NULL. Both must outlive it. share:
-// NULL, or a scorer of the same model, which must outlive this one and lends it what can be shared.
-// Release with scorer_close, also after an error. Errors: out of memory.
+// Opens an engine for the float weights or for the image, which must outlive it; the other is NULL.
+// share is NULL, or a scorer of the same model that must outlive this one; the two then share what
+// can be shared. Release with scorer_close, also after an error. Errors: out of memory.
 int scorer_open(struct scorer *scorer, const struct gpt2_weights *weights,
                 const struct image *image, const struct scorer *share, struct err *err);
 void scorer_close(struct scorer *scorer);
@@ -34,12 +34,13 @@ void scorer_close(struct scorer *scorer);
 uint64_t scorer_saturations(const struct scorer *scorer);
 
 struct token_score {
-  double nll;   // -ln p of the token, given those before it, in nats
+  double nll;   // -ln p of the token given those before it, in nats
   bool likely;  // no other token is more likely (of equals, the lower id counts as the more likely)
 };
 
-// scores[i - first] of ids[i] given ids[0 .. i - 1], first <= i < n, for a sequence of its own; 1
-// <= first < n <= n_ctx + 1: the last id is only predicted. Errors: a range or an id is invalid.
+// Scores a new sequence of n ids: scores[i - first] is that of ids[i] given ids[0 .. i - 1], first
+// <= i < n. 1 <= first < n <= n_ctx + 1; the last id is only predicted. Errors: a range or an id is
+// invalid.
 int scorer_run(struct scorer *scorer, const uint32_t *ids, size_t n, size_t first,
                struct token_score *scores, struct err *err);
 

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-// Everything that saturated since the last part did so on the way to this one.
+// Saturations since the last part are attributed to this one.
 static void count_saturations(struct tensor_assembly *assembly, enum tensor tensor) {
   const struct saturation *now = assembly->now;
   struct saturation *sat = &assembly->sat[tensor];

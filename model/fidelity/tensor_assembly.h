@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// tensor_assembly - the integer tensors that an observer sees (golden/tensor_observer.h), whole and
-// as floats
+// tensor_assembly - assembles an observer's parts of integer tensors (golden/tensor_observer.h)
+// into whole tensors of floats
 
 #ifndef GPT2RTL_TENSOR_ASSEMBLY_H
 #define GPT2RTL_TENSOR_ASSEMBLY_H
@@ -16,21 +16,21 @@ struct tensor_assembly {
   float *x[TENSORS];             // the current tensors; x[0] owns the memory
   size_t count[TENSORS];         // elements received of each
   const struct saturation *now;  // the core's counters; NULL: saturations are not known
-  struct saturation before;      // the same when the last part arrived
-  // Saturations on the way to each current tensor. In a call of `observe`, those of the tensor it
-  // gets.
+  struct saturation before;      // their values when the last part arrived
+  // Saturations on the way to each current tensor. During a call of `observe` they are those of its
+  // tensor.
   struct saturation sat[TENSORS];
 };
 
-// From now on `observe` receives every tensor of core's steps. Errors: out of memory.
+// Attaches the assembly to core: `observe` then receives every tensor of core's steps. Errors: out
+// of memory.
 int tensor_assembly_golden(struct tensor_assembly *assembly, struct gpt2_core *core,
                            tensor_observe *observe, void *ctx, struct err *err);
-// The same for any observer that shows the tensors of the model in header, such as the hardware's.
+// The same for any source of the tensors of the model in header, such as the hardware.
 int tensor_assembly_open(struct tensor_assembly *assembly, const struct image_header *header,
                          struct tensor_observer *observer, tensor_observe *observe, void *ctx,
                          struct err *err);
-// Forgets the parts that have come: a run that was ended early leaves some of a tensor. To be
-// called before the next run.
+// Forgets incomplete tensors. Call it before the next run after a run that ended early.
 void tensor_assembly_restart(struct tensor_assembly *assembly);
 // Detaches it. Harmless on a zeroed or closed struct.
 void tensor_assembly_close(struct tensor_assembly *assembly);

@@ -22,7 +22,7 @@ int folder_make(const char *path, struct err *err) {
 int cache_path(char path[static FILE_PATH_SIZE], struct err *err) {
   const char *base = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
   char cache[FILE_PATH_SIZE];
-  if (!base || base[0] != '/') {  // the specification says that a relative path is to be ignored
+  if (!base || base[0] != '/') {  // the specification says to ignore a relative path
     if (!home || home[0] != '/')
       return err_set(err,
                      "neither XDG_CACHE_HOME nor HOME is set: there is no folder for the cache");

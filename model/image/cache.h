@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// cache - the folder for results that are made once: $XDG_CACHE_HOME/gpt2rtl, or ~/.cache/gpt2rtl
+// cache - the folder for results that are kept: $XDG_CACHE_HOME/gpt2rtl, or ~/.cache/gpt2rtl
 
 #ifndef GPT2RTL_CACHE_H
 #define GPT2RTL_CACHE_H
@@ -7,7 +7,7 @@
 #include "err.h"
 #include "file.h"
 
-// Creates a folder and those above it. Errors: one of them cannot be created.
+// Creates a folder and its parents. Errors: one of them cannot be created.
 int folder_make(const char *path, struct err *err);
 
 // Writes the folder's path. Errors: neither XDG_CACHE_HOME nor HOME is set.

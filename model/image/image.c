@@ -35,7 +35,7 @@ static bool region_identity(struct image_region *r, const struct image_header *h
   static const enum image_kind rest[] = {IMAGE_LN_2, IMAGE_ATTN_PROJ, IMAGE_FC, IMAGE_LN_1,
                                          IMAGE_MLP_PROJ};
   r->kind = rest[step - h->n_head];
-  if (r->kind == IMAGE_LN_1) {  // the next layer's, fetched ahead of this layer's last matrix
+  if (r->kind == IMAGE_LN_1) {  // the next layer's ln_1, which precedes this layer's last matrix
     r->kind = layer + 1 == h->n_layer ? IMAGE_LN_F : IMAGE_LN_1;
     r->layer = layer + 1 == h->n_layer ? 0 : layer + 1;
   }
@@ -68,7 +68,7 @@ struct image_beat image_beat_at(const struct image_region *r, uint32_t lanes, ui
   if (image_is_norm(r->kind))
     return (struct image_beat){.side = true, .group = (uint32_t)i * GROUPS_PER_SIDE_BEAT};
   const uint64_t groups = div_up(r->n_rows, lanes / HEAD_DIM), blocks = r->n_cols / HEAD_DIM;
-  // By columns, all but the last block come without side beats; the last one is a matrix by rows.
+  // By columns, only the last block has side beats; it is laid out like a matrix by rows.
   const uint64_t plain = r->by_columns ? (blocks - 1) * groups : 0;
   if (i < plain)
     return (struct image_beat){.group = (uint32_t)(i % groups), .block = (uint32_t)(i / groups)};

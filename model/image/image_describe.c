@@ -22,7 +22,7 @@ static void print_regions(FILE *out, const struct image_header *h) {
     }
     const bool in_layer =
         r.kind != IMAGE_WPE && r.kind != IMAGE_WTE && r.kind != IMAGE_LN_F && r.kind != IMAGE_HEAD;
-    // The further layers repeat the first, except that the last one's LayerNorm is ln_f.
+    // All layers are laid out alike, except that the last layer's LayerNorm is ln_f.
     const bool repeats = in_layer && r.layer > 0 && !(r.kind == IMAGE_LN_1 && r.layer == 1);
     if (repeats || (r.kind == IMAGE_LN_F && h->n_layer > 1)) continue;
     if (r.kind == IMAGE_QKV)

@@ -22,7 +22,7 @@ int image_half(uint16_t *half, double x) {
   *half = 0;
   if (isnan(x) || fabs(x) > 0x1p18) return -1;
   if (x == 0) return 0;
-  // |x| = f * 2^e with f in [1024, 2048), or below where e is at its least; carries as above
+  // |x| = f * 2^e with f in [1024, 2048), or less if e is at its minimum; it carries as above
   const int e = ilogb(x) - 10 < -24 ? -24 : ilogb(x) - 10;
   const long f = lrint(ldexp(fabs(x), -e));
   const long bits = ((long)(e + 24) << 10) + f;

@@ -26,8 +26,8 @@ struct gpt2_float {
 
 // ----------------------------------------------------------------------------------- linear layers
 
-// A sum of n products is LANES partial sums, lane j taking every LANES-th product from j on. The
-// compiler keeps a group in vector registers; n is a multiple of 64.
+// A sum of n products is made of LANES partial sums; lane j sums every LANES-th product from j on.
+// The compiler keeps a group in vector registers. n is a multiple of 64.
 enum { LANES = 16, GROUP = 4 };
 
 static float lanes_total(const float *lanes) {
@@ -109,8 +109,8 @@ static void add(float *x, const float *y, size_t n) {
   for (size_t i = 0; i < n; i++) x[i] += y[i];
 }
 
-// One head of one position over n positions, whose keys and values are stride floats apart:
-// scores[n] from query[HEAD_DIM], and out[HEAD_DIM] from probabilities.
+// One head of one position over n positions, whose keys and values are stride floats apart.
+// Computes scores[n] from query[HEAD_DIM], and out[HEAD_DIM] from their softmax.
 static void score(float *scores, const float *query, const float *keys, size_t stride, size_t n) {
   for (size_t i = 0; i < n; i++)
     scores[i] = dot(query, keys + i * stride, HEAD_DIM) * 0.125f;  // 1 / sqrt(64)
@@ -125,7 +125,7 @@ static void mix(float *out, const float *probs, const float *values, size_t stri
 
 // --------------------------------------------------------------------------------------- the model
 
-// T positions of a tensor, x[T][n], are ready: observers may now alter and observe them.
+// Passes a computed tensor of T positions, x[T][n], to the functions that alter and observe it.
 static void ready(const struct gpt2_float *s, enum tensor tensor, size_t l, float *x, size_t n,
                   size_t T, size_t position) {
   for (size_t t = 0; t < T; t++) {
@@ -135,7 +135,7 @@ static void ready(const struct gpt2_float *s, enum tensor tensor, size_t l, floa
   }
 }
 
-// s->mixed[t] of position n - 1, the newest.
+// Computes s->mixed[t] for position n - 1, the newest.
 static void attend(struct gpt2_float *s, size_t l, size_t t, size_t n) {
   const struct gpt2_config *config = &s->weights->config;
   const size_t C = config->n_embd, NH = config->n_head;
@@ -192,7 +192,7 @@ static void mlp(struct gpt2_float *s, size_t l, size_t T, size_t position) {
   ready(s, TENSOR_LAYER, l, s->x, C, T, position);
 }
 
-// T <= GPT2_FLOAT_BATCH ids, all in range, from position on.
+// Computes T <= GPT2_FLOAT_BATCH ids, all in range, from position on.
 static void forward(struct gpt2_float *s, const uint32_t *ids, size_t T, size_t position) {
   const struct gpt2_weights *w = s->weights;
   size_t C = w->config.n_embd;
@@ -208,7 +208,7 @@ static void forward(struct gpt2_float *s, const uint32_t *ids, size_t T, size_t 
   s->count = position + T;
 }
 
-// logits[T][V] of the positions of the last forward from its x[first] on.
+// Computes logits[T][V] for the positions of the last forward from x[first] on.
 static void head(const struct gpt2_float *s, float *logits, size_t first, size_t T) {
   const struct gpt2_weights *w = s->weights;
   const size_t C = w->config.n_embd, V = w->config.vocab_size, position = s->count - T;
@@ -311,7 +311,8 @@ double gpt2_float_loss(const float *logits, size_t n, uint32_t target) {
   return log(sum) - ((double)logits[target] - (double)max);
 }
 
-// The logits of T positions of a batch from position on, those from first on.
+// Gives the logits of T positions of a batch, from `position` on, to `take`, except those before
+// `first`.
 static int give(const struct gpt2_float *s, float *logits, size_t T, size_t position, size_t first,
                 gpt2_float_take *take, void *ctx) {
   const size_t skip = first > position ? first - position : 0;

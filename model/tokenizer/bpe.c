@@ -51,8 +51,8 @@ int bpe_add(struct bpe *bpe, struct bpe_merge merge) {
 
 // ---------------------------------------------------------------------------- a heap of candidates
 //
-// A candidate is rank << 32 | position of its left token: the least one is the lowest rank's
-// leftmost occurrence.
+// A candidate is rank << 32 | position of its left token, so the least candidate is the leftmost
+// occurrence of the lowest rank.
 
 static void heap_push(uint64_t *heap, size_t *count, uint64_t value) {
   size_t i = (*count)++;
@@ -91,7 +91,8 @@ void bpe_scratch_free(struct bpe_scratch *scratch) {
   *scratch = (struct bpe_scratch){0};
 }
 
-// count - 1 first candidates and two for each of at most count - 1 merges bound heap and sweep.
+// There are count - 1 first candidates, and two for each of at most count - 1 merges. This bounds
+// heap and sweep.
 static int scratch_reserve(struct bpe_scratch *s, size_t count, struct err *err) {
   if (count <= s->capacity) return 0;
   size_t capacity = count < 64 ? 64 : count + count / 2;
@@ -148,7 +149,8 @@ int bpe_merge_all(const struct bpe *bpe, struct bpe_scratch *scratch, uint32_t *
   for (size_t i = 0; i + 1 < count; i++) push_pair(bpe, scratch, &heap_count, (uint32_t)i);
 
   while (heap_count > 0) {
-    // All occurrences of the lowest rank, from left to right, before any pair that they create.
+    // Merge all occurrences of the lowest rank, from left to right, before any pair that they
+    // create.
     uint64_t rank = scratch->heap[0] >> 32;
     size_t sweep_count = 0;
     while (heap_count > 0 && scratch->heap[0] >> 32 == rank)

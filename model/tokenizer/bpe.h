@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// bpe - merges pairs of tokens in the order of their ranks
+// bpe - merges pairs of tokens by rank
 //
-// The rule of GPT-2 (bpe() in https://github.com/openai/gpt-2, src/encoder.py): while any two
-// neighbours are a known pair, take the pair of lowest rank and merge all its occurrences from left
-// to right. Time n log n for n tokens, also when they are one word.
+// GPT-2's rule (bpe() in https://github.com/openai/gpt-2, src/encoder.py): while any two neighbours
+// are a known pair, take the pair of lowest rank and merge all its occurrences from left to right.
+// n tokens take time n log n, even if they are one word.
 
 #ifndef GPT2RTL_BPE_H
 #define GPT2RTL_BPE_H
@@ -27,7 +27,8 @@ struct bpe {
   size_t slot_mask;
 };
 
-// An empty table for up to capacity merges. After success release with bpe_free.
+// Makes an empty table for up to capacity merges. After success release with bpe_free. Errors: out
+// of memory.
 int bpe_create(struct bpe *bpe, size_t capacity, struct err *err);
 void bpe_free(struct bpe *bpe);
 
@@ -43,7 +44,7 @@ struct bpe_scratch {
 };
 void bpe_scratch_free(struct bpe_scratch *scratch);
 
-// Merges ids[0..count-1] in place. On success *merged is how many are left.
+// Merges ids[0..count-1] in place. On success *merged ids are left.
 // Errors: out of memory, or count above BPE_MAX_TOKENS.
 int bpe_merge_all(const struct bpe *bpe, struct bpe_scratch *scratch, uint32_t *ids, size_t count,
                   size_t *merged, struct err *err);

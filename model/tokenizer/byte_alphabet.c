@@ -12,7 +12,7 @@ struct range {
 static const struct range printable[N_RANGES] = {{0x21, 0x7E}, {0xA1, 0xAC}, {0xAE, 0xFF}};
 static const struct range others[N_RANGES] = {{0x00, 0x20}, {0x7F, 0xA0}, {0xAD, 0xAD}};
 
-// The rank of byte within the ranges, in ascending order; -1 if it is in none.
+// The rank of `byte` among the bytes of the ranges, in ascending order; -1 if it is in none.
 static int rank_in(const struct range *ranges, unsigned byte) {
   unsigned before = 0;
   for (int i = 0; i < N_RANGES; i++) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// byte_alphabet - the 256 characters by which GPT-2's vocabulary files write bytes
+// byte_alphabet - the 256 characters with which GPT-2's vocabulary files write bytes
 //
-// vocab.json and merges.txt are text, tokens are bytes. Each byte is written as one character: the
-// 188 printable ones of Latin-1 (21..7E, A1..AC, AE..FF) as themselves, the other 68, in ascending
-// order, as U+0100, U+0101, ... A space is U+0120, a newline U+010A.
+// vocab.json and merges.txt are text, but tokens are bytes. Each byte is written as one character.
+// The 188 printable characters of Latin-1 (21..7E, A1..AC, AE..FF) stand for themselves; the other
+// 68 bytes, in ascending order, are U+0100, U+0101, ... So a space is U+0120 and a newline U+010A.
 // Source: bytes_to_unicode() in https://github.com/openai/gpt-2, src/encoder.py.
 
 #ifndef GPT2RTL_BYTE_ALPHABET_H
@@ -15,14 +15,15 @@
 unsigned byte_alphabet_encode(unsigned char byte);
 
 // Translates characters of the alphabet (UTF-8) to the bytes that they stand for. bytes has room
-// for length and may be text itself. Returns the number of bytes, or -1 if a character is not of
+// for length and may be text itself. Returns the number of bytes, or -1 if a character is not in
 // the alphabet.
 long byte_alphabet_decode(unsigned char *bytes, const unsigned char *text, size_t length);
 
-// Writes bytes as characters of the alphabet (UTF-8): at most 2 * length bytes. Returns how many.
+// Writes bytes as characters of the alphabet (UTF-8), at most 2 * length bytes. Returns the number
+// of bytes written.
 size_t byte_alphabet_write(unsigned char *text, const unsigned char *bytes, size_t length);
 
-// The byte at rank 0..255 in GPT-2's own order of ids: the printable ones first.
+// The byte with rank 0..255 in GPT-2's order of ids, printable characters first.
 unsigned char byte_alphabet_order(unsigned rank);
 
 #endif

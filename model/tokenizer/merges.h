@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // merges - reads merges.txt, or the same list in tokenizer.json
 //
-// Each line is one merge, "left right", in the order in which they were learned: a merge's rank is
-// its place. Both parts are written in the characters of byte_alphabet.h. A first line that begins
-// with "#version" and empty lines do not count; a carriage return before the newline is ignored.
+// Each line is one merge, "left right". The lines are in the order in which the merges were
+// learned, and a merge's rank is its place. Both parts are written in the characters of
+// byte_alphabet.h. A first line that begins with "#version", empty lines, and a carriage return
+// before the newline are ignored.
 
 #ifndef GPT2RTL_MERGES_H
 #define GPT2RTL_MERGES_H
@@ -20,7 +21,8 @@
 int merges_load(struct bpe *bpe, const struct vocabulary *vocabulary, const char *path,
                 struct err *err);
 
-// The same from the JSON list to which path was parsed: "left right" or ["left", "right"] each.
+// The same from the JSON list that was parsed from path. Its entries are "left right" or ["left",
+// "right"].
 // Errors name the merge by its number, from 1.
 int merges_read(struct bpe *bpe, const struct vocabulary *vocabulary, const cJSON *list,
                 const char *path, struct err *err);

@@ -13,8 +13,8 @@ struct pretokenizer {
   pcre2_code *code;
 };
 
-// \p{White_Space} and \P{White_Space} for \s and \S. The pattern matches at every character, so it
-// is anchored: each match begins where the one before ended.
+// \p{White_Space} and \P{White_Space} replace \s and \S. The pattern matches at every character, so
+// it is anchored: each match begins where the last one ended.
 static const char pattern[] = "'s|'t|'re|'ve|'m|'ll|'d"
                               "| ?\\p{L}+"
                               "| ?\\p{N}+"
@@ -70,8 +70,8 @@ int pretokenizer_next(struct pretokenizer_walk *walk, const struct pretokenizer 
       return 1;
     }
   }
-  // The text was checked above; PCRE2's own check would scan all of it at every piece. PCRE2's JIT
-  // stack is small; the interpreter matches what exceeds it, on the heap.
+  // The text was checked above; PCRE2's check would scan all of it for every piece. PCRE2's JIT
+  // stack is small. The interpreter, which uses the heap, matches what exceeds it.
   uint32_t options = PCRE2_NO_UTF_CHECK;
   int code = pcre2_match(pretokenizer->code, walk->text, walk->valid_end, walk->begin, options,
                          walk->match, NULL);

@@ -17,7 +17,7 @@ static size_t ends_at(struct stop_text *s, size_t end) {
   return longest;
 }
 
-// Bytes at the end of held that begin a stop text.
+// The number of bytes at the end of held that begin a stop text.
 static size_t begun(const struct stop_text *s) {
   size_t longest = 0;
   for (const char *const *text = s->texts; *text != NULL; text++) {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // stop_text - ends a text before the first of several stop texts, for generate --stop
 //
-// The input is bytes, cut wherever tokens end. Nothing of a stop text is shown: bytes that may
-// begin one are held back until they complete one or no longer can. The stop text that is complete
-// first counts; of two that end together, the longer. So it makes no difference where tokens end.
+// The input is bytes, in the pieces that tokens make of them. No part of a stop text is shown:
+// bytes that may begin one are held back until they complete one or no longer can. The stop text
+// that is complete first ends the text; of two that end together, the longer. So the result does
+// not depend on where tokens end.
 
 #ifndef GPT2RTL_STOP_TEXT_H
 #define GPT2RTL_STOP_TEXT_H
@@ -19,12 +20,13 @@ struct stop_text {
   const char *found;  // the stop text that was found, or NULL
 };
 
-// Takes n bytes. *ready is the number of bytes at the front of held that can be shown; if a stop
-// text was found, these are the last. Show them, then drop them. Errors: out of memory.
+// Appends n bytes of text. *ready becomes the number of bytes at the front of held that can be
+// shown. If a stop text was found, they are the last ones. Show them, then drop them. Errors: out
+// of memory.
 int stop_text_push(struct stop_text *stop, const char *text, size_t n, size_t *ready,
                    struct err *err);
 
-// The first n bytes of held have been shown.
+// Removes the first n bytes of held, which have been shown.
 void stop_text_drop(struct stop_text *stop, size_t n);
 
 // Harmless on a zeroed struct.

@@ -21,10 +21,10 @@ struct tokenizer {
   struct vocabulary vocabulary;
   uint32_t byte_ids[256];  // ids of the tokens of one byte
   uint32_t end_of_text;
-  size_t rows;              // of the model's embedding, or SIZE_MAX: any
-  uint32_t *added;          // ids of the tokens that are found before the text is cut into pieces:
-  size_t n_added, n_first;  // these first, then the others in the remaining text
-  bool prefix_space;        // each stretch of text begins with a space, its own or one more
+  size_t rows;              // of the model's embedding, or SIZE_MAX if unknown
+  uint32_t *added;          // ids of the tokens that are found before the text is split:
+  size_t n_added, n_first;  // n_first of them in the whole text, the others in the rest
+  bool prefix_space;        // put a space before each stretch of text that lacks one
   struct tokenizer_template around;
   struct bpe bpe;
   struct pretokenizer *pretokenizer;
@@ -38,12 +38,12 @@ static bool is_added(const struct tokenizer *t, size_t id) {
   return false;
 }
 
-// Checks that the vocabulary can encode any text, and that it suits a model of that size. path is
-// the vocabulary's.
+// Checks that the vocabulary can encode any text, and that it suits a model of vocab_size ids. path
+// is the vocabulary's.
 static int check(struct tokenizer *t, const char *path, size_t vocab_size, struct err *err) {
   // Trainers round the vocabulary up to a multiple of 8 to 1024; the ids after the vocabulary have
-  // no text. Added tokens may have no row in the model: a padding token, for example, which never
-  // goes through it.
+  // no text. Added tokens may have no row in the model: a padding token, for example, is never
+  // computed.
   const size_t count = t->vocabulary.count;
   size_t needed = count;
   while (needed > vocab_size && is_added(t, needed - 1)) needed--;
@@ -64,7 +64,7 @@ static int check(struct tokenizer *t, const char *path, size_t vocab_size, struc
   return 0;
 }
 
-// Takes the added tokens from tokenizer_config_merge and puts those that are looked for first in
+// Stores the added tokens from tokenizer_config_merge, with those that are searched for first in
 // front.
 static int take_added(struct tokenizer *t, const cJSON *list, struct err *err) {
   const cJSON *entry;
@@ -129,7 +129,7 @@ static int load_json(struct tokenizer *t, const struct tokenizer_config *config,
   return result;
 }
 
-// merges_path NULL: path is a tokenizer.json, otherwise a vocab.json.
+// path is a tokenizer.json if merges_path is NULL, otherwise a vocab.json.
 static int load(struct tokenizer **tokenizer, const struct tokenizer_config *config,
                 const char *path, const char *merges_path, size_t vocab_size, struct err *err) {
   *tokenizer = NULL;
@@ -146,7 +146,7 @@ static int load(struct tokenizer **tokenizer, const struct tokenizer_config *con
   return 0;
 }
 
-// Reads the settings in dir (NULL: there are none) and loads.
+// Reads the settings in dir (NULL if there are none) and loads the files.
 static int load_configured(struct tokenizer **tokenizer, const char *dir, const char *path,
                            const char *merges_path, size_t vocab_size, struct err *err) {
   struct tokenizer_config config;
@@ -216,7 +216,7 @@ struct encoder {
   uint32_t *ids;
   size_t count;
   size_t *next;         // [n_added] the next place of that token in the text, SIZE_MAX for none
-  unsigned char *copy;  // room for the text and a leading space, if one may be needed
+  unsigned char *copy;  // room for the text and a leading space, if one can be needed
 };
 
 // Encodes text without added tokens.
@@ -245,8 +245,8 @@ static int encode_ordinary(struct encoder *e, const unsigned char *text, size_t 
   return more;
 }
 
-// The next place, at or after begin, of one of added[from..to-1]; the longest, if several begin
-// there. Writes its id and length. Returns length if there is none.
+// Finds the next place, at or after begin, of one of added[from..to-1]; the longest, if several
+// begin there. Writes its id and length. Returns the place, or the text's length if there is none.
 static size_t find_added(struct encoder *e, size_t from, size_t to, const unsigned char *text,
                          size_t length, size_t begin, uint32_t *id, size_t *id_length) {
   const struct tokenizer *t = e->tokenizer;
@@ -268,8 +268,8 @@ static size_t find_added(struct encoder *e, size_t from, size_t to, const unsign
   return best;
 }
 
-// With first, cuts text at the added tokens that are looked for first, and then the parts between
-// them at the others.
+// With first, splits text at the added tokens that are searched for first, and then splits the
+// parts between them at the others.
 static int encode(struct encoder *e, bool first, const unsigned char *text, size_t length,
                   struct err *err) {
   const struct tokenizer *t = e->tokenizer;
@@ -291,7 +291,7 @@ static void put_ids(struct encoder *e, const uint32_t *ids, size_t count) {
   for (size_t i = 0; i < count; i++) e->ids[e->count++] = ids[i];
 }
 
-// Tokens without a row in the model can exist, but cannot go through it.
+// Tokens without a row in the model can exist, but the model cannot compute them.
 static int check_rows(const struct encoder *e, struct err *err) {
   for (size_t i = 0; i < e->count; i++) {
     if (e->ids[i] >= e->tokenizer->rows) {
@@ -309,7 +309,7 @@ static int check_rows(const struct encoder *e, struct err *err) {
 
 static int encode_text(const struct tokenizer *t, bool whole, const char *text, size_t length,
                        uint32_t **ids, size_t *count, struct err *err) {
-  // A token has at least one byte, and a byte adds at most one space, which bounds the number of
+  // A token has at least one byte, and a byte adds at most one space. This bounds the number of
   // ids.
   const struct tokenizer_template *around = &t->around;
   const size_t room = (t->prefix_space ? 2 : 1) * length + around->n_before + around->n_after;

@@ -25,7 +25,7 @@ static const char *content_of(const cJSON *token) {
 
 // ------------------------------------------------------------------------------------------ tokens
 
-// What a token may ask for, but is not implemented here.
+// What a token may ask for and is not implemented here.
 static int check_token(const cJSON *token, const char *path, struct err *err) {
   static const char *const off[] = {"lstrip", "rstrip", "single_word"};
   for (size_t i = 0; i < sizeof off / sizeof off[0]; i++) {
@@ -73,7 +73,7 @@ static int put_token(cJSON *list, const char *content, double id, bool normalize
 
 // --------------------------------------------------------------------------- added tokens with ids
 
-// Inserts by id, so that the next token without an id comes after all of them.
+// Inserts in the order of ids, so that the next token without an id comes after all of them.
 static int put_by_id(cJSON *list, const char *content, size_t id, bool normalized,
                      struct err *err) {
   int place = 0;
@@ -167,7 +167,7 @@ static int read_special(struct tokenizer_config *c, const cJSON *settings, const
   static const char *const names[] = {"bos_token", "eos_token", "unk_token", "sep_token",
                                       "pad_token", "cls_token", "mask_token"};
   static const char *const lists[] = {"extra_special_tokens", "additional_special_tokens"};
-  const size_t by_default = 3;  // of the names: <|endoftext|> if nothing is given
+  const size_t by_default = 3;  // of the names are <|endoftext|> if nothing is given
   cJSON *fallback = cJSON_CreateString(end_of_text);
   const cJSON *bos = NULL, *eos = NULL, *token;
   int result = !fallback ? err_memory(err, "the special tokens") : 0;
@@ -180,7 +180,7 @@ static int read_special(struct tokenizer_config *c, const cJSON *settings, const
   }
   if (result == 0)
     result = copy_text(&c->bos, bos, err) != 0 || copy_text(&c->eos, eos, err) != 0 ? -1 : 0;
-  cJSON_ArrayForEach(token, settings) {  // a model's own names; those above are already there
+  cJSON_ArrayForEach(token, settings) {  // names of the model's own; those above are already there
     if (result == 0 && ends_with_token(token->string) && content_of(token) != NULL)
       result = put_special(c, token, path, err);
   }
@@ -197,7 +197,7 @@ static int read_special(struct tokenizer_config *c, const cJSON *settings, const
 
 // --------------------------------------------------------------------------------------- the files
 
-// Reads dir/name; *root is NULL if there is none, or no dir.
+// Reads dir/name. *root is NULL if there is no such file, or dir is NULL.
 static int read_optional(cJSON **root, char path[static FILE_PATH_SIZE], const char *dir,
                          const char *name, struct err *err) {
   *root = NULL;
@@ -232,7 +232,7 @@ static int read_flags(struct tokenizer_config *c, const cJSON *settings, const c
                : 0;
 }
 
-// The fields of map replace those of settings.
+// Replaces the fields of settings by those of map.
 static int overlay(cJSON *settings, cJSON *map, struct err *err) {
   while (map && map->child) {
     cJSON *item = cJSON_DetachItemViaPointer(map, map->child);
@@ -321,7 +321,7 @@ static int add_listed(struct merge *m, const cJSON *listed) {
   return 0;
 }
 
-// The token that has the id, other than one of this content; NULL: the id is free.
+// The token of another content that has the id; NULL if the id is free.
 static const char *owner_of(const struct merge *m, size_t id) {
   const cJSON *entry;
   cJSON_ArrayForEach(entry, m->list) {
@@ -330,7 +330,8 @@ static const char *owner_of(const struct merge *m, size_t id) {
   return id < (size_t)cJSON_GetArraySize(m->vocab) ? "of the vocabulary" : NULL;
 }
 
-// A token of the smaller files: a known one must have its id there, a new one a free id.
+// Adds a token of the smaller files. A known token must have the same id there; a new one must have
+// a free id.
 static int add_configured(struct merge *m, const cJSON *entry, const char *file) {
   const char *content = content_of(entry), *owner = NULL;
   const size_t id = (size_t)member(entry, "id")->valuedouble;
@@ -339,7 +340,7 @@ static int add_configured(struct merge *m, const cJSON *entry, const char *file)
       there ? member(there, "id") : cJSON_GetObjectItemCaseSensitive(m->vocab, content);
   size_t known_id = id;
   if (known && json_integer(known, 0, UINT32_MAX, &known_id) != 0)
-    return 0;  // an error of the vocabulary, which is reported there
+    return 0;  // vocabulary_read reports this error
   if (known_id != id) {
     return err_set(m->err,
                    "%s beside %s: token \"%.60s\" has id %zu, expected %zu, which it has there",
@@ -380,7 +381,7 @@ int tokenizer_config_merge(const struct tokenizer_config *config, const cJSON *v
   *added = m.list;
   m.tokens = (size_t)cJSON_GetArraySize(vocab);
   if (!m.list) return err_memory(err, "the added tokens");
-  if (m.tokens > CONFIG_MAX_VOCAB) {  // before each added token is searched for among them
+  if (m.tokens > CONFIG_MAX_VOCAB) {  // before the search for each added token among them
     cJSON_Delete(m.list);
     *added = NULL;
     return err_set(err, "%s: %zu tokens, expected 1..%d", path, m.tokens, CONFIG_MAX_VOCAB);

@@ -20,7 +20,7 @@ static const cJSON *member(const cJSON *object, const char *name) {
 
 // ---------------------------------------------------------------------------- what must be GPT-2's
 
-// Whether object.name is absent, null, or equal in effect to that: false, 0 or "".
+// Whether object.name is absent, null, or false, 0 or "", which have the same effect.
 static int require_off(const struct reader *r, const cJSON *object, const char *part,
                        const char *name) {
   const cJSON *item = member(object, name);
@@ -59,7 +59,7 @@ static int check_steps(const struct reader *r, const cJSON *root, const cJSON *m
       require_type(r, root, "pre_tokenizer", "ByteLevel", false) != 0 ||
       require_type(r, root, "decoder", "ByteLevel", true) != 0)
     return -1;
-  // The tokenizers library takes it from here; transformers takes it only from
+  // The tokenizers library takes it from this file; transformers takes it only from
   // tokenizer_config.json.
   if (prefix_space && !cJSON_IsFalse(prefix_space) && !config->has_prefix_space) {
     return err_set(r->err,

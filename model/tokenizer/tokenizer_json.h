@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// tokenizer_json - reads tokenizer.json, the one-file form of a tokenizer
+// tokenizer_json - reads tokenizer.json, a tokenizer in one file
 //
 // Hugging Face's tokenizers library writes vocabulary, merges, added tokens and every step of the
 // encoding to one file. The file can describe any tokenizer; here it must describe GPT-2's:
@@ -14,7 +14,7 @@
 //   decoder         ByteLevel or absent
 //   added_tokens    [{"content": text, "id": N, "normalized": flag}]; lstrip, rstrip and
 //                   single_word false
-// truncation and padding describe how a batch is made, and are ignored.
+// truncation and padding, which describe how a batch is made, are ignored.
 
 #ifndef GPT2RTL_TOKENIZER_JSON_H
 #define GPT2RTL_TOKENIZER_JSON_H
@@ -24,7 +24,7 @@
 #include "tokenizer_config.h"
 #include "vocabulary.h"
 
-// The tokens around every text.
+// The tokens that surround every text.
 struct tokenizer_template {
   uint32_t *before, *after;  // ids; owned
   size_t n_before, n_after;

@@ -44,7 +44,7 @@ static int read_id(const struct reader *r, const char *text, const cJSON *item, 
                        r->path, text, r->v->count - 1, r->v->count);
 }
 
-// Gives id the length bytes of the blob after those in use.
+// Gives id the next length bytes of the blob.
 static int take(struct reader *r, const char *text, size_t id, size_t length) {
   struct vocabulary *v = r->v;
   uint32_t *slot = find_slot(v, v->blob + r->used, length);
@@ -82,7 +82,7 @@ static int compare_keys(const void *a, const void *b) {
   return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-// The object's keys in order: cJSON would search all of them for each added token.
+// The object's keys, sorted, because cJSON would search all of them for each added token.
 struct keys {
   const char **list;
   size_t count;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// vocabulary - the tokens of vocab.json or tokenizer.json: ids to bytes and bytes to ids
+// vocabulary - maps the ids of vocab.json or tokenizer.json to bytes, and bytes to ids
 //
-// vocab.json is one object, {"token": id, ...}, with every id from 0 up exactly once, in any order;
-// tokens are written in the characters of byte_alphabet.h. tokenizer.json has the same object and a
-// list of added tokens, {"content": text, "id": id}, written as plain text. These may also be in
-// the object, with the same id.
+// vocab.json is one object, {"token": id, ...}, which has every id from 0 up exactly once, in any
+// order. Tokens are written in the characters of byte_alphabet.h. tokenizer.json has the same
+// object, and a list of added tokens, {"content": text, "id": id}, written as plain text. An added
+// token may also be in the object, with the same id.
 
 #ifndef GPT2RTL_VOCABULARY_H
 #define GPT2RTL_VOCABULARY_H
@@ -28,7 +28,7 @@ struct vocabulary {
   size_t slot_mask;
 };
 
-// Reads the JSON to which path was parsed: the object and, if there is one, the list, whose entries
+// Reads JSON that was parsed from path: the object and, if there is one, the list, whose entries
 // each have a string and a number. After success or failure release with vocabulary_free. Errors:
 // an id that is missing or repeated; a token that is repeated, empty or not in the alphabet; more
 // than 65,536 tokens.
