@@ -35,11 +35,11 @@
 //                    mlp second layer: C rows x 4C by columns
 //                  head: V rows x C by rows (tied: this is token_embedding's table too)
 //   6. KV cache, after the image: for each layer and head a region of kv_stride beats:
-//        keys    from 0: a matrix of n_ctx rows x 64 by rows, as in 2 and 3. Position t is row t, in
-//                segment t % segments of beat g + g / 16 + 1, g = t / segments; its side word, in
+//        keys    from 0: n_ctx rows x 64 by rows, as in 2 and 3. Position t is row t, in
+//                segment t % segments of beat g + g / 16 + 1, g = t / segments. Its side word, in
 //                beat g / 16 * 17, holds the K scale (bits 15..0) and the V scale (bits 31..16)
-//        values  from kv_v_off: tile t / 64 is 64 / segments beats; segment s of its beat j holds
-//                 dimension j * segments + s, whose byte t % 64 is position t
+//        values  from kv_v_off: tile t / 64 is 64 / segments beats. Segment s of its beat j holds
+//                dimension j * segments + s; byte t % 64 of it is position t
 //
 // Number formats (scale, half): golden/fixed.h. Weight w of row r is int8 * scale(r).
 #ifndef GPT2RTL_IMAGE_H
