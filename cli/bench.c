@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// bench: measures how fast this machine runs the golden engine, and how fast it reads its memory
+// bench - measures how fast this machine runs the golden engine, and how fast it reads its memory
 //
-// Machines are rarely quiet. So each figure is the fastest of several measurements, and the
-// memory's speed is measured between the engine's and for as long, under the same conditions: eight
-// tokens, then eight reads of as many bytes.
+// Machines are rarely quiet. So each figure is the fastest of several measurements. Measurements of
+// the engine and of the memory alternate, so that conditions are the same: eight tokens, then eight
+// reads of as many bytes.
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,9 +75,9 @@ struct bench {
   uint32_t prompt;             // positions of the prefill
   struct result *results;      // [n_threads * n_kernels]
   size_t n_results;
-  uint8_t *buffer;  // which the memory measurement reads
+  uint8_t *buffer;  // for the memory measurement
   size_t bytes;
-  bool prefetch;  // it is read with prefetching
+  bool prefetch;  // read it with prefetching
   struct progress progress;
   uint64_t done;
 };
@@ -130,11 +130,11 @@ static void read_piece(void *ctx, uint32_t item, uint32_t thread) {
     for (size_t j = 0; j < 32; j++) sum[j] ^= p[i + j];
   }
   for (size_t j = 1; j < 32; j++) sum[0] ^= sum[j];
-  *(volatile uint64_t *)&sum[0] = sum[0];  // keeps the reading from being optimised away
+  *(volatile uint64_t *)&sum[0] = sum[0];  // keeps the compiler from removing the reads
 }
 
-// Seconds. For one thread its processor time, which excludes the time that the system gives to
-// others; for several threads elapsed time.
+// The time in seconds: for one thread its processor time, which excludes the time that the system
+// gives to others; for several threads the elapsed time.
 static double now(const struct result *r) { return r->threads == 1 ? clock_thread() : clock_now(); }
 
 static void faster(const struct result *r, double *best, double n, double begin) {
@@ -142,7 +142,8 @@ static void faster(const struct result *r, double *best, double n, double begin)
   if (rate > *best) *best = rate;
 }
 
-// Sets r->read: all threads read the whole buffer, with and without prefetching; the faster counts.
+// Sets r->read. All threads read the whole buffer, with and without prefetching, and the faster way
+// counts.
 static void read_memory(struct bench *b, struct result *r, struct fast_pool *pool) {
   for (int i = 0; i < 2; i++) {
     const double begin = now(r);
@@ -169,8 +170,8 @@ static void measure_decode(struct bench *b, struct result *r, struct fast_engine
   }
 }
 
-// Fills the cache up to `end`, FAST_BATCH positions at a time. best[i] is the shortest time of part
-// i.
+// Fills the cache up to `end`, FAST_BATCH positions at a time. best[i] keeps the shortest time of
+// part i.
 static void measure_prefill(const struct bench *b, const struct result *r,
                             struct fast_engine *engine, uint32_t begin, uint32_t end,
                             double *best) {
@@ -184,7 +185,7 @@ static void measure_prefill(const struct bench *b, const struct result *r,
   }
 }
 
-// A run through the contexts fills the cache up to each.
+// Goes through the contexts, and fills the cache up to each.
 static void measure(struct bench *b, struct result *r, struct fast_engine *engine,
                     struct fast_pool *pool) {
   const double start = clock_now();
@@ -208,7 +209,7 @@ static int run(struct bench *b, struct err *err) {
   if (model_image(&b->image, b->dir, 256, err)) return -1;
   const struct image_header *h = &b->image.header;
   const uint32_t contexts[CONTEXTS] = {0, PROMPT, 960};
-  for (int c = 0; c < CONTEXTS; c++)  // a smaller model: the same fractions of its context
+  for (int c = 0; c < CONTEXTS; c++)  // for a smaller model, the same fractions of its context
     b->context[c] = h->n_ctx > 960 ? contexts[c] : contexts[c] * h->n_ctx / 1024;
   b->prompt = b->context[1];
   for (uint32_t i = 0; i < h->n_ctx; i++) b->tokens.ids[i] = i * 7919 % h->vocab_size;

@@ -54,7 +54,7 @@ struct run {
   bool ignore_eos;
   struct sampling sampling;
   struct drawing_options drawing;
-  // made from it
+  // derived
   struct board board;
   struct gpt2hw dev;
   struct gpt2rtl_model *model;
@@ -69,7 +69,7 @@ struct run {
 
 // ----------------------------------------------------------------------------------------- options
 
-// -1 to continue, or the exit status.
+// Returns -1 to continue, or the exit status.
 static int parse(struct run *r, int argc, char **argv) {
   const char *baud = NULL, *tokens = NULL, *temperature = NULL, *top_k = NULL, *seed = NULL;
   uint64_t n = 100, rate = 1000000;
@@ -109,7 +109,7 @@ static int refused(struct run *r, enum gpt2hw_error error, struct err *err) {
   return error ? err_set(err, "%s: %s", r->board.about.name, gpt2hw_error_text(error)) : 0;
 }
 
-// The model, the prompt's ids, and the image for the board's lanes.
+// Loads the model, the prompt's ids, and the image for the board's lanes.
 static int load_model(struct run *r, struct err *err) {
   struct gpt2rtl_request request = {.size = sizeof request, .prompt = r->prompt, .tokens = 1};
   if (gpt2rtl_model_open(&r->model, r->dir, public_error(err))) return -1;
@@ -169,7 +169,7 @@ static int send_image(struct run *r, const struct gpt2hw_place *place, struct er
   return 0;
 }
 
-// Loads the image into the board's memory, unless it is there.
+// Loads the image into the board's memory unless it is there already.
 static int load_image(struct run *r, struct err *err) {
   const struct board_description *about = &r->board.about;
   const uint64_t bytes = r->image.header.n_beats * r->image.header.lanes;
@@ -212,7 +212,7 @@ static int on_token(void *ctx, uint32_t id) {
   return n ? stdout_write(r->text, n, &r->stopped) : 0;
 }
 
-// The hardware ends a run when the memory has answered what is outstanding.
+// The hardware ends a run when the memory has answered all outstanding requests.
 static _Noreturn void end_interrupted(struct run *r) {
   const double begin = clock_now();
   struct err err;

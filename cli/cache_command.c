@@ -48,7 +48,7 @@ struct list {
 
 static size_t hex_digits(const char *text) { return strspn(text, "0123456789abcdef"); }
 
-// The kind of the entry with this name, or KINDS if this program does not make such names.
+// The kind of the entry with this name, or KINDS if it is no name that this program makes.
 static enum kind kind_of(const char *name, unsigned *lanes) {
   unsigned version;
   int end = 0;
@@ -69,7 +69,7 @@ static int count_bytes(const char *path, const struct stat *st, int type, struct
   return 0;
 }
 
-// The second line of a .source file.
+// Reads the second line of a .source file.
 static char *read_model(const char *path) {
   char line[FILE_PATH_SIZE] = "";
   FILE *f = fopen(path, "r");
@@ -115,7 +115,7 @@ static int read_list(struct list *l, struct err *err) {
   free(names);
   if (!l->entries) return err_memory(err, "the list");
   qsort(l->entries, l->n, sizeof *l->entries, by_kind);
-  // Images are named after their weights' checksum; the checksums' files tell which model that is.
+  // Images are named by their weights' checksum; the .source files tell which model that is.
   for (size_t i = 0; i < l->n; i++) {
     char path[FILE_PATH_SIZE], checksum[17];
     const struct entry *c = &l->entries[i];
@@ -143,7 +143,7 @@ static int print_text(const struct list *l, struct err *err) {
   char name[CLI_NAME_SIZE];
   for (size_t i = 0; i < l->n; i++) {
     const struct entry *e = &l->entries[i];
-    if (e->kind == CHECKSUM) continue;  // a line of text
+    if (e->kind == CHECKSUM) continue;  // a file of two lines, too small to list
     printf("%9.1f MB  %-10s  ", (double)e->bytes / 1e6, kind_names[e->kind]);
     if (e->kind == IMAGE)
       printf("%u lanes, %s\n", e->lanes,
@@ -179,7 +179,7 @@ static int remove_entry(const char *path, const struct stat *st, int type, struc
   return remove(path) ? errno : 0;
 }
 
-// A folder whose lock is held by a process that makes a simulator in it.
+// Whether a process holds the folder's lock, to make a simulator in it.
 static bool is_busy(const char *folder) {
   char lock[FILE_PATH_SIZE];
   const int fd = file_join(lock, folder, "lock", NULL) ? -1 : open(lock, O_RDWR | O_CLOEXEC);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// cli - what the subcommands of gpt2rtl share: options, messages, files, models
+// cli - functions that the subcommands of gpt2rtl share: options, messages, files, models
 #ifndef GPT2RTL_CLI_H
 #define GPT2RTL_CLI_H
 
@@ -17,12 +17,12 @@
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
-// The library's errors are the project's own.
+// struct gpt2rtl_error and struct err have the same layout.
 static inline struct gpt2rtl_error *public_error(struct err *err) {
   return (struct gpt2rtl_error *)(void *)err;
 }
 
-// Each command gets argv after its own name and returns an exit status.
+// Each command takes the arguments after its name, and returns an exit status.
 int generate_main(int argc, char **argv);
 int report_main(int argc, char **argv);
 int logits_main(int argc, char **argv);
@@ -43,20 +43,20 @@ int board_main(int argc, char **argv);
 
 // Prints "gpt2rtl: text" on standard error, in a form that is safe on a terminal.
 void cli_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
-// The same for err. Returns EXIT_FAILED; if a signal was the reason, the program ends by it,
-// without a message.
+// Prints err in the same way. Returns EXIT_FAILED. If a signal was the reason, the program ends by
+// that signal, without a message.
 int cli_fail(const struct err *err);
-// Prints "gpt2rtl COMMAND: text" and where the help is. Returns EXIT_USAGE.
+// Prints "gpt2rtl COMMAND: text", and how to get help. Returns EXIT_USAGE.
 int cli_usage(const char *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 // ----------------------------------------------------------------------------------------- options
 
 struct option_spec {
-  const char *name;    // with the dashes
-  const char **value;  // its value, the next argument or the text after "=", is stored here; NULL
-                       // for a flag:
-  bool *flag;  // with value too: it may be repeated, and value has room for OPTION_MANY and a final
-               // NULL
+  const char *name;    // with its dashes
+  const char **value;  // receives the value, which is the next argument or the text after "="; NULL
+                       // for a flag
+  bool *flag;  // set for a flag. With value too: the option may be repeated, and value has room for
+               // OPTION_MANY and a final NULL
 };
 enum { OPTION_MANY = 16 };
 
@@ -66,8 +66,8 @@ enum { OPTION_MANY = 16 };
 int options_parse(const char *command, const char *help, const struct option_spec *specs,
                   size_t n_specs, int argc, char **argv, const char **positional);
 
-// Numbers from options: all of the text, and within the range. Return 0, or EXIT_USAGE with a
-// message.
+// Read an option's value. The whole text must be a number within the range. Return 0, or EXIT_USAGE
+// with a message.
 int option_u64(const char *command, const char *name, const char *text, uint64_t low, uint64_t high,
                uint64_t *value);
 int option_double(const char *command, const char *name, const char *text, double low, double high,
@@ -83,36 +83,39 @@ int option_positions(const char *command, const char *option, const char *text, 
 
 // ------------------------------------------------------------------------------------------- files
 
-// All of a file, or of standard input, "-". The caller frees *text, which has a zero after it.
+// Reads all of a file, or of standard input if path is "-". The caller frees *text, which ends with
+// a zero after its length bytes. Errors: it cannot be read; out of memory.
 int input_read(const char *path, char **text, size_t *length, struct err *err);
-// Writes to standard output at once. Fails if it is closed or full.
+// Writes to standard output without buffering. Errors: it is closed or full.
 int stdout_write(const void *data, size_t length, struct err *err);
 
 struct cJSON;
-// Text as a JSON string: bytes that are not UTF-8, and zeros, become U+FFFD. Names are put into
-// objects this way.
+// Makes a JSON string of text: bytes that are not UTF-8, and zeros, become U+FFFD. json_add_name
+// adds such a string to an object.
 struct cJSON *text_json(const char *text, size_t length);
 void json_add_name(struct cJSON *object, const char *key, const char *text);
-// Writes text, which is JSON, and escapes as \uNNNN what is not safe on a terminal (printable.h).
+// Writes JSON text, and escapes what is not safe on a terminal (printable.h) as \uNNNN.
 void json_print(FILE *file, const char *text);
-// Prints json in this way and deletes it.
+// Prints json in this way on standard output, and deletes it. Errors: stdout_write's; out of
+// memory.
 int stdout_json(struct cJSON *json, struct err *err);
 
-// A name in a form that is safe on a terminal (printable.h), truncated to the room. Returns to.
+// Makes a name safe on a terminal (printable.h), truncated to the room. Returns `to`.
 enum { CLI_NAME_SIZE = 8192 };
 const char *cli_name(char to[CLI_NAME_SIZE], const char *name);
 
 // ------------------------------------------------------------------------------------------ models
 
-// model_image_open, which says on standard error what it makes and keeps.
+// model_image_open with messages on standard error about what it makes and keeps.
 int model_image(struct image *image, const char *dir, uint32_t lanes, struct err *err);
 
-// Writes image as text: its beats for $readmemh to path, one per line; sizes and configuration as
-// Verilog parameters to path with .vh in place of .hex (or after another name). Errors: either file
-// cannot be written.
+// Writes image as text. The beats go to path for $readmemh, one per line. Sizes and configuration
+// go, as Verilog parameters, to path with .vh in place of .hex (or appended to another name).
+// Errors: one of the files cannot be written.
 int compile_hex(const char *path, const struct image *image, struct err *err);
-// Writes an image for several memory ports: the header, which says how many, then stripe after
-// stripe, each filled with zeros to a multiple of 4096 bytes. stripes: 2, 4, ... 32.
+// Writes an image for several memory ports: the header, which has their number, then one stripe
+// after another, each padded with zeros to a multiple of 4096 bytes. stripes is 2, 4, ... 32.
+// Errors: path cannot be written.
 int compile_stripes(const char *path, const struct image *image, uint32_t stripes, struct err *err);
 
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// compare: the integer model, or an emulation of other widths, against the float reference
+// compare - compares the integer model, or an emulation of other widths, with the float reference
 #include "compare.h"
 
 #include <inttypes.h>
@@ -82,7 +82,7 @@ struct run {
 
 // ----------------------------------------------------------------------------------------- options
 
-// A width of the emulation: a number or "float".
+// Reads a width of the emulation: a number or "float".
 static int option_width(struct run *r, const char *name, const char *text, uint64_t low,
                         uint64_t high, int *width) {
   uint64_t value = 0;

@@ -14,7 +14,7 @@ static const struct compare_tensor *tensor_of(const struct compare_result *r, si
 
 // ------------------------------------------------------------------------------------- saturations
 
-// The saturations that are counted, with the ranges of docs/numerics.md.
+// The counted saturations, with the ranges of docs/numerics.md.
 static const struct {
   const char *name, *range;
 } formats[4] = {
@@ -86,7 +86,7 @@ static void print_ratios(const struct compare_result *r) {
   putchar('\n');
 }
 
-// Of each kind of tensor, the layer with the largest error.
+// Prints, for each kind of tensor, the layer with the largest error.
 static void print_errors(const struct compare_result *r, const char *other) {
   printf("\nlargest errors        error       float  %10s  position  element\n", other);
   for (int i = 0; i < TENSORS; i++) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// compare_report - the result of a comparison, as text and as JSON
+// compare_report - prints the result of a comparison as text or as JSON
 #ifndef GPT2RTL_COMPARE_REPORT_H
 #define GPT2RTL_COMPARE_REPORT_H
 

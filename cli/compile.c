@@ -89,7 +89,7 @@ static cJSON *image_json(const struct image_header *h) {
   return json;
 }
 
-// The image at path and its contents; for $readmemh text only the name.
+// Describes the image at path and its contents; for $readmemh text, only the name.
 static int compile_report(const char *path, uint32_t lanes, bool hex, struct err *err) {
   struct image image;
   cJSON *json;
@@ -105,7 +105,7 @@ static int compile_report(const char *path, uint32_t lanes, bool hex, struct err
   return stdout_json(json, err);
 }
 
-// Whether path names a regular file or nothing yet, and is not standard output by another name.
+// Whether path names a regular file, or nothing yet, and not standard output.
 static bool is_file(const char *path) {
   struct stat st, out;
   if (stat(path, &st)) return true;

@@ -7,7 +7,7 @@
 #include "interrupt.h"
 #include "sim.h"
 
-// "models/demo.hex" to "models/demo.vh"; .vh is appended to other names.
+// Turns "models/demo.hex" into "models/demo.vh"; .vh is appended to other names.
 static int header_path(char path[static FILE_PATH_SIZE], const char *hex, struct err *err) {
   const char *dot = strrchr(hex, '.');
   const size_t n = dot && !strcmp(dot, ".hex") ? (size_t)(dot - hex) : strlen(hex);
@@ -17,7 +17,7 @@ static int header_path(char path[static FILE_PATH_SIZE], const char *hex, struct
   return 0;
 }
 
-// One beat per line, its highest byte first: byte 0 is bits 7..0 of the word.
+// Writes one beat per line, its highest byte first: byte 0 is bits 7..0 of the word.
 static void write_beats(FILE *out, const struct image *image) {
   static const char digits[] = "0123456789abcdef";
   const uint32_t lanes = image->header.lanes;
@@ -35,7 +35,7 @@ static void write_beats(FILE *out, const struct image *image) {
 
 static void write_header(FILE *out, const struct image_header *h, const char *hex) {
   const bool stops = h->eos_id < h->vocab_size;
-  char name[CLI_NAME_SIZE];  // a line end in the name would end the comment
+  char name[CLI_NAME_SIZE];  // safe: a line end in the name would end the comment
   struct pkg_config c;
   sim_config(&c, h);
   fprintf(out,
@@ -78,7 +78,7 @@ int compile_hex(const char *path, const struct image *image, struct err *err) {
   }
   write_beats(hex.file, image);
   write_header(header.file, &image->header, path);
-  interrupt_hold();  // both files get their names, or neither
+  interrupt_hold();  // both files are renamed, or neither
   int status = staged_commit(&hex, err);
   if (status) staged_discard(&header);
   else status = staged_commit(&header, err);

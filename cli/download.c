@@ -16,7 +16,7 @@
 
 enum { ENOUGH = 1 << 20 };  // bytes that count as progress
 
-// Repeats until the file has all its bytes, or until failures are too many in a row.
+// Repeats attempts until the file has all its bytes, or until too many have failed in a row.
 static int receive(struct transfer *t, struct err *err) {
   for (unsigned failures = 0;;) {
     const uint64_t before = t->have;
@@ -33,7 +33,8 @@ static int receive(struct transfer *t, struct err *err) {
 
 // ------------------------------------------------------------------------------------------ checks
 
-// 0: the bytes are the expected ones; 1: they are not, with both hashes in err; -1: an error.
+// Returns 0 if the file's hash is the expected one, 1 if not (err has both hashes), -1 after an
+// error.
 static int check(const struct transfer *t, struct err *err) {
   const char *expected = t->what->sha256 ? t->what->sha256 : t->served;
   char found[DIGEST_TEXT];
@@ -59,7 +60,7 @@ static int receive_checked(struct transfer *t, struct err *err) {
   const bool complete = t->what->size && t->have == t->what->size && t->what->sha256;
   if (!complete && receive(t, err)) return -1;
   int result = check(t, err);
-  if (result == 1 && t->pieced) {  // an older piece may be wrong: fetch all of it once more
+  if (result == 1 && t->pieced) {  // an older piece may be wrong: fetch everything once more
     t->whole = true;
     if (receive(t, err)) return -1;
     result = check(t, err);
@@ -90,7 +91,7 @@ static int run(struct transfer *t, const char *part, struct err *err) {
   return result;
 }
 
-// What already has the name: 1 the right file, 0 nothing, -1 something else.
+// Checks what is at path. Returns 1 for the right file, 0 for nothing, -1 for something else.
 static int check_there(const struct download *what, struct err *err) {
   char found[DIGEST_TEXT];
   const int file = open(what->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);

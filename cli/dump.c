@@ -45,7 +45,7 @@ struct dump {
   uint32_t lanes, *ids;
   size_t n_ids;
   struct sim_memory memory;
-  // made from it
+  // derived
   struct gpt2_config config;
   enum tensor tensor;
   size_t layer, shape[3], rank;
@@ -94,7 +94,7 @@ static bool is_square(enum tensor tensor) {
   return tensor == TENSOR_SCORES || tensor == TENSOR_PROBS;
 }
 
-// T rows, or a square per head. Returns the number of elements.
+// The shape of a tensor: T rows, or a square per head. Returns the number of elements.
 static size_t find_shape(const struct gpt2_config *config, enum tensor tensor, size_t T,
                          size_t shape[3], size_t *rank) {
   *rank = is_square(tensor) ? 3 : 2;

@@ -65,7 +65,7 @@ int option_drawing(const char *command, const char *temperature, const char *top
   return 0;
 }
 
-// On a terminal, the seconds while a simulator is being made; otherwise one line.
+// On a terminal, counts the seconds while a simulator is made; otherwise prints one line.
 static void show_making(uint32_t lanes, enum sim_build build, double seconds) {
   static const char *const kind[] = {"", " with assertions", " with waveforms"};
   static bool said;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// engine_options - the options that choose an engine (engine.h) and set it up
+// engine_options - options that choose an engine (engine.h) and set it up
 #ifndef GPT2RTL_ENGINE_OPTIONS_H
 #define GPT2RTL_ENGINE_OPTIONS_H
 
@@ -16,14 +16,14 @@
 // Returns 0, or EXIT_USAGE with a message.
 int option_engine(const char *command, const char *text, enum engine_kind *kind);
 
-// The options of the simulated hardware as given, or NULL: other engines do not use them. Returns
-// 0, or EXIT_USAGE with a message.
+// Refuses the simulated hardware's options, each as given or NULL, for other engines. Returns 0, or
+// EXIT_USAGE with a message.
 int option_rtl(const char *command, enum engine_kind kind, const char *lanes, const char *memory,
                const char *clock);
 
-// --threads and --vector as given, or NULL, for the golden engine. Without --threads: the number of
-// processors, at most 8. Returns 0, or EXIT_USAGE with a message, also when one is given for
-// another engine.
+// Reads --threads and --vector, each as given or NULL, for the golden engine. The default of
+// --threads is the number of processors, at most 8. Returns 0, or EXIT_USAGE with a message. It is
+// an error to give either of them for another engine.
 int option_fast(const char *command, enum engine_kind kind, const char *threads, const char *vector,
                 struct fast_options *fast);
 #define OPTION_FAST_HELP                                                                          \
@@ -34,21 +34,22 @@ int option_fast(const char *command, enum engine_kind kind, const char *threads,
   "auto, the default: the\n"                                                                      \
   "                      fastest that this machine runs. Each gives the same result\n"
 
-// --temperature, --top-k and --seed as given, or NULL.
+// The values of --temperature, --top-k and --seed.
 struct drawing_options {
-  double temperature;  // as given; 1 if not, with --top-k, --seed or another option that draws
+  double temperature;  // as given; by default 1 with --top-k, --seed or another option that draws,
+                       // else 0
   uint32_t top_k;      // as given, or 40
   uint64_t seed;       // as given, or from the clock
   bool draws, seed_given;
 };
-// another: an option is given without which nothing would be drawn. Returns 0, or EXIT_USAGE with a
-// message.
+// Reads the three options, each as given or NULL. `another` means that another option that draws is
+// given. Returns 0, or EXIT_USAGE with a message.
 int option_drawing(const char *command, const char *temperature, const char *top_k,
                    const char *seed, bool another, struct drawing_options *drawing);
 
-// Reports on standard error what images are made and kept (files.c).
+// Reports on standard error which images are made and kept (files.c).
 extern const struct model_note cli_note;
-// The same for simulators: how long making one takes, and that it is not kept.
+// Does the same for simulators: reports how long making one takes, and if it cannot be kept.
 void engine_say(void);
 
 #endif

@@ -40,7 +40,7 @@ struct asked {
   size_t n_contexts;
 };
 
-// A name, a folder or a file.
+// Reads a configuration by its name, or from a folder or a file.
 static int read_config(struct gpt2_config *config, const char *name, struct err *err) {
   char path[FILE_PATH_SIZE];
   struct stat st;
@@ -49,7 +49,7 @@ static int read_config(struct gpt2_config *config, const char *name, struct err 
   return file_join(path, name, "config.json", err) ? -1 : config_read(config, path, err);
 }
 
-// The cause of most cycles beyond the floor's.
+// The cause of the most cycles beyond the floor.
 static const char *binds(const struct estimate *e) {
   static const char *const text[ESTIMATE_CAUSES] = {
       "the memory's bandwidth",

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// perplexity and lambada: the standard measures, on the float reference or the integer model
+// evaluate - perplexity and lambada: the standard measures, on the float reference or the integer
+// model
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -65,7 +66,7 @@ struct run {
   enum engine_kind kind;
   uint64_t context, stride, limit, threads;  // 0: not given
   bool json;
-  // made from it
+  // derived
   struct gpt2_weights weights;  // float
   struct image image;           // golden
   size_t n_ctx;
@@ -84,7 +85,7 @@ struct run {
   struct passage *passages;
 };
 
-// The options that both have. -1 to go on, or the exit status.
+// Parses the options that both commands have. Returns -1 to continue, or the exit status.
 static int parse(struct run *r, const char *help, const char *input, int argc, char **argv) {
   const char *engine = NULL, *context = NULL, *stride = NULL, *limit = NULL, *threads = NULL;
   const bool windows = !strcmp(r->command, "perplexity");
@@ -176,7 +177,7 @@ static uint64_t saturations(const struct run *r) {
 
 static void release(struct run *r) {
   for (size_t i = r->threads; r->scorers && i-- > 0;)
-    scorer_close(&r->scorers[i]);  // the first lends to the others
+    scorer_close(&r->scorers[i]);  // the first, which lends to the others, last
   for (size_t i = 0; r->passages && i < r->n_items; i++) free(r->passages[i].ids);
   free(r->scorers);
   free(r->scores);
@@ -257,7 +258,7 @@ int perplexity_main(int argc, char **argv) {
 
 // ----------------------------------------------------------------------------------------- lambada
 
-// The passage in a line of the file, from *at on, which moves past it. Blank lines are skipped.
+// Reads the passage in the file's next line, and moves *at past it. Blank lines are skipped.
 static int read_passage(struct run *r, const char **at, size_t line, struct err *err) {
   const char *end = (const char *)r->file.data + r->file.size, *begin = *at;
   const char *newline = memchr(begin, '\n', (size_t)(end - begin));

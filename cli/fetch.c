@@ -41,15 +41,15 @@ static const char help[] =
 enum { FILES = 4 };
 static const char *const file_names[FILES] = {"config.json", "vocab.json", "merges.txt",
                                               "model.safetensors"};
-// Further files of models without built-in hashes. If they exist, they describe the tokenizer and
-// generation.
+// Further files, which describe tokenizer and generation, of models without built-in hashes. They
+// need not exist.
 static const char *const more_names[] = {"generation_config.json", "tokenizer.json",
                                          "tokenizer_config.json", "special_tokens_map.json",
                                          "added_tokens.json"};
 
 struct expected {
   uint64_t size;
-  const char *sha256;  // NULL: not known here, the publisher's statement counts
+  const char *sha256;  // NULL: not known here; the publisher's hash is used
 };
 
 // All sizes of GPT-2 share one tokenizer.
@@ -99,7 +99,8 @@ static const struct model {
       {352824413, "e1ff18884359fe8beb795a5f414feb85a6ce3d929ad019c0d958c039d2b94a1b"}}},
 };
 
-// A part of an address: letters, digits, point, dash, underscore, not beginning with a point.
+// Whether text is a valid part of an address: letters, digits, points, dashes and underscores, and
+// no point at the beginning.
 static bool is_plain(const char *text, size_t length) {
   if (!length || length > 96 || text[0] == '.') return false;
   for (size_t i = 0; i < length; i++)
@@ -178,7 +179,7 @@ static int run(const struct fetch *f, struct err *err) {
          k++)
       result = fetch_file(f, more_names[k], &(struct expected){0}, true, err);
   }
-  if (result && !there) rmdir(f->dir);  // unless it is not empty
+  if (result && !there) rmdir(f->dir);  // fails if it is not empty
   return result ? -1 : check_folder(f->dir, err);
 }
 

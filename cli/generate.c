@@ -114,12 +114,12 @@ static const char report_help[] =
     "example: gpt2rtl report --model models/demo --prompt 'Once upon a time' --temperature 0.8 "
     "--seed 7 --output run.html\n";
 
-// A prompt and what is made of it: the context of its run's callbacks.
+// A prompt and its output: the context of its run's callbacks.
 struct output {
   struct generate *g;
-  uint32_t *ids;  // of the prompt
+  uint32_t *ids;  // the prompt's
   size_t n_ids, generated;
-  char *held;  // text that is shown later
+  char *held;  // text to show later
   size_t n_held, held_room;
   cJSON *new_ids, *steps;  // for --json
   struct gpt2rtl_result result;
@@ -136,8 +136,8 @@ struct generate {
   struct waveform_request waveform;
   struct timeline_request timeline;
   struct run_report report;
-  bool ignore_eos, json, host;  // host: what the hardware's sampler lacks is requested
-  size_t top;                   // candidates, 0: none
+  bool ignore_eos, json, host;  // host: the hardware's sampler cannot draw this
+  size_t top;                   // candidates per step; 0: none
   double temperature, top_p, penalty;
   uint32_t top_k;  // 0: all
   enum engine_kind kind;
@@ -145,20 +145,20 @@ struct generate {
   uint64_t seed;
   bool draws, seed_given;
   struct sim_memory memory;
-  const char *bus;  // NULL, or "axi", or "axi:" and the ports:
+  const char *bus;  // NULL, or "axi", or "axi:" and these ports
   struct axi_ports ports;
   struct fast_options fast;
-  // made from it
+  // derived
   struct gpt2rtl_model *model;
   struct gpt2rtl_engine *engine;
   struct gpt2rtl_request request;  // all but the prompt
   uint32_t *ids;                   // --ids
   size_t n_ids;
   struct output *outputs;
-  size_t n_outputs, shown;  // the output that is written as it is made
+  size_t n_outputs, shown;  // shown: the output that is written as it is generated
   struct staged stats_file;
   struct stats stats;
-  uint64_t cycles_before;  // of the runs before this one
+  uint64_t cycles_before;  // of earlier runs
   struct err *err;
 };
 
@@ -315,7 +315,7 @@ static int on_position(void *ctx, const struct gpt2rtl_position_report *report);
 static int on_candidates(void *ctx, const struct gpt2rtl_position_report *report,
                          const struct gpt2rtl_candidate *list, size_t n);
 
-// The shape, and the tokenizer if there is a folder.
+// Loads the shape and, if there is a folder, the tokenizer.
 static int load_model(struct generate *g, struct err *err) {
   struct gpt2rtl_error *error = public_error(err);
   if (g->image ? gpt2rtl_model_open_image(&g->model, g->image, g->dir, error)
@@ -327,7 +327,7 @@ static int load_model(struct generate *g, struct err *err) {
   }
   if (!g->dir || gpt2rtl_has_tokenizer(g->model, error)) return 0;
   if (g->prompts[0] || g->prompts_file || g->prompt_file || g->stop_texts[0]) return -1;
-  fprintf(stderr, "gpt2rtl: %s: the output is ids\n", err->text);  // and went in
+  fprintf(stderr, "gpt2rtl: %s: the output is ids\n", err->text);  // as is the input
   return 0;
 }
 
@@ -342,7 +342,7 @@ static struct output *output_add(struct generate *g) {
   return o;
 }
 
-// Adds an output: the ids with which its run begins. text, or without it the ids of --ids.
+// Adds an output, whose prompt is text or, if that is NULL, the ids of --ids.
 static int add_prompt(struct generate *g, const char *text, size_t length, struct err *err) {
   struct gpt2rtl_error *error = public_error(err);
   struct gpt2rtl_request r = g->request;
@@ -351,7 +351,7 @@ static int add_prompt(struct generate *g, const char *text, size_t length, struc
   if (!o) return err_memory(err, "the prompts");
   r.ids = g->ids;
   r.n_ids = g->n_ids;
-  if (text) {  // which may hold zeros
+  if (text) {  // it may hold zeros
     if (gpt2rtl_encode(g->model, text, length, &ids, &r.n_ids, error)) return -1;
     r.ids = ids;
   }
@@ -360,7 +360,7 @@ static int add_prompt(struct generate *g, const char *text, size_t length, struc
   return failed;
 }
 
-// A prompt on each line; an empty line is none.
+// Each line is a prompt, except an empty line.
 static int add_lines(struct generate *g, const char *text, size_t length, struct err *err) {
   for (size_t at = 0, line = 1, n; at < length; at += n + 1, line++) {
     const char *end = memchr(text + at, '\n', length - at);
@@ -472,7 +472,7 @@ static int on_token(void *ctx, uint32_t id) {
               g->err);
 }
 
-// The line before each of several outputs.
+// Prints the line before each of several outputs.
 static int show_title(struct generate *g, struct err *err) {
   char title[48];
   if (g->n_outputs == 1 || g->json) return 0;
@@ -482,8 +482,8 @@ static int show_title(struct generate *g, struct err *err) {
                       err);
 }
 
-// Outputs are shown in the order of their prompts: the first that is not over as it is made, those
-// after it when it is over.
+// Outputs are shown in the order of their prompts. The first that is not over is shown as it is
+// generated; those after it are held.
 static int on_ended(void *ctx, const struct gpt2rtl_result *result) {
   struct output *o = ctx;
   struct generate *g = o->g;
@@ -517,7 +517,7 @@ static int on_candidates(void *ctx, const struct gpt2rtl_position_report *report
   return 0;
 }
 
-// What --json prints of an output: the run as it was requested, and its result.
+// The JSON of an output: the request and its result.
 static cJSON *output_json(struct output *o) {
   static const char *const endings[] =
       {[GPT2RTL_END_LENGTH] = "length", [GPT2RTL_END_TOKEN] = "eos", [GPT2RTL_END_STOP] = "text"};
@@ -541,7 +541,7 @@ static cJSON *output_json(struct output *o) {
                         g->top_k ? cJSON_CreateNumber(g->top_k) : cJSON_CreateNull());
   cJSON_AddNumberToObject(json, "top_p", g->top_p);
   cJSON_AddNumberToObject(json, "repetition_penalty", g->penalty);
-  char seed[24];  // 64 bits: more than a number of JSON is sure to keep
+  char seed[24];  // a string: a JSON number need not keep 64 bits
   snprintf(seed, sizeof seed, "%llu", (unsigned long long)g->seed);
   cJSON_AddItemToObject(json, "seed", g->draws ? cJSON_CreateString(seed) : cJSON_CreateNull());
   if (g->n_outputs == 1) {
@@ -576,7 +576,7 @@ static int on_position(void *ctx, const struct gpt2rtl_position_report *report) 
   return stats_add(&g->stats, &step, g->cycles_before + report->cycles, g->err);
 }
 
-// Reports how far an interrupted run came, and ends as the signal would have.
+// Reports how far an interrupted run came, and ends the program by the signal.
 static _Noreturn void end_interrupted(struct generate *g) {
   if (isatty(STDOUT_FILENO)) putchar('\n');
   fflush(stdout);
@@ -590,7 +590,7 @@ static _Noreturn void end_interrupted(struct generate *g) {
   interrupt_end();
 }
 
-// The runs. Ends the program if they are interrupted.
+// Does the runs. Ends the program if they are interrupted.
 static int generate(struct generate *g, struct err *err) {
   const size_t n = g->n_outputs;
   struct gpt2rtl_request *requests = calloc(n, sizeof *requests);
@@ -704,7 +704,7 @@ int generate_main(int argc, char **argv) {
   return status;
 }
 
-// generate with a page of the run.
+// generate with a web page of the run.
 int report_main(int argc, char **argv) {
   command = "report";
   return generate_main(argc, argv);

@@ -60,8 +60,8 @@ static const struct command {
     {"cache", cache_main},
 };
 
-// A descriptor that the caller closed would be given to the next file that is opened, and output
-// would go into that file. Reading from and writing to what is put in its place fail.
+// If the caller closed descriptor 0, 1 or 2, the next file opened would get it, and output could go
+// into that file. So it is replaced by one for which reads and writes fail.
 static int keep_standard_files(void) {
   for (int fd = 0; fd <= 2; fd++)
     if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY) != fd) return -1;
@@ -71,7 +71,7 @@ static int keep_standard_files(void) {
 int main(int argc, char **argv) {
   if (keep_standard_files()) return EXIT_FAILED;
   signal(SIGPIPE, SIG_IGN);  // a closed standard output is an error like a full disk
-  signal(SIGXFSZ, SIG_IGN);  // and so is a file that may not grow
+  signal(SIGXFSZ, SIG_IGN);  // so is a file that may not grow
   interrupt_install();
   file_guard_install();
   if (argc < 2) {

@@ -13,7 +13,7 @@ const char *cli_name(char to[CLI_NAME_SIZE], const char *name) {
   return to;
 }
 
-// A line on standard error.
+// Prints a line on standard error.
 static void say(const char *begin, const char *format, va_list args) {
   char *text = NULL;
   const int length = vasprintf(&text, format, args);
@@ -92,8 +92,8 @@ int options_parse(const char *command, const char *help, const struct option_spe
   return -1;
 }
 
-// Digits only: no sign, no blanks. Returns the character after them, or NULL if there are none or
-// too many.
+// Reads decimal digits, without sign or blanks. Returns the character after them, or NULL if there
+// are none or too many.
 static const char *parse_u64(const char *text, uint64_t *value) {
   if (*text < '0' || *text > '9') return NULL;
   char *end;

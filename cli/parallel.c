@@ -7,7 +7,7 @@
 struct pool {
   const struct parallel *parallel;
   pthread_mutex_t mutex;
-  size_t n, next;  // the next item to start; n when no more are to be started
+  size_t n, next;  // the next item to start; n to start no more
   size_t workers;  // started
   int result;
   struct err *err;
@@ -40,7 +40,7 @@ int parallel_run(const struct parallel *parallel, size_t n, size_t threads, stru
   struct pool pool = {.parallel = parallel, .mutex = PTHREAD_MUTEX_INITIALIZER, .n = n, .err = err};
   pthread_t thread[PARALLEL_MAX];
   size_t started = 0;
-  // A thread that does not start leaves its work to the others; this one works too.
+  // If a thread does not start, the others do its work. This thread works too.
   while (started + 1 < threads && started + 1 < n && started < PARALLEL_MAX - 1 &&
          !pthread_create(&thread[started], NULL, worker, &pool))
     started++;

@@ -17,12 +17,13 @@ static size_t triangle(size_t n) { return n * (n + 1) / 2; }
 
 // --------------------------------------------------------------------------------------- observers
 
-// As web/machine.c reports them: track, start (two words of 32 bits), cycles, phase | layer << 8 |
-// head << 16; what, unit, or a step's position; count, or a step's id; of a job at[].
+// Writes an event as web/machine.c reports it: track, start (two words of 32 bits), cycles, phase |
+// layer << 8 | head << 16; what, unit, or a step's position; count, or a step's id; for a job also
+// at[].
 static int on_event(void *ctx, const struct timeline_event *e) {
   struct run_report *r = ctx;
   const bool step = e->track == TIMELINE_STEP;
-  if (e->track == TIMELINE_IDLE && e->end - e->start < 4) return 0;  // jobs have these cycles too
+  if (e->track == TIMELINE_IDLE && e->end - e->start < 4) return 0;  // jobs include these cycles
   fprintf(r->events, ",\n[%d,%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%u,%u,%u", e->track,
           e->start & UINT32_MAX, e->start >> 32, e->end - e->start,
           (unsigned)(e->phase | e->layer << 8 | e->head << 16),
@@ -111,7 +112,7 @@ void run_report_position(struct run_report *r, const struct gpt2rtl_position_rep
 
 // ----------------------------------------------------------------------------------------- writing
 
-// A string of JSON within a script element, which "</" would end.
+// Writes a JSON string for a script element, which "</" would end.
 static void put_text(FILE *f, const char *text, size_t length) {
   cJSON *json = text_json(text, length);
   char *printed = cJSON_PrintUnformatted(json);

@@ -123,7 +123,7 @@ static void write_counters(FILE *f, const struct sim_counters *c) {
 }
 
 void stats_write(const struct stats *s, const struct stats_about *about, FILE *f) {
-  char checksum[17], seed[24];  // 64 bits: more than a number of JSON is sure to keep
+  char checksum[17], seed[24];  // a string: a JSON number need not keep 64 bits
   if (about->seed) snprintf(seed, sizeof seed, "%" PRIu64, *about->seed);
   if (about->checksum) snprintf(checksum, sizeof checksum, "%016" PRIx64, *about->checksum);
   fprintf(f, "{\"schema\": 1,\n \"version\": \"%s\",\n ", GPT2RTL_VERSION);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// stats - what happened at each position of a run, for the line on standard error and for --stats
+// stats - records what happened at each position of a run, for the summary on standard error and
+// for --stats
 #ifndef GPT2RTL_STATS_H
 #define GPT2RTL_STATS_H
 
@@ -23,20 +24,20 @@ struct stats {
   struct stats_position *positions;
   size_t n, room;
   size_t generated;       // ids chosen and reported
-  uint64_t cycles;        // until the last position was over
-  double begin, seconds;  // the same by the wall clock
+  uint64_t cycles;        // until the end of the last position
+  double begin, seconds;  // the start and the duration by the wall clock
   struct stats_share {
     size_t positions;
     uint64_t cycles;
     double seconds;
-  } prompt;  // what passed before the first id was chosen
+  } prompt;  // until the first id was chosen
 };
 
-void stats_start(struct stats *stats);  // the clock starts
-// A position is over, `cycles` after the start.
+void stats_start(struct stats *stats);  // starts the clock
+// Records a completed position, `cycles` after the start. Errors: out of memory.
 int stats_add(struct stats *stats, const struct controller_step *step, uint64_t cycles,
               struct err *err);
-// An id was chosen after the last position.
+// Records that an id was chosen after the last position.
 void stats_chosen(struct stats *stats);
 void stats_free(struct stats *stats);
 
@@ -45,16 +46,16 @@ struct stats_about {
   const uint64_t *checksum, *seed;      // NULL: null
   uint32_t lanes;                       // 0: null
   const char *memory;                   // NULL: null
-  bool first;                           // the summary says when the first token was chosen
-  bool cycles;                          // false: null wherever cycles would be
+  bool first;                           // the summary gives the time to the first token
+  bool cycles;                          // false: null in place of cycles
   const struct image_header *shape;     // of the hardware's model, or NULL
   const struct sim_counters *counters;  // NULL: null
 };
-// The memory floor of the run, in cycles: reading every weight, key and value once.
+// The memory floor of the run: the cycles to read every weight, key and value once per position.
 double stats_floor(const struct stats *stats, const struct image_header *shape);
-// The lines on standard error: how much, how fast, and what bound it.
+// Prints the summary on standard error: how many tokens, how fast, and what limited the speed.
 void stats_summary(const struct stats *stats, const struct stats_about *about);
-// The JSON of --stats, schema 1:
+// Writes the JSON of --stats, schema 1:
 //   {"schema": 1, "version": "0.1.0", "model": DIR, "image_checksum": 16 hex digits,
 //    "engine": "rtl", "lanes": 256, "memory": "latency=150,beats=1,stall=0", "seed": "7",
 //    "tokens": [{"position": 0, "id": 464, "next": null, "cycles": 12345, "recomputed": true},
@@ -66,8 +67,8 @@ void stats_summary(const struct stats *stats, const struct stats_about *about);
 //    "counters": {"cycles", "kv_reads", "kv_writes": beats,
 //                 "weights", "padding", .. "hand_over": cycles (counters.h),
 //                 "phases": {"qkv": {"weights": ..}, ..}: the same by phase, where not 0}}
-// There is one entry per position, in the order of computation: the id read in; the id chosen after
-// it, null if there is none; recomputed, which is present, and true, only after a context crop.
+// "tokens" has one entry per position, in the order of computation. "id" is the input, and "next"
+// the id chosen after it, or null. "recomputed" is present, and true, only after a context crop.
 // Sums and rates are over all these positions.
 void stats_write(const struct stats *stats, const struct stats_about *about, FILE *file);
 

@@ -66,7 +66,7 @@ static void put_foot(struct timeline_writer *w) {
   put(w, "}}\n");
 }
 
-// A slice up to its arguments. Times are microseconds: a thousandth is a cycle.
+// Writes a slice up to its arguments. Times are microseconds, of which a thousandth is a cycle.
 static void put_slice(struct timeline_writer *w, const char *name, int thread,
                       const struct timeline_event *e) {
   const uint64_t length = e->end - e->start;
@@ -100,7 +100,7 @@ static void put_job(struct timeline_writer *w, const struct timeline_event *e) {
 static int on_event(void *ctx, const struct timeline_event *e) {
   struct timeline_writer *w = ctx;
   const uint64_t steps = w->now->steps;
-  if (w->first && steps == w->first + 1) w->from = w->now->step_start;  // otherwise the run's start
+  if (w->first && steps == w->first + 1) w->from = w->now->step_start;
   if (steps > w->last + 1 && w->to == UINT64_MAX) w->to = w->now->step_start;
   if (steps <= w->first || e->start < w->from || e->start >= w->to) return 0;
   switch (e->track) {
@@ -148,7 +148,7 @@ static int observe(struct sim *sim, struct timeline_writer *w, struct timeline *
   return 0;
 }
 
-// Bytes of position 0, by a simulator that does nothing else.
+// Measures the bytes of position 0 with a simulator of its own.
 static int try_one(const struct sim *sim, uint64_t *bytes, struct err *err) {
   static const uint32_t prompt[] = {0};
   const struct controller_run run = {.prompt = prompt,

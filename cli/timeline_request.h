@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// timeline_request - the options of generate that write a timeline (sim/timeline.h) as trace
-// events, which Perfetto (ui.perfetto.dev) and chrome://tracing open
+// timeline_request - the options of generate that write a timeline (sim/timeline.h) as trace events
+// for Perfetto (ui.perfetto.dev) and chrome://tracing
 //
-// One cycle is one nanosecond, as in waveforms. Threads: token, engine, idle, a unit each, memory
-// reads and writes; one counter, the queue between memory and engine. A slice of the engine is a
-// job, with layer, head, position, beats and its cycles by what they were spent on in its
-// arguments. "otherData" has the sums of these over the file: over all positions they are the
-// hardware's counters.
+// One cycle is one nanosecond, as in waveforms. The threads are token, engine, idle, each unit,
+// memory reads and memory writes. The counter is the queue between memory and engine. A slice of
+// the engine is a job; its arguments are layer, head, position, beats, and its cycles by their use.
+// "otherData" has the sums of these cycles over the file. For a file of all positions the sums
+// equal the hardware's counters.
 #ifndef GPT2RTL_TIMELINE_REQUEST_H
 #define GPT2RTL_TIMELINE_REQUEST_H
 
@@ -22,7 +22,7 @@ struct timeline_request {
   struct staged file;
   struct timeline *timeline;
   struct timeline_writer {
-    FILE *file;  // NULL: only the bytes are counted
+    FILE *file;  // NULL: only count the bytes
     uint64_t first, last, from, to, bytes;
     const struct timeline_now *now;
     struct sim_counters sums;
@@ -31,7 +31,7 @@ struct timeline_request {
 
 #define TIMELINE_SPECS(o) \
   {"--timeline", &(o).path, NULL}, { "--timeline-tokens", &(o).tokens, NULL }
-// Their lines of a help text.
+// Their part of the help.
 #define TIMELINE_HELP                                                                            \
   "  --timeline FILE     write the work of each unit over time (rtl only) as trace events in "   \
   "JSON, which\n"                                                                                \
@@ -45,13 +45,13 @@ struct timeline_request {
 // Returns 0, or EXIT_USAGE with a message.
 int timeline_parse(const char *command, struct timeline_request *options);
 
-// Has engine's next run, whose prompt has n_prompt ids and which generates n_new more, write the
-// timeline; prints an estimate of its size on standard error. Errors: positions that the run does
-// not reach; a path that cannot be written; sim_observe_timeline's.
+// Makes engine's next run, of n_prompt prompt ids and n_new generated ones, write the timeline.
+// Prints an estimate of its size on standard error. Errors: the run does not reach the positions;
+// the path cannot be written; sim_observe_timeline's.
 int timeline_start(struct engine *engine, struct timeline_request *options, size_t n_prompt,
                    uint64_t n_new, struct err *err);
 
-// After the run, or when it was interrupted: gives the file its name. Errors: staged_commit's.
+// Completes the file after the run, even if the run was interrupted. Errors: staged_commit's.
 int timeline_finish(struct timeline_request *options, struct err *err);
 
 #endif

@@ -31,7 +31,8 @@ static const char detokenize_help[] =
     "that has no token gives no bytes.\n\n"
     "example: echo '12 7 300' | gpt2rtl detokenize --model models/demo\n";
 
-// The tokenizer of --model and all of standard input. Returns -1 to continue, or the exit status.
+// Loads the tokenizer of --model, and reads all of standard input. Returns -1 to continue, or the
+// exit status.
 static int open_input(const char *command, const char *help, int argc, char **argv,
                       struct tokenizer **tokenizer, char **text, size_t *length, bool *json) {
   const bool decodes =

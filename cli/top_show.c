@@ -7,7 +7,7 @@
 #include "printable.h"
 #include "utf8.h"
 
-// A token in quotation marks: unprintable characters as \n, \", \\ or \xNN.
+// Writes a token in quotation marks, with unprintable characters as \n, \", \\ or \xNN.
 static void print_quoted(const char *text, size_t length) {
   putchar('"');
   for (size_t i = 0; i < length;) {

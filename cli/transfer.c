@@ -12,7 +12,8 @@
 
 // ----------------------------------------------------------------------------------------- headers
 
-// The value of header "name:", without blanks and quotes, or false.
+// Reads the value of header "name:", without blanks and quotes. Returns false if the line is
+// another header.
 static bool header_value(const char *line, size_t length, const char *name, char *value,
                          size_t room) {
   const size_t n = strlen(name);
@@ -29,7 +30,7 @@ static bool header_value(const char *line, size_t length, const char *name, char
 static void take_hash(struct transfer *t, const char *value, bool linked) {
   const size_t n = strlen(value);
   const bool sha256 =
-      linked && n == DIGEST_SHA256;  // an ETag of that length may be the server's own
+      linked && n == DIGEST_SHA256;  // an ETag of that length may be a tag of the server's own
   if (!(sha256 || n == DIGEST_SHA1) || strspn(value, "0123456789abcdef") != n ||
       (t->linked && !linked))
     return;
@@ -81,7 +82,7 @@ int transfer_cut(struct transfer *t, uint64_t size) {
              : 0;
 }
 
-// Before the first byte: checks that it is the requested byte, of a file of the expected size.
+// Checks, before the first byte, that it is the requested byte of a file of the expected size.
 static int begin_body(struct transfer *t) {
   curl_off_t length = -1;
   uint64_t total = 0;
@@ -98,7 +99,7 @@ static int begin_body(struct transfer *t) {
     t->pieced = true;
   } else {
     if (t->have && transfer_cut(t, 0))
-      return -1;  // the whole file, although only the rest was requested
+      return -1;  // it is the whole file, although only the rest was requested
     t->pieced = false;
     if (length >= 0) total = (uint64_t)length;
   }
@@ -121,7 +122,7 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *ctx) {
   struct transfer *t = ctx;
   const size_t length = size * count;
   const long code = response(t);
-  if (code != 200 && code != 206) return length;  // a page that says what is wrong
+  if (code != 200 && code != 206) return length;  // an error page
   if (!t->begun && begin_body(t)) return 0;
   if (t->total && length > t->total - t->have) {
     refuse(t, false, "the server sent more than the file's %llu bytes", t->total, 0);
@@ -146,7 +147,8 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *ctx) {
 
 // ---------------------------------------------------------------------------------------- attempts
 
-// After an attempt: 0 complete, 1 to be retried, -1 failed; with the reason.
+// Interprets an attempt. Returns 0 if the file is complete, 1 to retry, -1 for failure; err has the
+// reason.
 static int judge(struct transfer *t, CURLcode rc, const char *detail, struct err *err) {
   const char *url = t->what->url;
   const long code = response(t);
@@ -154,8 +156,8 @@ static int judge(struct transfer *t, CURLcode rc, const char *detail, struct err
     err_set(err, "%s: %s", url, t->problem);
     return t->again ? 1 : -1;
   }
-  if (code == 416) {  // nothing after the present bytes: the file is complete, or they are not of
-                      // this file
+  if (code ==
+      416) {  // the server has no more bytes: the file is complete, or ours is a different file
     if (t->range_total == t->have) return 0;
     err_set(err, "%s: the server has no bytes from %llu on", url, (unsigned long long)t->have);
     t->whole = true;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// transfer - one request for a file or the rest of it, by libcurl, and what the answer means
+// transfer - requests a file or the rest of it by libcurl, and interprets the answer
 #ifndef GPT2RTL_TRANSFER_H
 #define GPT2RTL_TRANSFER_H
 
@@ -12,29 +12,30 @@
 #include "download.h"
 #include "progress.h"
 
-// One download, over all its requests. Zero it, then set what, curl, file, have and total.
+// The state of one download over all its requests. Zero it, then set what, curl, file, have and
+// total.
 struct transfer {
   const struct download *what;
   CURL *curl;
   int file;
   uint64_t have;                      // bytes in the file
-  uint64_t total;                     // bytes of the complete file, 0: not known yet
+  uint64_t total;                     // bytes of the complete file; 0: not known yet
   bool begun;                         // this answer's body has begun
   bool whole;                         // request the whole file, not the rest
-  bool pieced;                        // the present bytes came in more than one piece
-  uint64_t range_begin, range_total;  // of Content-Range; UINT64_MAX: none
-  uint64_t linked_size;      // of X-Linked-Size, huggingface.co's word for the file's size; 0: none
-  char served[DIGEST_TEXT];  // the hash that the server names, hexadecimal
+  bool pieced;                        // the bytes in the file came in more than one piece
+  uint64_t range_begin, range_total;  // from Content-Range; UINT64_MAX: none
+  uint64_t linked_size;  // from X-Linked-Size, huggingface.co's header for the file's size; 0: none
+  char served[DIGEST_TEXT];  // the hash that the server gives, hexadecimal
   bool linked;               // it is from X-Linked-ETag
-  char problem[160];         // why the body was not taken; the transfer is then over
+  char problem[160];         // why the body was refused; the transfer then ends
   bool absent;               // the server does not have the file
-  bool again;                // but another attempt may succeed
+  bool again;                // another attempt may succeed
   struct progress bar;
 };
 
 // Requests the bytes after those that the file has, or all if `whole` is set or the server does not
-// support ranges, and writes them to the file. Returns 0 when the file has all its bytes, 1 after a
-// failure that may pass, -1 after one that may not; with the address and the reason in err.
+// support ranges, and writes them to the file. Returns 0 if the file has all its bytes, 1 after a
+// temporary failure, -1 after a permanent one. err has the address and the reason.
 int transfer_attempt(struct transfer *transfer, struct err *err);
 
 // Truncates the file. Returns 0, or -1 with the reason in `problem`.

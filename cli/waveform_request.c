@@ -27,16 +27,16 @@ int waveform_parse(const char *command, struct waveform_request *o) {
 
 int waveform_start(struct engine *engine, const struct waveform_request *o, size_t n_prompt,
                    uint64_t n_new, struct err *err) {
-  const uint64_t behind = n_prompt + n_new - (n_new > 0);
+  const uint64_t computed = n_prompt + n_new - (n_new > 0);
   const struct waveform_options options = {.path = o->path,
                                            .scopes = o->scopes ? o->scopes : "gpt2_top",
                                            .wide = o->wide,
                                            .first = o->positions_given ? o->first : n_prompt - 1,
                                            .last = o->positions_given ? o->last : n_prompt - 1};
   uint64_t bytes;
-  if (options.last >= behind)
+  if (options.last >= computed)
     return err_set(err, "--trace-tokens %s: the run computes positions 0 to %" PRIu64, o->tokens,
-                   behind - 1);
+                   computed - 1);
   if (sim_observe_waveform(&engine->waveform, engine->sim, &options, &bytes, err)) return -1;
   const double megabytes = (double)bytes / 1e6;
   if (bytes > o->limit)

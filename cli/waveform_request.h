@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// waveform_request - the options of generate that write a waveform
+// waveform_request - options of generate that write a waveform
 #ifndef GPT2RTL_WAVEFORM_REQUEST_H
 #define GPT2RTL_WAVEFORM_REQUEST_H
 
@@ -9,7 +9,7 @@
 struct waveform_request {
   const char *path, *tokens, *scopes, *limit_text;  // as given, or NULL
   bool wide;
-  // made from it
+  // derived
   uint64_t first, last, limit;  // positions; bytes
   bool positions_given;
 };
@@ -19,7 +19,7 @@ struct waveform_request {
       {"--trace-scope", &(o).scopes, NULL}, {"--trace-limit", &(o).limit_text, NULL}, { \
     "--trace-wide", NULL, &(o).wide                                                     \
   }
-// Their lines of a help text.
+// Their part of the help.
 #define WAVEFORM_HELP                                                                             \
   "  --trace FILE.fst    write a waveform (rtl only) and FILE.gtkw, which groups its signals: "   \
   "gtkwave FILE.gtkw. Its\n"                                                                      \
@@ -38,9 +38,9 @@ struct waveform_request {
 // Returns 0, or EXIT_USAGE with a message.
 int waveform_parse(const char *command, struct waveform_request *options);
 
-// Has engine's next run, whose prompt has n_prompt ids and which generates n_new more, write the
-// waveform; says on standard error how large it will be. Errors: larger than the limit; positions
-// that the run does not reach; sim_observe_waveform's.
+// Makes engine's next run, of n_prompt prompt ids and n_new generated ones, write the waveform.
+// Prints an estimate of its size on standard error. Errors: it would be larger than the limit; the
+// run does not reach the positions; sim_observe_waveform's.
 int waveform_start(struct engine *engine, const struct waveform_request *options, size_t n_prompt,
                    uint64_t n_new, struct err *err);
 

@@ -5,7 +5,7 @@
 #include "gpt2hw_internal.h"
 
 #define REG(name) ((uint32_t)offsetof(gpt2_csr_t, name))
-// A field of a register's value, and a value in its field's place.
+// Takes a field out of a register's value, or puts a value in its field's place.
 #define GET(value, name) (((value)&GPT2_CSR__##name##_bm) >> GPT2_CSR__##name##_bp)
 #define PUT(value, name) (((uint32_t)(value) << GPT2_CSR__##name##_bp) & GPT2_CSR__##name##_bm)
 
@@ -111,7 +111,7 @@ enum gpt2hw_error gpt2hw_reset(struct gpt2hw *dev) {
   return GPT2HW_OK;
 }
 
-// The model and its place, as checked by gpt2hw_image.c.
+// gpt2hw_image.c has checked the model and its place.
 void gpt2hw_configure(struct gpt2hw *dev) {
   const struct gpt2hw_model *m = &dev->model;
   reg_write_64(dev, REG(IMAGE_BASE_LOW), dev->place.image_base);
@@ -171,7 +171,7 @@ size_t gpt2hw_feed(struct gpt2hw *dev, const uint32_t *ids, size_t n, bool last)
   const uint32_t room = n ? GET(reg_read(dev, REG(LEVELS)), LEVELS__PROMPT_ROOM) : 0;
   size_t fed = 0;
   for (; fed < n && fed < room; fed++) {
-    // An id that does not fit its field is in no vocabulary: the hardware reports it.
+    // An id that does not fit its field is in no vocabulary, and the hardware reports it.
     const uint32_t id = ids[fed] >> GPT2_CSR__PROMPT__ID_bw ? GPT2_CSR__PROMPT__ID_bm : ids[fed];
     reg_write(dev, REG(PROMPT), id | PUT(last && fed == n - 1, PROMPT__LAST));
   }
@@ -189,7 +189,7 @@ size_t gpt2hw_take(struct gpt2hw *dev, uint32_t *ids, size_t n) {
 }
 
 struct gpt2hw_state gpt2hw_poll(struct gpt2hw *dev) {
-  // The status first: ids that exist at the end of a run are then in the levels too.
+  // Read the status first. Then the levels include all ids that exist at the end of a run.
   const uint32_t status = reg_read(dev, REG(STATUS)), levels = reg_read(dev, REG(LEVELS));
   enum gpt2hw_error error = (enum gpt2hw_error)GET(status, STATUS__ERROR);
   if (error == GPT2HW_OK && GET(status, STATUS__OVERFLOW)) error = GPT2HW_OVERFLOW;
@@ -207,7 +207,7 @@ void gpt2hw_abort(struct gpt2hw *dev) {
   reg_write(dev, REG(CONTROL), GPT2_CSR__CONTROL__ABORT_RUN_bm);
 }
 
-// Ends the run. The end then waits only for the memory's answers.
+// Aborts the run, which then ends when the memory has answered.
 static enum gpt2hw_error abandon(struct gpt2hw *dev) {
   gpt2hw_abort(dev);
   while (gpt2hw_poll(dev).busy)
@@ -233,7 +233,7 @@ enum gpt2hw_error gpt2hw_generate(struct gpt2hw *dev, const struct gpt2hw_run *r
       moved = true;
       if (on_token && on_token(ctx, id)) return abandon(dev);
     }
-    // Without done, other software has reset it.
+    // If done is not set, other software has reset the hardware.
     if (!state.busy) return state.done ? state.error : GPT2HW_ABORTED;
     if (!moved && idle(dev)) {
       gpt2hw_abort(dev);

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// gpt2hw_image - an image's header, its checksum, and its transfer to memory (docs/memory_image.md)
+// gpt2hw_image - reads an image's header, computes its checksum, and writes it to memory
+// (docs/memory_image.md)
 #include <string.h>
 
 #include "gpt2hw.h"
 #include "gpt2hw_internal.h"
 
-// Offsets in the header.
+// Offsets of fields in the header.
 enum {
   AT_MAGIC = 0,
   AT_VERSION = 8,
@@ -32,7 +33,7 @@ enum {
   AT_KV_STRIDE = 132,
 };
 
-// Little-endian on every host.
+// Reads a little-endian number on any host.
 static uint32_t get_32(const uint8_t *p) {
   return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
@@ -98,13 +99,14 @@ static uint64_t xxh_end(const struct gpt2hw_xxh64 *x) {
 
 static uint64_t div_up(uint64_t a, uint64_t b) { return (a + b - 1) / b; }
 
-// Beats of rows x columns with their side beats.
+// The beats of a matrix of rows x columns, with its side beats.
 static uint64_t matrix(uint64_t segments, uint64_t rows, uint64_t columns) {
   const uint64_t groups = div_up(rows, segments);
   return groups * (columns / 64) + div_up(groups, 16);
 }
 
-// Whether the addresses follow from the shape. Each region begins where the previous one ends.
+// Whether the addresses are those that the shape gives. Each region begins where the previous one
+// ends.
 static bool layout_is_right(const uint8_t *h, const struct gpt2hw_model *m) {
   const uint64_t s = m->lanes / 64, c = m->n_embd, tied = get_32(h + AT_TIED);
   const uint64_t norm = div_up(4 * c, m->lanes);
@@ -165,7 +167,7 @@ enum gpt2hw_error gpt2hw_parse(const struct gpt2hw *dev, const void *header,
   return GPT2HW_OK;
 }
 
-// ---- its place ------------------------------------------------------------------------------
+// ---- where it lies --------------------------------------------------------------------------
 
 uint64_t gpt2hw_image_bytes(const struct gpt2hw *dev, const struct gpt2hw_model *model) {
   return model->n_beats * (dev->can.lanes / dev->can.ports);
@@ -175,7 +177,7 @@ uint64_t gpt2hw_kv_bytes(const struct gpt2hw *dev, const struct gpt2hw_model *mo
          (dev->can.lanes / dev->can.ports);
 }
 
-// Stripe i of the image and the cache together: the image's come first.
+// Stripe i of image and cache; the image's stripes come first.
 static uint64_t stripe_base(const struct gpt2hw_place *place, uint32_t ports, uint32_t i) {
   return i < ports ? place->image_base + i * place->stripe_stride
                    : place->kv_base + (i - ports) * place->stripe_stride;
@@ -191,7 +193,7 @@ static enum gpt2hw_error check_place(const struct gpt2hw *dev, const struct gpt2
   for (uint32_t i = 0; i < 2 * ports; i++) {
     const uint64_t from = stripe_base(place, ports, i), n = bytes[i >= ports];
     const uint64_t first = i < ports ? place->image_base : place->kv_base;
-    if (from < first || from + (n - 1) < from) return GPT2HW_OVERLAP;  // after the last address
+    if (from < first || from + (n - 1) < from) return GPT2HW_OVERLAP;  // beyond the last address
     for (uint32_t j = 0; j < i; j++) {
       const uint64_t other = stripe_base(place, ports, j), m = bytes[j >= ports];
       if (from < other ? other - from < n : from - other < m) return GPT2HW_OVERLAP;
@@ -200,7 +202,7 @@ static enum gpt2hw_error check_place(const struct gpt2hw *dev, const struct gpt2
   return GPT2HW_OK;
 }
 
-// Everything up to the beats.
+// Checks everything up to the beats.
 static enum gpt2hw_error take_header(struct gpt2hw *dev, const struct gpt2hw_place *place,
                                      const void *header) {
   struct gpt2hw_model model;
@@ -223,7 +225,7 @@ enum gpt2hw_error gpt2hw_attach(struct gpt2hw *dev, const struct gpt2hw_place *p
   return GPT2HW_OK;
 }
 
-// ---- its way into memory --------------------------------------------------------------------
+// ---- the transfer ---------------------------------------------------------------------------
 
 enum gpt2hw_error gpt2hw_load_begin(struct gpt2hw *dev, const struct gpt2hw_place *place,
                                     const void *header) {
@@ -251,7 +253,7 @@ enum gpt2hw_error gpt2hw_load_bytes(struct gpt2hw *dev, const void *bytes, size_
     const uint32_t in_beat = (uint32_t)(dev->came % lanes), in_stripe = in_beat % width;
     const uint64_t address = dev->place.image_base + in_beat / width * dev->place.stripe_stride +
                              beat * width + in_stripe;
-    // With one port the stripe is the image: everything is written at once.
+    // With one port the stripe is the whole image, and one write copies all of it.
     const size_t piece = dev->can.ports > 1 && width - in_stripe < n ? width - in_stripe : n;
     if (dev->host.memory_write(dev->host.ctx, address, p, piece)) return GPT2HW_MEMORY;
     dev->came += piece;

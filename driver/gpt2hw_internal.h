@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// gpt2hw_internal - what the driver's two files share
+// gpt2hw_internal - shared by the driver's two files
 #ifndef GPT2HW_INTERNAL_H
 #define GPT2HW_INTERNAL_H
 

@@ -75,7 +75,7 @@ struct running {
   struct engine *engine;
   int (*logits)(void *ctx, const float *logits);
   float *row;        // [V]
-  int32_t *rounded;  // [V]: float logits as the sampler takes them
+  int32_t *rounded;  // [V]: float logits in the sampler's format
   struct sampling sampling;
   struct err different;  // the hardware's choice and the shadow's
 };
@@ -86,7 +86,7 @@ static int from_rows(void *ctx, const int32_t *logits) {
   return r->logits(r->run->ctx, r->row);
 }
 
-// The callbacks of a run, handed on with their own context.
+// The callbacks of a run, called with the run's own context.
 static int on_token(void *ctx, uint32_t id) {
   struct running *r = ctx;
   return r->run->token ? r->run->token(r->run->ctx, id) : 0;

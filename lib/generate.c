@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// generate - a request of gpt2rtl.h: checks it, runs it, and turns its tokens into text up to a
-// stop text
+// generate - checks and runs a request of gpt2rtl.h, and turns its tokens into text up to a stop
+// text
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,9 +11,9 @@
 #include "stop_text.h"
 #include "top.h"
 
-// The meaning of a request's numbers for the samplers.
+// A request's numbers, as the samplers need them.
 struct drawing {
-  bool draws, by_host;  // by_host: the hardware's sampler lacks what is requested
+  bool draws, by_host;  // by_host: the hardware's sampler cannot draw this
   double temperature;   // 1 if nothing is drawn
   uint32_t host_top_k;  // 0: all
   struct sampling sampling;
@@ -25,14 +25,14 @@ struct generation {
   const struct gpt2rtl_model *model;
   struct drawing drawing;
   struct host_sampling host;  // from the first choice to the run's end
-  const uint32_t *ids;        // the prompt's
+  const uint32_t *ids;        // of the prompt
   size_t n_ids;
-  float *penalised;  // [V] the host's logits, for candidates
+  float *penalised;  // [V] the host's logits with the penalty, for candidates
   struct tokenizer_decoder decoder;
   struct stop_text stop;
   char *text;  // room for one push
   struct gpt2rtl_result result;
-  bool silent;  // the text's callback has ended the run
+  bool silent;  // the text callback has ended the run
   bool over;
   struct err err;
 };
@@ -116,7 +116,7 @@ static int encode_prompt(const struct gpt2rtl_model *m, const struct gpt2rtl_req
   return *count ? 0 : start_from_bos(m, ids, count, err);
 }
 
-// The caller frees *ids, also after a failure.
+// Makes the prompt's ids. The caller frees *ids, also after a failure.
 static int prepare(const struct gpt2rtl_model *m, const struct gpt2rtl_request *r,
                    struct drawing *d, uint32_t **ids, size_t *count, struct err *err) {
   *ids = NULL;
@@ -153,7 +153,7 @@ static int show(struct generation *g, const char *text, size_t n) {
   return 1;
 }
 
-// Shows text up to a stop text. 1: the stop text came, or the callback ended the run.
+// Shows text up to a stop text. Returns 1 if the stop text came or the callback ended the run.
 static int show_until_stop(struct generation *g, const char *text, size_t n) {
   size_t ready;
   if (!g->stop.texts || !g->stop.texts[0]) return show(g, text, n);
@@ -166,7 +166,7 @@ static int show_until_stop(struct generation *g, const char *text, size_t n) {
   return 1;
 }
 
-// The text that is still held back at the end of a run.
+// Shows the text that is still held back at the end of a run.
 static void show_rest(struct generation *g) {
   char rest[TOKENIZER_HELD];
   const size_t n = tokenizer_flush(&g->decoder, rest);
@@ -188,7 +188,7 @@ static int on_token(void *ctx, uint32_t id) {
   }
   if (!r->ignore_end && gpt2rtl_is_end(g->model, id)) {  // the end token is not part of the text
     g->result.ending = GPT2RTL_END_TOKEN;
-    return id != config_eos(&g->model->config);  // the first of them ends the run by itself
+    return id != config_eos(&g->model->config);  // the run ends by itself at the first of them
   }
   if (!g->text) return 0;
   return show_until_stop(g, g->text, tokenizer_push(g->model->tokenizer, &g->decoder, id, g->text));
@@ -221,7 +221,7 @@ static int on_chosen(void *ctx, const struct controller_step *step, const float 
   struct gpt2rtl_candidate list[GPT2RTL_CANDIDATES + 1];
   const uint32_t n_vocab = (uint32_t)g->model->config.vocab_size;
   if (g->err.text[0]) return 1;
-  if (!r->candidates) return 0;  // another run's are wanted
+  if (!r->candidates) return 0;  // they are for another run
   for (size_t i = 0; d->by_host && i < n_vocab; i++)
     g->penalised[i] = (float)g->host.logits[i] / 65536.0f;
   const size_t n =
@@ -232,7 +232,7 @@ static int on_chosen(void *ctx, const struct controller_step *step, const float 
   return 1;
 }
 
-// The prompt's ids have occurred.
+// Records that the prompt's ids have occurred.
 static int load_sampler(struct generation *g) {
   struct host_sampling *s = &g->host;
   const struct gpt2rtl_request *r = g->request;
@@ -249,15 +249,14 @@ static int load_sampler(struct generation *g) {
   return g->penalised ? 0 : err_memory(&g->err, "the logits");
 }
 
-// Of many runs, only those under way have a sampler. If there is no memory for it, on_step ends the
-// run.
+// Only active runs have a sampler. If there is no memory for it, on_step ends the run.
 static uint32_t on_choose(void *ctx, const int32_t *logits) {
   struct generation *g = ctx;
   if (!g->penalised && load_sampler(g)) return 0;
   return host_sampling_choose(&g->host, logits);
 }
 
-// What the engine runs.
+// The run for the engine.
 static int begin(struct generation *g, struct controller_run *run, const uint32_t *ids,
                  size_t count) {
   const struct gpt2rtl_request *r = g->request;
@@ -287,15 +286,15 @@ static int begin(struct generation *g, struct controller_run *run, const uint32_
   return 0;
 }
 
-// A run has ended: 0, or with an error, which is empty if a callback ended it. Returns -1 if it has
-// failed.
+// Completes a run that ended with 0, or with an error, which is empty if a callback ended it.
+// Returns -1 if the run has failed.
 static int finish(struct generation *g, int failed, const struct err *err) {
   g->over = true;
   host_sampling_free(&g->host);
   free(g->penalised);
   g->penalised = NULL;
   if (failed && err->text[0]) return g->err = *err, -1;
-  if (g->err.text[0]) return -1;  // a callback of this file
+  if (g->err.text[0]) return -1;  // of a callback in this file
   if (failed && g->result.ending == GPT2RTL_END_LENGTH)
     g->result.ending = GPT2RTL_END_CALLER;  // a signal that the program holds (interrupt.h)
   show_rest(g);
@@ -384,7 +383,8 @@ int gpt2rtl_generate_many(struct gpt2rtl_engine *engine,
     // on_over turns the engine's results into those of the requests.
     engine_run_many(&engine->engine, b.runs, count, on_over, &b, b.results, b.saturations, b.errs);
     for (size_t i = 0; i < count; i++) {
-      if (!b.generations[i].over) finish(&b.generations[i], -1, &b.errs[i]);  // one ended all
+      if (!b.generations[i].over)
+        finish(&b.generations[i], -1, &b.errs[i]);  // another run ended all
       if (results) results[i] = b.generations[i].result;
       if (!failed && b.generations[i].err.text[0])
         failed = internal_fail(error, &b.generations[i].err);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// internal - the contents of gpt2rtl.h's opaque types, for the program, which uses more of an
+// internal - the contents of gpt2rtl.h's opaque types, for gpt2rtl itself, which uses more of an
 // engine: waveforms, counters, AXI
 #ifndef GPT2RTL_INTERNAL_H
 #define GPT2RTL_INTERNAL_H
@@ -14,7 +14,7 @@
 
 struct gpt2rtl_model {
   char *folder, *image;  // either may be NULL
-  uint32_t lanes;        // an image's; 0 without one
+  uint32_t lanes;        // the image's; 0 without an image
   struct gpt2_config config;
   struct tokenizer *tokenizer;  // NULL: no_tokenizer says why
   struct err no_tokenizer;
@@ -28,22 +28,23 @@ struct gpt2rtl_engine {
   atomic_bool in_use;  // in a call
 };
 
-// gpt2rtl_engine_open with everything that engine_open takes. The image in options is the model's.
+// gpt2rtl_engine_open with all options of engine_open. The image in options must be the model's.
 int internal_engine_open(struct gpt2rtl_engine **engine, const struct gpt2rtl_model *model,
                          enum engine_kind kind, const struct engine_options *options,
                          struct err *err);
 
-// Passes err on. Returns -1.
+// Copies err to error, or formats an error. Returns -1.
 int internal_fail(struct gpt2rtl_error *error, const struct err *err);
 int internal_fail_text(struct gpt2rtl_error *error, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-// Copies a struct that begins with its size, from a caller of this version or an older one, to
-// `to`, which has `size` bytes. Errors: NULL; a size of no version, with the expected one.
+// Copies a struct that begins with its size, from a caller built for this version or an older one,
+// to `to`, which has `size` bytes; members that the caller lacks become zero. Errors: `from` is
+// NULL; its size is that of no version (the text has the expected one).
 int internal_take(void *to, const void *from, size_t size, const char *what,
                   struct gpt2rtl_error *error);
 
-// An engine is in use from begin to end. Errors: it is already in use.
+// Marks the engine as in use until internal_end. Errors: it is already in use.
 int internal_begin(struct gpt2rtl_engine *engine, struct gpt2rtl_error *error);
 void internal_end(struct gpt2rtl_engine *engine);
 

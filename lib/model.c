@@ -47,12 +47,12 @@ int internal_take(void *to, const void *from, size_t size, const char *what,
 // ---------------------------------------------------------------------------------------------
 // open
 
-// An image has one token that ends a text. The folder, if there is one too, may have several, and
-// one that begins a text.
+// An image has one token that ends a text. Its folder, if there is one, may have several, and one
+// that begins a text.
 static int take_ends(struct gpt2rtl_model *m, struct err *err) {
   struct gpt2_config folder;
   if (config_vocab_size(m->folder) != m->config.vocab_size)
-    return 0;  // a folder with only the tokenizer
+    return 0;  // the folder has only the tokenizer
   if (config_read_folder(&folder, m->folder, err)) return -1;
   m->config.bos_token_id = folder.bos_token_id;
   m->config.n_eos = folder.n_eos;

@@ -25,7 +25,7 @@ static void say(const struct model_note *note, const char *format, ...) {
   note->say(note->ctx, text);
 }
 
-// In memory that ends with the program.
+// Makes the image in memory that ends with the program.
 static int build_unkept(struct image *image, const struct gpt2_weights *weights, uint32_t lanes,
                         uint64_t source, struct err *err) {
   char path[64];
@@ -40,7 +40,8 @@ static int build_unkept(struct image *image, const struct gpt2_weights *weights,
   return result;
 }
 
-// At path or, if that cannot be written ("": there is no place, and why says so), in memory.
+// Makes the image at path or, if path cannot be written, in memory. An empty path means that there
+// is no cache; `why` then says why.
 static int build(struct image *image, const char *path, const struct gpt2_weights *weights,
                  const char *dir, uint32_t lanes, uint64_t source, const struct model_note *note,
                  struct err *why, struct err *err) {

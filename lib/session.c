@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// session - an engine of gpt2rtl.h: opens it, steps it, gets logits from it
+// session - opens and steps an engine of gpt2rtl.h, and gets its logits
 #include <stdlib.h>
 #include <string.h>
 

@@ -34,7 +34,7 @@ static int describe(struct board *b, const char *port, struct err *err) {
   static_assert(sizeof b->about == (30 + 3 * 64) * 4, "the description is words without holes");
   uint32_t words[sizeof b->about / 4];
   if (uartbone_read(b->link, description_at, words, 2, err)) {
-    // An incomplete request may be left on the board, which drops it after a while.
+    // The board may have an incomplete request, which it drops after a while.
     link_drain(b->link, 0.2);
     if (uartbone_read(b->link, description_at, words, 2, err)) return -1;
   }
@@ -86,7 +86,7 @@ static uint32_t pattern_at(const struct board *b) {
   return b->about.memory + b->about.memory_bytes - 4 * PATTERN;
 }
 
-// How many of the pattern's words read correctly in the bytes of one group.
+// The number of the pattern's words that read correctly in the bytes of one group.
 static int matches(struct board *b, const uint32_t *pattern, uint32_t group, unsigned *n,
                    struct err *err) {
   uint32_t words[PATTERN], mask = 0;
@@ -112,7 +112,7 @@ static int set_levels(struct board *b, uint32_t group, uint32_t slip, uint32_t d
   return write_word(b, select, 0, err);
 }
 
-// Reads a pattern with each delay and bit slip, and takes the middle of the longest run of delays
+// Reads a pattern with each delay and bit slip, and chooses the middle of the longest run of delays
 // that read it correctly.
 static int level(struct board *b, struct err *err) {
   uint32_t pattern[PATTERN], x = 42;
@@ -153,7 +153,7 @@ int board_start_memory(struct board *b, bool *done, struct err *err) {
   for (uint32_t i = 0; i < b->about.n_operations; i++) {
     if (write_word(b, b->about.operations[i].address, b->about.operations[i].value, err)) return -1;
     if (b->about.operations[i].microseconds) {
-      // A write has no answer; the answer to a later read shows that it is complete.
+      // A write has no answer, but the answer to a later read shows that the write is complete.
       if (uartbone_read(b->link, b->about.mark, &mark, 1, err)) return -1;
       sleep_for(b->about.operations[i].microseconds);
     }
@@ -186,7 +186,7 @@ static int check_ends(struct board *b, struct err *err) {
 
 int board_sums_read(struct board *b, uint32_t offset, uint32_t n_words, struct board_sums *sums,
                     struct err *err) {
-  // An interrupted program may have left one under way.
+  // An interrupted program may have left a check in progress.
   if (check_ends(b, err) || write_word(b, b->about.check.first, offset / 4, err) ||
       write_word(b, b->about.check.words, n_words, err) ||
       write_word(b, b->about.check.start, 1, err) || check_ends(b, err))
@@ -225,7 +225,7 @@ static int host_memory_write(void *ctx, uint64_t address, const void *bytes, siz
     address += part;
     n -= part;
   }
-  // Writes have no answer; the answer to a later read shows that all are complete.
+  // Writes have no answer, but the answer to a later read shows that all of them are complete.
   return uartbone_read(b->link, b->about.mark, words, 1, &b->failed);
 }
 

@@ -75,7 +75,7 @@ static int open_serial(struct link *l, const char *path, unsigned baud, struct e
   raw.c_cflag = (raw.c_cflag & (tcflag_t) ~(CSTOPB | CRTSCTS)) | CLOCAL | CREAD;
   if (cfsetspeed(&raw, speed) || tcsetattr(l->fd, TCSANOW, &raw))
     return err_set(err, "%s: %u baud: %s", path, baud, strerror(errno));
-  // USB converters otherwise keep a short answer for 16 ms. Not all drivers know this.
+  // Without this, USB converters hold a short answer for 16 ms. Not all drivers support it.
   if (!ioctl(l->fd, TIOCGSERIAL, &serial)) {
     serial.flags |= ASYNC_LOW_LATENCY;
     ioctl(l->fd, TIOCSSERIAL, &serial);
@@ -107,7 +107,7 @@ void link_close(struct link *l) {
 
 // -------------------------------------------------------------------------------------------- move
 
-// Waits until it can be read or written. 1: it can; 0: not in time.
+// Waits until the link can be read or written. Returns 1, or 0 if it cannot in time.
 static int wait_for(const struct link *l, short events, double seconds) {
   struct pollfd p = {.fd = l->fd, .events = events};
   const int ready = poll(&p, 1, (int)(seconds * 1000));
