@@ -45,12 +45,12 @@ for part in weight activation kv residual; do
 done
 row 'only the tables' "$(sed 's/--exp-segments float --gelu-segments float//' <<< "$float")"
 for bits in 4 6 7; do row "weights $bits bits" "--weight-bits $bits"; done
-row 'weights: one scale a tensor' '--weight-group tensor'
-for group in 64; do row "weights: a scale each $group columns" "--weight-group $group"; done
+row 'weights: one scale per tensor' '--weight-group tensor'
+for group in 64; do row "weights: a scale per $group columns" "--weight-group $group"; done
 row 'weights: scales of least squared error' '--weight-scale least'
 row 'weights: rounding that compensates' '--weight-scale compensated'
 for bits in 8 10 12; do row "activations $bits bits" "--activation-bits $bits"; done
-for block in 16 1024; do row "activations 8 bits, an exponent each $block" "--activation-bits 8 --activation-block $block"; done
+for block in 16 1024; do row "activations 8 bits, an exponent per $block" "--activation-bits 8 --activation-block $block"; done
 for bits in 4 6 10 16; do row "keys and values $bits bits" "--kv-bits $bits"; done
 for bits in 6 8 10 16; do row "residual $bits fraction bits" "--residual-bits $bits"; done
 for n in 4 16; do row "exp: $n segments" "--exp-segments $n"; done
