@@ -22,7 +22,11 @@ enum {
   PATH_ROOM = 4096,  // PATH_MAX: the size that realpath needs
 };
 
+static bool is_dash(const char *name) { return name[0] == '-' && !name[1]; }
+
 static int cannot(const char *name, int error, struct err *err) {
+  if (is_dash(name))
+    return err_set(err, "'-' is not an output: /dev/stdout is standard output, ./- a file named -");
   return err_set(err, "%s: cannot be written: %s", name,
                  error == EISDIR ? "it is a folder" : strerror(error));
 }
@@ -72,6 +76,7 @@ static int follow(char path[static FILE_PATH_SIZE], const char *given, int *desc
   *descriptor = -1;
   *magic = false;
   if (!*given) return ENOENT;
+  if (is_dash(given)) return EINVAL;
   if (strlen(given) >= FILE_PATH_SIZE) return ENAMETOOLONG;
   memcpy(path, given, strlen(given) + 1);
   for (int links = 0; links < MAX_LINKS; links++) {

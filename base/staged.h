@@ -10,7 +10,8 @@
 //
 // Symbolic links are followed. A replacement inherits the old file's mode, and its owner if that is
 // permitted; a new file gets its mode from the umask. A target that exists and is not a regular
-// file (a terminal, a pipe, /dev/null) is written directly, as are /dev/stdout and /dev/fd/N.
+// file (a terminal, a pipe, /dev/null) is written directly, as are /dev/stdout and /dev/fd/N. "-"
+// is refused, because it could mean standard output or a file.
 #ifndef GPT2RTL_STAGED_H
 #define GPT2RTL_STAGED_H
 

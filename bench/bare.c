@@ -5,55 +5,45 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "verilated_block.h"
+#include "clock.h"
+#include "model_code.h"
+#include "signals.h"
 
 enum { LANES = 1024, SEGMENTS = 16, PREFETCH = 6, BLOCKS = 12 };
 #define WEIGHTS ((size_t)128 << 20)
 
+#define PORTS(S)                    \
+  S(uint8_t, clk, "clk_i")          \
+  S(uint8_t, first, "first_i")      \
+  S(uint32_t, weights, "weights_i") \
+  S(uint32_t, operand, "operand_i") \
+  S(uint32_t, sums, "sums_o")
+
 struct bare {
   void *library, *instance;
   const struct verilated_block *code;
-  uint8_t *clk, *first;
-  uint32_t *weights, *operand, *sums;
+  PORTS(SIGNAL_MEMBER)
   int8_t *memory;
   int16_t x[64];
   size_t at;
 };
 
-double thread_seconds(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static void *port(const struct bare *b, const char *name) {
-  const struct verilated_port *ports;
-  const unsigned n = b->code->ports(b->instance, &ports);
-  for (unsigned i = 0; i < n; i++)
-    if (!strcmp(ports[i].name, name)) return ports[i].data;
-  return NULL;
-}
-
 int bare_open(struct bare **out, const char *path, struct err *err) {
   struct bare *b = calloc(1, sizeof *b);
   *out = NULL;
   if (!b) return err_memory(err, "the bare engine");
-  b->library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-  b->code = b->library ? dlsym(b->library, "verilated_block") : NULL;
   b->memory = aligned_alloc(4096, WEIGHTS);
-  if (!b->code || !b->memory) {
+  if (!b->memory || model_code_open(&b->library, &b->code, path, err)) {
+    if (!b->memory) err_memory(err, "the bare engine's weights");
     bare_close(b);
-    return err_set(err, "%s: cannot be opened: run make bench", path);
+    return -1;
   }
   b->instance = b->code->create(NULL);
-  b->clk = port(b, "clk_i");
-  b->first = port(b, "first_i");
-  b->weights = port(b, "weights_i");
-  b->operand = port(b, "operand_i");
-  b->sums = port(b, "sums_o");
-  if (!b->clk || !b->first || !b->weights || !b->operand || !b->sums) {
+  struct signals signals = signals_of(b->code, b->instance);
+  struct bare *const at = b;
+  PORTS(SIGNAL_FIND)
+  if (signals.missing) {
     bare_close(b);
     return err_set(err, "%s: is not the bare engine: run make bench", path);
   }
@@ -114,12 +104,12 @@ static int run_rows(struct bare *b, size_t rows, struct err *err) {
 }
 
 double bare_run(struct bare *b, double seconds, struct err *err) {
-  const double begin = thread_seconds();
+  const double begin = clock_thread();
   double cycles = 0, now;
   do {
     if (run_rows(b, 10000, err)) return -1;
     cycles += 10000 * BLOCKS;
-    now = thread_seconds();
+    now = clock_thread();
   } while (now - begin < seconds);
   return cycles / (now - begin);
 }

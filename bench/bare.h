@@ -10,15 +10,12 @@
 struct bare;
 
 // Opens the Verilated engine at path, which has 1024 lanes, and makes 128 MiB of weights. Release
-// with bare_close, which also accepts NULL.
+// with bare_close, which also accepts NULL. Errors: out of memory; path is not that engine.
 int bare_open(struct bare **bare, const char *path, struct err *err);
 void bare_close(struct bare *bare);
 
-// Simulates for about `seconds` of this thread's time. Returns cycles per second of it. Error: -1
-// if the engine's sums are wrong.
+// Simulates for about `seconds` of this thread's processor time. Returns cycles per second of it,
+// or -1 with err if the engine's sums are wrong.
 double bare_run(struct bare *bare, double seconds, struct err *err);
-
-// Seconds of this thread's time.
-double thread_seconds(void);
 
 #endif

@@ -18,6 +18,7 @@
 
 #include "bare.h"
 #include "cli.h"
+#include "clock.h"
 #include "estimate.h"
 #include "row.h"
 #include "interrupt.h"
@@ -101,7 +102,7 @@ static int on_step(void *ctx, const struct controller_step *step) {
   int preset;
   const uint32_t p = step->position, slot = p % RATE;
   if (sim_read_counters(b->sim, &now, &b->err)) return 1;
-  const double time = thread_seconds();
+  const double time = clock_thread();
   if (is_shown(b, p, &preset)) {
     const uint32_t since =
         p < RATE ? (p + RATE - 1) % RATE : slot;  // the previous position, or the one RATE before
@@ -121,7 +122,7 @@ static int on_step(void *ctx, const struct controller_step *step) {
   if (is_shown(b, p + 1, &preset) && preset >= 0) memory.preset = &memory_presets[preset];
   sim_set_memory(b->sim, &memory);
   b->before = now;
-  b->time[slot] = thread_seconds();
+  b->time[slot] = clock_thread();
   b->cycles[slot] = now.cycles;
   return 0;
 }
@@ -145,7 +146,7 @@ static int run_lanes(struct bench *b, const char *model, uint32_t lanes, uint32_
                                                   .state = sampling_seed(1)}};
   int failed = sim_open(&b->sim, &image, &SIM_MEMORY_DEFAULT, SIM_FAST, err);
   if (!failed && lanes == 1024 && !*library_parameters) failed = bare_open(&b->bare, bare, err);
-  b->time[RATE - 1] = thread_seconds();
+  b->time[RATE - 1] = clock_thread();
   b->cycles[RATE - 1] = 0;
   if (!failed) failed = sim_run(b->sim, &run, &result, err);
   if (failed && !err->text[0]) *err = b->err;

@@ -4,13 +4,12 @@
 //
 //   board_sim FOLDER BOARD TCP_PORT [IMAGE]
 //
-// FOLDER has what boards/soc.py wrote for BOARD and its Verilated BOARD.so. Prints
-// "tcp:127.0.0.1:N" when it listens there (TCP_PORT 0: at any free port), and then the LEDs as they
-// change. It serves one host at a time; while there is none, the board's clock stands still. IMAGE,
-// a memory image, goes into the memory's model at once, at its beginning, instead of over the
-// cable. It runs until a signal.
+// FOLDER has what boards/soc.py wrote for BOARD, and the Verilated BOARD.so. The program prints
+// "tcp:127.0.0.1:N" when it listens there (TCP_PORT 0: at any free port), and then the LEDs when
+// they change. It serves one host at a time; without a host, the board's clock stops. IMAGE, a
+// memory image, is copied to the beginning of the memory's model, so that it need not go over the
+// cable. The program runs until a signal.
 #include <arpa/inet.h>
-#include <dlfcn.h>
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -22,7 +21,8 @@
 #include <unistd.h>
 
 #include "image.h"
-#include "verilated_block.h"
+#include "model_code.h"
+#include "signals.h"
 
 enum { BYTES = 4096, POLL_CYCLES = 200, BANKS = 16 };
 
@@ -31,11 +31,21 @@ struct bytes {
   size_t first, n;
 };
 
+#define PORTS(S)                               \
+  S(uint8_t, clk, "clk")                       \
+  S(uint8_t, rst, "rst")                       \
+  S(uint8_t, leds, "leds")                     \
+  S(uint8_t, in_valid, "serial_sink_valid")    \
+  S(uint8_t, in_ready, "serial_sink_ready")    \
+  S(uint8_t, in_data, "serial_sink_data")      \
+  S(uint8_t, out_valid, "serial_source_valid") \
+  S(uint8_t, out_ready, "serial_source_ready") \
+  S(uint8_t, out_data, "serial_source_data")
+
 struct sim {
+  void *library, *instance;
   const struct verilated_block *code;
-  void *instance;
-  uint8_t *clk, *rst, *leds;
-  uint8_t *in_valid, *in_ready, *in_data, *out_valid, *out_ready, *out_data;
+  PORTS(SIGNAL_MEMBER)
   uint8_t *banks[BANKS];
   size_t n_banks, bank_bytes;
   uint8_t leds_shown;
@@ -49,29 +59,19 @@ static _Noreturn void fail(const char *what, const char *why) {
 
 // ------------------------------------------------------------------------------------------- model
 
-static uint8_t *port(struct sim *s, const char *name) {
-  const struct verilated_port *list;
-  const unsigned n = s->code->ports(s->instance, &list);
-  for (unsigned i = 0; i < n; i++)
-    if (!strcmp(list[i].name, name)) return list[i].data;
-  fail(name, "the board has no such port");
-}
-
 // The banks' memories, in order: BOARD.mem, BOARD.mem_1, ...
 static void find_banks(struct sim *s, const char *board) {
-  const struct verilated_port *list;
-  const unsigned n = s->code->ports(s->instance, &list);
+  const struct signals signals = signals_of(s->code, s->instance);
   for (; s->n_banks < BANKS; s->n_banks++) {
     char name[128];
     if (s->n_banks) snprintf(name, sizeof name, "%s.mem_%zu", board, s->n_banks);
     else snprintf(name, sizeof name, "%s.mem", board);
-    unsigned i = 0;
-    while (i < n && strcmp(list[i].name, name) != 0) i++;
-    if (i == n) break;
-    s->banks[s->n_banks] = list[i].data;
-    s->bank_bytes = list[i].bytes;
+    const struct verilated_port *bank = signals_port(&signals, name);
+    if (!bank) break;
+    s->banks[s->n_banks] = bank->data;
+    s->bank_bytes = bank->bytes;
   }
-  if (!s->n_banks) fail(board, "the memory's banks are not to be found");
+  if (!s->n_banks) fail(board, "the memory's banks are not found");
 }
 
 static void cycle(struct sim *s) {
@@ -96,23 +96,16 @@ static void cycle(struct sim *s) {
 
 static void open_model(struct sim *s, const char *folder, const char *board) {
   char path[4096], here[4096];
+  struct err err;
   snprintf(path, sizeof path, "%s/%s.so", folder, board);
-  void *const handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-  if (!handle) fail(path, dlerror());
-  s->code = dlsym(handle, "verilated_block");
-  if (!s->code) fail(path, "not a Verilated module");
+  if (model_code_open(&s->library, &s->code, path, &err)) fail("the board", err.text);
   // The ROM's contents are a file in that folder.
   if (!getcwd(here, sizeof here) || chdir(folder)) fail(folder, strerror(errno));
   s->instance = s->code->create(NULL);
-  s->clk = port(s, "clk");
-  s->rst = port(s, "rst");
-  s->leds = port(s, "leds");
-  s->in_valid = port(s, "serial_sink_valid");
-  s->in_ready = port(s, "serial_sink_ready");
-  s->in_data = port(s, "serial_sink_data");
-  s->out_valid = port(s, "serial_source_valid");
-  s->out_ready = port(s, "serial_source_ready");
-  s->out_data = port(s, "serial_source_data");
+  struct signals signals = signals_of(s->code, s->instance);
+  struct sim *const at = s;
+  PORTS(SIGNAL_FIND)
+  if (signals.missing) fail(signals.missing, "the board has no such port");
   *s->rst = 1;
   for (int i = 0; i < 8; i++) cycle(s);
   *s->rst = 0;
@@ -121,7 +114,7 @@ static void open_model(struct sim *s, const char *folder, const char *board) {
   find_banks(s, board);
 }
 
-// Rows go round the banks: row 0 of each bank, row 1 of each, and so on.
+// Rows alternate between the banks: row 0 of each bank, then row 1 of each, and so on.
 static void load(struct sim *s, const char *folder, const char *board, const char *path) {
   char name[4096];
   struct image image;
@@ -160,7 +153,8 @@ static int listen_at(unsigned number) {
   return fd;
 }
 
-// Moves bytes between the host and the buffers. false: the host has gone.
+// Moves bytes between the host and the buffers. Returns false if the host has closed the
+// connection.
 static bool move(struct sim *s, int fd) {
   if (!s->in.n) {
     s->in.first = 0;

@@ -9,9 +9,9 @@
 #include "clock.h"
 #include "counters.h"
 #include "engine_options.h"
-#include "internal.h"
 #include "interrupt.h"
 #include "progress.h"
+#include "token_text.h"
 
 static const char help[] =
     "gpt2rtl board - continues a text on a board with the hardware, over its cable\n"
@@ -61,10 +61,9 @@ struct run {
   struct image image;
   uint32_t *ids;
   size_t n_ids;
-  struct tokenizer_decoder decoder;
-  char *text;  // room for one token
-  uint32_t generated;
-  struct err stopped;  // why on_token has ended the run, "" if it is an end of the text
+  struct token_text text;
+  struct gpt2rtl_result result;
+  struct err stopped;  // why on_token has ended the run; "" at an end of the text
 };
 
 // ----------------------------------------------------------------------------------------- options
@@ -109,14 +108,23 @@ static int refused(struct run *r, enum gpt2hw_error error, struct err *err) {
   return error ? err_set(err, "%s: %s", r->board.about.name, gpt2hw_error_text(error)) : 0;
 }
 
+static int on_text(void *ctx, const char *bytes, size_t n) {
+  struct run *r = ctx;
+  return stdout_write(bytes, n, &r->stopped);
+}
+
 // Loads the model, the prompt's ids, and the image for the board's lanes.
 static int load_model(struct run *r, struct err *err) {
   struct gpt2rtl_request request = {.size = sizeof request, .prompt = r->prompt, .tokens = 1};
   if (gpt2rtl_model_open(&r->model, r->dir, public_error(err))) return -1;
   if (!r->model->tokenizer) return *err = r->model->no_tokenizer, -1;
   if (gpt2rtl_prompt_ids(r->model, &request, &r->ids, &r->n_ids, public_error(err))) return -1;
-  r->text = malloc(tokenizer_push_room(r->model->tokenizer));
-  if (!r->text) return err_memory(err, "a token's text");
+  r->text = (struct token_text){.model = r->model,
+                                .ignore_end = r->ignore_eos,
+                                .show = on_text,
+                                .ctx = r,
+                                .result = &r->result};
+  if (token_text_open(&r->text, err)) return -1;
   return model_image(&r->image, r->dir, r->dev.can.lanes, err);
 }
 
@@ -206,10 +214,8 @@ static int load_image(struct run *r, struct err *err) {
 static int on_token(void *ctx, uint32_t id) {
   struct run *r = ctx;
   if (interrupt_pending()) return 1;
-  r->generated++;
-  if (!r->ignore_eos && gpt2rtl_is_end(r->model, id)) return id != config_eos(&r->model->config);
-  const size_t n = tokenizer_push(r->model->tokenizer, &r->decoder, id, r->text);
-  return n ? stdout_write(r->text, n, &r->stopped) : 0;
+  r->result.tokens++;
+  return token_text_push(&r->text, id, &r->stopped);
 }
 
 // The hardware ends a run when the memory has answered all outstanding requests.
@@ -222,8 +228,8 @@ static _Noreturn void end_interrupted(struct run *r) {
     busy = gpt2hw_poll(&r->dev).busy;
   if (isatty(STDOUT_FILENO)) putchar('\n');
   fflush(stdout);
-  cli_say("interrupted after %u of %u tokens; the run on the board %s", (unsigned)r->generated,
-          (unsigned)r->tokens, busy ? "may go on" : "has ended");
+  cli_say("interrupted after %zu of %u tokens; the run on the board %s", r->result.tokens,
+          (unsigned)r->tokens, busy ? "may continue" : "has ended");
   interrupt_end();
 }
 
@@ -239,12 +245,12 @@ static void summary(struct run *r, double seconds) {
     return;
   }
   // The last chosen token is not computed.
-  const double positions = (double)r->n_ids + r->generated - 1, cycles = (double)c.cycles;
+  const double positions = (double)(r->n_ids + r->result.tokens) - 1, cycles = (double)c.cycles;
   const enum count_what bound = counters_bound(&c);
   fprintf(stderr,
-          "gpt2rtl: %u tokens, %.0f cycles per position, %.2f positions per second at %.0f MHz; "
+          "gpt2rtl: %zu tokens, %.0f cycles per position, %.2f positions per second at %.0f MHz; "
           "%.1f s here\n",
-          (unsigned)r->generated, cycles / positions, r->board.about.clock * positions / cycles,
+          r->result.tokens, cycles / positions, r->board.about.clock * positions / cycles,
           r->board.about.clock / 1e6, seconds);
   fprintf(stderr,
           "gpt2rtl: the engine was idle in %.1f %% of the cycles, most of them for %s (%.1f %%)\n",
@@ -263,7 +269,6 @@ static int generate(struct run *r, struct err *err) {
                                       .inv_t = r->sampling.inv_t,
                                       .seed = r->sampling.state};
   const double begin = clock_now();
-  char rest[TOKENIZER_HELD];
   if (r->drawing.draws && !r->drawing.seed_given)
     cli_say("--seed %llu", (unsigned long long)r->drawing.seed);
   const enum gpt2hw_error error =
@@ -275,7 +280,8 @@ static int generate(struct run *r, struct err *err) {
   if (error && error != GPT2HW_ABORTED)
     return err_set(err, "%s ended the run with error %u: %s", r->board.about.name, (unsigned)error,
                    gpt2hw_error_text(error));
-  if (stdout_write(rest, tokenizer_flush(&r->decoder, rest), err)) return -1;
+  if (token_text_finish(&r->text, err)) return -1;
+  if (r->stopped.text[0]) return *err = r->stopped, -1;
   if (isatty(STDOUT_FILENO) && stdout_write("\n", 1, err)) return -1;
   summary(r, seconds);
   return 0;
@@ -297,6 +303,6 @@ int board_main(int argc, char **argv) {
   image_close(&r.image);
   gpt2rtl_model_close(r.model);
   free(r.ids);
-  free(r.text);
+  token_text_free(&r.text);
   return status;
 }

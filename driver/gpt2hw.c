@@ -64,10 +64,12 @@ const char *gpt2hw_error_text(enum gpt2hw_error error) {
     case GPT2HW_OVERLAP:
       return "the image, the cache or their stripes would share bytes, or end "
              "after the last address";
-    case GPT2HW_MEMORY: return "the host could not write to the memory";
+    case GPT2HW_MEMORY: return "the host could not write to the memory, or has no memory_write";
     case GPT2HW_ARGUMENT: return "an argument is outside its range";
-    case GPT2HW_OVERFLOW: return "ids were written to a full FIFO: somebody else writes them too";
-    case GPT2HW_IDLE: return "the host has ended the wait";
+    case GPT2HW_OVERFLOW: return "ids were written to a full FIFO: other software writes them too";
+    case GPT2HW_IDLE: return "the host ended the wait";
+    case GPT2HW_NOT_BEGUN:
+      return "no load is in progress: call gpt2hw_load_begin first, and check its result";
   }
   return "unknown error";
 }

@@ -62,7 +62,8 @@ enum gpt2hw_error {
   GPT2HW_MEMORY,          // the host's memory_write failed
   GPT2HW_ARGUMENT,        // an argument outside its range
   GPT2HW_OVERFLOW,        // ids were written to a full FIFO: other software writes them too
-  GPT2HW_IDLE             // the host's idle function ended the wait
+  GPT2HW_IDLE,            // the host's idle function ended the wait
+  GPT2HW_NOT_BEGUN        // no load is in progress: gpt2hw_load_begin failed, or was not called
 };
 
 // A sentence about an error: what is wrong, and what to do. Never NULL.
@@ -134,8 +135,8 @@ struct gpt2hw {
 
   struct gpt2hw_host host;
   struct gpt2hw_place place;
-  bool loaded;
-  uint64_t came;  // bytes of beats so far, while an image is loaded
+  bool loaded, loading;  // loading: between gpt2hw_load_begin and gpt2hw_load_end
+  uint64_t came;         // bytes of beats so far, while an image is loaded
   struct gpt2hw_xxh64 sum;
 };
 
@@ -169,7 +170,9 @@ enum gpt2hw_error gpt2hw_load(struct gpt2hw *dev, const struct gpt2hw_place *pla
 
 // Load an image in pieces, if it does not fit the host's memory: first the header, then the bytes
 // after it, in order, in pieces of any size, then the end, which checks the checksum. Each function
-// returns those of gpt2hw_load's errors that concern it.
+// returns those of gpt2hw_load's errors that concern it. IMAGE_SIZE leaves the load as it was: too
+// many bytes are refused, and after an early end more can follow. Any other error ends the load,
+// and bytes or an end without a begin give NOT_BEGUN.
 enum gpt2hw_error gpt2hw_load_begin(struct gpt2hw *dev, const struct gpt2hw_place *place,
                                     const void *header);
 enum gpt2hw_error gpt2hw_load_bytes(struct gpt2hw *dev, const void *bytes, size_t n);

@@ -207,7 +207,7 @@ static enum gpt2hw_error take_header(struct gpt2hw *dev, const struct gpt2hw_pla
                                      const void *header) {
   struct gpt2hw_model model;
   if (gpt2hw_poll(dev).busy) return GPT2HW_BUSY;
-  dev->loaded = false;
+  dev->loaded = dev->loading = false;
   enum gpt2hw_error error = gpt2hw_parse(dev, header, &model);
   if (!error) error = check_place(dev, &model, place);
   if (error) return error;
@@ -235,6 +235,7 @@ enum gpt2hw_error gpt2hw_load_begin(struct gpt2hw *dev, const struct gpt2hw_plac
   if (error) return error;
   if (dev->model.stripes) return GPT2HW_IMAGE_STRIPES;
   if (!dev->host.memory_write) return GPT2HW_MEMORY;
+  dev->loading = true;
   dev->came = 0;
   xxh_start(&dev->sum);
   xxh_add(&dev->sum, h, AT_CHECKSUM);
@@ -246,6 +247,7 @@ enum gpt2hw_error gpt2hw_load_begin(struct gpt2hw *dev, const struct gpt2hw_plac
 enum gpt2hw_error gpt2hw_load_bytes(struct gpt2hw *dev, const void *bytes, size_t n) {
   const uint32_t lanes = dev->can.lanes, width = lanes / dev->can.ports;
   const uint8_t *p = bytes;
+  if (!dev->loading) return GPT2HW_NOT_BEGUN;
   if (n > dev->model.n_beats * lanes - dev->came) return GPT2HW_IMAGE_SIZE;
   xxh_add(&dev->sum, p, n);
   while (n > 0) {
@@ -255,7 +257,10 @@ enum gpt2hw_error gpt2hw_load_bytes(struct gpt2hw *dev, const void *bytes, size_
                              beat * width + in_stripe;
     // With one port the stripe is the whole image, and one write copies all of it.
     const size_t piece = dev->can.ports > 1 && width - in_stripe < n ? width - in_stripe : n;
-    if (dev->host.memory_write(dev->host.ctx, address, p, piece)) return GPT2HW_MEMORY;
+    if (dev->host.memory_write(dev->host.ctx, address, p, piece)) {
+      dev->loading = false;
+      return GPT2HW_MEMORY;
+    }
     dev->came += piece;
     p += piece;
     n -= piece;
@@ -264,7 +269,9 @@ enum gpt2hw_error gpt2hw_load_bytes(struct gpt2hw *dev, const void *bytes, size_
 }
 
 enum gpt2hw_error gpt2hw_load_end(struct gpt2hw *dev) {
+  if (!dev->loading) return GPT2HW_NOT_BEGUN;
   if (dev->came != dev->model.n_beats * dev->can.lanes) return GPT2HW_IMAGE_SIZE;
+  dev->loading = false;
   if (xxh_end(&dev->sum) != dev->model.checksum) return GPT2HW_CHECKSUM;
   gpt2hw_configure(dev);
   dev->loaded = true;
@@ -274,7 +281,7 @@ enum gpt2hw_error gpt2hw_load_end(struct gpt2hw *dev) {
 enum gpt2hw_error gpt2hw_load(struct gpt2hw *dev, const struct gpt2hw_place *place,
                               const void *image, size_t n) {
   if (n < GPT2HW_HEADER_BYTES) {
-    dev->loaded = false;
+    dev->loaded = dev->loading = false;
     return GPT2HW_NO_IMAGE;
   }
   enum gpt2hw_error error = gpt2hw_load_begin(dev, place, image);

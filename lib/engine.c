@@ -193,8 +193,7 @@ int engine_run(struct engine *e, const struct controller_run *given,
   return result;
 }
 
-// ------------------------------------------------------------------------------------- side by
-// side
+// ------------------------------------------------------------------------------------ side by side
 
 struct many {
   struct engine *engine;

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// generate - checks and runs a request of gpt2rtl.h, and turns its tokens into text up to a stop
-// text
+// generate - checks and runs a request of gpt2rtl.h
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "host_sampling.h"
-#include "internal.h"
-#include "stop_text.h"
+#include "token_text.h"
 #include "top.h"
 
 // A request's numbers, as the samplers need them.
@@ -28,17 +26,13 @@ struct generation {
   const uint32_t *ids;        // of the prompt
   size_t n_ids;
   float *penalised;  // [V] the host's logits with the penalty, for candidates
-  struct tokenizer_decoder decoder;
-  struct stop_text stop;
-  char *text;  // room for one push
+  struct token_text text;
   struct gpt2rtl_result result;
-  bool silent;  // the text callback has ended the run
   bool over;
   struct err err;
 };
 
-// ------------------------------------------------------------------------------------------
-// request
+// ----------------------------------------------------------------------------------------- request
 
 static int outside(struct err *err, const char *name, double value, double low, double high) {
   return value >= low && value <= high
@@ -143,39 +137,7 @@ int gpt2rtl_prompt_ids(const struct gpt2rtl_model *model, const struct gpt2rtl_r
   return internal_fail(error, &err);
 }
 
-// ---------------------------------------------------------------------------------------------
-// text
-
-static int show(struct generation *g, const char *text, size_t n) {
-  if (!n || !g->request->text || !g->request->text(g->request->ctx, text, n)) return 0;
-  g->result.ending = GPT2RTL_END_CALLER;
-  g->silent = true;
-  return 1;
-}
-
-// Shows text up to a stop text. Returns 1 if the stop text came or the callback ended the run.
-static int show_until_stop(struct generation *g, const char *text, size_t n) {
-  size_t ready;
-  if (!g->stop.texts || !g->stop.texts[0]) return show(g, text, n);
-  if (stop_text_push(&g->stop, text, n, &ready, &g->err)) return -1;
-  if (show(g, g->stop.held, ready)) return 1;
-  stop_text_drop(&g->stop, ready);
-  if (!g->stop.found) return 0;
-  g->result.ending = GPT2RTL_END_STOP;
-  while (g->stop.texts[g->result.stop_text] != g->stop.found) g->result.stop_text++;
-  return 1;
-}
-
-// Shows the text that is still held back at the end of a run.
-static void show_rest(struct generation *g) {
-  char rest[TOKENIZER_HELD];
-  const size_t n = tokenizer_flush(&g->decoder, rest);
-  if (g->silent || g->result.ending == GPT2RTL_END_STOP) return;
-  if (!show_until_stop(g, rest, n)) show(g, g->stop.held, g->stop.n_held);
-}
-
-// ----------------------------------------------------------------------------------------------
-// run
+// --------------------------------------------------------------------------------------------- run
 
 static int on_token(void *ctx, uint32_t id) {
   struct generation *g = ctx;
@@ -186,12 +148,7 @@ static int on_token(void *ctx, uint32_t id) {
     g->result.ending = GPT2RTL_END_CALLER;
     return 1;
   }
-  if (!r->ignore_end && gpt2rtl_is_end(g->model, id)) {  // the end token is not part of the text
-    g->result.ending = GPT2RTL_END_TOKEN;
-    return id != config_eos(&g->model->config);  // the run ends by itself at the first of them
-  }
-  if (!g->text) return 0;
-  return show_until_stop(g, g->text, tokenizer_push(g->model->tokenizer, &g->decoder, id, g->text));
+  return token_text_push(&g->text, id, &g->err);
 }
 
 static struct gpt2rtl_position_report report_of(const struct generation *g,
@@ -264,11 +221,13 @@ static int begin(struct generation *g, struct controller_run *run, const uint32_
   if (g->drawing.by_host && engine->kind == ENGINE_RTL)
     return err_set(&g->err, "%s needs an engine in C: the hardware draws by temperature and top_k",
                    r->top_p != 0 ? "top_p" : "repetition_penalty");
-  if (g->model->tokenizer && (r->text || (r->stop_texts && r->stop_texts[0]))) {
-    g->text = malloc(tokenizer_push_room(g->model->tokenizer));
-    if (!g->text) return err_memory(&g->err, "a token's text");
-  }
-  g->stop.texts = r->stop_texts;
+  g->text = (struct token_text){.model = g->model,
+                                .ignore_end = r->ignore_end,
+                                .stop_texts = r->stop_texts,
+                                .show = r->text,
+                                .ctx = r->ctx,
+                                .result = &g->result};
+  if (token_text_open(&g->text, &g->err)) return -1;
   g->ids = ids;
   g->n_ids = count;
   if (r->candidates && engine_show_choices(engine, &g->engine->fast, on_chosen, &g->err)) return -1;
@@ -297,8 +256,7 @@ static int finish(struct generation *g, int failed, const struct err *err) {
   if (g->err.text[0]) return -1;  // of a callback in this file
   if (failed && g->result.ending == GPT2RTL_END_LENGTH)
     g->result.ending = GPT2RTL_END_CALLER;  // a signal that the program holds (interrupt.h)
-  show_rest(g);
-  return g->err.text[0] ? -1 : 0;
+  return token_text_finish(&g->text, &g->err);
 }
 
 // The runs of a call.
@@ -325,9 +283,8 @@ static void batch_free(struct batch *b) {
   for (size_t i = 0; b->generations && b->ids && i < b->n; i++) {
     struct generation *g = &b->generations[i];
     host_sampling_free(&g->host);
-    stop_text_free(&g->stop);
+    token_text_free(&g->text);
     free(g->penalised);
-    free(g->text);
     free(b->ids[i]);
   }
   free(b->requests);

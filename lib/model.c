@@ -44,8 +44,7 @@ int internal_take(void *to, const void *from, size_t size, const char *what,
   return 0;
 }
 
-// ---------------------------------------------------------------------------------------------
-// open
+// -------------------------------------------------------------------------------------------- open
 
 // An image has one token that ends a text. Its folder, if there is one, may have several, and one
 // that begins a text.
@@ -115,8 +114,7 @@ void gpt2rtl_model_close(struct gpt2rtl_model *m) {
   free(m);
 }
 
-// ---------------------------------------------------------------------------------------------
-// text
+// -------------------------------------------------------------------------------------------- text
 
 struct gpt2rtl_shape gpt2rtl_model_shape(const struct gpt2rtl_model *m) {
   if (!m) return (struct gpt2rtl_shape){0};

@@ -34,8 +34,7 @@ int internal_begin(struct gpt2rtl_engine *e, struct gpt2rtl_error *error) {
 
 void internal_end(struct gpt2rtl_engine *e) { atomic_store(&e->in_use, false); }
 
-// ---------------------------------------------------------------------------------------------
-// open
+// -------------------------------------------------------------------------------------------- open
 
 static int check_options(const struct gpt2rtl_model *model, const struct gpt2rtl_options *o,
                          struct err *err) {
@@ -100,8 +99,7 @@ void gpt2rtl_engine_close(struct gpt2rtl_engine *e) {
   free(e);
 }
 
-// ---------------------------------------------------------------------------------------------
-// step
+// -------------------------------------------------------------------------------------------- step
 
 static int step(struct gpt2rtl_engine *e, uint32_t id, float *logits, struct err *err) {
   struct engine *inside = &e->engine;
@@ -143,8 +141,7 @@ void gpt2rtl_reset(struct gpt2rtl_engine *e) {
 
 uint32_t gpt2rtl_position(const struct gpt2rtl_engine *e) { return e ? e->position : 0; }
 
-// -------------------------------------------------------------------------------------------
-// logits
+// ------------------------------------------------------------------------------------------ logits
 
 struct taking {
   int (*take)(void *ctx, size_t position, const float *logits);

@@ -21,6 +21,7 @@
 #include "cache.h"
 #include "clock.h"
 #include "interrupt.h"
+#include "model_code.h"
 #include "verilated_cpu.h"
 
 extern char **environ;
@@ -107,8 +108,7 @@ static bool holds_sources(const char *folder) {
   return !file_join(name, folder, "rtl/top/gpt2_top.sv", NULL) && file_exists(name);
 }
 
-// Looks in the folders above the running program: one of them is the project, or has it in
-// One of the folders above a file is the project, or has it in share/gpt2rtl.
+// Finds the project among the folders above a file: one of them, or its share/gpt2rtl.
 static bool find_above(struct place *p, const char *file, bool *installed) {
   char above[FILE_PATH_SIZE];
   if (snprintf(above, sizeof above, "%s", file) >= (int)sizeof above) return false;
@@ -301,12 +301,12 @@ static int remove_entry(const char *path, const struct stat *st, int type, struc
 // 0: opened; 1: it does not exist, or was made from other sources or for another processor.
 // Otherwise -1.
 static int open_made(struct library *l, const char *path, const char *hash, struct err *err) {
+  struct err why;
   if (!file_exists(path) || !runs_here(path)) return 1;
-  l->handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-  if (!l->handle) return err_set(err, "%s; remove it, and it will be made again", dlerror());
+  if (model_code_open(&l->handle, &l->code, path, &why))
+    return err_set(err, "%s; remove it, and it will be made again", why.text);
   const char *made_from = dlsym(l->handle, "verilated_source");
-  l->code = dlsym(l->handle, "verilated_block");
-  if (made_from && l->code && !strcmp(made_from, hash)) return 0;
+  if (made_from && !strcmp(made_from, hash)) return 0;
   library_close(l);
   return 1;
 }

@@ -10,15 +10,19 @@ struct signals signals_of(const struct verilated_block *code, void *instance) {
   return signals;
 }
 
-void *signals_find(struct signals *signals, const char *name) {
+const struct verilated_port *signals_port(const struct signals *signals, const char *name) {
   for (unsigned i = 0; i < signals->n; i++)
-    if (!strcmp(signals->list[i].name, name)) return signals->list[i].data;
-  signals->missing = name;
+    if (!strcmp(signals->list[i].name, name)) return &signals->list[i];
   return NULL;
 }
 
+void *signals_find(struct signals *signals, const char *name) {
+  const struct verilated_port *port = signals_port(signals, name);
+  if (!port) signals->missing = name;
+  return port ? port->data : NULL;
+}
+
 unsigned signals_width(const struct signals *signals, const char *name) {
-  for (unsigned i = 0; i < signals->n; i++)
-    if (!strcmp(signals->list[i].name, name)) return signals->list[i].width;
-  return 0;
+  const struct verilated_port *port = signals_port(signals, name);
+  return port ? port->width : 0;
 }

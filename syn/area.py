@@ -106,9 +106,4 @@ def main():
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--child"]:
-        child(*sys.argv[2:])
-    elif len(sys.argv) < 2:
-        sys.exit(__doc__)
-    else:
-        main()
+    modules.start(main, child)

@@ -18,13 +18,14 @@ import time
 
 import modules
 import route
+import verilog
 
 
 def sources(folder, board):
     """Yosys commands that read gpt2_axi with the board's parameters."""
     with open(f"{folder}/{board}.params") as read:
         given = " ".join(f"-G {p}" for p in read.read().split())
-    return f"read_slang -j 1 -I rtl/base -D SYNTHESIS --top gpt2_axi {given} " + " ".join(modules.sources())
+    return f"read_slang -j 1 -I rtl/base -D SYNTHESIS --top gpt2_axi {given} " + " ".join(verilog.sources())
 
 
 def child(board, folder, netlist, log_netlist):
@@ -71,9 +72,4 @@ def main():
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--child"]:
-        child(*sys.argv[2:])
-    elif len(sys.argv) < 2:
-        sys.exit(__doc__)
-    else:
-        main()
+    modules.start(main, child)

@@ -131,19 +131,10 @@ def main():
     order = {module: len(wanted) - i for i, module in enumerate(wanted)}
     found = modules.in_parallel(work, jobs, lambda job: order.get(job[0], len(machine.tree(jobs[job])[0])))
     if not wanted:
-        found = [pair for pair in found if pair[1].get("path", {}).get("cells") != ""]     # not
-                                                                                           # those
-                                                                                           # of
-                                                                                           # wires
-                                                                                           # only
+        found = [pair for pair in found if pair[1].get("path", {}).get("cells") != ""]     # "": only wires
         found.sort(key=lambda pair: pair[1].get("mhz", 0))
         modules.into_page(PAGE, f"make fmax {' '.join(settings)}", head + [row(job[0], f) for job, f in found])
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--child"]:
-        child(*sys.argv[2:])
-    elif len(sys.argv) < 2:
-        sys.exit(__doc__)
-    else:
-        main()
+    modules.start(main, child)

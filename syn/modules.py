@@ -11,13 +11,14 @@ made again.
 import collections
 import concurrent.futures
 import functools
-import glob
 import hashlib
 import importlib.metadata
 import os
 import re
 import subprocess
 import sys
+
+import verilog
 
 VERSION = " ".join(f"{package} {importlib.metadata.version(package)}" for package in ("pyosys",))
 KEPT = "build/synth/kept"
@@ -155,23 +156,28 @@ def in_parallel(function, jobs, weight):
         return [(job, run.result()) for job, run in running]
 
 
-def sources():
-    """The hardware's files, packages first."""
-    packages = ["rtl/base/gpt2_pkg.sv", "rtl/base/gpt2_tables_pkg.sv", "rtl/wrap/gpt2_csr_pkg.sv"]
-    return packages + [f for f in sorted(glob.glob("rtl/*/*.sv")) if not f.endswith("_pkg.sv")]
-
-
-def read(path, settings):
+def read(path, *settings):
     from pyosys import libyosys as ys
     top = ([s[4:] for s in settings if s.startswith("Top=")] + ["gpt2_top"])[0]
     settings = [s for s in settings if not s.startswith("Top=")]
     given = " ".join(f"-G {s}" for s in settings)
     design = ys.Design()
-    for command in (f"read_slang --keep-hierarchy -j 1 -I rtl/base -D SYNTHESIS --top {top} {given} " + " ".join(sources()),
+    for command in (f"read_slang --keep-hierarchy -j 1 -I rtl/base -D SYNTHESIS --top {top} {given} " + " ".join(verilog.sources()),
                     f"hierarchy -check -top {top}", f"write_rtlil {path}"):
         ys.run_pass(command, design)
 
 
+def start(main, child=None, bare=False):
+    """A script's main block: calls child with the arguments of modules.child, main otherwise. Returns main's result.
+
+    Without arguments it prints the script's text, unless the script runs without any (bare).
+    """
+    if child and sys.argv[1:2] == ["--child"]:
+        return child(*sys.argv[2:])
+    if len(sys.argv) < 2 and not bare:
+        sys.exit(sys.modules["__main__"].__doc__)
+    return main()
+
+
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--child"]:
-        read(sys.argv[2], sys.argv[3:])
+    start(None, read)

@@ -14,12 +14,14 @@ import re
 import subprocess
 import sys
 
+import modules
+import verilog
+
 # Sizes that keep the netlists small. Every generate branch that a named configuration takes is
 # still taken by one of them.
 SMALL = {"Segments": 4, "Lanes": 256, "MaxHeads": 4, "MaxCtx": 256, "RomBeats": 16, "RamBeats": 16,
          "RomFile": '"build/synth/rom.hex"'}
 VARIANTS = ["matvec:AdderRetiming=1", "sampling:SystolicList=0", "axi_memory:Ports=1", "axi_memory:PortBits=128"]
-PACKAGES = ["rtl/base/gpt2_pkg.sv", "rtl/base/gpt2_tables_pkg.sv", "rtl/wrap/gpt2_csr_pkg.sv"]
 FILES = {os.path.basename(f)[:-3]: f for f in glob.glob("rtl/*/*.sv")}
 
 
@@ -44,7 +46,7 @@ def child(module):
     given = " ".join(f"-G {p}={SMALL[p]}" for p in parameters if p in SMALL) + (parameter and f" -G {parameter}")
     design = ys.Design()
     for command in (
-        f"read_slang -j 1 -I rtl/base -D SYNTHESIS --top {module} {given} " + " ".join(PACKAGES + [FILES[f] for f in files]),
+        f"read_slang -j 1 -I rtl/base -D SYNTHESIS --top {module} {given} " + " ".join(verilog.PACKAGES + [FILES[f] for f in files]),
         f"hierarchy -check -top {module}", "proc", "opt", "check -assert", "stat",
     ):
         ys.run_pass(command, design)
@@ -62,14 +64,14 @@ def check(module):
 
 
 def main():
-    modules = sys.argv[1:] or sorted(f for f in FILES if not f.endswith("_pkg")) + VARIANTS
+    names = sys.argv[1:] or sorted(f for f in FILES if not f.endswith("_pkg")) + VARIANTS
     os.makedirs("build/synth", exist_ok=True)
     with open("build/synth/rom.hex", "w") as rom:
         rom.write((512 * "5" + "\n") * SMALL["RomBeats"])
     failed = 0
-    print(f"[==========] Running {len(modules)} test(s).", flush=True)
+    print(f"[==========] Running {len(names)} test(s).", flush=True)
     with concurrent.futures.ThreadPoolExecutor(int(os.environ.get("JOBS", os.cpu_count() or 1))) as pool:
-        for module, problems, cells in pool.map(check, modules):
+        for module, problems, cells in pool.map(check, names):
             for line in problems[:8]:
                 print("  " + line)
             name = "synth." + re.sub(r"\W", "_", module)
@@ -79,7 +81,4 @@ def main():
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--child"]:
-        child(sys.argv[2])
-    else:
-        sys.exit(main())
+    sys.exit(modules.start(main, child, bare=True))

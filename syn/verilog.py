@@ -17,14 +17,20 @@ import sys
 SIGNAL = r"(_\d+_|\\\S+ )"
 
 
+PACKAGES = ["rtl/base/gpt2_pkg.sv", "rtl/base/gpt2_tables_pkg.sv", "rtl/wrap/gpt2_csr_pkg.sv"]
+
+
+def sources():
+    """The hardware's files, packages first."""
+    return PACKAGES + sorted(f for f in glob.glob("rtl/*/*.sv") if not f.endswith("_pkg.sv"))
+
+
 def netlist(path, top, parameters):
     from pyosys import libyosys as ys
-    files = ["rtl/base/gpt2_pkg.sv", "rtl/base/gpt2_tables_pkg.sv", "rtl/wrap/gpt2_csr_pkg.sv"]
-    files += sorted(f for f in glob.glob("rtl/*/*.sv") if not f.endswith("_pkg.sv"))
     given = " ".join(f"-G {p}" for p in parameters)
     design = ys.Design()
     for command in (
-        f"read_slang -j 1 -I rtl/base -D SYNTHESIS --top {top} {given} " + " ".join(files),
+        f"read_slang -j 1 -I rtl/base -D SYNTHESIS --top {top} {given} " + " ".join(sources()),
         f"hierarchy -check -top {top}", "proc", "opt", "memory_collect", "bwmuxmap", "demuxmap", "techmap -map syn/bmux.v",
         "setundef -zero", "opt_clean",
         # the sign of terms as wide as their sum does not matter

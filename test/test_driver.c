@@ -266,6 +266,47 @@ static void loads_in_any_pieces(void **state) {
   image_close(&image);
 }
 
+// Bytes are taken only between a begin that succeeded and its end. A host without memory_write,
+// which can only attach images, gets an error.
+static void loads_only_after_begin(void **state) {
+  (void)state;
+  struct image image;
+  size_t n;
+  open_random(&image, "nano", 1, LANES);
+  uint8_t *file = file_of(&image, &n);
+  struct played p = {.bytes = 4 << 20};
+  p.memory = malloc(p.bytes);
+  assert_non_null(p.memory);
+  struct gpt2hw_host host = play(&p, 1);
+  const struct gpt2hw_place place = {0x1000, 0x100000, 0}, misplaced = {1, 0x100000, 0};
+  struct gpt2hw dev;
+  assert_int_equal(gpt2hw_open(&dev, &host), GPT2HW_OK);
+  assert_int_equal(gpt2hw_load_bytes(&dev, file, 1), GPT2HW_NOT_BEGUN);
+  assert_int_equal(gpt2hw_load_end(&dev), GPT2HW_NOT_BEGUN);
+  assert_int_equal(gpt2hw_load(&dev, &place, file, n), GPT2HW_OK);
+  assert_int_equal(gpt2hw_load_bytes(&dev, file, 0), GPT2HW_NOT_BEGUN);
+  assert_int_equal(gpt2hw_load_end(&dev), GPT2HW_NOT_BEGUN);
+  assert_true(dev.loaded);
+  assert_int_equal(gpt2hw_load_begin(&dev, &place, file), GPT2HW_OK);
+  assert_int_equal(gpt2hw_load_begin(&dev, &misplaced, file), GPT2HW_ALIGNMENT);
+  assert_int_equal(gpt2hw_load_bytes(&dev, file, 1), GPT2HW_NOT_BEGUN);
+  p.bytes = 0x2000;
+  assert_int_equal(gpt2hw_load(&dev, &place, file, n), GPT2HW_MEMORY);
+  assert_int_equal(gpt2hw_load_bytes(&dev, file, 1), GPT2HW_NOT_BEGUN);
+
+  host.memory_write = NULL;
+  assert_int_equal(gpt2hw_open(&dev, &host), GPT2HW_OK);
+  assert_int_equal(gpt2hw_attach(&dev, &place, file), GPT2HW_OK);
+  assert_int_equal(gpt2hw_load_begin(&dev, &place, file), GPT2HW_MEMORY);
+  assert_int_equal(gpt2hw_load_bytes(&dev, file + IMAGE_HEADER_BYTES, 64), GPT2HW_NOT_BEGUN);
+  assert_int_equal(gpt2hw_load_end(&dev), GPT2HW_NOT_BEGUN);
+  assert_false(dev.loaded);
+  assert_int_equal(gpt2hw_load(&dev, &place, file, n), GPT2HW_MEMORY);
+  free(p.memory);
+  free(file);
+  image_close(&image);
+}
+
 static void counts_like_golden(void **state) {
   (void)state;
   for (uint64_t seed = 0; seed < 1000; seed++)
@@ -281,7 +322,7 @@ static void counts_like_golden(void **state) {
   assert_int_equal(GPT2HW_SEED, PKG_ERR_SEED);
   assert_int_equal(GPT2HW_TIMEOUT, PKG_ERR_TIMEOUT);
   assert_int_equal(GPT2HW_TIMEOUT + 1, PKG_ERR_COUNT);
-  for (int a = 0; a <= GPT2HW_IDLE; a++) {
+  for (int a = 0; a <= GPT2HW_NOT_BEGUN; a++) {
     const char *text = gpt2hw_error_text((enum gpt2hw_error)a);
     assert_int_equal(!strcmp(text, "unknown error"), a > GPT2HW_TIMEOUT && a < GPT2HW_NOT_FOUND);
     for (int b = 0; b < a && a <= GPT2HW_TIMEOUT; b++)
@@ -757,6 +798,7 @@ int main(void) {
       cmocka_unit_test(knows_every_layout),
       cmocka_unit_test(refuses_bad_places),
       cmocka_unit_test(loads_in_any_pieces),
+      cmocka_unit_test(loads_only_after_begin),
       cmocka_unit_test(counts_like_golden),
       SHAPES(text),
       SHAPES(two_models),

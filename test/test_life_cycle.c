@@ -24,6 +24,7 @@
 
 #include "controller.h"
 #include "image_build.h"
+#include "model_code.h"
 #include "model_test.h"
 #include "random_model.h"
 #include "sim.h"
@@ -372,10 +373,8 @@ static void open_bench(struct bench *b, const char *path, uint64_t seed) {
   const struct verilated_port *ports;
   memset(b, 0, sizeof *b);
   b->rng = seed;
-  b->library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-  if (!b->library) fail_msg("%s", dlerror());
-  b->code = dlsym(b->library, "verilated_block");
-  assert_non_null(b->code);
+  struct err err;
+  expect_success(model_code_open(&b->library, &b->code, path, &err), &err);
   b->instance = b->code->create(NULL);
   const unsigned n = b->code->ports(b->instance, &ports);
 #define FIND(type, port)                                        \

@@ -52,6 +52,22 @@ static mode_t mode_of(const char *path) {
 
 // ------------------------------------------------------------------------------------------- files
 
+// "-" is neither standard output nor a file of that name.
+static void dash_is_refused(void **state) {
+  static const char *const names[] = {"name", NULL};
+  (void)state;
+  struct staged s;
+  struct staged_folder f;
+  struct err err;
+  assert_int_equal(staged_open(&s, "-", &err), -1);
+  assert_non_null(strstr(err.text, "/dev/stdout"));
+  assert_null(s.file);
+  assert_int_equal(staged_folder_open(&f, "-", names, &err), -1);
+  assert_non_null(strstr(err.text, "./-"));
+  assert_int_equal(staged_place("/nothing", "-", &err), -1);
+  assert_int_not_equal(access("-", F_OK), 0);
+}
+
 static void links_and_modes(void **state) {
   char real[FILE_PATH_SIZE], link[FILE_PATH_SIZE], far[FILE_PATH_SIZE], dangling[FILE_PATH_SIZE],
       made[FILE_PATH_SIZE], sub[FILE_PATH_SIZE];
@@ -388,11 +404,13 @@ static void mapped_writing(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      IN_FOLDER(links_and_modes), IN_FOLDER(direct),     IN_FOLDER(refused),
-      IN_FOLDER(names),           IN_FOLDER(folders),    IN_FOLDER(removed),
-      IN_FOLDER(generation),      IN_FOLDER(making),     IN_FOLDER(pipes),
-      IN_FOLDER(only_here),       IN_FOLDER(impossible), IN_FOLDER(standard_files),
-      IN_FOLDER(mapped_writing),
+      IN_FOLDER(links_and_modes), IN_FOLDER(direct),
+      IN_FOLDER(refused),         cmocka_unit_test(dash_is_refused),
+      IN_FOLDER(names),           IN_FOLDER(folders),
+      IN_FOLDER(removed),         IN_FOLDER(generation),
+      IN_FOLDER(making),          IN_FOLDER(pipes),
+      IN_FOLDER(only_here),       IN_FOLDER(impossible),
+      IN_FOLDER(standard_files),  IN_FOLDER(mapped_writing),
   };
   return cmocka_run_group_tests_name("staged", tests, NULL, NULL);
 }

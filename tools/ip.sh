@@ -13,7 +13,8 @@
 # The same sources give the same bytes.
 set -e
 cd "$(dirname "$0")/.."
-version=$(sed -nE 's/^#define GPT2RTL_VERSION "(.*)"/\1/p' cli/cli.h)
+version=$(sed -nE 's/^#define GPT2RTL_VERSION "(.*)"/\1/p' lib/gpt2rtl.h)
+[ -n "$version" ] || { echo "lib/gpt2rtl.h has no GPT2RTL_VERSION" >&2; exit 1; }
 name=gpt2rtl-ip-$version
 out=$1
 work=$(mktemp -d)
