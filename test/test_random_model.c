@@ -10,6 +10,7 @@
 #include "naive_gpt2.h"
 #include "random_model.h"
 #include "tokenizer.h"
+#include "tokenizer_files.h"
 #include "weights.h"
 
 static void make_model(char dir[static FILE_PATH_SIZE], void **state, const char *name,
@@ -167,20 +168,6 @@ static void test_outliers(void **state) {
   }
 }
 
-static void check_round_trip(const struct tokenizer *t, const char *text, size_t length) {
-  struct err err;
-  uint32_t *ids;
-  size_t count;
-  char *back;
-  size_t back_length;
-  expect_success(tokenizer_encode(t, text, length, &ids, &count, &err), &err);
-  expect_success(tokenizer_decode(t, ids, count, &back, &back_length, &err), &err);
-  assert_int_equal(back_length, length);
-  assert_memory_equal(back, text, length);
-  free(ids);
-  free(back);
-}
-
 static void test_tokenizer_takes_any_bytes(void **state) {
   char dir[FILE_PATH_SIZE];
   struct err err;
@@ -197,7 +184,7 @@ static void test_tokenizer_takes_any_bytes(void **state) {
   for (int round = 0; round < 200; round++) {
     char text[300];
     for (size_t i = 0; i < sizeof text; i++) text[i] = (char)random_next(&random);
-    check_round_trip(t, text, random_below(&random, sizeof text));
+    tokenizer_round_trip(t, text, random_below(&random, sizeof text));
   }
   uint32_t *ids;
   size_t count;
@@ -234,7 +221,7 @@ static void test_gpt2_shape(void **state) {
   expect_success(weights_load(&w, dir, &err), &err);
   assert_int_equal(config_parameters(&w.config), 124439808);
   expect_success(tokenizer_load(&t, dir, w.config.vocab_size, &err), &err);
-  check_round_trip(t, "Once upon a time, 42 \xF0\x9F\x9A\x80 \xFF\xC3", 25);
+  tokenizer_round_trip(t, "Once upon a time, 42 \xF0\x9F\x9A\x80 \xFF\xC3", 25);
   tokenizer_free(t);
   weights_free(&w);
 }

@@ -7,6 +7,7 @@
 #include "json_util.h"
 #include "pretokenizer.h"
 #include "tokenizer.h"
+#include "tokenizer_files.h"
 #include "utf8.h"
 
 static struct tokenizer *need_tokenizer(void) {
@@ -96,40 +97,6 @@ static void test_special(void **state) {
 
 // --------------------------------------------------------------------------------------- any bytes
 
-// Encodes, decodes at once and token by token; all give the bytes back.
-static size_t check_round_trip(const struct tokenizer *t, const char *text, size_t length) {
-  struct err err;
-  uint32_t *ids;
-  size_t count;
-  char *back;
-  size_t back_length;
-  expect_success(tokenizer_encode(t, text, length, &ids, &count, &err), &err);
-  expect_success(tokenizer_decode(t, ids, count, &back, &back_length, &err), &err);
-  assert_int_equal(back_length, length);
-  assert_memory_equal(back, text, length);
-
-  struct tokenizer_decoder decoder = {0};
-  char *piece = malloc(tokenizer_push_room(t));
-  assert_non_null(piece);
-  size_t at = 0;
-  for (size_t i = 0; i < count; i++) {
-    size_t bytes = tokenizer_push(t, &decoder, ids[i], piece);
-    assert_true(at + bytes <= length);
-    assert_memory_equal(piece, text + at, bytes);
-    at += bytes;
-    // Nothing complete is held back, and no character is split.
-    if (decoder.held_count > 0)
-      assert_int_equal(utf8_character(decoder.held, decoder.held_count), UTF8_INCOMPLETE);
-  }
-  size_t bytes = tokenizer_flush(&decoder, piece);
-  assert_memory_equal(piece, text + at, bytes);
-  assert_int_equal(at + bytes, length);
-  free(piece);
-  free(back);
-  free(ids);
-  return count;
-}
-
 static void test_random_bytes(void **state) {
   (void)state;
   static const char *const fragments[] =
@@ -149,7 +116,7 @@ static void test_random_bytes(void **state) {
         length += strlen(fragment);
       }
     }
-    check_round_trip(t, text, random_below(&random, length));
+    tokenizer_round_trip(t, text, random_below(&random, length));
   }
   tokenizer_free(t);
 }
@@ -204,7 +171,7 @@ static void test_long_words(void **state) {
     for (size_t i = 0; i < SIZE; i++) text[i] = patterns[p][i % unit];
     text[SIZE] = 'x';
     double start = seconds();
-    size_t count = check_round_trip(t, text, SIZE + 1);
+    size_t count = tokenizer_round_trip(t, text, SIZE + 1);
     double spent = seconds() - start;
     print_message("1 MB of \"%s\": %zu ids, %.2f s\n",
                   p == 3   ? "\\n"
@@ -316,7 +283,7 @@ static void test_small_vocabulary(void **state) {
   assert_int_equal(tokenizer_end_of_text(t), TOKENIZER_NO_TOKEN);
   expect_ids(t, "<|", 2, (const uint32_t[]){'<', '|'}, 2);
   expect_ids(t, "", 0, NULL, 0);
-  check_round_trip(t, "a\0b", 3);
+  tokenizer_round_trip(t, "a\0b", 3);
   tokenizer_free(t);
 
   // A model whose vocabulary is padded, here to a multiple of 8: the ids after the tokens have no

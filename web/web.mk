@@ -12,7 +12,7 @@ MACHINES  := 64-64 64-4 256-64 256-4
 EM_ENV    := NODE_PATH=/usr/share/nodejs
 EMCC      := $(EM_ENV) emcc
 WEB_FLAGS := -O3 -msimd128
-WEB_C     := $(filter-out link/%.c sim/library.c sim/axi_%.c fast/fast_kernels_%vnni.c fast/fast_kernels_%2.c fast/fast_kernels_neon.c,$(C_SRC)) lib/top.c
+WEB_C     := $(filter-out link/%.c sim/library.c sim/model_code.c sim/axi_%.c fast/fast_kernels_%vnni.c fast/fast_kernels_%2.c fast/fast_kernels_neon.c,$(C_SRC)) lib/top.c
 WEB_PCRE2 := auto_possess chartables compile config context convert dfa_match error extuni find_bracket jit_compile maketables match \
              match_data newline ord2utf pattern_info script_run serialize string_utils study substitute substring tables ucd valid_utf xclass
 WEB_INC   := -isystem $(WO)/include -Ibase $(patsubst %,-I%,$(wildcard model/*)) -Igolden -Ifast -Isim -Ilib -Icli -Iweb -I$(B)/gen
