@@ -67,7 +67,7 @@ void bare_close(struct bare *b) {
   free(b);
 }
 
-// Rows of BLOCKS beats, as the 124M shape's layers have them; the sums of the last row are checked.
+// Runs rows of BLOCKS beats, as in the 124M shape's layers, and checks the sums of the last row.
 static int run_rows(struct bare *b, size_t rows, struct err *err) {
   const int8_t *row = b->memory;
   for (size_t r = 0; r < rows; r++) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// bare - the bare matrix engine (bare_engine.sv) simulated on a stream of weights from memory: an
-// upper bound for the simulation speed of anything around it
+// bare - simulates the bare matrix engine (bare_engine.sv) on a stream of weights from memory, an
+// upper bound for the simulation speed of any machine with that engine
 #ifndef GPT2RTL_BARE_H
 #define GPT2RTL_BARE_H
 

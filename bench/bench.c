@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// bench - the hardware at the 124M shape: cycles per token by lanes, context and memory, from RTL,
-// and the speed of simulation
+// bench - measures the RTL at the 124M shape: cycles per token by lanes, context and memory, and
+// the speed of simulation
 //
 //   build/bench/bench MODEL BARE_ENGINE.so CSV SVG LANES[:POSITIONS][-PARAMETER.VALUE...]...
 //
 // For each number of lanes, one run of up to 1024 positions passes every context. At each context
-// shown, one position runs on the default memory and the next ones on the presets: the memory is
-// changed between positions. At 1024 lanes the bare engine is simulated in between, in the same
-// thread, so that both see the same load on the machine. Rates are per second of the thread's own
-// time. With parameters (-NormWidth.16-ExpWidth.4) only the contexts are shown.
+// shown, one position runs on the default memory and the next ones on the presets; the memory is
+// changed between positions. At 1024 lanes, simulation of the bare engine alternates with it in the
+// same thread, so that both see the same load on the machine. Rates are per second of the thread's
+// processor time. With parameters (-NormWidth.16-ExpWidth.4) only the contexts are shown.
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>

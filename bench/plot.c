@@ -8,7 +8,8 @@
 #include "staged.h"
 
 // Decoding speed as these works report it for their boards: the share of their memory's peak
-// bandwidth, or their tokens a second times the bytes of the weights, over that bandwidth.
+// bandwidth, or else their tokens per second times the bytes of the weights, divided by that
+// bandwidth.
 static const struct published {
   const char *name, *work;
   double low, high;  // %

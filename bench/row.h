@@ -23,10 +23,10 @@ struct row {
   double rate;            // simulated cycles per second of one core, or 0
 };
 
-// An SVG of bars: what published designs reach of their DRAM's peak bandwidth, measured on boards;
-// what these rows reach of the peak of the presets that bound them; and, of the rows without a
-// preset, the share of the memory floor. Each from 512 positions on, or the longest context there
-// is. Errors: the file cannot be written.
+// Writes an SVG of bars: the share of their DRAM's peak bandwidth that published designs reach,
+// measured on boards; the share of the peak that these rows reach with the presets that bound them;
+// and, for rows without a preset, the share of the memory floor. Each bar is for 512 positions or
+// more, or for the longest context there is. Errors: the file cannot be written.
 int plot_write(const char *path, const struct row *rows, size_t n, struct err *err);
 
 #endif

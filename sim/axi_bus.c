@@ -10,13 +10,12 @@
 #include "golden.h"
 
 enum {
-  QUEUE = 64,          // bursts and writes that a port may have outstanding; further ones are not
-                       // taken
-  REGIONS = 72,        // image and cache in 32 stripes each, and some to spare
+  QUEUE = 64,          // bursts and writes that a port may have outstanding; no more are taken
+  REGIONS = 72,        // image and cache in 32 stripes each, and a few more
   PATIENCE = 1000000,  // cycles without a transfer while waiting for the hardware
   ANSWER = 1000,       // cycles in which a register access must be answered
   IDLE = 256,
-  BOUNDARY = 4096,  // which no burst crosses
+  BOUNDARY = 4096,  // no burst crosses a multiple of it
   OKAY = 0,
   SLVERR = 2,
   DECERR = 3,
@@ -83,7 +82,7 @@ struct region {
 struct read_burst {
   uint64_t address, ready;
   unsigned left;
-  bool counted;  // its first transfer has come: no further latency
+  bool counted;  // its first transfer has come, so the rest has no latency
 };
 struct write_data {
   uint8_t data[128], strobe[16];
@@ -210,7 +209,7 @@ static bool stalls(struct axi_bus *bus) {
   return bus->stall_below && next_random(bus) < bus->stall_below;
 }
 
-// The response to a transfer, unless a test wants another.
+// The response to a transfer, which a test can change.
 static unsigned answer(struct axi_bus *bus, bool write, bool there) {
   if (bus->refuse[write] && --bus->refuse[write] == 0) return bus->response[write];
   return there ? OKAY : DECERR;
@@ -508,7 +507,7 @@ static int find_ports(struct axi_bus *bus, struct err *err) {
   if (!bus->s.member) return err_set(err, "the simulator has no port %s: run make", #member);
   REGISTER_PORTS(FIND)
   MEMORY_PORTS(FIND)
-  // Streams without a user: output logits and ids are taken.
+  // Nothing is connected to the streams: logits and ids are taken.
   for (unsigned i = 0; i < n; i++)
     if (!strcmp(ports[i].name, "m_logits_tready_i") || !strcmp(ports[i].name, "m_token_tready_i"))
       *(uint8_t *)ports[i].data = 1;

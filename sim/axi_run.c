@@ -16,7 +16,7 @@ struct axi_run {
   struct axi_bus *bus;
   struct gpt2hw dev;
   uint64_t start;
-  const struct controller_run *run;  // under way
+  const struct controller_run *run;  // in progress
   size_t fed;
 };
 
@@ -89,8 +89,8 @@ static int hardware_error(enum gpt2hw_error error, struct err *err) {
                : err_set(err, "the hardware ended the run too early");
 }
 
-// Serves the hardware until it has given an id, and returns it in *id; with id NULL, until the run
-// is over.
+// Serves the hardware until it has output an id, which goes to *id; if id is NULL, until the run is
+// over.
 static int serve(struct axi_run *r, uint32_t *id, struct err *err) {
   for (;;) {
     const struct gpt2hw_state state = gpt2hw_poll(&r->dev);
@@ -100,7 +100,7 @@ static int serve(struct axi_run *r, uint32_t *id, struct err *err) {
     if (interrupt_pending()) return ended(err);
     if (state.prompt_open)
       r->fed += gpt2hw_feed(&r->dev, r->run->prompt + r->fed, r->run->n_prompt - r->fed, true);
-    // Cleared after the wait, so that an event before it ends it at once.
+    // Clear after the wait, so that an earlier event ends the wait at once.
     if (r->dev.host.idle(r->dev.host.ctx)) return axi_bus_failed(r->bus, err) ? -1 : ended(err);
     gpt2hw_interrupt_clear(&r->dev, EVENTS);
   }

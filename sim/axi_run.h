@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// axi_run - runs a model on the simulated gpt2_axi by its driver, as the host of a real system
-// does; axi_bus.h takes the place of the system
+// axi_run - runs a model on the simulated gpt2_axi with its driver, as the host of a real system
+// does; axi_bus.h replaces the system
 //
-// The driver sees only ids. So the token loop (controller.h) runs here too, with the hardware as
-// its model. A step with the head is over when its id has arrived; steps without it are reported
+// The driver sees only ids, so the token loop (controller.h) runs here too, with the hardware as
+// its model. A step with the head ends when its id arrives. Steps without the head are reported
 // with the cycles of the previous step. Ids come by interrupt.
 #ifndef GPT2RTL_AXI_RUN_H
 #define GPT2RTL_AXI_RUN_H
@@ -24,8 +24,8 @@ int axi_run_open(struct axi_run **run, const struct image *image, const struct a
                  const struct sim_memory *memory, enum sim_build build, struct err *err);
 void axi_run_close(struct axi_run *run);
 
-// Like sim_run. result->cycles is the hardware's own count; beats are bytes / lanes. all_heads is
-// an error here too, because the stream on which logits leave is not connected.
+// Like sim_run. result->cycles is the hardware's count; beats are bytes / lanes. all_heads is an
+// error, because the stream of logits is not connected.
 int axi_run_generate(struct axi_run *run, const struct controller_run *controller,
                      struct sim_result *result, struct err *err);
 

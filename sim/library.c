@@ -38,10 +38,10 @@ static const char *const suffix[] = {"", "_check", "_trace"};
 // --------------------------------------------------------------------------------------- processor
 
 struct words {
-  char text[4096];  // " word word ": with a space on both sides of each
+  char text[4096];  // " word word ": each word between spaces
 };
 
-// The instructions that this processor has, as the kernel names them.
+// The instructions of this processor, by the kernel's names.
 static void read_words(struct words *words) {
   char line[sizeof words->text];
   FILE *f = fopen("/proc/cpuinfo", "r");
@@ -97,9 +97,9 @@ static bool runs_here(const char *path) {
 
 struct place {
   char root[FILE_PATH_SIZE];   // where rtl/ and the Makefile are
-  char built[FILE_PATH_SIZE];  // what make has built
-  char kept[FILE_PATH_SIZE];   // what is made here; "" if there is no folder for it:
-  struct err why;              //   why not
+  char built[FILE_PATH_SIZE];  // what make builds
+  char kept[FILE_PATH_SIZE];   // what is made on first use; "" if there is no folder for it
+  struct err why;              // why there is none
   char hash[HASH_SIZE];        // of the sources in root
 };
 
@@ -123,7 +123,7 @@ static bool find_above(struct place *p, const char *file, bool *installed) {
   return false;
 }
 
-// Above the running program; or, where this code is part of a library, above that.
+// Looks above the running program or, if this code is in a shared library, above that.
 static int find_root(struct place *p, bool *installed, struct err *err) {
   static const char here;
   char file[PATH_MAX];
@@ -148,7 +148,7 @@ static int find_root(struct place *p, bool *installed, struct err *err) {
                       "install, or set GPT2RTL_ROOT");
 }
 
-// No shell is used: a path may contain any character.
+// No shell is used, because a path may contain any character.
 static int source_hash(char hash[static HASH_SIZE], const char *root, struct err *err) {
   char script[FILE_PATH_SIZE];
   posix_spawn_file_actions_t actions;
@@ -272,8 +272,8 @@ static int make(const struct place *p, const char *target, uint32_t lanes, enum 
       lanes, log);
 }
 
-// Only one process makes a simulator; what others have made meanwhile is found when the lock is
-// free. 1: p->kept cannot be written.
+// Only one process makes a simulator. A process that waited for the lock may find that another one
+// has made it. Returns 1 if p->kept cannot be written.
 static int make_locked(const struct place *p, const char *path, const char *name, uint32_t lanes,
                        enum sim_build build, struct err *err) {
   char lock[FILE_PATH_SIZE];
@@ -298,8 +298,8 @@ static int remove_entry(const char *path, const struct stat *st, int type, struc
 
 // -------------------------------------------------------------------------------------------- open
 
-// 0: opened; 1: it does not exist, or was made from other sources or for another processor.
-// Otherwise -1.
+// Returns 0; 1 if the file does not exist, or was made from other sources or for another processor;
+// or -1.
 static int open_made(struct library *l, const char *path, const char *hash, struct err *err) {
   struct err why;
   if (!file_exists(path) || !runs_here(path)) return 1;
@@ -311,7 +311,7 @@ static int open_made(struct library *l, const char *path, const char *hash, stru
   return 1;
 }
 
-// Opens the kept simulator, and makes it if there is none. 1: it cannot be kept there.
+// Opens the kept simulator, and makes it if there is none. Returns 1 if it cannot be kept there.
 static int open_kept(struct library *l, const struct place *p, const char *name, uint32_t lanes,
                      enum sim_build build, struct err *err) {
   char path[FILE_PATH_SIZE], folder[FILE_PATH_SIZE];

@@ -10,14 +10,14 @@
 #include "golden.h"
 
 enum {
-  BURSTS = 256,  // requests that may wait; further ones are not taken
+  BURSTS = 256,  // requests that may wait; no more are taken
   WRITES = 64,
-  PREFETCH = 6,  // beats before the one that is handed over
+  PREFETCH = 6,  // beats between the prefetched one and the one delivered
 };
 
 struct burst {
   const uint8_t *next, *end;
-  uint64_t ready;  // the first cycle in which it may be answered
+  uint64_t ready;  // the first cycle in which it can be answered
 };
 
 struct write {
@@ -80,7 +80,8 @@ static int unknown(const char *item, struct err *err) {
                  item, names);
 }
 
-// One item, item=value or a preset's name (value NULL). cycles: latency or beats was given.
+// Takes one item: item=value, or a preset's name if value is NULL. *cycles says that latency or
+// beats was given.
 static int parse_item(struct sim_memory *m, const char *item, const char *value, bool *cycles,
                       struct err *err) {
   char *end;
@@ -230,7 +231,7 @@ static const uint8_t *beats_at(const struct memory *m, uint32_t addr, uint32_t n
   return NULL;
 }
 
-// Tests 64 strobes of a segment at a time: most are all clear or all set.
+// Tests 64 strobes of a segment at a time, because most are all clear or all set.
 static void write_bytes(const struct memory *m, const struct write *w) {
   for (uint32_t s = 0; s < m->lanes / 64; s++) {
     uint64_t strobe = w->strobe[s];
@@ -246,7 +247,7 @@ static void write_bytes(const struct memory *m, const struct write *w) {
 void memory_drive(struct memory *m) {
   const struct memory_port *p = &m->port;
   const int64_t most =
-      INT64_C(2) << 32;  // with less, what a beat in the next cycle leaves over would be lost
+      INT64_C(2) << 32;  // with less, the remainder after a beat in the next cycle would be lost
   m->credit += m->credit_a_cycle;
   if (m->credit > most) m->credit = most;
   const bool stall = memory_stalls(m);
@@ -263,7 +264,7 @@ void memory_drive(struct memory *m) {
   if (m->burst_count == 0 || m->credit < INT64_C(1) << 32) return;
   const struct burst *b = &m->bursts[m->burst_first];
   if (b->ready > m->cycle || memory_stalls(m)) return;
-  // The host's own memory is slow too: the next beats are prefetched into its cache meanwhile.
+  // The computer's memory is slow too, so the next beats are prefetched into its cache.
   memcpy(p->rd_rsp_data, b->next, m->lanes);
   for (uint32_t i = 0; i < m->lanes; i += 64) __builtin_prefetch(b->next + PREFETCH * m->lanes + i);
   *p->rd_rsp_valid = 1;

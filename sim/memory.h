@@ -3,13 +3,13 @@
 // memory - the memory at gpt2_top's port: the image and the KV cache, with a latency, a bandwidth
 // and stalls
 //
-//   reads   bursts are answered in order. A beat comes `latency` cycles after its request at the
-//           earliest; at most `beats` beats per cycle come on average; in each cycle, with
-//           probability `stall`, none comes
-//   writes  one per cycle, stalled alike; written and acknowledged after `latency` cycles, with
-//           stalls after up to four times as many: a read that comes too early gets old bytes. With
-//           a preset that delivers less than a beat per cycle, a write takes the place of a read
-//           beat, because they share the bus
+//   reads   bursts are answered in order. A beat comes at least `latency` cycles after its
+//            request; at most `beats` beats per cycle come on average; in each cycle, with
+//            probability `stall`, none comes
+//   writes  one per cycle, with the same stalls; written and acknowledged after `latency` cycles,
+//            or after up to four times as many with stalls, so a read that comes too early gets
+//            old bytes. With a preset that delivers less than a beat per cycle, a write takes the
+//            place of a read beat, because they share the bus
 //
 // A preset is a real memory, in nanoseconds and bytes per second. The cycles and beats depend on
 // the clock and on the bytes in a beat; sim_memory_resolve computes them.
@@ -26,11 +26,11 @@ struct memory_preset {
   const char *name;
   double latency;     // ns from request to first beat
   double peak;        // GB/s (10^9 bytes)
-  double efficiency;  // the share of it that refresh, opening pages and bus turnarounds leave
+  double efficiency;  // the share of the peak that refresh, opening pages and bus turnarounds leave
   const char *source;
-  double clock;  // MHz: of a board, whose memory and hardware have one clock; 0: any
+  double clock;  // MHz, of a board whose memory and hardware share a clock; 0: any
 };
-// All presets, ended by one without a name; those of boards come last.
+// All presets; those of boards come last. The list ends with one without a name.
 extern const struct memory_preset memory_presets[];
 
 struct sim_memory {
@@ -45,12 +45,13 @@ struct sim_memory {
 #define SIM_MEMORY_DEFAULT \
   ((struct sim_memory){.latency = 150, .beats = 1.0, .seed = 1, .clock = SIM_MEMORY_CLOCK})
 
-// "latency=150,beats=1.0,stall=0.0", also "seed=1": settings that are not named stay as they are. A
-// preset's name, "ddr4-2400,stall=0.1", stands for its latency and its beats, which then cannot be
-// named; a board's preset also sets the clock. Errors: unknown name, bad range.
+// Parses "latency=150,beats=1.0,stall=0.0", also "seed=1". Settings that are not named keep their
+// values. A preset's name, as in "ddr4-2400,stall=0.1", gives latency and beats, which then cannot
+// be named; a board's preset also sets the clock. Errors: an unknown name; a value outside its
+// range.
 int sim_memory_parse(struct sim_memory *memory, const char *text, struct err *err);
-// A preset's latency and beats at memory->clock and `lanes` bytes a beat, at most 1 beat a cycle;
-// other memories stay as they are.
+// Computes a preset's latency and beats at memory->clock and `lanes` bytes per beat, at most 1 beat
+// per cycle. Leaves other memories unchanged.
 void sim_memory_resolve(struct sim_memory *memory, uint32_t lanes);
 // The inverse of parse, as --stats shows it, after a preset's name and clock: "ddr4-2400 at 250
 // MHz: latency=25,...".
@@ -66,25 +67,25 @@ struct memory_port {
 
 struct memory;
 
-// A memory of n_image read-only beats of `lanes` bytes, followed by n_kv zeroed beats. settings are
-// resolved here. image must outlive it. Release with memory_destroy, which also accepts NULL.
+// Makes a memory of n_image read-only beats of `lanes` bytes, followed by n_kv beats of zeros. It
+// resolves settings. image must outlive it. Release with memory_destroy, which also accepts NULL.
 // Errors: out of memory.
 int memory_create(struct memory **memory, const struct sim_memory *settings, const uint8_t *image,
                   uint64_t n_image, uint64_t n_kv, uint32_t lanes, struct err *err);
 void memory_destroy(struct memory *memory);
-// Other settings from the next cycle on, except the seed; what is under way arrives as it would
-// have.
+// Changes all settings but the seed from the next cycle on. Outstanding requests are answered as
+// before.
 void memory_set(struct memory *memory, const struct sim_memory *settings);
 void memory_connect(struct memory *memory, const struct memory_port *port);
 // The KV cache, n_kv beats.
 uint8_t *memory_kv(struct memory *memory);
 
-// Each is called once a cycle, with clk_i low. drive: before the outputs settle, sets the port's
-// inputs. take: after they have settled, takes what the hardware hands over. Returns whether
-// anything moved, or -1: a read or write outside the image and the KV cache.
+// Each is called once per cycle, with clk_i low. memory_drive sets the port's inputs before the
+// outputs settle. memory_take takes the hardware's transfers after they have settled. It returns
+// whether anything moved, or -1 after a read or write outside the image and the KV cache.
 void memory_drive(struct memory *memory);
 int memory_take(struct memory *memory, struct err *err);
-// A draw for stalls at ports other than the memory's.
+// Draws a stall for ports other than the memory's.
 bool memory_stalls(struct memory *memory);
 
 struct memory_counts {

@@ -4,8 +4,8 @@
 // watches it
 //
 // Tensors (tensors.h), waveforms (waveform.h) and the run's own report (report.h) are observers. An
-// observer finds the signals it reads once (signals.h), registers with sim_observe (sim.h), and is
-// called in each cycle of a run. It reads; it never drives a port, so no observer changes what the
+// observer finds the signals that it reads once (signals.h), registers with sim_observe (sim.h),
+// and is called in each cycle of a run. It never drives a port, so no observer changes what the
 // hardware computes or when.
 #ifndef GPT2RTL_OBSERVER_H
 #define GPT2RTL_OBSERVER_H
@@ -22,18 +22,17 @@ enum sim_end {
 
 enum { SIM_ABORT = 1 };
 
-// A member of the observer's own struct, which `self` points to. A function that is NULL is not
-// called.
+// A member of the observer's struct, to which `self` points. A function that is NULL is not called.
 struct sim_observer {
   void *self;
-  // Called in each cycle of a run: clk_i is low, the outputs follow the inputs, and the rising edge
-  // comes after all observers. `cycle` counts from the simulator's beginning. Returns 0; SIM_ABORT,
-  // which aborts the run, in the hardware too; or -1 with err, and the run has failed. The cycles
-  // in which the hardware drains an aborted run are not shown.
+  // Called in each cycle of a run while clk_i is low and the outputs have followed the inputs; the
+  // rising edge comes after all observers. `cycle` counts from the opening of the simulator.
+  // Returns 0; SIM_ABORT, which aborts the run, in the hardware too; or -1 with err, after which
+  // the run has failed. The cycles in which the hardware drains an aborted run are not shown.
   int (*cycle)(void *self, uint64_t cycle, struct err *err);
-  // Called after a run. Returns 0, or -1 with err: a run that was done has then failed.
+  // Called after a run. Returns 0, or -1 with err, after which a run that was done has failed.
   int (*end)(void *self, enum sim_end how, struct err *err);
-  // When the simulator is closed: frees self.
+  // Called when the simulator is closed; frees self.
   void (*destroy)(void *self);
 
   struct sim_observer *next;  // the simulator's

@@ -14,13 +14,13 @@
 
 struct report;
 
-// For the hardware with these signals, which runs the model in header. Destroyed as an observer.
-// Errors: a port that does not exist; out of memory.
+// Makes a report for the hardware with these signals, which runs the model in header. It is
+// destroyed as an observer. Errors: a port does not exist; out of memory.
 int report_create(struct report **report, struct signals signals, const struct image_header *header,
                   struct err *err);
 struct sim_observer *report_observer(struct report *report);
 
-// Reports to run from here on, until the next call.
+// Reports to run until the next call.
 void report_start(struct report *report, const struct controller_run *run);
 
 #endif

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Hands out the one simulator that is linked into this program. It replaces sim/library.c, which
-// needs files and a compiler: a page has neither.
+// Gives the one simulator that is linked into this program. It replaces sim/library.c, which needs
+// files and a compiler; a page has neither.
 #include "library.h"
 
 #include "machine.h"

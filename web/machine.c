@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// machine - the functions that the page's worker calls: one model on the simulated hardware, with
-// the golden engine beside it
+// machine - the functions that the page's worker calls: one model on the simulated hardware,
+// checked by the golden engine
 //
 // Emscripten compiles it together with one Verilated gpt2_top (web/library.c). It reads from
 // Emscripten's file system /image, a memory image for any number of lanes, and from /model
-// config.json and the tokenizer's files. Calls return 0 or -1 unless they say otherwise; after -1,
-// machine_error has the sentence. The events of a run are reported as words (enum report), which
+// config.json and the tokenizer's files. Calls return 0 or -1 unless stated otherwise; after -1,
+// machine_error gives the sentence. The events of a run are reported as words (enum report), which
 // the worker takes after each machine_advance.
 #include <emscripten.h>
 #include <stdio.h>
@@ -29,8 +29,8 @@
 
 #define EXPORT EMSCRIPTEN_KEEPALIVE
 
-// A report is a sequence of items: a word of this enum, the number of words that follow, those
-// words.
+// A report is a sequence of items. An item is a word of this enum, the number of words that follow,
+// and these words.
 enum report {
   REPORT_TOKEN = 1,  // id; bytes of text; the text that can be shown so far, padded to words
   REPORT_STEP,   // id, position, head, choice, recomputed, cycles of the run so far (two words);
@@ -38,12 +38,12 @@ enum report {
   REPORT_EVENT,  // of the timeline: track, start (two words), cycles, phase | layer << 8 |
                  // head << 16; what, unit, or a step's position; count, or a step's id; for
                  // a job also at[]
-  REPORT_UNDER_WAY,  // the same of an event that has not ended
+  REPORT_UNDER_WAY,  // the same for an event that has not ended
 };
 enum { CANDIDATES = 10 };
 
 static struct {
-  struct image given, image;  // as given; laid out for this machine's lanes
+  struct image given, image;  // as given, and laid out for this machine's lanes
   bool other_lanes;
   struct gpt2_config config;
   struct tokenizer *tokenizer;
@@ -70,7 +70,7 @@ static struct {
   size_t *n_tensors, n_asked;
   uint8_t *attention;  // [layer][head][position][0 .. position], 255 means 1; NULL if too large
   size_t positions;    // rows in attention
-  bool ended;          // by an id that ends the text
+  bool ended;          // an id that ends the text was chosen
 
   uint32_t *report;
   size_t n_report, report_room;
@@ -139,12 +139,12 @@ static int report_event(enum report what, const struct timeline_event *e) {
 
 static int on_event(void *ctx, const struct timeline_event *e) {
   (void)ctx;
-  // Under stalls the engine is idle often and briefly. The jobs count these cycles too.
+  // With stalls the engine is idle often and briefly. The jobs include these cycles.
   if (e->track == TIMELINE_IDLE && e->end - e->start < 4) return 0;
   return report_event(REPORT_EVENT, e);
 }
 
-// Adds what is under way on the timeline to the report.
+// Adds the events in progress on the timeline to the report.
 static void on_under_way(void *ctx, const struct timeline_event *e) {
   (void)ctx;
   report_event(REPORT_UNDER_WAY, e);
@@ -337,7 +337,7 @@ static int on_token(void *ctx, uint32_t id) {
   (void)ctx;
   if (stops(id)) {  // the id that ends the text is not part of it
     m.ended = true;
-    return id != config_eos(&m.config);  // the hardware knows the first of them
+    return id != config_eos(&m.config);  // the hardware stops at the first of them itself
   }
   return report_text(id, m.text, tokenizer_push(m.tokenizer, &m.decoder, id, m.text));
 }
@@ -409,8 +409,8 @@ static int encode(const char *prompt, size_t length) {
   return 0;
 }
 
-// Starts a run; the previous run must be over. seed is a decimal number of 64 bits. As in
-// `gpt2rtl generate`, temperature 0 and top_k 1 draw nothing.
+// Starts a run; the previous run must be over. seed is a decimal number of 64 bits. As in `gpt2rtl
+// generate`, temperature 0 and top_k 1 draw nothing.
 EXPORT int machine_begin(const char *prompt, size_t length, uint32_t tokens, double temperature,
                          uint32_t top_k, const char *seed) {
   const bool draws = temperature > 0 && top_k > 1;
@@ -452,8 +452,7 @@ static int after(int status) {
   return status && !(m.ended && !m.err.text[0]) ? -1 : 0;
 }
 
-// Advances by at most this many cycles. Returns 1 while the run is under way, 0 when it is over, or
-// -1.
+// Advances by at most this many cycles. Returns 1 if the run continues, 0 if it is over, or -1.
 EXPORT int machine_advance(uint32_t cycles) {
   struct sim_result result;
   return after(sim_advance(m.sim, cycles, &result, &m.err));
@@ -495,7 +494,7 @@ EXPORT const uint32_t *machine_now(void) {
   return words;
 }
 
-// Ends the run under way. The next run behaves like any other.
+// Ends the current run. The next run behaves like any other.
 EXPORT int machine_abort(void) {
   struct sim_result result;
   return sim_abort(m.sim, &result, &m.err);
