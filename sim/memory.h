@@ -4,12 +4,12 @@
 // and stalls
 //
 //   reads   bursts are answered in order. A beat comes at least `latency` cycles after its
-//            request; at most `beats` beats per cycle come on average; in each cycle, with
-//            probability `stall`, none comes
+//           request; at most `beats` beats per cycle come on average; in each cycle, with
+//           probability `stall`, none comes
 //   writes  one per cycle, with the same stalls; written and acknowledged after `latency` cycles,
-//            or after up to four times as many with stalls, so a read that comes too early gets
-//            old bytes. With a preset that delivers less than a beat per cycle, a write takes the
-//            place of a read beat, because they share the bus
+//           or after up to four times as many with stalls, so a read that comes too early gets
+//           old bytes. With a preset that delivers less than a beat per cycle, a write takes the
+//           place of a read beat, because they share the bus
 //
 // A preset is a real memory, in nanoseconds and bytes per second. The cycles and beats depend on
 // the clock and on the bytes in a beat; sim_memory_resolve computes them.
