@@ -87,11 +87,13 @@ static void cycle(struct sim *s) {
   if (*s->out_valid && *s->out_ready) s->out.at[(s->out.first + s->out.n++) % BYTES] = *s->out_data;
   *s->clk = 1;
   s->code->eval(s->instance);
-  if (*s->leds != s->leds_shown) {
-    s->leds_shown = *s->leds;
-    printf("leds %02x\n", s->leds_shown);
-    fflush(stdout);
-  }
+}
+
+static void show_leds(struct sim *s) {
+  if (*s->leds == s->leds_shown) return;
+  s->leds_shown = *s->leds;
+  printf("leds %02x\n", s->leds_shown);
+  fflush(stdout);
 }
 
 static void open_model(struct sim *s, const char *folder, const char *board) {
@@ -175,7 +177,10 @@ static bool move(struct sim *s, int fd) {
 static void serve(struct sim *s, int fd) {
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
   while (move(s, fd))
-    for (int i = 0; i < POLL_CYCLES; i++) cycle(s);
+    for (int i = 0; i < POLL_CYCLES; i++) {
+      cycle(s);
+      show_leds(s);
+    }
   s->in.n = s->out.n = 0;
   close(fd);
 }
