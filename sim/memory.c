@@ -54,9 +54,10 @@ struct memory {
 // for a DDR4-2400 channel; 55 cycles of 450 MHz and 425 of 460 GB/s for HBM2. U50: the same two
 // stacks, for which the card's data sheet gives 316 GB/s.
 #define SHUHAI "Wang, Huang, Zhang, Alonso: Shuhai, FCCM 2020 (arXiv 2005.04324)"
-// The boards' bytes per cycle are those of LiteDRAM with its model of the memory, refresh included.
-// The latency, 20 and 30 cycles, is assumed; the engine never waits for it at these bandwidths.
-#define LITEDRAM "LiteDRAM 2024.12 simulated: 1.94 and 6.852 bytes per cycle in order"
+// The boards' bytes per cycle are those that gpt2_axi reads in order from LiteDRAM with its model
+// of the memory, refresh included, while it writes nothing. The latency, 20 and 30 cycles, is
+// assumed; the engine never waits for it at these bandwidths.
+#define LITEDRAM "LiteDRAM 2024.12 simulated: 1.94 and 6.32 bytes per cycle in order"
 const struct memory_preset memory_presets[] = {
     {"ideal", 0, INFINITY, 1, "not a real memory: an answer in the next cycle, a beat per cycle",
      0},
@@ -66,7 +67,7 @@ const struct memory_preset memory_presets[] = {
     {"hbm2-u50", 122.2, 316, 425.0 / 460, "Alveo U50 data sheet DS965; " SHUHAI, 0},
     {"hbm2-u280", 122.2, 460, 425.0 / 460, "Alveo U280 data sheet DS963; " SHUHAI, 0},
     {"ulx3s", 400, 0.1, 1.94 / 2, "SDRAM, 16 bits at 50 MHz; " LITEDRAM, 50},
-    {"ecpix5", 400, 0.6, 6.852 / 8, "DDR3, 16 bits at 300 MT/s; " LITEDRAM, 75},
+    {"ecpix5", 400, 0.6, 6.32 / 8, "DDR3, 16 bits at 300 MT/s; " LITEDRAM, 75},
     {0},
 };
 

@@ -79,7 +79,7 @@ static void presets(void **state) {
       {"4xddr4-2400", 250, 256, 23, 1},     {"4xddr4-2400", 250, 1024, 23, 0.28125},
       {"hbm2-u50", 250, 1024, 31, 1},       {"hbm2-u50", 450, 1024, 55, 0.633},
       {"hbm2-u280", 250, 4096, 31, 0.415},  {"ulx3s", 50, 64, 20, 0.0303},
-      {"ecpix5", 75, 64, 30, 0.107},
+      {"ecpix5", 75, 64, 30, 0.0988},
   };
   for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
     struct sim_memory m = parsed(expected[i].name);
