@@ -39,7 +39,7 @@ static int check(const struct transfer *t, struct err *err) {
   const char *expected = t->what->sha256 ? t->what->sha256 : t->served;
   char found[DIGEST_TEXT];
   if (!expected[0]) {
-    err_set(err, "%s: the server gives no hash (X-Linked-ETag, ETag) to check the file by",
+    err_set(err, "%s: the server gives no hash (X-Linked-ETag, ETag) for checking the file",
             t->what->url);
     return 1;
   }

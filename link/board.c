@@ -40,7 +40,7 @@ static int describe(struct board *b, const char *port, struct err *err) {
   }
   if (words[0] != MAGIC)
     return err_set(err,
-                   "%s: what answers is not a gpt2rtl board: its first word is 0x%08x, expected "
+                   "%s: the answer is not from a gpt2rtl board: its first word is 0x%08x, expected "
                    "0x%08x; load the bitstream of make board",
                    port, (unsigned)words[0], MAGIC);
   if (words[1] != VERSION)
@@ -135,11 +135,11 @@ static int level(struct board *b, struct err *err) {
       }
     }
     if (!best)
-      return err_set(err,
-                     "the memory's byte %u reads wrong at each of its %u settings: report it with "
-                     "the board's revision (docs/board.md)",
-                     (unsigned)group,
-                     (unsigned)(b->about.levelling.delays * b->about.levelling.slips));
+      return err_set(
+          err,
+          "the memory's byte %u reads wrongly at each of its %u settings: report it with "
+          "the board's revision (docs/board.md)",
+          (unsigned)group, (unsigned)(b->about.levelling.delays * b->about.levelling.slips));
     if (set_levels(b, group, best_slip, best_delay, err)) return -1;
   }
   return 0;

@@ -115,7 +115,7 @@ static int wait_for(const struct link *l, short events, double seconds) {
 }
 
 static int gone(const struct link *l, const char *why, struct err *err) {
-  return err_set(err, "%s: the connection is gone (%s): is the cable still in, and the board on?",
+  return err_set(err, "%s: the connection is lost (%s): is the cable still in, and the board on?",
                  l->name, why);
 }
 
@@ -129,7 +129,7 @@ int link_write(struct link *l, const void *bytes, size_t n, struct err *err) {
     } else if (sent < 0 && errno != EAGAIN && errno != EINTR) {
       return gone(l, strerror(errno), err);
     } else if (!wait_for(l, POLLOUT, 2)) {
-      return err_set(err, "%s: it takes no more bytes", l->name);
+      return err_set(err, "%s: the board accepts no more bytes", l->name);
     }
   }
   return 0;

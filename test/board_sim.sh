@@ -77,7 +77,7 @@ pulled() {                                                    # the simulated bo
   run_long
   stop
   wait $pid
-  [ $? = 1 ] && says 'the connection is gone'
+  [ $? = 1 ] && says 'the connection is lost'
 }
 
 boards/venv.sh || skip "LiteX could not be fetched from PyPI (build/venv.log): $(tail -n 1 build/venv.log)"

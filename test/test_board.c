@@ -281,7 +281,7 @@ static void unreadable(void **state) {
   start_tcp();
   assert_int_equal(board_open(&board, fake.port, 0, &err), 0);
   assert_int_equal(board_start_memory(&board, &done, &err), -1);
-  expect(&err, "byte 1 reads wrong at each of its 32 settings");
+  expect(&err, "byte 1 reads wrongly at each of its 32 settings");
   stop(&board);
   assert_int_equal(fake.mark, 0);
 }
@@ -341,7 +341,7 @@ static void others(void **state) {
   fake.rom[0] = 0x12345678;
   start_tcp();
   assert_int_equal(board_open(&board, fake.port, 0, &err), -1);
-  expect(&err, "not a gpt2rtl board: its first word is 0x12345678, expected 0x64623267");
+  expect(&err, "not from a gpt2rtl board: its first word is 0x12345678, expected 0x64623267");
   stop(&board);
   describe(false);
   fake.rom[1] = 2;
@@ -377,7 +377,7 @@ static void pulled(void **state) {
   assert_false(board_failed(&board, &err));
   assert_int_not_equal(host.memory_write(host.ctx, MEMORY, bytes, sizeof bytes), 0);
   assert_true(board_failed(&board, &err));
-  expect(&err, "the connection is gone");
+  expect(&err, "the connection is lost");
   assert_int_equal(host.read(host.ctx, 0), 0);
   assert_int_not_equal(host.idle(host.ctx), 0);
   stop(&board);
