@@ -17,12 +17,12 @@ do = $(if $(V),,@$(if $(SILENT),,printf '%-9s %s\n' $(1) $@;))
 SILENT := $(findstring s,$(firstword $(filter-out --% %=%,$(MAKEFLAGS))))
 
 # The program runs on any processor of its architecture; fast/ chooses its vector code at run time.
-# With NATIVE=1 it runs only on processors like this one. Simulators are for the processor at hand,
+# With NATIVE=1 it runs only on processors like this one. Simulators are for this processor,
 # record that (sim/verilated_cpu.h), and are not loaded on one that lacks an instruction they need.
 MACHINE    := $(shell uname -m)
 FOR_NATIVE := $(if $(filter x86_64,$(MACHINE)),-march=native,$(if $(filter aarch64,$(MACHINE)),-mcpu=native))
 # C_FLAGS are the project's own; CFLAGS and LDFLAGS, of the command line or the environment, come after
-# them. Warnings are errors where CI or WERROR is set, and only a list for anybody else's compiler. All
+# them. Warnings are errors where CI or WERROR is set, and otherwise only printed. All
 # objects can go into a shared library, whose symbols are hidden (lib/gpt2rtl.h); hardening costs the
 # engine no speed (docs/building.md), and is left out under sanitizers, which do not go with it.
 WERROR    ?= $(CI)
@@ -516,7 +516,7 @@ ip:
 	@tools/ip.sh $(B)
 
 # The program finds its simulators in share/gpt2rtl, and makes others from the sources there
-# (sim/library.h). They are for the processor at hand; slower ones, which run on any processor of
+# (sim/library.h). They are for this processor; slower ones, which run on any processor of
 # its architecture, are installed with them.
 ANY_SIMS = $(SIMS:$(B)/sim/%=$(B)/sim/any/%)
 PREFIX  ?= /usr/local

@@ -94,7 +94,7 @@ struct cJSON;
 // adds such a string to an object.
 struct cJSON *text_json(const char *text, size_t length);
 void json_add_name(struct cJSON *object, const char *key, const char *text);
-// Writes JSON text, and escapes what is not safe on a terminal (printable.h) as \uNNNN.
+// Writes JSON text, and escapes what is unsafe on a terminal (printable.h) as \uNNNN.
 void json_print(FILE *file, const char *text);
 // Prints json in this way on standard output, and deletes it. Errors: stdout_write's; out of
 // memory.

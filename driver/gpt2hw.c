@@ -42,7 +42,7 @@ const char *gpt2hw_error_text(enum gpt2hw_error error) {
     case GPT2HW_OTHER_VERSION:
       return "the hardware's registers are of another major version: take "
              "the driver that came with it";
-    case GPT2HW_BUSY: return "a run is under way: wait for its end, or abort it";
+    case GPT2HW_BUSY: return "a run is in progress: wait for its end, or abort it";
     case GPT2HW_NOT_LOADED: return "no image is loaded";
     case GPT2HW_NO_IMAGE: return "these bytes are not a memory image: gpt2rtl compile writes one";
     case GPT2HW_IMAGE_VERSION:

@@ -8,10 +8,10 @@ void qkv_linear(struct operand *q, struct kv_head *kv, const struct matrix *qkv,
                 const struct tensor_observer *observer) {
   int32_t row[3 * HEAD_DIM];
   const uint32_t width = qkv->n_blocks * HEAD_DIM;
-  struct matrix mine = *qkv;
-  mine.n_rows = 3 * HEAD_DIM;
-  mine.base += head * image_matrix_beats(qkv->image->header.lanes, 3 * HEAD_DIM, width);
-  rescale_matrix(row, &mine, x, sat);
+  struct matrix of_head = *qkv;
+  of_head.n_rows = 3 * HEAD_DIM;
+  of_head.base += head * image_matrix_beats(qkv->image->header.lanes, 3 * HEAD_DIM, width);
+  rescale_matrix(row, &of_head, x, sat);
   block_quant(q, row);
   kv_cache_write(kv, t, row + HEAD_DIM, row + 2 * HEAD_DIM);
   for (uint32_t i = 0; i < 3; i++)

@@ -322,7 +322,7 @@ static int open_kept(struct library *l, const struct place *p, const char *name,
   return result <= 0 ? result
                      : err_set(err,
                                "%s: was not made from the sources in %s, which have changed "
-                               "meanwhile; try again",
+                               "since; try again",
                                path, p->root);
 }
 

@@ -129,7 +129,7 @@ void recording_expect_rtl(struct recording *t, const struct image *image,
     fail_msg("RTL, position %zu: %s", t->positions, err.text);
   t->comparing = false;
   if (t->at != t->n)
-    fail_msg("RTL: ends after %zu positions; the golden model goes on", t->positions);
+    fail_msg("RTL: ends after %zu positions; the golden model continues", t->positions);
   sim_close(sim);
 }
 

@@ -45,7 +45,7 @@ struct manners {
   bool mute;           // nothing is answered
 };
 
-// What was asked of a port and is to be answered.
+// Requests of a port that have no answer yet.
 struct answer {
   uint64_t due;   // cycle
   uint64_t addr;  // of the transfer

@@ -463,7 +463,8 @@ static void wrong_dtypes(void **state) {
   }
 }
 
-// --------------------------------------------------------------------------------- what is no file
+// --------------------------------------------------------------------------------- what is not a
+// file
 
 static void no_files(void **state) {
   static const struct {

@@ -26,7 +26,7 @@ struct reader {
   unsigned percent;  // how often a waiting block is taken
   const struct in *want;
   size_t taken;   // blocks
-  unsigned part;  // the next one of the block under way; 0: none
+  unsigned part;  // the next one of the current block; 0: none
   bool reading;   // a part was asked for in the cycle before: this one
   size_t block;
   unsigned of;

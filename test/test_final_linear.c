@@ -2,7 +2,7 @@
 //
 // final_linear: OpHead's rows reach sampling, and the second reader if wanted, once each and in
 // order, with ids and a mask that ends at the vocabulary (301, 4096 and 50257 ids); room_o keeps 18
-// groups under way from overflowing it
+// groups in flight from overflowing it
 #include "block.h"
 #include "golden.h"
 
@@ -74,7 +74,7 @@ static void run(struct block *b, unsigned segments, uint32_t n_vocab, unsigned p
   pkg_config_pack(config, &(struct pkg_config){.n_vocab = n_vocab});
   block_set(b, "cfg_i", config);
   block_set_u64(b, "stream_logits_i", stream);
-  // At full pace and with IN_FLIGHT groups under way, or as a model of 12 heads
+  // At full pace and with IN_FLIGHT groups in flight, or as a model of 12 heads
   struct issuer m = {.b = b,
                      .in = in,
                      .n = n,

@@ -213,7 +213,7 @@ static void settings_reach_the_machine(void **state) {
   block_close(t.b);
 }
 
-// The memory side sees addresses of the start that was taken, whatever is written later.
+// The memory side sees addresses of the start that was taken, not of later writes.
 static void a_start_keeps_the_addresses(void **state) {
   struct bench t = open_bench(*(bool *)*state);
   set_reg(&t, REG(IMAGE_BASE_LOW), 0x12345fff);
@@ -234,7 +234,7 @@ static void a_start_keeps_the_addresses(void **state) {
     set_reg(&t, REG(KV_BASE_HIGH), 1);
     set_reg(&t, REG(STRIPE_STRIDE_HIGH), 1);
     set_reg(&t, REG(RUN), GPT2_CSR__RUN__PROMPT_STREAM_bm);
-    set_reg(&t, REG(CONTROL), GPT2_CSR__CONTROL__START_bm);  // ignored: a run is under way
+    set_reg(&t, REG(CONTROL), GPT2_CSR__CONTROL__START_bm);  // ignored: a run is in progress
     step(&t);
   }
   end(&t, 0);

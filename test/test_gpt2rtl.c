@@ -422,7 +422,8 @@ static void nulls(void **state) {
   fails(gpt2rtl_prompt_ids(NULL, &request, &ids, &n, &error), "NULL");
   fails(gpt2rtl_prompt_ids(model, NULL, &ids, &n, &error), "NULL");
   fails(gpt2rtl_prompt_ids(model, &request, NULL, &n, &error), "NULL");
-  assert_int_equal(gpt2rtl_generate(NULL, NULL, NULL, NULL), -1);  // nobody wants the sentence
+  assert_int_equal(gpt2rtl_generate(NULL, NULL, NULL, NULL),
+                   -1);  // without a place for the sentence
   assert_int_equal(gpt2rtl_model_shape(NULL).context, 0);
   assert_false(gpt2rtl_has_tokenizer(NULL, NULL));
   assert_false(gpt2rtl_is_end(NULL, 0));

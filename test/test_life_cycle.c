@@ -360,7 +360,7 @@ struct bench {
   uint32_t read_offered_addr, write_offered_addr;
 
   // the rules
-  struct run *current, *pending;  // under way; with its settings at the ports and start_i high
+  struct run *current, *pending;  // in progress; with its settings at the ports and start_i high
   bool was_busy, started, after_reset;  // of the cycle before
   bool offered;                         // an id of the prompt, and it was not taken
   unsigned resets;                      // cycles of reset that are left
@@ -652,7 +652,7 @@ static void cycle(struct bench *b) {
       EXPECT(!*b->tok_valid_o && !*b->lg_valid_o && !*b->rd_req_valid_o && !*b->wr_valid_o &&
                  !*b->prompt_ready_o,
              "an offer between two runs");
-      EXPECT(!b->n_bursts && !b->n_writes, "%u bursts and %u writes under way between two runs",
+      EXPECT(!b->n_bursts && !b->n_writes, "%u bursts and %u writes outstanding between two runs",
              b->n_bursts, b->n_writes);
     }
     take_reports(b);

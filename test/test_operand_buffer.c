@@ -20,7 +20,7 @@ struct bench {
   struct slot slots[SLOTS];
   uint32_t write_percent, read_percent, free_percent;
   uint64_t rng, reads;
-  unsigned width, part;  // numbers a write; the next part of the block under way
+  unsigned width, part;  // numbers a write; the next part of the current block
   unsigned to;
   uint32_t words[PKG_OPERAND_WORDS];
 };

@@ -208,7 +208,7 @@ def runs_and_changes_cross(page):
         time.sleep(0.03)
     assert "config.json" in page.text("fault"), page.text("fault")
     page.driver.execute_script("document.getElementById('fault').textContent = ''")
-    assert page.get("state.running && state.active && state.ready"), "the run goes on"
+    assert page.get("state.running && state.active && state.ready"), "the run continues"
     page.until(lambda: page.cycles() > refused_at + 200000, 60, "more cycles")
     page.driver.execute_script("document.getElementById('run').focus()")
     page.driver.switch_to.active_element.send_keys("\ue00c")

@@ -60,7 +60,7 @@ async function openModel(options, name, machine = state.machine) {
   panels.setModel(ready.shape, ready.kept, { textOf, tokensOf: () => state.steps.length ? positionIds() : [], ask: send });
   timeline.clear();
   $("output").replaceChildren();
-  send({ type: "memory", settings: state.memory }); // it may have changed meanwhile
+  send({ type: "memory", settings: state.memory }); // it may have changed
   const s = ready.shape;
   $("model").textContent = `${name || "The demo model"}: ${s.n_layer} layers, ${s.n_head} heads, width ${s.n_embd}, context ${s.n_ctx}, ${whole.format(s.vocab_size)} tokens, ${short(s.parameters)} parameters.`;
   setReady(true);
