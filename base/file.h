@@ -14,6 +14,7 @@ enum { FILE_PATH_SIZE = 4096 };
 // Writes "dir/name" to path. Error: it does not fit.
 int file_join(char path[static FILE_PATH_SIZE], const char *dir, const char *name, struct err *err);
 
+// Whether path names anything: a file, a folder or something else.
 bool file_exists(const char *path);
 
 // A whole file in memory. data is not NULL while the map is open, even if the file is empty.

@@ -16,6 +16,7 @@
 #include <stdatomic.h>
 #include <sys/types.h>
 
+// Installs the handlers.
 void interrupt_install(void);
 
 // Each registers one thing: a file; a folder; a child's process group. A folder may hold only the

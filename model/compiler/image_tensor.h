@@ -18,6 +18,7 @@ struct image_tensor {
   size_t first, stride;  // row r of the region: row first + r / 64 * stride + r % 64 of the tensor
 };
 
+// The tensor of a region of an image of weights, which must outlive it.
 struct image_tensor image_tensor_of(const struct gpt2_weights *weights,
                                     const struct image_region *region);
 

@@ -21,6 +21,8 @@
 
 struct pretokenizer;  // the compiled pattern; read-only once created
 
+// Compiles the pattern. On success release with pretokenizer_free, which also accepts NULL. Errors:
+// PCRE2's, with its message.
 int pretokenizer_create(struct pretokenizer **pretokenizer, struct err *err);
 void pretokenizer_free(struct pretokenizer *pretokenizer);
 
@@ -42,6 +44,7 @@ int pretokenizer_start(struct pretokenizer_walk *walk, const struct pretokenizer
 int pretokenizer_next(struct pretokenizer_walk *walk, const struct pretokenizer *pretokenizer,
                       struct err *err);
 
+// Ends a walk.
 void pretokenizer_finish(struct pretokenizer_walk *walk);
 
 #endif

@@ -39,6 +39,7 @@ int tokenizer_load(struct tokenizer **tokenizer, const char *dir, size_t vocab_s
 int tokenizer_load_files(struct tokenizer **tokenizer, const char *vocab_path,
                          const char *merges_path, size_t vocab_size, struct err *err);
 
+// Releases a tokenizer. NULL is accepted.
 void tokenizer_free(struct tokenizer *tokenizer);
 
 // The number of tokens that have a text, and the number of ids, which is the model's if that is
