@@ -35,6 +35,7 @@ struct board_description {
 struct board {
   struct board_description about;
   struct link *link;
+  int check_seconds;  // after which a memory that is not summed counts as broken
   struct err failed;  // the link's first failure, "" if there is none
 };
 
