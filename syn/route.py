@@ -3,8 +3,9 @@
 
     build/venv/bin/python syn/route.py PARAMETER=VALUE... [SEED]      (make route)
 
-The parameters are those of gpt2_top; Top=gpt2_axi takes that module instead. As in syn/fmax.py every port but the clock
-gets a register, so each path of the machine lies between two registers and is timed. The design is flattened. Prints LUT,
+The parameters are those of gpt2_top; Top=gpt2_axi takes that module instead. Every port but the clock gets a register, so
+each path of the machine lies between two registers and is timed. The registers form one shift register, so three pins serve
+them all and the clock has a global net, as on a board. The design is flattened. Prints LUT,
 flip-flops, block RAM and DSP against what the device has, Fmax, and the slowest paths with the source's nets along them;
 the same goes to build/route/report.md. Netlist, log and nextpnr's report stay there too. nextpnr-ecp5 is taken from the
 PATH if it is there, from PyPI otherwise.
@@ -12,6 +13,7 @@ PATH if it is there, from PyPI otherwise.
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -22,8 +24,34 @@ import modules
 
 OUT = "build/route"
 SYNTHESIS = "synth_ecp5 -nowidelut -top ring"
-PLACE = "--router router2 --85k --package CABGA756 --speed 6 --out-of-context --freq 100 --timing-allow-fail"
+PLACE = "--router router2 --85k --package CABGA756 --speed 6 --lpf-allow-unconstrained --freq 70 --timing-allow-fail"
 USED = {"TRELLIS_COMB": "LUT4", "TRELLIS_FF": "flip-flops", "DP16KD": "block RAM", "MULT18X18D": "DSP"}
+
+
+def ring(text):
+    """The module within a shift register, as \\ring. An input's bits shift; an output's are added to those that pass."""
+    at = [m.start() for m in re.finditer(r"^module ", text, re.M)][-1]
+    name = re.match(r"module (\S+)", text[at:])[1]
+    lines = ["module \\ring", "  wire input 1 \\clk_i", "  wire input 2 \\shift_i", "  wire output 3 \\shift_o"]
+    cell, before = [f"  cell {name} \\u", "    connect \\clk_i \\clk_i"], "\\shift_i"
+    for line in re.findall(r"^  wire .*\b(?:input|output) \d+ .*", text[at:], re.M):
+        width, way, port = re.match(r"  wire (?:width (\d+) )?.*?(input|output) \d+ (\S+)$", line).groups()
+        if port == "\\clk_i":
+            continue
+        width = int(width or 1)
+        q = port + "_ring"
+        d = f"{{ {q} [{width - 2}:0] {before} }}" if width > 1 else before
+        lines.append(f"  wire width {width} {q}")
+        if way == "output":
+            lines += [f"  wire width {width} {port}", f"  wire width {width} {port}_sum", f"  cell $xor {port}_add",
+                      *(f"    parameter \\{p}_SIGNED 0" for p in "AB"), *(f"    parameter \\{p}_WIDTH {width}" for p in "ABY"),
+                      f"    connect \\A {port}", f"    connect \\B {d}", f"    connect \\Y {port}_sum", "  end"]
+            d = port + "_sum"
+        lines += [f"  cell $dff {port}_register", "    parameter \\CLK_POLARITY 1", f"    parameter \\WIDTH {width}",
+                  "    connect \\CLK \\clk_i", f"    connect \\D {d}", f"    connect \\Q {q}", "  end"]
+        cell.append(f"    connect {port} {port if way == 'output' else q}")
+        before = f"{q} [{width - 1}]"
+    return text + "\n".join(lines + [f"  connect \\shift_o {before}"] + cell + ["  end", "end", ""])
 
 
 def tool(name):
@@ -63,7 +91,7 @@ def main():
     machine = modules.Machine(settings)
     name = next(n for n in machine.instances if modules.base(n) == top)
     with open(f"{OUT}/machine.il", "w") as out:
-        out.write(fmax.ring(machine.tree(name)[0]))
+        out.write(ring(machine.tree(name)[0]))
     print(f"{top} {' '.join(settings)}: Yosys, {OUT}/yosys.log", flush=True)
     modules.child(fmax.__file__, f"{OUT}/machine.il", f"{OUT}/netlist.json", log=f"{OUT}/yosys.log")
     print(f"nextpnr, {OUT}/machine.nextpnr.log", flush=True)
