@@ -11,14 +11,14 @@
 enum {
   QUEUE = 256,         // weight_stream: Depth,
   BURST = 32,          //   MaxBurst
-  NORM = 45,           // residual's last rows -> LayerNorm's first block
-  EMBEDDED = 33,       // the token's last beat -> the same, + R
+  NORM = 48,           // residual's last rows -> LayerNorm's first block
+  EMBEDDED = 37,       // the token's last beat -> the same, + R
   KV_QUANTISED = 28,   // QKV -> its head's scores, + R
   PROBABILITIES = 41,  // scores -> PV's first tile, + R; each further tile R later
   SOFTMAX_FREE = 23,   // scores -> the next head's scores, + R for each 64 positions
   ATTENDED = 22,       // PV -> projection
   CHOSEN = 32,         // the head's last beat -> the next token's first request, by argmax
-  DRAWN = 63,          // additional cycles if the id is drawn, on average
+  DRAWN = 64,          // additional cycles if the id is drawn, on average
 };
 
 const char *const estimate_cause_names[ESTIMATE_CAUSES] = {"bandwidth", "start",    "layernorm",
@@ -58,22 +58,22 @@ static void job(struct walk *w, double groups, double blocks, bool sides, double
   take(w, groups * blocks + (sides ? ceil_div(groups, 16) - 1 : 0));
 }
 
-// Position and token rows: a block of 64 elements passes to the residual in R cycles, of position
-// rows two beats in R + 1.
+// Position and token rows: a block of 64 elements passes to the residual in R + 1 cycles, of
+// position rows two beats in R + 2.
 static void embedding(struct walk *w, double heads) {
   double free = 0;
   for (double h = 0; h < heads; h++) {
     if (h == 0) take(w, 1);
     wait_until(w, free, ESTIMATE_START);
     take(w, 2);
-    free = w->now + w->r - 1;
+    free = w->now + w->r;
   }
   take(w, 1);
   for (double h = 0; h < heads; h++) {
     take(w, 1);
     if (h + 1 == heads) break;
     wait_until(w, free, ESTIMATE_START);
-    free = w->now + w->r;
+    free = w->now + w->r + 1;
   }
   wait_until(w, w->now + EMBEDDED + w->r, ESTIMATE_START);
 }

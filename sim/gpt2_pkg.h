@@ -80,7 +80,7 @@ static inline const char *pkg_error_text(unsigned code) {
 // tag.last is last_group here.
 #define PKG_LABEL_FIELDS(F)                                                                       \
   PKG_WORK_FIELDS(F) F(group, 17) F(last_group, 1) PKG_ISSUE_FIELDS(F) F(side, 1) F(block, 8)     \
-  F(last_block, 1)
+  F(last_block, 1) F(start, 1)
 #define PKG_TAG_FIELDS(F) PKG_WORK_FIELDS(F) F(group, 17) F(last, 1)
 // residual_tag is a whole tag_t: pkg_event_tag.
 #define PKG_EVENT_FIELDS(F)                                                                       \

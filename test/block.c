@@ -423,6 +423,7 @@ struct pkg_label block_label(const struct pkg_job *j, bool side, uint32_t group,
   label.block = block;
   label.last_group = group == j->groups - 1;
   label.last_block = block == j->blocks - 1;
+  label.start = group == 0 && block == 0;
 #undef COPY
   return label;
 }

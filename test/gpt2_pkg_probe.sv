@@ -98,6 +98,7 @@ module gpt2_pkg_probe
       16: label_o.side = '1;
       17: label_o.block = '1;
       18: label_o.last_block = '1;
+      19: label_o.start = '1;
       default: ;
     endcase
 

@@ -44,8 +44,12 @@ struct run {
   const struct in *in;
   uint64_t rng;
   unsigned release_percent, ack_percent;
-  bool merges;  // the engine looks at a vector: its entry, K or V, a group of V
-  unsigned segments, entry, is_v, group;
+  // The engine looks at a vector: its entry, K or V, a group of V.
+  struct look {
+    bool merges;
+    unsigned entry, is_v, group;
+  } next, look;  // it comes in the cycle after
+  unsigned segments;
   size_t came, released, acked;  // vectors; heads; writes
   size_t beats_a_head;
   bool idle_seen;
@@ -53,14 +57,15 @@ struct run {
 
 static void before(void *ctx) {
   struct run *r = ctx;
-  r->merges = rng_chance(&r->rng, 30);
-  r->entry = (unsigned)rng_next(&r->rng) % 4;
-  r->is_v = (unsigned)rng_next(&r->rng) % 2;
-  r->group = (unsigned)rng_next(&r->rng) % (64 / r->segments);
-  block_set_u64(r->b, "merge_valid_i", r->merges);
-  block_set_u64(r->b, "merge_entry_i", r->entry);
-  block_set_u64(r->b, "merge_is_v_i", r->is_v);
-  block_set_u64(r->b, "merge_group_i", r->group);
+  r->look = r->next;
+  r->next = (struct look){.merges = rng_chance(&r->rng, 30),
+                          .entry = (unsigned)rng_next(&r->rng) % 4,
+                          .is_v = (unsigned)rng_next(&r->rng) % 2,
+                          .group = (unsigned)rng_next(&r->rng) % (64 / r->segments)};
+  block_set_u64(r->b, "merge_valid_i", r->next.merges);
+  block_set_u64(r->b, "merge_entry_i", r->next.entry);
+  block_set_u64(r->b, "merge_is_v_i", r->next.is_v);
+  block_set_u64(r->b, "merge_group_i", r->next.group);
   // PV in order: for a head whose vectors have both been there for a cycle
   uint64_t release = 0;
   if (2 * r->released + 1 < r->came && rng_chance(&r->rng, r->release_percent)) {
@@ -83,17 +88,18 @@ static void after(void *ctx) {
   assert_int_equal(ready & ~busy, 0);
 
   // The engine sees the newest head in an entry.
-  if (r->merges && ready >> r->entry & 1) {
+  const struct look *l = &r->look;
+  if (l->merges && ready >> l->entry & 1) {
     size_t head = (r->came - 1) / 2;
-    if (r->came % 2 == 1 && r->in[r->came - 1].head % 4 != r->entry) head--;
-    while (r->in[2 * head].head % 4 != r->entry) head--;
+    if (r->came % 2 == 1 && r->in[r->came - 1].head % 4 != l->entry) head--;
+    while (r->in[2 * head].head % 4 != l->entry) head--;
     uint32_t found[16];
     const struct in *k = &r->in[2 * head], *v = k + 1;
     block_get(b, "k_o", found);
-    assert_memory_equal(found, r->is_v ? v->q : k->q, sizeof found);
-    if (r->is_v) {
+    assert_memory_equal(found, l->is_v ? v->q : k->q, sizeof found);
+    if (l->is_v) {
       block_get(b, "v_o", found);
-      assert_memory_equal(found, (const uint8_t *)v->q + r->group * r->segments, r->segments);
+      assert_memory_equal(found, (const uint8_t *)v->q + l->group * r->segments, r->segments);
     }
     assert_int_equal(block_get_u64(b, "k_scale_o"), k->scale);
     assert_int_equal(block_get_u64(b, "v_scale_o"), v->scale);

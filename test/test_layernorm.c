@@ -9,7 +9,7 @@
 #include "block.h"
 #include "golden.h"
 
-enum { PASSES = 16, MAX_BEATS = PASSES * 4 * MAX_HEADS, LATENCY = 19 };
+enum { PASSES = 16, MAX_BEATS = PASSES * 4 * MAX_HEADS, LATENCY = 21 };
 
 struct beat {
   uint32_t data[64 * 16], label[PKG_LABEL_WORDS];

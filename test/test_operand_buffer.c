@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// operand_buffer: a slot is full from the cycle after its block's last part came until it is read
-// for the last time; what is read is what was written; a write and a read every cycle
+// operand_buffer: the slot asked about is full from the cycle after its block's last part came
+// until it is read for the last time; what is read is what was written; a write, a read and a
+// question every cycle
 //
 // operand_buffer_narrow is operand_buffer with Width = 4 (Makefile).
 #include <string.h>
@@ -21,7 +22,7 @@ struct bench {
   uint32_t write_percent, read_percent, free_percent;
   uint64_t rng, reads;
   unsigned width, part;  // numbers a write; the next part of the current block
-  unsigned to;
+  unsigned to, from;     // that block's slot; the slot asked about
   uint32_t words[PKG_OPERAND_WORDS];
 };
 
@@ -32,10 +33,26 @@ static void noise(struct bench *t, uint32_t *words) {
   words[PKG_OPERAND_WORDS - 1] &= 15;
 }
 
-static bool full(struct bench *t, unsigned slot) {
-  block_set_u64(t->block, "rd_slot_i", slot);
+// Whether the slot asked about is full.
+static bool full(struct bench *t) {
   block_eval(t->block);
   return block_get_u64(t->block, "full_o");
+}
+
+static void ask(struct bench *t, bool next, unsigned slot) {
+  block_set_u64(t->block, "next_en_i", next);
+  block_set_u64(t->block, "next_slot_i", slot);
+  if (next) t->from = slot;
+}
+
+// Asks about a slot in a cycle without anything else.
+static bool full_slot(struct bench *t, unsigned slot) {
+  block_set_u64(t->block, "wr_valid_i", 0);
+  block_set_u64(t->block, "rd_en_i", 0);
+  ask(t, true, slot);
+  block_clock(t->block);
+  ask(t, false, 0);
+  return full(t);
 }
 
 // Sets the ports for a part of an operand.
@@ -54,7 +71,7 @@ static void cycle(struct bench *t) {
   struct block *b = t->block;
   uint32_t found[PKG_OPERAND_WORDS];
   if (t->part == 0) t->to = any(t);
-  const unsigned from = any(t), part = t->part;
+  const unsigned from = t->from, part = t->part;
   const bool write = !t->slots[t->to].full && rng_chance(&t->rng, t->write_percent);
   const bool read = t->slots[from].full && rng_chance(&t->rng, t->read_percent),
              free = rng_chance(&t->rng, t->free_percent);
@@ -62,7 +79,12 @@ static void cycle(struct bench *t) {
   put(t, write, t->to, t->words, part);
   block_set_u64(b, "rd_en_i", read);
   block_set_u64(b, "free_i", free);
-  assert_int_equal(full(t, from), t->slots[from].full);
+  assert_int_equal(full(t), t->slots[from].full);
+  // Often the same slot again, or the one that is being filled.
+  ask(t, rng_chance(&t->rng, 80),
+      rng_chance(&t->rng, 20)   ? from
+      : rng_chance(&t->rng, 20) ? t->to
+                                : any(t));
   block_clock(b);
   if (read) {
     t->reads++;
@@ -91,12 +113,12 @@ static void slots(const char *name, unsigned width) {
                        .read_percent = percent[i][1],
                        .free_percent = percent[i][2]};
     block_reset(b);
-    for (unsigned slot = 0; slot < SLOTS; slot++) assert_false(full(&t, slot));
+    for (unsigned slot = 0; slot < SLOTS; slot++) assert_false(full_slot(&t, slot));
     for (int c = 0; c < CYCLES; c++) {
       cycle(&t);
       if (c % 1000 == 0)
         for (unsigned slot = 0; slot < SLOTS; slot++)
-          assert_int_equal(full(&t, slot), t.slots[slot].full);
+          assert_int_equal(full_slot(&t, slot), t.slots[slot].full);
     }
     assert_true(t.reads > CYCLES / (width == 64 ? 20 : 200));
   }
@@ -120,15 +142,15 @@ static void turns(const char *name, unsigned width) {
     uint32_t words[2][PKG_OPERAND_WORDS], found[PKG_OPERAND_WORDS];
     for (int turn = 0; turn < 2; turn++) {
       noise(&t, words[turn]);
-      block_set_u64(b, "rd_en_i", 0);
+      assert_false(full_slot(&t, slot));
       for (unsigned part = 0; part < 64 / width; part++) {
         put(&t, true, slot, words[turn], part);
-        assert_false(full(&t, slot));
+        assert_false(full(&t));
         block_clock(b);
       }
       block_set_u64(b, "wr_valid_i", 0);
       for (int reads = 0; reads < 3; reads++) {
-        assert_true(full(&t, slot));
+        assert_true(full(&t));
         block_set_u64(b, "rd_en_i", 1);
         block_set_u64(b, "free_i", reads == 2);
         block_clock(b);

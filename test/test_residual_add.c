@@ -12,8 +12,8 @@ enum {
   STEPS = 3,
   PASSES = 6 * STEPS,
   MAX_GROUPS = PASSES * MAX_WIDTH,
-  LATENCY_MON = 2,
-  LATENCY_SUMS = 5
+  LATENCY_MON = 3,
+  LATENCY_SUMS = 6
 };
 
 struct group {

@@ -188,7 +188,7 @@ static void test_latency(void **state) {
     block_run(b, 500, 10);
     block_expect(sink, want, 1);
     assert_int_equal(sink->first_cycle - source->last_cycle,
-                     k == 1 ? 4 : k + want->id + 16);  // id = its place
+                     k == 1 ? 4 : k + want->id + 17);  // id = its place
   }
   block_close(b);
 }

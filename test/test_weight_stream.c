@@ -102,7 +102,7 @@ struct memory {
   unsigned latency, pause_percent, refuse_percent;
   uint64_t rng;
   uint64_t due[MAX_BEATS];  // when a requested beat may come
-  size_t asked, answered;
+  size_t asked, answered, labelled;
   uint64_t first_answer;
   bool valid, ready;
 };
@@ -133,6 +133,13 @@ static void after(void *ctx) {
   struct block *b = m->block;
   const uint64_t now = block_cycle(b);
   assert_true(block_get_u64(b, "rd_rsp_ready_o"));  // it never falls
+  // The operand slot of a beat, in the cycle before it.
+  if (block_get_u64(b, "next_en_o")) {
+    struct pkg_label label;
+    assert_true(m->labelled < n_beats);
+    pkg_label_unpack(&label, want[m->labelled++].label);
+    assert_int_equal(block_get_u64(b, "next_slot_o"), (label.slot + label.block) & 255);
+  }
   if (m->valid && m->answered++ == 0) m->first_answer = now;
   if (block_get_u64(b, "rd_req_valid_o") && m->ready) {
     const uint32_t addr = (uint32_t)block_get_u64(b, "rd_req_addr_o"),
@@ -184,6 +191,7 @@ static void finish(struct block *b) {
   block_run(b, 1000, 300);
   block_expect(memory.beats, want, n_beats);
   assert_int_equal(memory.asked, n_beats);
+  assert_int_equal(memory.labelled, n_beats);
 }
 
 // ------------------------------------------------------------------------------------------- tests

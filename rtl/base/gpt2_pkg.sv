@@ -86,12 +86,23 @@ package gpt2_pkg;
     return round_shift(64'(half_significand(h)) <<< half_exponent(h), 6'd9);
   endfunction
 
+  // The place of the highest 1 in x, 0 for 0: in each 16 bits, then among these. A loop over all bits
+  // would be a chain of gates.
+  function automatic logic [5:0] highest_bit(logic [63:0] x);
+    logic [3:0][3:0] at;
+    logic [3:0]      four;
+    at          = '0;
+    highest_bit = '0;
+    for (int i = 0; i < 16; i++) begin
+      four = x[4*i +: 4];
+      if (four != 0) at[i/4] = {2'(i), four[3:2] != 0, four[3] || four[2:1] == 2'b01};
+    end
+    for (int i = 0; i < 4; i++) if (x[16*i +: 16] != 0) highest_bit = {2'(i), at[i]};
+  endfunction
+
   // Number of bits needed for x: 0 for 0, floor(log2 x) + 1 otherwise.
   function automatic logic [6:0] bit_length(logic [63:0] x);
-    logic [6:0] n;
-    n = 0;
-    for (int i = 0; i < 64; i++) if (x[i]) n = 7'(i) + 7'd1;
-    return n;
+    return 7'(highest_bit(x)) + 7'(x != 0);
   endfunction
 
   // --------------------------------------------------------------------------------- configuration
@@ -236,6 +247,7 @@ package gpt2_pkg;
     logic        side;                     // a side beat
     logic [7:0]  block;
     logic        last_block;
+    logic        start;                    // group 0, block 0
   } label_t;
 
   // --------------------------------------------------------------------------------- for observers

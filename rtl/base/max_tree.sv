@@ -25,7 +25,7 @@ module max_tree #(
   localparam int unsigned Stages = ($clog2(Width) + 1) / 2;
 
   function automatic logic [31:0] larger(logic [31:0] a, logic [31:0] b);
-    return ($signed(a) > $signed(b)) ? a : b;
+    return ($signed(b) < $signed(a)) ? a : b;    // Yosys makes > from < and a test for equality
   endfunction
 
   // ------------------------------------------------------------------------- four to one per stage

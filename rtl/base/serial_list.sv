@@ -5,8 +5,8 @@
 //
 // A new value is compared with the entries from the last up, one per cycle. Lesser entries move
 // down by one, and the value goes after the first entry that is not less. The entries are in a
-// memory, and there is one comparator. systolic_list takes a value per cycle, with a comparator for
-// each entry.
+// memory, and there is one comparator, with a register after it. systolic_list takes a value per
+// cycle, with a comparator for each entry.
 //
 // In      in      a value (signed) and its id; valid/ready. Ids ascend, so a value equal to one in
 //                 the list goes after it
@@ -17,7 +17,7 @@
 //         done_o  from the next cycle on, all values that entered before this cycle are in place
 //         first   entry 0
 //         read    entry read_index_i, a cycle later, once done_o has been high
-// Timing  a value that moves n entries takes n + 3 cycles; a value that is not greater than the
+// Timing  a value that moves n entries takes n + 4 cycles; a value that is not greater than the
 //         threshold of a full list takes 2
 // Keeps   Length entries in a memory with one write and one read port, and the new value
 module serial_list #(
@@ -57,7 +57,8 @@ module serial_list #(
   typedef enum logic [1:0] {
     StReady,                                     // for a value
     StStart,                                     // the entry before the free one is read
-    StWalk                                       // it is read: it moves down, or the walk ends
+    StCompare,                                   // it is compared, and the one before it is read
+    StWalk                                       // it moves down, or the walk ends
   } state_e;
 
   state_e               state_q, state_d;
@@ -68,24 +69,30 @@ module serial_list #(
   logic [ValueBits-1:0] threshold_q;
   entry_t               first_q;
 
-  entry_t               read_q;
-  index_t               read_index;
+  entry_t               read_q, compared_q;
+  index_t               read_index, free_next;
   entry_t               write;
-  logic                 write_valid, passes;
+  logic                 write_valid, passes_q;   // the new value passes compared_q
 
-  assign passes      = free_q != '0 && $signed(walking_q.value) > $signed(read_q.value);
   assign write_valid = state_q == StWalk;
-  assign write       = passes ? read_q : walking_q;
+  assign write       = passes_q ? compared_q : walking_q;
+  assign free_next   = write_valid ? free_q - index_t'(1) : free_q;
+
+  always_ff @(posedge clk_i) begin
+    passes_q   <= free_next != '0 && $signed(read_q.value) < $signed(walking_q.value);
+    compared_q <= read_q;
+  end
 
   always_comb begin
     unique case (state_q)
-      StStart: read_index = free_q - index_t'(1);
-      StWalk:  read_index = free_q - index_t'(2);
-      default: read_index = read_index_i;
+      StStart:   read_index = free_q - index_t'(1);
+      StCompare: read_index = free_q - index_t'(2);
+      StWalk:    read_index = free_q - index_t'(3);
+      default:   read_index = read_index_i;
     endcase
   end
 
-  // While an entry is written, the one two before it is read.
+  // While an entry is written, the one three before it is read.
   ram_1r1w #(.Width($bits(entry_t)), .Depth(Length)) u_entries (
     .clk_i,
     .wr_en_i(write_valid), .wr_addr_i(free_q), .wr_strb_i(1'b1), .wr_data_i(write),
@@ -97,11 +104,12 @@ module serial_list #(
     unique case (state_q)
       StReady: if (in_valid_i) state_d = StStart;
       StStart: begin
-        if (full_q && $signed(walking_q.value) <= $signed(threshold_q)) state_d = StReady;
-        else state_d = StWalk;
+        if (full_q && $signed(threshold_q) >= $signed(walking_q.value)) state_d = StReady;
+        else state_d = StCompare;
       end
-      StWalk:  if (!passes) state_d = StReady;
-      default: state_d = StReady;
+      StCompare: state_d = StWalk;
+      StWalk:    if (!passes_q) state_d = StReady;
+      default:   state_d = StReady;
     endcase
   end
 
@@ -126,7 +134,7 @@ module serial_list #(
       free_q    <= full_q ? last_i : used_q;
     end
     if (write_valid) begin
-      free_q <= free_q - index_t'(1);
+      free_q <= free_next;
       if (free_q == last_i) threshold_q <= write.value;
       if (free_q == '0) first_q <= write;
     end

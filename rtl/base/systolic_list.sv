@@ -68,7 +68,7 @@ module systolic_list #(
       for (int i = 0; i < int'(Length); i++) begin
         automatic logic enters;                  // the value takes this entry
         enters = !used_q[i] || moved_q[i] ||
-                 $signed(walk_value_q[i]) > $signed(entry_value_q[i]);
+                 $signed(entry_value_q[i]) < $signed(walk_value_q[i]);
         if (walks_q[i] && enters) begin
           entry_value[i] = walk_value_q[i];
           entry_id[i]    = walk_id_q[i];

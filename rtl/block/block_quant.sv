@@ -53,7 +53,7 @@ module block_quant
     logic [7:0]          slot;
     logic [PartBits-1:0] part;
     logic                last;
-    logic [3:0]          e;
+    logic [3:0]          e;                      // from stage 2 on
   } place_t;
 
   // -------------------------------------------------------------- 0: the maker, and its next part
@@ -81,22 +81,20 @@ module block_quant
     end
   end
 
-  // -------------------------------------------------------------------------------- its exponent
+  // ----------------------------------------------------------------------------- 1: its exponent
 
   logic [7:0]  slot;
   logic [29:0] used;
-  logic [3:0]  e;
+  logic [14:0] used1_q;
 
   always_comb begin
     slot = '0;
     used = '0;
-    e    = '0;
     if (read) begin
       for (int i = 0; i < 5; i++) begin
         slot = slot | (maker[i] ? blk_slot_i[i] : '0);
         used = used | (maker[i] ? blk_used_i[i] : '0);
       end
-      for (int i = 0; i < 15; i++) if (used[15 + i]) e = 4'(i + 1);
     end
   end
 
@@ -112,9 +110,13 @@ module block_quant
   always_ff @(posedge clk_i) begin
     if (read) begin
       maker1_q <= maker[3:0];
-      place1_q <= '{slot: slot, part: part, last: last, e: e};
+      place1_q <= '{slot: slot, part: part, last: last, e: '0};
+      used1_q  <= used[29:15];
     end
-    if (valid1_q) place2_q <= place1_q;
+    if (valid1_q) begin
+      place2_q   <= place1_q;
+      place2_q.e <= 4'(bit_length(64'(used1_q)));
+    end
     if (valid2_q) place3_q <= place2_q;
   end
 

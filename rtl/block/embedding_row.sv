@@ -12,10 +12,10 @@
 //         tag.last on the last
 // Rounds  half up; int16 saturates at +-(2^30 - 1), which sat_o counts as rows are taken; int8
 //         never saturates: the largest scale gives 32 bits, one more than a row_t
-// Timing  64 / Segments cycles a beat of int8 or of low bytes, 1 for each of high bytes; a side beat
-//         is always taken, beside the rows of the beat before. Latency 5 from a beat (int16: a
-//         pair's second) to its first rows
-// Stores  one segment of two beats; the next beat is taken with the last rows
+// Timing  64 / Segments + 1 cycles a beat of int8 or of low bytes, 1 for each of high bytes; a side
+//         beat is always taken, beside the rows of the beat before. Latency 6 from a beat (int16: a
+//         pair's second) to its first rows. in_ready_o does not depend on out_ready_i
+// Stores  one segment of two beats; the next beat is taken after the last rows
 // Golden  golden/token_embedding.c, golden/pos_embedding.c up to the addition - equal bit for bit
 
 `include "assert.svh"
@@ -61,7 +61,7 @@ module embedding_row
   tag_t                   tag_q;           // tag.group of slice 0
   logic [NumSlices-1:0][Segments-1:0][7:0] beat_q, high_bytes_q;
   logic [SliceBits-1:0]   slice_q;         // which of the beat's Segments elements come next
-  logic                   slice_last;
+  logic                   slice_last_q;
   scale_t                 next_scale_q, scale_q;   // of the beats to come, of beat_q
   logic [5:0]             segment;
 
@@ -69,9 +69,8 @@ module embedding_row
                                       : in_label_i.place.row_in_group;
 
   assign is_pos     = in_label_i.tag.op == OpPos;
-  assign slice_last = slice_q == SliceBits'(NumSlices - 1);
-  assign beat_done  = beat_valid_q && (high_q || (slice_last && advance));
-  assign in_ready_o = in_label_i.side || !beat_valid_q || beat_done;
+  assign beat_done  = beat_valid_q && (high_q || (slice_last_q && advance));
+  assign in_ready_o = in_label_i.side || !beat_valid_q || high_q;
   assign beat_taken = in_valid_i && in_ready_o && !in_label_i.side;
 
   always_ff @(posedge clk_i) begin
@@ -90,103 +89,115 @@ module embedding_row
       wide_q      <= is_pos;
       beat_q      <= in_data_i[SegmentBits'(segment)];
       slice_q     <= '0;
+      slice_last_q <= 1'(NumSlices == 1);
       tag_q       <= in_label_i.tag;
       tag_q.group <= (17'(in_label_i.block) >> is_pos) * 17'(NumSlices);
       tag_q.last  <= in_label_i.last_block;
     end else if (advance) begin
-      slice_q <= slice_q + 1'b1;
+      slice_q      <= slice_q + 1'b1;
+      slice_last_q <= 32'(slice_q) + 2 == NumSlices;
     end
     if (beat_valid_q && high_q) high_bytes_q <= beat_q;
   end
 
   // Registers named k_q are stage k's. The scale travels along: the next row's may already be here.
-  logic       valid1_q, valid2_q, valid3_q;
-  tag_t       tag1_q, tag2_q, tag3_q;
-  logic [FactorBits-1:0] factor1_q;
-  logic [2:0] exponent1_q, exponent2_q;    // in fours
+  logic       valid1_q, valid2_q, valid3_q, valid4_q;
+  tag_t       tag1_q, tag2_q, tag3_q, tag4_q;
+  logic [FactorBits-1:0] factor1_q, factor2_q;
+  logic [2:0] exponent1_q, exponent2_q, exponent3_q;   // in fours
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       valid1_q    <= 1'b0;
       valid2_q    <= 1'b0;
       valid3_q    <= 1'b0;
+      valid4_q    <= 1'b0;
       out_valid_o <= 1'b0;
     end else if (advance) begin
       valid1_q    <= beat_valid_q && !high_q;
       valid2_q    <= valid1_q;
       valid3_q    <= valid2_q;
-      out_valid_o <= valid3_q;
+      valid4_q    <= valid3_q;
+      out_valid_o <= valid4_q;
     end
   end
 
-  // -------------------------------------------------------------------------- 1: Segments elements
+  // ------------------------------------------------------ 1: a slice's bytes; 2: Segments elements
 
-  logic [Segments-1:0][ElementBits-1:0] element1_q;   // signed
+  logic [Segments-1:0][7:0]             bytes1_q, high_bytes1_q;   // these 0 for int8
+  logic [Segments-1:0][ElementBits-1:0] element2_q;   // signed
 
   always_ff @(posedge clk_i) begin
     if (advance && beat_valid_q && !high_q) begin
-      for (int s = 0; s < Segments; s++) begin
-        element1_q[s] <= ElementBits'($signed(beat_q[slice_q][s]))
-                       + (wide_q ? ElementBits'($signed({high_bytes_q[slice_q][s], 8'd0})) : '0);
-      end
-      factor1_q    <= FactorBits'({1'b1, scale_q[10:0]}) << scale_q[12:11];
-      exponent1_q  <= scale_q[15:13];
-      tag1_q       <= tag_q;
-      tag1_q.group <= tag_q.group + 17'(slice_q);
-      tag1_q.last  <= tag_q.last && slice_last;
+      bytes1_q      <= beat_q[slice_q];
+      high_bytes1_q <= wide_q ? high_bytes_q[slice_q] : '0;
+      factor1_q     <= FactorBits'({1'b1, scale_q[10:0]}) << scale_q[12:11];
+      exponent1_q   <= scale_q[15:13];
+      tag1_q        <= tag_q;
+      tag1_q.group  <= tag_q.group + 17'(slice_q);
+      tag1_q.last   <= tag_q.last && slice_last_q;
     end
-  end
-
-  // ------------------------------------------------------------------------- 2: times the mantissa
-  //
-  // The exponent's last two bits are in the factor already.
-
-  logic [ProductBits-1:0] product2_q [Segments];      // signed
-
-  always_ff @(posedge clk_i) begin
     if (advance && valid1_q) begin
+      for (int s = 0; s < Segments; s++) begin
+        element2_q[s] <= ElementBits'($signed(bytes1_q[s]))
+                       + ElementBits'($signed({high_bytes1_q[s], 8'd0}));
+      end
+      factor2_q   <= factor1_q;
       exponent2_q <= exponent1_q;
       tag2_q      <= tag1_q;
     end
   end
 
-  for (genvar s = 0; s < int'(Segments); s++) begin : gen_product
-    multiplier #(.ABits(ElementBits), .BBits(FactorBits), .ASigned(1'b1)) u_product (
-      .clk_i, .en_i(advance && valid1_q), .a_i(element1_q[s]), .b_i(factor1_q),
-      .p_o(product2_q[s])
-    );
-  end
-
-  // -------------------------------------- 3: shift, with one fraction bit more; 4: round, saturate
+  // ------------------------------------------------------------------------- 3: times the mantissa
   //
-  // row = product * 2^(e - 35 + 16) = product * 2^12 / 2^(31 - e)
+  // The exponent's last two bits are in the factor already.
 
-  logic [Segments-1:0][ShiftBits-1:0] shifted3_q;     // signed, 17 fraction bits
-  logic [Segments-1:0]                saturated4_q;
+  logic [ProductBits-1:0] product3_q [Segments];      // signed
 
   always_ff @(posedge clk_i) begin
     if (advance && valid2_q) begin
-      for (int s = 0; s < Segments; s++) begin
-        shifted3_q[s] <= $signed({product2_q[s], 10'd0}) >>> {~exponent2_q, 2'd0};
-      end
-      tag3_q <= tag2_q;
+      exponent3_q <= exponent2_q;
+      tag3_q      <= tag2_q;
     end
+  end
+
+  for (genvar s = 0; s < int'(Segments); s++) begin : gen_product
+    multiplier #(.ABits(ElementBits), .BBits(FactorBits), .ASigned(1'b1)) u_product (
+      .clk_i, .en_i(advance && valid2_q), .a_i(element2_q[s]), .b_i(factor2_q),
+      .p_o(product3_q[s])
+    );
+  end
+
+  // -------------------------------------- 4: shift, with one fraction bit more; 5: round, saturate
+  //
+  // row = product * 2^(e - 35 + 16) = product * 2^12 / 2^(31 - e)
+
+  logic [Segments-1:0][ShiftBits-1:0] shifted4_q;     // signed, 17 fraction bits
+  logic [Segments-1:0]                saturated5_q;
+
+  always_ff @(posedge clk_i) begin
     if (advance && valid3_q) begin
+      for (int s = 0; s < Segments; s++) begin
+        shifted4_q[s] <= $signed({product3_q[s], 10'd0}) >>> {~exponent3_q, 2'd0};
+      end
+      tag4_q <= tag3_q;
+    end
+    if (advance && valid4_q) begin
       for (int s = 0; s < Segments; s++) begin
         automatic logic signed [ShiftBits-1:0] row;
         automatic logic                        saturates;
-        row       = ShiftBits'($signed(shifted3_q[s]) >>> 1) + ShiftBits'(shifted3_q[s][0]);
-        saturates = tag3_q.op == OpPos && (row[ShiftBits-1]
+        row       = ShiftBits'($signed(shifted4_q[s]) >>> 1) + ShiftBits'(shifted4_q[s][0]);
+        saturates = tag4_q.op == OpPos && (row[ShiftBits-1]
                   ? row[ShiftBits-2:RowBits-1] != '1 || row[RowBits-2:0] == '0
                   : row[ShiftBits-2:RowBits-1] != '0);
-        saturated4_q[s] <= saturates;
+        saturated5_q[s] <= saturates;
         out_rows_o[s]   <= !saturates         ? 32'(row)
                          : row[ShiftBits-1]   ? -32'(RowMax) : 32'(RowMax);
       end
-      out_tag_o <= tag3_q;
+      out_tag_o <= tag4_q;
     end
     if (!rst_ni) sat_o <= '0;
-    else         sat_o <= (out_valid_o && out_ready_i) ? 7'($countones(saturated4_q)) : '0;
+    else         sat_o <= (out_valid_o && out_ready_i) ? 7'($countones(saturated5_q)) : '0;
   end
 
   `ERROR_IF(segments,

@@ -50,7 +50,7 @@ module final_linear
 );
 
   localparam int unsigned Depth     = 32;
-  localparam int unsigned InFlight  = MatvecLatency + RescaleLatency + 1;  // one of room_q
+  localparam int unsigned InFlight  = MatvecLatency + RescaleLatency + 2;  // count, room_q
   localparam int unsigned CountBits = $clog2(Depth);
   localparam int unsigned GroupLog2 = $clog2(Segments);
 
@@ -63,13 +63,12 @@ module final_linear
   } group_t;
 
   logic               push, pop, push_ready, waits, wanted;
-  logic [CountBits:0] count, count_d;
+  logic [CountBits:0] count;
   logic               room_q;
   group_t             new_group, group;
 
   assign push      = rows_valid_i && rows_tag_i.op == OpHead;
   assign pop       = waits && wanted;
-  assign count_d   = count + (CountBits+1)'(push) - (CountBits+1)'(pop);
   assign new_group = '{base_id: rows_tag_i.group << GroupLog2, last: rows_tag_i.last, rows: rows_i};
 
   fifo #(.Width($bits(group_t)), .Depth(Depth)) u_groups (
@@ -80,7 +79,7 @@ module final_linear
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) room_q <= 1'b1;
-    else         room_q <= count_d <= (CountBits+1)'(Depth - InFlight);
+    else         room_q <= count <= (CountBits+1)'(Depth - InFlight);
   end
 
   assign room_o = room_q;

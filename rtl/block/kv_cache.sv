@@ -11,9 +11,9 @@
 //                   (4 bytes of a beat), K (64 bytes of a beat), V (64/Segments beats, each with
 //                   byte position % 64 of every segment); valid/ready, acknowledged in order
 //         entry_busy, entry_ready   holds something; holds K and V
-//         k, v, k_scale, v_scale    with merge_valid: what replaces the bytes from memory. k: the key
-//                                   of merge_entry, or its value if merge_is_v; v: group merge_group
-//                                   of the value, Segments dimensions
+//         k, v, k_scale, v_scale    a cycle after merge_valid: what replaces the bytes from memory.
+//                                   k: the key of merge_entry, or its value if merge_is_v; v: group
+//                                   merge_group of the value, Segments dimensions
 //         idle      no write is pending, in flight or unacknowledged
 //         mem_busy  a write is offered or unacknowledged
 // Reset   rst_ni empties the entries. A write that is offered stays until it is taken, and
@@ -92,17 +92,19 @@ module kv_cache
     if (kv_valid_i && kv_is_v_i)  v_scale_mem[kv_entry]      <= kv_scale_i;
   end
 
-  // The port for the engine's merge and the writes: a vector, one group of it, and the scales.
-  logic [1:0] rd_entry;
-  logic       rd_is_v;
-  beat_idx_t  rd_group;
+  // The port for the engine's merge and the writes: a vector, one group of it, and the scales. Its
+  // address is in registers.
+  logic       merge_q;                             // the engine has the port
+  logic [1:0] rd_entry_q;
+  logic       rd_is_v_q;
+  beat_idx_t  rd_group_q;
   logic [VBeats-1:0][Segments-1:0][7:0] rd_groups; // k_o
 
-  assign k_o       = mem[{rd_entry, rd_is_v}];
+  assign k_o       = mem[{rd_entry_q, rd_is_v_q}];
   assign rd_groups = k_o;
-  assign v_o       = rd_groups[rd_group];
-  assign k_scale_o = k_scale_mem[rd_entry];
-  assign v_scale_o = v_scale_mem[rd_entry];
+  assign v_o       = rd_groups[rd_group_q];
+  assign k_scale_o = k_scale_mem[rd_entry_q];
+  assign v_scale_o = v_scale_mem[rd_entry_q];
 
   logic unused_merge_group;
   assign unused_merge_group = ^merge_group_i;      // there may be fewer groups
@@ -217,15 +219,20 @@ module kv_cache
     else         state_q <= state_d;
   end
 
-  assign rd_entry = merge_valid_i ? merge_entry_i               : entry_q;
-  assign rd_is_v  = merge_valid_i ? merge_is_v_i                : state_q == StV;
-  assign rd_group = merge_valid_i ? beat_idx_t'(merge_group_i)  : v_beat_q;
+  wire [1:0] entry_d = (todo_valid && todo_wanted) ? todo.entry : entry_q;
+
+  always_ff @(posedge clk_i) begin
+    merge_q    <= rst_ni && merge_valid_i;
+    rd_entry_q <= merge_valid_i ? merge_entry_i              : entry_d;
+    rd_is_v_q  <= merge_valid_i ? merge_is_v_i               : state_d == StV;
+    rd_group_q <= merge_valid_i ? beat_idx_t'(merge_group_i) : v_beat_d;
+  end
 
   // One addition a cycle: the head's base and an offset, then the position's place.
   always_ff @(posedge clk_i) begin
     v_beat_q <= v_beat_d;
+    entry_q  <= entry_d;
     if (todo_valid && todo_wanted) begin
-      entry_q       <= todo.entry;
       position_q    <= todo.position;
       scales_addr_q <= todo.base + addr_t'(todo.side);
       v_addr_q      <= todo.base + cfg_i.kv_v_off;
@@ -302,7 +309,7 @@ module kv_cache
   logic [7:0] unacked_q;                           // writes made and not acknowledged
   logic       acked;
 
-  assign room       = (!out_valid_q || wr_ready_i) && unacked_q != '1 && !merge_valid_i;
+  assign room       = (!out_valid_q || wr_ready_i) && unacked_q != '1 && !merge_q;
   assign acked      = wr_ack_i && unacked_q != '0; // unexpected acknowledgements are ignored
   assign mem_busy_o = unacked_q != '0;             // offered writes are counted
 

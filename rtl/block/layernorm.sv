@@ -15,7 +15,7 @@
 // Rounds  mean to 16 fraction bits, half up; V is exact; R truncated to 18 bits; (x - mean) R to
 //         Q6.18, half up, saturating at +-(2^24 - 1) (sat_norm_o); times gain half up; plus bias,
 //         saturating at +-(2^30 - 1) (sat_row_o)
-// Timing  18 + 64 / NormWidth cycles from start to the last rows of the first block, if the
+// Timing  20 + 64 / NormWidth cycles from start to the last rows of the first block, if the
 //         parameters have arrived; then 64 / NormWidth cycles a block. A pass consumes its
 //         parameters: par_ready_o falls with their last beat and rises when the pass has read them
 //         all
@@ -163,7 +163,7 @@ module layernorm
   // All stages move together. They stop while the output is full and not taken, or while stage 1,
   // x - mean, waits for R or for the parameters.
 
-  localparam int unsigned Stages = 7;
+  localparam int unsigned Stages = 9;
 
   logic   [Stages-1:0] valid_q;            // stage 0 is the read register of the residual's memory
   place_t [Stages-1:0] place_q;
@@ -180,37 +180,38 @@ module layernorm
     if (advance) place_q <= {place_q[Stages-2:0], place_t'{block_q, part_q, last_part, last}};
   end
 
-  assign par_read      = advance && valid_q[1];
-  assign par_read_last = par_read && place_q[1].last;
-  assign par_row       = RowAddrBits'((32'(place_q[1].block) * NumParts + 32'(place_q[1].part))
+  assign par_read      = advance && valid_q[2];
+  assign par_read_last = par_read && place_q[2].last;
+  assign par_row       = RowAddrBits'((32'(place_q[2].block) * NumParts + 32'(place_q[2].part))
                                       / ParParts);
 
   // -------------------------------------------------- normalising: NormWidth elements side by side
 
   logic [RowParts-1:0][NormWidth-1:0][31:0] rd_parts;
   logic [RowPartBits-1:0]                   rd_part;
-  logic [NormWidth-1:0]                     norm_saturated4_q, row_saturated7_q;
-  logic                                     fresh7_q;      // counted only once
-  logic [NormWidth-1:0][31:0]               rows7_q;
+  logic [NormWidth-1:0]                     norm_saturated5_q, row_saturated9_q;
+  logic                                     fresh9_q;      // counted only once
+  logic [NormWidth-1:0][31:0]               rows9_q;
 
   assign rd_parts = rd_rows_i;
   assign rd_part  = RowPartBits'(32'(place_q[0].part) % RowParts);
-  assign par_part = ParPartBits'((32'(place_q[2].block) * NumParts + 32'(place_q[2].part))
+  assign par_part = ParPartBits'((32'(place_q[3].block) * NumParts + 32'(place_q[3].part))
                                  % ParParts);
 
   localparam logic [NormBits-1:0] NormMax = NormBits'((1 << (NormBits - 1)) - 1);
 
   for (genvar i = 0; i < int'(NormWidth); i++) begin : gen_element
 
-    // ---- 1: x - mean; 2: halves of it times R less its highest bit; 3: their sum, shifted
+    // ---- 1: x - mean; 2: halves of it times R less its highest bit; 3: their sum; 4: shifted
     //
     // The shift goes by 16s, 4s and 1s. After each, what lies above the places that can still come
     // into a number of 27 bits must equal its sign, or the number is beyond 27 bits.
 
     logic signed [31:0] centred1_q, centred2_q;    // 16 fraction bits
     logic        [32:0] high2_q, low2_q;           // signed; unsigned
-    logic signed [26:0] shifted3_q;                // 19 fraction bits
-    logic               beyond3_q, negative3_q;
+    logic signed [50:0] product3_q;
+    logic signed [26:0] shifted4_q;                // 19 fraction bits
+    logic               beyond4_q, negative4_q;
 
     always_ff @(posedge clk_i) begin
       if (advance && valid_q[0]) centred1_q <= (rd_parts[rd_part][i] << 4) - mean;
@@ -218,17 +219,20 @@ module layernorm
         centred2_q <= centred1_q;
       end
       if (advance && valid_q[2]) begin
+        product3_q <= (51'(centred2_q) <<< 17) + (51'($signed(high2_q)) <<< 16)
+                      + $signed(51'(low2_q));
+      end
+      if (advance && valid_q[3]) begin
         automatic logic signed [50:0] by16;
         automatic logic signed [41:0] by4;
         automatic logic signed [29:0] by1;
-        by16 = ((51'(centred2_q) <<< 17) + (51'($signed(high2_q)) <<< 16)
-                + $signed(51'(low2_q))) >>> {ratio_shift[5:4], 4'd0};
+        by16 = product3_q >>> {ratio_shift[5:4], 4'd0};
         by4  = 42'(by16) >>> {ratio_shift[3:2], 2'd0};
         by1  = 30'(by4) >>> ratio_shift[1:0];
-        shifted3_q  <= 27'(by1);
-        beyond3_q   <= by16[50:41] != {10{by16[50]}} || by4[41:29] != {13{by4[41]}}
+        shifted4_q  <= 27'(by1);
+        beyond4_q   <= by16[50:41] != {10{by16[50]}} || by4[41:29] != {13{by4[41]}}
                     || by1[29:26] != {4{by1[29]}};
-        negative3_q <= by16[50];
+        negative4_q <= by16[50];
       end
     end
 
@@ -239,87 +243,90 @@ module layernorm
       .clk_i, .en_i(advance && valid_q[1]), .a_i(centred1_q[15:0]), .b_i(ratio), .p_o(low2_q)
     );
 
-    // ---- 4: round to Q6.18, saturate
+    // ---- 5: round to Q6.18, saturate
 
-    logic signed [NormBits-1:0] norm4_q;
+    logic signed [NormBits-1:0] norm5_q;
 
     always_ff @(posedge clk_i) begin
-      if (advance && valid_q[3]) begin
+      if (advance && valid_q[4]) begin
         automatic logic signed [25:0] rounded;
         automatic logic               saturates;
-        rounded              = 26'(shifted3_q >>> 1) + 26'(shifted3_q[0]);
-        saturates            = beyond3_q || (rounded[25] ? !rounded[24] || rounded[23:0] == '0
+        rounded              = 26'(shifted4_q >>> 1) + 26'(shifted4_q[0]);
+        saturates            = beyond4_q || (rounded[25] ? !rounded[24] || rounded[23:0] == '0
                                                          : rounded[24]);
-        norm_saturated4_q[i] <= saturates;
-        norm4_q              <= !saturates ? NormBits'(rounded) : negative3_q ? -NormMax : NormMax;
+        norm_saturated5_q[i] <= saturates;
+        norm5_q              <= !saturates ? NormBits'(rounded) : negative4_q ? -NormMax : NormMax;
       end
     end
 
-    // ---- gain and bias: 3: this part's words; 4: the gain's significand; 5, 6: the bias as a row
+    // ---- gain and bias: 4: this part's words; 5: the gain's significand; 6, 7: the bias as a row
     //
     // bias = significand * 2^exponent / 2^9 with 16 fraction bits, rounded. Of the gain's exponent,
     // the last two bits go into the product, and the others shift it.
 
-    logic        [31:0] word3_q;
-    logic signed [14:0] gain4_q;
-    half_t              half4_q;           // bias
-    logic        [2:0]  exponent4_q;       // of the gain, in fours
-    logic signed [42:0] bias5_q;           // 25 fraction bits
-    logic signed [35:0] bias6_q;           // 16 fraction bits
+    logic        [31:0] word4_q;
+    logic signed [14:0] gain5_q;
+    half_t              half5_q;           // bias
+    logic        [2:0]  exponent5_q;       // of the gain, in fours
+    logic signed [42:0] bias6_q;           // 25 fraction bits
+    logic signed [35:0] bias7_q;           // 16 fraction bits
 
     always_ff @(posedge clk_i) begin
-      if (advance && valid_q[2]) word3_q <= par_words[par_part][i];
-      if (advance && valid_q[3]) begin
-        automatic logic [4:0] exponent;
-        exponent    = half_exponent(word3_q[15:0]);
-        gain4_q     <= 15'(half_significand(word3_q[15:0])) <<< exponent[1:0];
-        exponent4_q <= exponent[4:2];
-        half4_q     <= word3_q[31:16];
-      end
+      if (advance && valid_q[3]) word4_q <= par_words[par_part][i];
       if (advance && valid_q[4]) begin
-        bias5_q <= 43'(half_significand(half4_q)) <<< half_exponent(half4_q);
+        automatic logic [4:0] exponent;
+        exponent    = half_exponent(word4_q[15:0]);
+        gain5_q     <= 15'(half_significand(word4_q[15:0])) <<< exponent[1:0];
+        exponent5_q <= exponent[4:2];
+        half5_q     <= word4_q[31:16];
       end
-      if (advance && valid_q[5]) bias6_q <= 36'((bias5_q + 43'sd256) >>> 9);
+      if (advance && valid_q[5]) begin
+        bias6_q <= 43'(half_significand(half5_q)) <<< half_exponent(half5_q);
+      end
+      if (advance && valid_q[6]) bias7_q <= 36'((bias6_q + 43'sd256) >>> 9);
     end
 
-    // ---- 5: halves of it times gain; 6: their sum, shifted
+    // ---- 6: halves of it times gain; 7: their sum, shifted
     //
     // scaled = n * significand * 2^4 / 2^(31 - exponent), here with one fraction bit more
 
-    logic        [27:0] high5_q;           // signed
-    logic        [26:0] low5_q;            // signed
-    logic        [2:0]  exponent5_q;
-    logic signed [41:0] scaled6_q;         // 17 fraction bits
+    logic        [27:0] high6_q;           // signed
+    logic        [26:0] low6_q;            // signed
+    logic        [2:0]  exponent6_q;
+    logic signed [41:0] scaled7_q;         // 17 fraction bits
 
     always_ff @(posedge clk_i) begin
-      if (advance && valid_q[4]) begin
-        exponent5_q <= exponent4_q;
-      end
       if (advance && valid_q[5]) begin
+        exponent6_q <= exponent5_q;
+      end
+      if (advance && valid_q[6]) begin
         automatic logic signed [39:0] scaled;
-        scaled    = (40'($signed(high5_q)) <<< 12) + 40'($signed(low5_q));
-        scaled6_q <= $signed({scaled, 2'd0}) >>> {~exponent5_q, 2'd0};
+        scaled    = (40'($signed(high6_q)) <<< 12) + 40'($signed(low6_q));
+        scaled7_q <= $signed({scaled, 2'd0}) >>> {~exponent6_q, 2'd0};
       end
     end
 
-    multiplier #(.ABits(NormBits - 12), .BBits(15), .ASigned(1'b1), .BSigned(1'b1)) u_high5 (
-      .clk_i, .en_i(advance && valid_q[4]), .a_i(norm4_q[NormBits-1:12]), .b_i(gain4_q),
-      .p_o(high5_q)
+    multiplier #(.ABits(NormBits - 12), .BBits(15), .ASigned(1'b1), .BSigned(1'b1)) u_high6 (
+      .clk_i, .en_i(advance && valid_q[5]), .a_i(norm5_q[NormBits-1:12]), .b_i(gain5_q),
+      .p_o(high6_q)
     );
-    multiplier #(.ABits(12), .BBits(15), .BSigned(1'b1)) u_low5 (
-      .clk_i, .en_i(advance && valid_q[4]), .a_i(norm4_q[11:0]), .b_i(gain4_q), .p_o(low5_q)
+    multiplier #(.ABits(12), .BBits(15), .BSigned(1'b1)) u_low6 (
+      .clk_i, .en_i(advance && valid_q[5]), .a_i(norm5_q[11:0]), .b_i(gain5_q), .p_o(low6_q)
     );
 
-    // ---- 7: plus bias, round, saturate
+    // ---- 8: plus bias, round; 9: saturate
+
+    logic signed [41:0] sum8_q;
 
     always_ff @(posedge clk_i) begin
-      if (advance && valid_q[6]) begin
-        automatic logic signed [41:0] sum;
-        automatic logic               saturates;
-        sum       = 42'((43'(scaled6_q) + 43'($signed({bias6_q, 1'b1}))) >>> 1);
-        saturates = sum[41] ? sum[40:30] != '1 || sum[29:0] == '0 : sum[40:30] != '0;
-        row_saturated7_q[i] <= saturates;
-        rows7_q[i]          <= !saturates ? 32'(sum) : sum[41] ? -32'(RowMax) : 32'(RowMax);
+      if (advance && valid_q[7]) begin
+        sum8_q <= 42'((43'(scaled7_q) + 43'($signed({bias7_q, 1'b1}))) >>> 1);
+      end
+      if (advance && valid_q[8]) begin
+        automatic logic saturates;
+        saturates = sum8_q[41] ? sum8_q[40:30] != '1 || sum8_q[29:0] == '0 : sum8_q[40:30] != '0;
+        row_saturated9_q[i] <= saturates;
+        rows9_q[i] <= !saturates ? 32'(sum8_q) : sum8_q[41] ? -32'(RowMax) : 32'(RowMax);
       end
     end
   end
@@ -329,24 +336,24 @@ module layernorm
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni)      blk_valid_q <= 1'b0;
-    else if (advance) blk_valid_q <= valid_q[6];
-    if (advance && valid_q[6]) begin
-      blk_slot_q <= 8'(x_slot()) + 8'(place_q[6].block);
-      blk_last_q <= place_q[6].last_part;
+    else if (advance) blk_valid_q <= valid_q[8];
+    if (advance && valid_q[8]) begin
+      blk_slot_q <= 8'(x_slot()) + 8'(place_q[8].block);
+      blk_last_q <= place_q[8].last_part;
     end
   end
 
   assign blk_valid_o = blk_valid_q;
   assign blk_slot_o  = blk_slot_q;
   assign blk_last_o  = blk_last_q;
-  assign blk_rows_o  = rows7_q;
+  assign blk_rows_o  = rows9_q;
 
   // ----------------------------------------------------------------------------- busy; saturations
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       busy_o     <= 1'b0;
-      fresh7_q   <= 1'b0;
+      fresh9_q   <= 1'b0;
       sat_norm_o <= '0;
       sat_row_o  <= '0;
     end else begin
@@ -356,9 +363,9 @@ module layernorm
                    && blk_slot_o == 8'(cfg_i.n_head) - 8'd1) begin
         busy_o <= 1'b0;
       end
-      fresh7_q   <= advance && valid_q[6];
-      sat_norm_o <= (advance && valid_q[4]) ? 7'($countones(norm_saturated4_q)) : '0;
-      sat_row_o  <= fresh7_q ? 7'($countones(row_saturated7_q)) : '0;
+      fresh9_q   <= advance && valid_q[8];
+      sat_norm_o <= (advance && valid_q[5]) ? 7'($countones(norm_saturated5_q)) : '0;
+      sat_row_o  <= fresh9_q ? 7'($countones(row_saturated9_q)) : '0;
     end
   end
 

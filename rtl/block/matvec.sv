@@ -18,9 +18,10 @@
 //           OpHead: final_linear has room for what the pipeline holds.
 //         From here on nothing stalls, so whatever takes the rows need not either.
 // Merge   the newest position is not in memory yet: its K, V and scales replace the bytes read
-//         there, in the cycle after the beat. In that cycle merge_valid_o asks for the key of an
+//         there, in the cycle after the beat. With the beat merge_valid_o asks for the key of an
 //         entry (and the scales), or for a group of its value
-// In      beats with labels (OpQkv ... OpHead); operands two-stage: slot out, operand a cycle later
+// In      beats with labels (OpQkv ... OpHead), and whether the beat's operand slot is full; its
+//         operand a cycle after rd_en
 // Out     S sums, 52 bits (sign-extended to 64), the largest exponent, S side words, a tag; rigid
 // Timing  12 cycles from taking the last block's beat to its sums, a beat a cycle
 //           1 taken                         7 sums of 64
@@ -54,7 +55,6 @@ module matvec
   input  label_t                     in_label_i,
   input  logic [512*Segments-1:0]    in_data_i,
 
-  output logic [7:0]                 rd_slot_o,
   output logic                       rd_en_o,
   output logic                       rd_free_o,
   input  logic                       full_i,
@@ -63,7 +63,7 @@ module matvec
   // issue rule
   input  logic [3:0]                 entry_busy_i,
   input  logic [3:0]                 entry_ready_i,
-  output logic [3:0]                 release_o,  // PV of the entry's head has taken its last beat
+  output logic [3:0]                 release_o,  // PV of the entry's head took its last beat
   input  logic                       scores_free_i,
   input  logic                       scores_done_i,  // the last score has come out of rescale
   input  logic                       head_room_i,
@@ -97,42 +97,44 @@ module matvec
 
   tag_t   tag;
   issue_t issue;
-  logic   fire, job_start, scores_busy_q;
+  logic   fire, scores_busy_q;
 
   assign tag           = in_label_i.tag;
   assign issue         = in_label_i.issue;
-  assign job_start     = tag.group == 0 && in_label_i.block == 0;
-  assign rd_slot_o     = issue.slot + in_label_i.block;
 
-  always_comb begin
-    in_ready_o = in_label_i.side || full_i;
-    unique case (tag.op)
-      OpQkv:    if (job_start && entry_busy_i[tag.head[1:0]]) in_ready_o = 1'b0;
-      OpScores: if (!entry_ready_i[tag.head[1:0]] ||
-                    (in_label_i.side && job_start &&
-                        (scores_busy_q || !scores_free_i))) in_ready_o = 1'b0;
-      OpHead:   if (!in_label_i.side && in_label_i.last_block && !head_room_i) in_ready_o = 1'b0;
-      default: ;
-    endcase
-  end
+  logic unused_slot;
+  assign unused_slot = ^issue.slot;                // weight_stream gives it to operand_buffer
 
+  logic waits_operand, waits_entry, waits_scores, waits_room;
+
+  assign waits_operand = !in_label_i.side && !full_i;
+  assign waits_entry   = (tag.op == OpQkv && in_label_i.start && entry_busy_i[tag.head[1:0]]) ||
+                         (tag.op == OpScores && !entry_ready_i[tag.head[1:0]]);
+  assign waits_scores  = tag.op == OpScores && in_label_i.side && in_label_i.start &&
+                         (scores_busy_q || !scores_free_i);
+  assign waits_room    = tag.op == OpHead && !in_label_i.side && in_label_i.last_block &&
+                         !head_room_i;
+
+  assign in_ready_o = !(waits_operand || waits_entry || waits_scores || waits_room);
   assign fire      = in_valid_i && in_ready_o;
   assign rd_en_o   = fire && !in_label_i.side;
   assign rd_free_o = issue.free && tag.last;
 
-  always_comb begin
-    release_o = '0;
-    release_o[tag.head[1:0]] = fire && tag.op == OpPv && tag.last &&
-        in_label_i.last_block;
+  always_ff @(posedge clk_i) begin
+    release_o <= '0;
+    release_o[tag.head[1:0]] <= fire && tag.op == OpPv && tag.last && in_label_i.last_block;
   end
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) scores_busy_q <= 1'b0;
-    else if (fire && tag.op == OpScores && in_label_i.side && job_start) scores_busy_q <= 1'b1;
+    else if (fire && tag.op == OpScores && in_label_i.side && in_label_i.start) scores_busy_q <= 1'b1;
     else if (scores_done_i) scores_busy_q <= 1'b0;
   end
 
   // ------------------------------------------------------ what goes with a beat through the stages
+  //
+  // A beat's data, and what goes with it, are copied while it waits, too: only valid_q, and what
+  // merges, waits until it is taken.
 
   typedef struct packed {
     logic               by_columns;         // has an accumulator in the memory
@@ -186,7 +188,7 @@ module matvec
       valid_q <= {valid_q[11], valid_q[10] && last10_q, valid_q[9:1],
                   fire && !in_label_i.side};
     end
-    if (fire) begin
+    if (in_valid_i) begin
       place1_q  <= place1_d;
       tag1_q    <= tag;
       excess1_q <= issue.excess;
@@ -229,24 +231,23 @@ module matvec
 
   // -------------------------------------------------------- the newest position, scales and biases
 
-  logic       merge_key_q, merge_value_q;
-  logic [1:0] merge_entry_q;
+  logic       merge_key, merge_value, merge_key_q, merge_value_q;
   logic [9:0] newest_q;
-  logic [5:0] group_q;                       // within PV
   wire [16:0] newest_group = kv_key_group(tag.position, LogS);
 
+  assign merge_key   = fire && tag.op == OpScores && !in_label_i.side && tag.group == newest_group;
+  assign merge_value = fire && tag.op == OpPv && in_label_i.last_block;
+
   always_ff @(posedge clk_i) begin
-    merge_key_q   <= fire && tag.op == OpScores && !in_label_i.side && tag.group == newest_group;
-    merge_value_q <= fire && tag.op == OpPv && in_label_i.last_block;
-    merge_entry_q <= tag.head[1:0];
+    merge_key_q   <= merge_key;
+    merge_value_q <= merge_value;
     newest_q      <= tag.position;
-    group_q       <= tag.group[5:0];
   end
 
-  assign merge_valid_o = merge_key_q || merge_value_q;
-  assign merge_entry_o = merge_entry_q;
-  assign merge_is_v_o  = merge_value_q;
-  assign merge_group_o = group_q;
+  assign merge_valid_o = merge_key || merge_value;
+  assign merge_entry_o = tag.head[1:0];
+  assign merge_is_v_o  = tag.op == OpPv;
+  assign merge_group_o = tag.group[5:0];
 
   wire [RowIdx-1:0] newest_row = RowIdx'(kv_key_segment(newest_q, LogS));
   wire [5:0] newest_byte = kv_value_byte(newest_q);
@@ -254,7 +255,7 @@ module matvec
   logic [512*Segments-1:0] side_beat_q;
 
   always_ff @(posedge clk_i) begin
-    if (fire && in_label_i.side) side_beat_q <= in_data_i;
+    if (in_valid_i && in_label_i.side) side_beat_q <= in_data_i;
   end
 
   always_comb begin
@@ -291,7 +292,7 @@ module matvec
   end
 
   always_ff @(posedge clk_i) begin
-    if (fire && !in_label_i.side) weights1_q <= in_data_i;
+    if (in_valid_i && !in_label_i.side) weights1_q <= in_data_i;
     weights2_q <= weights2_d;
     operand2_q <= operand_i.m;
   end

@@ -129,11 +129,11 @@ module norm_statistics
   logic [31:0] m_q;
   logic        m_valid_q;
 
+  logic [37:0] pairs;                      // that are not 00
+
   always_comb begin
-    pair_d = '0;
-    if (stats2_q) begin
-      for (int i = 0; i < 38; i++) if (v_q[2*i +: 2] != 0) pair_d = 6'(i);
-    end
+    for (int i = 0; i < 38; i++) pairs[i] = v_q[2*i +: 2] != 0;
+    pair_d = highest_bit(64'(pairs));
   end
 
   always_ff @(posedge clk_i) begin

@@ -6,9 +6,14 @@
 // that reads it for the last time empties it. The engine's issue waits for a full slot; this alone
 // synchronizes blocks and engine.
 //
+// In      wr    a part of a block
+//         next  the slot of the beat that comes to the engine with next_en_i: it is the slot asked
+//               about and read from the next cycle on. So full_o comes from a register
+//         rd    that slot's block is taken; free: for the last time
+// Out     operand  that slot's block, a cycle later
 // Slots   gpt2_pkg: x_slot, o_slot, g_slot, q_slot, p_slot
-// Timing  full_o: combinational, from the cycle after a slot's last part; the operand a cycle after
-//         rd_en_i; one write and one read per cycle
+// Timing  full_o: from the cycle after a slot's last part; one write and one read per cycle. Flags
+//         are cleared a cycle late, which full_o does not show
 
 `include "assert.svh"
 
@@ -31,7 +36,8 @@ module operand_buffer
   input  logic [3:0]             wr_e_i,
   input  logic [Width-1:0][15:0] wr_m_i,
 
-  input  logic [7:0] rd_slot_i,
+  input  logic       next_en_i,
+  input  logic [7:0] next_slot_i,
   output logic       full_o,
   input  logic       rd_en_i,
   input  logic       free_i,  // with rd_en_i: the slot is empty from now on
@@ -43,50 +49,65 @@ module operand_buffer
   localparam int unsigned SlotBits = $clog2(Slots);
 
   logic [Slots-1:0]    full_q;
-  logic [SlotBits-1:0] wr_slot, rd_slot;
+  logic [SlotBits-1:0] wr_slot, rd_slot_q, next_slot;
+  logic                fills, empties;
+  logic                empties_q;                // emptied_q a cycle ago
+  logic [SlotBits-1:0] emptied_q;
 
-  assign wr_slot = SlotBits'(wr_slot_i);
-  assign rd_slot = SlotBits'(rd_slot_i);
-  assign full_o  = full_q[rd_slot];
+  assign wr_slot   = SlotBits'(wr_slot_i);
+  assign next_slot = SlotBits'(next_slot_i);
+  assign fills     = wr_valid_i && wr_last_i;
+  assign empties   = rd_en_i && free_i;
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       full_q <= '0;
+      full_o <= 1'b0;
+      empties_q <= 1'b0;
     end else begin
-      if (wr_valid_i && wr_last_i) full_q[wr_slot] <= 1'b1;
-      if (rd_en_i && free_i) full_q[rd_slot] <= 1'b0;
+      if (empties_q) full_q[emptied_q] <= 1'b0;
+      if (fills) full_q[wr_slot] <= 1'b1;
+      empties_q <= empties;
+      if (next_en_i) begin
+        full_o <= ((full_q[next_slot] && !(empties_q && emptied_q == next_slot)) ||
+                   (fills && wr_slot == next_slot)) && !(empties && rd_slot_q == next_slot);
+      end else begin
+        full_o <= (full_o || (fills && wr_slot == rd_slot_q)) && !empties;
+      end
     end
+    emptied_q <= rd_slot_q;
+    if (next_en_i) rd_slot_q <= next_slot;
   end
 
-  // A bank for each part, the first with the exponent. Only empty slots are written and only full
-  // ones read.
+  // A bank for each part, the first with the exponent. A slot is read in each cycle in which it is
+  // asked about; only what is read of a full one is taken, and only empty ones are written.
   if (Parts == 1) begin : gen_whole
     ram_1r1w #(.Width($bits(operand_t)), .Depth(Slots)) u_slots (
       .clk_i,
       .wr_en_i(wr_valid_i && wr_part_i == '0), .wr_addr_i(wr_slot), .wr_strb_i(1'b1),
       .wr_data_i({wr_e_i, wr_m_i}),
-      .rd_en_i, .rd_addr_i(rd_slot), .rd_data_o(operand_o)
+      .rd_en_i(1'b1), .rd_addr_i(rd_slot_q), .rd_data_o(operand_o)
     );
   end else begin : gen_parts
     ram_1r1w #(.Width(4 + 16 * Width), .Depth(Slots)) u_first (
       .clk_i,
       .wr_en_i(wr_valid_i && wr_part_i == '0), .wr_addr_i(wr_slot), .wr_strb_i(1'b1),
       .wr_data_i({wr_e_i, wr_m_i}),
-      .rd_en_i, .rd_addr_i(rd_slot), .rd_data_o({operand_o.e, operand_o.m[0 +: Width]})
+      .rd_en_i(1'b1), .rd_addr_i(rd_slot_q), .rd_data_o({operand_o.e, operand_o.m[0 +: Width]})
     );
     for (genvar p = 1; p < int'(Parts); p++) begin : gen_bank
       ram_1r1w #(.Width(16 * Width), .Depth(Slots)) u_slots (
         .clk_i,
         .wr_en_i(wr_valid_i && wr_part_i == PartBits'(p)), .wr_addr_i(wr_slot), .wr_strb_i(1'b1),
         .wr_data_i(wr_m_i),
-        .rd_en_i, .rd_addr_i(rd_slot), .rd_data_o(operand_o.m[p*Width +: Width])
+        .rd_en_i(1'b1), .rd_addr_i(rd_slot_q), .rd_data_o(operand_o.m[p*Width +: Width])
       );
     end
   end
 
   `ERROR_IF(slots, Slots > 256, ("%0d operand slots, a slot number has 8 bits", Slots))
-  `ASSERT(wr_valid_i |-> !full_q[wr_slot],
+  `ASSERT(wr_valid_i |-> !full_q[wr_slot] || (empties_q && emptied_q == wr_slot),
           ("%m: slot %0d was written while it was full", wr_slot_i))
-  `ASSERT(rd_en_i |-> full_q[rd_slot], ("%m: slot %0d was read while it was empty", rd_slot_i))
+  `ASSERT(rd_en_i |-> full_q[rd_slot_q], ("%m: slot %0d was read while it was empty", rd_slot_q))
 
 endmodule

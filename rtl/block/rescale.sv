@@ -117,14 +117,14 @@ module rescale
 
   localparam logic [31:0] SumMax = 32'h7fff_ffff;
 
-  // Beyond the symmetric range: detected without the carry chain of a comparison.
+  // Whether add_half(x) is beyond the symmetric range: seen in x, while it is rounded.
   function automatic logic sum_overflows(logic [63:0] x);
-    return x[63] ? x[62:31] != '1 || x[30:0] == '0 : x[62:31] != '0;
+    return x[63] ? x[62:32] != '1 || x[31:0] == '0 : x[62:32] != '0 || x[31:0] == '1;
   endfunction
 
   function automatic logic [31:0] saturate_sum(logic [63:0] x);
     if (sum_overflows(x)) return x[63] ? -SumMax : SumMax;
-    return x[31:0];
+    return 32'(add_half(x));
   endfunction
 
   logic [Segments-1:0][31:0] sum2_q;
@@ -134,8 +134,8 @@ module rescale
   for (genvar i = 0; i < Segments; i++) begin : gen_round
     always_ff @(posedge clk_i) begin
       if (valid1_q) begin
-        sum2_q[i]        <= saturate_sum(add_half(shifted1_q[i]));
-        over2_q[i]       <= sum_overflows(add_half(shifted1_q[i]));
+        sum2_q[i]        <= saturate_sum(shifted1_q[i]);
+        over2_q[i]       <= sum_overflows(shifted1_q[i]);
         side_words2_q[i] <= side_words1_q[i];
       end
     end

@@ -6,16 +6,19 @@
 //
 // In      rows  the engine's rows, Q14.16, Segments a cycle, rigid: OpProj and OpMlp2 are taken
 //         emb   the embeddings' rows, the same but valid/ready: OpPos (x[c] is taken as 0) and
-//               OpToken; they yield to the engine's
+//               OpToken; they yield to the engine's, and a pass of them begins when the results of
+//               the previous one are in the memory
 //         A pass is the C rows of one job: groups 0, 1, ... up to the one with tag.last
 // Out     sums  sum (Q.12) and sum_sq (Q.24) of a pass, exact, with one pulse; held until the next
 //               pass ends; not for OpPos, which is half an embedding
 //         residual   the new x, Q14.12 sign-extended, Segments a cycle as they are written, rigid
 //         rd    ReadWidth numbers of row rd_row_i, one cycle after rd_en_i, held until the next
 // Rounds  rows to Q14.12 half up; x saturates at +-(2^26 - 1), which sat_o counts
-// Timing  Segments numbers a cycle; 2 cycles from a row to residual, 5 from its last row to sums
+// Timing  Segments numbers a cycle; 3 cycles from a row to residual, 6 from its last row to sums
 // Stores  MaxHeads x 64 numbers of 27 bits, sign-extended to 32, ReadWidth in a row
-// Assumes that no row is read while rows arrive: the two share the memory's read port
+// Assumes that no row is read while rows arrive: the two share the memory's read port. Three cycles
+//         or more lie between two passes if the engine's rows are the second: LayerNorm and matrices
+//         lie between them
 // Golden  golden/residual_add.c: residual_add() - equal bit for bit
 
 `include "assert.svh"
@@ -72,33 +75,37 @@ module residual_add
     group_t group;                         // of the row
   } place_t;
 
-  // Registers named k_q are k cycles after the input: 1 has read the old x, 2 has the new x and
-  // writes it, 3 squares, 4 sums of up to 16. The total sums are 5 cycles after it.
-  logic valid1_q, valid2_q, valid3_q, valid4_q;
-  logic first4_q;                          // a pass's first group
-  tag_t tag1_q, tag2_q, tag3_q, tag4_q;
+  // Registers named k_q are k cycles after the input: 1 has read the old x's row, 2 has the old x, 3
+  // has the new x and writes it, 4 squares, 5 sums of up to 16. The total sums are 6 cycles after it.
+  logic valid1_q, valid2_q, valid3_q, valid4_q, valid5_q;
+  logic first5_q;                          // a pass's first group
+  tag_t tag1_q, tag2_q, tag3_q, tag4_q, tag5_q;
 
   // ------------------------------------------------------------- 0: one of the two inputs, rounded
 
-  logic from_rows, valid;
-  tag_t tag;
+  logic   from_rows, valid;
+  logic   begins_q;                        // the next group is a pass's first
+  logic   hazard;                          // it may be on its way to the memory
+  tag_t   tag;
+  place_t place_q, place1_q, place2_q, place3_q;   // place_q: of the next group
 
+  assign hazard      = begins_q && (valid1_q || valid2_q || valid3_q);
   assign from_rows   = rows_valid_i && (rows_tag_i.op == OpProj || rows_tag_i.op == OpMlp2);
-  assign emb_ready_o = !from_rows;
-  assign valid       = from_rows || emb_valid_i;
+  assign emb_ready_o = !from_rows && !hazard;
+  assign valid       = from_rows || (emb_valid_i && emb_ready_o);
   assign tag         = from_rows ? rows_tag_i : emb_tag_i;
 
   logic [Segments-1:0][31:0] delta1_q;     // Q14.12, signed; a token's may be wider than a row_t
-  logic                      last1_q, last2_q;   // the group of the cycle before, of two before
-  place_t                    place_q, place1_q, place2_q;   // place_q: of the next group
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       valid1_q <= 1'b0;
       place_q  <= '0;
+      begins_q <= 1'b1;
     end else begin
       valid1_q <= valid;
       if (valid) begin
+        begins_q <= tag.last;
         place_q.group <= (tag.last || place_q.group == LastGroup) ? '0 : place_q.group + 1'b1;
         if (tag.last)                        place_q.row <= '0;
         else if (place_q.group == LastGroup) place_q.row <= place_q.row + 1'b1;
@@ -107,23 +114,18 @@ module residual_add
     if (valid) begin
       tag1_q   <= tag;
       place1_q <= place_q;
-      last1_q  <= valid1_q && place1_q == place_q;
-      last2_q  <= valid2_q && place2_q == place_q;
       for (int s = 0; s < Segments; s++) begin
         delta1_q[s] <= 32'((33'($signed(from_rows ? rows_i[s] : emb_rows_i[s])) + 33'sd8) >>> 4);
       end
     end
   end
 
-  // ------------------------------------------------------------ 0, 2: the memory, read and written
-  //
-  // The results of the previous two cycles are not in the memory yet: in widths of one or two
-  // groups the old x comes from stage 2 or 3.
+  // ------------------------------------------------------------ 0, 3: the memory, read and written
   //
   // x is sign-extended everywhere, so that it is extended only once.
 
   logic [RowGroups-1:0][Segments-1:0][31:0] row1_q;        // read
-  logic [Segments-1:0][31:0]                x2_q, x3_q;
+  logic [Segments-1:0][31:0]                x3_q, x4_q;
   addr_t                                    read_row;
 
   assign read_row = rd_en_i ? addr_t'(rd_row_i) : place_q.row;
@@ -131,13 +133,12 @@ module residual_add
   logic unused_rd_row;
   assign unused_rd_row = ^rd_row_i;        // MaxHeads may need fewer bits
 
-  // A memory for each group of a row: what a group's reads while it is written is not taken, and
-  // last2_q says so.
+  // A memory for each group of a row.
   for (genvar g = 0; g < int'(RowGroups); g++) begin : gen_group
     ram_1r1w #(.Width(32 * Segments), .Depth(NumRows)) u_residual (
       .clk_i,
-      .wr_en_i(valid2_q && place2_q.group == group_t'(g)), .wr_addr_i(place2_q.row),
-      .wr_strb_i(1'b1), .wr_data_i(x2_q),
+      .wr_en_i(valid3_q && place3_q.group == group_t'(g)), .wr_addr_i(place3_q.row),
+      .wr_strb_i(1'b1), .wr_data_i(x3_q),
       .rd_en_i(rd_en_i || (valid && place_q.group == group_t'(g))), .rd_addr_i(read_row),
       .rd_data_o(row1_q[g])
     );
@@ -145,28 +146,39 @@ module residual_add
 
   assign rd_rows_o = row1_q;
 
-  // --------------------------------------------------------------------------- 1: add and saturate
+  // --------------------------------------------------------- 1: the old x; 2: add to it and saturate
+
+  logic [Segments-1:0][31:0] old2_q, delta2_q;
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      valid2_q <= 1'b0;
+    end else begin
+      valid2_q <= valid1_q;
+    end
+    if (valid1_q) begin
+      tag2_q   <= tag1_q;
+      place2_q <= place1_q;
+      old2_q   <= tag1_q.op == OpPos ? '0 : row1_q[place1_q.group];
+      delta2_q <= delta1_q;
+    end
+  end
 
   // Beyond the symmetric range: detected without the carry chain of a comparison.
   function automatic logic overflows(logic [31:0] x);
     return x[31] ? x[30:ResBits-1] != '1 || x[ResBits-2:0] == '0 : x[30:ResBits-1] != '0;
   endfunction
 
-  logic [Segments-1:0][31:0] old_x, added, new_x;
-  logic [Segments-1:0]       saturated, saturated2_q;
+  logic [Segments-1:0][31:0] added, new_x;
+  logic [Segments-1:0]       saturated, saturated3_q;
 
   always_comb begin
-    old_x     = '0;
     added     = '0;
     saturated = '0;
     new_x     = '0;
-    if (valid1_q) begin
-      if (tag1_q.op == OpPos) old_x = '0;
-      else if (last1_q)       old_x = x2_q;
-      else if (last2_q)       old_x = x3_q;
-      else                    old_x = row1_q[place1_q.group];
+    if (valid2_q) begin
       for (int s = 0; s < Segments; s++) begin
-        added[s]     = old_x[s] + delta1_q[s];
+        added[s]     = old2_q[s] + delta2_q[s];
         saturated[s] = overflows(added[s]);
         new_x[s]     = 32'($signed(!saturated[s] ? added[s][ResBits-1:0]
                                                  : added[s][31] ? -ResMax : ResMax));
@@ -176,23 +188,23 @@ module residual_add
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
-      valid2_q <= 1'b0;
+      valid3_q <= 1'b0;
     end else begin
-      valid2_q <= valid1_q;
+      valid3_q <= valid2_q;
     end
-    if (valid1_q) begin
-      tag2_q       <= tag1_q;
-      place2_q     <= place1_q;
-      x2_q         <= new_x;
-      saturated2_q <= saturated;
+    if (valid2_q) begin
+      tag3_q       <= tag2_q;
+      place3_q     <= place2_q;
+      x3_q         <= new_x;
+      saturated3_q <= saturated;
     end
   end
 
-  assign residual_valid_o = valid2_q;
-  assign residual_tag_o   = tag2_q;
-  assign residual_rows_o  = x2_q;
+  assign residual_valid_o = valid3_q;
+  assign residual_tag_o   = tag3_q;
+  assign residual_rows_o  = x3_q;
 
-  // --------------------------------------------------------------- 2: squares; 3: sums of up to 16
+  // --------------------------------------------------------------- 3: squares; 4: sums of up to 16
   //
   // x = high 2^13 + low, so x^2 = {high^2, low^2} + high low 2^14: three small multiplications, and
   // one addition after their registers.
@@ -203,11 +215,11 @@ module residual_add
   localparam int unsigned LowBits  = 13;
   localparam int unsigned HighBits = ResBits - LowBits;
 
-  logic [2*HighBits-1:0]     high_high3_q [Segments];
-  logic [2*LowBits-1:0]      low_low3_q   [Segments];
-  logic [ResBits-1:0]        high_low3_q  [Segments];    // signed
-  logic [NumParts-1:0][37:0]        sum4_q;      // signed
-  logic [NumParts-1:0][62:0]        sum_sq4_q;
+  logic [2*HighBits-1:0]     high_high4_q [Segments];
+  logic [2*LowBits-1:0]      low_low4_q   [Segments];
+  logic [ResBits-1:0]        high_low4_q  [Segments];    // signed
+  logic [NumParts-1:0][37:0]        sum5_q;      // signed
+  logic [NumParts-1:0][62:0]        sum_sq5_q;
 
   logic [NumParts-1:0][37:0]        part_sum;
   logic [NumParts-1:0][62:0]        part_sum_sq;
@@ -215,34 +227,34 @@ module residual_add
   always_comb begin
     part_sum    = '0;
     part_sum_sq = '0;
-    if (valid3_q) begin
+    if (valid4_q) begin
       for (int s = 0; s < Segments; s++) begin
-        part_sum[s/PartSize]    = part_sum[s/PartSize] + 38'($signed(x3_q[s]));
-        part_sum_sq[s/PartSize] = part_sum_sq[s/PartSize] + 63'({high_high3_q[s], low_low3_q[s]})
-                                + (63'($signed(high_low3_q[s])) << (LowBits + 1));
+        part_sum[s/PartSize]    = part_sum[s/PartSize] + 38'($signed(x4_q[s]));
+        part_sum_sq[s/PartSize] = part_sum_sq[s/PartSize] + 63'({high_high4_q[s], low_low4_q[s]})
+                                + (63'($signed(high_low4_q[s])) << (LowBits + 1));
       end
     end
   end
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
-      valid3_q <= 1'b0;
       valid4_q <= 1'b0;
+      valid5_q <= 1'b0;
       sat_o    <= '0;
     end else begin
-      valid3_q <= valid2_q;
       valid4_q <= valid3_q;
-      sat_o    <= valid2_q ? 7'($countones(saturated2_q)) : '0;
-    end
-    if (valid2_q) begin
-      tag3_q <= tag2_q;
-      x3_q   <= x2_q;
+      valid5_q <= valid4_q;
+      sat_o    <= valid3_q ? 7'($countones(saturated3_q)) : '0;
     end
     if (valid3_q) begin
-      tag4_q    <= tag3_q;
-      first4_q  <= tag3_q.group == 0;
-      sum4_q    <= part_sum;
-      sum_sq4_q <= part_sum_sq;
+      tag4_q <= tag3_q;
+      x4_q   <= x3_q;
+    end
+    if (valid4_q) begin
+      tag5_q    <= tag4_q;
+      first5_q  <= tag4_q.group == 0;
+      sum5_q    <= part_sum;
+      sum_sq5_q <= part_sum_sq;
     end
   end
 
@@ -250,39 +262,39 @@ module residual_add
     logic [HighBits-1:0] high;                   // signed
     logic [LowBits-1:0]  low;
 
-    assign high = x2_q[s][ResBits-1:LowBits];
-    assign low  = x2_q[s][LowBits-1:0];
+    assign high = x3_q[s][ResBits-1:LowBits];
+    assign low  = x3_q[s][LowBits-1:0];
 
     multiplier #(.ABits(HighBits), .BBits(HighBits), .ASigned(1'b1), .BSigned(1'b1)) u_high_high (
-      .clk_i, .en_i(valid2_q), .a_i(high), .b_i(high), .p_o(high_high3_q[s])
+      .clk_i, .en_i(valid3_q), .a_i(high), .b_i(high), .p_o(high_high4_q[s])
     );
     multiplier #(.ABits(LowBits), .BBits(LowBits)) u_low_low (
-      .clk_i, .en_i(valid2_q), .a_i(low), .b_i(low), .p_o(low_low3_q[s])
+      .clk_i, .en_i(valid3_q), .a_i(low), .b_i(low), .p_o(low_low4_q[s])
     );
     multiplier #(.ABits(HighBits), .BBits(LowBits), .ASigned(1'b1)) u_high_low (
-      .clk_i, .en_i(valid2_q), .a_i(high), .b_i(low), .p_o(high_low3_q[s])
+      .clk_i, .en_i(valid3_q), .a_i(high), .b_i(low), .p_o(high_low4_q[s])
     );
   end
 
-  // --------------------------------------------------------- 4: all sums; the result with the last
+  // --------------------------------------------------------- 5: all sums; the result with the last
 
   logic signed [37:0] sum_d, sum_q;        // 1600 x 2^26 < 2^37
   logic [62:0]        sum_sq_d, sum_sq_q;  // 1600 x 2^52 < 2^63
   logic               pass_ends;
 
-  assign pass_ends = valid4_q && tag4_q.last && tag4_q.op != OpPos;
+  assign pass_ends = valid5_q && tag5_q.last && tag5_q.op != OpPos;
 
   always_comb begin
     sum_d    = sum_q;
     sum_sq_d = sum_sq_q;
-    if (valid4_q) begin
-      if (first4_q) begin
+    if (valid5_q) begin
+      if (first5_q) begin
         sum_d    = '0;
         sum_sq_d = '0;
       end
       for (int p = 0; p < NumParts; p++) begin
-        sum_d    = sum_d + $signed(sum4_q[p]);
-        sum_sq_d = sum_sq_d + sum_sq4_q[p];
+        sum_d    = sum_d + $signed(sum5_q[p]);
+        sum_sq_d = sum_sq_d + sum_sq5_q[p];
       end
     end
   end
@@ -293,12 +305,12 @@ module residual_add
     end else begin
       sums_valid_o <= pass_ends;
     end
-    if (valid4_q) begin
+    if (valid5_q) begin
       sum_q    <= sum_d;
       sum_sq_q <= sum_sq_d;
     end
     if (pass_ends) begin
-      sums_tag_o <= tag4_q;
+      sums_tag_o <= tag5_q;
       sum_o      <= sum_d;
       sum_sq_o   <= sum_sq_d;
     end
@@ -318,6 +330,7 @@ module residual_add
           ("residual_add: a row beyond MaxHeads x 64"))
   `ASSERT(valid |-> 32'(tag.group) == 32'(place_q.row) * RowGroups + 32'(place_q.group),
           ("residual_add: group %0d is not the next one", tag.group))
+  `ASSERT(valid |-> !hazard, ("residual_add: rows came before the previous pass was over"))
   `ASSERT(emb_valid_i |-> emb_tag_i.op == OpPos || emb_tag_i.op == OpToken,
           ("residual_add: an embedding row's job is neither OpPos nor OpToken"))
   `ASSERT(emb_valid_i && !emb_ready_o |=> emb_valid_i && $stable(emb_tag_i) && $stable(emb_rows_i),

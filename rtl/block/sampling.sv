@@ -18,10 +18,10 @@
 // Rounds  v[0] - v[i] times inv_t down to 16 fraction bits; then as exp2_neg; target down
 // Timing  a cycle per group, or one for each of its logits that passes: the first 64 all do, then
 //         few (in random order the n-th logit passes with probability top_k / n);
-//         4 cycles from the last group to the choice with top_k = 1, top_k + i + 16 for id[i], and
+//         4 cycles from the last group to the choice with top_k = 1, top_k + i + 17 for id[i], and
 //         one for each further logit of that group that passes. The list is read from its head
 //         while the last logit still walks down, one entry ahead of the read.
-//         With serial_list a logit takes 3 cycles, and one for each entry that it passes, and the
+//         With serial_list a logit takes 4 cycles, and one for each entry that it passes, and the
 //         choice waits for the last of them
 // Keeps   one group, the list, 64 exponentials
 // Assumes sampling_i held during a run, top_k 1..64, seed not 0
@@ -96,7 +96,7 @@ module sampling
     passed = '0;
     if (accept) begin
       for (int i = 0; i < int'(Segments); i++) begin
-        passed[i] = lg_mask_i[i] && (!list_full || $signed(lg_rows_i[i]) > $signed(threshold));
+        passed[i] = lg_mask_i[i] && (!list_full || $signed(threshold) < $signed(lg_rows_i[i]));
       end
     end
   end
@@ -175,11 +175,13 @@ module sampling
     end
   end
 
-  // Read: the last entry while logits come in, then each entry in turn.
+  // Read: the last entry while logits come in, then each entry in turn, from StFirst on.
   always_ff @(posedge clk_i) begin
-    if (state_d == StCollect)    read_index_q <= last_entry;
-    else if (state_d == StFirst) read_index_q <= '0;
-    else                         read_index_q <= read_index_q + 1'b1;
+    unique case (state_q)
+      StInsert:       read_index_q <= '0;
+      StFirst, StExp: read_index_q <= read_index_q + 1'b1;
+      default:        read_index_q <= last_entry;
+    endcase
   end
 
   // ------------------------------------------------------------------------- 4: the exponentials
@@ -259,25 +261,28 @@ module sampling
   // -------------------------------------------------------------- 6: down the list to the target
 
   index_t           scan_index_q;
-  logic             scan_valid_q;
-  logic [ExpFrac:0] scan_e_q;
-  logic [16:0]      scan_id_q;
+  logic             scan_valid_q, scan2_valid_q; // read from the memories; a cycle later
+  logic [ExpFrac:0] scan_e_q, scan2_e_q;
+  logic [16:0]      scan_id_q, scan2_id_q;
   logic [ZBits-1:0] left_q;                      // target less the sum so far
   logic [ZBits:0]   left;                        // less this one; negative: it is the one
   logic             hit;
 
-  assign left = {1'b0, left_q} - (ZBits+1)'(scan_e_q);
-  assign hit  = scan_valid_q && left[ZBits];
+  assign left = {1'b0, left_q} - (ZBits+1)'(scan2_e_q);
+  assign hit  = scan2_valid_q && left[ZBits];
 
   always_ff @(posedge clk_i) begin
-    scan_valid_q <= state_q == StScan && !hit;
+    scan_valid_q  <= state_q == StScan && !hit;
+    scan2_valid_q <= scan_valid_q && !hit;
+    scan2_e_q     <= scan_e_q;
+    scan2_id_q    <= scan_id_q;
     if (state_q == StDraw) begin
       scan_index_q <= '0;
       left_q       <= ZBits'(target_q >> 32);
     end
     if (state_q == StScan) begin
       scan_index_q <= scan_index_q + 1'b1;
-      if (scan_valid_q) left_q <= left[ZBits-1:0];
+      if (scan2_valid_q) left_q <= left[ZBits-1:0];
     end
   end
 
@@ -329,7 +334,7 @@ module sampling
   end
 
   always_ff @(posedge clk_i) begin
-    if (state_q == StScan && hit) choice_id_q <= scan_id_q;
+    if (state_q == StScan && hit) choice_id_q <= scan2_id_q;
   end
 
   assign busy_o         = group_valid_q || state_q != StCollect;

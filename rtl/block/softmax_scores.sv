@@ -66,7 +66,7 @@ module softmax_scores
         if (in_first_i) begin
           lane_max_q[s] <= (11'(s) < in_len_i) ? in_scores_i[s] : Lowest;
         end else if (((32'(in_word) << LogS) + 32'(s) < 32'(in_len_i)) &&
-                     $signed(in_scores_i[s]) > $signed(lane_max_q[s])) begin
+                     $signed(lane_max_q[s]) < $signed(in_scores_i[s])) begin
           lane_max_q[s] <= in_scores_i[s];
         end
       end

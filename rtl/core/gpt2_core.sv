@@ -106,7 +106,8 @@ module gpt2_core
     .side_addr_o(side_addr), .addr_o(addr), .beats_o(beats)
   );
 
-  logic                    beat_valid, beat_ready, stream_waits;
+  logic                    beat_valid, beat_ready, stream_waits, next_en;
+  logic [7:0]              next_slot;
   label_t                  label;
   logic [512*Segments-1:0] data;
 
@@ -117,7 +118,7 @@ module gpt2_core
     .rd_req_valid_o, .rd_req_ready_i, .rd_req_addr_o, .rd_req_len_o,
     .rd_rsp_valid_i, .rd_rsp_ready_o, .rd_rsp_data_i, .mem_busy_o(rd_busy),
     .beat_valid_o(beat_valid), .beat_ready_i(beat_ready), .beat_label_o(label), .beat_data_o(data),
-    .waits_o(stream_waits)
+    .next_en_o(next_en), .next_slot_o(next_slot), .waits_o(stream_waits)
   );
 
   wire is_row    = label.tag.op == OpPos || label.tag.op == OpToken;
@@ -150,7 +151,7 @@ module gpt2_core
   localparam int unsigned QuantWidth = quant_width(Segments, NormWidth);
   localparam int unsigned PartBits   = (QuantWidth < HeadDim) ? $clog2(HeadDim / QuantWidth) : 1;
 
-  logic [7:0]                op_slot, rd_slot;
+  logic [7:0]                op_slot;
   logic                      op_valid, op_last, rd_en, rd_free, full;
   logic [PartBits-1:0]       op_part;
   logic [3:0]                op_exp;
@@ -178,7 +179,8 @@ module gpt2_core
     .clk_i, .rst_ni,
     .wr_valid_i(op_valid), .wr_slot_i(op_slot), .wr_part_i(op_part), .wr_last_i(op_last),
     .wr_e_i(op_exp), .wr_m_i(op_m),
-    .rd_slot_i(rd_slot), .full_o(full), .rd_en_i(rd_en), .free_i(rd_free), .operand_o(operand)
+    .next_en_i(next_en), .next_slot_i(next_slot), .full_o(full),
+    .rd_en_i(rd_en), .free_i(rd_free), .operand_o(operand)
   );
 
   matvec #(
@@ -187,7 +189,7 @@ module gpt2_core
     .clk_i, .rst_ni,
     .in_valid_i(beat_valid && is_matvec), .in_ready_o(matvec_ready), .in_label_i(label),
     .in_data_i(data),
-    .rd_slot_o(rd_slot), .rd_en_o(rd_en), .rd_free_o(rd_free), .full_i(full), .operand_i(operand),
+    .rd_en_o(rd_en), .rd_free_o(rd_free), .full_i(full), .operand_i(operand),
     .entry_busy_i(entry_busy), .entry_ready_i(entry_ready), .release_o(entry_release),
     .scores_free_i(scores_free), .scores_done_i(scores_done), .head_room_i(head_room),
     .merge_valid_o(merge_valid), .merge_entry_o(merge_entry), .merge_is_v_o(merge_is_v),
@@ -371,12 +373,12 @@ module gpt2_core
           ("%m: rows did not come RescaleLatency = %0d cycles after their sums", RescaleLatency))
 
   // A gated clock stops only when the unit it serves has drained.
-  rest_rules #(.Linger(BeginLinger), .Width(4)) u_rest_begin (
+  rest_rules #(.Linger(BeginLinger), .Width(5)) u_rest_begin (
     .clk_i, .rst_ni, .wake_i(begin_wake), .hold_i(begin_hold),
     .active_i({u_embedding_row.beat_valid_q, u_embedding_row.valid1_q, u_embedding_row.valid2_q,
-               u_embedding_row.valid3_q})
+               u_embedding_row.valid3_q, u_embedding_row.valid4_q})
   );
-  rest_rules #(.Linger(RowsLinger), .Width(18)) u_rest_rows (
+  rest_rules #(.Linger(RowsLinger), .Width(19)) u_rest_rows (
     .clk_i, .rst_ni, .wake_i(rows_wake), .hold_i(1'b0),
     .active_i({u_rescale.valid1_q, u_rescale.valid2_q, u_rescale.valid3_q, u_rescale.valid4_q,
                u_rescale.valid5_q,
@@ -384,6 +386,7 @@ module gpt2_core
                u_transformer_block.u_residual_add.valid2_q,
                u_transformer_block.u_residual_add.valid3_q,
                u_transformer_block.u_residual_add.valid4_q,
+               u_transformer_block.u_residual_add.valid5_q,
                u_transformer_block.sums_valid,
                u_transformer_block.u_mlp_ffn.u_gelu.valid1_q,
                u_transformer_block.u_mlp_ffn.u_gelu.valid2_q,
@@ -397,9 +400,10 @@ module gpt2_core
     .clk_i, .rst_ni, .wake_i(kv_valid), .hold_i(kv_hold),
     .active_i({u_kv_cache.todo_valid, u_kv_cache.state_q != '0, u_kv_cache.out_valid_q})
   );
-  rest_rules #(.Linger(HeadLinger), .Width(9)) u_rest_head (
+  rest_rules #(.Linger(HeadLinger), .Width(10)) u_rest_head (
     .clk_i, .rst_ni, .wake_i(head_wake), .hold_i(head_hold),
     .active_i({u_final_linear.valid_q, u_sampling.group_valid_q, u_sampling.scan_valid_q,
+               u_sampling.scan2_valid_q,
                u_sampling.exp_valid_q, u_sampling.u_exp2_neg.valid_q[4:2]})
   );
 `endif

@@ -266,7 +266,6 @@ module sequencer
         job.sides  = 1'b1;
       end
     endcase
-    job.issue.excess = excess_of((op == OpProj) ? 8'(heads) : job.blocks);
   end
 
   logic stage2_ready;
@@ -306,6 +305,7 @@ module sequencer
     else if (stage2_ready) valid2_q <= valid1_q;
     if (stage2_ready && valid1_q) begin
       job2_q     <= job1_q;
+      job2_q.issue.excess <= excess_of((job1_q.op == OpProj) ? 8'(heads) : job1_q.blocks);
       drop2_q    <= drop1_q;
       sides2_q   <= is_row       ? AddrBits'(table_row_group[16:4])
                   : job1_q.sides ? (AddrBits'(job1_q.groups) + AddrBits'(15)) >> 4 : '0;

@@ -10,6 +10,7 @@
 //                 the queue has room for all outstanding beats: rd_rsp_ready_o never falls
 //         beat    the data and its label: position in the job, first side beats, then weights
 //                 (model/image/image.h, 2 and 3)
+//         next    its operand slot, in the cycle before the beat
 //         mem_busy  a request is offered, or beats are still to come
 // Reset   rst_ni drops the jobs and the queued beats. A request that is offered stays until taken,
 //         and outstanding beats are taken and dropped as they come: mem_busy_o falls when the last
@@ -52,6 +53,8 @@ module weight_stream
   input  logic                    beat_ready_i,
   output label_t                  beat_label_o,
   output logic [512*Segments-1:0] beat_data_o,
+  output logic                    next_en_o,
+  output logic [7:0]              next_slot_o,
   output logic                    waits_o  // the current job has beats still to come
 );
 
@@ -172,6 +175,7 @@ module weight_stream
   // ------------------------------------------------------------------ walk through the job's beats
 
   logic        start_q;                                      // at the job's first beat
+  logic        first_q;                                      // at group 0, block 0
   logic        is_side, is_side_q;
   logic [16:0] group_q, group_next;
   logic [7:0]  block_q, block_next;
@@ -193,11 +197,15 @@ module weight_stream
     end
   end
 
+  assign next_en_o   = load;
+  assign next_slot_o = job_q.issue.slot + block_q;
+
   assign job_pop = load && !is_side && last_block && last_group;
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       start_q   <= 1'b1;
+      first_q   <= 1'b1;
       is_side_q <= 1'b0;
       group_q   <= '0;
       block_q   <= '0;
@@ -207,10 +215,12 @@ module weight_stream
         is_side_q <= 1'b0;
       end else if (job_pop) begin
         start_q <= 1'b1;
+        first_q <= 1'b1;
         group_q <= '0;
         block_q <= '0;
       end else begin
         start_q   <= 1'b0;
+        first_q   <= 1'b0;
         is_side_q <= job_q.sides && group_next[3:0] == 0 && block_next == side_block_q;
         group_q   <= group_next;
         block_q   <= block_next;
@@ -221,7 +231,7 @@ module weight_stream
                                final_layer: job_q.final_layer, want_head: job_q.want_head,
                                position: job_q.position, group: group_q, last: last_group},
                         issue: job_q.issue, place: job_q.place, side: is_side, block: block_q,
-                        last_block: last_block};
+                        last_block: last_block, start: first_q};
     end
   end
 
