@@ -22,9 +22,9 @@ SILENT := $(findstring s,$(firstword $(filter-out --% %=%,$(MAKEFLAGS))))
 MACHINE    := $(shell uname -m)
 FOR_NATIVE := $(if $(filter x86_64,$(MACHINE)),-march=native,$(if $(filter aarch64,$(MACHINE)),-mcpu=native))
 # C_FLAGS are the project's own; CFLAGS and LDFLAGS, of the command line or the environment, come after
-# them. Warnings are errors where CI or WERROR is set, and otherwise only printed. All
-# objects can go into a shared library, whose symbols are hidden (lib/gpt2rtl.h); hardening costs the
-# engine no speed (docs/building.md), and is left out under sanitizers, which do not go with it.
+# them. Warnings are errors if CI or WERROR is set, and otherwise only printed. All objects can go into
+# a shared library, whose symbols are hidden (lib/gpt2rtl.h). Hardening costs the engine no speed
+# (docs/building.md). It is left out with sanitizers, which do not work with it.
 WERROR    ?= $(CI)
 HARDENING := $(if $(findstring -fsanitize,$(CC)),,-D_FORTIFY_SOURCE=2 -fstack-protector-strong)
 C_FLAGS   := -std=c11 -O3 -ffp-contract=off -fPIC -fvisibility=hidden $(HARDENING) $(if $(NATIVE),$(FOR_NATIVE)) -D_GNU_SOURCE \
@@ -77,7 +77,6 @@ registers:
 	@test/registers.sh install && $(B)/venv/bin/python tools/registers.py . --html
 	@echo "rtl/wrap/gpt2_csr.sv, gpt2_csr_pkg.sv, driver/gpt2_csr.h, docs/registers.md, $(B)/registers/index.html"
 
-# The documents' timing diagrams.
 # All pictures of the documents: timing diagrams, the page, a waveform.
 docs: waves pictures $(B)/gpt2rtl
 	@tools/deps.sh docs
@@ -91,7 +90,7 @@ VECTOR_x86_64_avx512vnni := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512v
 vector = $(VECTOR_$(shell uname -m)_$(patsubst fast/fast_kernels_%.c,%,$(1)))
 FAST_FLAGS = $(filter-out $(FOR_NATIVE),$(C_FLAGS)) $(call vector,$<)
 
-# Other flags are other objects.
+# Objects are made again when the flags change.
 FLAGS := $(B)/gen/flags
 $(FLAGS): FORCE
 	$(shell mkdir -p $(@D))$(file > $@.new,$(CC) $(C_FLAGS) $(CFLAGS))@if cmp -s $@ $@.new; then rm $@.new; else mv $@.new $@; fi
@@ -115,9 +114,9 @@ $(B)/%.a:
 	@rm -f $@
 	$(call do,AR) ar rcs $@ $^
 
-# The library that others use (lib/gpt2rtl.h). In both forms no symbol but the API is visible: of the
-# shared one since all others are hidden, of the static one since it is a single object, in which the
-# hidden ones are made local. The soname changes with every version that old programs cannot use.
+# The library that others use (lib/gpt2rtl.h). In both forms only the API's symbols are visible. In the
+# shared library all others are hidden; the static library is a single object, in which the hidden ones
+# are made local. The soname changes with every version that old programs cannot use.
 VERSION   := $(shell sed -nE 's/^.define GPT2RTL_VERSION "(.*)"/\1/p' lib/gpt2rtl.h 2> /dev/null)
 SONAME    := libgpt2rtl.so.$(basename $(VERSION))
 LIBRARIES := $(B)/lib/libgpt2rtl.a $(B)/lib/libgpt2rtl.so.$(VERSION)
@@ -516,8 +515,8 @@ ip:
 	@tools/ip.sh $(B)
 
 # The program finds its simulators in share/gpt2rtl, and makes others from the sources there
-# (sim/library.h). They are for this processor; slower ones, which run on any processor of
-# its architecture, are installed with them.
+# (sim/library.h). They are for this processor. Slower ones, which run on any processor of its
+# architecture, are installed too.
 ANY_SIMS = $(SIMS:$(B)/sim/%=$(B)/sim/any/%)
 PREFIX  ?= /usr/local
 LIBDIR  ?= $(PREFIX)/lib
@@ -545,8 +544,8 @@ install: all $(ANY_SIMS) $(LIBRARIES) $(B)/gpt2rtl.1
 	  'Cflags: -I$${includedir}' > $(DESTDIR)$(LIBDIR)/pkgconfig/gpt2rtl.pc
 	@echo "installed in $(DESTDIR)$(PREFIX): bin/gpt2rtl, share/gpt2rtl, its manual page and completion;"
 	@echo "the library in $(DESTDIR)$(LIBDIR), its header in $(DESTDIR)$(INCLUDEDIR)"
-# All that install with the same PREFIX, LIBDIR and INCLUDEDIR has written, of any version of this soname; folders
-# that others use too stay.
+# Removes all that install wrote with the same PREFIX, LIBDIR and INCLUDEDIR, of any version of this soname. Folders that
+# other software uses stay.
 uninstall:
 	@rm -f $(DESTDIR)$(PREFIX)/bin/gpt2rtl $(SHARE)/man/man1/gpt2rtl.1 $(SHARE)/bash-completion/completions/gpt2rtl \
 	  $(SHARE)/zsh/site-functions/_gpt2rtl $(DESTDIR)$(LIBDIR)/libgpt2rtl.{a,so} $(DESTDIR)$(LIBDIR)/$(SONAME){,.*} \
