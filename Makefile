@@ -170,6 +170,8 @@ BLOCK_MODULE_fifo_registered := fifo
 BLOCK_PARAMS_fifo_registered := $(BLOCK_PARAMS_fifo) RegisteredRead=1
 BLOCK_PARAMS_ram_1r1w := Width=40 Depth=24 WriteBits=8
 BLOCK_PARAMS_clock_gate := Gating=1 Linger=5
+BLOCK_MODULE_controller_batches := controller
+BLOCK_PARAMS_controller_batches := Positions=8
 # Ports as wide as the beat, narrower, several narrower ones; the default is several of half a beat (test/test_axi_memory.c).
 BLOCK_MODULE_axi_memory_direct := axi_memory
 BLOCK_PARAMS_axi_memory_direct := Lanes=64 Ports=1 PortBits=512
@@ -282,6 +284,8 @@ $(B)/bench/bare_engine.so: bench/bare_engine.sv $(SO_NEEDS)
 # needs the block. Others link with everything. TEST_LIBS_x: what else test_x needs built.
 TEST_LIBS_test_gpt2_pkg := $(B)/block/gpt2_pkg_probe_s0.so
 TEST_LIBS_test_gpt2_top := $(SIMS) $(SIMS:.so=_check.so)
+POSITIONS_SIM := $(B)/sim/gpt2_top_256-Positions.8
+TEST_LIBS_test_positions := $(POSITIONS_SIM).so $(POSITIONS_SIM)_check.so
 LIFE_CYCLE_SIM := $(B)/sim/gpt2_top_64-MaxHeads.2-MaxCtx.64-NormWidth.4-Watchdog.8192
 TEST_LIBS_test_life_cycle := $(LIFE_CYCLE_SIM).so $(LIFE_CYCLE_SIM)_check.so
 TEST_LIBS_test_sim      := $(B)/sim/gpt2_top_64.so
@@ -316,6 +320,7 @@ $(B)/arm64/fast_neon: $(ARM64_SRC) $(wildcard fast/*.h golden/*.h base/*.h model
 	$(call do,CC) $(ARM64_CC) $(filter-out $(FOR_NATIVE) -D_FORTIFY_SOURCE=2,$(C_FLAGS)) -DXXH_INLINE_ALL -Itest -static -ffunction-sections \
 	  -Wl,--gc-sections $(ARM64_SRC) -o $@ -lpthread -lm
 TEST_LIBS_test_matvec   := $(patsubst %,$(B)/block/matvec_retimed_s%.so,$(BLOCK_SEGMENTS_matvec))
+TEST_LIBS_test_controller := $(B)/block/controller_batches_s0.so
 TEST_LIBS_test_operand_buffer := $(B)/block/operand_buffer_narrow_s0.so
 TEST_LIBS_test_block_quant := $(B)/block/block_quant_narrow_s0.so
 TEST_LIBS_test_block_gather := $(GATHER_WIDTHS:%=$(B)/block/block_gather_%_s0.so)
@@ -467,7 +472,7 @@ NORM_WIDTH ?= 64
 TOP        ?= gpt2_top
 PORTS      ?=
 PORT_BITS  ?=
-VERILOG_PARAMETERS = Lanes=$(LANES) MaxHeads=$(MAX_HEADS) MaxCtx=$(MAX_CTX) NormWidth=$(NORM_WIDTH) $(addprefix ExpWidth=,$(EXP_WIDTH)) $(addprefix Ports=,$(PORTS)) $(addprefix PortBits=,$(PORT_BITS)) $(addprefix SystolicList=,$(SYSTOLIC_LIST))
+VERILOG_PARAMETERS = Lanes=$(LANES) MaxHeads=$(MAX_HEADS) MaxCtx=$(MAX_CTX) NormWidth=$(NORM_WIDTH) $(addprefix ExpWidth=,$(EXP_WIDTH)) $(addprefix Ports=,$(PORTS)) $(addprefix PortBits=,$(PORT_BITS)) $(addprefix SystolicList=,$(SYSTOLIC_LIST)) $(addprefix Positions=,$(POSITIONS)) $(addprefix Engines=,$(ENGINES))
 verilog:
 	@syn/venv.sh || { echo "Yosys could not be fetched from PyPI: $(B)/venv.log" >&2; exit 1; }
 	@mkdir -p $(B)/verilog

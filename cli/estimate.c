@@ -25,6 +25,11 @@ static const char help[] =
     "  --context N         positions already cached; default: those of 1, 128, 512 and 1023 that "
     "the model has\n"
     "  --greedy            takes the most likely token instead of drawing from the 40 most likely\n"
+    "  --positions N       also estimates a prompt on hardware that runs N of its positions "
+    "together: 1, 2, 4, 8 or 16;\n"
+    "                      default 1\n"
+    "  --engines N         of which N meet a beat in the same cycle, 1, 2, 4, ... positions; "
+    "default: all\n"
     "  --json              as JSON\n\n"
     "The floor is the time to read every weight and every cached key and value once, with all "
     "lanes. For the 124M shape at 64\n"
@@ -36,6 +41,7 @@ struct asked {
   struct gpt2_config config;
   uint32_t lanes, top_k;
   struct sim_memory memory;
+  struct estimate_batch batch;
   uint32_t contexts[4];
   size_t n_contexts;
 };
@@ -96,6 +102,18 @@ static int print_text(const struct asked *a, struct err *err) {
       n += snprintf(text + n, sizeof text - (size_t)n, " %10.0f", e.idle[c]);
     n += snprintf(text + n, sizeof text - (size_t)n, "   %s\n", binds(&e));
   }
+  if (a->batch.positions > 1)
+    n +=
+        snprintf(text + n, sizeof text - (size_t)n,
+                 "\na prompt, %u positions together, %u in a cycle\n%7s %15s %12s\n",
+                 a->batch.positions, a->batch.engines, "context", "cycles/position", "positions/s");
+  for (size_t i = 0; a->batch.positions > 1 && i < a->n_contexts; i++) {
+    struct estimate e;
+    estimate_prompt(&e, &a->config, a->lanes, a->contexts[i], &a->batch, &a->memory);
+    n += snprintf(text + n, sizeof text - (size_t)n, "%7u %15.0f %12.4g\n", a->contexts[i],
+                  e.cycles / a->batch.positions,
+                  a->memory.clock * 1e6 * a->batch.positions / e.cycles);
+  }
   return stdout_write(text, (size_t)n, err);
 }
 
@@ -108,6 +126,8 @@ static int print_json(const struct asked *a, struct err *err) {
   cJSON_AddNumberToObject(json, "beats", a->memory.beats);
   cJSON_AddNumberToObject(json, "clock_mhz", a->memory.clock);
   cJSON_AddNumberToObject(json, "lanes", a->lanes);
+  cJSON_AddNumberToObject(json, "positions", a->batch.positions);
+  cJSON_AddNumberToObject(json, "engines", a->batch.engines);
   cJSON *list = cJSON_AddArrayToObject(json, "estimates");
   for (size_t i = 0; i < a->n_contexts; i++) {
     struct estimate e;
@@ -122,6 +142,8 @@ static int print_json(const struct asked *a, struct err *err) {
     idle = cJSON_AddObjectToObject(entry, "idle");
     for (int c = 0; c < ESTIMATE_CAUSES; c++)
       cJSON_AddNumberToObject(idle, estimate_cause_names[c], e.idle[c]);
+    estimate_prompt(&e, &a->config, a->lanes, a->contexts[i], &a->batch, &a->memory);
+    cJSON_AddNumberToObject(entry, "prompt_cycles", e.cycles / a->batch.positions);
   }
   return stdout_json(json, err);
 }
@@ -129,18 +151,21 @@ static int print_json(const struct asked *a, struct err *err) {
 int estimate_main(int argc, char **argv) {
   static const uint32_t usual[] = {1, 128, 512, 1023};
   struct asked a = {.name = NULL, .lanes = 256, .top_k = 40, .memory = SIM_MEMORY_DEFAULT};
-  const char *lanes = NULL, *memory = NULL, *clock = NULL, *context = NULL;
+  const char *lanes = NULL, *memory = NULL, *clock = NULL, *context = NULL, *positions = NULL,
+             *engines = NULL;
   bool json = false, greedy = false;
   const struct option_spec specs[] = {
-      {"--config", &a.name, NULL}, {"--lanes", &lanes, NULL},     {"--memory", &memory, NULL},
-      {"--clock", &clock, NULL},   {"--context", &context, NULL}, {"--greedy", NULL, &greedy},
-      {"--json", NULL, &json},
+      {"--config", &a.name, NULL}, {"--lanes", &lanes, NULL},         {"--memory", &memory, NULL},
+      {"--clock", &clock, NULL},   {"--context", &context, NULL},     {"--greedy", NULL, &greedy},
+      {"--json", NULL, &json},     {"--positions", &positions, NULL}, {"--engines", &engines, NULL},
   };
   struct err err;
   int status = options_parse(command, help, specs, sizeof specs / sizeof *specs, argc, argv, NULL);
   if (status >= 0) return status;
   if (!a.name) a.name = "gpt2";
   if (lanes && (status = option_lanes(command, lanes, &a.lanes))) return status;
+  if ((status = option_batch(command, positions, engines, &a.batch.positions, &a.batch.engines)))
+    return status;
   if (memory && sim_memory_parse(&a.memory, memory, &err))
     return cli_usage(command, "--memory: %s", err.text);
   if (clock && (status = option_double(command, "--clock", clock, 1, 2000, &a.memory.clock)))

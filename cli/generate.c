@@ -9,6 +9,7 @@
 #include "file.h"
 #include "internal.h"
 #include "interrupt.h"
+#include "library.h"
 #include "run_report.h"
 #include "stats.h"
 #include "timeline_request.h"
@@ -69,6 +70,11 @@ static const char generate_help[] =
     "Simulators for numbers other\n"
     "                      than 64, 256 and 1024 are built on first use, in a minute or "
     "more\n" OPTION_FAST_HELP
+    "  --positions N       hardware that runs N positions of a prompt together: 1, 2, 4, 8 or 16; "
+    "default 1. Its simulator is\n"
+    "                      built on first use\n"
+    "  --engines N         of which N meet a beat of weights in the same cycle: 1, 2, 4, ... "
+    "positions; default: all\n"
     "  --memory SETTINGS   the simulated memory; default latency=150,beats=1.0,stall=0.0: cycles "
     "from request to answer (1 to\n"
     "                      100000), beats per cycle (0.001 to 1), probability of no beat in a "
@@ -141,7 +147,8 @@ struct generate {
   double temperature, top_p, penalty;
   uint32_t top_k;  // 0: all
   enum engine_kind kind;
-  uint32_t lanes, tokens;
+  uint32_t lanes, positions, engines, tokens;
+  char parameters[48];  // gpt2_top's, for these positions and engines
   uint64_t seed;
   bool draws, seed_given;
   struct sim_memory memory;
@@ -203,7 +210,7 @@ static int parse(struct generate *g, int argc, char **argv) {
   const char *ids = NULL, *tokens = NULL, *engine = NULL, *temperature = NULL, *top_k = NULL,
              *seed = NULL, *lanes = NULL;
   const char *memory = NULL, *clock = NULL, *threads = NULL, *vector = NULL, *top = NULL,
-             *top_p = NULL, *penalty = NULL;
+             *top_p = NULL, *penalty = NULL, *positions = NULL, *engines = NULL;
   bool stops = false, prompts = false;
   const struct option_spec specs[] = {
       {"--model", &g->dir, NULL},
@@ -217,6 +224,8 @@ static int parse(struct generate *g, int argc, char **argv) {
       {"--top-k", &top_k, NULL},
       {"--seed", &seed, NULL},
       {"--lanes", &lanes, NULL},
+      {"--positions", &positions, NULL},
+      {"--engines", &engines, NULL},
       {"--memory", &memory, NULL},
       {"--clock", &clock, NULL},
       {"--stats", &g->stats_path, NULL},
@@ -257,7 +266,13 @@ static int parse(struct generate *g, int argc, char **argv) {
     return cli_usage(command, "one of --prompt, --prompts, --prompt-file and --ids is needed");
   if (engine && (status = option_engine(command, engine, &g->kind))) return status;
   if ((status = option_rtl(command, g->kind, lanes, memory, clock))) return status;
+  if ((positions || engines) && g->kind != ENGINE_RTL)
+    return cli_usage(command, "%s needs --engine rtl", positions ? "--positions" : "--engines");
+  if ((status = option_batch(command, positions, engines, &g->positions, &g->engines)))
+    return status;
   if (g->bus && g->kind != ENGINE_RTL) return cli_usage(command, "--bus needs --engine rtl");
+  if (g->bus && g->positions > 1)
+    return cli_usage(command, "--positions cannot be combined with --bus");
   if (g->bus && strcmp(g->bus, "axi") && strncmp(g->bus, "axi:", 4))
     return cli_usage(command,
                      "--bus '%s': expected axi, or axi: and memory ports, as in axi:2x1024",
@@ -288,6 +303,12 @@ static int parse(struct generate *g, int argc, char **argv) {
   if ((status = timeline_parse(command, &g->timeline))) return status;
   if (g->timeline.path && g->kind != ENGINE_RTL)
     return cli_usage(command, "--timeline needs --engine rtl");
+  if (g->timeline.path && g->positions > 1)
+    return cli_usage(command, "--timeline shows one position at a time: not --positions %u",
+                     g->positions);
+  if (g->report.path && g->positions > 1)
+    return cli_usage(command, "a report shows one position at a time: not --positions %u",
+                     g->positions);
   if (g->timeline.path && g->bus)
     return cli_usage(command, "--timeline shows gpt2_top and cannot be combined with --bus");
   if (g->report.path && g->bus)
@@ -419,6 +440,12 @@ static int load(struct generate *g, struct err *err) {
   if (g->stats_path && staged_open(&g->stats_file, g->stats_path, err)) return -1;
   const bool waveform = g->waveform.path != NULL, timeline = g->timeline.path != NULL,
              inside = waveform || timeline || g->report.path;
+  if (g->positions > 1) {
+    snprintf(g->parameters, sizeof g->parameters, "-Positions.%u", g->positions);
+    if (g->engines < g->positions)
+      snprintf(g->parameters + strlen(g->parameters), 16, "-Engines.%u", g->engines);
+    library_parameters = g->parameters;
+  }
   g->ports = axi_ports_default(g->lanes);
   if (g->bus && g->bus[3] && axi_ports_parse(&g->ports, g->bus + 4, g->lanes, err)) return -1;
   const struct engine_options options = {.lanes = g->lanes,

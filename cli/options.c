@@ -149,6 +149,26 @@ int option_lanes(const char *command, const char *text, uint32_t *lanes) {
   return 0;
 }
 
+// Whether text is a power of two, up to `most`.
+static bool is_power(const char *text, uint64_t most, uint64_t *value) {
+  const char *end = parse_u64(text, value);
+  return end && !*end && *value && *value <= most && !(*value & (*value - 1));
+}
+
+int option_batch(const char *command, const char *positions, const char *engines,
+                 uint32_t *n_positions, uint32_t *n_engines) {
+  uint64_t p = 1, e;
+  if (positions && !is_power(positions, 16, &p))
+    return cli_usage(command, "--positions '%s': expected 1, 2, 4, 8 or 16", positions);
+  e = p;
+  if (engines && !is_power(engines, p, &e))
+    return cli_usage(command, "--engines '%s': expected 1, 2, 4, ... --positions, which is %u",
+                     engines, (unsigned)p);
+  *n_positions = (uint32_t)p;
+  *n_engines = (uint32_t)e;
+  return 0;
+}
+
 int option_positions(const char *command, const char *option, const char *text, uint64_t *first,
                      uint64_t *last) {
   char *end;

@@ -42,8 +42,10 @@ void stats_free(struct stats *s) {
 
 double stats_floor(const struct stats *s, const struct image_header *shape) {
   double sum = 0;
+  // Positions that end together share the weights that were read for the last of them.
   for (size_t i = 0; i < s->n; i++)
-    sum += floor_cycles(shape, s->positions[i].step.position, s->positions[i].step.head);
+    if (i + 1 == s->n || s->positions[i + 1].cycles)
+      sum += floor_cycles(shape, s->positions[i].step.position, s->positions[i].step.head);
   return sum;
 }
 

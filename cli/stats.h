@@ -60,6 +60,7 @@ void stats_summary(const struct stats *stats, const struct stats_about *about);
 //    "engine": "rtl", "lanes": 256, "memory": "latency=150,beats=1,stall=0", "seed": "7",
 //    "tokens": [{"position": 0, "id": 464, "next": null, "cycles": 12345, "recomputed": true},
 //               ...],
+//    (of positions that run together the first has the cycles of all, the others 0)
 //    "cycles", "floor": cycles for reading everything once, "seconds",
 //    "cycles_per_second", "tokens_per_second",
 //    "prompt": {"positions": 4, "cycles", "seconds"}: until the first token was chosen,

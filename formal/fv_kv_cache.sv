@@ -8,7 +8,8 @@
 //   a head's scales go out, then K, then V's beats, and only then is its entry empty
 //
 // Assumed: the memory acknowledges only what it took; rst_ni rises when the port is at rest; K comes
-// for an empty entry, and V after its K; an entry is released once, when it holds both.
+// for an entry that is empty or has only K, and V after its K; an entry is released once, when it
+// holds both. Two positions of a batch come together or one after the other.
 module fv_kv_cache
   import gpt2_pkg::*;
 (
@@ -16,13 +17,14 @@ module fv_kv_cache
   input logic                    rst_ni,
   input logic                    mem_rst_ni,
   input config_t                 cfg_i,
-  input logic                    kv_valid_i,
+  input logic [1:0]              kv_valid_i,
+  input logic                    kv_last_i,
   input logic                    kv_is_v_i,
   input logic [5:0]              kv_head_i,
   input logic [7:0]              kv_layer_i,
   input logic [9:0]              kv_position_i,
-  input logic [HeadDim-1:0][7:0] kv_q_i,
-  input scale_t                  kv_scale_i,
+  input logic [1:0][HeadDim-1:0][7:0] kv_q_i,
+  input scale_t [1:0]            kv_scale_i,
   input logic [3:0]              release_i,
   input logic                    wr_ready_i,
   input logic                    wr_ack_i,
@@ -40,13 +42,13 @@ module fv_kv_cache
   logic [AddrBits-1:0]     wr_addr;
   logic [512*Segments-1:0] wr_data;
   logic [64*Segments-1:0]  wr_strb;
-  logic [HeadDim-1:0][7:0] k;
-  logic [Segments-1:0][7:0] v;
-  scale_t                  k_scale, v_scale;
+  logic [1:0][HeadDim-1:0][7:0] k;
+  logic [1:0][Segments-1:0][7:0] v;
+  scale_t [1:0]            k_scale, v_scale;
 
-  kv_cache #(.Segments(Segments), .MaxHeads(25)) dut (
+  kv_cache #(.Segments(Segments), .MaxHeads(25), .Positions(2)) dut (
     .clk_i, .rst_ni, .mem_rst_ni, .cfg_i,
-    .kv_valid_i, .kv_is_v_i, .kv_head_i, .kv_layer_i, .kv_position_i, .kv_q_i, .kv_scale_i,
+    .kv_valid_i, .kv_last_i, .kv_is_v_i, .kv_head_i, .kv_layer_i, .kv_position_i, .kv_q_i, .kv_scale_i,
     .entry_busy_o(entry_busy), .entry_ready_o(entry_ready), .release_i,
     .wr_valid_o(wr_valid), .wr_ready_i, .wr_addr_o(wr_addr), .wr_data_o(wr_data),
     .wr_strb_o(wr_strb), .wr_ack_i, .idle_o(idle), .mem_busy_o(mem_busy),
@@ -77,12 +79,12 @@ module fv_kv_cache
     if (first_q) assume (!mem_rst_ni);
     if (!mem_rst_ni) assume (!rst_ni);
     if (rst_ni && !rst_q) assume (!mem_busy);
-    if (rst_ni && kv_valid_i) begin
-      if (kv_is_v_i) assume (entry_busy[entry] && !entry_ready[entry]);
-      else           assume (!entry_busy[entry]);
+    if (rst_ni && kv_valid_i != '0) begin
+      assume (!entry_ready[entry]);
+      if (kv_is_v_i) assume (entry_busy[entry]);
     end
     if (rst_ni) assume ((release_i & (~entry_ready | released_q)) == '0);
-    if (!rst_ni) assume (release_i == '0 && !kv_valid_i);
+    if (!rst_ni) assume (release_i == '0 && kv_valid_i == '0);
   end
 
   // --------------------------------------------------------------------------- a head that is seen
@@ -109,14 +111,19 @@ module fv_kv_cache
 
   // The entries that wait, that are being written, or whose last beat goes out: each once.
   logic [3:0] on_its_way;
-  logic       twice;
+  logic       twice, nobody;                               // nobody: no position, or none of a batch
 
   always_comb begin
     on_its_way = '0;
     twice      = 1'b0;
+    nobody     = dut.state_q != StIdle && (dut.members_q == '0 || dut.k_last_q != '0 || dut.position_q[0]);
     for (int i = 0; i < 4; i++) begin
-      automatic logic [1:0] e = dut.u_todo.gen_regs.mem[2'(dut.u_todo.rd_count_q + 3'(i))][1:0];
+      automatic logic [1:0]  members, e;                    // todo_t's first and last fields
+      automatic logic [9:0]  place;
+      automatic logic [10:0] side;
+      {members, place, side, e} = 25'(dut.u_todo.gen_regs.mem[2'(dut.u_todo.rd_count_q + 3'(i))]);
       if (3'(i) < todo) begin
+        nobody        = nobody || members == '0 || place[0];
         twice         = twice || on_its_way[e];
         on_its_way[e] = 1'b1;
       end
@@ -133,18 +140,19 @@ module fv_kv_cache
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) due_q <= '0;
-    else         due_q <= due_q + (kv_valid_i && kv_is_v_i ? PerHead : '0) - 9'(dut.make);
+    else         due_q <= due_q + (kv_valid_i != '0 && kv_is_v_i && kv_last_i ? PerHead : '0) - 9'(dut.make);
 
     if (!first_q) begin
       a_unacked: assert (9'(dut.unacked_q) == rules.writes_q + 9'(wr_valid));
       a_busy:    assert (mem_busy == (wr_valid || rules.writes_q != '0));
       a_due:     assert (due_q == left);
-      a_first:   assert (!(dut.state_q inside {StScales, StK}) || dut.v_beat_q == '0);
+      a_first:   assert (!(dut.state_q inside {StScales, StK}) || (dut.v_beat_q == '0 && dut.k_beat_q == '0));
       a_todo:    assert (todo <= 3'd4);
       a_ready:   assert ((entry_ready & ~entry_busy) == '0 && (dut.written_q & ~entry_ready) == '0);
       a_release: assert (dut.released_q == (released_q & entry_busy) && (dut.released_q & (dut.written_q | ~entry_ready)) == '0);
       if (rst_ni) begin
         a_once:  assert (!twice);
+        a_some:  assert (!nobody);
         a_holds: assert ((on_its_way & (~entry_ready | dut.written_q)) == '0);
         a_rest:  assert (!idle || (!wr_valid && rules.writes_q == '0 && due_q == '0));
         a_none:  assert (on_its_way == (entry_ready & ~dut.written_q));

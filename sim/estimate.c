@@ -19,6 +19,7 @@ enum {
   ATTENDED = 22,       // PV -> projection
   CHOSEN = 32,         // the head's last beat -> the next token's first request, by argmax
   DRAWN = 64,          // additional cycles if the id is drawn, on average
+  SKIPPED = 32,        // the last layer's last beat -> the next step's first request, without head
 };
 
 const char *const estimate_cause_names[ESTIMATE_CAUSES] = {"bandwidth", "start",    "layernorm",
@@ -29,6 +30,7 @@ struct walk {
   double now;                // the engine has taken all beats so far
   double rate, level, room;  // beats per cycle into the queue; beats in it; its maximum
   double segments, r;
+  double held;  // cycles for which a beat of weights, keys or values is used
 };
 
 static double ceil_div(double a, double b) { return ceil(a / b); }
@@ -41,13 +43,15 @@ static void wait_until(struct walk *w, double until, enum estimate_cause cause) 
   w->now = until;
 }
 
-static void take(struct walk *w, double beats) {
-  const double cycles = fmax(beats, (beats - w->level) / w->rate);
+static void take_held(struct walk *w, double beats, double held) {
+  const double used = beats * held, cycles = fmax(used, (beats - w->level) / w->rate);
   w->e->beats += (uint64_t)beats;
-  w->e->idle[ESTIMATE_BANDWIDTH] += cycles - beats;
+  w->e->idle[ESTIMATE_BANDWIDTH] += cycles - used;
   w->level = fmin(w->room, fmax(0, w->level + w->rate * cycles - beats));
   w->now += cycles;
 }
+
+static void take(struct walk *w, double beats) { take_held(w, beats, 1); }
 
 // A job of groups x blocks beats with a side beat before each 16 groups. The first side beat needs
 // no operand: it enters before `ready`.
@@ -55,13 +59,14 @@ static void job(struct walk *w, double groups, double blocks, bool sides, double
                 enum estimate_cause cause) {
   if (sides) take(w, 1);
   wait_until(w, ready, cause);
-  take(w, groups * blocks + (sides ? ceil_div(groups, 16) - 1 : 0));
+  take_held(w, groups * blocks, w->held);
+  if (sides) take(w, ceil_div(groups, 16) - 1);
 }
 
 // Position and token rows: a block of 64 elements passes to the residual in R + 1 cycles, of
 // position rows two beats in R + 2.
-static void embedding(struct walk *w, double heads) {
-  double free = 0;
+static void embedding(struct walk *w, double heads, bool last) {
+  double free = w->now;
   for (double h = 0; h < heads; h++) {
     if (h == 0) take(w, 1);
     wait_until(w, free, ESTIMATE_START);
@@ -75,7 +80,7 @@ static void embedding(struct walk *w, double heads) {
     wait_until(w, free, ESTIMATE_START);
     free = w->now + w->r + 1;
   }
-  wait_until(w, w->now + EMBEDDED + w->r, ESTIMATE_START);
+  if (last) wait_until(w, w->now + EMBEDDED + w->r, ESTIMATE_START);
 }
 
 struct heads {
@@ -131,46 +136,86 @@ static void attention(struct walk *w, unsigned heads, double n, double ready, do
   while (p < heads) project(w, &a, p++, heads);
 }
 
+// The memory's side of a walk; the first requests are on their way.
+static struct walk begin(struct estimate *e, const struct sim_memory *m, uint32_t lanes,
+                         double held) {
+  struct walk w = {.e = e, .segments = lanes / 64.0, .r = 64 / (lanes / 64.0), .held = held};
+  // Bursts are requested as the queue empties: beats under way are part of it.
+  w.rate = fmin(m->beats, (QUEUE - BURST) / (double)m->latency);
+  w.room = fmax(0, QUEUE - BURST - w.rate * m->latency);
+  wait_until(&w, m->latency, ESTIMATE_START);
+  w.level = 0;
+  return w;
+}
+
+// All layers, for `positions` that end with `last`. Returns when the last residual is complete.
+static double run_layers(struct walk *w, const struct gpt2_config *c, uint32_t last,
+                         uint32_t positions) {
+  const unsigned heads = (unsigned)c->n_head;
+  const double norm_beats = ceil_div(4.0 * heads, w->segments);
+  take(w, norm_beats);
+  for (uint32_t i = 0; i < positions; i++) embedding(w, heads, i + 1 == positions);
+  double ready = w->now;
+  for (size_t l = 0; l < c->n_layer; l++) {
+    attention(w, heads, last + 1, ready, norm_beats);
+    job(w, 4 * heads * w->r, heads, true, w->now + NORM, ESTIMATE_LAYERNORM);
+    take(w, norm_beats);
+    job(w, heads * w->r, 4.0 * heads, true, 0, ESTIMATE_LAYERNORM);
+    ready = w->now + NORM;
+  }
+  return ready;
+}
+
+// Writes to the cache share the bus of a memory that is slower than the engine.
+static void end(struct walk *w, const struct sim_memory *m) {
+  struct estimate *e = w->e;
+  if (m->preset && m->beats < 1) {
+    const double more = fmin((double)e->writes / m->beats, fmax(0, e->idle[ESTIMATE_BANDWIDTH]));
+    e->idle[ESTIMATE_BANDWIDTH] += more;
+    w->now += more;
+  }
+  e->cycles = w->now;
+}
+
+// Weights of all layers, and a cached position's keys and values, in bytes.
+static double layer_bytes(const struct gpt2_config *c) {
+  return 12 * (double)c->n_embd * (double)c->n_embd * (double)c->n_layer;
+}
+static double kv_bytes(const struct gpt2_config *c) {
+  return 2 * (double)c->n_embd * (double)c->n_layer;
+}
+
 void estimate_token(struct estimate *e, const struct gpt2_config *c, uint32_t lanes,
                     uint32_t context, const struct sim_memory *memory, uint32_t top_k) {
   struct sim_memory m = *memory;
   sim_memory_resolve(&m, lanes);
-  const unsigned heads = (unsigned)c->n_head;
-  const double width = (double)c->n_embd, layers = (double)c->n_layer,
-               vocabulary = (double)c->vocab_size, segments = lanes / 64.0;
-  const double norm_beats = ceil_div(4.0 * heads, segments);
+  const double vocabulary = (double)c->vocab_size, segments = lanes / 64.0;
   memset(e, 0, sizeof *e);
-  e->floor =
-      (12 * width * width * layers + vocabulary * width + 2 * width * layers * context) / lanes;
-  e->writes = (uint64_t)(layers * heads * (2 + 64 / segments));
-
-  struct walk w = {.e = e, .segments = segments, .r = 64 / segments};
-  // Bursts are requested as the queue empties: beats under way are part of it.
-  w.rate = fmin(m.beats, (QUEUE - BURST) / (double)m.latency);
-  w.room = fmax(0, QUEUE - BURST - w.rate * m.latency);
-  wait_until(&w, m.latency, ESTIMATE_START);
-  w.level = 0;
-  take(&w, norm_beats);
-  embedding(&w, heads);
-  double ready = w.now;
-  for (size_t l = 0; l < c->n_layer; l++) {
-    attention(&w, heads, context + 1, ready, norm_beats);
-    job(&w, 4 * heads * w.r, heads, true, w.now + NORM, ESTIMATE_LAYERNORM);
-    take(&w, norm_beats);
-    job(&w, heads * w.r, 4.0 * heads, true, 0, ESTIMATE_LAYERNORM);
-    ready = w.now + NORM;
-  }
-  const double head = w.now;
-  job(&w, ceil_div(vocabulary, segments), heads, true, ready, ESTIMATE_LAYERNORM);
+  e->floor = (layer_bytes(c) + vocabulary * (double)c->n_embd + kv_bytes(c) * context) / lanes;
+  e->writes = (uint64_t)((double)(c->n_layer * c->n_head) * (2 + 64 / segments));
+  struct walk w = begin(e, &m, lanes, 1);
+  const double ready = run_layers(&w, c, context, 1), head = w.now;
+  job(&w, ceil_div(vocabulary, segments), (double)c->n_head, true, ready, ESTIMATE_LAYERNORM);
   // Sampling keeps pace except for the logits that enter its list, k (1 + ln(V / k)) of V in random
   // order.
   if (top_k > 1) wait_until(&w, head + top_k * (1 + log(vocabulary / top_k)), ESTIMATE_SAMPLING);
   wait_until(&w, w.now + CHOSEN + (top_k > 1 ? DRAWN : 0), ESTIMATE_SAMPLING);
-  // Writes to the cache share the bus of a memory that is slower than the engine.
-  if (m.preset && m.beats < 1) {
-    const double more = fmin((double)e->writes / m.beats, fmax(0, e->idle[ESTIMATE_BANDWIDTH]));
-    e->idle[ESTIMATE_BANDWIDTH] += more;
-    w.now += more;
-  }
-  e->cycles = w.now;
+  end(&w, &m);
+}
+
+void estimate_prompt(struct estimate *e, const struct gpt2_config *c, uint32_t lanes,
+                     uint32_t context, const struct estimate_batch *batch,
+                     const struct sim_memory *memory) {
+  struct sim_memory m = *memory;
+  sim_memory_resolve(&m, lanes);
+  const double segments = lanes / 64.0;
+  const uint32_t positions = batch->positions, last = context | (positions - 1);
+  memset(e, 0, sizeof *e);
+  e->floor = (layer_bytes(c) + kv_bytes(c) * last) / lanes;
+  const double keys = fmax(1, positions / segments);  // beats that hold the batch's keys
+  e->writes = (uint64_t)((double)(c->n_layer * c->n_head) * (1 + keys + 64 / segments));
+  struct walk w = begin(e, &m, lanes, positions / (double)batch->engines);
+  run_layers(&w, c, last, positions);
+  wait_until(&w, w.now + SKIPPED, ESTIMATE_START);
+  end(&w, &m);
 }

@@ -20,15 +20,25 @@ struct report {
   PORTS(SIGNAL_MEMBER)
   struct sim_observer observer;
   const struct image_header *header;
-  uint32_t segments;
+  uint32_t segments, positions;
   const struct controller_run *run;
-  struct controller_step step;
-  int32_t hidden[MAX_WIDTH];
+  // The batch under way: positions that follow each other.
+  struct controller_step steps[PKG_MAX_POSITIONS];
+  uint32_t n_steps, batch;
+  int32_t hidden[PKG_MAX_POSITIONS][MAX_WIDTH];
+  // Of a batch of several, [member][layer + 1][width]: they go out one position after the other.
+  int32_t *states;
   int32_t *logits;
 };
 
-// Takes rows of the residual as they are written. A residual is complete with the last group after
-// the embedding and after each layer.
+static int32_t *state(struct report *r, uint32_t i, int layer) {
+  const struct image_header *h = r->header;
+  return r->states + ((size_t)i * (h->n_layer + 1) + (size_t)(layer + 1)) * h->n_embd;
+}
+
+// Takes rows of the residual as they are written: of the tag's position and of those that follow it
+// in the batch. A residual is complete with the last group after the embedding and after each
+// layer.
 static int take_rows(struct report *r, uint64_t cycle, struct err *err) {
   struct pkg_tag tag;
   pkg_event_tag(&tag, r->event);
@@ -38,10 +48,37 @@ static int take_rows(struct report *r, uint64_t cycle, struct err *err) {
     return err_set(err,
                    "cycle %llu: the hardware writes residual rows from %u, but the width is %u",
                    (unsigned long long)cycle, from, width);
-  memcpy(r->hidden + from, r->rows, 4 * r->segments);
-  if (!tag.last || tag.op == PKG_OP_PROJ) return 0;
+  const bool complete = tag.last && tag.op != PKG_OP_PROJ;
   const int layer = tag.op == PKG_OP_TOKEN ? -1 : (int)tag.layer;
-  return r->run->hidden(r->run->ctx, layer, r->hidden) ? SIM_ABORT : 0;
+  for (uint64_t t = tag.position; t <= tag.position + tag.after; t++) {
+    const uint32_t i = (uint32_t)t - r->steps[0].position;
+    if (t < r->steps[0].position || i >= r->batch)
+      return err_set(err,
+                     "cycle %llu: the hardware writes the residual of position %u, but runs %u to "
+                     "%u",
+                     (unsigned long long)cycle, (uint32_t)t, r->steps[0].position,
+                     r->steps[0].position + r->batch - 1);
+    memcpy(r->hidden[i] + from, r->rows + t % r->positions * r->segments, 4 * r->segments);
+    if (!complete) continue;
+    if (r->batch > 1) memcpy(state(r, i, layer), r->hidden[i], 4 * width);
+    else if (r->run->hidden(r->run->ctx, layer, r->hidden[i])) return SIM_ABORT;
+  }
+  return 0;
+}
+
+// The batch's positions, in order. The last one's choice is `choice`.
+static int report_batch(struct report *r, uint32_t choice) {
+  const struct controller_run *run = r->run;
+  const int layers = (int)r->header->n_layer;
+  for (uint32_t i = 0; i < r->n_steps; i++) {
+    struct controller_step *step = &r->steps[i];
+    for (int layer = -1; r->batch > 1 && run->hidden && layer < layers; layer++)
+      if (run->hidden(run->ctx, layer, state(r, i, layer))) return SIM_ABORT;
+    step->choice = step->head ? choice : 0;
+    if (run->step && run->step(run->ctx, step)) return SIM_ABORT;
+  }
+  r->n_steps = 0;
+  return 0;
 }
 
 static int take_logits(struct report *r, uint64_t cycle, struct err *err) {
@@ -71,22 +108,25 @@ static int report_cycle(void *self, uint64_t cycle, struct err *err) {
   if (flags & PKG_EVENT_RESIDUAL && run->hidden && (status = take_rows(r, cycle, err)))
     return status;
   if (*r->lg_valid && *r->lg_ready && (status = take_logits(r, cycle, err))) return status;
-  if (flags & PKG_EVENT_STEP_END) {
-    r->step.choice = r->step.head ? (uint32_t)event.choice : 0;
-    if (run->step && run->step(run->ctx, &r->step)) return SIM_ABORT;
-  }
+  if (flags & PKG_EVENT_STEP_END && report_batch(r, (uint32_t)event.choice)) return SIM_ABORT;
   if (*r->tok_valid && *r->tok_ready && run->token && run->token(run->ctx, *r->tok_id))
     return SIM_ABORT;
-  if (flags & PKG_EVENT_STEP_START)
-    r->step = (struct controller_step){.id = (uint32_t)event.id,
-                                       .position = (uint32_t)event.position,
-                                       .head = event.head,
-                                       .recomputed = event.recomputed};
+  if (flags & PKG_EVENT_STEP_START) {
+    if (!r->n_steps) r->batch = (uint32_t)event.after + 1;
+    if (r->n_steps >= r->batch)
+      return err_set(err, "cycle %llu: the hardware starts position %u in a batch of %u",
+                     (unsigned long long)cycle, (uint32_t)event.position, r->batch);
+    r->steps[r->n_steps++] = (struct controller_step){.id = (uint32_t)event.id,
+                                                      .position = (uint32_t)event.position,
+                                                      .head = event.head,
+                                                      .recomputed = event.recomputed};
+  }
   return 0;
 }
 
 static void report_destroy(void *self) {
   struct report *r = self;
+  free(r->states);
   free(r->logits);
   free(r);
 }
@@ -101,8 +141,13 @@ int report_create(struct report **out, struct signals signals, const struct imag
   at->segments = header->lanes / HEAD_DIM;
   at->logits = calloc(header->vocab_size + at->segments, sizeof *at->logits);
   PORTS(SIGNAL_FIND)
-  if (at->logits && !signals.missing) return 0;
-  if (!at->logits) err_memory(err, "the logits");
+  at->positions = signals_width(&signals, "residual_rows_o") / (32 * at->segments);
+  if (at->positions > 1)
+    at->states =
+        calloc((size_t)at->positions * (header->n_layer + 1) * header->n_embd, sizeof *at->states);
+  const bool room = at->logits && (at->positions <= 1 || at->states);
+  if (room && !signals.missing) return 0;
+  if (!room) err_memory(err, "logits and hidden states");
   else err_set(err, "the simulator has no port %s: run make", signals.missing);
   report_destroy(at);
   *out = NULL;
@@ -115,5 +160,5 @@ struct sim_observer *report_observer(struct report *r) {
 
 void report_start(struct report *r, const struct controller_run *run) {
   r->run = run;
-  r->step = (struct controller_step){0};
+  r->n_steps = 0;
 }

@@ -3,7 +3,7 @@
 // report - the observer that calls a run's callbacks (controller.h)
 //
 // It reads residual rows, logits, ends of positions and chosen ids at gpt2_top's ports, and reports
-// them in the order in which the golden model does.
+// them in the order in which the golden model does: those of a batch of positions at its end.
 #ifndef GPT2RTL_REPORT_H
 #define GPT2RTL_REPORT_H
 

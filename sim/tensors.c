@@ -9,7 +9,6 @@
 
 // The signals, by what they carry, with the hardware's names.
 #define CORE "gpt2_top.u_core."
-#define BLOCK CORE "u_transformer_block."
 // clang-format off
 #define SIGNALS(S)                                                                                \
   S(const uint32_t, event, "event_o")        S(const uint32_t, residual_rows, "residual_rows_o")  \
@@ -180,6 +179,11 @@ int sim_observe_tensors(struct sim *sim, const struct tensor_observer *observer,
                    "the simulator has no readable signal %s (sim/tensors.vlt): it was not built to "
                    "show tensors",
                    signals.missing);
+  }
+  if (signals_width(&signals, CORE "rows_valid") > 1) {
+    free(at);
+    return err_set(err, "tensors can be shown only of hardware that runs one position at a time: "
+                        "use --positions 1");
   }
   at->segments = h->lanes / HEAD_DIM;
   at->part = signals_width(&signals, CORE "op_m") / 16;

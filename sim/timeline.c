@@ -8,7 +8,7 @@
 const char *const timeline_unit_name[TIMELINE_N_UNITS] = {TIMELINE_UNITS(UNIT_NAME)};
 
 #define CORE "gpt2_top.u_core."
-#define BLOCK CORE "u_transformer_block."
+#define BLOCK CORE "gen_member[0].u_transformer_block."
 #define COUNTERS CORE "u_counters."
 // clang-format off
 #define SIGNALS(S)                                                                                \
@@ -251,6 +251,12 @@ int sim_observe_timeline(struct sim *sim, struct timeline **out,
                    "the simulator has no readable signal %s (sim/timeline.vlt): it was not built "
                    "for timelines",
                    signals.missing);
+  }
+  if (signals_width(&signals, CORE "rows_valid") > 1) {
+    free(t);
+    *out = NULL;
+    return err_set(err, "a timeline can be made only of hardware that runs one position at a time: "
+                        "use --positions 1");
   }
   t->see = see;
   t->ctx = ctx;

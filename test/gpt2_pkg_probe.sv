@@ -50,8 +50,9 @@ module gpt2_pkg_probe
     case (field_i)
       0: step_o.id = '1;
       1: step_o.position = '1;
-      2: step_o.head = '1;
-      3: step_o.recomputed = '1;
+      2: step_o.after = '1;
+      3: step_o.head = '1;
+      4: step_o.recomputed = '1;
       default: ;
     endcase
 
@@ -63,17 +64,18 @@ module gpt2_pkg_probe
       3: job_o.final_layer = '1;
       4: job_o.want_head = '1;
       5: job_o.position = '1;
-      6: job_o.groups = '1;
-      7: job_o.blocks = '1;
-      8: job_o.sides = '1;
-      9: job_o.issue.by_columns = '1;
-      10: job_o.issue.first = '1;
-      11: job_o.issue.last = '1;
-      12: job_o.issue.slot = '1;
-      13: job_o.issue.free = '1;
-      14: job_o.issue.excess = '1;
-      15: job_o.place.row_in_group = '1;
-      16: job_o.place.side_index = '1;
+      6: job_o.after = '1;
+      7: job_o.groups = '1;
+      8: job_o.blocks = '1;
+      9: job_o.sides = '1;
+      10: job_o.issue.by_columns = '1;
+      11: job_o.issue.first = '1;
+      12: job_o.issue.last = '1;
+      13: job_o.issue.slot = '1;
+      14: job_o.issue.free = '1;
+      15: job_o.issue.excess = '1;
+      16: job_o.place.row_in_group = '1;
+      17: job_o.place.side_index = '1;
       default: ;
     endcase
 
@@ -85,20 +87,21 @@ module gpt2_pkg_probe
       3: label_o.tag.final_layer = '1;
       4: label_o.tag.want_head = '1;
       5: label_o.tag.position = '1;
-      6: label_o.tag.group = '1;
-      7: label_o.tag.last = '1;
-      8: label_o.issue.by_columns = '1;
-      9: label_o.issue.first = '1;
-      10: label_o.issue.last = '1;
-      11: label_o.issue.slot = '1;
-      12: label_o.issue.free = '1;
-      13: label_o.issue.excess = '1;
-      14: label_o.place.row_in_group = '1;
-      15: label_o.place.side_index = '1;
-      16: label_o.side = '1;
-      17: label_o.block = '1;
-      18: label_o.last_block = '1;
-      19: label_o.start = '1;
+      6: label_o.tag.after = '1;
+      7: label_o.tag.group = '1;
+      8: label_o.tag.last = '1;
+      9: label_o.issue.by_columns = '1;
+      10: label_o.issue.first = '1;
+      11: label_o.issue.last = '1;
+      12: label_o.issue.slot = '1;
+      13: label_o.issue.free = '1;
+      14: label_o.issue.excess = '1;
+      15: label_o.place.row_in_group = '1;
+      16: label_o.place.side_index = '1;
+      17: label_o.side = '1;
+      18: label_o.block = '1;
+      19: label_o.last_block = '1;
+      20: label_o.start = '1;
       default: ;
     endcase
 
@@ -110,8 +113,9 @@ module gpt2_pkg_probe
       3: tag_o.final_layer = '1;
       4: tag_o.want_head = '1;
       5: tag_o.position = '1;
-      6: tag_o.group = '1;
-      7: tag_o.last = '1;
+      6: tag_o.after = '1;
+      7: tag_o.group = '1;
+      8: tag_o.last = '1;
       default: ;
     endcase
 
@@ -121,12 +125,13 @@ module gpt2_pkg_probe
       1: event_o.choice = '1;
       2: event_o.step.id = '1;
       3: event_o.step.position = '1;
-      4: event_o.step.head = '1;
-      5: event_o.step.recomputed = '1;
-      6: event_o.saturations = '1;
-      7: event_o.residual = '1;
-      8: event_o.step_end = '1;
-      9: event_o.step_start = '1;
+      4: event_o.step.after = '1;
+      5: event_o.step.head = '1;
+      6: event_o.step.recomputed = '1;
+      7: event_o.saturations = '1;
+      8: event_o.residual = '1;
+      9: event_o.step_end = '1;
+      10: event_o.step_start = '1;
       default: ;
     endcase
 
@@ -190,6 +195,7 @@ module gpt2_pkg_probe
       40: constant_o = 32'(q_slot(25));
       41: constant_o = 32'(p_slot(25));
       42: constant_o = 32'(slot_count(25, 1024));
+      43: constant_o = 32'(MaxPositions);
       default: constant_o = '1;
     endcase
   end

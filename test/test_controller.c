@@ -2,7 +2,7 @@
 //
 // controller: the steps, tokens and errors of controller_run(), run after run, with and without the
 // context crop, the stop id and the head at all positions; the model is a hash of everything that
-// it has read
+// it has read. Steps come alone, and in batches of up to 8
 #include "block.h"
 #include "controller.h"
 
@@ -22,6 +22,17 @@ static const struct block_field step_fields[] = {
 };
 enum { RUNS = 2, MAX_STEPS = 20000 };
 
+// The block under test, and its Positions.
+static uint32_t positions = 1;
+static struct block *open_controller(void) {
+  return block_open(positions == 1 ? "controller" : "controller_batches", 0);
+}
+static int in_batches(void **state) {
+  (void)state;
+  positions = 8;
+  return 0;
+}
+
 // What a model knows: the ids at positions 0 .. position. Its choice depends on all of them.
 struct model {
   uint32_t ids[MAX_CTX], n_vocab;
@@ -36,6 +47,7 @@ static uint32_t model_step(struct model *m, uint32_t id, uint32_t position) {
 
 // ---------------------------------------------------------------------------------- the golden run
 
+static struct pkg_step golden_steps[MAX_STEPS];
 static struct step want_steps[MAX_STEPS], got_steps[MAX_STEPS];
 static struct id want_tokens[MAX_STEPS], got_tokens[MAX_STEPS];
 static size_t n_steps, n_tokens;
@@ -43,11 +55,23 @@ static size_t n_steps, n_tokens;
 static int on_step(void *ctx, const struct controller_step *step) {
   (void)ctx;
   assert_true(n_steps < MAX_STEPS);
-  pkg_step_pack(want_steps[n_steps++].step, &(struct pkg_step){.id = step->id,
-                                                               .position = step->position,
-                                                               .head = step->head,
-                                                               .recomputed = step->recomputed});
+  golden_steps[n_steps++] = (struct pkg_step){.id = step->id,
+                                              .position = step->position,
+                                              .head = step->head,
+                                              .recomputed = step->recomputed};
   return 0;
+}
+
+// A batch ends with a head, a multiple of `positions`, or the history.
+static void make_batches(void) {
+  for (size_t i = n_steps; i-- > 0;) {
+    struct pkg_step *step = &golden_steps[i];
+    const struct pkg_step *next = step + 1;
+    const bool ends = step->head || i + 1 == n_steps || next->position != step->position + 1 ||
+                      next->position % positions == 0;
+    step->after = ends ? 0 : next->after + 1;
+    pkg_step_pack(want_steps[i].step, step);
+  }
 }
 
 static int on_token(void *ctx, uint32_t id) {
@@ -79,6 +103,7 @@ struct core {
   struct model model;
   uint64_t rng;
   bool busy, head, idle;
+  bool more;  // a step of the batch is to come
   uint32_t choice;
   unsigned left;           // cycles to the step's end
   unsigned started, done;  // runs
@@ -87,7 +112,8 @@ struct core {
 
 static void core_before(void *ctx) {
   struct core *c = ctx;
-  bool over = c->busy && c->left == 0, begin = c->started < RUNS && !block_get_u64(c->b, "busy_o");
+  bool over = c->busy && !c->more && c->left == 0,
+       begin = c->started < RUNS && !block_get_u64(c->b, "busy_o");
   block_set_u64(c->b, "start_i", begin);
   c->started += begin;
   block_set_u64(c->b, "step_done_i", over && !c->head);
@@ -102,15 +128,17 @@ static void core_after(void *ctx) {
     assert_int_equal(block_get_u64(c->b, "error_o"), c->error);
   }
   if (c->busy && c->left > 0) c->left--;
-  else if (c->busy && (!c->head || block_get_u64(c->b, "choice_ready_o"))) c->busy = false;
+  else if (c->busy && !c->more && (!c->head || block_get_u64(c->b, "choice_ready_o")))
+    c->busy = false;
   bool step = block_get_u64(c->b, "step_valid_o") && block_get_u64(c->b, "step_ready_i");
   if (!step) return;
-  assert_false(c->busy);
+  assert_true(c->busy == c->more);
   struct pkg_step s;
   uint32_t words[PKG_STEP_WORDS];
   block_get(c->b, "step_o", words);
   pkg_step_unpack(&s, words);
   c->busy = true;
+  c->more = s.after;
   c->head = s.head;
   c->choice = model_step(&c->model, (uint32_t)s.id, (uint32_t)s.position);
   c->left = c->idle ? (unsigned)rng_range(&c->rng, 0, 20) : 0;
@@ -144,6 +172,7 @@ static void check(struct block *b, struct controller_run run, uint32_t n_ctx, ui
       prompt[r * run.n_prompt + i] = (struct id){run.prompt[i], i == run.n_prompt - 1};
   }
 
+  make_batches();
   block_reset(b);
   pkg_config_pack(words, &(struct pkg_config){.n_ctx = n_ctx, .n_vocab = n_vocab});
   block_set(b, "cfg_i", words);
@@ -195,7 +224,7 @@ static void test_generation(void **state) {
       {2, 301, 1, 9},   {3, 301, 2, 9},       {7, 301, 7, 40},         {32, 301, 5, 0},
       {32, 301, 32, 0}, {256, 4096, 20, 300}, {1024, 50257, 1020, 10},
   };
-  struct block *b = block_open("controller", 0);
+  struct block *b = open_controller();
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     struct controller_run run =
         make_run(cases[i].n_prompt, cases[i].max_new, cases[i].n_vocab, i + 1);
@@ -212,7 +241,7 @@ static void test_generation(void **state) {
 // is not enabled.
 static void test_stop(void **state) {
   (void)state;
-  struct block *b = block_open("controller", 0);
+  struct block *b = open_controller();
   struct controller_run run = make_run(6, 60, 301, 9);
   check(b, run, 32, 301, BLOCK_PLAIN);
   static const size_t stops[] = {0,  1,  25, 26,
@@ -238,7 +267,7 @@ static void test_stop(void **state) {
 // and the next run is sound.
 static void test_errors(void **state) {
   (void)state;
-  struct block *b = block_open("controller", 0);
+  struct block *b = open_controller();
   check_stalls(b, make_run(33, 4, 301, 1), 32, 301);
   check_stalls(b, make_run(100, 4, 301, 1), 32, 301);
   static const uint32_t at[] = {0, 3, 9};
@@ -260,6 +289,9 @@ int main(void) {
       cmocka_unit_test(test_generation),
       cmocka_unit_test(test_stop),
       cmocka_unit_test(test_errors),
+      cmocka_unit_test_setup(test_generation, in_batches),
+      cmocka_unit_test_setup(test_stop, in_batches),
+      cmocka_unit_test_setup(test_errors, in_batches),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

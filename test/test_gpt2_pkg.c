@@ -59,7 +59,7 @@ static void test_event_parts(void **state) {
     assert_int_equal(words[0], bit[i]);
   }
   const struct pkg_tag want =
-      {.op = 5, .layer = 201, .head = 33, .position = 777, .group = 99999, .last = 1};
+      {.op = 5, .layer = 201, .head = 33, .position = 777, .after = 9, .group = 99999, .last = 1};
   struct pkg_tag got;
   pkg_tag_pack(tag_words, &want);
   const uint64_t tag = (uint64_t)tag_words[1] << 32 | tag_words[0];
@@ -136,6 +136,7 @@ static void test_constants(void **state) {
       {"q_slot(25)", PKG_SLOT_Q(25)},
       {"p_slot(25)", PKG_SLOT_P(25)},
       {"slot_count(25, 1024)", PKG_SLOT_COUNT(25, 1024)},
+      {"MaxPositions", PKG_MAX_POSITIONS},
   };
   const unsigned n = sizeof want / sizeof *want;
   for (unsigned i = 0; i < n; i++) {

@@ -173,6 +173,7 @@ static void check(unsigned segments, unsigned n_head) {
                                               .kv_stride = stride,
                                               .kv_v_off = v_off});
     block_set(b, "cfg_i", cfg);
+    block_set_u64(b, "kv_last_i", 1);
     struct run run = {.b = b,
                       .in = in,
                       .segments = segments,

@@ -19,7 +19,7 @@ enum {
 enum { MAX_LAYERS = 48, MAX_STEPS = 24, MAX_JOBS = MAX_STEPS * (4 + 6 * (4 * MAX_HEADS + 4)) };
 
 struct step {
-  uint32_t step;
+  uint32_t step[PKG_STEP_WORDS];
 };
 struct job {
   uint32_t job[PKG_JOB_WORDS], split, side_addr, addr, beats;
@@ -365,9 +365,9 @@ static void run(struct block *b, const struct image_header *h, const struct toke
   uint32_t words[PKG_CONFIG_WORDS];
   assert_true(n <= MAX_STEPS);
   for (size_t i = 0; i < n; i++) {
-    pkg_step_pack(&steps[i].step, &(struct pkg_step){.id = tokens[i].id,
-                                                     .position = tokens[i].position,
-                                                     .head = tokens[i].head});
+    pkg_step_pack(steps[i].step, &(struct pkg_step){.id = tokens[i].id,
+                                                    .position = tokens[i].position,
+                                                    .head = tokens[i].head});
     jobs_before[i + 1] = jobs_before[i] + token_jobs(h, &tokens[i]);
   }
   const size_t n_jobs = jobs_before[n];

@@ -25,6 +25,7 @@ package gpt2_pkg;
   localparam int unsigned AccBits   = 52;  // 30, 15 of exponent, 7 for 128 blocks
   localparam int unsigned SideGroups = 16; // groups whose scales and biases travel in a side beat
   localparam int unsigned MaxTopK   = 64;
+  localparam int unsigned MaxPositions = 16; // that go through the engine together
   localparam int unsigned AddrBits  = 32;  // beat addresses
   localparam int unsigned MaxBurst  = 32;  // beats of a read request
   localparam int unsigned MatvecLatency  = 12;  // cycles from a group's last beat to its sums
@@ -145,10 +146,12 @@ package gpt2_pkg;
     ErrTimeout      // Watchdog cycles without a transfer at any port
   } error_e;
 
-  // One token's work.
+  // One token's work. Steps go through the engine together if all but the last have a next one: a
+  // batch. Its positions follow each other and lie in one multiple of the machine's Positions.
   typedef struct packed {
     logic [16:0] id;
     logic [9:0]  position;
+    logic [3:0]  after;                    // steps that follow in this batch
     logic        head;                     // logits and a choice are wanted
     logic        recomputed;               // the id has run before: the context was cropped
   } step_t;
@@ -192,8 +195,9 @@ package gpt2_pkg;
     logic [7:0]  layer;
     logic [5:0]  head;
     logic        final_layer;
-    logic        want_head;                // of the step
-    logic [9:0]  position;                 // of the step
+    logic        want_head;                // of the batch's last step
+    logic [9:0]  position;                 // the batch's first; OpPos, OpToken: the step's
+    logic [3:0]  after;                    // positions that follow it in the batch
     logic [16:0] groups;
     logic [7:0]  blocks;
     // side beats precede groups 0, 16, ... (by columns: in the last block)
@@ -227,7 +231,8 @@ package gpt2_pkg;
     return p_slot(max_heads) + 2 * (max_ctx / HeadDim);
   endfunction
 
-  // The tag of S rows, and of the beats that they come from.
+  // The tag of S rows, and of the beats that they come from. A beat belongs to all positions of its
+  // batch, rows to one: `position`, and `after` tells how many follow.
   typedef struct packed {
     op_e         op;
     logic [7:0]  layer;
@@ -235,6 +240,7 @@ package gpt2_pkg;
     logic        final_layer;
     logic        want_head;
     logic [9:0]  position;
+    logic [3:0]  after;
     logic [16:0] group;                    // rows group * S .. group * S + S - 1 of the job
     logic        last;                     // last group of the job
   } tag_t;
@@ -250,6 +256,20 @@ package gpt2_pkg;
     logic        start;                    // group 0, block 0
   } label_t;
 
+  // Position t of a batch is member t % positions of the machine, which has `positions` of them.
+  function automatic logic [3:0] batch_member(logic [9:0] position, logic [4:0] positions);
+    return 4'(position & (10'(positions) - 10'd1));
+  endfunction
+
+  // Whether the batch of a tag has member m's position; and this.
+  function automatic logic batch_has(tag_t tag, logic [3:0] m, logic [4:0] positions);
+    return m >= batch_member(tag.position, positions) &&
+           m - batch_member(tag.position, positions) <= tag.after;
+  endfunction
+  function automatic logic [9:0] batch_position(tag_t tag, logic [3:0] m, logic [4:0] positions);
+    return (tag.position & ~(10'(positions) - 10'd1)) | 10'(m);
+  endfunction
+
   // --------------------------------------------------------------------------------- for observers
 
   // What happens in this cycle. The fields above a flag hold only in a cycle in which it is high.
@@ -257,7 +277,7 @@ package gpt2_pkg;
     tag_t        residual_tag;             // rows group * S .. group * S + S - 1 of the residual
     logic [16:0] choice;                   // the id chosen at a step's end, if it was with head
     step_t       step;                     // the step that starts
-    logic [9:0]  saturations;              // numbers that saturated, of any kind; no flag
+    logic [13:0] saturations;              // numbers that saturated, of any kind; no flag
     logic        residual;                 // flags: rows of the residual are written,
     logic        step_end;                 // a step ends,
     logic        step_start;               // a step starts

@@ -6,13 +6,15 @@
 //   OpMlp2 of the last layer, head wanted:                    ln_f, which makes the head's operands
 //   OpMlp2 of the last layer, head not wanted:                the position is over
 //
+// A head is wanted only for the last position of a batch.
+//
 // ln_f has the arithmetic of every LayerNorm, with its own parameters, so it runs on layernorm.
 // This module only detects the last pass, and when the head's operands are complete.
 //
 // In      sums   pulse and tag of a pass of residual_add
 //         blk    a block of layernorm is taken
 // Out     norm_start   pulse, in the cycle of the sums: layernorm begins
-//         step_done    pulse, in the cycle of the sums: the step ends without logits
+//         step_done    pulse, in the cycle of the sums: the batch ends without logits
 //         head_ready   high from the last block of ln_f on, until the next step's first sums
 //         heads, heads_skipped   counts of both since reset, 32 bits each, wrapping
 // Golden  golden/final_layernorm.c and the order of calls in golden/gpt2_core.c
@@ -46,9 +48,11 @@ module final_layernorm
 
   state_e     state_q, state_d;
   logic [5:0] blocks_q, blocks_d;          // of ln_f, taken so far
-  logic       step_ends;
+  logic       step_ends, head, batch_ends;
 
-  assign step_ends = sums_tag_i.op == OpMlp2 && sums_tag_i.final_layer;
+  assign step_ends  = sums_tag_i.op == OpMlp2 && sums_tag_i.final_layer;
+  assign batch_ends = sums_tag_i.after == '0;
+  assign head       = sums_tag_i.want_head && batch_ends;
 
   always_comb begin
     state_d      = state_q;
@@ -67,9 +71,9 @@ module final_layernorm
     endcase
 
     if (sums_valid_i) begin
-      norm_start_o = !step_ends || sums_tag_i.want_head;
-      step_done_o  = step_ends && !sums_tag_i.want_head;
-      state_d      = (step_ends && sums_tag_i.want_head) ? StNorm : StLayers;
+      norm_start_o = !step_ends || head;
+      step_done_o  = step_ends && !sums_tag_i.want_head && batch_ends;
+      state_d      = (step_ends && head) ? StNorm : StLayers;
       blocks_d     = '0;
     end
   end
@@ -86,7 +90,7 @@ module final_layernorm
       state_q  <= state_d;
       blocks_q <= blocks_d;
       if (state_q == StNorm && state_d == StReady) heads_o <= heads_o + 32'd1;
-      if (step_done_o) heads_skipped_o <= heads_skipped_o + 32'd1;
+      if (sums_valid_i && step_ends && !head) heads_skipped_o <= heads_skipped_o + 32'd1;
     end
   end
 

@@ -1,19 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// kv_cache - holds the newest position's keys and values for the engine, and writes them to memory
+// kv_cache - holds the keys and values of the newest batch for the engine, and writes them to memory
 //
 // Entry `head % 4` holds K and V of a head from its K until its writes have been handed to the
-// memory and its PV job is over. So four heads can be between QKV and PV.
+// memory and its PV job is over. So four heads can be between QKV and PV. Position t of the batch is
+// member t % Positions of an entry.
 //
-// In      kv        K, then V of a head: 64 int8 and a scale; heads, then layers ascend; rigid
+// In      kv        K, then V of a head: for each position of the batch 64 int8 and a scale; members
+//                   in order, any number in a cycle, all K before the first V; head, layer and
+//                   position are those of any, kv_last: with the batch's last; heads, then layers
+//                   ascend; rigid
 //         release   of an entry: PV has taken its last beat
 // Out     wr        beats with byte strobes (model/image/image.h, 6). For each head: scales
-//                   (4 bytes of a beat), K (64 bytes of a beat), V (64/Segments beats, each with
-//                   byte position % 64 of every segment); valid/ready, acknowledged in order
+//                   (4 bytes of a beat for each position), K (64 bytes of a beat for each; one beat,
+//                   or more if the batch spans them), V (64/Segments beats, each with bytes
+//                   position % 64 of every segment); valid/ready, acknowledged in order
 //         entry_busy, entry_ready   holds something; holds K and V
-//         k, v, k_scale, v_scale    a cycle after merge_valid: what replaces the bytes from memory.
-//                                   k: the key of merge_entry, or its value if merge_is_v; v: group
-//                                   merge_group of the value, Segments dimensions
+//         k, v, k_scale, v_scale    a cycle after merge_valid, of each member: what replaces the
+//                                   bytes from memory. k: the key of merge_entry, or its value if
+//                                   merge_is_v; v: group merge_group of the value, Segments dimensions
 //         idle      no write is pending, in flight or unacknowledged
 //         mem_busy  a write is offered or unacknowledged
 // Reset   rst_ni empties the entries. A write that is offered stays until it is taken, and
@@ -21,7 +26,7 @@
 //         forgets these too; it is low only while rst_ni is
 // Timing  ready one cycle after V; a write a cycle, the first 3 cycles after V, but none is made
 //         while the engine merges: both read the entries through one port
-// Keeps   4 entries of 132 bytes; a beat
+// Keeps   4 entries of 132 bytes for each of Positions; a beat
 // Assumes that an entry is not busy when its K comes. At most 255 writes are unacknowledged
 // Golden  golden/kv_cache.c: the memory written by kv_cache_write() - equal byte for byte
 
@@ -31,20 +36,22 @@ module kv_cache
   import gpt2_pkg::*;
 #(
   parameter int unsigned Segments = 16,
-  parameter int unsigned MaxHeads = 25
+  parameter int unsigned MaxHeads = 25,
+  parameter int unsigned Positions = 1
 ) (
   input  logic                       clk_i,
   input  logic                       rst_ni,
   input  logic                       mem_rst_ni,
   input  config_t                    cfg_i,
 
-  input  logic                       kv_valid_i,
+  input  logic [Positions-1:0]       kv_valid_i,
+  input  logic                       kv_last_i,
   input  logic                       kv_is_v_i,
   input  logic [5:0]                 kv_head_i,
   input  logic [7:0]                 kv_layer_i,
   input  logic [9:0]                 kv_position_i,
-  input  logic [HeadDim-1:0][7:0]    kv_q_i,
-  input  scale_t                     kv_scale_i,
+  input  logic [Positions-1:0][HeadDim-1:0][7:0] kv_q_i,
+  input  scale_t [Positions-1:0]     kv_scale_i,
 
   output logic [3:0]                 entry_busy_o,
   output logic [3:0]                 entry_ready_o,
@@ -63,48 +70,56 @@ module kv_cache
   input  logic [1:0]                 merge_entry_i,
   input  logic                       merge_is_v_i,
   input  logic [5:0]                 merge_group_i,
-  output logic [HeadDim-1:0][7:0]    k_o,
-  output logic [Segments-1:0][7:0]   v_o,
-  output scale_t                     k_scale_o,
-  output scale_t                     v_scale_o
+  output logic [Positions-1:0][HeadDim-1:0][7:0]  k_o,
+  output logic [Positions-1:0][Segments-1:0][7:0] v_o,
+  output scale_t [Positions-1:0]     k_scale_o,
+  output scale_t [Positions-1:0]     v_scale_o
 );
 
   localparam int unsigned LogS     = $clog2(Segments);
   localparam int unsigned VBeats   = HeadDim / Segments;
   localparam int unsigned BeatBits = (VBeats > 1) ? $clog2(VBeats) : 1;
+  // beats with the keys of Positions positions
+  localparam int unsigned KBeats   = (Positions > Segments) ? Positions / Segments : 1;
+  localparam int unsigned KBits    = (KBeats > 1) ? $clog2(KBeats) : 1;
 
   typedef logic [AddrBits-1:0] addr_t;
   typedef logic [BeatBits-1:0] beat_idx_t;
+  typedef logic [KBits-1:0]    key_idx_t;
 
   localparam beat_idx_t LastBeat = beat_idx_t'(VBeats - 1);
 
   // --------------------------------------------------------------------------------------- entries
 
-  logic [HeadDim-1:0][7:0] mem [8];                // of entry e: K at 2e, V at 2e + 1
-  scale_t                  k_scale_mem [4];
-  scale_t                  v_scale_mem [4];
+  wire       kv_valid  = kv_valid_i != '0;
+  wire [1:0] kv_entry  = kv_head_i[1:0];
+  wire       todo_push = kv_valid && kv_is_v_i && kv_last_i;
 
-  wire [1:0] kv_entry = kv_head_i[1:0];
-
-  always_ff @(posedge clk_i) begin
-    if (kv_valid_i)               mem[{kv_entry, kv_is_v_i}] <= kv_q_i;
-    if (kv_valid_i && !kv_is_v_i) k_scale_mem[kv_entry]      <= kv_scale_i;
-    if (kv_valid_i && kv_is_v_i)  v_scale_mem[kv_entry]      <= kv_scale_i;
-  end
-
-  // The port for the engine's merge and the writes: a vector, one group of it, and the scales. Its
+  // The port for the engine's merge and the writes: vectors, one group of each, and the scales. Its
   // address is in registers.
   logic       merge_q;                             // the engine has the port
   logic [1:0] rd_entry_q;
   logic       rd_is_v_q;
   beat_idx_t  rd_group_q;
-  logic [VBeats-1:0][Segments-1:0][7:0] rd_groups; // k_o
 
-  assign k_o       = mem[{rd_entry_q, rd_is_v_q}];
-  assign rd_groups = k_o;
-  assign v_o       = rd_groups[rd_group_q];
-  assign k_scale_o = k_scale_mem[rd_entry_q];
-  assign v_scale_o = v_scale_mem[rd_entry_q];
+  for (genvar p = 0; p < int'(Positions); p++) begin : gen_member
+    logic [HeadDim-1:0][7:0] mem [8];              // of entry e: K at 2e, V at 2e + 1
+    scale_t                  k_scale_mem [4];
+    scale_t                  v_scale_mem [4];
+    logic [VBeats-1:0][Segments-1:0][7:0] rd_groups; // k_o
+
+    always_ff @(posedge clk_i) begin
+      if (kv_valid_i[p])               mem[{kv_entry, kv_is_v_i}] <= kv_q_i[p];
+      if (kv_valid_i[p] && !kv_is_v_i) k_scale_mem[kv_entry]      <= kv_scale_i[p];
+      if (kv_valid_i[p] && kv_is_v_i)  v_scale_mem[kv_entry]      <= kv_scale_i[p];
+    end
+
+    assign k_o[p]       = mem[{rd_entry_q, rd_is_v_q}];
+    assign rd_groups    = k_o[p];
+    assign v_o[p]       = rd_groups[rd_group_q];
+    assign k_scale_o[p] = k_scale_mem[rd_entry_q];
+    assign v_scale_o[p] = v_scale_mem[rd_entry_q];
+  end
 
   logic unused_merge_group;
   assign unused_merge_group = ^merge_group_i;      // there may be fewer groups
@@ -132,9 +147,9 @@ module kv_cache
         automatic logic empties      = written_now && released_now;
         written_q[e]  <= written_now && !empties;
         released_q[e] <= released_now && !empties;
-        if (kv_valid_i && kv_entry == 2'(e)) begin
+        if (kv_valid && kv_entry == 2'(e)) begin
           busy_q[e]  <= 1'b1;
-          ready_q[e] <= kv_is_v_i;
+          ready_q[e] <= todo_push;
         end else if (empties) begin
           busy_q[e]  <= 1'b0;
           ready_q[e] <= 1'b0;
@@ -153,13 +168,14 @@ module kv_cache
 
   typedef struct packed {
     addr_t       base;
-    logic [9:0]  position;
+    logic [Positions-1:0] members;                 // of the batch
+    logic [9:0]  position;                         // the multiple of Positions with the batch
     logic [10:0] side;                             // the side beat's offset in the head's part
     logic [1:0]  entry;                            // last: formal/fv_kv_cache.sv
   } todo_t;
 
   todo_t new_todo, todo;                           // a head to be written
-  logic  todo_push, todo_ready, todo_valid, todo_wanted;
+  logic  todo_ready, todo_valid, todo_wanted;
 
   wire   first_head = kv_layer_i == 0 && kv_head_i == 0;
   addr_t base;
@@ -169,9 +185,18 @@ module kv_cache
     if (todo_push) base_q <= base;
   end
 
-  assign todo_push = kv_valid_i && kv_is_v_i;
-  assign new_todo  = '{base: base, position: kv_position_i,
-                       side: kv_side_beat(kv_position_i, LogS), entry: kv_entry};
+  wire [9:0] kv_block = kv_position_i & ~10'(Positions - 1);
+
+  // Members whose value came before this cycle.
+  logic [Positions-1:0] came_q;
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni || todo_push)       came_q <= '0;
+    else if (kv_valid && kv_is_v_i) came_q <= came_q | kv_valid_i;
+  end
+
+  assign new_todo  = '{base: base, members: came_q | kv_valid_i, position: kv_block,
+                       side: kv_side_beat(kv_block, LogS), entry: kv_entry};
 
   fifo #(.Width($bits(todo_t)), .Depth(4)) u_todo (
     .clk_i, .rst_ni,
@@ -186,22 +211,41 @@ module kv_cache
   state_e     state_q, state_d;
   logic [1:0] entry_q;                             // being written
   logic [9:0] position_q;
+  logic [Positions-1:0] members_q;
   addr_t      scales_addr_q, k_addr_q, v_addr_q;
+  key_idx_t   k_beat_q, k_beat_d, k_first, k_last_q, k_last;
   beat_idx_t  v_beat_q, v_beat_d;
   logic       make, room;                          // a beat is made; there is room for it
 
   assign make = rst_ni && state_q != StIdle && room;
 
+  // Which of the beats with keys have one of the batch: the first and the last.
+  always_comb begin
+    k_first = '0;
+    k_last  = '0;
+    for (int unsigned p = 0; p < Positions; p++) begin
+      if (todo.members[p]) k_last = key_idx_t'(p / Segments);
+      if (todo.members[Positions-1-p]) k_first = key_idx_t'((Positions - 1 - p) / Segments);
+    end
+  end
+
   always_comb begin
     state_d  = state_q;
+    k_beat_d = k_beat_q;
     v_beat_d = v_beat_q;
     unique case (state_q)
       StIdle: begin
+        k_beat_d = k_first;
         v_beat_d = '0;
         if (todo_valid) state_d = StScales;
       end
       StScales: if (room) state_d = StK;
-      StK:      if (room) state_d = StV;
+      StK: begin
+        if (room) begin
+          k_beat_d = k_beat_q + 1'b1;
+          if (k_beat_q == k_last_q) state_d = StV;
+        end
+      end
       StV: begin
         if (room) begin
           v_beat_d = v_beat_q + 1'b1;
@@ -230,23 +274,28 @@ module kv_cache
 
   // One addition a cycle: the head's base and an offset, then the position's place.
   always_ff @(posedge clk_i) begin
+    k_beat_q <= k_beat_d;
     v_beat_q <= v_beat_d;
     entry_q  <= entry_d;
     if (todo_valid && todo_wanted) begin
       position_q    <= todo.position;
+      members_q     <= todo.members;
+      k_last_q      <= k_last;
       scales_addr_q <= todo.base + addr_t'(todo.side);
       v_addr_q      <= todo.base + cfg_i.kv_v_off;
     end
     if (make && state_q == StScales) begin
-      k_addr_q <= scales_addr_q + addr_t'(kv_key_after_side(position_q, LogS));
+      k_addr_q <= scales_addr_q + addr_t'(kv_key_after_side(position_q, LogS)) + addr_t'(k_beat_q);
       v_addr_q <= v_addr_q + addr_t'(kv_tile_beat(position_q, LogS));
     end
+    if (make && state_q == StK) k_addr_q <= k_addr_q + 1'b1;
     if (make && state_q == StV) v_addr_q <= v_addr_q + 1'b1;
   end
 
   // ---------------------------------------------------------------------------- the beat going out
 
-  // The data is repeated in every word, segment or byte where it may belong; the strobe picks one.
+  // The data is repeated in every word, segment or byte where it may belong; the strobe picks those
+  // of the batch's positions.
   logic                         out_valid_q, out_last_q;
   addr_t                        out_addr_q;
   logic [Segments-1:0][511:0]   out_data_q;
@@ -271,28 +320,41 @@ module kv_cache
     end
   end
 
-  wire [9:0] side_word = kv_side_word(position_q, LogS);
+  // P positions are P words of a segment of scales, P bytes of each segment of values, and P
+  // segments with keys or all of some beats: from a multiple of P on.
+  localparam int unsigned Bytes = (Positions < 4) ? 4 : Positions;  // of a repeated pattern
+
+  wire [9:0]  side_word = kv_side_word(position_q, LogS);
+  logic [4*Positions-1:0] word_strb;               // of the batch's scales
+
+  for (genvar p = 0; p < int'(Positions); p++) begin : gen_strobe
+    assign word_strb[4*p +: 4] = {4{members_q[p]}};
+  end
 
   for (genvar s = 0; s < int'(Segments); s++) begin : gen_segment
     always_ff @(posedge clk_i) begin
       if (make) begin
         unique case (state_q)
           StScales: begin
-            automatic logic [31:0] word;
-            word = {v_scale_o, k_scale_o};
-            out_data_q[s] <= {16{word}};
+            automatic logic [Positions-1:0][31:0] words;
+            for (int unsigned p = 0; p < Positions; p++) words[p] = {v_scale_o[p], k_scale_o[p]};
+            out_data_q[s] <= {(16/Positions){words}};
             out_strb_q[s] <= side_word[9:4] == 6'(s)
-                             ? 64'hf << {side_word[3:0], 2'b00} : '0;
+                             ? 64'(word_strb) << {side_word[3:0], 2'b00} : '0;
           end
           StK: begin
-            out_data_q[s] <= k_o;
-            out_strb_q[s] <= kv_key_segment(position_q, LogS) == 6'(s) ? '1 : '0;
+            automatic int unsigned p = (32'(k_beat_q) * Segments + s) % Positions;
+            automatic logic in_block;
+            in_block = (kv_key_segment(position_q, LogS) ^ 6'(s)) < 6'(Positions) ||
+                       Positions >= Segments;
+            out_data_q[s] <= k_o[p];
+            out_strb_q[s] <= in_block && members_q[p] ? '1 : '0;
           end
           default: begin
-            automatic logic [31:0] word;
-            word = {4{v_o[s]}};
-            out_data_q[s] <= {16{word}};
-            out_strb_q[s] <= 64'd1 << kv_value_byte(position_q);
+            automatic logic [Bytes-1:0][7:0] bytes;
+            for (int unsigned i = 0; i < Bytes; i++) bytes[i] = v_o[i % Positions][s];
+            out_data_q[s] <= {(64/Bytes){bytes}};
+            out_strb_q[s] <= 64'(members_q) << kv_value_byte(position_q);
           end
         endcase
       end
@@ -319,7 +381,7 @@ module kv_cache
     if (!rst_ni) begin
       idle_o <= 1'b1;
     end else begin
-      idle_o <= !kv_valid_i && (busy_q & ~written_q) == '0 && state_q == StIdle && !make &&
+      idle_o <= !kv_valid && (busy_q & ~written_q) == '0 && state_q == StIdle && !make &&
                 (unacked_q == 0 || (unacked_q == 8'd1 && wr_ack_i));
     end
   end
@@ -330,13 +392,16 @@ module kv_cache
             Segments == 0 || (Segments & (Segments - 1)) != 0 || Segments > HeadDim,
             ("Segments = %0d must be a power of two, 1 to 64", Segments))
   `ERROR_IF(max_heads, MaxHeads == 0 || MaxHeads > 63, ("MaxHeads = %0d must be 1 to 63", MaxHeads))
+  `ERROR_IF(positions,
+            Positions == 0 || (Positions & (Positions - 1)) != 0 || Positions > MaxPositions,
+            ("Positions = %0d must be 1, 2, 4, 8 or 16", Positions))
   `ASSERT(todo_push |-> base == kv_part(cfg_i, kv_layer_i, kv_head_i),
           ("%m: layer %0d, head %0d: beat %0d is not that of its part of the KV cache",
            kv_layer_i, kv_head_i, base))
   `ASSERT(todo_push |-> todo_ready, ("%m: more heads are to be written than there are entries"))
-  `ASSERT(kv_valid_i && !kv_is_v_i |-> !busy_q[kv_entry],
+  `ASSERT(kv_valid && !kv_is_v_i |-> !ready_q[kv_entry],
           ("%m: K came for an entry that still holds another head"))
-  `ASSERT(kv_valid_i && kv_is_v_i |-> busy_q[kv_entry] && !ready_q[kv_entry],
+  `ASSERT(kv_valid && kv_is_v_i |-> busy_q[kv_entry] && !ready_q[kv_entry],
           ("%m: V came without its K"))
   `ASSERT((release_i & ~ready_q) == '0, ("%m: an entry was released that does not hold K and V"))
 

@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// matvec - the matrix engine: Segments x 64 multiplications a cycle, and the rule by which a beat
-// may enter
+// matvec - the matrix engine: Segments x 64 multiplications a cycle for each of Positions, and the
+// rule by which a beat may enter
 //
-//   acc[s] = sum_k (sum_i w_k[s][i] * x_k[i]) << e_k     s: a row, a cached position, a dimension
+//   acc[p][s] = sum_k (sum_i w_k[s][i] * x_k[p][i]) << e_k
+//                                    s: a row, a cached position, a dimension; p: of a batch
+//
+// A beat meets the operands of its batch's positions: those of Engines members in a cycle
+// (matvec_sums), round by round. It is held for the rounds in which the batch has a position. The
+// members of a round that have none are computed too; nobody takes their sums.
 //
 // By rows, one set of accumulators is enough: a group's blocks follow each other. By columns, every
 // group keeps its own in a memory until the last block has come: the projection and the MLP's
@@ -11,31 +16,30 @@
 // accumulators of its own, since it runs between projections.
 //
 // Issue   a beat enters when
-//           its operand slot is full (side beats need none);
+//           its operand slot is full, for each position of the batch (side beats need none);
 //           OpQkv: the KV cache's entry for this head is empty;
 //           OpScores: the newest K and V are in their entry, softmax is free, no other scores are
 //           under way;
 //           OpHead: final_linear has room for what the pipeline holds.
-//         From here on nothing stalls, so whatever takes the rows need not either.
-// Merge   the newest position is not in memory yet: its K, V and scales replace the bytes read
-//         there, in the cycle after the beat. With the beat merge_valid_o asks for the key of an
-//         entry (and the scales), or for a group of its value
-// In      beats with labels (OpQkv ... OpHead), and whether the beat's operand slot is full; its
-//         operand a cycle after rd_en
-// Out     S sums, 52 bits (sign-extended to 64), the largest exponent, S side words, a tag; rigid
-// Timing  12 cycles from taking the last block's beat to its sums, a beat a cycle
+//         From here on nothing stalls, so whatever takes the rows need not either. It is taken in
+//         its last round.
+// Merge   the batch's positions are not in memory yet: their K, V and scales replace the bytes read
+//         there, in the cycle after each round. In the round merge_valid_o asks for the keys of an
+//         entry (and the scales), or for a group of its values. Position t is member t % Positions;
+//         member m is engine m % Engines's in round m / Engines
+// In      beats with labels (OpQkv ... OpHead), and whether the beat's operand slots are full; its
+//         operands a cycle later
+// Out     S sums of each engine, 52 bits (sign-extended to 64), the largest exponent; the round, S
+//         side words, a tag; rigid
+//         rd_en   the members that the beat was for; held: a round, but not the last
+// Timing  12 cycles from a round of the last block's beat to its sums, a round a cycle
 //           1 taken                         7 sums of 64
 //           2 newest position merged        8 shifted by 0..3; accumulator read
 //           3 products                      9 shifted by 0, 4, 8, 12; accumulator chosen
 //           4 sums of 4                    10 accumulated
 //           5 sums of 16                   11 the last block's on their way
 //           6 sums of 32                   12 out, with tag and side words
-//         Between two registers there is one multiplication, two additions, or one of 52 bits;
-//         what is read from the accumulators' memory, which may be block RAM, is not added to
-//         in the same cycle.
-//         AdderRetiming = 1: 3 has the sum of 64 already, and 4 to 7 repeat it. A synthesis tool
-//         that retimes (Vivado, Quartus) moves these registers between the multipliers and adders;
-//         a simulator's compiler makes better vector code of it. Same sums in the same cycles.
+//         Stages 3 to 12 of the sums are matvec_sums'.
 // Golden  golden/matvec.c: matvec_row() - equal bit for bit
 
 `include "assert.svh"
@@ -45,7 +49,11 @@ module matvec
 #(
   parameter int unsigned Segments = 4,
   parameter int unsigned MaxHeads = 25,
-  parameter bit          AdderRetiming = 1'b0
+  parameter int unsigned Positions = 1,
+  parameter int unsigned Engines   = Positions,
+  parameter bit          AdderRetiming = 1'b0,
+  localparam int unsigned Rounds    = Positions / Engines,
+  localparam int unsigned RoundBits = (Rounds > 1) ? $clog2(Rounds) : 1
 ) (
   input  logic                       clk_i,
   input  logic                       rst_ni,
@@ -55,10 +63,10 @@ module matvec
   input  label_t                     in_label_i,
   input  logic [512*Segments-1:0]    in_data_i,
 
-  output logic                       rd_en_o,
+  output logic [Positions-1:0]       rd_en_o,
   output logic                       rd_free_o,
-  input  logic                       full_i,
-  input  operand_t                   operand_i,
+  input  logic                       full_i,       // of all that the beat needs
+  input  operand_t [Positions-1:0]   operand_i,
 
   // issue rule
   input  logic [3:0]                 entry_busy_i,
@@ -73,31 +81,39 @@ module matvec
   output logic [1:0]                 merge_entry_o,
   output logic                       merge_is_v_o,
   output logic [5:0]                 merge_group_o,
-  input  logic [HeadDim-1:0][7:0]    merge_k_i,
-  input  logic [Segments-1:0][7:0]   merge_v_i,
-  input  scale_t                     merge_k_scale_i,
-  input  scale_t                     merge_v_scale_i,
+  input  logic [Positions-1:0][HeadDim-1:0][7:0]  merge_k_i,
+  input  logic [Positions-1:0][Segments-1:0][7:0] merge_v_i,
+  input  scale_t [Positions-1:0]     merge_k_scale_i,
+  input  scale_t [Positions-1:0]     merge_v_scale_i,
 
+  output logic                       held_o,
   output logic                       out_valid_o,
   output tag_t                       out_tag_o,
-  output logic [Segments-1:0][63:0]  out_acc_o,
-  output logic [3:0]                 out_e_max_o,
+  output logic [RoundBits-1:0]       out_round_o,
+  output logic [Engines-1:0][Segments-1:0][63:0] out_acc_o,
+  output logic [Engines-1:0][3:0]    out_e_max_o,
   output logic [2:0]                 out_excess_o,
   output logic [Segments-1:0][31:0]  out_side_o
 );
 
   localparam int unsigned LogS       = $clog2(Segments);
-  localparam int unsigned RowIdx     = (LogS > 0) ? LogS : 1;
   localparam int unsigned HeadGroups = HeadDim / Segments;
-  // all groups of the width, and PV's
-  localparam int unsigned AccDepth   = (MaxHeads + 1) * HeadGroups;
+  localparam int unsigned LogP       = $clog2(Positions);
+  localparam int unsigned LogE       = $clog2(Engines);
+  localparam int unsigned MemberBits = (LogP > 0) ? LogP : 1;
+  // Accumulators in the memory: of all groups of the width, of PV's, and if the rounds would
+  // overwrite each other's also by rows; for each round.
+  localparam int unsigned AccRows    = (MaxHeads + 1) * HeadGroups;
+  localparam int unsigned AccDepth   = (Rounds > 1) ? (AccRows + 1) * Rounds : AccRows;
   localparam int unsigned AccAddr    = $clog2(AccDepth);
+
+  typedef logic [RoundBits-1:0] round_t;
 
   // ----------------------------------------------------------------------------------------- issue
 
   tag_t   tag;
   issue_t issue;
-  logic   fire, scores_busy_q;
+  logic   goes, fire, scores_busy_q;
 
   assign tag           = in_label_i.tag;
   assign issue         = in_label_i.issue;
@@ -115,10 +131,43 @@ module matvec
   assign waits_room    = tag.op == OpHead && !in_label_i.side && in_label_i.last_block &&
                          !head_room_i;
 
-  assign in_ready_o = !(waits_operand || waits_entry || waits_scores || waits_room);
-  assign fire      = in_valid_i && in_ready_o;
-  assign rd_en_o   = fire && !in_label_i.side;
-  assign rd_free_o = issue.free && tag.last;
+  // The rounds of a beat: those in which its batch has a member. A beat that goes in one goes in the
+  // next.
+  round_t               round;
+  logic                 enters, last_round;
+  logic [Positions-1:0] members;                   // of the batch
+
+  for (genvar p = 0; p < int'(Positions); p++) begin : gen_member
+    assign members[p] = batch_has(tag, 4'(p), 5'(Positions));
+  end
+
+  if (Rounds == 1) begin : gen_one_round
+    assign round      = '0;
+    assign enters     = 1'b1;
+    assign last_round = 1'b1;
+  end else begin : gen_rounds
+    logic      more_q;                             // round_q is the beat's next
+    round_t    round_q;
+    wire [3:0] first_member = batch_member(tag.position, 5'(Positions));
+
+    assign round      = more_q ? round_q : round_t'(first_member >> LogE);
+    assign enters     = !more_q;
+    assign last_round = in_label_i.side || round == round_t'((first_member + tag.after) >> LogE);
+
+    always_ff @(posedge clk_i) begin
+      more_q <= rst_ni && goes && !last_round;
+      if (goes) round_q <= round + 1'b1;
+    end
+
+    `ASSERT(more_q |-> goes, ("%m: a beat waits between its rounds"))
+  end
+
+  assign goes       = in_valid_i && !(waits_operand || waits_entry || waits_scores || waits_room);
+  assign in_ready_o = last_round && !(waits_operand || waits_entry || waits_scores || waits_room);
+  assign fire       = goes && last_round;
+  assign held_o     = goes && !last_round;
+  assign rd_en_o    = (fire && !in_label_i.side) ? members : '0;
+  assign rd_free_o  = issue.free && tag.last;
 
   always_ff @(posedge clk_i) begin
     release_o <= '0;
@@ -142,8 +191,9 @@ module matvec
     logic               first;              // starts its sums
     logic               last;               // ends them
     logic               start_e;            // starts the largest exponent
-    logic [AccAddr-1:0] addr;
-    logic [3:0]         e;                  // of its operand, from stage 2 on
+    logic [AccAddr-1:0] addr;               // but for the round
+    logic               enters;             // in its first round
+    round_t             round;
   } place_t;
 
   // What a group's last beat leaves for its sums; at most 11 groups are in between. Memory is
@@ -157,7 +207,8 @@ module matvec
   logic [12:1]             valid_q;          // of each stage; from 11 on, of a last block
   place_t                  place1_d, place1_q, place2_q, place3_q, place4_q, place5_q, place6_q,
                            place7_q, place8_q, place9_q;
-  logic                    last10_q, columns10_q;
+  logic                    last10_q, columns10_q, enters10_q, enters11_q;
+  round_t                  round10_q, round11_q, round12_q;
   tag_t                    tag1_q;
   logic [2:0]              excess1_q;
   in_flight_t              in_flight1, in_flight12_q;
@@ -178,15 +229,30 @@ module matvec
     // PV's accumulators follow those of the width.
     place1_d.addr       = AccAddr'(tag.group)
                         + (tag.op == OpPv ? AccAddr'(MaxHeads * HeadGroups) : '0);
-    place1_d.e          = '0;
+    if (Rounds > 1 && !issue.by_columns) place1_d.addr = AccAddr'(AccRows);
+    place1_d.enters     = enters;
+    place1_d.round      = round;
   end
+
+  // Whether its accumulator is in the memory, and where.
+  wire                in_memory8 = place8_q.by_columns || Rounds > 1;
+  wire                in_memory9 = place9_q.by_columns || Rounds > 1;
+  logic [AccAddr-1:0] addr7, addr8, addr9;
+
+  function automatic logic [AccAddr-1:0] address(logic [AccAddr-1:0] addr, round_t in_round);
+    return (Rounds > 1) ? addr << (LogP - LogE) | AccAddr'(in_round) : addr;
+  endfunction
+
+  assign addr7 = address(place7_q.addr, place7_q.round);
+  assign addr8 = address(place8_q.addr, place8_q.round);
+  assign addr9 = address(place9_q.addr, place9_q.round);
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       valid_q <= '0;
     end else begin
       valid_q <= {valid_q[11], valid_q[10] && last10_q, valid_q[9:1],
-                  fire && !in_label_i.side};
+                  goes && !in_label_i.side};
     end
     if (in_valid_i) begin
       place1_q  <= place1_d;
@@ -194,7 +260,6 @@ module matvec
       excess1_q <= issue.excess;
     end
     place2_q   <= place1_q;
-    place2_q.e <= operand_i.e;
     place3_q   <= place2_q;
     place4_q   <= place3_q;
     place5_q   <= place4_q;
@@ -204,53 +269,61 @@ module matvec
     place9_q   <= place8_q;
     last10_q    <= place9_q.last;
     columns10_q <= columns9;
+    enters10_q  <= place9_q.enters;
+    enters11_q  <= enters10_q;
+    round10_q   <= place9_q.round;
+    round11_q   <= round10_q;
+    round12_q   <= round11_q;
     // Its accumulator is not in the memory yet when it is read: by rows never, by columns when the
     // beat before has the same, or (8) the one before that.
-    forward8_q <= valid_q[9] && place9_q.by_columns && place9_q.addr == place7_q.addr;
-    forward9_q <= !place8_q.by_columns ||
-                  (valid_q[9] && place9_q.by_columns && place9_q.addr == place8_q.addr);
-  end
-
-  // The largest exponent.
-  logic [3:0] e_rows_q, e_columns_q;
-  wire [3:0]  e9_before = columns9 ? e_columns_q : e_rows_q;
-  wire [3:0]  e10_d     = (place9_q.start_e || place9_q.e > e9_before) ? place9_q.e : e9_before;
-  logic [3:0] e_max11_q;
-
-  always_ff @(posedge clk_i) begin
-    if (valid_q[9] && columns9)  e_columns_q <= e10_d;
-    if (valid_q[9] && !columns9) e_rows_q    <= e10_d;
-    e_max11_q <= columns10_q ? e_columns_q : e_rows_q;
-    if (valid_q[11]) out_e_max_o <= e_max11_q;
+    forward8_q <= valid_q[9] && in_memory9 && addr9 == addr7;
+    forward9_q <= !in_memory8 || (valid_q[9] && in_memory9 && addr9 == addr8);
   end
 
   assign out_valid_o  = valid_q[12];
+  assign out_round_o  = round12_q;
   assign out_tag_o    = in_flight12_q.tag;
   assign out_excess_o = in_flight12_q.excess;
   assign out_side_o   = in_flight12_q.side_words;
 
   // -------------------------------------------------------- the newest position, scales and biases
 
-  logic       merge_key, merge_value, merge_key_q, merge_value_q;
-  logic [9:0] newest_q;
-  wire [16:0] newest_group = kv_key_group(tag.position, LogS);
+  // Which member of a batch has the key of a beat's segment s, and which multiple of Positions it is
+  // in: by the beat's group.
+  function automatic logic [MemberBits-1:0] member_of(logic [16:0] group, logic [16:0] s);
+    return (Positions > 1) ? MemberBits'((group << LogS) + s) : '0;
+  endfunction
+  function automatic logic [9:0] block_of(logic [16:0] group, logic [16:0] s);
+    return 10'(((group << LogS) + s) >> LogP);
+  endfunction
 
-  assign merge_key   = fire && tag.op == OpScores && !in_label_i.side && tag.group == newest_group;
-  assign merge_value = fire && tag.op == OpPv && in_label_i.last_block;
+  logic                 merge_key, merge_value, merge_key_q, merge_value_q;
+  logic [9:0]           first_q;                   // position of the batch
+  logic [16:0]          group_q;                   // of the job
+  logic [Segments-1:0]  new_rows, new_rows_q;      // segments with a key of the batch
+  logic [Positions-1:0] members_q;
+
+  for (genvar s = 0; s < int'(Segments); s++) begin : gen_new_row
+    assign new_rows[s] = block_of(tag.group, 17'(s)) == tag.position >> LogP &&
+                         members[member_of(tag.group, 17'(s))];
+  end
+
+  assign merge_key   = goes && tag.op == OpScores && !in_label_i.side && new_rows != '0;
+  assign merge_value = goes && tag.op == OpPv && in_label_i.last_block;
 
   always_ff @(posedge clk_i) begin
     merge_key_q   <= merge_key;
     merge_value_q <= merge_value;
-    newest_q      <= tag.position;
+    first_q       <= tag.position;
+    group_q       <= tag.group;
+    new_rows_q    <= new_rows;
+    members_q     <= members;
   end
 
   assign merge_valid_o = merge_key || merge_value;
   assign merge_entry_o = tag.head[1:0];
   assign merge_is_v_o  = tag.op == OpPv;
   assign merge_group_o = tag.group[5:0];
-
-  wire [RowIdx-1:0] newest_row = RowIdx'(kv_key_segment(newest_q, LogS));
-  wire [5:0] newest_byte = kv_value_byte(newest_q);
 
   logic [512*Segments-1:0] side_beat_q;
 
@@ -264,29 +337,42 @@ module matvec
       side_words: side_beat_q[32*Segments*int'(tag1_q.group[3:0]) +: 32*Segments]
     };
     if (merge_key_q) begin
-      in_flight1.side_words[32*int'(newest_row) +: 32] = {merge_v_scale_i, merge_k_scale_i};
+      for (int unsigned s = 0; s < Segments; s++) begin
+        if (new_rows_q[s]) begin
+          in_flight1.side_words[32*s +: 32] = {merge_v_scale_i[member_of(group_q, 17'(s))],
+                                               merge_k_scale_i[member_of(group_q, 17'(s))]};
+        end
+      end
     end
   end
 
   fifo #(.Width($bits(in_flight_t)), .Depth(16), .RegisteredRead(1'b1)) u_in_flight (
     .clk_i, .rst_ni,
-    .wr_valid_i(valid_q[1] && place1_q.last), .wr_ready_o(in_flight_ready), .wr_data_i(in_flight1),
-    .rd_valid_o(in_flight_waits), .rd_ready_i(valid_q[11]), .rd_data_o(in_flight12_q), .count_o()
+    .wr_valid_i(valid_q[1] && place1_q.last && place1_q.enters), .wr_ready_o(in_flight_ready),
+    .wr_data_i(in_flight1), .rd_valid_o(in_flight_waits), .rd_ready_i(valid_q[11] && enters11_q),
+    .rd_data_o(in_flight12_q), .count_o()
   );
 
-  // ------------------------------------------------------------------------ multipliers and adders
+  // ----------------------------------------------------------- the beat, merged; sums per position
 
-  logic [512*Segments-1:0]   weights1_q, weights2_d, weights2_q;
-  logic [1023:0]             operand2_q;
-  // 30 bits, sign-extended: words of 32 bits are what simulators move at once.
-  logic [Segments-1:0][31:0] sum7_q;
+  logic [512*Segments-1:0] weights1_q, weights2_d, weights2_q;
+  // of the value's tile, whose bytes are positions
+  wire  [5:0]              first_byte = kv_value_byte(first_q) & ~6'(Positions - 1);
 
   always_comb begin
     weights2_d = weights1_q;
-    if (merge_key_q) weights2_d[512*int'(newest_row) +: 512] = merge_k_i;
+    if (merge_key_q) begin
+      for (int unsigned s = 0; s < Segments; s++) begin
+        if (new_rows_q[s]) weights2_d[512*s +: 512] = merge_k_i[member_of(group_q, 17'(s))];
+      end
+    end
     if (merge_value_q) begin
-      for (int s = 0; s < int'(Segments); s++) begin
-        weights2_d[512*s + 8*int'(newest_byte) +: 8] = merge_v_i[s];
+      for (int unsigned p = 0; p < Positions; p++) begin
+        if (members_q[p]) begin
+          for (int unsigned s = 0; s < Segments; s++) begin
+            weights2_d[512*s + 8*(32'(first_byte) + p) +: 8] = merge_v_i[p][s];
+          end
+        end
       end
     end
   end
@@ -294,98 +380,32 @@ module matvec
   always_ff @(posedge clk_i) begin
     if (in_valid_i && !in_label_i.side) weights1_q <= in_data_i;
     weights2_q <= weights2_d;
-    operand2_q <= operand_i.m;
   end
 
-  if (AdderRetiming) begin : gen_retimed
-    logic [Segments-1:0][31:0] sum_d, sum3_q, sum4_q, sum5_q, sum6_q;
+  for (genvar e = 0; e < int'(Engines); e++) begin : gen_sums
+    operand_t operand;
 
-    for (genvar s = 0; s < int'(Segments); s++) begin : gen_sum
-      logic signed [31:0] sum;
-
-      // Compilers make vector code of this form, four bytes of a word of weights per iteration
-      // (sim/vector_check.sh).
-      always_comb begin
-        sum = 0;
-        for (int i = 0; i < 16; i++) begin
-          sum = sum
-              + 32'($signed(weights2_q[512*s+32*i    +: 8]) * $signed(operand2_q[64*i    +: 16]))
-              + 32'($signed(weights2_q[512*s+32*i+8  +: 8]) * $signed(operand2_q[64*i+16 +: 16]))
-              + 32'($signed(weights2_q[512*s+32*i+16 +: 8]) * $signed(operand2_q[64*i+32 +: 16]))
-              + 32'($signed(weights2_q[512*s+32*i+24 +: 8]) * $signed(operand2_q[64*i+48 +: 16]));
-        end
+    if (Rounds == 1) begin : gen_own
+      assign operand = operand_i[e];
+    end else begin : gen_rounds
+      operand_t [Rounds-1:0] operands;             // of the engine's members
+      for (genvar r = 0; r < int'(Rounds); r++) begin : gen_round
+        assign operands[r] = operand_i[r*Engines + e];
       end
-      assign sum_d[s] = sum;
+      assign operand = operands[place1_q.round];
     end
 
-    always_ff @(posedge clk_i) begin
-      sum3_q <= sum_d;
-      sum4_q <= sum3_q;
-      sum5_q <= sum4_q;
-      sum6_q <= sum5_q;
-      sum7_q <= sum6_q;
-    end
-  end else begin : gen_tree
-    for (genvar s = 0; s < int'(Segments); s++) begin : gen_sum
-      logic signed [23:0] product3_q [64];
-      logic signed [25:0] sum4_d [16], sum4_q [16];
-      logic signed [27:0] sum5_d [4], sum5_q [4];
-      logic signed [28:0] sum6_d [2], sum6_q [2];
-      logic signed [29:0] sum7_d;
-
-      for (genvar i = 0; i < 64; i++) begin : gen_product
-        multiplier #(.ABits(8), .BBits(16), .ASigned(1'b1), .BSigned(1'b1)) u_product (
-          .clk_i, .en_i(1'b1), .a_i(weights2_q[512*s + 8*i +: 8]), .b_i(operand2_q[16*i +: 16]),
-          .p_o(product3_q[i])
-        );
-      end
-
-      always_comb begin
-        for (int i = 0; i < 16; i++) begin
-          sum4_d[i] = (26'(product3_q[i])    + 26'(product3_q[i+16]))
-                    + (26'(product3_q[i+32]) + 26'(product3_q[i+48]));
-        end
-        for (int i = 0; i < 4; i++) begin
-          sum5_d[i] = (28'(sum4_q[i])   + 28'(sum4_q[i+4]))
-                    + (28'(sum4_q[i+8]) + 28'(sum4_q[i+12]));
-        end
-        for (int i = 0; i < 2; i++) sum6_d[i] = 29'(sum5_q[i]) + 29'(sum5_q[i+2]);
-        sum7_d = 30'(sum6_q[0]) + 30'(sum6_q[1]);
-      end
-
-      always_ff @(posedge clk_i) begin
-        sum4_q     <= sum4_d;
-        sum5_q     <= sum5_d;
-        sum6_q     <= sum6_d;
-        sum7_q[s]  <= 32'(sum7_d);
-      end
-    end
-  end
-
-  // ---------------------------------------------------------------------------------- accumulators
-
-  for (genvar s = 0; s < int'(Segments); s++) begin : gen_segment
-    logic signed [32:0]        shifted8_q;
-    logic signed [AccBits-1:0] shifted9_q, read8_q, read9_q, acc10_d, acc10_q, acc11_q;
-
-    // What is read while it is written is not taken: forward8_q says so.
-    ram_1r1w #(.Width(AccBits), .Depth(AccDepth)) u_accs (
-      .clk_i,
-      .wr_en_i(valid_q[9] && place9_q.by_columns), .wr_addr_i(place9_q.addr), .wr_strb_i(1'b1),
-      .wr_data_i(acc10_d),
-      .rd_en_i(1'b1), .rd_addr_i(place7_q.addr), .rd_data_o(read8_q)
+    matvec_sums #(
+      .Segments(Segments), .AccDepth(AccDepth), .Rounds(Rounds), .AdderRetiming(AdderRetiming)
+    ) u_sums (
+      .clk_i, .weights2_i(weights2_q), .operand_i(operand),
+      .rd_addr7_i(addr7), .forward8_i(forward8_q),
+      .valid9_i(valid_q[9]), .round9_i(place9_q.round), .columns9_i(columns9),
+      .in_memory9_i(in_memory9), .addr9_i(addr9), .first9_i(place9_q.first),
+      .start_e9_i(place9_q.start_e), .forward9_i(forward9_q),
+      .valid10_i(valid_q[10]), .round10_i(round10_q), .columns10_i(columns10_q),
+      .valid11_i(valid_q[11]), .acc_o(out_acc_o[e]), .e_max_o(out_e_max_o[e])
     );
-
-    assign acc10_d = shifted9_q + (place9_q.first ? '0 : forward9_q ? acc10_q : read9_q);
-
-    always_ff @(posedge clk_i) begin
-      shifted8_q <= 33'($signed(sum7_q[s])) <<< place7_q.e[1:0];
-      shifted9_q <= AccBits'(shifted8_q) <<< {place8_q.e[3:2], 2'b00};
-      read9_q    <= forward8_q ? acc10_q : read8_q;
-      if (valid_q[9]) acc10_q <= acc10_d;
-      if (valid_q[10]) acc11_q <= acc10_q;
-      if (valid_q[11]) out_acc_o[s] <= 64'(acc11_q);
-    end
   end
 
   // ------------------------------------------------------------------------------------ assertions
@@ -393,15 +413,22 @@ module matvec
   `ERROR_IF(segments,
             2**$clog2(Segments) != Segments || Segments > 64,
             ("Segments must be 1, 2, 4, ... 64, not %0d", Segments))
+  `ERROR_IF(positions,
+            2**LogP != Positions || Positions > MaxPositions,
+            ("Positions must be 1, 2, 4, 8 or 16, not %0d", Positions))
+  `ERROR_IF(engines,
+            2**LogE != Engines || Engines > Positions,
+            ("Engines must be 1, 2, 4, ... Positions = %0d, not %0d", Positions, Engines))
   `ASSERT(fire |-> tag.op != OpPos && tag.op != OpToken && tag.op != OpNorm,
           ("%m: a beat that is not for the engine"))
   `ASSERT(fire && !in_label_i.side && issue.by_columns
           |-> 32'(tag.group) < MaxHeads * HeadGroups,
           ("%m: group %0d has no accumulators, there are %0d",
            tag.group, MaxHeads * HeadGroups))
-  `ASSERT(valid_q[1] && place1_q.last |-> in_flight_ready,
+  `ASSERT(valid_q[1] && place1_q.last && place1_q.enters |-> in_flight_ready,
           ("%m: no room for a group's tag, scales and biases"))
-  `ASSERT(valid_q[11] |-> in_flight_waits, ("%m: sums without a tag, scales and biases"))
+  `ASSERT(valid_q[11] && enters11_q |-> in_flight_waits,
+          ("%m: sums without a tag, scales and biases"))
   `ASSERT(scores_done_i |-> scores_busy_q, ("%m: scores ended that were not under way"))
 
 endmodule

@@ -17,6 +17,8 @@
 //   WhatSampling  the head waits for sampling, or everything waits for its choice
 //   WhatHandOver  the rest: query, attention's output, GELU's, the KV cache; between steps
 //
+// A beat that several rounds use counts in each: beat_ready_i is high in these, too.
+//
 // In      beat    label and handshake at the engine's input; what may be missing: operand, entry
 //         sel     {phase, what}: phase 0..9 as op_e, 10 from a step's start to its first beat, and
 //                 before the first step; {15, 0}: beats written to the KV cache; {15, 1}: cycles
@@ -47,7 +49,7 @@ module counters
   input  logic        entry_ready_i,             // of the label's head
   input  logic        stream_waits_i,            // the current job has beats still to come
   input  logic        write_i,                   // a beat goes to the KV cache
-  input  logic [9:0]  saturations_i,
+  input  logic [13:0] saturations_i,
 
   input  logic [7:0]  sel_i,
   output logic [39:0] count_o,

@@ -1,19 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// gpt2_core - one matrix engine, one vector path, one sequencer: a token in, its logits and the
-// next id out
+// gpt2_core - one weight stream, one sequencer, an engine and a vector path for each of Positions:
+// tokens in, the last one's logits and the next id out
 //
 //   sequencer ▶ weight_stream ▶ matvec ▶ rescale ▶ transformer_block ▶ kv_cache ▶ matvec, memory
 //                                                ▶ final_linear ▶ sampling
 //                             ▶ embedding_row ▶ residual
 //                             ▶ LayerNorm's parameters
 //
-// In      step    id, position, head wanted (valid/ready), only after the previous step has ended
+// A batch is up to Positions steps at consecutive positions of one sequence. They meet each beat of
+// weights, keys and values together. Position t goes through member t % Positions: its operands and
+// transformer_block. Engines members meet a beat in a cycle, then the next, as long as the batch has
+// some: member m is in round m / Engines. From QKV of layer 0 on, all run in step but for that.
+//
+// In      step    id, position, head wanted, steps that follow in the batch (valid/ready); a batch's
+//                 first only after the previous batch has ended, a head only for its last
 // Out     choice  the sampled id, after a step with head (valid/ready); step_done for one without
 //         logits  every group of logits if stream_logits_i (valid/ready)
 //         memory  read bursts, strobed writes (docs/memory_image.md)
 //         event   what happens in this cycle (event_t), with the residual's rows as they are
-//                 written, Q14.12
+//                 written, Q14.12: those of residual_tag's position and of the `after` that follow
+//                 in this cycle, each at its member's place
 //         counters   counters_t; count a cycle after count_sel_i
 //         quiet   nothing is in flight: no job, no write, no logit, no choice
 //         mem_busy  requests, beats or acknowledgements are outstanding at the memory port
@@ -31,6 +38,8 @@ module gpt2_core
   parameter int unsigned MaxCtx    = 1024,
   parameter int unsigned NormWidth = 64,
   parameter int unsigned ExpWidth  = Segments,
+  parameter int unsigned Positions = 1,
+  parameter int unsigned Engines   = Positions,
   parameter bit          ClockGating = 1'b0,
   parameter bit          AdderRetiming = 1'b0,
   parameter bit          SystolicList  = 1'b1
@@ -77,10 +86,35 @@ module gpt2_core
   input  logic                      wr_ack_i,
 
   output event_t                    event_o,
-  output logic [Segments-1:0][31:0] residual_rows_o,
+  output logic [Positions-1:0][Segments-1:0][31:0] residual_rows_o,
   input  logic [7:0]                count_sel_i,
   output counters_t                 counters_o
 );
+
+  // --------------------------------------------------------------------------- a batch's positions
+
+  localparam int unsigned LogS       = $clog2(Segments);
+  localparam int unsigned MemberBits = (Positions > 1) ? $clog2(Positions) : 1;
+
+  function automatic logic [MemberBits-1:0] member(logic [9:0] position);
+    return MemberBits'(batch_member(position, 5'(Positions)));
+  endfunction
+
+  // The tag of a batch's rows for member p. Scores end with the position's own, as if it were alone.
+  function automatic tag_t member_tag(tag_t tag, logic [3:0] p);
+    automatic tag_t own = tag;
+    own.position = batch_position(tag, p, 5'(Positions));
+    own.after    = tag.after - (p - batch_member(tag.position, 5'(Positions)));
+    if (tag.op == OpScores) own.last = tag.group == kv_key_group(own.position, LogS);
+    return own;
+  endfunction
+
+  // Whether it takes rows with this tag: not the scores beyond its own.
+  function automatic logic takes_rows(tag_t tag, logic [3:0] p);
+    return batch_has(tag, p, 5'(Positions)) &&
+           (tag.op != OpScores ||
+            tag.group <= kv_key_group(batch_position(tag, p, 5'(Positions)), LogS));
+  endfunction
 
   // -------------------------------------------------------------------------- jobs and their beats
 
@@ -99,7 +133,9 @@ module gpt2_core
     .clk_i, .rst_ni, .test_en_i, .wake_i(begin_wake), .hold_i(begin_hold), .clk_o(clk_begin)
   );
 
-  sequencer #(.Segments(Segments), .MaxHeads(MaxHeads), .MaxCtx(MaxCtx)) u_sequencer (
+  sequencer #(
+    .Segments(Segments), .MaxHeads(MaxHeads), .MaxCtx(MaxCtx), .Positions(Positions)
+  ) u_sequencer (
     .clk_i(clk_begin), .rst_ni, .cfg_i, .active_o(sequencer_active),
     .step_valid_i, .step_ready_o, .step_i, .kv_idle_i(kv_idle),
     .job_valid_o(job_valid), .job_ready_i(job_ready), .job_o(job), .split_o(split),
@@ -131,7 +167,8 @@ module gpt2_core
 
   // ------------------------------------------------------------------------------------- embedding
 
-  logic                      emb_valid, emb_ready;
+  logic                      emb_valid;
+  logic [Positions-1:0]      emb_ready;
   tag_t                      emb_tag;
   logic [Segments-1:0][31:0] emb_rows;
   logic [6:0]                sat_emb;
@@ -142,7 +179,8 @@ module gpt2_core
   embedding_row #(.Segments(Segments)) u_embedding_row (
     .clk_i(clk_begin), .rst_ni,
     .in_valid_i(beat_valid && is_row), .in_ready_o(row_ready), .in_label_i(label), .in_data_i(data),
-    .out_valid_o(emb_valid), .out_ready_i(emb_ready), .out_tag_o(emb_tag), .out_rows_o(emb_rows),
+    .out_valid_o(emb_valid), .out_ready_i(emb_ready[member(emb_tag.position)]),
+    .out_tag_o(emb_tag), .out_rows_o(emb_rows),
     .sat_o(sat_emb)
   );
 
@@ -151,40 +189,30 @@ module gpt2_core
   localparam int unsigned QuantWidth = quant_width(Segments, NormWidth);
   localparam int unsigned PartBits   = (QuantWidth < HeadDim) ? $clog2(HeadDim / QuantWidth) : 1;
 
-  logic [7:0]                op_slot;
-  logic                      op_valid, op_last, rd_en, rd_free, full;
-  logic [PartBits-1:0]       op_part;
-  logic [3:0]                op_exp;
-  logic [QuantWidth-1:0][15:0] op_m;
-  operand_t                  operand;
+  logic [Positions-1:0]      rd_en;
+  logic                      rd_free, full, held;
+  operand_t [Positions-1:0]  operand;
   logic [3:0]                entry_busy, entry_ready, entry_release;
   logic                      scores_free, scores_done, head_room;
   logic [1:0]                merge_entry;
   logic                      merge_valid, merge_is_v;
   logic [5:0]                merge_group;
-  logic [HeadDim-1:0][7:0]   merge_k;
-  logic [Segments-1:0][7:0]  merge_v;
-  scale_t                    merge_k_scale, merge_v_scale;
-  scale_t [1:0]              pv_scale;
+  logic [Positions-1:0][HeadDim-1:0][7:0]  merge_k;
+  logic [Positions-1:0][Segments-1:0][7:0] merge_v;
+  scale_t [Positions-1:0]    merge_k_scale, merge_v_scale;
   logic                      acc_valid;
   tag_t                      acc_tag;
-  logic [Segments-1:0][63:0] acc;
-  logic [3:0]                acc_e_max;
+  localparam int unsigned RoundBits = (Positions > Engines) ? $clog2(Positions / Engines) : 1;
+
+  logic [RoundBits-1:0]      acc_round;
+  logic [Engines-1:0][Segments-1:0][63:0] acc;
+  logic [Engines-1:0][3:0]   acc_e_max;
   logic [2:0]                acc_excess;
   logic [Segments-1:0][31:0] acc_side;
 
-  operand_buffer #(
-    .MaxHeads(MaxHeads), .MaxCtx(MaxCtx), .Width(QuantWidth)
-  ) u_operand_buffer (
-    .clk_i, .rst_ni,
-    .wr_valid_i(op_valid), .wr_slot_i(op_slot), .wr_part_i(op_part), .wr_last_i(op_last),
-    .wr_e_i(op_exp), .wr_m_i(op_m),
-    .next_en_i(next_en), .next_slot_i(next_slot), .full_o(full),
-    .rd_en_i(rd_en), .free_i(rd_free), .operand_o(operand)
-  );
-
   matvec #(
-    .Segments(Segments), .MaxHeads(MaxHeads), .AdderRetiming(AdderRetiming)
+    .Segments(Segments), .MaxHeads(MaxHeads), .Positions(Positions), .Engines(Engines),
+    .AdderRetiming(AdderRetiming)
   ) u_matvec (
     .clk_i, .rst_ni,
     .in_valid_i(beat_valid && is_matvec), .in_ready_o(matvec_ready), .in_label_i(label),
@@ -195,29 +223,41 @@ module gpt2_core
     .merge_valid_o(merge_valid), .merge_entry_o(merge_entry), .merge_is_v_o(merge_is_v),
     .merge_group_o(merge_group), .merge_k_i(merge_k), .merge_v_i(merge_v),
     .merge_k_scale_i(merge_k_scale), .merge_v_scale_i(merge_v_scale),
-    .out_valid_o(acc_valid), .out_tag_o(acc_tag), .out_acc_o(acc), .out_e_max_o(acc_e_max),
+    .held_o(held), .out_valid_o(acc_valid), .out_tag_o(acc_tag), .out_round_o(acc_round),
+    .out_acc_o(acc), .out_e_max_o(acc_e_max),
     .out_excess_o(acc_excess), .out_side_o(acc_side)
   );
 
-  // The newest position's keys and values: merged into the beats, and written to memory.
-  logic                    kv_valid, kv_is_v, clk_kv;
-  logic [5:0]              kv_head;
-  logic [7:0]              kv_layer;
-  logic [9:0]              kv_position;
-  logic [HeadDim-1:0][7:0] kv_q;
-  scale_t                  kv_scale;
+  // The batch's keys and values: merged into the beats, and written to memory. The positions of a
+  // round are quantised in step, so head, layer and kind are those of any.
+  logic [Positions-1:0]                   kv_valid, kv_is_v;
+  logic [Positions-1:0][5:0]              kv_head;
+  logic [Positions-1:0][7:0]              kv_layer;
+  logic [Positions-1:0][9:0]              kv_position;
+  logic [Positions-1:0][HeadDim-1:0][7:0] kv_q;
+  scale_t [Positions-1:0]                 kv_scale;
+  logic [Positions-1:0]                   kv_last;
+  logic [MemberBits-1:0]                  kv_any;  // a position of the batch
+  logic                                   clk_kv;
+
+  always_comb begin
+    kv_any = '0;
+    for (int unsigned p = 0; p < Positions; p++) if (kv_valid[p]) kv_any = MemberBits'(p);
+  end
 
   localparam int unsigned KvLinger = 4;
   wire kv_hold = entry_busy != '0 || !kv_idle || wr_busy;
 
   clock_gate #(.Gating(ClockGating), .Linger(KvLinger)) u_gate_kv (
-    .clk_i, .rst_ni, .test_en_i, .wake_i(kv_valid), .hold_i(kv_hold), .clk_o(clk_kv)
+    .clk_i, .rst_ni, .test_en_i, .wake_i(kv_valid != '0), .hold_i(kv_hold), .clk_o(clk_kv)
   );
 
-  kv_cache #(.Segments(Segments), .MaxHeads(MaxHeads)) u_kv_cache (
+  kv_cache #(.Segments(Segments), .MaxHeads(MaxHeads), .Positions(Positions)) u_kv_cache (
     .clk_i(clk_kv), .rst_ni, .mem_rst_ni, .cfg_i,
-    .kv_valid_i(kv_valid), .kv_is_v_i(kv_is_v), .kv_head_i(kv_head), .kv_layer_i(kv_layer),
-    .kv_position_i(kv_position), .kv_q_i(kv_q), .kv_scale_i(kv_scale),
+    .kv_valid_i(kv_valid), .kv_last_i((kv_valid & kv_last) != '0), .kv_is_v_i(kv_is_v[kv_any]),
+    .kv_head_i(kv_head[kv_any]),
+    .kv_layer_i(kv_layer[kv_any]), .kv_position_i(kv_position[kv_any]), .kv_q_i(kv_q),
+    .kv_scale_i(kv_scale),
     .entry_busy_o(entry_busy), .entry_ready_o(entry_ready), .release_i(entry_release),
     .wr_valid_o, .wr_ready_i, .wr_addr_o, .wr_data_o, .wr_strb_o, .wr_ack_i,
     .idle_o(kv_idle), .mem_busy_o(wr_busy),
@@ -226,57 +266,167 @@ module gpt2_core
     .v_scale_o(merge_v_scale)
   );
 
-  logic                      rows_valid;
-  tag_t                      rows_tag;
-  logic [Segments-1:0][31:0] rows;
-  logic [Segments-1:0][15:0] v_scales;
-  logic [7:0]                sat_rows;
+  // --------------------------------------------------------------------------------------- members
+
+  logic [Positions-1:0]                     takes;  // the beat's batch has a position of member p
+  logic [Positions-1:0]                     rows_valid, member_full, member_scores_free;
+  logic [Positions-1:0]                     member_norm_ready, step_done;
+  tag_t [Positions-1:0]                     rows_tag;
+  logic [Positions-1:0][Segments-1:0][31:0] rows;
+  logic [Positions-1:0][Segments-1:0][15:0] v_scales;
+  scale_t [Positions-1:0][1:0]              pv_scale;
+  logic [Positions-1:0]                     op_valid, op_last;
+  logic [Positions-1:0][7:0]                op_slot;
+  logic [Positions-1:0][PartBits-1:0]       op_part;
+  logic [Positions-1:0][3:0]                op_exp;
+  logic [Positions-1:0][QuantWidth-1:0][15:0] op_m;
+  logic [Positions-1:0]                     residual_valid;
+  tag_t [Positions-1:0]                     residual_tag;
+  logic [Positions-1:0][8:0]                sat_block;
+  logic [Positions-1:0][31:0]               heads, heads_skipped;
 
   // Rows in flight: rescale, then pipelines of a few cycles.
   localparam int unsigned RowsLinger = 16;
-  logic clk_rows, rows_wake_block;
-  wire  rows_wake = acc_valid || rows_valid || rows_wake_block;
+  logic                 clk_rows;
+  logic [Positions-1:0] rows_wake_block;
+  wire  rows_wake = acc_valid || rows_valid != '0 || rows_wake_block != '0;
 
   clock_gate #(.Gating(ClockGating), .Linger(RowsLinger)) u_gate_rows (
     .clk_i, .rst_ni, .test_en_i, .wake_i(rows_wake), .hold_i(1'b0), .clk_o(clk_rows)
   );
 
-  rescale #(.Segments(Segments)) u_rescale (
-    .clk_i(clk_rows), .rst_ni,
-    .in_valid_i(acc_valid), .in_tag_i(acc_tag), .in_acc_i(acc), .in_e_max_i(acc_e_max),
-    .in_excess_i(acc_excess), .in_side_i(acc_side), .in_pv_scale_i(pv_scale[acc_tag.head[0]]),
-    .rows_valid_o(rows_valid), .rows_tag_o(rows_tag), .rows_o(rows), .v_scales_o(v_scales),
-    .sat_o(sat_rows)
-  );
+  // An engine's sums, made rows: member acc_round Engines + e's.
+  logic [Engines-1:0]                     engine_valid;
+  tag_t [Engines-1:0]                     engine_tag;
+  logic [Engines-1:0][Segments-1:0][31:0] engine_rows;
+  logic [Engines-1:0][Segments-1:0][15:0] engine_v_scales;
+  logic [Engines-1:0][7:0]                sat_rows;
 
-  assign scores_done = rows_valid && rows_tag.op == OpScores && rows_tag.last;
+  for (genvar e = 0; e < int'(Engines); e++) begin : gen_engine
+    logic [3:0]            m;
+    logic [MemberBits-1:0] index;
+    tag_t                  own_tag;
 
-  // ---------------------------------------------------------------------------------------- layers
+    assign m       = (Positions > Engines) ? 4'(acc_round) << $clog2(Engines) | 4'(e) : 4'(e);
+    assign index   = MemberBits'(m);
+    assign own_tag = (Positions > 1) ? member_tag(acc_tag, m) : acc_tag;
 
-  logic        residual_valid;
-  tag_t        residual_tag;
-  logic [8:0]  sat_block;
-  logic [31:0] heads, heads_skipped;
+    rescale #(.Segments(Segments)) u_rescale (
+      .clk_i(clk_rows), .rst_ni,
+      .in_valid_i(acc_valid && (Positions == 1 || takes_rows(acc_tag, m))),
+      .in_tag_i(own_tag), .in_acc_i(acc[e]), .in_e_max_i(acc_e_max[e]),
+      .in_excess_i(acc_excess), .in_side_i(acc_side),
+      .in_pv_scale_i(pv_scale[index][acc_tag.head[0]]),
+      .rows_valid_o(engine_valid[e]), .rows_tag_o(engine_tag[e]), .rows_o(engine_rows[e]),
+      .v_scales_o(engine_v_scales[e]), .sat_o(sat_rows[e])
+    );
 
-  transformer_block #(
-    .Segments(Segments), .MaxHeads(MaxHeads), .MaxCtx(MaxCtx),
-    .NormWidth(NormWidth), .ExpWidth(ExpWidth), .ClockGating(ClockGating)
-  ) u_transformer_block (
-    .clk_i, .rst_ni, .test_en_i, .cfg_i,
-    .clk_rows_i(clk_rows), .rows_wake_o(rows_wake_block),
-    .rows_valid_i(rows_valid), .rows_tag_i(rows_tag), .rows_i(rows), .v_scales_i(v_scales),
-    .emb_valid_i(emb_valid), .emb_ready_o(emb_ready), .emb_tag_i(emb_tag), .emb_rows_i(emb_rows),
-    .par_valid_i(beat_valid && is_norm), .par_ready_o(norm_ready), .par_label_i(label),
-    .par_data_i(data),
-    .op_valid_o(op_valid), .op_slot_o(op_slot), .op_part_o(op_part), .op_last_o(op_last),
-    .op_exp_o(op_exp), .op_m_o(op_m),
-    .scores_free_o(scores_free), .pv_scale_o(pv_scale),
-    .kv_valid_o(kv_valid), .kv_is_v_o(kv_is_v), .kv_head_o(kv_head), .kv_layer_o(kv_layer),
-    .kv_position_o(kv_position), .kv_q_o(kv_q), .kv_scale_o(kv_scale),
-    .step_done_o, .heads_o(heads), .heads_skipped_o(heads_skipped),
-    .residual_valid_o(residual_valid), .residual_tag_o(residual_tag), .residual_rows_o,
-    .sat_o(sat_block)
-  );
+    // A gated clock stops only when the unit it serves has drained.
+`ifdef ASSERTIONS
+    rest_rules #(.Linger(RowsLinger), .Width(5)) u_rest_rescale (
+      .clk_i, .rst_ni, .wake_i(rows_wake), .hold_i(1'b0),
+      .active_i({u_rescale.valid1_q, u_rescale.valid2_q, u_rescale.valid3_q, u_rescale.valid4_q,
+                 u_rescale.valid5_q})
+    );
+`endif
+  end
+
+  for (genvar p = 0; p < int'(Positions); p++) begin : gen_member
+    assign takes[p] = batch_has(label.tag, 4'(p), 5'(Positions));
+
+    operand_buffer #(
+      .MaxHeads(MaxHeads), .MaxCtx(MaxCtx), .Width(QuantWidth)
+    ) u_operand_buffer (
+      .clk_i, .rst_ni,
+      .wr_valid_i(op_valid[p]), .wr_slot_i(op_slot[p]), .wr_part_i(op_part[p]),
+      .wr_last_i(op_last[p]), .wr_e_i(op_exp[p]), .wr_m_i(op_m[p]),
+      .next_en_i(next_en), .next_slot_i(next_slot), .full_o(member_full[p]), .rd_en_i(rd_en[p]),
+      .free_i(rd_free), .operand_o(operand[p])
+    );
+
+    // Its rows come from its engine.
+    assign rows_valid[p] = engine_valid[p % Engines] &&
+                           (Positions == Engines ||
+                            member(engine_tag[p % Engines].position) == MemberBits'(p));
+    assign rows_tag[p]   = engine_tag[p % Engines];
+    assign rows[p]       = engine_rows[p % Engines];
+    assign v_scales[p]   = engine_v_scales[p % Engines];
+
+    transformer_block #(
+      .Segments(Segments), .MaxHeads(MaxHeads), .MaxCtx(MaxCtx),
+      .NormWidth(NormWidth), .ExpWidth(ExpWidth), .ClockGating(ClockGating)
+    ) u_transformer_block (
+      .clk_i, .rst_ni, .test_en_i, .cfg_i,
+      .clk_rows_i(clk_rows), .rows_wake_o(rows_wake_block[p]),
+      .rows_valid_i(rows_valid[p]), .rows_tag_i(rows_tag[p]), .rows_i(rows[p]),
+      .v_scales_i(v_scales[p]),
+      .emb_valid_i(emb_valid && member(emb_tag.position) == MemberBits'(p)),
+      .emb_ready_o(emb_ready[p]),
+      .emb_tag_i(emb_tag), .emb_rows_i(emb_rows),
+      .par_valid_i(beat_valid && is_norm && norm_ready && takes[p]),
+      .par_ready_o(member_norm_ready[p]), .par_label_i(label), .par_data_i(data),
+      .op_valid_o(op_valid[p]), .op_slot_o(op_slot[p]), .op_part_o(op_part[p]),
+      .op_last_o(op_last[p]), .op_exp_o(op_exp[p]), .op_m_o(op_m[p]),
+      .scores_free_o(member_scores_free[p]), .pv_scale_o(pv_scale[p]),
+      .kv_valid_o(kv_valid[p]), .kv_is_v_o(kv_is_v[p]), .kv_head_o(kv_head[p]),
+      .kv_layer_o(kv_layer[p]), .kv_position_o(kv_position[p]), .kv_q_o(kv_q[p]),
+      .kv_scale_o(kv_scale[p]), .kv_last_o(kv_last[p]),
+      .step_done_o(step_done[p]), .heads_o(heads[p]), .heads_skipped_o(heads_skipped[p]),
+      .residual_valid_o(residual_valid[p]), .residual_tag_o(residual_tag[p]),
+      .residual_rows_o(residual_rows_o[p]), .sat_o(sat_block[p])
+    );
+
+    // A gated clock stops only when the unit it serves has drained.
+`ifdef ASSERTIONS
+    rest_rules #(.Linger(RowsLinger), .Width(14)) u_rest_rows (
+      .clk_i, .rst_ni, .wake_i(rows_wake), .hold_i(1'b0),
+      .active_i({u_transformer_block.u_residual_add.valid1_q,
+                 u_transformer_block.u_residual_add.valid2_q,
+                 u_transformer_block.u_residual_add.valid3_q,
+                 u_transformer_block.u_residual_add.valid4_q,
+                 u_transformer_block.u_residual_add.valid5_q,
+                 u_transformer_block.sums_valid,
+                 u_transformer_block.u_mlp_ffn.u_gelu.valid1_q,
+                 u_transformer_block.u_mlp_ffn.u_gelu.valid2_q,
+                 u_transformer_block.u_mlp_ffn.u_gelu.valid3_q,
+                 u_transformer_block.u_mlp_ffn.u_gelu.valid4_q,
+                 u_transformer_block.u_block_quant.valid1_q,
+                 u_transformer_block.u_block_quant.valid2_q,
+                 u_transformer_block.u_block_quant.valid3_q, op_valid[p]})
+    );
+`endif
+  end
+
+  assign full        = (member_full | ~takes) == '1;
+  assign scores_free = member_scores_free == '1;
+  assign norm_ready  = (member_norm_ready | ~takes) == '1;
+  assign step_done_o = step_done != '0;
+
+  // The newest position has a row of each group, and the last score.
+  always_comb begin
+    scores_done = 1'b0;
+    for (int unsigned p = 0; p < Positions; p++) begin
+      if (rows_valid[p] && rows_tag[p].op == OpScores && rows_tag[p].last &&
+          rows_tag[p].after == '0) scores_done = 1'b1;
+    end
+  end
+
+  // A head is for one position.
+  logic [Positions-1:0]      head_valid;
+  tag_t                      head_tag;
+  logic [Segments-1:0][31:0] head_rows;
+
+  always_comb begin
+    head_tag  = rows_tag[0];
+    head_rows = rows[0];
+    for (int unsigned p = 0; p < Positions; p++) begin
+      head_valid[p] = rows_valid[p] && rows_tag[p].op == OpHead;
+      if (p != 0 && head_valid[p]) begin
+        head_tag  = rows_tag[p];
+        head_rows = rows[p];
+      end
+    end
+  end
 
   // ------------------------------------------------------------------------------- head and choice
 
@@ -288,7 +438,7 @@ module gpt2_core
   logic clk_head, logits_busy, sampling_busy;
 
   localparam int unsigned HeadLinger = 16;
-  wire head_wake = start_i || (rows_valid && rows_tag.op == OpHead);
+  wire head_wake = start_i || head_valid != '0;
   wire head_hold = logits_busy || sampling_busy;
 
   clock_gate #(.Gating(ClockGating), .Linger(HeadLinger)) u_gate_head (
@@ -297,7 +447,7 @@ module gpt2_core
 
   final_linear #(.Segments(Segments)) u_final_linear (
     .clk_i(clk_head), .rst_ni, .cfg_i, .busy_o(logits_busy), .stream_logits_i,
-    .rows_valid_i(rows_valid), .rows_tag_i(rows_tag), .rows_i(rows), .room_o(head_room),
+    .rows_valid_i(head_valid != '0), .rows_tag_i(head_tag), .rows_i(head_rows), .room_o(head_room),
     .lg_valid_o(smp_valid), .lg_ready_i(smp_ready), .lg_base_id_o(smp_base_id),
     .lg_mask_o(smp_mask),
     .lg_rows_o(smp_rows), .lg_last_o(smp_last),
@@ -325,29 +475,47 @@ module gpt2_core
 
   // -------------------------------------------------------------------------- events and counters
 
-  logic [9:0]  saturations_q;
+  logic [13:0] saturations_d, saturations_q;
   logic [39:0] count;
-  logic [31:0] saturations;
+  logic [31:0] saturations, all_heads, all_skipped;
+  tag_t        first_residual_tag;
+
+  always_comb begin
+    saturations_d      = 14'(sat_emb);
+    all_heads          = '0;
+    all_skipped        = '0;
+    first_residual_tag = residual_tag[0];
+    for (int unsigned p = 0; p < Positions; p++) begin
+      saturations_d = saturations_d + 14'(sat_block[p]);
+      if (p < Engines) saturations_d = saturations_d + 14'(sat_rows[p]);
+      all_heads     = all_heads + heads[p];
+      all_skipped   = all_skipped + heads_skipped[p];
+    end
+    for (int unsigned p = Positions; p > 0; p--) begin
+      if (residual_valid[p-1]) first_residual_tag = residual_tag[p-1];
+    end
+    // how many others are written in this cycle
+    first_residual_tag.after = 4'($countones(residual_valid) - 1);
+  end
 
   always_ff @(posedge clk_i) begin
-    if (!rst_ni) saturations_q <= '0;
-    else         saturations_q <= 10'(sat_rows) + 10'(sat_emb) + 10'(sat_block);
+    saturations_q <= rst_ni ? saturations_d : '0;
   end
 
   assign event_o = '{
-    residual_tag: residual_tag, choice: choice_id_o, step: step_i, saturations: saturations_q,
-    residual: residual_valid, step_end: step_done_o || (choice_valid_o && choice_ready_i),
+    residual_tag: first_residual_tag, choice: choice_id_o, step: step_i, saturations: saturations_q,
+    residual: residual_valid != '0, step_end: step_done_o || (choice_valid_o && choice_ready_i),
     step_start: step_valid_i && step_ready_o
   };
   assign counters_o = '{
-    count: count, heads: heads, heads_skipped: heads_skipped, saturations: saturations
+    count: count, heads: all_heads, heads_skipped: all_skipped, saturations: saturations
   };
 
   counters #(.Segments(Segments)) u_counters (
     .clk_i, .rst_ni, .mem_rst_ni, .start_i, .busy_i(counting_i),
     .step_i(step_valid_i && step_ready_o),
     .n_vocab_i(cfg_i.n_vocab),
-    .beat_valid_i(beat_valid), .beat_ready_i(beat_ready), .beat_label_i(label),
+    .beat_valid_i(beat_valid), .beat_ready_i(beat_ready || held), .beat_label_i(label),
     .operand_full_i(full), .entry_ready_i(entry_ready[label.tag.head[1:0]]),
     .stream_waits_i(stream_waits), .write_i(wr_valid_o && wr_ready_i),
     .saturations_i(saturations_q), .sel_i(count_sel_i), .count_o(count),
@@ -367,10 +535,19 @@ module gpt2_core
   always_ff @(posedge clk_i) begin
     issued_q <= rst_ni ? {issued_q[MatvecLatency+RescaleLatency-2:0], issued} : '0;
   end
-  `ASSERT(acc_valid == issued_q[MatvecLatency-1],
+  `ASSERT(issued_q[MatvecLatency-1] |-> acc_valid,
           ("%m: sums did not come MatvecLatency = %0d cycles after their last beat", MatvecLatency))
-  `ASSERT(rows_valid == issued_q[MatvecLatency+RescaleLatency-1],
+  // (a round may have only scores beyond its members' positions)
+  `ASSERT(issued_q[MatvecLatency+RescaleLatency-1] && Positions == Engines |-> rows_valid != '0,
           ("%m: rows did not come RescaleLatency = %0d cycles after their sums", RescaleLatency))
+
+  // The positions of a batch are in step.
+  for (genvar p = 0; p < int'(Positions); p++) begin : gen_in_step
+    `ASSERT(kv_valid[p] |-> kv_is_v[p] == kv_is_v[kv_any] && kv_head[p] == kv_head[kv_any] &&
+                            kv_layer[p] == kv_layer[kv_any],
+            ("%m: a key or value of layer %0d, head %0d came with that of another", kv_layer[p],
+             kv_head[p]))
+  end
 
   // A gated clock stops only when the unit it serves has drained.
   rest_rules #(.Linger(BeginLinger), .Width(5)) u_rest_begin (
@@ -378,26 +555,8 @@ module gpt2_core
     .active_i({u_embedding_row.beat_valid_q, u_embedding_row.valid1_q, u_embedding_row.valid2_q,
                u_embedding_row.valid3_q, u_embedding_row.valid4_q})
   );
-  rest_rules #(.Linger(RowsLinger), .Width(19)) u_rest_rows (
-    .clk_i, .rst_ni, .wake_i(rows_wake), .hold_i(1'b0),
-    .active_i({u_rescale.valid1_q, u_rescale.valid2_q, u_rescale.valid3_q, u_rescale.valid4_q,
-               u_rescale.valid5_q,
-               u_transformer_block.u_residual_add.valid1_q,
-               u_transformer_block.u_residual_add.valid2_q,
-               u_transformer_block.u_residual_add.valid3_q,
-               u_transformer_block.u_residual_add.valid4_q,
-               u_transformer_block.u_residual_add.valid5_q,
-               u_transformer_block.sums_valid,
-               u_transformer_block.u_mlp_ffn.u_gelu.valid1_q,
-               u_transformer_block.u_mlp_ffn.u_gelu.valid2_q,
-               u_transformer_block.u_mlp_ffn.u_gelu.valid3_q,
-               u_transformer_block.u_mlp_ffn.u_gelu.valid4_q,
-               u_transformer_block.u_block_quant.valid1_q,
-               u_transformer_block.u_block_quant.valid2_q,
-               u_transformer_block.u_block_quant.valid3_q, op_valid})
-  );
   rest_rules #(.Linger(KvLinger), .Width(3)) u_rest_kv (
-    .clk_i, .rst_ni, .wake_i(kv_valid), .hold_i(kv_hold),
+    .clk_i, .rst_ni, .wake_i(kv_valid != '0), .hold_i(kv_hold),
     .active_i({u_kv_cache.todo_valid, u_kv_cache.state_q != '0, u_kv_cache.out_valid_q})
   );
   rest_rules #(.Linger(HeadLinger), .Width(10)) u_rest_head (

@@ -2,14 +2,15 @@
 //
 // sequencer - one token as a list of jobs, in the order of the engine's work and the memory image
 //
-//   ln_1(0), position row, token row; then for each layer
+//   ln_1(0), position row, token row, these for each step of a batch; then for each layer
 //     QKV(h), scores(h-1), PV(h-2)   for h = 0 .. H-1: softmax overlaps the next head's QKV
 //     ln_2, the remaining scores and PV, interleaved with projections of completed heads
 //     MLP first layer, the next LayerNorm's parameters, MLP second layer
 //   then the head, if wanted
 //
-// In      step   id, position, head wanted; taken when idle and every KV write of earlier tokens is
-//                acknowledged, so no KV beat of this token can be read before it is written
+// In      step   id, position, head wanted, steps that follow in its batch; a batch's first is taken
+//                when idle and every KV write of earlier tokens is acknowledged, so no KV beat of
+//                this batch can be read before it is written
 // Out     job    what the engine does; side_addr, addr, beats: what weight_stream reads for it.
 //                With `split`, one beat at side_addr, then `beats` at addr; otherwise `beats` at
 //                addr, side beats included
@@ -23,7 +24,8 @@ module sequencer
 #(
   parameter int unsigned Segments = 4,
   parameter int unsigned MaxHeads = 25,
-  parameter int unsigned MaxCtx   = 1024
+  parameter int unsigned MaxCtx   = 1024,
+  parameter int unsigned Positions = 1
 ) (
   input  logic                clk_i,
   input  logic                rst_ni,
@@ -56,7 +58,7 @@ module sequencer
   // -------------------------------------------------------------------------- which job comes next
 
   typedef enum logic [4:0] {
-    StIdle, StNorm1, StPos, StToken,
+    StIdle, StNorm1, StPos, StToken, StMore,
     StQkv, StScores, StPv,                                   // the heads' loop
     StNorm2, StTailP0, StTailS, StTailPa, StTailV2, StTailPb, StTailV1, StTailPc,
     StMlp1, StNormNext, StMlp2, StHead
@@ -64,13 +66,18 @@ module sequencer
 
   state_e      state_q, state_d;
   step_t       step_q;
+  logic [9:0]  first_q;                                      // the batch's first position
+  logic [3:0]  others_q;                                     // positions that follow it
   logic [7:0]  layer_q, layer_d;
   logic [5:0]  head_q, head_d;                               // of the QKV loop
   logic [5:0]  proj_q, proj_d;                               // next head to project
   logic        advance;  // the state's job went into stage 1, or it has none
 
   // The previous step is over: stages 1 to 3 are empty.
-  wire take_step = step_valid_i && step_ready_o;
+  wire take_step  = step_valid_i && step_ready_o;
+  wire take_batch = take_step && state_q == StIdle;
+  // The width is that of gpt2_pkg's largest batch.
+  wire [3:0] step_after = step_i.after & 4'(Positions - 1);
   wire [5:0] heads      = cfg_i.n_head;
   wire       last_layer = layer_q == cfg_i.n_layer - 8'd1;
 
@@ -96,7 +103,8 @@ module sequencer
       end
       StNorm1: begin op = OpNorm; state_d = StPos; end
       StPos:   begin op = OpPos; state_d = StToken; end
-      StToken: begin op = OpToken; state_d = StQkv; end
+      StToken: begin op = OpToken; state_d = (step_q.after == '0) ? StQkv : StMore; end
+      StMore:  begin emit = 1'b0; state_d = StPos; end
 
       StQkv: begin
         op = OpQkv;
@@ -156,10 +164,12 @@ module sequencer
     endcase
   end
 
-  assign step_ready_o = state_q == StIdle && kv_idle_i;
+  // Stage 1's job still reads the step before.
+  logic valid1_q;
+  assign step_ready_o = (state_q == StIdle && kv_idle_i) || (state_q == StMore && !valid1_q);
 
   logic stage1_ready;
-  assign advance = (state_q == StIdle) ? take_step : (!emit || stage1_ready);
+  assign advance = (state_q == StIdle || state_q == StMore) ? take_step : (!emit || stage1_ready);
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
@@ -173,15 +183,23 @@ module sequencer
       head_q  <= head_d;
       proj_q  <= proj_d;
     end
-    if (take_step) step_q <= step_i;
+    if (take_step) begin
+      step_q       <= step_i;
+      step_q.after <= step_after;
+    end
+    if (take_batch) begin
+      first_q  <= step_i.position;
+      others_q <= step_after;
+    end
   end
 
   // ---------------------------------------------------------------------- stage 1: the job's shape
 
-  logic        valid1_q, drop1_q;                            // drop: the weights are passed over
+  logic        drop1_q;                                      // the weights are passed over
   job_t        job1_q;
 
   wire [16:0] width_groups = 17'(heads) << LogHeadGroups;
+  wire [9:0]  newest       = first_q + 10'(others_q);        // the batch's last position
 
   // max(0, ceil(log2(blocks)) - 3)
   function automatic logic [2:0] excess_of(logic [7:0] blocks);
@@ -197,7 +215,8 @@ module sequencer
     job.head        = op_head;
     job.final_layer = last_layer;
     job.want_head   = step_q.head;
-    job.position    = step_q.position;
+    job.position    = first_q;
+    job.after       = others_q;
     job.issue.first = 1'b1;
     job.issue.last  = 1'b1;
     job.issue.free  = 1'b1;
@@ -208,6 +227,8 @@ module sequencer
         job.blocks = 8'd1;
       end
       OpPos: begin
+        job.position           = step_q.position;
+        job.after              = '0;
         job.groups             = 17'd1;
         job.blocks             = 8'(heads) << 1;
         job.sides              = 1'b1;
@@ -215,6 +236,8 @@ module sequencer
         job.place.side_index   = step_q.position & 10'(SideGroups * Segments - 1);
       end
       OpToken: begin
+        job.position           = step_q.position;
+        job.after              = '0;
         job.groups             = 17'd1;
         job.blocks             = 8'(heads);
         job.sides              = 1'b1;
@@ -228,14 +251,14 @@ module sequencer
         job.issue.free = op_head == heads - 6'd1;
       end
       OpScores: begin
-        job.groups     = kv_key_group(step_q.position, LogS) + 17'd1;
+        job.groups     = kv_key_group(newest, LogS) + 17'd1;
         job.blocks     = 8'd1;
         job.sides      = 1'b1;
         job.issue.slot = 8'(SlotQ) + 8'(op_head[0]);
       end
       OpPv: begin
         job.groups           = 17'd1 << LogHeadGroups;
-        job.blocks           = 8'(kv_tile(step_q.position)) + 8'd1;
+        job.blocks           = 8'(kv_tile(newest)) + 8'd1;
         job.issue.by_columns = 1'b1;
         job.issue.slot       = 8'(SlotP) + (op_head[0] ? 8'(MaxTiles) : 8'd0);
       end
@@ -266,6 +289,11 @@ module sequencer
         job.sides  = 1'b1;
       end
     endcase
+    // ln_f and the head are for the batch's last position.
+    if (op == OpHead || (state_q == StNormNext && last_layer)) begin
+      job.position = newest;
+      job.after    = '0;
+    end
   end
 
   logic stage2_ready;
@@ -311,7 +339,7 @@ module sequencer
                   : job1_q.sides ? (AddrBits'(job1_q.groups) + AddrBits'(15)) >> 4 : '0;
       kv_from2_q <= kv_layer_q + (job1_q.op == OpPv ? cfg_i.kv_v_off : '0);
     end
-    if (take_step) kv_layer_q <= cfg_i.kv_base;
+    if (take_batch) kv_layer_q <= cfg_i.kv_base;
     else if (stage2_ready && valid1_q && job1_q.op == OpMlp2) begin
       kv_layer_q <= kv_layer_q + kv_heads_q;
     end
@@ -354,7 +382,7 @@ module sequencer
       stream_q <= '0;
     end else begin
       if (stage3_ready) valid3_q <= valid2_q && !drop2_q;
-      if (take_step) stream_q <= cfg_i.stream_base;
+      if (take_batch) stream_q <= cfg_i.stream_base;
       else if (stage3_ready && valid2_q && job2_q.op != OpPos && job2_q.op != OpToken &&
                job2_q.op != OpScores && job2_q.op != OpPv) stream_q <= stream_q + beats;
     end
@@ -386,8 +414,14 @@ module sequencer
   `ERROR_IF(segments,
             2**$clog2(Segments) != Segments || Segments > 64,
             ("Segments must be 1, 2, 4, ... 64, not %0d", Segments))
-  `ASSERT(take_step |-> !valid1_q && !valid2_q && !valid3_q,
+  `ASSERT(take_batch |-> !valid1_q && !valid2_q && !valid3_q,
           ("%m: a step was taken before its predecessor's jobs"))
+  `ASSERT(take_step && state_q == StMore
+          |-> step_i.position == step_q.position + 1'b1 && step_after == step_q.after - 1'b1,
+          ("%m: a step does not follow the one before it in its batch"))
+  `ASSERT(take_step
+          |-> batch_member(step_i.position, 5'(Positions)) + 5'(step_after) < 5'(Positions),
+          ("%m: a batch does not lie in one multiple of %0d positions", Positions))
   `ASSERT(job_valid_o && (job_o.op == OpScores || job_o.op == OpPv)
           |-> addr_o == kv_part(cfg_i, job_o.layer, job_o.head)
                         + (job_o.op == OpPv ? cfg_i.kv_v_off : '0),

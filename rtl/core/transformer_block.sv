@@ -72,6 +72,7 @@ module transformer_block
   output logic [9:0]                kv_position_o,
   output logic [HeadDim-1:0][7:0]   kv_q_o,
   output scale_t                    kv_scale_o,
+  output logic                      kv_last_o,   // of its batch
 
   output logic                      step_done_o,
   output logic [31:0]               heads_o,  // positions with and without head since reset
@@ -167,7 +168,8 @@ module transformer_block
     .clk_i(clk_qkv), .rst_ni,
     .rows_valid_i, .rows_tag_i, .rows_i,
     .blk_valid_o(q_valid), .blk_slot_o(q_to), .blk_rows_o(q_rows),
-    .kv_valid_o, .kv_is_v_o, .kv_head_o, .kv_layer_o, .kv_position_o, .kv_q_o, .kv_scale_o
+    .kv_valid_o, .kv_is_v_o, .kv_head_o, .kv_layer_o, .kv_position_o, .kv_q_o, .kv_scale_o,
+    .kv_last_o
   );
 
   logic clk_attention, attention_busy;

@@ -13,7 +13,9 @@
 //         choice  the id chosen by a step with head; valid/ready
 //         step_done  a pulse: a step without head is over
 // Out     step    id, position, head (at a history's last position if a token is wanted, or at
-//                 all of them); recomputed: the history was just cropped; valid/ready
+//                 all of them); recomputed: the history was just cropped; after: how many steps
+//                 follow in its batch, which ends with a multiple of Positions, the history, or a
+//                 head; valid/ready
 //         tok     the tokens, the stop id included; last on the run's last; valid/ready
 //         done    a pulse: the loop is over. error: ErrNone, or why no step ran: ErrPromptLong,
 //                 ErrPromptId (the port cannot express an empty prompt); held to the next start
@@ -27,7 +29,8 @@
 module controller
   import gpt2_pkg::*;
 #(
-  parameter int unsigned MaxCtx = 1024
+  parameter int unsigned MaxCtx    = 1024,
+  parameter int unsigned Positions = 1           // of a batch
 ) (
   input  logic        clk_i,
   input  logic        rst_ni,
@@ -93,14 +96,19 @@ module controller
 
   // ------------------------------------------------------------------------------------ the loop
 
-  logic   full, last, head, step_over, stops, bad_id;
-  count_t half_ctx;
+  logic       full, last, head, step_over, stops, bad_id;
+  logic [3:0] rest, after;
+  count_t     half_ctx, known;
 
   assign full      = count_q == cfg_i.n_ctx;
   assign half_ctx  = cfg_i.n_ctx >> 1;
   assign last      = position_q == count_q - 1'b1;
   assign head      = all_heads_i || (last && left_q != '0);
   assign step_over = head ? choice_valid_i : step_done_i;
+  // Positions of a multiple of Positions that come after this one, and of the history.
+  assign rest      = ~4'(position_q) & 4'(Positions - 1);
+  assign known     = count_q - 1'b1 - position_q;
+  assign after     = all_heads_i ? '0 : (known <= count_t'(rest)) ? 4'(known) : rest;
   assign stops     = left_q == 32'd1 || (stop_en_i && choice_q == stop_id_i);
   assign bad_id    = prompt_id_i >= cfg_i.n_vocab;
 
@@ -134,7 +142,10 @@ module controller
           state_q <= StStep;
         end
 
-        StStep: if (step_ready_i) state_q <= StWait;
+        StStep: if (step_ready_i) begin
+          state_q <= (after == '0) ? StWait : StRead;
+          if (after != '0) position_q <= position_q + 1'b1;
+        end
 
         StWait: if (step_over) begin
           choice_q <= choice_id_i;
@@ -181,7 +192,7 @@ module controller
   assign tok_id_o          = choice_q;
   assign tok_last_o        = stops;
   assign step_valid_o      = state_q == StStep;
-  assign step_o            = '{id: id_q, position: position_q[9:0], head: head,
+  assign step_o            = '{id: id_q, position: position_q[9:0], after: after, head: head,
                                recomputed: recomputed_q};
   assign choice_ready_o    = state_q == StWait && head;
 
@@ -190,6 +201,9 @@ module controller
   `ERROR_IF(max_ctx,
             MaxCtx < 2 || MaxCtx > 1024,
             ("MaxCtx = %0d must be 2 to 1024, which a position's 10 bits can tell", MaxCtx))
+  `ERROR_IF(positions,
+            Positions < 1 || Positions > MaxPositions || (Positions & (Positions - 1)) != 0,
+            ("Positions must be 1, 2, 4, 8 or 16, not %0d", Positions))
   `ASSERT(busy_o |-> cfg_i.n_ctx >= 2 && 32'(cfg_i.n_ctx) <= MaxCtx,
           ("%m: n_ctx = %0d must be 2 to %0d", cfg_i.n_ctx, MaxCtx))
   `ASSERT(start_i |-> !busy_o, ("%m: the loop was started before the last one was done"))

@@ -36,6 +36,8 @@ module gpt2_top
   parameter int unsigned MaxCtx    = 1024,
   parameter int unsigned NormWidth = 64,  // elements LayerNorm normalises a cycle
   parameter int unsigned ExpWidth  = Lanes / 64,             // exponentials a cycle
+  parameter int unsigned Positions = 1,  // of a prompt that share each beat of weights
+  parameter int unsigned Engines   = Positions,              // and meet it in the same cycle
   parameter bit          ClockGating = 1'b0,  // units at rest get no clock (clock_gate.sv)
   parameter bit          AdderRetiming = 1'b0,  // for tools that retime, and simulators (matvec.sv)
   parameter bit          SystolicList = 1'b1,  // top-k list: a candidate a cycle (sampling.sv)
@@ -92,7 +94,7 @@ module gpt2_top
   input  logic                      wr_ack_error_i,
 
   output event_t                    event_o,
-  output logic [Segments-1:0][31:0] residual_rows_o,
+  output logic [Positions-1:0][Segments-1:0][31:0] residual_rows_o,
   input  logic [7:0]                count_sel_i,
   output counters_t                 counters_o
 );
@@ -107,6 +109,8 @@ module gpt2_top
   localparam bit CtxLegal   = MaxCtx >= 64 && MaxCtx <= 1024 && MaxCtx % 64 == 0;
   localparam bit NormLegal  = power_of_two(NormWidth, 1, 64);
   localparam bit ExpLegal   = power_of_two(ExpWidth, 1, Segments);
+  localparam bit PosLegal   = power_of_two(Positions, 1, MaxPositions);
+  localparam bit EngLegal   = power_of_two(Engines, 1, Positions);
 
   logic        step_valid, step_ready, step_done;
   step_t       step;
@@ -158,7 +162,9 @@ module gpt2_top
     end
   end
 
-  controller #(.MaxCtx(CtxLegal ? MaxCtx : 64)) u_controller (
+  controller #(
+    .MaxCtx(CtxLegal ? MaxCtx : 64), .Positions(PosLegal ? Positions : 1)
+  ) u_controller (
     .clk_i(clk_control), .rst_ni(core_rst_n), .cfg_i(cfg_q), .start_i(loop_start),
     .max_new_i(max_new_q), .waits_o(waits),
     .stop_en_i(stop_en_q), .stop_id_i(stop_id_q), .all_heads_i(all_heads_q),
@@ -172,7 +178,8 @@ module gpt2_top
   gpt2_core #(
     .Segments(LanesLegal ? Segments : 1), .MaxHeads(HeadsLegal ? MaxHeads : 1),
     .MaxCtx(CtxLegal ? MaxCtx : 64), .NormWidth(NormLegal ? NormWidth : 64),
-    .ExpWidth(ExpLegal && LanesLegal ? ExpWidth : 1), .ClockGating(ClockGating),
+    .ExpWidth(ExpLegal && LanesLegal ? ExpWidth : 1), .Positions(PosLegal ? Positions : 1),
+    .Engines(EngLegal && PosLegal ? Engines : 1), .ClockGating(ClockGating),
     .AdderRetiming(AdderRetiming), .SystolicList(SystolicList)
   ) u_core (
     .clk_i, .rst_ni(core_rst_n), .mem_rst_ni(port_rst_n), .test_en_i, .cfg_i(cfg_q),
@@ -248,6 +255,13 @@ module gpt2_top
   if (!ExpLegal) begin : gen_exp
     $fatal(1, "gpt2_top: ExpWidth must be 1, 2, 4, ... Lanes / 64 = %0d, not %0d", Segments,
            ExpWidth);
+  end
+  if (!PosLegal) begin : gen_positions
+    $fatal(1, "gpt2_top: Positions must be 1, 2, 4, 8 or 16, not %0d", Positions);
+  end
+  if (!EngLegal) begin : gen_engines
+    $fatal(1, "gpt2_top: Engines must be 1, 2, 4, ... Positions = %0d, not %0d", Positions,
+           Engines);
   end
 
 endmodule

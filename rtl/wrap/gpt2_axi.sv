@@ -29,6 +29,8 @@ module gpt2_axi
   parameter int unsigned MaxCtx    = 1024,
   parameter int unsigned NormWidth = 64,
   parameter int unsigned ExpWidth  = Lanes / 64,
+  parameter int unsigned Positions = 1,
+  parameter int unsigned Engines   = Positions,
   parameter bit          SystolicList  = 1'b1,
   parameter bit          ClockGating   = 1'b0,
   parameter bit          AdderRetiming = 1'b0,
@@ -210,8 +212,8 @@ module gpt2_axi
 
   gpt2_top #(
     .Lanes(Lanes), .MaxHeads(MaxHeads), .MaxCtx(MaxCtx), .NormWidth(NormWidth),
-    .ExpWidth(ExpWidth), .ClockGating(ClockGating), .AdderRetiming(AdderRetiming),
-    .SystolicList(SystolicList), .Watchdog(Watchdog)
+    .ExpWidth(ExpWidth), .Positions(Positions), .Engines(Engines), .ClockGating(ClockGating),
+    .AdderRetiming(AdderRetiming), .SystolicList(SystolicList), .Watchdog(Watchdog)
   ) u_top (
     .clk_i, .rst_ni(core_rst_n), .mem_rst_ni(rst_ni), .test_en_i, .cfg_i(cfg),
     .sampling_i(sampling), .start_i(start), .abort_i(abort), .max_new_i(max_new),
