@@ -175,9 +175,12 @@ module matvec
   end
 
   always_ff @(posedge clk_i) begin
-    if (!rst_ni) scores_busy_q <= 1'b0;
-    else if (fire && tag.op == OpScores && in_label_i.side && in_label_i.start) scores_busy_q <= 1'b1;
-    else if (scores_done_i) scores_busy_q <= 1'b0;
+    if (!rst_ni)
+      scores_busy_q <= 1'b0;
+    else if (fire && tag.op == OpScores && in_label_i.side && in_label_i.start)
+      scores_busy_q <= 1'b1;
+    else if (scores_done_i)
+      scores_busy_q <= 1'b0;
   end
 
   // ------------------------------------------------------ what goes with a beat through the stages

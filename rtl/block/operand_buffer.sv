@@ -56,6 +56,10 @@ module operand_buffer
 
   assign wr_slot   = SlotBits'(wr_slot_i);
   assign next_slot = SlotBits'(next_slot_i);
+
+  logic unused_slot;
+  assign unused_slot = ^next_slot_i;             // there may be fewer slots than numbers
+
   assign fills     = wr_valid_i && wr_last_i;
   assign empties   = rd_en_i && free_i;
 
