@@ -9,6 +9,7 @@
 # the second token, which runs alone after the prompt; and of that token's layers, which are its
 # cycles less those of the head. IDS is a multiple of POSITIONS. MEMORY is as for generate.
 cd "$(dirname "$0")/.." || exit 1
+mkdir -p build/bench
 model=build/models/gpt2-prompt
 [ -e $model/model.safetensors ] || build/gpt2rtl random-model --config gpt2 --seed 1 --output $model || exit 1
 echo "| lanes | positions, engines | memory | context | cycles, a prompt's position | a token | its layers | layers / position | token / position |"
