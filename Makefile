@@ -295,7 +295,7 @@ BUS_AXI_SIM := $(B)/sim/gpt2_axi_256-Ports.2-PortBits.1024.so
 TEST_LIBS_test_gpt2_onchip := $(B)/block/gpt2_onchip_s0.so
 TEST_LIBS_test_cli      := $(B)/gpt2rtl $(B)/sim/gpt2_top_256.so $(B)/sim/gpt2_top_64.so
 TEST_LIBS_test_evaluate := $(B)/gpt2rtl
-TEST_LIBS_test_generate := $(B)/gpt2rtl $(B)/sim/gpt2_top_256.so
+TEST_LIBS_test_generate := $(B)/gpt2rtl $(B)/sim/gpt2_top_256.so $(POSITIONS_SIM).so
 TEST_LIBS_test_estimate := $(SIMS)
 TEST_LIBS_test_waveform := $(B)/sim/gpt2_top_256_trace.so
 TEST_LIBS_test_tensors  := $(B)/sim/gpt2_top_256_trace.so $(B)/sim/gpt2_top_256.so
@@ -371,7 +371,7 @@ RUN      := $(B)/gpt2rtl generate --model $(MODEL) --prompt "$(PROMPT)" --tokens
 PARALLEL := $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 CHECKS   := test/run_check.sh test/same_bytes.sh test/asan.sh test/fuzz.sh test/configs.sh test/testbench.sh test/install.sh test/web.sh test/axi/test_axi.sh formal/formal.sh lint/lint.sh lint/layers.sh lint/format.sh lint/lint_newest.sh lint/lint_verible.sh lint/lint_slang.sh test/fusesoc.sh test/registers.sh test/waves.sh test/driver_cross.sh test/bus_axi.sh test/board_sim.sh test/ip.sh syn/synth_check.sh sim/vector_check.sh
 
-.PHONY: tables registers waves all for-run for-test run test test-asan fuzz test-hf test-long test-bus-axi board-sim test-board test-netlist test-configs formal lint synth-check synth synth-axi test-axi fmax route board verilog ip bench bench-golden install uninstall deps help clean docs
+.PHONY: tables registers waves all for-run for-test run test test-asan fuzz test-hf test-long test-bus-axi board-sim test-board test-netlist test-configs formal lint synth-check synth synth-axi test-axi fmax route board verilog ip bench bench-golden bench-prompt install uninstall deps help clean docs
 all: $(TABLES) $(B)/gpt2rtl $(SIMS)
 for-run: $(B)/gpt2rtl $(B)/sim/gpt2_top_256.so
 for-test: all $(TESTS:%=$(B)/test/%) $(BUS_AXI_SIM)
@@ -442,6 +442,11 @@ $(B)/obj/bench/%.o: C_FLAGS += -Icli
 bench: $(B)/bench/bench $(B)/bench/bare_engine.so $(SIMS) $(B)/models/$(SHAPE)/model.safetensors
 	@XDG_CACHE_HOME="$$PWD/$(B)/models/cache" $< $(B)/models/$(SHAPE) $(B)/bench/bare_engine.so $(BENCHED).csv $(BENCHED).svg $(BENCH)
 	@$(MAKE) --no-print-directory bench-golden
+# What a position of a prompt costs when several share each beat. PROMPTS: lanes:positions:engines:memory:ids.
+PROMPTS ?= 256:8:8:latency=150:16 256:8:8:latency=150:144 256:8:8:latency=150:528 256:8:8:latency=150:1016 256:8:1:ddr4-2400:16 256:8:1:ddr4-2400:528 \
+           1024:8:8:latency=150:16 1024:8:8:latency=150:528 1024:8:8:latency=150:1016
+bench-prompt: $(B)/gpt2rtl
+	@bench/prompt.sh $(PROMPTS)
 # The golden engine's speed on this machine, on the 124M shape with random weights.
 bench-golden: $(B)/gpt2rtl $(B)/models/gpt2/model.safetensors
 	@XDG_CACHE_HOME="$$PWD/$(B)/models/cache" $(B)/gpt2rtl bench --model $(B)/models/gpt2 --vector all
@@ -589,6 +594,7 @@ help:
 	@echo 'make bench        the hardware at the 124M shape: cycles and share of the memory floor by lanes, context and memory;'
 	@echo '                  simulated cycles a second; docs/bench.csv and .svg; then bench-golden. BENCH="$(BENCH)" is lanes:positions;'
 	@echo '                  other values, and SHAPE=gpt2-medium, -large or -xl, go to $(B)/bench/'
+	@echo 'make bench-prompt cycles of a position of a prompt when several share each beat, 124M shape, by lanes, engines and context'
 	@echo 'make bench-golden the golden engine in C: tokens per second by context, threads and vector code, 124M shape'
 	@echo 'make test-configs every legal combination of lanes and widths: lint, and RTL = golden; resumes where it was stopped'
 	@echo 'make verilog      gpt2_top as one plain Verilog file, $(B)/verilog/gpt2_top.v; TOP=gpt2_axi PORTS=1 PORT_BITS=512: with AXI'

@@ -387,12 +387,52 @@ static void shares(void **state) {
   }
 }
 
+// Hardware that runs several positions of a prompt together writes the same, in fewer cycles; its
+// share of the memory floor counts a batch's weights once. What it cannot do is refused.
+static void positions(void **state) {
+  static const char ids[] = "65,12,270,260,527,458,308,357,1814,12,270,260,527,458,308,357,1814";
+  double cycles[2];
+  char text[2][OUTPUT];
+  for (int p = 0; p < 2; p++) {
+    EXPECT(0,
+           "gpt2rtl generate --model models/demo --ids %s --tokens 5 --seed 3 %s --stats @/stats",
+           ids, p ? "--positions 8" : "");
+    memcpy(text[p], out, out_length + 1);
+    EXPECT(0, "cat @/stats");
+    cJSON *json = cJSON_Parse(out);
+    const cJSON *prompt = cJSON_GetObjectItem(json, "prompt");
+    assert_int_equal(cJSON_GetObjectItem(prompt, "positions")->valueint, 17);
+    cycles[p] = cJSON_GetObjectItem(prompt, "cycles")->valuedouble;
+    assert_true(cJSON_GetObjectItem(json, "floor")->valuedouble <
+                cJSON_GetObjectItem(json, "cycles")->valuedouble);
+    cJSON_Delete(json);
+  }
+  assert_string_equal(text[1], text[0]);
+  assert_true(cycles[1] < cycles[0] / 4);
+  static const struct {
+    const char *options, *message;
+  } refused[] = {
+      {"--positions 3", "--positions '3': expected 1, 2, 4, 8 or 16"},
+      {"--positions 8x", "--positions '8x': expected 1, 2, 4, 8 or 16"},
+      {"--positions 4 --engines 8", "--engines '8': expected 1, 2, 4, ... --positions, which is 4"},
+      {"--engines 0", "--engines '0': expected"},
+      {"--engine golden --positions 2", "--positions needs --engine rtl"},
+      {"--positions 2 --bus axi", "--positions cannot be combined with --bus"},
+      {"--positions 2 --timeline @/t.json", "--timeline shows one position at a time"},
+      {"--positions 2 --report @/r.html", "a report shows one position at a time"},
+  };
+  for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+    EXPECT(2, "gpt2rtl generate --model models/demo --prompt a %s", refused[i].options);
+    expect_text(err_text, refused[i].message);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       IN_FOLDER(ends),      IN_FOLDER(starts),        IN_FOLDER(stop_texts),
       IN_FOLDER(saturated), IN_FOLDER(interrupted),   IN_FOLDER(prompt_file),
       IN_FOLDER(ids_alone), IN_FOLDER(host_sampling), IN_FOLDER(prompts),
-      IN_FOLDER(shares),
+      IN_FOLDER(shares),    IN_FOLDER(positions),
   };
   return cmocka_run_group_tests_name("generate", tests, NULL, NULL);
 }
