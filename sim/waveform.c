@@ -266,8 +266,8 @@ static int waveform_cycle(void *self, uint64_t cycle, struct err *err) {
     w->state = ON;
   }
   w->cycles += w->state == ON;
-  if (w->state == ON && ((*w->event & PKG_EVENT_STEP_END && w->position == w->options.last + 1) ||
-                         w->cycles == w->trial))
+  if (w->state == ON &&
+      ((*w->event & PKG_EVENT_STEP_END && w->position > w->options.last) || w->cycles == w->trial))
     w->state = ENDING;
   return 0;
 }

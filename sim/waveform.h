@@ -22,8 +22,10 @@ struct waveform_options {
   // that match. A colon and a number of levels may follow: 1, the default, is the module's own
   // ports and signals; 0 is everything in it.
   const char *scopes;
-  bool wide;             // include signals wider than WAVEFORM_WIDE
-  uint64_t first, last;  // positions, counted from 0 in the order in which the run computes them
+  bool wide;  // include signals wider than WAVEFORM_WIDE
+  // Positions, counted from 0 in the order in which the run computes them. Those that run together
+  // with `last` are in the file too.
+  uint64_t first, last;
 };
 // A beat has 512 bits or more. With weights, 98 % of a file of gpt2_top's ports would be weights.
 enum { WAVEFORM_WIDE = 256 };
