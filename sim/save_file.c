@@ -69,15 +69,15 @@ struct entry {
   char title[32];
 };
 
-// The length of the module's path in a scope: the part before the packed structs; generate blocks
-// belong to the module.
+// The length of the module's path in a scope: the part before the packed structs, up to its last
+// instance; generate blocks after that belong to the module.
 static size_t module_length(const char *scope) {
   size_t keep = 0;
   for (size_t i = 0; scope[i];) {
     const size_t n = strcspn(scope + i, ".");
-    if (scope[i + n - 1] == ':' || !strncmp(scope + i, "gen_", 4)) break;
-    keep = i + n;
-    i = keep + (scope[keep] == '.');
+    if (scope[i + n - 1] == ':') break;
+    if (strncmp(scope + i, "gen_", 4)) keep = i + n;
+    i += n + (scope[i + n] == '.');
   }
   return keep;
 }
