@@ -261,13 +261,14 @@ package gpt2_pkg;
     return 4'(position & (10'(positions) - 10'd1));
   endfunction
 
-  // Whether the batch of a tag has member m's position; and this.
-  function automatic logic batch_has(tag_t tag, logic [3:0] m, logic [4:0] positions);
-    return m >= batch_member(tag.position, positions) &&
-           m - batch_member(tag.position, positions) <= tag.after;
+  // Whether a batch, from position first on, has member m's position; and this.
+  function automatic logic batch_has(logic [9:0] first, logic [3:0] after, logic [3:0] m,
+                                     logic [4:0] positions);
+    return m >= batch_member(first, positions) && m - batch_member(first, positions) <= after;
   endfunction
-  function automatic logic [9:0] batch_position(tag_t tag, logic [3:0] m, logic [4:0] positions);
-    return (tag.position & ~(10'(positions) - 10'd1)) | 10'(m);
+  function automatic logic [9:0] batch_position(logic [9:0] first, logic [3:0] m,
+                                                logic [4:0] positions);
+    return (first & ~(10'(positions) - 10'd1)) | 10'(m);
   endfunction
 
   // --------------------------------------------------------------------------------- for observers

@@ -138,7 +138,7 @@ module matvec
   logic [Positions-1:0] members;                   // of the batch
 
   for (genvar p = 0; p < int'(Positions); p++) begin : gen_member
-    assign members[p] = batch_has(tag, 4'(p), 5'(Positions));
+    assign members[p] = batch_has(tag.position, tag.after, 4'(p), 5'(Positions));
   end
 
   if (Rounds == 1) begin : gen_one_round

@@ -103,17 +103,10 @@ module gpt2_core
   // The tag of a batch's rows for member p. Scores end with the position's own, as if it were alone.
   function automatic tag_t member_tag(tag_t tag, logic [3:0] p);
     automatic tag_t own = tag;
-    own.position = batch_position(tag, p, 5'(Positions));
+    own.position = batch_position(tag.position, p, 5'(Positions));
     own.after    = tag.after - (p - batch_member(tag.position, 5'(Positions)));
     if (tag.op == OpScores) own.last = tag.group == kv_key_group(own.position, LogS);
     return own;
-  endfunction
-
-  // Whether it takes rows with this tag: not the scores beyond its own.
-  function automatic logic takes_rows(tag_t tag, logic [3:0] p);
-    return batch_has(tag, p, 5'(Positions)) &&
-           (tag.op != OpScores ||
-            tag.group <= kv_key_group(batch_position(tag, p, 5'(Positions)), LogS));
   endfunction
 
   // -------------------------------------------------------------------------- jobs and their beats
@@ -306,14 +299,21 @@ module gpt2_core
     logic [3:0]            m;
     logic [MemberBits-1:0] index;
     tag_t                  own_tag;
+    logic                  takes_rows;
 
     assign m       = (Positions > Engines) ? 4'(acc_round) << $clog2(Engines) | 4'(e) : 4'(e);
     assign index   = MemberBits'(m);
     assign own_tag = (Positions > 1) ? member_tag(acc_tag, m) : acc_tag;
 
+    // It takes no scores beyond its own.
+    assign takes_rows = Positions == 1 ||
+                        (batch_has(acc_tag.position, acc_tag.after, m, 5'(Positions)) &&
+                         (acc_tag.op != OpScores ||
+                          acc_tag.group <= kv_key_group(own_tag.position, LogS)));
+
     rescale #(.Segments(Segments)) u_rescale (
       .clk_i(clk_rows), .rst_ni,
-      .in_valid_i(acc_valid && (Positions == 1 || takes_rows(acc_tag, m))),
+      .in_valid_i(acc_valid && takes_rows),
       .in_tag_i(own_tag), .in_acc_i(acc[e]), .in_e_max_i(acc_e_max[e]),
       .in_excess_i(acc_excess), .in_side_i(acc_side),
       .in_pv_scale_i(pv_scale[index][acc_tag.head[0]]),
@@ -332,7 +332,8 @@ module gpt2_core
   end
 
   for (genvar p = 0; p < int'(Positions); p++) begin : gen_member
-    assign takes[p] = batch_has(label.tag, 4'(p), 5'(Positions));
+    assign takes[p] = batch_has(label.tag.position, label.tag.after, 4'(p),
+                                5'(Positions));
 
     operand_buffer #(
       .MaxHeads(MaxHeads), .MaxCtx(MaxCtx), .Width(QuantWidth)
