@@ -445,8 +445,8 @@ bench: $(B)/bench/bench $(B)/bench/bare_engine.so $(SIMS) $(B)/models/$(SHAPE)/m
 # What a position of a prompt costs when several share each beat. PROMPTS: lanes:positions:engines:memory:ids.
 PROMPTS ?= 256:8:8:latency=150:16 256:8:8:latency=150:144 256:8:8:latency=150:528 256:8:8:latency=150:1016 256:8:1:ddr4-2400:16 256:8:1:ddr4-2400:528 \
            1024:8:8:latency=150:16 1024:8:8:latency=150:528 1024:8:8:latency=150:1016
-bench-prompt: $(B)/gpt2rtl
-	@bench/prompt.sh $(PROMPTS)
+bench-prompt: $(B)/gpt2rtl $(B)/models/gpt2/model.safetensors
+	@XDG_CACHE_HOME="$$PWD/$(B)/models/cache" bench/prompt.sh $(B)/models/gpt2 $(PROMPTS)
 # The golden engine's speed on this machine, on the 124M shape with random weights.
 bench-golden: $(B)/gpt2rtl $(B)/models/gpt2/model.safetensors
 	@XDG_CACHE_HOME="$$PWD/$(B)/models/cache" $(B)/gpt2rtl bench --model $(B)/models/gpt2 --vector all

@@ -1,24 +1,25 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# prompt.sh LANES:POSITIONS:ENGINES:MEMORY:IDS... - what a position of a prompt costs when several
-# share each beat, in simulation
+# prompt.sh MODEL LANES:POSITIONS:ENGINES:MEMORY:IDS... - what a position of a prompt costs when
+# several share each beat, in simulation (make bench-prompt)
 #
-# For each, the 124M shape with random weights runs a prompt of IDS ids and generates two tokens.
+# For each, MODEL, a folder with the 124M shape, runs a prompt of IDS ids and generates two tokens.
 # Prints the cycles of the prompt's last whole batch without the head, for each of its positions; of
 # the second token, which runs alone after the prompt; and of that token's layers, which are its
 # cycles less those of the head. IDS is a multiple of POSITIONS. MEMORY is as for generate.
 cd "$(dirname "$0")/.." || exit 1
 mkdir -p build/bench
-model=build/models/gpt2-prompt
-[ -e $model/model.safetensors ] || build/gpt2rtl random-model --config gpt2 --seed 1 --output $model || exit 1
+stats=build/bench/prompt-$$.json
+trap 'rm -f "$stats" "$stats.log"' EXIT
+model=$1
+shift
 echo "| lanes | positions, engines | memory | context | cycles, a prompt's position | a token | its layers | layers / position | token / position |"
 echo "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"
 for what in "$@"; do
   IFS=: read -r lanes positions engines memory n <<< "$what"
-  stats=build/bench/prompt-$BASHPID.json
   ids=$(awk -v n="$n" 'BEGIN {for (i = 0; i < n; i++) printf "%s%d", i ? "," : "", (i * 40503 + 15496) % 50257}')
-  build/gpt2rtl generate --model $model --ids "$ids" --tokens 2 --ignore-eos --temperature 0 --lanes "$lanes" --positions "$positions" \
+  build/gpt2rtl generate --model "$model" --ids "$ids" --tokens 2 --ignore-eos --temperature 0 --lanes "$lanes" --positions "$positions" \
     --engines "$engines" --memory "$memory" --stats "$stats" > /dev/null 2> "$stats.log" || { cat "$stats.log"; exit 1; }
   # The first position of a batch has its cycles; two tokens had a head.
   awk -v n="$n" -v p="$positions" -v e="$engines" -v lanes="$lanes" -v memory="$memory" '
@@ -38,5 +39,4 @@ for what in "$@"; do
       one = cycles[batch] / p; token = cycles[n]; layers = token - head / 2
       printf "| %d | %d, %d | %s | %d | %.0f | %d | %.0f | %.2f | %.2f |\n", lanes, p, e, memory, batch, one, token, layers, layers / one, token / one
     }' "$stats"
-  rm -f "$stats" "$stats.log"
 done
