@@ -149,6 +149,7 @@ struct run {
   struct gpt2_core core;
   size_t n_steps, n_tokens, n_logits;       // that golden has; positions of logits
   size_t begun, ended, chosen, shown, fed;  // that the hardware has
+  uint64_t more;                            // steps of the batch under way that have not begun
   uint32_t next_id;                         // of the logits that come
 };
 
@@ -556,14 +557,17 @@ static void take_reports(struct bench *b) {
   EXPECT(r, "a report without a run");
   if (*b->prompt_valid_i && *b->prompt_ready_o) r->fed++;
   if (e.step_end) {
-    EXPECT(r->ended < r->n_steps, "one step more than golden's %zu", r->n_steps);
-    const struct controller_step *s = &r->steps[r->ended++];
+    EXPECT(r->ended < r->begun && !r->more, "a batch ends after %zu of %zu steps", r->begun,
+           r->n_steps);
+    r->ended = r->begun;
+    const struct controller_step *s = &r->steps[r->ended - 1];
     EXPECT(!s->head || s->choice == e.choice, "step %zu chose %u, expected %u", r->ended - 1,
            (unsigned)e.choice, s->choice);
   }
   if (e.step_start) {
-    EXPECT(r->begun < r->n_steps && r->begun == r->ended, "step %zu begins after %zu of %zu",
-           r->begun, r->ended, r->n_steps);
+    EXPECT(r->begun < r->n_steps && (r->begun == r->ended) == !r->more,
+           "step %zu begins after %zu of %zu", r->begun, r->ended, r->n_steps);
+    r->more = e.after;
     const struct controller_step *s = &r->steps[r->begun++];
     EXPECT(s->id == e.id && s->position == e.position && s->head == e.head &&
                s->recomputed == e.recomputed,
