@@ -39,8 +39,7 @@ double floor_cycles(const struct image_header *h, uint32_t position, bool head) 
   return (weights + 2 * layers * width * position) / h->lanes;
 }
 
-// ------------------------------------------------------------------------------------ the
-// hardware's
+// --------------------------------------------------------------------------------- the hardware's
 
 // Of u_counters, made public by sim/counters.vlt.
 #define COUNTERS(S)                                                   \
@@ -49,8 +48,8 @@ double floor_cycles(const struct image_header *h, uint32_t position, bool head) 
   S(const uint64_t, kv_writes, "gpt2_top.u_core.u_counters.writes_q") \
   S(const uint64_t, cycles, "gpt2_top.u_core.u_counters.cycles_q")
 
-// The port gives a count a cycle after its request, and a callback is within a cycle: so the
-// memory itself is read.
+// The port gives a count one cycle after its request, but a callback runs within a cycle. So this
+// reads the memory itself.
 int sim_read_counters(const struct sim *sim, struct sim_counters *c, struct err *err) {
   struct signals signals = sim_signals(sim);
   struct {

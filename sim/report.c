@@ -22,11 +22,12 @@ struct report {
   const struct image_header *header;
   uint32_t segments, positions;
   const struct controller_run *run;
-  // The batch under way: positions that follow each other.
+  // The batch under way: consecutive positions, n_steps of `batch` so far.
   struct controller_step steps[PKG_MAX_POSITIONS];
   uint32_t n_steps, batch;
   int32_t hidden[PKG_MAX_POSITIONS][MAX_WIDTH];
-  // Of a batch of several, [member][layer + 1][width]: they go out one position after the other.
+  // The residuals of a batch of several, [position][layer + 1][width]: the callbacks get all of one
+  // position before the next.
   int32_t *states;
   int32_t *logits;
 };

@@ -10,7 +10,7 @@
 
 enum { PATIENCE = 1000000 };  // cycles without any transfer or event
 
-// gpt2_top's ports that the loop drives and reads: bytes for single bits, words otherwise.
+// The ports of gpt2_top that the loop drives and reads, by the type through which it does so.
 // clang-format off
 #define PORTS(P)                                                                                  \
   BYTE(P, clk_i)           BYTE(P, rst_ni)          BYTE(P, mem_rst_ni)     BYTE(P, start_i)      \
@@ -45,8 +45,8 @@ struct sim {
   struct sim_memory settings;      // resolved
   struct sim_observer *observers;  // the last one registered comes first
   struct report *report;           // the first one registered
-  uint64_t cycle, start;           // since the beginning; when the run started
-  struct running {                 // the run, from sim_begin on
+  uint64_t cycle, start;           // cycles so far; those before the run
+  struct running {                 // the run since sim_begin
     bool under_way;
     struct controller_run run;
     struct memory_counts before;
@@ -246,7 +246,7 @@ static int end_observers(const struct sim *s, enum sim_end how, struct err *err)
   return how == SIM_DONE ? status : 0;
 }
 
-// Whether a position began or ended, or a transfer took place at a port other than the memory's.
+// Whether a step starts or ends, or a logit or token is transferred.
 static bool moves(const struct ports *p) {
   return (*p->lg_valid_o && *p->lg_ready_i) || (*p->tok_valid_o && *p->tok_ready_i) ||
          *p->event_o & (PKG_EVENT_STEP_START | PKG_EVENT_STEP_END);

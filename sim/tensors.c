@@ -25,9 +25,9 @@
   S(const uint32_t, kv_q, CORE "kv_q")      S(const uint16_t, kv_scale, CORE "kv_scale")
 // clang-format on
 
-// Probabilities are assembled from three things that pass at different times: a head's V scales
-// with its scores, its exponentials as operand blocks, and, before the last of these, the
-// reciprocal of their sum.
+// Probabilities are assembled from what passes at three times: a head's V scales, with its scores;
+// its exponentials, as operand blocks; and the reciprocal of their sum, before the last of these
+// blocks.
 enum { TILES = MAX_CTX / HEAD_DIM, SLOT_P = PKG_SLOT_P(MAX_HEADS) };
 struct head {
   uint32_t head, layer;
@@ -88,7 +88,7 @@ static void show_engine(struct tensors *s) {
   }
 }
 
-// A position's row is shown as the residual that it starts.
+// A position's row of wpe starts the residual: show_residual shows it.
 static void show_embedding(struct tensors *s) {
   struct pkg_tag tag;
   pkg_tag_unpack(&tag, s->emb_tag);

@@ -29,7 +29,8 @@ const char *const timeline_unit_name[TIMELINE_N_UNITS] = {TIMELINE_UNITS(UNIT_NA
 // clang-format on
 enum { BLOCK_Q = 1 << 1, BLOCK_G = 1 << 2 };  // of blk_valid: rtl/core/transformer_block.sv
 
-// Activity that is reported when it has been over for TIMELINE_GAP cycles.
+// Cycles of activity, joined across pauses of less than TIMELINE_GAP. It is reported when it has
+// been over for that long.
 struct activity {
   uint64_t start, end;  // start == end: none
   uint32_t count;
@@ -52,8 +53,7 @@ static void tell(struct timeline *t, const struct timeline_event *event) {
   if (t->see(t->ctx, event)) t->stop = true;
 }
 
-// ---------------------------------------------------------------------------------- joined
-// activity
+// -------------------------------------------------------------------------------- joined activity
 
 static struct timeline_event activity_event(enum timeline_track track, enum timeline_unit unit,
                                             const struct activity *a) {
@@ -83,8 +83,7 @@ static void activity(struct timeline *t, enum timeline_track track, enum timelin
   }
 }
 
-// --------------------------------------------------------------------------------------- the
-// engine
+// ------------------------------------------------------------------------------------- the engine
 
 static void end_idle(struct timeline *t, uint64_t cycle) {
   if (t->idle.start == t->idle.end) return;
@@ -149,8 +148,7 @@ static void count(struct timeline *t, uint64_t cycle) {
   t->now.what = what;
 }
 
-// ---------------------------------------------------------------------------------------- the
-// units
+// -------------------------------------------------------------------------------------- the units
 
 static uint32_t units(const struct timeline *t) {
   const bool taken = *t->counted && *t->what < COUNT_MEMORY && t->now.phase >= PKG_OP_QKV;

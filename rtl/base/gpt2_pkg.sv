@@ -8,12 +8,15 @@ package gpt2_pkg;
 
   // -------------------------------------------------------------------------------- number formats
 
-  // width of a head, an operand block, a segment of the engine
+  // Numbers in a head, in an operand block, and in a segment of the engine.
   localparam int unsigned HeadDim   = 64;
-  // a row is Q14.16 signed, 31 bits: an exponent of 0..15 covers it with int16
+  // A row is Q14.16 signed, 31 bits: an int16 with an exponent of 0..15 covers it. Ports and
+  // memories carry rows, and the residual's numbers, sign-extended to 32 bits, and sums of 52 bits
+  // in 64: simulators move whole words. Synthesis merges registers that repeat a sign (in Vivado
+  // unless -keep_equivalent_registers is set); memories of rows keep the extra bit.
   localparam int unsigned RowFrac   = 16;
   localparam int unsigned RowBits   = 31;
-  // the residual is Q14.12 signed, 27 bits: 1600 squares of it sum within 64
+  // The residual is Q14.12 signed, 27 bits: the sum of 1600 squares fits in 64 bits.
   localparam int unsigned ResFrac   = 12;
   localparam int unsigned ResBits   = 27;
   localparam int unsigned NormFrac  = 18;  // normalised x, Q6.18 signed
@@ -21,15 +24,15 @@ package gpt2_pkg;
   localparam int unsigned ProbFrac  = 28;  // exp * V scale, Q2.28
   localparam int unsigned ExpFrac   = 22;  // an exponential: 1.0 = 2^22
   localparam int unsigned ScaleBias = 35;  // value of a scale = (2048 + f) * 2^(e - 35)
-  localparam int unsigned SumBits   = 30;  // 64 products of int8 and int16
-  localparam int unsigned AccBits   = 52;  // 30, 15 of exponent, 7 for 128 blocks
+  localparam int unsigned SumBits   = 30;  // a sum of 64 products of int8 and int16
+  localparam int unsigned AccBits   = 52;  // SumBits + 15 of exponent + 7 for 128 blocks
   localparam int unsigned SideGroups = 16; // groups whose scales and biases travel in a side beat
   localparam int unsigned MaxTopK   = 64;
-  localparam int unsigned MaxPositions = 16; // that go through the engine together
+  localparam int unsigned MaxPositions = 16; // in a batch, at most
   localparam int unsigned AddrBits  = 32;  // beat addresses
   localparam int unsigned MaxBurst  = 32;  // beats of a read request
   localparam int unsigned MatvecLatency  = 12;  // cycles from a group's last beat to its sums
-  localparam int unsigned RescaleLatency = 5;   // and from them to its rows
+  localparam int unsigned RescaleLatency = 5;   // cycles from a group's sums to its rows
 
   typedef logic signed [RowBits-1:0] row_t;
   typedef logic signed [ResBits-1:0] res_t;
@@ -87,8 +90,8 @@ package gpt2_pkg;
     return round_shift(64'(half_significand(h)) <<< half_exponent(h), 6'd9);
   endfunction
 
-  // The place of the highest 1 in x, 0 for 0: in each 16 bits, then among these. A loop over all bits
-  // would be a chain of gates.
+  // The index of the highest 1 in x; 0 if x is 0. It is found in each 16 bits, then among the four
+  // results: a loop over all bits would be a chain of gates.
   function automatic logic [5:0] highest_bit(logic [63:0] x);
     logic [3:0][3:0] at;
     logic [3:0]      four;
@@ -146,8 +149,8 @@ package gpt2_pkg;
     ErrTimeout      // Watchdog cycles without a transfer at any port
   } error_e;
 
-  // One token's work. Steps go through the engine together if all but the last have a next one: a
-  // batch. Its positions follow each other and lie in one multiple of the machine's Positions.
+  // One token's work. `after` joins consecutive steps into a batch, which goes through the engine
+  // together. A batch's positions are consecutive and have the same t / Positions.
   typedef struct packed {
     logic [16:0] id;
     logic [9:0]  position;
@@ -197,7 +200,7 @@ package gpt2_pkg;
     logic        final_layer;
     logic        want_head;                // of the batch's last step
     logic [9:0]  position;                 // the batch's first; OpPos, OpToken: the step's
-    logic [3:0]  after;                    // positions that follow it in the batch
+    logic [3:0]  after;                    // positions that follow `position` in the batch
     logic [16:0] groups;
     logic [7:0]  blocks;
     // side beats precede groups 0, 16, ... (by columns: in the last block)
@@ -232,7 +235,8 @@ package gpt2_pkg;
   endfunction
 
   // The tag of S rows, and of the beats that they come from. A beat belongs to all positions of its
-  // batch, rows to one: `position`, and `after` tells how many follow.
+  // batch: `position` is the first, and `after` more follow. Rows belong to one position, and
+  // `after` more follow it in its batch.
   typedef struct packed {
     op_e         op;
     logic [7:0]  layer;
@@ -256,12 +260,13 @@ package gpt2_pkg;
     logic        start;                    // group 0, block 0
   } label_t;
 
-  // Position t of a batch is member t % positions of the machine, which has `positions` of them.
+  // In a machine with `positions` members, position t belongs to member t % positions.
   function automatic logic [3:0] batch_member(logic [9:0] position, logic [4:0] positions);
     return 4'(position & (10'(positions) - 10'd1));
   endfunction
 
-  // Whether a batch, from position first on, has member m's position; and this.
+  // Whether the batch of position `first` and the `after` that follow it has a position of member
+  // m; and which position that is.
   function automatic logic batch_has(logic [9:0] first, logic [3:0] after, logic [3:0] m,
                                      logic [4:0] positions);
     return m >= batch_member(first, positions) && m - batch_member(first, positions) <= after;
@@ -273,7 +278,7 @@ package gpt2_pkg;
 
   // --------------------------------------------------------------------------------- for observers
 
-  // What happens in this cycle. The fields above a flag hold only in a cycle in which it is high.
+  // What happens in this cycle. residual_tag, choice and step are valid only with their flags.
   typedef struct packed {
     tag_t        residual_tag;             // rows group * S .. group * S + S - 1 of the residual
     logic [16:0] choice;                   // the id chosen at a step's end, if it was with head

@@ -1,33 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// kv_cache - holds the keys and values of the newest batch for the engine, and writes them to memory
+// kv_cache - holds the keys and values of the newest batch for the engine, and writes them to
+// memory
 //
-// Entry `head % 4` holds K and V of a head from its K until its writes have been handed to the
-// memory and its PV job is over. So four heads can be between QKV and PV. Position t of the batch is
-// member t % Positions of an entry.
+// Entry `head % 4` holds a head's K and V, from the arrival of K until the memory has taken its
+// writes and its PV job is over. So four heads can be between QKV and PV. An entry has a vector for
+// each member; position t of the batch is member t % Positions.
 //
-// In      kv        K, then V of a head: for each position of the batch 64 int8 and a scale; members
-//                   in order, any number in a cycle, all K before the first V; head, layer and
-//                   position are those of any, kv_last: with the batch's last; heads, then layers
-//                   ascend; rigid
+// In      kv        K, then V of a head: 64 int8 and a scale for each position of the batch. The
+//                   members come in order, any number in a cycle, all K before the first V. head,
+//                   layer and position are those of any member of the cycle; kv_last: the batch's
+//                   last position is among them. Heads ascend, then layers; rigid
 //         release   of an entry: PV has taken its last beat
-// Out     wr        beats with byte strobes (model/image/image.h, 6). For each head: scales
-//                   (4 bytes of a beat for each position), K (64 bytes of a beat for each; one beat,
+// Out     wr        beats with byte strobes (model/image/image.h, 6). For each head: scales (4
+//                   bytes of a beat for each position), K (64 bytes of a beat for each; one beat,
 //                   or more if the batch spans them), V (64/Segments beats, each with bytes
 //                   position % 64 of every segment); valid/ready, acknowledged in order
 //         entry_busy, entry_ready   holds something; holds K and V
 //         k, v, k_scale, v_scale    a cycle after merge_valid, of each member: what replaces the
 //                                   bytes from memory. k: the key of merge_entry, or its value if
-//                                   merge_is_v; v: group merge_group of the value, Segments dimensions
+//                                   merge_is_v; v: group merge_group of the value, Segments
+//                                   dimensions
 //         idle      no write is pending, in flight or unacknowledged
 //         mem_busy  a write is offered or unacknowledged
 // Reset   rst_ni empties the entries. A write that is offered stays until it is taken, and
 //         acknowledgements are still counted: mem_busy_o falls when the last has come. mem_rst_ni
 //         forgets these too; it is low only while rst_ni is
-// Timing  ready one cycle after V; a write a cycle, the first 3 cycles after V, but none is made
-//         while the engine merges: both read the entries through one port
+// Timing  ready one cycle after V; the first write 3 cycles after V, then one a cycle, except while
+//         the engine merges: merges and writes read the entries through one port
 // Keeps   4 entries of 132 bytes for each of Positions; a beat
-// Assumes that an entry is not busy when its K comes. At most 255 writes are unacknowledged
+// Assumes that an entry is not busy when its K comes. It leaves at most 255 writes unacknowledged
 // Golden  golden/kv_cache.c: the memory written by kv_cache_write() - equal byte for byte
 
 `include "assert.svh"
@@ -131,7 +133,7 @@ module kv_cache
   //    1     1      1       0      handed to the memory     \ with the second of these it is empty
   //    1     1      0       1      PV has taken its beats   / again
   logic [3:0] busy_q, ready_q, written_q, released_q;
-  logic       written;                             // write_entry_q's last beat is handed over
+  logic       written;                             // out_entry_q's last beat is handed over
   logic [1:0] out_entry_q;
 
   always_ff @(posedge clk_i) begin
@@ -169,9 +171,9 @@ module kv_cache
   typedef struct packed {
     addr_t       base;
     logic [Positions-1:0] members;                 // of the batch
-    logic [9:0]  position;                         // the multiple of Positions with the batch
+    logic [9:0]  position;                         // of member 0, which may not be in it
     logic [10:0] side;                             // the side beat's offset in the head's part
-    logic [1:0]  entry;                            // last: formal/fv_kv_cache.sv
+    logic [1:0]  entry;                            // fv_kv_cache.sv reads the low bits
   } todo_t;
 
   todo_t new_todo, todo;                           // a head to be written
@@ -219,7 +221,7 @@ module kv_cache
 
   assign make = rst_ni && state_q != StIdle && room;
 
-  // Which of the beats with keys have one of the batch: the first and the last.
+  // The first and the last of the beats that hold the batch's keys.
   always_comb begin
     k_first = '0;
     k_last  = '0;
@@ -272,7 +274,7 @@ module kv_cache
     rd_group_q <= merge_valid_i ? beat_idx_t'(merge_group_i) : v_beat_d;
   end
 
-  // One addition a cycle: the head's base and an offset, then the position's place.
+  // One addition a cycle: the head's base and an offset, then the position's offset.
   always_ff @(posedge clk_i) begin
     k_beat_q <= k_beat_d;
     v_beat_q <= v_beat_d;
@@ -320,8 +322,8 @@ module kv_cache
     end
   end
 
-  // P positions are P words of a segment of scales, P bytes of each segment of values, and P
-  // segments with keys or all of some beats: from a multiple of P on.
+  // Positions = P members fill P words of a segment of scales, P bytes of each segment of values,
+  // and P segments of keys (or P / Segments whole beats), each from a multiple of P on.
   localparam int unsigned Bytes = (Positions < 4) ? 4 : Positions;  // of a repeated pattern
 
   wire [9:0]  side_word = kv_side_word(position_q, LogS);

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// matvec - the matrix engine: Segments x 64 multiplications a cycle for each of Positions, and the
-// rule by which a beat may enter
+// matvec - the matrix engine: Engines x Segments x 64 multiplications a cycle, and the rule by
+// which a beat may enter
 //
-//   acc[p][s] = sum_k (sum_i w_k[s][i] * x_k[p][i]) << e_k
-//                                    s: a row, a cached position, a dimension; p: of a batch
+//   acc[p][s] = sum_k (sum_i w_k[s][i] * x_k[p][i]) << e_k[p]
+//                         s: a row, a cached position or a dimension; p: a position of the batch
 //
-// A beat meets the operands of its batch's positions: those of Engines members in a cycle
-// (matvec_sums), round by round. It is held for the rounds in which the batch has a position. The
-// members of a round that have none are computed too; nobody takes their sums.
+// A beat meets the operands of its batch's positions in rounds of Engines members, a round a cycle
+// (matvec_sums). It is held for each round in which the batch has a position. In such a round all
+// Engines members are computed; the sums of those without a position are ignored.
 //
 // By rows, one set of accumulators is enough: a group's blocks follow each other. By columns, every
 // group keeps its own in a memory until the last block has come: the projection and the MLP's
@@ -21,17 +21,17 @@
 //           OpScores: the newest K and V are in their entry, softmax is free, no other scores are
 //           under way;
 //           OpHead: final_linear has room for what the pipeline holds.
-//         From here on nothing stalls, so whatever takes the rows need not either. It is taken in
-//         its last round.
+//         It is taken in its last round. From here on nothing stalls: whatever takes the rows must
+//         have room for them.
 // Merge   the batch's positions are not in memory yet: their K, V and scales replace the bytes read
-//         there, in the cycle after each round. In the round merge_valid_o asks for the keys of an
-//         entry (and the scales), or for a group of its values. Position t is member t % Positions;
-//         member m is engine m % Engines's in round m / Engines
+//         there, in the cycle after each round. In the round itself merge_valid_o asks for the keys
+//         and scales of an entry, or for a group of its values. Position t is member t % Positions;
+//         engine m % Engines computes member m, in round m / Engines
 // In      beats with labels (OpQkv ... OpHead), and whether the beat's operand slots are full; its
 //         operands a cycle later
 // Out     S sums of each engine, 52 bits (sign-extended to 64), the largest exponent; the round, S
 //         side words, a tag; rigid
-//         rd_en   the members that the beat was for; held: a round, but not the last
+//         rd_en   the members whose operands the beat has used; held: this round is not its last
 // Timing  12 cycles from a round of the last block's beat to its sums, a round a cycle
 //           1 taken                         7 sums of 64
 //           2 newest position merged        8 shifted by 0..3; accumulator read
@@ -65,7 +65,7 @@ module matvec
 
   output logic [Positions-1:0]       rd_en_o,
   output logic                       rd_free_o,
-  input  logic                       full_i,       // of all that the beat needs
+  input  logic                       full_i,       // every operand that the beat needs is
   input  operand_t [Positions-1:0]   operand_i,
 
   // issue rule
@@ -101,8 +101,8 @@ module matvec
   localparam int unsigned LogP       = $clog2(Positions);
   localparam int unsigned LogE       = $clog2(Engines);
   localparam int unsigned MemberBits = (LogP > 0) ? LogP : 1;
-  // Accumulators in the memory: of all groups of the width, of PV's, and if the rounds would
-  // overwrite each other's also by rows; for each round.
+  // Accumulators in the memory: one for each group of the width and of PV. With several rounds, one
+  // more for jobs by rows, whose rounds would overwrite each other's; and all of these per round.
   localparam int unsigned AccRows    = (MaxHeads + 1) * HeadGroups;
   localparam int unsigned AccDepth   = (Rounds > 1) ? (AccRows + 1) * Rounds : AccRows;
   localparam int unsigned AccAddr    = $clog2(AccDepth);
@@ -131,8 +131,7 @@ module matvec
   assign waits_room    = tag.op == OpHead && !in_label_i.side && in_label_i.last_block &&
                          !head_room_i;
 
-  // The rounds of a beat: those in which its batch has a member. A beat that goes in one goes in the
-  // next.
+  // The rounds of a beat: those in which its batch has a member. They take consecutive cycles.
   round_t               round;
   logic                 enters, last_round;
   logic [Positions-1:0] members;                   // of the batch
@@ -185,8 +184,8 @@ module matvec
 
   // ------------------------------------------------------ what goes with a beat through the stages
   //
-  // A beat's data, and what goes with it, are copied while it waits, too: only valid_q, and what
-  // merges, waits until it is taken.
+  // The first stage also copies a beat that still waits: only valid_q and the merge depend on
+  // whether it is taken.
 
   typedef struct packed {
     logic               by_columns;         // has an accumulator in the memory
@@ -194,12 +193,12 @@ module matvec
     logic               first;              // starts its sums
     logic               last;               // ends them
     logic               start_e;            // starts the largest exponent
-    logic [AccAddr-1:0] addr;               // but for the round
+    logic [AccAddr-1:0] addr;               // without the round
     logic               enters;             // in its first round
     round_t             round;
   } place_t;
 
-  // What a group's last beat leaves for its sums; at most 11 groups are in between. Memory is
+  // What a group's last beat leaves for its sums. At most 11 groups are in flight; a memory is
   // smaller than eleven stages of registers.
   typedef struct packed {
     tag_t                   tag;
@@ -237,7 +236,7 @@ module matvec
     place1_d.round      = round;
   end
 
-  // Whether its accumulator is in the memory, and where.
+  // Whether a beat's accumulator is in the memory, and where.
   wire                in_memory8 = place8_q.by_columns || Rounds > 1;
   wire                in_memory9 = place9_q.by_columns || Rounds > 1;
   logic [AccAddr-1:0] addr7, addr8, addr9;
@@ -277,8 +276,9 @@ module matvec
     round10_q   <= place9_q.round;
     round11_q   <= round10_q;
     round12_q   <= round11_q;
-    // Its accumulator is not in the memory yet when it is read: by rows never, by columns when the
-    // beat before has the same, or (8) the one before that.
+    // Whether the accumulator is taken from the adder: always if it is not in the memory; otherwise
+    // if the memory does not have it yet, because the beat before (forward9_q) or the one before
+    // that (forward8_q) has changed it.
     forward8_q <= valid_q[9] && in_memory9 && addr9 == addr7;
     forward9_q <= !in_memory8 || (valid_q[9] && in_memory9 && addr9 == addr8);
   end
@@ -291,8 +291,7 @@ module matvec
 
   // -------------------------------------------------------- the newest position, scales and biases
 
-  // Which member of a batch has the key of a beat's segment s, and which multiple of Positions it is
-  // in: by the beat's group.
+  // Segment s of a beat of keys holds the key of one position: its member, and its t / Positions.
   function automatic logic [MemberBits-1:0] member_of(logic [16:0] group, logic [16:0] s);
     return (Positions > 1) ? MemberBits'((group << LogS) + s) : '0;
   endfunction
@@ -359,7 +358,7 @@ module matvec
   // ----------------------------------------------------------- the beat, merged; sums per position
 
   logic [512*Segments-1:0] weights1_q, weights2_d, weights2_q;
-  // of the value's tile, whose bytes are positions
+  // Member 0's byte in a segment of values, whose bytes are the 64 positions of a tile.
   wire  [5:0]              first_byte = kv_value_byte(first_q) & ~6'(Positions - 1);
 
   always_comb begin

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// matvec_sums - one engine: the arithmetic of a position a cycle: products, their sums, accumulators
+// matvec_sums - one engine, for one position a cycle: products, their sums, accumulators
 //
 //   acc[s] = sum_k (sum_i w_k[s][i] * x_k[i]) << e_k
 //
 // In      weights2   a beat, in the engine's stage 2, which holds it in a register
-//         operand    its operand, a cycle before: 64 x int16 and their exponent
-//         the rest   what matvec's other stages know of the beats in them; the number is the stage.
-//                    A beat is there once for each of its rounds, with another operand
-// Out     acc        S sums, 52 bits (sign-extended to 64); e_max: the largest exponent; in stage 12
-// Timing  matvec's stages 3 to 12. Between two registers there is one multiplication, two additions,
-//         or one of 52 bits; what is read from the accumulators' memory, which may be block RAM, is
-//         not added to in the same cycle.
+//         operand    its operand, a cycle earlier: 64 x int16 and their exponent
+//         the rest   about the beat in the stage that the number names. A beat passes once for each
+//                    of its rounds, each time with another operand
+// Out     acc        in stage 12: S sums, 52 bits (sign-extended to 64), and e_max: the largest
+//                    exponent
+// Timing  matvec's stages 3 to 12. Between two registers there is one multiplication, two
+//         additions, or one addition of 52 bits. What the accumulators' memory gives, which may be
+//         block RAM, is registered before it is added to.
 //         AdderRetiming = 1: 3 has the sum of 64 already, and 4 to 7 repeat it. A synthesis tool
 //         that retimes (Vivado, Quartus) moves these registers between the multipliers and adders;
 //         a simulator's compiler makes better vector code of it. Same sums in the same cycles.
@@ -161,7 +162,7 @@ module matvec_sums
     end
   end
 
-  // ---------------------------------------------------------------------------- the largest exponent
+  // -------------------------------------------------------------------------- the largest exponent
 
   logic [Rounds-1:0][3:0] e_rows_q, e_columns_q;
   logic [3:0]             e_max11_q;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// counters - what each cycle of a run was spent on, by phase; and its saturations
+// counters - what each cycle of a run was spent on, by phase; and how many numbers saturated
 //
 // Every cycle with busy_i high is counted once: by what the engine's input did, and by the job that
 // it was doing or waiting for. The counts therefore sum to the run's cycles.
@@ -10,14 +10,15 @@
 //   WhatPadding   weights, but not every segment   (the head's last group)
 //   WhatScales    scales and biases, of keys too   (side beats)
 //   WhatKv        keys or values
-//   WhatOther     embedding rows, LayerNorm's gain and bias
+//   WhatOther     embedding rows; LayerNorm's gains and biases
 //   WhatMemory    the next beat has not come     none is taken
 //   WhatNorm      a beat waits for LayerNorm
 //   WhatSoftmax   a beat waits for softmax: for probabilities, or for room for scores
 //   WhatSampling  the head waits for sampling, or everything waits for its choice
 //   WhatHandOver  the rest: query, attention's output, GELU's, the KV cache; between steps
 //
-// A beat that several rounds use counts in each: beat_ready_i is high in these, too.
+// A beat that meets several rounds of a batch counts once in each: beat_ready_i is high in all of
+// them.
 //
 // In      beat    label and handshake at the engine's input; what may be missing: operand, entry
 //         sel     {phase, what}: phase 0..9 as op_e, 10 from a step's start to its first beat, and
@@ -106,8 +107,8 @@ module counters
 
   // ---------------------------------------------------------------------------------- the counts
 
-  // A count is read, and written back plus one in the next cycle. It is 0 until first written. What
-  // is read in the cycle in which it is written is not taken from the memory.
+  // A count is read in one cycle, and written back plus one in the next. It is 0 until it is first
+  // written. A count that is read while it is written is taken from last_q, not from the memory.
 
   // {phase, what} of the phases and of count_what_e
   function automatic logic [255:0] used_indices();

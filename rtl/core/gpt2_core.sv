@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// gpt2_core - one weight stream, one sequencer, an engine and a vector path for each of Positions:
-// tokens in, the last one's logits and the next id out
+// gpt2_core - one sequencer, one weight stream, Engines engines and a vector path for each of
+// Positions: steps in, logits and the next id out
 //
 //   sequencer ▶ weight_stream ▶ matvec ▶ rescale ▶ transformer_block ▶ kv_cache ▶ matvec, memory
 //                                                ▶ final_linear ▶ sampling
@@ -9,18 +9,20 @@
 //                             ▶ LayerNorm's parameters
 //
 // A batch is up to Positions steps at consecutive positions of one sequence. They meet each beat of
-// weights, keys and values together. Position t goes through member t % Positions: its operands and
-// transformer_block. Engines members meet a beat in a cycle, then the next, as long as the batch has
-// some: member m is in round m / Engines. From QKV of layer 0 on, all run in step but for that.
+// weights, keys and values together. Position t goes through member t % Positions, which has its
+// own operand_buffer and transformer_block. Engines members meet a beat in one cycle, the next
+// Engines members in the next cycle, and so on: member m is in round m / Engines. A round in which
+// the batch has no member is left out. Apart from their rounds the members run in step from QKV of
+// layer 0 on.
 //
-// In      step    id, position, head wanted, steps that follow in the batch (valid/ready); a batch's
-//                 first only after the previous batch has ended, a head only for its last
+// In      step    id, position, head wanted, steps that follow in the batch (valid/ready). A batch
+//                 begins only after the previous one has ended; only its last step may have a head
 // Out     choice  the sampled id, after a step with head (valid/ready); step_done for one without
 //         logits  every group of logits if stream_logits_i (valid/ready)
 //         memory  read bursts, strobed writes (docs/memory_image.md)
-//         event   what happens in this cycle (event_t), with the residual's rows as they are
-//                 written, Q14.12: those of residual_tag's position and of the `after` that follow
-//                 in this cycle, each at its member's place
+//         event   what happens in this cycle (event_t). residual_rows: the residual's rows as they
+//                 are written, Q14.12, of residual_tag.position and of the residual_tag.after
+//                 positions that follow it; each position's rows at its member's index
 //         counters   counters_t; count a cycle after count_sel_i
 //         quiet   nothing is in flight: no job, no write, no logit, no choice
 //         mem_busy  requests, beats or acknowledgements are outstanding at the memory port
@@ -100,7 +102,8 @@ module gpt2_core
     return MemberBits'(batch_member(position, 5'(Positions)));
   endfunction
 
-  // The tag of a batch's rows for member p. Scores end with the position's own, as if it were alone.
+  // The tag of member p's rows, from the batch's. The last scores of a member are those of its own
+  // position, as if it were alone.
   function automatic tag_t member_tag(tag_t tag, logic [3:0] p);
     automatic tag_t own = tag;
     own.position = batch_position(tag.position, p, 5'(Positions));
@@ -115,7 +118,7 @@ module gpt2_core
   job_t                job;
   logic [AddrBits-1:0] side_addr, addr, beats;
 
-  // At the start of a token: jobs, and the rows of the embedding.
+  // The clock of a step's start, for the sequencer and embedding_row.
   logic clk_begin, sequencer_active, embedding_wake, embedding_busy;
 
   localparam int unsigned BeginLinger = 8 + HeadDim / Segments;
@@ -221,8 +224,8 @@ module gpt2_core
     .out_excess_o(acc_excess), .out_side_o(acc_side)
   );
 
-  // The batch's keys and values: merged into the beats, and written to memory. The positions of a
-  // round are quantised in step, so head, layer and kind are those of any.
+  // The batch's keys and values: matvec merges them into the beats, and they are written to memory.
+  // The members of a round are quantised in step, so head, layer and kind may be taken from any.
   logic [Positions-1:0]                   kv_valid, kv_is_v;
   logic [Positions-1:0][5:0]              kv_head;
   logic [Positions-1:0][7:0]              kv_layer;
@@ -230,7 +233,7 @@ module gpt2_core
   logic [Positions-1:0][HeadDim-1:0][7:0] kv_q;
   scale_t [Positions-1:0]                 kv_scale;
   logic [Positions-1:0]                   kv_last;
-  logic [MemberBits-1:0]                  kv_any;  // a position of the batch
+  logic [MemberBits-1:0]                  kv_any;  // a member whose vector comes now
   logic                                   clk_kv;
 
   always_comb begin
@@ -261,7 +264,7 @@ module gpt2_core
 
   // --------------------------------------------------------------------------------------- members
 
-  logic [Positions-1:0]                     takes;  // the beat's batch has a position of member p
+  logic [Positions-1:0]                     takes;  // the beat's batch has a member p
   logic [Positions-1:0]                     rows_valid, member_full, member_scores_free;
   logic [Positions-1:0]                     member_norm_ready, step_done;
   tag_t [Positions-1:0]                     rows_tag;
@@ -288,7 +291,7 @@ module gpt2_core
     .clk_i, .rst_ni, .test_en_i, .wake_i(rows_wake), .hold_i(1'b0), .clk_o(clk_rows)
   );
 
-  // An engine's sums, made rows: member acc_round Engines + e's.
+  // Engine e's sums become rows of member acc_round * Engines + e.
   logic [Engines-1:0]                     engine_valid;
   tag_t [Engines-1:0]                     engine_tag;
   logic [Engines-1:0][Segments-1:0][31:0] engine_rows;
@@ -305,7 +308,8 @@ module gpt2_core
     assign index   = MemberBits'(m);
     assign own_tag = (Positions > 1) ? member_tag(acc_tag, m) : acc_tag;
 
-    // It takes no scores beyond its own.
+    // The batch's newest position decides how many scores come. The others drop those beyond their
+    // own positions.
     assign takes_rows = Positions == 1 ||
                         (batch_has(acc_tag.position, acc_tag.after, m, 5'(Positions)) &&
                          (acc_tag.op != OpScores ||
@@ -345,7 +349,7 @@ module gpt2_core
       .free_i(rd_free), .operand_o(operand[p])
     );
 
-    // Its rows come from its engine.
+    // Member p's rows come from engine p % Engines.
     assign rows_valid[p] = engine_valid[p % Engines] &&
                            (Positions == Engines ||
                             member(engine_tag[p % Engines].position) == MemberBits'(p));
@@ -403,7 +407,7 @@ module gpt2_core
   assign norm_ready  = (member_norm_ready | ~takes) == '1;
   assign step_done_o = step_done != '0;
 
-  // The newest position has a row of each group, and the last score.
+  // The batch's newest position (after == 0) has the most scores, so its last one comes last.
   always_comb begin
     scores_done = 1'b0;
     for (int unsigned p = 0; p < Positions; p++) begin
@@ -412,7 +416,7 @@ module gpt2_core
     end
   end
 
-  // A head is for one position.
+  // The head runs for one position of a batch.
   logic [Positions-1:0]      head_valid;
   tag_t                      head_tag;
   logic [Segments-1:0][31:0] head_rows;
@@ -495,7 +499,7 @@ module gpt2_core
     for (int unsigned p = Positions; p > 0; p--) begin
       if (residual_valid[p-1]) first_residual_tag = residual_tag[p-1];
     end
-    // how many others are written in this cycle
+    // Positions that follow it in this cycle.
     first_residual_tag.after = 4'($countones(residual_valid) - 1);
   end
 
@@ -538,11 +542,11 @@ module gpt2_core
   end
   `ASSERT(issued_q[MatvecLatency-1] |-> acc_valid,
           ("%m: sums did not come MatvecLatency = %0d cycles after their last beat", MatvecLatency))
-  // (a round may have only scores beyond its members' positions)
+  // (With several rounds, a round may hold only scores that its members drop.)
   `ASSERT(issued_q[MatvecLatency+RescaleLatency-1] && Positions == Engines |-> rows_valid != '0,
           ("%m: rows did not come RescaleLatency = %0d cycles after their sums", RescaleLatency))
 
-  // The positions of a batch are in step.
+  // The members of a round are in step.
   for (genvar p = 0; p < int'(Positions); p++) begin : gen_in_step
     `ASSERT(kv_valid[p] |-> kv_is_v[p] == kv_is_v[kv_any] && kv_head[p] == kv_head[kv_any] &&
                             kv_layer[p] == kv_layer[kv_any],

@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// sequencer - one token as a list of jobs, in the order of the engine's work and the memory image
+// sequencer - a batch of steps as a list of jobs, in the order of the engine's work and of the
+// memory image
 //
-//   ln_1(0), position row, token row, these for each step of a batch; then for each layer
+//   ln_1's parameters; for each step of the batch its position row and token row; for each layer
 //     QKV(h), scores(h-1), PV(h-2)   for h = 0 .. H-1: softmax overlaps the next head's QKV
 //     ln_2, the remaining scores and PV, interleaved with projections of completed heads
 //     MLP first layer, the next LayerNorm's parameters, MLP second layer
 //   then the head, if wanted
 //
-// In      step   id, position, head wanted, steps that follow in its batch; a batch's first is taken
-//                when idle and every KV write of earlier tokens is acknowledged, so no KV beat of
-//                this batch can be read before it is written
+// A batch of one step is one token. Positions = 1 knows no other.
+//
+// In      step   id, position, head wanted, steps that follow in its batch. A batch's first step is
+//                taken when the sequencer is idle and every KV write of earlier batches is
+//                acknowledged. So no KV beat is read before it is written
 // Out     job    what the engine does; side_addr, addr, beats: what weight_stream reads for it.
 //                With `split`, one beat at side_addr, then `beats` at addr; otherwise `beats` at
 //                addr, side beats included
@@ -58,7 +61,8 @@ module sequencer
   // -------------------------------------------------------------------------- which job comes next
 
   typedef enum logic [4:0] {
-    StIdle, StNorm1, StPos, StToken, StMore,
+    StIdle, StNorm1, StPos, StToken,
+    StMore,                                                  // waits for the batch's next step
     StQkv, StScores, StPv,                                   // the heads' loop
     StNorm2, StTailP0, StTailS, StTailPa, StTailV2, StTailPb, StTailV1, StTailPc,
     StMlp1, StNormNext, StMlp2, StHead
@@ -71,12 +75,12 @@ module sequencer
   logic [7:0]  layer_q, layer_d;
   logic [5:0]  head_q, head_d;                               // of the QKV loop
   logic [5:0]  proj_q, proj_d;                               // next head to project
-  logic        advance;  // the state's job went into stage 1, or it has none
+  logic        advance;  // the state's job goes into stage 1, or the state has none
 
   // The previous step is over: stages 1 to 3 are empty.
   wire take_step  = step_valid_i && step_ready_o;
   wire take_batch = take_step && state_q == StIdle;
-  // The width is that of gpt2_pkg's largest batch.
+  // (as wide as the largest batch of gpt2_pkg, MaxPositions)
   wire [3:0] step_after = step_i.after & 4'(Positions - 1);
   wire [5:0] heads      = cfg_i.n_head;
   wire       last_layer = layer_q == cfg_i.n_layer - 8'd1;
@@ -150,7 +154,7 @@ module sequencer
       end
 
       StMlp1:     begin op = OpMlp1; state_d = StNormNext; end
-      // skipped, not sent, where no LayerNorm follows
+      // The last layer's is ln_f. Without a head its parameters are skipped (drop1_q).
       StNormNext: begin op = OpNorm; state_d = StMlp2; end
       StMlp2: begin
         op = OpMlp2;
@@ -164,7 +168,7 @@ module sequencer
     endcase
   end
 
-  // Stage 1's job still reads the step before.
+  // In StMore a step is taken only when stage 1 is empty: stage 2 reads step_q for stage 1's job.
   logic valid1_q;
   assign step_ready_o = (state_q == StIdle && kv_idle_i) || (state_q == StMore && !valid1_q);
 
@@ -195,7 +199,7 @@ module sequencer
 
   // ---------------------------------------------------------------------- stage 1: the job's shape
 
-  logic        drop1_q;                                      // the weights are passed over
+  logic        drop1_q;                                      // not sent: only stream_q moves on
   job_t        job1_q;
 
   wire [16:0] width_groups = 17'(heads) << LogHeadGroups;
@@ -315,7 +319,7 @@ module sequencer
   logic [24:0]         product2_q;  // groups * blocks, or the row's group * blocks
   logic [AddrBits-1:0] sides2_q;  // side beats, or those before the row's group
   logic [20:0]         sixteens2_q;  // the row's whole sixteens of groups * blocks
-  // start of the layer's part of the KV cache, or of its V; the head's offset from it
+  // start of the layer's keys or values in the KV cache; the head's offset from it
   logic [AddrBits-1:0] kv_from2_q, kv_head2_q;
   logic [AddrBits-1:0] kv_layer_q;                           // start of the layer's head 0
   logic [AddrBits-1:0] kv_heads_q;                           // beats of a layer's cache in this run

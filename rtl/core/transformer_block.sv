@@ -6,12 +6,12 @@
 //            ▶ residual_add
 //            ▶ layernorm ▶ [engine] ▶ mlp_ffn ▶ [engine] ▶ residual_add
 //
-// Each unit takes its rows off the bus after rescale and gives rows for operand blocks of 64; the
-// engine's issue waits for these. Only these dependences, and final_layernorm, which starts
-// LayerNorm, order the units.
+// This is one position's vector path. Each unit takes its rows off the bus after rescale and makes
+// rows that are gathered into operand blocks of 64, for which the engine's issue waits. Nothing
+// else orders the units, but that final_layernorm starts each LayerNorm.
 //
 // In      rows bus; embedding rows; LayerNorm's parameter beats
-// Out     operands for operand_buffer; kv: the newest position's keys and values for kv_cache;
+// Out     operands for operand_buffer; kv: the position's keys and values for kv_cache;
 //         status for matvec's issue rule; step_done (a step without head is over)
 // Golden  golden/transformer_block.c
 
@@ -72,7 +72,7 @@ module transformer_block
   output logic [9:0]                kv_position_o,
   output logic [HeadDim-1:0][7:0]   kv_q_o,
   output scale_t                    kv_scale_o,
-  output logic                      kv_last_o,   // of its batch
+  output logic                      kv_last_o,   // the batch has no later position
 
   output logic                      step_done_o,
   output logic [31:0]               heads_o,  // positions with and without head since reset
@@ -85,7 +85,8 @@ module transformer_block
   output logic [8:0]                sat_o
 );
 
-  // -------------------------------------------------------------- rows of operand blocks, by maker
+  // ---------------------------------------------------- rows of operand blocks, by the unit that
+  // makes them: o attention's output, q queries, g GELU's output, x LayerNorm's, p probabilities
 
   logic                       o_valid, q_valid, g_valid, x_valid, p_valid;
   logic                       x_ready, x_last, p_ready;
@@ -203,7 +204,8 @@ module transformer_block
 
   // -------------------------------------------------------------------------------------- operands
   //
-  // Each maker's blocks are on its clock, which runs until they are taken.
+  // Each gather has the clock of the unit that fills it. This clock runs until its blocks are
+  // taken.
 
   logic [4:0][7:0]             blk_slot;
   logic [4:0][29:0]            blk_used;

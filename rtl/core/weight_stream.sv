@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// weight_stream - reads each job's beats from memory ahead of the engine and hands them over with
-// their place in the job
+// weight_stream - reads each job's beats from memory ahead of the engine and labels each with its
+// place in the job
 //
-// In      job     from sequencer, with the addresses of its beats (contiguous, or one side beat
-//                 apart from the others)
+// In      job     from sequencer, with the addresses of its beats: contiguous, or with split one
+//                 side beat elsewhere, which comes first
 //         rd_rsp  beats, in the order of the requests, after any time
 // Out     rd_req  bursts {address of the first beat, beats}, at most MaxBurst long, sent only when
 //                 the queue has room for all outstanding beats: rd_rsp_ready_o never falls
@@ -25,7 +25,7 @@ module weight_stream
   import gpt2_pkg::*;
 #(
   parameter int unsigned Segments = 4,
-  parameter int unsigned Depth    = 256,                     // beats: above the memory's latency
+  parameter int unsigned Depth    = 256,                     // beats; above the memory's latency
   parameter int unsigned JobDepth = 32
 ) (
   input  logic                    clk_i,
@@ -65,9 +65,9 @@ module weight_stream
   logic                room_for_job;
   logic                busy_q, split_q;                      // a job's beats are being requested
   logic [AddrBits-1:0] addr_q, beats_q;
-  logic [AddrBits-1:0] row_addr_q, row_beats_q;              // after a side beat that is apart
+  logic [AddrBits-1:0] row_addr_q, row_beats_q;              // the rest of a split job
   logic [DepthBits:0]  asked_q, asked_d;                     // beats requested that have not come
-  logic [DepthBits:0]  reserved_q;                           // these, and those in the queue
+  logic [DepthBits:0]  reserved_q;                           // asked_q + the beats in the queue
   logic                burst, take_job, beat_comes, pop;
 
   wire [AddrBits-1:0] burst_len  = (beats_q > AddrBits'(MaxBurst)) ? AddrBits'(MaxBurst) : beats_q;

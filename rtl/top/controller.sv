@@ -2,8 +2,8 @@
 //
 // controller - the token loop: the prompt, then generation, the context crop, the stop
 //
-//   the prompt's ids run at positions 0, 1, ..; the head's choice after the last is a token, which
-//   runs at the next position, and so on for max_new tokens or up to the stop id
+//   The prompt's ids run at positions 0, 1, ... The head's choice after the last is a token, which
+//   runs at the next position, and so on until max_new tokens or the stop id
 //
 // An id that would need position n_ctx crops the history to its newest n_ctx / 2 ids, that id
 // included; these run again from position 0. The history is a ring: only its base moves.
@@ -12,10 +12,10 @@
 //         prompt  ids in order, last on the last; valid/ready. All are taken before the first step
 //         choice  the id chosen by a step with head; valid/ready
 //         step_done  a pulse: a step without head is over
-// Out     step    id, position, head (at a history's last position if a token is wanted, or at
-//                 all of them); recomputed: the history was just cropped; after: how many steps
-//                 follow in its batch, which ends with a multiple of Positions, the history, or a
-//                 head; valid/ready
+// Out     step    id, position; head: at the history's last position if a token is wanted, or at
+//                 every position if all_heads; recomputed: the history was just cropped; after: how
+//                 many steps follow in its batch. A batch ends before a multiple of Positions, with
+//                 the history, or with a head; valid/ready
 //         tok     the tokens, the stop id included; last on the run's last; valid/ready
 //         done    a pulse: the loop is over. error: ErrNone, or why no step ran: ErrPromptLong,
 //                 ErrPromptId (the port cannot express an empty prompt); held to the next start
@@ -42,7 +42,7 @@ module controller
   input  logic [16:0] stop_id_i,
   input  logic        all_heads_i,
   output logic        busy_o,
-  output logic        waits_o,  // nothing to do until a choice or the end of a step
+  output logic        waits_o,  // for a choice or the end of a step
   output logic        done_o,
   output error_e      error_o,
 
@@ -105,7 +105,7 @@ module controller
   assign last      = position_q == count_q - 1'b1;
   assign head      = all_heads_i || (last && left_q != '0);
   assign step_over = head ? choice_valid_i : step_done_i;
-  // Positions of a multiple of Positions that come after this one, and of the history.
+  // How many positions follow this one before the next multiple of Positions, and in the history.
   assign rest      = ~4'(position_q) & 4'(Positions - 1);
   assign known     = count_q - 1'b1 - position_q;
   assign after     = all_heads_i ? '0 : (known <= count_t'(rest)) ? 4'(known) : rest;

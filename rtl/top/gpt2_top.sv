@@ -19,7 +19,7 @@
 //                 acknowledged; an answer or acknowledgement with its error bit ends the run
 //         event   what happens in this cycle (event_t): a step starts or ends; rows of the
 //                 residual are written, residual_rows_o, Q14.12; numbers saturate
-//         counters   counters_t; its count a cycle after count_sel_i (counters.sv)
+//         counters   counters_t; the selected count comes a cycle after count_sel_i (counters.sv)
 // Reset   synchronous, active low. rst_ni ends a run at once, without done; outstanding memory
 //         transfers complete and are dropped, and busy_o is high until then. mem_rst_ni resets
 //         these too: use it at power-up, and with a reset of the memory itself; it implies rst_ni
@@ -36,8 +36,8 @@ module gpt2_top
   parameter int unsigned MaxCtx    = 1024,
   parameter int unsigned NormWidth = 64,  // elements LayerNorm normalises a cycle
   parameter int unsigned ExpWidth  = Lanes / 64,             // exponentials a cycle
-  parameter int unsigned Positions = 1,  // of a prompt that share each beat of weights
-  parameter int unsigned Engines   = Positions,              // and meet it in the same cycle
+  parameter int unsigned Positions = 1,  // of a batch: they share each beat
+  parameter int unsigned Engines   = Positions,              // positions that meet it in a cycle
   parameter bit          ClockGating = 1'b0,  // units at rest get no clock (clock_gate.sv)
   parameter bit          AdderRetiming = 1'b0,  // for tools that retime, and simulators (matvec.sv)
   parameter bit          SystolicList = 1'b1,  // top-k list: a candidate a cycle (sampling.sv)
@@ -99,7 +99,8 @@ module gpt2_top
   output counters_t                 counters_o
 );
 
-  // Only the end of this file reports an illegal parameter: the modules inside get a legal one.
+  // An illegal parameter is reported once, at the end of this file: the modules inside get a legal
+  // value in its place, so that they add no errors of their own.
   function automatic bit power_of_two(int unsigned x, int unsigned low, int unsigned high);
     return x >= low && x <= high && (x & (x - 1)) == 0;
   endfunction
@@ -139,8 +140,7 @@ module gpt2_top
     .core_rst_no(core_rst_n), .mem_rst_no(port_rst_n), .counting_o(counting)
   );
 
-  // Settings of the run, and the token loop: active a few cycles a token. Logic that depends only
-  // on them and on units at rest is at rest too.
+  // The settings of the run and the token loop need their clock for a few cycles a token.
   logic        stop_en_q, all_heads_q, clk_control, waits;
   logic [16:0] stop_id_q;
   logic [31:0] max_new_q;

@@ -4,16 +4,16 @@
 //
 //   beat a = a < RomBeats ? rom[a] : ram[a - RomBeats]
 //
-// For models that fit. With RomBeats = the image's n_beats, the RAM begins at the KV cache, cfg
-// kv_base; it holds RamBeats = n_layer * n_head * kv_stride beats.
+// It is for models that fit on the chip. RomBeats is the image's n_beats, so the RAM begins at the
+// KV cache, cfg_i.kv_base. RamBeats is n_layer * n_head * kv_stride.
 //
 // In      rd_req  bursts {address of the first beat, 1 to 255 beats}, valid/ready
 //         wr      a beat's bytes where wr_strb_i is set, valid/ready; only to the RAM
 // Out     rd_rsp  the beats of the bursts, in order, valid/ready
 //         wr_ack  a pulse a cycle after each write: reads requested from then on see it
 // Timing  a beat a cycle, bursts back to back; 2 cycles from rd_req to its first beat. A read
-//         never waits for a write. A write waits while its own beat is being read, so a block RAM's
-//         read-during-write behaviour never matters
+//         never waits for a write. A write waits while the beat that it changes is being read, so
+//         the read-during-write behaviour of block RAM does not matter
 // Keeps   RomBeats x Lanes bytes of ROM from RomFile (one beat a line in hex, byte Lanes-1 first),
 //         RamBeats x Lanes bytes of RAM in words of 32 bits with byte enables, uninitialised
 // Golden  none: model/image/image.h defines the layout

@@ -29,10 +29,11 @@
 //         core_rst_n   the core's reset: low with the port's, in StReset and in StFlush
 //         mem_rst_n    the reset of outstanding memory transfers: low with the port's
 //         counting  the cycles of a run, for counters
-// Watchdog   0: none. Otherwise a run with no transfer for this many cycles ends with ErrTimeout,
-//         and what the memory has not answered for this many cycles after a run's end or a reset
-//         counts as lost. It must exceed any delay of the memory and the host, and the machine's
-//         longest computation between two transfers: below 8192 cycles at its narrowest
+// Watchdog   0: none. Otherwise a run with no transfer for this many cycles ends with ErrTimeout.
+//         After a run's end or a reset, transfers that the memory does not answer for this many
+//         cycles count as lost. Watchdog must exceed every delay of the memory and the host, and
+//         the machine's longest computation between two transfers, which is below 8192 cycles with
+//         the narrowest parameters
 // Timing  a run begins 1 cycle after its start is taken; it ends 1 cycle after the core is at rest
 // Golden  none; test/test_life_cycle.c has a model of the rules
 
