@@ -170,6 +170,7 @@ BLOCK_MODULE_fifo_registered := fifo
 BLOCK_PARAMS_fifo_registered := $(BLOCK_PARAMS_fifo) RegisteredRead=1
 BLOCK_PARAMS_ram_1r1w := Width=40 Depth=24 WriteBits=8
 BLOCK_PARAMS_clock_gate := Gating=1 Linger=5
+BLOCK_PARAMS_gpt2_registers := Positions=8 Engines=2
 BLOCK_MODULE_controller_batches := controller
 BLOCK_PARAMS_controller_batches := Positions=8
 # Ports as wide as the beat, narrower, several narrower ones; the default is several of half a beat (test/test_axi_memory.c).
@@ -287,11 +288,12 @@ TEST_LIBS_test_gpt2_top := $(SIMS) $(SIMS:.so=_check.so)
 POSITIONS_SIM := $(B)/sim/gpt2_top_256-Positions.8
 TEST_LIBS_test_positions := $(POSITIONS_SIM).so $(POSITIONS_SIM)_check.so
 LIFE_CYCLE_SIM := $(B)/sim/gpt2_top_64-MaxHeads.2-MaxCtx.64-NormWidth.4-Watchdog.8192
-TEST_LIBS_test_life_cycle := $(LIFE_CYCLE_SIM).so $(LIFE_CYCLE_SIM)_check.so
+LIFE_CYCLE_SIMS := $(LIFE_CYCLE_SIM) $(LIFE_CYCLE_SIM)-Positions.4-Engines.2
+TEST_LIBS_test_life_cycle := $(LIFE_CYCLE_SIMS:%=%.so) $(LIFE_CYCLE_SIMS:%=%_check.so)
 TEST_LIBS_test_sim      := $(B)/sim/gpt2_top_64.so
 AXI_SHAPES := 64-Ports.1-PortBits.512 64-Ports.1-PortBits.128 128-Ports.2-PortBits.256
 TEST_LIBS_test_driver := $(B)/gpt2rtl $(patsubst %,$(B)/sim/gpt2_axi_%-MaxHeads.2-MaxCtx.64-NormWidth.4_check.so,$(AXI_SHAPES))
-BUS_AXI_SIM := $(B)/sim/gpt2_axi_256-Ports.2-PortBits.1024.so
+BUS_AXI_SIM := $(B)/sim/gpt2_axi_256-Ports.2-PortBits.1024.so $(B)/sim/gpt2_axi_64-Ports.1-PortBits.512-Positions.4-Engines.2.so
 TEST_LIBS_test_gpt2_onchip := $(B)/block/gpt2_onchip_s0.so
 TEST_LIBS_test_cli      := $(B)/gpt2rtl $(B)/sim/gpt2_top_256.so $(B)/sim/gpt2_top_64.so
 TEST_LIBS_test_evaluate := $(B)/gpt2rtl

@@ -134,10 +134,14 @@ static int open_hardware(struct run *r, struct err *err) {
   if (board_open(&r->board, r->port, r->baud, err)) return -1;
   if (refused(r, gpt2hw_open(&r->dev, &host), err)) return -1;
   const struct board_description *about = &r->board.about;
+  char batch[64] = "";
+  if (r->dev.can.positions > 1)
+    snprintf(batch, sizeof batch, ", batches of %u positions on %u engines",
+             (unsigned)r->dev.can.positions, (unsigned)r->dev.can.engines);
   fprintf(stderr,
-          "gpt2rtl: %s: %.0f MHz, %u MB, %u lanes, models of up to %u heads and %u positions\n",
+          "gpt2rtl: %s: %.0f MHz, %u MB, %u lanes%s, models of up to %u heads and %u positions\n",
           about->name, about->clock / 1e6, (unsigned)(about->memory_bytes >> 20),
-          (unsigned)r->dev.can.lanes, (unsigned)r->dev.can.max_heads,
+          (unsigned)r->dev.can.lanes, batch, (unsigned)r->dev.can.max_heads,
           (unsigned)r->dev.can.max_context);
   // Ends a run that an earlier program left on the board.
   if (refused(r, gpt2hw_reset(&r->dev), err)) return -1;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine_options.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -22,6 +23,22 @@ int option_rtl(const char *command, enum engine_kind kind, const char *lanes, co
                const char *clock) {
   const char *given = lanes ? "--lanes" : memory ? "--memory" : clock ? "--clock" : NULL;
   return given && kind != ENGINE_RTL ? cli_usage(command, "%s needs --engine rtl", given) : 0;
+}
+
+int option_machine(const char *command, enum engine_kind kind, const char *positions,
+                   const char *engines, uint32_t *n_positions) {
+  static char parameters[48];
+  uint32_t n_engines;
+  int status;
+  if ((positions || engines) && kind != ENGINE_RTL)
+    return cli_usage(command, "%s needs --engine rtl", positions ? "--positions" : "--engines");
+  if ((status = option_batch(command, positions, engines, n_positions, &n_engines))) return status;
+  if (*n_positions == 1) return 0;
+  const int n = snprintf(parameters, sizeof parameters, "-Positions.%u", *n_positions);
+  if (n_engines < *n_positions)
+    snprintf(parameters + n, sizeof parameters - (size_t)n, "-Engines.%u", n_engines);
+  library_parameters = parameters;
+  return 0;
 }
 
 int option_fast(const char *command, enum engine_kind kind, const char *threads, const char *vector,

@@ -9,7 +9,6 @@
 #include "file.h"
 #include "internal.h"
 #include "interrupt.h"
-#include "library.h"
 #include "run_report.h"
 #include "stats.h"
 #include "timeline_request.h"
@@ -147,8 +146,7 @@ struct generate {
   double temperature, top_p, penalty;
   uint32_t top_k;  // 0: all
   enum engine_kind kind;
-  uint32_t lanes, positions, engines, tokens;
-  char parameters[48];  // gpt2_top's, for these positions and engines
+  uint32_t lanes, positions, tokens;
   uint64_t seed;
   bool draws, seed_given;
   struct sim_memory memory;
@@ -266,13 +264,8 @@ static int parse(struct generate *g, int argc, char **argv) {
     return cli_usage(command, "one of --prompt, --prompts, --prompt-file and --ids is needed");
   if (engine && (status = option_engine(command, engine, &g->kind))) return status;
   if ((status = option_rtl(command, g->kind, lanes, memory, clock))) return status;
-  if ((positions || engines) && g->kind != ENGINE_RTL)
-    return cli_usage(command, "%s needs --engine rtl", positions ? "--positions" : "--engines");
-  if ((status = option_batch(command, positions, engines, &g->positions, &g->engines)))
-    return status;
+  if ((status = option_machine(command, g->kind, positions, engines, &g->positions))) return status;
   if (g->bus && g->kind != ENGINE_RTL) return cli_usage(command, "--bus needs --engine rtl");
-  if (g->bus && g->positions > 1)
-    return cli_usage(command, "--positions cannot be combined with --bus");
   if (g->bus && strcmp(g->bus, "axi") && strncmp(g->bus, "axi:", 4))
     return cli_usage(command,
                      "--bus '%s': expected axi, or axi: and memory ports, as in axi:2x1024",
@@ -440,12 +433,6 @@ static int load(struct generate *g, struct err *err) {
   if (g->stats_path && staged_open(&g->stats_file, g->stats_path, err)) return -1;
   const bool waveform = g->waveform.path != NULL, timeline = g->timeline.path != NULL,
              inside = waveform || timeline || g->report.path;
-  if (g->positions > 1) {
-    snprintf(g->parameters, sizeof g->parameters, "-Positions.%u", g->positions);
-    if (g->engines < g->positions)
-      snprintf(g->parameters + strlen(g->parameters), 16, "-Engines.%u", g->engines);
-    library_parameters = g->parameters;
-  }
   g->ports = axi_ports_default(g->lanes);
   if (g->bus && g->bus[3] && axi_ports_parse(&g->ports, g->bus + 4, g->lanes, err)) return -1;
   const struct engine_options options = {.lanes = g->lanes,

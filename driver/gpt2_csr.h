@@ -24,7 +24,7 @@ extern "C" {
 #define GPT2_CSR__VERSION__MINOR_bm 0xff0000
 #define GPT2_CSR__VERSION__MINOR_bp 16
 #define GPT2_CSR__VERSION__MINOR_bw 8
-#define GPT2_CSR__VERSION__MINOR_reset 0x1
+#define GPT2_CSR__VERSION__MINOR_reset 0x2
 #define GPT2_CSR__VERSION__MAJOR_bm 0xff000000
 #define GPT2_CSR__VERSION__MAJOR_bp 24
 #define GPT2_CSR__VERSION__MAJOR_bw 8
@@ -75,6 +75,14 @@ extern "C" {
 #define GPT2_CSR__WATCHDOG__CYCLES_bm 0xffffffff
 #define GPT2_CSR__WATCHDOG__CYCLES_bp 0
 #define GPT2_CSR__WATCHDOG__CYCLES_bw 32
+
+// reg - gpt2_csr::BATCH
+#define GPT2_CSR__BATCH__POSITIONS_bm 0x1f
+#define GPT2_CSR__BATCH__POSITIONS_bp 0
+#define GPT2_CSR__BATCH__POSITIONS_bw 5
+#define GPT2_CSR__BATCH__ENGINES_bm 0x1f00
+#define GPT2_CSR__BATCH__ENGINES_bp 8
+#define GPT2_CSR__BATCH__ENGINES_bw 5
 
 // reg - gpt2_csr::CONTROL
 #define GPT2_CSR__CONTROL__START_bm 0x1
@@ -395,7 +403,7 @@ typedef struct __attribute__ ((__packed__)) {
     uint32_t MEMORY;
     uint32_t HOST;
     uint32_t WATCHDOG;
-    uint8_t RESERVED_1c_1f[0x4];
+    uint32_t BATCH;
     uint32_t CONTROL;
     uint32_t STATUS;
     uint32_t LEVELS;

@@ -82,6 +82,9 @@ enum gpt2hw_error gpt2hw_open(struct gpt2hw *dev, const struct gpt2hw_host *host
   const uint32_t version = reg_read(dev, REG(VERSION)), engine = reg_read(dev, REG(ENGINE)),
                  limits = reg_read(dev, REG(LIMITS)), memory = reg_read(dev, REG(MEMORY)),
                  side = reg_read(dev, REG(HOST));
+  // Registers before version 0.2 have no BATCH.
+  const bool old = GET(version, VERSION__MAJOR) == 0 && GET(version, VERSION__MINOR) < 2;
+  const uint32_t batch = old ? 0 : reg_read(dev, REG(BATCH));
   dev->can = (struct gpt2hw_capabilities){
       .major = GET(version, VERSION__MAJOR),
       .minor = GET(version, VERSION__MINOR),
@@ -89,6 +92,8 @@ enum gpt2hw_error gpt2hw_open(struct gpt2hw *dev, const struct gpt2hw_host *host
       .lanes = GET(engine, ENGINE__LANES),
       .norm_width = GET(engine, ENGINE__NORM_WIDTH),
       .exp_width = GET(engine, ENGINE__EXP_WIDTH),
+      .positions = old ? 1 : GET(batch, BATCH__POSITIONS),
+      .engines = old ? 1 : GET(batch, BATCH__ENGINES),
       .max_heads = GET(limits, LIMITS__MAX_HEADS),
       .max_context = GET(limits, LIMITS__MAX_CTX),
       .max_top_k = GET(limits, LIMITS__MAX_TOP_K),

@@ -91,6 +91,7 @@ struct gpt2hw_capabilities {
   uint32_t major, minor, patch;     // version of the registers
   uint32_t lanes;                   // bytes in a beat; an image must be compiled for as many
   uint32_t norm_width, exp_width;   // docs/parameters.md
+  uint32_t positions, engines;      // the same; 1 if the hardware does not say
   uint32_t max_heads, max_context;  // the largest model
   uint32_t max_top_k;
   uint32_t ports, port_bits;  // of the memory: how many, and their width

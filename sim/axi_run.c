@@ -61,7 +61,7 @@ int axi_run_open(struct axi_run **out, const struct image *image, const struct a
   *out = NULL;
   if (!r) return err_memory(err, "the simulator");
   r->image = image;
-  if (axi_bus_open(&r->bus, image->header.lanes, *ports, "", memory, build, err) ||
+  if (axi_bus_open(&r->bus, image->header.lanes, *ports, library_parameters, memory, build, err) ||
       open_device(r, err)) {
     axi_run_close(r);
     return -1;

@@ -4,7 +4,8 @@
 # bus_axi.sh [all] - tests gpt2rtl generate --bus axi: the driver on the Verilated gpt2_axi must write
 # golden's text
 #
-# The demo model runs at 256 lanes, also with a slow memory; refusals and an interrupt are tested.
+# The demo model runs at 256 lanes, also with a slow memory, and at 64 lanes in batches of 4 positions; refusals and an interrupt
+# are tested.
 # all (make test-bus-axi): also 8 tokens of the 124M shape with random weights, at 1024 lanes on 8
 # ports of 1024 bits.
 generate() { build/gpt2rtl generate "$@"; }
@@ -28,6 +29,11 @@ demo=(--model models/demo --prompt 'Once upon a time')
 greedy() { same "${demo[@]}" --tokens 12 - --bus axi; }
 drawn() { same "${demo[@]}" --tokens 12 --seed 7 --temperature 0.8 - --bus axi --memory latency=300,beats=0.7,stall=0.2; }
 stopped() { same "${demo[@]}" --tokens 40 --stop ' little' - --bus axi; }
+# A batch ends within the prompt, which is 18 ids.
+batches() {
+  same --model models/demo --prompt 'Once upon a time there was a little girl who lived in the forest with her mother' --tokens 6 - \
+    --lanes 64 --bus axi --positions 4 --engines 2
+}
 candidates() { same "${demo[@]}" --tokens 3 --top 2 - --bus axi:2x1024; }
 
 refused() {                                                   # STATUS TEXT OPTION...
@@ -58,10 +64,11 @@ interrupted() {
 
 gpt2() { XDG_CACHE_HOME=$PWD/build/models/cache same --model build/models/gpt2 --ids 464,995 --tokens 8 --ignore-eos - --lanes 1024 --bus axi:8x1024; }
 
-echo "[==========] Running $([ "$1" = all ] && echo 7 || echo 6) test(s)."
+echo "[==========] Running $([ "$1" = all ] && echo 8 || echo 7) test(s)."
 check greedy greedy
 check drawn drawn
 check stopped stopped
+check batches batches
 check candidates candidates
 check refusals refusals
 check interrupted interrupted

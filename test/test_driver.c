@@ -75,6 +75,15 @@ static void finds_the_hardware(void **state) {
   assert_int_equal(gpt2hw_open(&dev, &host), GPT2HW_OK);
   assert_int_equal(dev.can.lanes, LANES);
   assert_int_equal(dev.can.max_heads, 12);
+  assert_int_equal(dev.can.positions, 1);
+  assert_int_equal(dev.can.engines, 1);
+  SET(&p, BATCH, 8 | 2 << GPT2_CSR__BATCH__ENGINES_bp);
+  assert_int_equal(gpt2hw_open(&dev, &host), GPT2HW_OK);
+  assert_int_equal(dev.can.positions, 1);  // version 0.0 has no such register
+  SET(&p, VERSION, 2u << GPT2_CSR__VERSION__MINOR_bp);
+  assert_int_equal(gpt2hw_open(&dev, &host), GPT2HW_OK);
+  assert_int_equal(dev.can.positions, 8);
+  assert_int_equal(dev.can.engines, 2);
   SET(&p, STATUS, GPT2_CSR__STATUS__OVERFLOW_bm);
   assert_int_equal(gpt2hw_poll(&dev).error, GPT2HW_OVERFLOW);
   SET(&p, VERSION, 1u << GPT2_CSR__VERSION__MAJOR_bp);
@@ -387,6 +396,7 @@ static struct bench open_bench(const struct shape *shape, const struct sim_memor
   const struct gpt2hw_host host = axi_bus_host(t.bus);
   assert_int_equal(gpt2hw_open(&t.dev, &host), GPT2HW_OK);
   assert_int_equal(t.dev.can.lanes, shape->lanes);
+  assert_int_equal(t.dev.can.positions, 1);
   assert_int_equal(t.dev.can.ports, shape->ports.ports);
   assert_int_equal(t.dev.can.port_bits, shape->ports.bits);
   for (int i = 0; i < 2; i++) {

@@ -409,6 +409,11 @@ static void positions(void **state) {
   }
   assert_string_equal(text[1], text[0]);
   assert_true(cycles[1] < cycles[0] / 4);
+  EXPECT(0, "gpt2rtl logits --model models/demo --ids 65,12,270 --positions 8 --output @/batch");
+  EXPECT(0, "gpt2rtl logits --model models/demo --ids 65,12,270 --engine golden --output @/golden");
+  EXPECT(0, "cmp @/batch @/golden");
+  EXPECT(2, "gpt2rtl logits --model models/demo --ids 1 --positions 8 --engine float --output @/x");
+  expect_text(err_text, "--positions needs --engine rtl");
   static const struct {
     const char *options, *message;
   } refused[] = {
@@ -417,7 +422,6 @@ static void positions(void **state) {
       {"--positions 4 --engines 8", "--engines '8': expected 1, 2, 4, ... --positions, which is 4"},
       {"--engines 0", "--engines '0': expected"},
       {"--engine golden --positions 2", "--positions needs --engine rtl"},
-      {"--positions 2 --bus axi", "--positions cannot be combined with --bus"},
       {"--positions 2 --timeline @/t.json", "--timeline shows one position at a time"},
       {"--positions 2 --report @/r.html", "a report shows one position at a time"},
   };

@@ -142,6 +142,7 @@ static void identifies(void **state) {
   assert_int_equal(read_reg(&t, REG(MEMORY)), 1 | 512 << 8 | IMAGE_VERSION << 24);
   assert_int_equal(read_reg(&t, REG(HOST)), DEPTH);
   assert_int_equal(read_reg(&t, REG(WATCHDOG)), 0);
+  assert_int_equal(read_reg(&t, REG(BATCH)), 8 | 2 << 8);  // the Makefile's parameters
   assert_int_equal(read_reg(&t, REG(STATUS)), 0);
   assert_int_equal(read_reg(&t, REG(LEVELS)), DEPTH);
   assert_int_equal(read_reg(&t, REG(TOP_K)), 1);
@@ -151,7 +152,7 @@ static void identifies(void **state) {
 static void refuses_wrong_addresses(void **state) {
   struct bench t = open_bench(*(bool *)*state);
   uint32_t value;
-  static const uint32_t none[] = {0x01c, 0x03c, 0x05c, 0x0d4, 0x118, 0x200, 0xffc};
+  static const uint32_t none[] = {0x038, 0x03c, 0x05c, 0x0d4, 0x118, 0x200, 0xffc};
   for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
     assert_int_equal(try_read(&t, none[i], &value), SLVERR);
     assert_int_equal(write_reg(&t, none[i], 1), SLVERR);

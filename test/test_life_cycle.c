@@ -737,8 +737,10 @@ static void sequences(const char *path, size_t n) {
 }
 
 #define SIMULATOR "build/sim/gpt2_top_64-MaxHeads.2-MaxCtx.64-NormWidth.4-Watchdog.8192"
+#define BATCHES "-Positions.4-Engines.2"
 
-// With the RTL's own assertions; and without, with gated clocks, as in silicon.
+// With the RTL's own assertions; and without, with gated clocks, as in silicon. Then the same on a
+// machine whose steps come in batches.
 static void checked(void **state) {
   (void)state;
   sequences(SIMULATOR "_check.so", 500);
@@ -747,8 +749,18 @@ static void fast(void **state) {
   (void)state;
   sequences(SIMULATOR ".so", 1600);
 }
+static void batches_checked(void **state) {
+  (void)state;
+  sequences(SIMULATOR BATCHES "_check.so", 60);
+}
+static void batches_fast(void **state) {
+  (void)state;
+  sequences(SIMULATOR BATCHES ".so", 120);
+}
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(checked), cmocka_unit_test(fast)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(checked), cmocka_unit_test(fast),
+                                     cmocka_unit_test(batches_checked),
+                                     cmocka_unit_test(batches_fast)};
   return cmocka_run_group_tests_name("life_cycle", tests, open_models, close_models);
 }

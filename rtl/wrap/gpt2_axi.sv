@@ -132,8 +132,8 @@ module gpt2_axi
 
   gpt2_registers #(
     .Lanes(Lanes), .MaxHeads(MaxHeads), .MaxCtx(MaxCtx), .NormWidth(NormWidth),
-    .ExpWidth(ExpWidth), .Watchdog(Watchdog), .Ports(Ports), .PortBits(PortBits),
-    .LogitsStream(LogitsStream), .FifoDepth(FifoDepth)
+    .ExpWidth(ExpWidth), .Positions(Positions), .Engines(Engines), .Watchdog(Watchdog),
+    .Ports(Ports), .PortBits(PortBits), .LogitsStream(LogitsStream), .FifoDepth(FifoDepth)
   ) u_registers (
     .clk_i, .rst_ni,
     .s_axil_awvalid_i, .s_axil_awready_o, .s_axil_awaddr_i, .s_axil_awprot_i,

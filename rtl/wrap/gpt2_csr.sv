@@ -233,6 +233,7 @@ module gpt2_csr (
         logic MEMORY;
         logic HOST;
         logic WATCHDOG;
+        logic BATCH;
         logic CONTROL;
         logic STATUS;
         logic LEVELS;
@@ -308,6 +309,9 @@ module gpt2_csr (
         decoded_reg_strb.WATCHDOG = cpuif_req_masked & (cpuif_addr == 12'h18) & !cpuif_req_is_wr;
         is_valid_addr |= cpuif_req_masked & (cpuif_addr == 12'h18);
         is_valid_rw |= cpuif_req_masked & (cpuif_addr == 12'h18) & !cpuif_req_is_wr;
+        decoded_reg_strb.BATCH = cpuif_req_masked & (cpuif_addr == 12'h1c) & !cpuif_req_is_wr;
+        is_valid_addr |= cpuif_req_masked & (cpuif_addr == 12'h1c);
+        is_valid_rw |= cpuif_req_masked & (cpuif_addr == 12'h1c) & !cpuif_req_is_wr;
         decoded_reg_strb.CONTROL = cpuif_req_masked & (cpuif_addr == 12'h20) & cpuif_req_is_wr;
         is_valid_addr |= cpuif_req_masked & (cpuif_addr == 12'h20);
         is_valid_rw |= cpuif_req_masked & (cpuif_addr == 12'h20) & cpuif_req_is_wr;
@@ -1944,7 +1948,7 @@ module gpt2_csr (
         end
         if(rd_mux_addr == 12'h4) begin
             readback_data_var[15:0] = 16'h0;
-            readback_data_var[23:16] = 8'h1;
+            readback_data_var[23:16] = 8'h2;
             readback_data_var[31:24] = 8'h0;
         end
         if(rd_mux_addr == 12'h8) begin
@@ -1968,6 +1972,10 @@ module gpt2_csr (
         end
         if(rd_mux_addr == 12'h18) begin
             readback_data_var[31:0] = hwif_in.WATCHDOG.cycles.next;
+        end
+        if(rd_mux_addr == 12'h1c) begin
+            readback_data_var[4:0] = hwif_in.BATCH.positions.next;
+            readback_data_var[12:8] = hwif_in.BATCH.engines.next;
         end
         if(rd_mux_addr == 12'h24) begin
             readback_data_var[0] = hwif_in.STATUS.busy.next;

@@ -84,6 +84,19 @@ package gpt2_csr_pkg;
     } gpt2_csr__WATCHDOG__in_t;
 
     typedef struct {
+        logic [4:0] next;
+    } gpt2_csr__BATCH__positions__in_t;
+
+    typedef struct {
+        logic [4:0] next;
+    } gpt2_csr__BATCH__engines__in_t;
+
+    typedef struct {
+        gpt2_csr__BATCH__positions__in_t positions;
+        gpt2_csr__BATCH__engines__in_t engines;
+    } gpt2_csr__BATCH__in_t;
+
+    typedef struct {
         logic next;
     } gpt2_csr__STATUS__busy__in_t;
 
@@ -229,6 +242,7 @@ package gpt2_csr_pkg;
         gpt2_csr__MEMORY__in_t MEMORY;
         gpt2_csr__HOST__in_t HOST;
         gpt2_csr__WATCHDOG__in_t WATCHDOG;
+        gpt2_csr__BATCH__in_t BATCH;
         gpt2_csr__STATUS__in_t STATUS;
         gpt2_csr__LEVELS__in_t LEVELS;
         gpt2_csr__INT_STATUS_done_a38d200b_error_ea0dc049_prompt_2e196b4d_token_fd987e02__in_t INT_STATUS;

@@ -26,6 +26,8 @@ module gpt2_registers
   parameter int unsigned MaxCtx    = 1024,
   parameter int unsigned NormWidth = 64,
   parameter int unsigned ExpWidth  = 4,
+  parameter int unsigned Positions = 1,
+  parameter int unsigned Engines   = 1,
   parameter int unsigned Watchdog  = 0,
   parameter int unsigned Ports     = 1,
   parameter int unsigned PortBits  = 512,
@@ -271,6 +273,8 @@ module gpt2_registers
   assign hwif_in.HOST.fifo_depth.next      = 16'(Depth);
   assign hwif_in.HOST.logits_stream.next   = LogitsStream;
   assign hwif_in.WATCHDOG.cycles.next      = Watchdog;
+  assign hwif_in.BATCH.positions.next      = 5'(Positions);
+  assign hwif_in.BATCH.engines.next        = 5'(Engines);
 
   // busy from the cycle in which a start or a reset acts, one before gpt2_top says so.
   assign hwif_in.STATUS.busy.next        = busy_i || taken || soft_reset;
