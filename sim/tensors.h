@@ -13,8 +13,9 @@
 #include "sim.h"
 
 // From now on sim's runs (SIM_WAVEFORM) show every intermediate tensor to observer's `part`, with
-// its ctx: attention's head by head, rows in groups, the parts in the order in which the hardware
-// makes them. Errors: a signal that does not exist; out of memory.
+// its ctx: attention's head by head, rows in groups, the parts of a position in the order in which
+// the hardware makes them. Hardware that runs several positions together shows them one after the
+// other, at the end of their batch. Errors: a signal that does not exist; out of memory.
 int sim_observe_tensors(struct sim *sim, const struct tensor_observer *observer, struct err *err);
 
 #endif

@@ -3,12 +3,13 @@
 // tensors: every intermediate tensor that the hardware shows is golden's, bit for bit
 #include "golden_test.h"
 
+#include "library.h"
 #include "sim.h"
 #include "tensor_assembly.h"
 #include "tensors.h"
 #include "recording.h"
 
-enum { POSITIONS = 9, LANES = 256 };
+enum { POSITIONS = 9 };
 
 // All tensors of a run, keyed by place.
 struct record {
@@ -41,9 +42,8 @@ static void record_free(struct record *r) {
       for (int t = 0; t < TENSORS; t++) free(r->x[p][l][t]);
 }
 
-// The same ids through both, with logits at each position or none; the memory stalls in the second
-// half of the runs.
-static void equal(bool heads, double stall) {
+// The same ids through both, with logits at each position or none, on a memory that may stall.
+static void equal(uint32_t lanes, bool heads, double stall) {
   static const uint32_t prompt[POSITIONS] = {3, 300, 1, 77, 77, 0, 12, 299, 150};
   const struct sim_memory memory = {.latency = 20, .beats = 0.7, .stall = stall, .seed = 5};
   const struct controller_run run = {.prompt = prompt,
@@ -58,7 +58,7 @@ static void equal(bool heads, double stall) {
   struct sim_result result;
   struct err err;
   struct record golden = {0}, rtl = {0};
-  open_random(&image, "nano", 1, LANES);
+  open_random(&image, "nano", 1, lanes);
   golden.config = rtl.config = image_config(&image.header);
   expect_success(gpt2_core_create(&core, &image, &err), &err);
   expect_success(tensor_assembly_golden(&assembly, &core, observe, &golden, &err), &err);
@@ -100,9 +100,18 @@ static void equal(bool heads, double stall) {
 
 static void tensors(void **state) {
   (void)state;
-  equal(true, 0);
-  equal(false, 0.3);
-  equal(true, 0.5);
+  equal(256, true, 0);
+  equal(256, false, 0.3);
+  equal(256, true, 0.5);
+}
+
+// Batches of 4, 4 and 1 positions; with logits, each position alone.
+static void batches(void **state) {
+  (void)state;
+  library_parameters = "-Positions.4-Engines.2";
+  equal(64, false, 0.3);
+  equal(64, true, 0);
+  library_parameters = "";
 }
 
 // The other builds show no such signals, and say so.
@@ -113,7 +122,7 @@ static void other_build(void **state) {
   struct image image;
   struct sim *sim;
   struct err err;
-  open_random(&image, "nano", 1, LANES);
+  open_random(&image, "nano", 1, 256);
   expect_success(sim_open(&sim, &image, &memory, SIM_FAST, &err), &err);
   expect_failure(sim_observe_tensors(sim, &observer, &err), &err, "tensors.vlt");
   sim_close(sim);
@@ -121,6 +130,7 @@ static void other_build(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(tensors), cmocka_unit_test(other_build)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(tensors), cmocka_unit_test(batches),
+                                     cmocka_unit_test(other_build)};
   return cmocka_run_group_tests_name("tensors", tests, NULL, NULL);
 }
