@@ -296,12 +296,6 @@ static int parse(struct generate *g, int argc, char **argv) {
   if ((status = timeline_parse(command, &g->timeline))) return status;
   if (g->timeline.path && g->kind != ENGINE_RTL)
     return cli_usage(command, "--timeline needs --engine rtl");
-  if (g->timeline.path && g->positions > 1)
-    return cli_usage(command, "--timeline shows one position at a time: not --positions %u",
-                     g->positions);
-  if (g->report.path && g->positions > 1)
-    return cli_usage(command, "a report shows one position at a time: not --positions %u",
-                     g->positions);
   if (g->timeline.path && g->bus)
     return cli_usage(command, "--timeline shows gpt2_top and cannot be combined with --bus");
   if (g->report.path && g->bus)

@@ -100,8 +100,8 @@ static void put_job(struct timeline_writer *w, const struct timeline_event *e) {
 static int on_event(void *ctx, const struct timeline_event *e) {
   struct timeline_writer *w = ctx;
   const uint64_t steps = w->now->steps;
-  if (w->first && steps == w->first + 1) w->from = w->now->step_start;
-  if (steps > w->last + 1 && w->to == UINT64_MAX) w->to = w->now->step_start;
+  if (steps > w->first && w->first && !w->from) w->from = w->now->batch_start;
+  if (w->now->before_batch > w->last && w->to == UINT64_MAX) w->to = w->now->batch_start;
   if (steps <= w->first || e->start < w->from || e->start >= w->to) return 0;
   switch (e->track) {
     case TIMELINE_JOB: put_job(w, e); break;
@@ -148,8 +148,9 @@ static int observe(struct sim *sim, struct timeline_writer *w, struct timeline *
   return 0;
 }
 
-// Measures the bytes of position 0 with a simulator of its own.
-static int try_one(const struct sim *sim, uint64_t *bytes, struct err *err) {
+// Measures the bytes of position 0 with a simulator of its own, which tells how many positions run
+// together.
+static int try_one(const struct sim *sim, uint64_t *bytes, uint32_t *together, struct err *err) {
   static const uint32_t prompt[] = {0};
   const struct controller_run run = {.prompt = prompt,
                                      .n_prompt = 1,
@@ -163,6 +164,7 @@ static int try_one(const struct sim *sim, uint64_t *bytes, struct err *err) {
   int status = observe(trial, &writer, &timeline, err);
   if (!status) status = sim_run(trial, &run, &result, err);
   *bytes = writer.bytes;
+  if (!status) *together = timeline_now(timeline)->positions;
   sim_close(trial);
   return status;
 }
@@ -170,13 +172,17 @@ static int try_one(const struct sim *sim, uint64_t *bytes, struct err *err) {
 int timeline_start(struct engine *engine, struct timeline_request *o, size_t n_prompt,
                    uint64_t n_new, struct err *err) {
   const uint64_t computed = n_prompt + n_new - (n_new > 0);
-  uint64_t bytes;
+  uint64_t bytes, batches = 0;
+  uint32_t together = 1;
   if (!o->tokens) o->first = o->last = n_prompt - 1;
   if (o->last >= computed)
     return err_set(err, "--timeline-tokens %s: the run computes positions 0 to %" PRIu64, o->tokens,
                    computed - 1);
-  if (staged_open(&o->file, o->path, err) || try_one(engine->sim, &bytes, err)) return -1;
-  const double megabytes = (double)bytes * (double)(o->last - o->first + 1) / 1e6;
+  if (staged_open(&o->file, o->path, err) || try_one(engine->sim, &bytes, &together, err))
+    return -1;
+  for (uint64_t i = o->first; i <= o->last; i++)
+    batches += i == o->last || (i + 1) % together == 0 || i + 1 >= n_prompt;
+  const double megabytes = (double)bytes * (double)batches / 1e6;
   cli_say("%s: positions %" PRIu64 " to %" PRIu64 ", about %.*f MB", o->path, o->first, o->last,
           megabytes < 10 ? 2 : 0, megabytes);
   o->writer = (struct timeline_writer){.file = o->file.file, .first = o->first, .last = o->last};

@@ -40,7 +40,9 @@ struct timeline_request {
   "  --timeline-tokens A:B\n"                                                                    \
   "                      positions A to B (or one, A) of the timeline, counted from 0 in the "   \
   "order of the run; default:\n"                                                                 \
-  "                      the last of the prompt, after which the first token is chosen\n"
+  "                      the last of the prompt, after which the first token is chosen. "        \
+  "Positions that run\n"                                                                         \
+  "                      together with these are shown too\n"
 
 // Returns 0, or EXIT_USAGE with a message.
 int timeline_parse(const char *command, struct timeline_request *options);

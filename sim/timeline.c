@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "timeline.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,7 +9,7 @@
 const char *const timeline_unit_name[TIMELINE_N_UNITS] = {TIMELINE_UNITS(UNIT_NAME)};
 
 #define CORE "gpt2_top.u_core."
-#define BLOCK CORE "gen_member[0].u_transformer_block."
+#define BLOCK CORE "gen_member[%u].u_transformer_block."
 #define COUNTERS CORE "u_counters."
 // clang-format off
 #define SIGNALS(S)                                                                                \
@@ -21,11 +22,14 @@ const char *const timeline_unit_name[TIMELINE_N_UNITS] = {TIMELINE_UNITS(UNIT_NA
   S(const uint8_t, read, "rd_rsp_valid_i") S(const uint8_t, write, "wr_valid_o")                  \
   S(const uint8_t, write_ready, "wr_ready_i") S(const uint8_t, embedding, CORE "emb_valid")       \
   S(const uint8_t, rows, CORE "rows_valid")                                                       \
-  S(const uint32_t, event, "event_o") S(const uint8_t, norm, BLOCK "norm_busy")                   \
-  S(const uint8_t, kv, CORE "kv_valid") S(const uint8_t, attention, BLOCK "attention_busy")      \
-  S(const uint8_t, blocks, BLOCK "blk_valid") S(const uint8_t, op, CORE "op_valid")               \
+  S(const uint32_t, event, "event_o") S(const uint8_t, kv, CORE "kv_valid")                       \
+  S(const uint8_t, op, CORE "op_valid")                                                           \
   S(const uint8_t, logits, CORE "smp_valid") S(const uint8_t, sampling, CORE "sampling_busy")     \
   S(const uint8_t, busy, "busy_o")
+// Of each position's units.
+#define MEMBER_SIGNALS(S)                                                                         \
+  S(const uint8_t, norm, "norm_busy") S(const uint8_t, attention, "attention_busy")               \
+  S(const uint8_t, blocks, "blk_valid")
 // clang-format on
 enum { BLOCK_Q = 1 << 1, BLOCK_G = 1 << 2 };  // of blk_valid: rtl/core/transformer_block.sv
 
@@ -38,12 +42,18 @@ struct activity {
 
 struct timeline {
   SIGNALS(SIGNAL_MEMBER)
+  struct member {
+    MEMBER_SIGNALS(SIGNAL_MEMBER)
+  } members[PKG_MAX_POSITIONS];
+  uint32_t n_members;
   struct sim_observer observer;
   int (*see)(void *ctx, const struct timeline_event *event);
   void *ctx;
   bool running, stop;
   uint64_t first;  // the run's first cycle
-  struct timeline_event job, idle, step;
+  struct timeline_event job, idle;
+  struct timeline_event steps[PKG_MAX_POSITIONS];  // those of the batch under way
+  uint32_t n_steps;
   struct activity units[TIMELINE_N_UNITS], reads, writes;
   uint32_t queue_told;
   struct timeline_now now;
@@ -150,41 +160,59 @@ static void count(struct timeline *t, uint64_t cycle) {
 
 // -------------------------------------------------------------------------------------- the units
 
+// Whether a bit is set that each member has.
+static bool any(const struct timeline *t, const uint8_t *bits) {
+  return bits[0] || (t->n_members > 8 && bits[1]);
+}
+
 static uint32_t units(const struct timeline *t) {
+  bool norm = false, attention = false;
+  uint8_t blocks = 0;
+  for (uint32_t p = 0; p < t->n_members; p++) {
+    norm |= *t->members[p].norm;
+    attention |= *t->members[p].attention;
+    blocks |= *t->members[p].blocks;
+  }
   const bool taken = *t->counted && *t->what < COUNT_MEMORY && t->now.phase >= PKG_OP_QKV;
   return (uint32_t) !!(*t->event & (PKG_EVENT_STEP_START | PKG_EVENT_STEP_END))
              << TIMELINE_CONTROLLER |
          (uint32_t)*t->sequencer << TIMELINE_SEQUENCER |
          (uint32_t)(*t->request | *t->read) << TIMELINE_WEIGHT_STREAM |
          (uint32_t)*t->embedding << TIMELINE_EMBEDDING | (uint32_t)taken << TIMELINE_MATVEC |
-         (uint32_t)*t->rows << TIMELINE_RESCALE |
+         (uint32_t)any(t, t->rows) << TIMELINE_RESCALE |
          (uint32_t) !!(*t->event & PKG_EVENT_RESIDUAL) << TIMELINE_RESIDUAL_ADD |
-         (uint32_t)*t->norm << TIMELINE_LAYERNORM |
-         (uint32_t)(*t->kv || (*t->blocks & BLOCK_Q)) << TIMELINE_QKV_LINEAR |
-         (uint32_t)*t->write << TIMELINE_KV_CACHE |
-         (uint32_t)*t->attention << TIMELINE_ATTENTION_CORE |
-         (uint32_t) !!(*t->blocks & BLOCK_G) << TIMELINE_MLP_FFN |
-         (uint32_t)*t->op << TIMELINE_BLOCK_QUANT | (uint32_t)*t->logits << TIMELINE_FINAL_LINEAR |
+         (uint32_t)norm << TIMELINE_LAYERNORM |
+         (uint32_t)(any(t, t->kv) || (blocks & BLOCK_Q)) << TIMELINE_QKV_LINEAR |
+         (uint32_t)*t->write << TIMELINE_KV_CACHE | (uint32_t)attention << TIMELINE_ATTENTION_CORE |
+         (uint32_t) !!(blocks & BLOCK_G) << TIMELINE_MLP_FFN |
+         (uint32_t)any(t, t->op) << TIMELINE_BLOCK_QUANT |
+         (uint32_t)*t->logits << TIMELINE_FINAL_LINEAR |
          (uint32_t)*t->sampling << TIMELINE_SAMPLING;
 }
 
 static void steps(struct timeline *t, uint64_t cycle) {
-  if (*t->event & PKG_EVENT_STEP_END && t->step.start != t->step.end) {
-    t->step.end = cycle + 1;
-    tell(t, &t->step);
-    t->step = (struct timeline_event){.track = TIMELINE_STEP};
+  if (*t->event & PKG_EVENT_STEP_END) {
+    for (uint32_t i = 0; i < t->n_steps; i++) {
+      t->steps[i].end = cycle + 1;
+      tell(t, &t->steps[i]);
+    }
+    t->n_steps = 0;
   }
   if (!(*t->event & PKG_EVENT_STEP_START)) return;
   struct pkg_event event;
   pkg_event_unpack(&event, t->event);
   t->now.position = (uint32_t)event.position;
+  if (t->n_steps == 0) {
+    t->now.before_batch = t->now.steps;
+    t->now.batch_start = cycle;
+  }
   t->now.steps++;
-  t->now.step_start = cycle;
-  t->step = (struct timeline_event){.track = TIMELINE_STEP,
-                                    .start = cycle,
-                                    .end = cycle + 1,
-                                    .id = (uint32_t)event.id,
-                                    .position = (uint32_t)event.position};
+  t->steps[t->n_steps++ % PKG_MAX_POSITIONS] =
+      (struct timeline_event){.track = TIMELINE_STEP,
+                              .start = cycle,
+                              .end = cycle + 1,
+                              .id = (uint32_t)event.id,
+                              .position = (uint32_t)event.position};
 }
 
 static int on_cycle(void *self, uint64_t absolute, struct err *err) {
@@ -194,10 +222,10 @@ static int on_cycle(void *self, uint64_t absolute, struct err *err) {
     t->running = true;
     t->stop = false;
     t->first = absolute;
-    t->now = (struct timeline_now){0};
+    t->now = (struct timeline_now){.positions = t->n_members};
     t->job = (struct timeline_event){.track = TIMELINE_JOB};
     t->idle = (struct timeline_event){.track = TIMELINE_IDLE};
-    t->step = (struct timeline_event){.track = TIMELINE_STEP};
+    t->n_steps = 0;
   }
   const uint64_t cycle = t->now.cycle = absolute - t->first;
   steps(t, cycle);
@@ -235,13 +263,23 @@ static int on_end(void *self, enum sim_end how, struct err *err) {
   return 0;
 }
 
+#define FIND_MEMBER(type, member, signal)       \
+  snprintf(name, sizeof name, BLOCK signal, p); \
+  m->member = signals_find(&signals, name);
+
 int sim_observe_timeline(struct sim *sim, struct timeline **out,
                          int (*see)(void *ctx, const struct timeline_event *event), void *ctx,
                          struct err *err) {
   struct timeline *t = *out = calloc(1, sizeof *t), *at = t;
   if (!t) return err_memory(err, "the timeline");
   struct signals signals = sim_signals(sim);
+  char name[128];
   SIGNALS(SIGNAL_FIND)
+  t->n_members = signals_width(&signals, CORE "rows_valid");
+  for (uint32_t p = 0; p < t->n_members; p++) {
+    struct member *m = &t->members[p];
+    MEMBER_SIGNALS(FIND_MEMBER)
+  }
   if (signals.missing) {
     free(t);
     *out = NULL;
@@ -249,12 +287,6 @@ int sim_observe_timeline(struct sim *sim, struct timeline **out,
                    "the simulator has no readable signal %s (sim/timeline.vlt): it was not built "
                    "for timelines",
                    signals.missing);
-  }
-  if (signals_width(&signals, CORE "rows_valid") > 1) {
-    free(t);
-    *out = NULL;
-    return err_set(err, "a timeline can be made only of hardware that runs one position at a time: "
-                        "use --positions 1");
   }
   t->see = see;
   t->ctx = ctx;
@@ -275,9 +307,8 @@ static void see_activity(enum timeline_track track, enum timeline_unit unit,
 void timeline_under_way(const struct timeline *t,
                         void (*see)(void *ctx, const struct timeline_event *event), void *ctx) {
   if (!t->running) return;
-  const struct timeline_event *const begun[] = {&t->step, &t->job, &t->idle};
-  for (size_t i = 0; i < sizeof begun / sizeof *begun; i++) {
-    struct timeline_event event = *begun[i];
+  for (uint32_t i = 0; i < t->n_steps + 2; i++) {
+    struct timeline_event event = i < t->n_steps ? t->steps[i] : i == t->n_steps ? t->job : t->idle;
     if (event.start == event.end) continue;
     event.end = t->now.cycle + 1;
     if (event.track == TIMELINE_JOB) event.count = job_beats(&event);

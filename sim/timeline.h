@@ -12,7 +12,7 @@
 //   read    beats that arrived from memory; write: beats sent to it; joined like a unit's
 //   queue   number of beats between memory and engine, reported after a change, at most every
 //           TIMELINE_GAP cycles
-//   step    a position
+//   step    a position; those that run together begin one after the other and end in one cycle
 //
 // An event is reported when it ends, so the events of one track are in order, and those of
 // different tracks are not. Cycles count from the run's first; `end` is the cycle after the event.
@@ -75,12 +75,15 @@ struct timeline_now {
   enum count_what what;
   uint32_t queue;
   uint64_t jobs, layers, steps;
-  uint64_t step_start;  // cycle in which the newest position began
+  // The newest batch: the cycle in which it began, and the steps that had begun before it.
+  uint64_t batch_start, before_batch;
+  uint32_t positions;  // that the hardware runs together, at most
 };
 const struct timeline_now *timeline_now(const struct timeline *timeline);
 
 // Passes what has begun and not ended to `see`, as events that end with the last cycle. Each comes
-// again when it ends. At most one of each track and unit, none between runs.
+// again when it ends. At most one of each track and unit, but all steps of a batch; none between
+// runs.
 void timeline_under_way(const struct timeline *timeline,
                         void (*see)(void *ctx, const struct timeline_event *event), void *ctx);
 

@@ -422,8 +422,6 @@ static void positions(void **state) {
       {"--positions 4 --engines 8", "--engines '8': expected 1, 2, 4, ... --positions, which is 4"},
       {"--engines 0", "--engines '0': expected"},
       {"--engine golden --positions 2", "--positions needs --engine rtl"},
-      {"--positions 2 --timeline @/t.json", "--timeline shows one position at a time"},
-      {"--positions 2 --report @/r.html", "a report shows one position at a time"},
   };
   for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
     EXPECT(2, "gpt2rtl generate --model models/demo --prompt a %s", refused[i].options);
