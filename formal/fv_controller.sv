@@ -3,9 +3,9 @@
 // fv_controller - what is proved of controller:
 //
 //   steps and tokens hold until they are taken; only named states occur
-//   it is busy from start to done, and done comes once a run; it gives no more tokens than requested,
-//   and no step after the last; a step's position is below n_ctx and counts up from 0
-//   a step with head gives one choice
+//   it is busy from start to done, and done comes once a run; of each prompt it gives no more tokens
+//   than requested, and no step after the last; a step's position is below n_ctx and counts up from 0
+//   a step with head gives one choice; it takes as many prompts as it is told
 //
 // Assumed: start only when not busy; 2 <= n_ctx <= MaxCtx; settings are held during a run.
 module fv_controller
@@ -19,6 +19,7 @@ module fv_controller
   input logic        stop_en_i,
   input logic [16:0] stop_id_i,
   input logic        all_heads_i,
+  input logic [15:0] more_prompts_i,
   input logic        prompt_valid_i,
   input logic [16:0] prompt_id_i,
   input logic        prompt_last_i,
@@ -26,24 +27,25 @@ module fv_controller
   input logic        step_ready_i,
   input logic        step_done_i,
   input logic        choice_valid_i,
-  input logic [16:0] choice_id_i
+  input logic [16:0] choice_id_i,
+  input logic [3:0]  choice_seq_i
 );
 
   localparam int unsigned MaxCtx = 64;
-  localparam logic [2:0]  StRead = 3'd2, StStep = 3'd3, StWait = 3'd4, StToken = 3'd5, StDone = 3'd6;   // its state_e
+  localparam logic [2:0]  StRead = 3'd2, StStep = 3'd3, StWait = 3'd4, StToken = 3'd5, StDone = 3'd6, StPick = 3'd7;   // its state_e
 
-  logic        busy, waits, done, prompt_ready, tok_valid, step_valid, choice_ready;
+  logic        busy, waits, done, prompt_ready, tok_valid, step_valid, choice_ready, seed;
   error_e      error;
   logic [16:0] tok_id;
   step_t       step;
 
   controller #(.MaxCtx(MaxCtx)) dut (
     .clk_i, .rst_ni, .cfg_i, .start_i, .max_new_i, .stop_en_i, .stop_id_i, .all_heads_i,
-    .busy_o(busy), .waits_o(waits), .done_o(done), .error_o(error),
+    .more_prompts_i, .seed_valid_o(seed), .seed_seq_o(), .busy_o(busy), .waits_o(waits), .done_o(done), .error_o(error),
     .prompt_valid_i, .prompt_ready_o(prompt_ready), .prompt_id_i, .prompt_last_i,
-    .tok_valid_o(tok_valid), .tok_ready_i, .tok_id_o(tok_id), .tok_last_o(),
+    .tok_valid_o(tok_valid), .tok_ready_i, .tok_id_o(tok_id), .tok_last_o(), .tok_prompt_o(),
     .step_valid_o(step_valid), .step_ready_i, .step_o(step),
-    .step_done_i, .choice_valid_i, .choice_ready_o(choice_ready), .choice_id_i
+    .step_done_i, .choice_valid_i, .choice_ready_o(choice_ready), .choice_id_i, .choice_seq_i
   );
 
   stream_rules #(.Width(17)) tok (
@@ -62,6 +64,7 @@ module fv_controller
   logic [31:0] max_new_q;
   logic        stop_en_q, all_heads_q;
   logic [16:0] stop_id_q;
+  logic [15:0] more_q;
 
   always_ff @(posedge clk_i) begin
     first_q     <= 1'b0;
@@ -70,6 +73,7 @@ module fv_controller
     stop_en_q   <= stop_en_i;
     stop_id_q   <= stop_id_i;
     all_heads_q <= all_heads_i;
+    more_q      <= more_prompts_i;
   end
 
   always_comb begin
@@ -77,7 +81,7 @@ module fv_controller
     if (busy) begin
       assume (!start_i);
       assume (cfg_i == cfg_q && max_new_i == max_new_q && all_heads_i == all_heads_q);
-      assume (stop_en_i == stop_en_q && stop_id_i == stop_id_q);
+      assume (stop_en_i == stop_en_q && stop_id_i == stop_id_q && more_prompts_i == more_q);
     end
     assume (cfg_i.n_ctx >= 2 && 32'(cfg_i.n_ctx) <= MaxCtx);
   end
@@ -85,8 +89,9 @@ module fv_controller
   // ------------------------------------------------------------------------------------- the rules
 
   logic        run_q = 1'b0;                               // started and not done
-  logic [31:0] tokens_q = '0;                              // of this run
-  logic        follows_q = 1'b0;                           // a step of this run was taken before
+  logic [31:0] tokens_q = '0;                              // of this prompt
+  logic [15:0] prompts_q = '0;                             // that began
+  logic        follows_q = 1'b0;                           // a step of this prompt was taken before
   logic [9:0]  position_q;                                 // its position
   logic        choice_q = 1'b0;                            // of the last step a choice is to come
 
@@ -96,12 +101,12 @@ module fv_controller
       follows_q <= 1'b0;
       choice_q  <= 1'b0;
     end else begin
-      if (start_i) begin
-        run_q     <= 1'b1;
+      if (start_i)   run_q <= 1'b1;
+      else if (done) run_q <= 1'b0;
+      if (seed) begin
         tokens_q  <= '0;
         follows_q <= 1'b0;
-      end else if (done) begin
-        run_q <= 1'b0;
+        prompts_q <= (start_i ? 16'd0 : prompts_q) + 16'd1;
       end
       if (tok_valid && tok_ready_i) tokens_q <= tokens_q + 1'b1;
       if (step_valid && step_ready_i) begin
@@ -114,31 +119,37 @@ module fv_controller
     end
 
     if (!first_q) begin
-      a_state:  assert (dut.state_q <= StDone);
+      if (busy)      a_begun:  assert (prompts_q == dut.come_q && dut.all_came_q == (prompts_q == more_prompts_i + 16'd1));
+      if (dut.state_q == StPick) a_free: assert (!dut.active_q && !dut.all_came_q && error == ErrNone);
+      else if (dut.state_q == StDone) a_over: assert (error != ErrNone || (dut.all_came_q && !dut.active_q));
+      else if (busy) a_active: assert (dut.active_q);
+      if (busy && !dut.all_came_q) a_more: assert (prompts_q <= more_prompts_i);
+      a_place0: assert (!dut.seq_q);
+      a_single: assert (!busy || !dut.several_q);
       a_busy:   assert (busy == run_q);
       a_done:   assert (!done || run_q);
       a_one:    assert (32'(done) + 32'(tok_valid) + 32'(step_valid) + 32'(waits) + 32'(prompt_ready) <= 1);
-      a_count:  assert (!busy || dut.count_q <= cfg_i.n_ctx);
+      a_count:  assert (!busy || dut.count <= cfg_i.n_ctx);
       if (dut.state_q inside {StRead, StStep, StWait, StToken}) begin
-        a_place: assert (dut.position_q < dut.count_q);
+        a_place: assert (dut.position < dut.count);
         a_error: assert (error == ErrNone);
       end
-      if (prompt_ready) a_first: assert (dut.position_q == '0 && tokens_q == '0);
-      if (busy)      a_left:   assert (dut.left_q + tokens_q == max_new_i);
+      if (prompt_ready) a_first: assert (dut.position == '0 && tokens_q == '0);
+      if (busy)      a_left:   assert (dut.left + tokens_q == max_new_i);
       if (busy)      a_most:   assert (tokens_q <= max_new_i);
-      if (tok_valid) a_wanted: assert (tokens_q < max_new_i && dut.left_q != '0);
-      if (tok_valid) a_last:   assert (dut.position_q + 1'b1 == dut.count_q);
-      if (dut.state_q inside {StRead, StStep, StWait}) a_ends: assert (dut.left_q != '0 || max_new_i == '0);
+      if (tok_valid) a_wanted: assert (tokens_q < max_new_i && dut.left != '0);
+      if (tok_valid) a_last:   assert (dut.position + 1'b1 == dut.count);
+      if (dut.state_q inside {StRead, StStep, StWait}) a_ends: assert (dut.left != '0 || max_new_i == '0);
       if (dut.state_q == StWait) a_choice: assert (choice_q == choice_ready);
       if (dut.state_q inside {StWait, StToken}) begin
-        a_taken: assert (follows_q && 11'(position_q) == 11'(dut.position_q));
+        a_taken: assert (follows_q && 11'(position_q) == 11'(dut.position));
       end
       if (dut.state_q inside {StRead, StStep}) begin
-        a_next: assert (dut.position_q == '0 || (follows_q && 11'(dut.position_q) == 11'(position_q) + 1'b1));
+        a_next: assert (dut.position == '0 || (follows_q && 11'(dut.position) == 11'(position_q) + 1'b1));
       end
       if (step_valid) begin
         a_below: assert (11'(step.position) < 11'(cfg_i.n_ctx));
-        a_same:  assert (11'(step.position) == 11'(dut.position_q));
+        a_same:  assert (11'(step.position) == 11'(dut.position));
       end
     end
     c_done:  cover (done && tokens_q == 32'd2);

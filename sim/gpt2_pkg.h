@@ -71,9 +71,13 @@ enum { PKG_MAX_POSITIONS = 16 };
   F(wpe_base, 32) F(wte_base, 32) F(stream_base, 32) F(head_base, 32) F(kv_base, 32)              \
   F(kv_stride, 32) F(kv_v_off, 32)
 #define PKG_SAMPLING_FIELDS(F) F(top_k, 7) F(inv_t, 24) F(seed, 64)
-#define PKG_STEP_FIELDS(F) F(id, 17) F(position, 10) F(after, 4) F(head, 1) F(recomputed, 1)
+#define PKG_STEP_FIELDS(F)                                                                         \
+  F(id, 17) F(position, 10) F(seq, 4) F(prompt, 16) F(several, 1) F(more, 1) F(head, 1)            \
+  F(recomputed, 1)
+#define PKG_BATCH_FIELDS(F) F(several, 1) F(seq, 4) F(last, 4) F(members, 16)
 #define PKG_WORK_FIELDS(F)                                                                        \
-  F(op, 4) F(layer, 8) F(head, 6) F(final_layer, 1) F(want_head, 1) F(position, 10) F(after, 4)
+  F(op, 4) F(layer, 8) F(head, 6) F(final_layer, 1) F(want_head, 1) F(position, 10) F(alone, 1)    \
+  F(member, 4)
 // issue_t and row_place_t, which a job hands to the labels of its beats unchanged.
 #define PKG_ISSUE_FIELDS(F)                                                                       \
   F(by_columns, 1) F(first, 1) F(last, 1) F(slot, 8) F(free, 1) F(excess, 3) F(row_in_group, 6)   \
@@ -87,8 +91,8 @@ enum { PKG_MAX_POSITIONS = 16 };
 #define PKG_TAG_FIELDS(F) PKG_WORK_FIELDS(F) F(group, 17) F(last, 1)
 // residual_tag is a whole tag_t: pkg_event_tag.
 #define PKG_EVENT_FIELDS(F)                                                                       \
-  F(residual_tag, 52) F(choice, 17) PKG_STEP_FIELDS(F) F(saturations, 14) F(residual, 1)          \
-  F(step_end, 1) F(step_start, 1)
+  F(residual_tag, 53) F(residual_members, 16) F(choice, 17) F(choice_seq, 4) PKG_STEP_FIELDS(F)    \
+  F(saturations, 14) F(residual, 1) F(step_end, 1) F(step_start, 1)
 #define PKG_COUNTERS_FIELDS(F)                                                                    \
   F(count, 40) F(heads, 32) F(heads_skipped, 32) F(saturations, 32)
 // clang-format on
@@ -96,7 +100,8 @@ enum { PKG_MAX_POSITIONS = 16 };
 #define PKG_STRUCTS(S)  \
   S(config, CONFIG)     \
   S(sampling, SAMPLING) \
-  S(step, STEP) S(job, JOB) S(label, LABEL) S(tag, TAG) S(event, EVENT) S(counters, COUNTERS)
+  S(step, STEP)         \
+  S(batch, BATCH) S(job, JOB) S(label, LABEL) S(tag, TAG) S(event, EVENT) S(counters, COUNTERS)
 
 #define PKG_MEMBER(name, bits) uint64_t name;
 #define PKG_SIZE(name, bits) +bits

@@ -23,8 +23,10 @@ enum { PATIENCE = 1000000 };  // cycles without any transfer or event
   BYTE(P, wr_ack_i)        BYTE(P, wr_strb_o)       BYTE(P, count_sel_i)                          \
   WORD(P, cfg_i)           WORD(P, sampling_i)      WORD(P, max_new_i)      WORD(P, stop_id_i)    \
   WORD(P, prompt_id_i)     WORD(P, rd_req_addr_o)   WORD(P, rd_rsp_data_i)  WORD(P, wr_addr_o)    \
-  WORD(P, wr_data_o)       WORD(P, event_o)         WORD(P, counters_o)
+  WORD(P, wr_data_o)       WORD(P, event_o)         WORD(P, counters_o)                           \
+  HALF(P, more_prompts_i)
 // clang-format on
+#define HALF(P, name) P(uint16_t, name, #name)
 #define BYTE(P, name) P(uint8_t, name, #name)
 #define WORD(P, name) P(uint32_t, name, #name)
 struct ports {
@@ -48,11 +50,13 @@ struct sim {
   uint64_t cycle, start;           // cycles so far; those before the run
   struct running {                 // the run since sim_begin
     bool under_way;
-    struct controller_run run;
+    struct sim_runs runs;
     struct memory_counts before;
     uint64_t progress, end, busy;  // cycles: of the last event, of the last position's end
-    size_t fed;                    // ids of the prompt
+    size_t prompt, fed;            // prompts that were taken; ids of the next
   } running;
+  struct controller_run one;  // sim_begin's
+  int one_result;
 };
 
 // -------------------------------------------------------------------------------------------- open
@@ -142,10 +146,6 @@ int sim_open(struct sim **out, const struct image *image, const struct sim_memor
     return err_set(err,
                    "the model has %u heads and %u positions; the hardware has room for %d and %d",
                    h->n_head, h->n_ctx, MAX_HEADS, MAX_CTX);
-  if (h->kv_base + (uint64_t)h->n_layer * h->n_head * h->kv_stride > UINT32_MAX)
-    return err_set(
-        err, "the image and its KV cache need more than 2^32 beats of %u bytes: use more lanes",
-        h->lanes);
   struct sim *s = calloc(1, sizeof *s);
   if (!s) return err_memory(err, "the simulator");
   s->image = image;
@@ -153,9 +153,17 @@ int sim_open(struct sim **out, const struct image *image, const struct sim_memor
   s->lanes = h->lanes;
   s->settings = *memory;
   sim_memory_resolve(&s->settings, s->lanes);
-  const uint64_t n_kv = (uint64_t)h->n_layer * h->n_head * h->kv_stride;
-  if (memory_create(&s->memory, memory, image->beats, h->n_beats, n_kv, s->lanes, err) ||
-      open_library(s, build, err)) {
+  if (open_library(s, build, err)) {
+    sim_close(s);
+    return -1;
+  }
+  const uint64_t n_kv = (uint64_t)h->n_layer * h->n_head * h->kv_stride * sim_positions(s);
+  if (h->kv_base + n_kv > UINT32_MAX
+          ? err_set(err,
+                    "the image and the KV cache of %u sequences need more than 2^32 beats of %u "
+                    "bytes: use more lanes",
+                    sim_positions(s), h->lanes)
+          : memory_create(&s->memory, memory, image->beats, h->n_beats, n_kv, s->lanes, err)) {
     sim_close(s);
     return -1;
   }
@@ -203,6 +211,8 @@ void sim_observe(struct sim *s, struct sim_observer *observer) {
   observer->next = s->observers;
   s->observers = observer;
 }
+
+uint32_t sim_positions(const struct sim *s) { return report_positions(s->report); }
 
 uint64_t sim_cycles(const struct sim *s) { return s->cycle - s->start + 1; }
 
@@ -275,9 +285,9 @@ enum { OVER, RUNNING, ABORTED };
 static int run_cycle(struct sim *s, struct err *err) {
   struct ports *p = &s->p;
   struct running *r = &s->running;
-  const struct controller_run *run = &r->run;
+  const struct controller_run *run = &r->runs.runs[r->prompt];
 
-  *p->prompt_valid_i = r->fed < run->n_prompt && *p->busy_o;
+  *p->prompt_valid_i = r->prompt < r->runs.n && *p->busy_o;
   if (*p->prompt_valid_i) {
     *p->prompt_id_i = run->prompt[r->fed];
     *p->prompt_last_i = r->fed == run->n_prompt - 1;
@@ -294,6 +304,7 @@ static int run_cycle(struct sim *s, struct err *err) {
   if (observed || (interrupt_pending() && *p->busy_o)) return abort_run(s, err) ? -1 : ABORTED;
   const bool takes = *p->prompt_valid_i && *p->prompt_ready_o;
   r->fed += takes;
+  if (takes && *p->prompt_last_i) r->prompt++, r->fed = 0;
   if (moved || takes || moves(p)) r->progress = s->cycle;
   else if (s->cycle - r->progress > PATIENCE) return stuck(s, err);
   const bool done = *p->done_o;
@@ -317,11 +328,25 @@ int sim_read_count_port(struct sim *s, unsigned address, uint64_t *count, struct
   return 0;
 }
 
-int sim_begin(struct sim *s, const struct controller_run *run, struct err *err) {
+static bool same_settings(const struct controller_run *a, const struct controller_run *b) {
+  return a->max_new == b->max_new && a->stop_enabled == b->stop_enabled &&
+         (!a->stop_enabled || a->stop_id == b->stop_id) && a->all_heads == b->all_heads &&
+         a->sampling.top_k == b->sampling.top_k && a->sampling.inv_t == b->sampling.inv_t &&
+         a->sampling.state == b->sampling.state;
+}
+
+int sim_begin_many(struct sim *s, const struct sim_runs *runs, struct err *err) {
   struct ports *p = &s->p;
+  const struct controller_run *run = runs->runs;
   if (s->failed) return err_set(err, "the simulator has already failed");
   if (s->running.under_way) return err_set(err, "the simulator's last run is not over");
-  if (controller_check(run, s->header->n_ctx, s->header->vocab_size, err)) return -1;
+  if (!runs->n || runs->n > SIM_MAX_RUNS)
+    return err_set(err, "%zu runs, expected 1 to %d", runs->n, SIM_MAX_RUNS);
+  for (size_t i = 0; i < runs->n; i++) {
+    if (controller_check(&run[i], s->header->n_ctx, s->header->vocab_size, err)) return -1;
+    if (!same_settings(&run[0], &run[i]))
+      return err_set(err, "run %zu has other settings than the first: run it by itself", i + 1);
+  }
 
   const struct pkg_sampling sampling = {.top_k = run->sampling.top_k,
                                         .inv_t = run->sampling.inv_t,
@@ -331,16 +356,23 @@ int sim_begin(struct sim *s, const struct controller_run *run, struct err *err) 
   *p->stop_en_i = run->stop_enabled;
   *p->stop_id_i = run->stop_enabled ? run->stop_id : 0;
   *p->all_heads_i = run->all_heads;
+  *p->more_prompts_i = (uint16_t)(runs->n - 1);
 
   s->start = s->cycle;
   s->running = (struct running){.under_way = true,
-                                .run = *run,
+                                .runs = *runs,
                                 .before = memory_count(s->memory),
                                 .progress = s->cycle,
                                 .end = s->cycle};
-  report_start(s->report, &s->running.run);
+  report_start(s->report, runs);
   *p->start_i = 1;
   return 0;
+}
+
+int sim_begin(struct sim *s, const struct controller_run *run, struct err *err) {
+  const struct sim_runs runs = {.runs = &s->one, .n = 1, .results = &s->one_result};
+  if (!s->running.under_way) s->one = *run;
+  return sim_begin_many(s, &runs, err);
 }
 
 // The run has ended with `status` of run_cycle: OVER, ABORTED or -1.
@@ -389,11 +421,20 @@ int sim_abort(struct sim *s, struct sim_result *result, struct err *err) {
   return 0;
 }
 
-int sim_run(struct sim *s, const struct controller_run *run, struct sim_result *result,
-            struct err *err) {
+static int run_out(struct sim *s, struct sim_result *result, struct err *err) {
   int status;
-  memset(result, 0, sizeof *result);
-  if (sim_begin(s, run, err)) return -1;
   while ((status = sim_advance(s, UINT64_MAX, result, err)) > 0) continue;
   return status;
+}
+
+int sim_run(struct sim *s, const struct controller_run *run, struct sim_result *result,
+            struct err *err) {
+  memset(result, 0, sizeof *result);
+  return sim_begin(s, run, err) ? -1 : run_out(s, result, err);
+}
+
+int sim_run_many(struct sim *s, const struct sim_runs *runs, struct sim_result *result,
+                 struct err *err) {
+  memset(result, 0, sizeof *result);
+  return sim_begin_many(s, runs, err) ? -1 : run_out(s, result, err);
 }

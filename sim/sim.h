@@ -18,6 +18,7 @@
 #include "library.h"
 #include "memory.h"
 #include "observer.h"
+#include "report.h"
 #include "signals.h"
 
 // The hardware's configuration port for an image.
@@ -43,6 +44,7 @@ const struct verilated_block *sim_code(const struct sim *sim);
 void *sim_instance(const struct sim *sim);
 const struct image *sim_image(const struct sim *sim);
 const struct sim_memory *sim_settings(const struct sim *sim);  // resolved
+uint32_t sim_positions(const struct sim *sim);                 // the hardware's Positions
 
 struct sim_result {
   uint64_t cycles;  // of the run: from start to the end of its last position
@@ -60,6 +62,13 @@ struct sim_result {
 // the result is -1 with an empty err, and the next run is like any other.
 int sim_run(struct sim *sim, const struct controller_run *run, struct sim_result *result,
             struct err *err);
+// The same for several runs (report.h) with the same settings, as one run of the hardware: as many
+// at a time as it has Positions, the others as places become free. Each gets the ids that it would
+// get alone. A run whose callback returns non-zero goes on unseen until it ends by itself, or until
+// all have ended. Errors: sim_run's; runs that differ in more than their prompts.
+enum { SIM_MAX_RUNS = 65536 };
+int sim_run_many(struct sim *sim, const struct sim_runs *runs, struct sim_result *result,
+                 struct err *err);
 
 // sim_run in pieces, for a caller that does other work in between.
 //   begin    its errors are sim_run's; what run points to must outlive the run
@@ -68,6 +77,7 @@ int sim_run(struct sim *sim, const struct controller_run *run, struct sim_result
 //   abort    makes the hardware end the run, and returns when it has; the next run is like any
 //            other
 int sim_begin(struct sim *sim, const struct controller_run *run, struct err *err);
+int sim_begin_many(struct sim *sim, const struct sim_runs *runs, struct err *err);
 int sim_advance(struct sim *sim, uint64_t cycles, struct sim_result *result, struct err *err);
 int sim_abort(struct sim *sim, struct sim_result *result, struct err *err);
 

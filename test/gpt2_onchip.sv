@@ -44,9 +44,9 @@ module gpt2_onchip
 
   gpt2_top #(.Lanes(Lanes), .MaxHeads(MaxHeads), .MaxCtx(MaxCtx)) u_top (
     .clk_i, .rst_ni, .mem_rst_ni(rst_ni), .test_en_i(1'b0), .cfg_i, .sampling_i, .abort_i(1'b0),
-    .start_i, .max_new_i, .stop_en_i(1'b0), .stop_id_i('0), .all_heads_i(1'b0), .busy_o, .done_o, .error_o,
+    .start_i, .max_new_i, .stop_en_i(1'b0), .stop_id_i('0), .all_heads_i(1'b0), .more_prompts_i('0), .busy_o, .done_o, .error_o,
     .prompt_valid_i, .prompt_ready_o, .prompt_id_i, .prompt_last_i,
-    .tok_valid_o, .tok_ready_i, .tok_id_o, .tok_last_o(),
+    .tok_valid_o, .tok_ready_i, .tok_id_o, .tok_last_o(), .tok_prompt_o(),
     .lg_valid_o(), .lg_ready_i(1'b1), .lg_base_id_o(), .lg_mask_o(), .lg_rows_o(), .lg_last_o(),
     .rd_req_valid_o(rd_req_valid), .rd_req_ready_i(rd_req_ready), .rd_req_addr_o(rd_req_addr), .rd_req_len_o(rd_req_len),
     .rd_rsp_valid_i(rd_rsp_valid), .rd_rsp_ready_o(rd_rsp_ready), .rd_rsp_data_i(rd_rsp_data),

@@ -10,6 +10,7 @@ module gpt2_pkg_probe
   output config_t     config_o,
   output sampling_t   sampling_o,
   output step_t       step_o,
+  output batch_t      batch_o,
   output job_t        job_o,
   output label_t      label_o,
   output tag_t        tag_o,
@@ -46,13 +47,25 @@ module gpt2_pkg_probe
       default: ;
     endcase
 
+    batch_o = batch_t'(0);
+    case (field_i)
+      0: batch_o.several = '1;
+      1: batch_o.seq = '1;
+      2: batch_o.last = '1;
+      3: batch_o.members = '1;
+      default: ;
+    endcase
+
     step_o = step_t'(0);
     case (field_i)
       0: step_o.id = '1;
       1: step_o.position = '1;
-      2: step_o.after = '1;
-      3: step_o.head = '1;
-      4: step_o.recomputed = '1;
+      2: step_o.seq = '1;
+      3: step_o.prompt = '1;
+      4: step_o.several = '1;
+      5: step_o.more = '1;
+      6: step_o.head = '1;
+      7: step_o.recomputed = '1;
       default: ;
     endcase
 
@@ -64,18 +77,19 @@ module gpt2_pkg_probe
       3: job_o.final_layer = '1;
       4: job_o.want_head = '1;
       5: job_o.position = '1;
-      6: job_o.after = '1;
-      7: job_o.groups = '1;
-      8: job_o.blocks = '1;
-      9: job_o.sides = '1;
-      10: job_o.issue.by_columns = '1;
-      11: job_o.issue.first = '1;
-      12: job_o.issue.last = '1;
-      13: job_o.issue.slot = '1;
-      14: job_o.issue.free = '1;
-      15: job_o.issue.excess = '1;
-      16: job_o.place.row_in_group = '1;
-      17: job_o.place.side_index = '1;
+      6: job_o.alone = '1;
+      7: job_o.member = '1;
+      8: job_o.groups = '1;
+      9: job_o.blocks = '1;
+      10: job_o.sides = '1;
+      11: job_o.issue.by_columns = '1;
+      12: job_o.issue.first = '1;
+      13: job_o.issue.last = '1;
+      14: job_o.issue.slot = '1;
+      15: job_o.issue.free = '1;
+      16: job_o.issue.excess = '1;
+      17: job_o.place.row_in_group = '1;
+      18: job_o.place.side_index = '1;
       default: ;
     endcase
 
@@ -87,21 +101,22 @@ module gpt2_pkg_probe
       3: label_o.tag.final_layer = '1;
       4: label_o.tag.want_head = '1;
       5: label_o.tag.position = '1;
-      6: label_o.tag.after = '1;
-      7: label_o.tag.group = '1;
-      8: label_o.tag.last = '1;
-      9: label_o.issue.by_columns = '1;
-      10: label_o.issue.first = '1;
-      11: label_o.issue.last = '1;
-      12: label_o.issue.slot = '1;
-      13: label_o.issue.free = '1;
-      14: label_o.issue.excess = '1;
-      15: label_o.place.row_in_group = '1;
-      16: label_o.place.side_index = '1;
-      17: label_o.side = '1;
-      18: label_o.block = '1;
-      19: label_o.last_block = '1;
-      20: label_o.start = '1;
+      6: label_o.tag.alone = '1;
+      7: label_o.tag.member = '1;
+      8: label_o.tag.group = '1;
+      9: label_o.tag.last = '1;
+      10: label_o.issue.by_columns = '1;
+      11: label_o.issue.first = '1;
+      12: label_o.issue.last = '1;
+      13: label_o.issue.slot = '1;
+      14: label_o.issue.free = '1;
+      15: label_o.issue.excess = '1;
+      16: label_o.place.row_in_group = '1;
+      17: label_o.place.side_index = '1;
+      18: label_o.side = '1;
+      19: label_o.block = '1;
+      20: label_o.last_block = '1;
+      21: label_o.start = '1;
       default: ;
     endcase
 
@@ -113,25 +128,31 @@ module gpt2_pkg_probe
       3: tag_o.final_layer = '1;
       4: tag_o.want_head = '1;
       5: tag_o.position = '1;
-      6: tag_o.after = '1;
-      7: tag_o.group = '1;
-      8: tag_o.last = '1;
+      6: tag_o.alone = '1;
+      7: tag_o.member = '1;
+      8: tag_o.group = '1;
+      9: tag_o.last = '1;
       default: ;
     endcase
 
     event_o = event_t'(0);
     case (field_i)
       0: event_o.residual_tag = tag_t'('1);
-      1: event_o.choice = '1;
-      2: event_o.step.id = '1;
-      3: event_o.step.position = '1;
-      4: event_o.step.after = '1;
-      5: event_o.step.head = '1;
-      6: event_o.step.recomputed = '1;
-      7: event_o.saturations = '1;
-      8: event_o.residual = '1;
-      9: event_o.step_end = '1;
-      10: event_o.step_start = '1;
+      1: event_o.residual_members = '1;
+      2: event_o.choice = '1;
+      3: event_o.choice_seq = '1;
+      4: event_o.step.id = '1;
+      5: event_o.step.position = '1;
+      6: event_o.step.seq = '1;
+      7: event_o.step.prompt = '1;
+      8: event_o.step.several = '1;
+      9: event_o.step.more = '1;
+      10: event_o.step.head = '1;
+      11: event_o.step.recomputed = '1;
+      12: event_o.saturations = '1;
+      13: event_o.residual = '1;
+      14: event_o.step_end = '1;
+      15: event_o.step_start = '1;
       default: ;
     endcase
 

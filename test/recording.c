@@ -133,6 +133,36 @@ void recording_expect_rtl(struct recording *t, const struct image *image,
   sim_close(sim);
 }
 
+void recording_expect_rtl_many(struct recording *t, const struct image *image,
+                               const struct controller_run *given, size_t n,
+                               const struct sim_memory *memory, enum sim_build build,
+                               struct sim_result *result) {
+  struct controller_run *runs = calloc(n, sizeof *runs);
+  int *results = calloc(n, sizeof *results);
+  struct sim *sim;
+  struct err err;
+  assert_non_null(runs);
+  assert_non_null(results);
+  if (sim_open(&sim, image, memory, build, &err)) fail_msg("%s", err.text);
+  for (size_t i = 0; i < n; i++) {
+    runs[i] = watched(&t[i], &given[i]);
+    t[i].comparing = true;
+    t[i].at = 0;
+  }
+  const struct sim_runs all = {.runs = runs, .n = n, .results = results};
+  if (sim_run_many(sim, &all, result, &err)) fail_msg("RTL, %zu runs: %s", n, err.text);
+  for (size_t i = 0; i < n; i++) {
+    t[i].comparing = false;
+    assert_int_equal(results[i], 0);
+    if (t[i].at != t[i].n)
+      fail_msg("RTL, run %zu of %zu: ends after %zu positions; the golden model continues", i + 1,
+               n, t[i].positions);
+  }
+  sim_close(sim);
+  free(runs);
+  free(results);
+}
+
 bool recording_differs(const struct recording *a, const struct recording *b) {
   return a->n != b->n || memcmp(a->words, b->words, a->n * sizeof *a->words);
 }

@@ -36,6 +36,12 @@ void recording_expect_rtl(struct recording *recording, const struct image *image
                           const struct controller_run *run, const struct sim_memory *memory,
                           enum sim_build build, struct sim_result *result);
 
+// The same for n runs with equal settings, together: each must report what is in its recording.
+void recording_expect_rtl_many(struct recording *recordings, const struct image *image,
+                               const struct controller_run *runs, size_t n,
+                               const struct sim_memory *memory, enum sim_build build,
+                               struct sim_result *result);
+
 // Whether two recordings differ.
 bool recording_differs(const struct recording *a, const struct recording *b);
 

@@ -62,14 +62,19 @@ static int on_step(void *ctx, const struct controller_step *step) {
   return 0;
 }
 
-// A batch ends with a head, a multiple of `positions`, or the history.
-static void make_batches(void) {
+// A batch ends with a head, a multiple of `positions`, or the history. A history's newest id that
+// is not in a batch with the ids before it is one of `several`.
+static void make_batches(bool all_heads) {
   for (size_t i = n_steps; i-- > 0;) {
     struct pkg_step *step = &golden_steps[i];
     const struct pkg_step *next = step + 1;
     const bool ends = step->head || i + 1 == n_steps || next->position != step->position + 1 ||
                       next->position % positions == 0;
-    step->after = ends ? 0 : next->after + 1;
+    step->more = !ends;
+  }
+  for (size_t i = 0; i < n_steps; i++) {
+    struct pkg_step *step = &golden_steps[i];
+    step->several = positions > 1 && !all_heads && step->head && (i == 0 || !step[-1].more);
     pkg_step_pack(want_steps[i].step, step);
   }
 }
@@ -138,7 +143,7 @@ static void core_after(void *ctx) {
   block_get(c->b, "step_o", words);
   pkg_step_unpack(&s, words);
   c->busy = true;
-  c->more = s.after;
+  c->more = s.more;
   c->head = s.head;
   c->choice = model_step(&c->model, (uint32_t)s.id, (uint32_t)s.position);
   c->left = c->idle ? (unsigned)rng_range(&c->rng, 0, 20) : 0;
@@ -172,7 +177,7 @@ static void check(struct block *b, struct controller_run run, uint32_t n_ctx, ui
       prompt[r * run.n_prompt + i] = (struct id){run.prompt[i], i == run.n_prompt - 1};
   }
 
-  make_batches();
+  make_batches(run.all_heads);
   block_reset(b);
   pkg_config_pack(words, &(struct pkg_config){.n_ctx = n_ctx, .n_vocab = n_vocab});
   block_set(b, "cfg_i", words);

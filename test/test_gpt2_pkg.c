@@ -41,6 +41,7 @@ static void expect(const char *name, const char *output, unsigned bits, unsigned
 #define FIELD_CONFIG(f, bits) FIELD_OF(config, CONFIG, f, bits)
 #define FIELD_SAMPLING(f, bits) FIELD_OF(sampling, SAMPLING, f, bits)
 #define FIELD_STEP(f, bits) FIELD_OF(step, STEP, f, bits)
+#define FIELD_BATCH(f, bits) FIELD_OF(batch, BATCH, f, bits)
 #define FIELD_JOB(f, bits) FIELD_OF(job, JOB, f, bits)
 #define FIELD_LABEL(f, bits) FIELD_OF(label, LABEL, f, bits)
 #define FIELD_TAG(f, bits) FIELD_OF(tag, TAG, f, bits)
@@ -59,7 +60,7 @@ static void test_event_parts(void **state) {
     assert_int_equal(words[0], bit[i]);
   }
   const struct pkg_tag want =
-      {.op = 5, .layer = 201, .head = 33, .position = 777, .after = 9, .group = 99999, .last = 1};
+      {.op = 5, .layer = 201, .head = 33, .position = 777, .member = 9, .group = 99999, .last = 1};
   struct pkg_tag got;
   pkg_tag_pack(tag_words, &want);
   const uint64_t tag = (uint64_t)tag_words[1] << 32 | tag_words[0];

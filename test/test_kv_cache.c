@@ -3,8 +3,9 @@
 // kv_cache: its writes make the memory of model/image/image.h, 6; it holds what came, until both
 // readers are done with it
 //
-// The test plays the neighbours: qkv_linear's vectors come when the entry is not busy, PV releases
-// entries in order, and the memory acknowledges writes in order after a while.
+// The test plays the neighbours: qkv_linear's vectors come when the entry is not busy, a position's
+// first when all writes of the one before are acknowledged; PV releases entries in order, and the
+// memory acknowledges writes in order after a while.
 #include <string.h>
 
 #include "block.h"
@@ -19,7 +20,7 @@ struct beat {
 static const struct block_field in_fields[] = {
     BLOCK_FIELD(struct in, q, "kv_q_i"),         BLOCK_FIELD(struct in, scale, "kv_scale_i"),
     BLOCK_FIELD(struct in, is_v, "kv_is_v_i"),   BLOCK_FIELD(struct in, head, "kv_head_i"),
-    BLOCK_FIELD(struct in, layer, "kv_layer_i"), BLOCK_FIELD(struct in, position, "kv_position_i"),
+    BLOCK_FIELD(struct in, layer, "kv_layer_i"),
 };
 static const struct block_field beat_fields[] = {
     BLOCK_FIELD(struct beat, addr, "wr_addr_o"),
@@ -53,6 +54,8 @@ struct run {
   size_t came, released, acked;  // vectors; heads; writes
   size_t beats_a_head;
   bool idle_seen;
+  uint32_t position;  // of the batch under way
+  unsigned settled;   // cycles since it came
 };
 
 static void before(void *ctx) {
@@ -62,6 +65,7 @@ static void before(void *ctx) {
                           .entry = (unsigned)rng_next(&r->rng) % 4,
                           .is_v = (unsigned)rng_next(&r->rng) % 2,
                           .group = (unsigned)rng_next(&r->rng) % (64 / r->segments)};
+  block_set_u64(r->b, "position_i", r->position);
   block_set_u64(r->b, "merge_valid_i", r->next.merges);
   block_set_u64(r->b, "merge_entry_i", r->next.entry);
   block_set_u64(r->b, "merge_is_v_i", r->next.is_v);
@@ -119,6 +123,15 @@ static void after(void *ctx) {
   size_t next = r->came;
   r->source->hold =
       next < r->source->n && !r->in[next].is_v && (busy >> (r->in[next].head % 4) & 1);
+  r->settled++;
+  if (next < r->source->n && r->in[next].position != r->position) {
+    r->source->hold = true;
+    if (all && block_get_u64(b, "idle_o")) {
+      r->position = r->in[next].position;
+      r->settled = 0;
+    }
+  }
+  if (r->settled < 2) r->source->hold = true;
 }
 
 static void put(uint8_t *memory, unsigned segments, uint64_t beat, unsigned byte, const void *data,
@@ -173,7 +186,9 @@ static void check(unsigned segments, unsigned n_head) {
                                               .kv_stride = stride,
                                               .kv_v_off = v_off});
     block_set(b, "cfg_i", cfg);
-    block_set_u64(b, "kv_last_i", 1);
+    uint32_t batch[PKG_BATCH_WORDS];
+    pkg_batch_pack(batch, &(struct pkg_batch){.members = 1});
+    block_set(b, "batch_i", batch);
     struct run run = {.b = b,
                       .in = in,
                       .segments = segments,
@@ -182,11 +197,11 @@ static void check(unsigned segments, unsigned n_head) {
                       .release_percent = stall == BLOCK_PLAIN ? 100 : 5,
                       .ack_percent = stall == BLOCK_IDLE ? 20 : 90};
     const size_t n_beats = n / 2 * run.beats_a_head;
-    run.source = block_source(b, "kv_valid_i", NULL, in_fields, 6, in, sizeof *in, n);
+    run.source = block_source(b, "kv_valid_i", NULL, in_fields, 5, in, sizeof *in, n);
     run.writes =
         block_sink(b, "wr_valid_o", "wr_ready_i", beat_fields, 3, got, sizeof *got, n_beats);
     block_hooks(b, before, after, &run);
-    block_run(b, 1000, 3000);
+    block_run(b, 5000, 3000);
     assert_int_equal(run.released, n / 2);
     assert_int_equal(run.acked, n_beats);
     assert_true(run.idle_seen);

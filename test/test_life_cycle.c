@@ -567,7 +567,7 @@ static void take_reports(struct bench *b) {
   if (e.step_start) {
     EXPECT(r->begun < r->n_steps && (r->begun == r->ended) == !r->more,
            "step %zu begins after %zu of %zu", r->begun, r->ended, r->n_steps);
-    r->more = e.after;
+    r->more = e.more;
     const struct controller_step *s = &r->steps[r->begun++];
     EXPECT(s->id == e.id && s->position == e.position && s->head == e.head &&
                s->recomputed == e.recomputed,

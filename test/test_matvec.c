@@ -393,6 +393,9 @@ static void run(struct block *b, enum block_stall stall) {
   };
   block_reset(b);
   block_stalls(b, stall, 17);
+  uint32_t batch[PKG_BATCH_WORDS];
+  pkg_batch_pack(batch, &(struct pkg_batch){.members = 1});
+  block_set(b, "batch_i", batch);
   struct bench t = {.block = b,
                     .rng = 99 + stall,
                     .refuse_percent = stall & BLOCK_BACK_PRESSURE ? 25 : 0};

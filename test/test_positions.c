@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// gpt2_top with Positions: RTL = golden, bit for bit, when a prompt's positions go through the
-// engine together: the hidden state after every layer, logits, choices, for whole runs
+// gpt2_top with Positions: RTL = golden, bit for bit, when a prompt's positions or several
+// sequences go through the engine together: the hidden state after every layer, logits, choices,
+// for whole runs
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "config.h"
 #include "estimate.h"
@@ -72,6 +74,55 @@ static void nano(void **state) {
   image_close(&image);
 }
 
+// Several sequences: as many as there are places, fewer, and more; prompts of all lengths, tokens
+// up to the first crops and past them, a stop id that ends them at different times; no tokens at
+// all.
+static void sequences(void **state) {
+  (void)state;
+  enum { MOST = 21 };
+  uint32_t prompt[64 + MOST];
+  struct recording recordings[MOST];
+  struct controller_run runs[MOST];
+  struct image image;
+  open_random(&image, "nano", 1, LANES);
+  for (uint32_t i = 0; i < 64 + MOST; i++) prompt[i] = (i * 37 + 11) % 301;
+  static const struct {
+    size_t n;
+    uint32_t max_new;
+    bool stops, all_heads;
+  } cases[] = {{8, 30, false, false}, {2, 70, false, false}, {MOST, 40, true, false},
+               {5, 0, false, false},  {3, 4, false, true},   {9, 90, false, false},
+               {1, 9, false, false}};
+  for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+    const size_t n = cases[c].n;
+    for (size_t i = 0; i < n; i++) {
+      runs[i] = (struct controller_run){.prompt = prompt + i,
+                                        .n_prompt = 1 + (i * 29 + c * 7) % 64,
+                                        .max_new = cases[c].max_new,
+                                        .stop_enabled = cases[c].stops,
+                                        .all_heads = cases[c].all_heads,
+                                        .sampling = drawing(c + 1)};
+    }
+    if (cases[c].stops) {
+      struct recording first;
+      recording_golden(&first, &image, &runs[0]);
+      uint32_t *ids = recording_tokens(&first);
+      for (size_t i = 0; i < n; i++) runs[i].stop_id = ids[first.tokens / 2];
+      free(ids);
+      recording_free(&first);
+    }
+    for (size_t i = 0; i < n; i++) recording_golden(&recordings[i], &image, &runs[i]);
+    struct sim_result checked, gated;
+    const struct sim_memory *memory = &memories[c % MEMORIES];
+    recording_expect_rtl_many(recordings, &image, runs, n, memory, SIM_CHECK, &checked);
+    recording_expect_rtl_many(recordings, &image, runs, n, memory, SIM_FAST, &gated);
+    assert_int_equal(gated.cycles, checked.cycles);
+    assert_int_equal(gated.saturations, checked.saturations);
+    for (size_t i = 0; i < n; i++) recording_free(&recordings[i]);
+  }
+  image_close(&image);
+}
+
 static void outliers(void **state) {
   (void)state;
   uint32_t prompt[21];
@@ -124,7 +175,7 @@ static void gpt2(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(nano), cmocka_unit_test(outliers),
-                                     cmocka_unit_test(gpt2)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(nano), cmocka_unit_test(sequences),
+                                     cmocka_unit_test(outliers), cmocka_unit_test(gpt2)};
   return cmocka_run_group_tests_name("positions", tests, eight, NULL);
 }

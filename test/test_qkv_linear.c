@@ -14,7 +14,7 @@ struct blk {
   uint32_t rows[64], slot;
 };
 struct kv {
-  uint32_t q[16], scale, is_v, head, layer, position;
+  uint32_t q[16], scale, is_v, head, layer;
 };
 static const struct block_field in_fields[] = {
     BLOCK_FIELD(struct in, tag, "rows_tag_i"),
@@ -27,7 +27,7 @@ static const struct block_field blk_fields[] = {
 static const struct block_field kv_fields[] = {
     BLOCK_FIELD(struct kv, q, "kv_q_o"),         BLOCK_FIELD(struct kv, scale, "kv_scale_o"),
     BLOCK_FIELD(struct kv, is_v, "kv_is_v_o"),   BLOCK_FIELD(struct kv, head, "kv_head_o"),
-    BLOCK_FIELD(struct kv, layer, "kv_layer_o"), BLOCK_FIELD(struct kv, position, "kv_position_o"),
+    BLOCK_FIELD(struct kv, layer, "kv_layer_o"),
 };
 
 enum { VECTORS = 120, MAX_IN = 3 * VECTORS * (64 + 8), SLOT_Q = 6 * 25 };
@@ -95,7 +95,6 @@ static void check(unsigned segments) {
           want_kv[2 * i + v].is_v = v;
           want_kv[2 * i + v].head = (uint32_t)tag.head;
           want_kv[2 * i + v].layer = (uint32_t)tag.layer;
-          want_kv[2 * i + v].position = (uint32_t)tag.position;
         }
         for (unsigned g = 0; g < 192 / segments; g++, n++) {
           tag.group = g;
@@ -119,7 +118,7 @@ static void check(unsigned segments) {
       struct block_stream *blk = block_sink(b, "blk_valid_o", NULL, blk_fields, 2, got, sizeof *got,
                                             VECTORS * 64 / segments);
       struct block_stream *kv =
-          block_sink(b, "kv_valid_o", NULL, kv_fields, 6, got_kv, sizeof *got_kv, 2 * VECTORS);
+          block_sink(b, "kv_valid_o", NULL, kv_fields, 5, got_kv, sizeof *got_kv, 2 * VECTORS);
       block_hooks(b, NULL, after, &run);
       block_run(b, 1000, 200);
       block_split(parts, want, sizeof *want, VECTORS, segments);
@@ -135,7 +134,7 @@ static void check(unsigned segments) {
   struct block_stream *blk =
       block_sink(b, "blk_valid_o", NULL, blk_fields, 2, got, sizeof *got, 64 / segments);
   struct block_stream *kv =
-      block_sink(b, "kv_valid_o", NULL, kv_fields, 6, got_kv, sizeof *got_kv, 2);
+      block_sink(b, "kv_valid_o", NULL, kv_fields, 5, got_kv, sizeof *got_kv, 2);
   block_run(b, 1000, 200);
   block_expect(blk, parts, 64 / segments);
   unsigned tree = (unsigned)(log2_ceil(segments) + 1) / 2;

@@ -98,6 +98,7 @@ static struct pkg_job used(struct pkg_job j) {
   const bool row = j.op == PKG_OP_POS || j.op == PKG_OP_TOKEN, norm = j.op == PKG_OP_NORM;
   if (row || norm) j.first = j.last = j.slot = j.free = j.excess = 0;
   if (!row) j.row_in_group = j.side_index = 0;
+  j.alone = j.member = 0;  // there is one member
   if (j.op != PKG_OP_QKV && j.op != PKG_OP_SCORES && j.op != PKG_OP_PV && j.op != PKG_OP_PROJ)
     j.head = 0;
   return j;

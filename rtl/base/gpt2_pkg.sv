@@ -149,15 +149,28 @@ package gpt2_pkg;
     ErrTimeout      // Watchdog cycles without a transfer at any port
   } error_e;
 
-  // One token's work. `after` joins consecutive steps into a batch, which goes through the engine
-  // together. A batch's positions are consecutive and have the same t / Positions.
+  // One token's work. Steps that go through the engine together are a batch: all but its last have
+  // `more`. A batch has consecutive positions of one sequence, within one multiple of the machine's
+  // Positions; or, with `several`, one position each of some sequences, in ascending order of seq.
   typedef struct packed {
     logic [16:0] id;
     logic [9:0]  position;
-    logic [3:0]  after;                    // steps that follow in this batch
+    logic [3:0]  seq;                      // its sequence: where the KV cache, history, sampler are
+    logic [15:0] prompt;                   // the number of its prompt in the run, for observers
+    logic        several;
+    logic        more;                     // steps of this batch follow
     logic        head;                     // logits and a choice are wanted
     logic        recomputed;               // the id has run before: the context was cropped
   } step_t;
+
+  // The batch that is under way, from its first step to the end of its last. Each of its positions
+  // goes through a member of the machine: position % Positions, or seq with `several`.
+  typedef struct packed {
+    logic                    several;
+    logic [3:0]              seq;          // without `several`
+    logic [3:0]              last;         // the highest member
+    logic [MaxPositions-1:0] members;
+  } batch_t;
 
   // ------------------------------------------------------------------------------------------ jobs
 
@@ -199,8 +212,9 @@ package gpt2_pkg;
     logic [5:0]  head;
     logic        final_layer;
     logic        want_head;                // of the batch's last step
-    logic [9:0]  position;                 // the batch's first; OpPos, OpToken: the step's
-    logic [3:0]  after;                    // positions that follow `position` in the batch
+    logic [9:0]  position;                 // the batch's last; if alone, that member's
+    logic        alone;                    // for one member, not for all of the batch
+    logic [3:0]  member;                   // for which, if alone
     logic [16:0] groups;
     logic [7:0]  blocks;
     // side beats precede groups 0, 16, ... (by columns: in the last block)
@@ -234,9 +248,8 @@ package gpt2_pkg;
     return p_slot(max_heads) + 2 * (max_ctx / HeadDim);
   endfunction
 
-  // The tag of S rows, and of the beats that they come from. A beat belongs to all positions of its
-  // batch: `position` is the first, and `after` more follow. Rows belong to one position, and
-  // `after` more follow it in its batch.
+  // The tag of S rows, and of the beats that they come from. A beat is for all members of its batch
+  // or for one, `alone`; rows always are.
   typedef struct packed {
     op_e         op;
     logic [7:0]  layer;
@@ -244,7 +257,8 @@ package gpt2_pkg;
     logic        final_layer;
     logic        want_head;
     logic [9:0]  position;
-    logic [3:0]  after;
+    logic        alone;
+    logic [3:0]  member;
     logic [16:0] group;                    // rows group * S .. group * S + S - 1 of the job
     logic        last;                     // last group of the job
   } tag_t;
@@ -260,20 +274,15 @@ package gpt2_pkg;
     logic        start;                    // group 0, block 0
   } label_t;
 
-  // In a machine with `positions` members, position t belongs to member t % positions.
-  function automatic logic [3:0] batch_member(logic [9:0] position, logic [4:0] positions);
-    return 4'(position & (10'(positions) - 10'd1));
+  // The member of position t, in a machine of `positions`.
+  function automatic logic [3:0] batch_member(logic [9:0] t, logic [4:0] positions);
+    return 4'(t & (10'(positions) - 10'd1));
   endfunction
 
-  // Whether the batch of position `first` and the `after` that follow it has a position of member
-  // m; and which position that is.
-  function automatic logic batch_has(logic [9:0] first, logic [3:0] after, logic [3:0] m,
-                                     logic [4:0] positions);
-    return m >= batch_member(first, positions) && m - batch_member(first, positions) <= after;
-  endfunction
-  function automatic logic [9:0] batch_position(logic [9:0] first, logic [3:0] m,
-                                                logic [4:0] positions);
-    return (first & ~(10'(positions) - 10'd1)) | 10'(m);
+  // Whether a job, beat or row of a batch is for member m.
+  function automatic logic is_for(logic alone, logic [3:0] member,
+                                  logic [MaxPositions-1:0] members, logic [3:0] m);
+    return alone ? member == m : members[m];
   endfunction
 
   // --------------------------------------------------------------------------------- for observers
@@ -281,11 +290,13 @@ package gpt2_pkg;
   // What happens in this cycle. residual_tag, choice and step are valid only with their flags.
   typedef struct packed {
     tag_t        residual_tag;             // rows group * S .. group * S + S - 1 of the residual
+    logic [15:0] residual_members;         // whose rows these are; the tag is that of the first
     logic [16:0] choice;                   // the id chosen at a step's end, if it was with head
+    logic [3:0]  choice_seq;               // for this sequence
     step_t       step;                     // the step that starts
     logic [13:0] saturations;              // numbers that saturated, of any kind; no flag
     logic        residual;                 // flags: rows of the residual are written,
-    logic        step_end;                 // a step ends,
+    logic        step_end;                 // a batch without head ends, or a choice is taken,
     logic        step_start;               // a step starts
   } event_t;
 
@@ -304,9 +315,11 @@ package gpt2_pkg;
   // beats a side beat with their scales, a word each; from kv_v_off on values, S dimensions of 64
   // positions per beat. log_s is log2(S).
 
-  // the part's first beat
-  function automatic logic [AddrBits-1:0] kv_part(config_t c, logic [7:0] layer, logic [5:0] head);
-    return c.kv_base + (AddrBits'(layer) * AddrBits'(c.n_head) + AddrBits'(head)) * c.kv_stride;
+  // the part's first beat; sequences follow each other
+  function automatic logic [AddrBits-1:0] kv_part(config_t c, logic [3:0] seq, logic [7:0] layer,
+                                                  logic [5:0] head);
+    return c.kv_base + ((AddrBits'(seq) * AddrBits'(c.n_layer) + AddrBits'(layer))
+                        * AddrBits'(c.n_head) + AddrBits'(head)) * c.kv_stride;
   endfunction
 
   // a position's key: which group of S, which of the group, its beat after the side beat's

@@ -6,15 +6,13 @@
 //   OpMlp2 of the last layer, head wanted:                    ln_f, which makes the head's operands
 //   OpMlp2 of the last layer, head not wanted:                the position is over
 //
-// A head is wanted only for the last position of a batch.
-//
 // ln_f has the arithmetic of every LayerNorm, with its own parameters, so it runs on layernorm.
 // This module only detects the last pass, and when the head's operands are complete.
 //
 // In      sums   pulse and tag of a pass of residual_add
 //         blk    a block of layernorm is taken
 // Out     norm_start   pulse, in the cycle of the sums: layernorm begins
-//         step_done    pulse, in the cycle of the sums: the batch ends without logits
+//         step_done    pulse, in the cycle of the sums: the position ends without logits
 //         head_ready   high from the last block of ln_f on, until the next step's first sums
 //         heads, heads_skipped   counts of both since reset, 32 bits each, wrapping
 // Golden  golden/final_layernorm.c and the order of calls in golden/gpt2_core.c
@@ -48,11 +46,10 @@ module final_layernorm
 
   state_e     state_q, state_d;
   logic [5:0] blocks_q, blocks_d;          // of ln_f, taken so far
-  logic       step_ends, head, batch_ends;
+  logic       step_ends, head;
 
-  assign step_ends  = sums_tag_i.op == OpMlp2 && sums_tag_i.final_layer;
-  assign batch_ends = sums_tag_i.after == '0;
-  assign head       = sums_tag_i.want_head && batch_ends;
+  assign step_ends = sums_tag_i.op == OpMlp2 && sums_tag_i.final_layer;
+  assign head      = sums_tag_i.want_head;
 
   always_comb begin
     state_d      = state_q;
@@ -72,7 +69,7 @@ module final_layernorm
 
     if (sums_valid_i) begin
       norm_start_o = !step_ends || head;
-      step_done_o  = step_ends && !sums_tag_i.want_head && batch_ends;
+      step_done_o  = step_ends && !head;
       state_d      = (step_ends && head) ? StNorm : StLayers;
       blocks_d     = '0;
     end

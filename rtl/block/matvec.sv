@@ -18,15 +18,16 @@
 // Issue   a beat enters when
 //           its operand slot is full, for each position of the batch (side beats need none);
 //           OpQkv: the KV cache's entry for this head is empty;
-//           OpScores: the newest K and V are in their entry, softmax is free, no other scores are
-//           under way;
+//           OpScores: the newest K and V are in their entry; of each of its positions, softmax is
+//           free, and no other scores are under way;
 //           OpHead: final_linear has room for what the pipeline holds.
 //         It is taken in its last round. From here on nothing stalls: whatever takes the rows must
 //         have room for them.
 // Merge   the batch's positions are not in memory yet: their K, V and scales replace the bytes read
-//         there, in the cycle after each round. In the round itself merge_valid_o asks for the keys
-//         and scales of an entry, or for a group of its values. Position t is member t % Positions;
-//         engine m % Engines computes member m, in round m / Engines
+//         there, in the cycle after each round. In the round merge_valid_o asks for the keys of an
+//         entry (and the scales), or for a group of its values. Without `several`, position t is
+//         member t % Positions; with it, merge_k_i and the others have the one member's in each place.
+//         Member m is engine m % Engines's in round m / Engines
 // In      beats with labels (OpQkv ... OpHead), and whether the beat's operand slots are full; its
 //         operands a cycle later
 // Out     S sums of each engine, 52 bits (sign-extended to 64), the largest exponent; the round, S
@@ -63,6 +64,7 @@ module matvec
   input  label_t                     in_label_i,
   input  logic [512*Segments-1:0]    in_data_i,
 
+  input  batch_t                     batch_i,
   output logic [Positions-1:0]       rd_en_o,
   output logic                       rd_free_o,
   input  logic                       full_i,       // every operand that the beat needs is
@@ -72,13 +74,14 @@ module matvec
   input  logic [3:0]                 entry_busy_i,
   input  logic [3:0]                 entry_ready_i,
   output logic [3:0]                 release_o,  // PV of the entry's head took its last beat
-  input  logic                       scores_free_i,
-  input  logic                       scores_done_i,  // the last score has come out of rescale
+  input  logic [Positions-1:0]       scores_free_i,
+  input  logic [Positions-1:0]       scores_done_i,  // the last score has come out of rescale
   input  logic                       head_room_i,
 
   // newest position
   output logic                       merge_valid_o,
   output logic [1:0]                 merge_entry_o,
+  output logic [3:0]                 merge_member_o,
   output logic                       merge_is_v_o,
   output logic [5:0]                 merge_group_o,
   input  logic [Positions-1:0][HeadDim-1:0][7:0]  merge_k_i,
@@ -113,13 +116,15 @@ module matvec
 
   tag_t   tag;
   issue_t issue;
-  logic   goes, fire, scores_busy_q;
+  logic   goes, fire;
+  logic [Positions-1:0] members;                   // that the beat is for
+  logic [Positions-1:0] scores_busy_q;
 
   assign tag           = in_label_i.tag;
   assign issue         = in_label_i.issue;
 
   logic unused_slot;
-  assign unused_slot = ^issue.slot;                // weight_stream gives it to operand_buffer
+  assign unused_slot = ^{issue.slot, batch_i.seq}; // weight_stream gives slots to operand_buffer
 
   logic waits_operand, waits_entry, waits_scores, waits_room;
 
@@ -127,35 +132,41 @@ module matvec
   assign waits_entry   = (tag.op == OpQkv && in_label_i.start && entry_busy_i[tag.head[1:0]]) ||
                          (tag.op == OpScores && !entry_ready_i[tag.head[1:0]]);
   assign waits_scores  = tag.op == OpScores && in_label_i.side && in_label_i.start &&
-                         (scores_busy_q || !scores_free_i);
+                         (members & (scores_busy_q | ~scores_free_i)) != '0;
   assign waits_room    = tag.op == OpHead && !in_label_i.side && in_label_i.last_block &&
                          !head_room_i;
 
-  // The rounds of a beat: those in which its batch has a member. They take consecutive cycles.
-  round_t               round;
-  logic                 enters, last_round;
-  logic [Positions-1:0] members;                   // of the batch
-
   for (genvar p = 0; p < int'(Positions); p++) begin : gen_member
-    assign members[p] = batch_has(tag.position, tag.after, 4'(p), 5'(Positions));
+    assign members[p] = is_for(tag.alone, tag.member, batch_i.members, 4'(p));
   end
+
+  // The rounds of a beat: those with a member that it is for, in order. A beat that goes in one goes
+  // in the next.
+  round_t round;
+  logic   enters, last_round;
 
   if (Rounds == 1) begin : gen_one_round
     assign round      = '0;
     assign enters     = 1'b1;
     assign last_round = 1'b1;
   end else begin : gen_rounds
-    logic      more_q;                             // round_q is the beat's next
-    round_t    round_q;
-    wire [3:0] first_member = batch_member(tag.position, 5'(Positions));
+    logic              more_q;                     // rounds_q are the beat's others
+    logic [Rounds-1:0] all_rounds, rounds, others, rounds_q;
 
-    assign round      = more_q ? round_q : round_t'(first_member >> LogE);
+    always_comb begin
+      for (int unsigned r = 0; r < Rounds; r++) all_rounds[r] = members[Engines*r +: Engines] != '0;
+      rounds = more_q ? rounds_q : all_rounds;
+      others = rounds & (rounds - 1'b1);
+      round  = '0;
+      for (int unsigned r = 0; r < Rounds; r++) if (rounds[r] && !others[r]) round = round_t'(r);
+    end
+
     assign enters     = !more_q;
-    assign last_round = in_label_i.side || round == round_t'((first_member + tag.after) >> LogE);
+    assign last_round = in_label_i.side || others == '0;
 
     always_ff @(posedge clk_i) begin
       more_q <= rst_ni && goes && !last_round;
-      if (goes) round_q <= round + 1'b1;
+      if (goes) rounds_q <= others;
     end
 
     `ASSERT(more_q |-> goes, ("%m: a beat waits between its rounds"))
@@ -168,18 +179,19 @@ module matvec
   assign rd_en_o    = (fire && !in_label_i.side) ? members : '0;
   assign rd_free_o  = issue.free && tag.last;
 
+  // With `several`, an entry is free after the last one's PV.
+  wire release_entry = fire && tag.op == OpPv && tag.last && in_label_i.last_block &&
+                       (!tag.alone || tag.member == batch_i.last);
+  wire scores_begin  = fire && tag.op == OpScores && in_label_i.side && in_label_i.start;
+
   always_ff @(posedge clk_i) begin
     release_o <= '0;
-    release_o[tag.head[1:0]] <= fire && tag.op == OpPv && tag.last && in_label_i.last_block;
+    release_o[tag.head[1:0]] <= release_entry;
   end
 
   always_ff @(posedge clk_i) begin
-    if (!rst_ni)
-      scores_busy_q <= 1'b0;
-    else if (fire && tag.op == OpScores && in_label_i.side && in_label_i.start)
-      scores_busy_q <= 1'b1;
-    else if (scores_done_i)
-      scores_busy_q <= 1'b0;
+    if (!rst_ni) scores_busy_q <= '0;
+    else scores_busy_q <= (scores_busy_q & ~scores_done_i) | (scores_begin ? members : '0);
   end
 
   // ------------------------------------------------------ what goes with a beat through the stages
@@ -291,7 +303,8 @@ module matvec
 
   // -------------------------------------------------------- the newest position, scales and biases
 
-  // Segment s of a beat of keys holds the key of one position: its member, and its t / Positions.
+  // The position of the key in a beat's segment s, by the beat's group: its place in a multiple of
+  // Positions, and which multiple.
   function automatic logic [MemberBits-1:0] member_of(logic [16:0] group, logic [16:0] s);
     return (Positions > 1) ? MemberBits'((group << LogS) + s) : '0;
   endfunction
@@ -300,14 +313,19 @@ module matvec
   endfunction
 
   logic                 merge_key, merge_value, merge_key_q, merge_value_q;
-  logic [9:0]           first_q;                   // position of the batch
+  logic [9:0]           position_q;                // of the batch, or of the one member
   logic [16:0]          group_q;                   // of the job
   logic [Segments-1:0]  new_rows, new_rows_q;      // segments with a key of the batch
-  logic [Positions-1:0] members_q;
+  logic [Positions-1:0] newest, newest_q;          // places of the multiple that have a position
+
+  always_comb begin
+    newest = members;
+    if (batch_i.several) newest = Positions'(1) << batch_member(tag.position, 5'(Positions));
+  end
 
   for (genvar s = 0; s < int'(Segments); s++) begin : gen_new_row
     assign new_rows[s] = block_of(tag.group, 17'(s)) == tag.position >> LogP &&
-                         members[member_of(tag.group, 17'(s))];
+                         newest[member_of(tag.group, 17'(s))];
   end
 
   assign merge_key   = goes && tag.op == OpScores && !in_label_i.side && new_rows != '0;
@@ -316,16 +334,17 @@ module matvec
   always_ff @(posedge clk_i) begin
     merge_key_q   <= merge_key;
     merge_value_q <= merge_value;
-    first_q       <= tag.position;
+    position_q    <= tag.position;
     group_q       <= tag.group;
     new_rows_q    <= new_rows;
-    members_q     <= members;
+    newest_q      <= newest;
   end
 
   assign merge_valid_o = merge_key || merge_value;
-  assign merge_entry_o = tag.head[1:0];
-  assign merge_is_v_o  = tag.op == OpPv;
-  assign merge_group_o = tag.group[5:0];
+  assign merge_entry_o  = tag.head[1:0];
+  assign merge_member_o = tag.member;
+  assign merge_is_v_o   = tag.op == OpPv;
+  assign merge_group_o  = tag.group[5:0];
 
   logic [512*Segments-1:0] side_beat_q;
 
@@ -358,8 +377,8 @@ module matvec
   // ----------------------------------------------------------- the beat, merged; sums per position
 
   logic [512*Segments-1:0] weights1_q, weights2_d, weights2_q;
-  // Member 0's byte in a segment of values, whose bytes are the 64 positions of a tile.
-  wire  [5:0]              first_byte = kv_value_byte(first_q) & ~6'(Positions - 1);
+  // of the value's tile, whose bytes are positions
+  wire  [5:0]              first_byte = kv_value_byte(position_q) & ~6'(Positions - 1);
 
   always_comb begin
     weights2_d = weights1_q;
@@ -370,7 +389,7 @@ module matvec
     end
     if (merge_value_q) begin
       for (int unsigned p = 0; p < Positions; p++) begin
-        if (members_q[p]) begin
+        if (newest_q[p]) begin
           for (int unsigned s = 0; s < Segments; s++) begin
             weights2_d[512*s + 8*(32'(first_byte) + p) +: 8] = merge_v_i[p][s];
           end
@@ -431,6 +450,6 @@ module matvec
           ("%m: no room for a group's tag, scales and biases"))
   `ASSERT(valid_q[11] && enters11_q |-> in_flight_waits,
           ("%m: sums without a tag, scales and biases"))
-  `ASSERT(scores_done_i |-> scores_busy_q, ("%m: scores ended that were not under way"))
+  `ASSERT((scores_done_i & ~scores_busy_q) == '0, ("%m: scores ended that were not under way"))
 
 endmodule

@@ -7,8 +7,8 @@
 //
 // In      rows    of OpQkv: 64 of Q, 64 of K, 64 of V, Segments per cycle, gaps anywhere; rigid
 // Out     blk     Segments rows of Q, for slot 6 MaxHeads + head % 2; rigid, as they arrive
-//         kv      K, then V: 64 int8 and a scale, with head, layer, position and whether it is its
-//                 batch's last; rigid, a pulse for each vector
+//         kv      K, then V: 64 int8 and a scale, with head and layer; rigid, a pulse for each
+//                 vector
 // Rounds  max|x| is truncated to its 16 highest bits m; half up: 127/m to 24 fraction bits, x to
 //         max|x|'s 16 bits, their product to an integer, the scale to 12 bits; q clamps to +-127
 // Timing  12 + ceil(log4 Segments) + 64/Segments cycles from a vector's last rows to its pulse; V
@@ -39,10 +39,8 @@ module qkv_linear
   output logic                      kv_is_v_o,
   output logic [5:0]                kv_head_o,
   output logic [7:0]                kv_layer_o,
-  output logic [9:0]                kv_position_o,
   output logic [HeadDim-1:0][7:0]   kv_q_o,
-  output scale_t                    kv_scale_o,
-  output logic                      kv_last_o
+  output scale_t                    kv_scale_o
 );
 
   localparam int unsigned Groups    = HeadDim / Segments;        // of a vector
@@ -61,8 +59,6 @@ module qkv_linear
     logic       is_v;
     logic [5:0] head;
     logic [7:0] layer;
-    logic [9:0] position;
-    logic       last;                              // of its batch
   } place_t;
 
   // ------------------------------------------------------------------------------------- Q, K or V
@@ -86,8 +82,7 @@ module qkv_linear
   logic [Segments-1:0][31:0] rows1_q;
   place_t                    new_place, place;
 
-  assign new_place = '{is_v: is_v, head: rows_tag_i.head, layer: rows_tag_i.layer,
-                       position: rows_tag_i.position, last: rows_tag_i.after == '0};
+  assign new_place = '{is_v: is_v, head: rows_tag_i.head, layer: rows_tag_i.layer};
 
   fifo #(.Width(32 * Segments), .Depth(2**QueueLog), .RegisteredRead(1'b1)) u_rows (
     .clk_i, .rst_ni,
@@ -326,12 +321,10 @@ module qkv_linear
     end
   end
 
-  assign kv_q_o        = q_q;
-  assign kv_is_v_o     = place.is_v;
-  assign kv_head_o     = place.head;
-  assign kv_layer_o    = place.layer;
-  assign kv_position_o = place.position;
-  assign kv_last_o     = place.last;
+  assign kv_q_o     = q_q;
+  assign kv_is_v_o  = place.is_v;
+  assign kv_head_o  = place.head;
+  assign kv_layer_o = place.layer;
 
   // ------------------------------------------------------------------------------------ assertions
 

@@ -1,28 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// gpt2_core - one sequencer, one weight stream, Engines engines and a vector path for each of
-// Positions: steps in, logits and the next id out
+// gpt2_core - one weight stream, one sequencer, an engine and a vector path for each of Positions:
+// tokens in, their logits and the next ids out
 //
 //   sequencer ▶ weight_stream ▶ matvec ▶ rescale ▶ transformer_block ▶ kv_cache ▶ matvec, memory
 //                                                ▶ final_linear ▶ sampling
 //                             ▶ embedding_row ▶ residual
 //                             ▶ LayerNorm's parameters
 //
-// A batch is up to Positions steps at consecutive positions of one sequence. They meet each beat of
-// weights, keys and values together. Position t goes through member t % Positions, which has its
-// own operand_buffer and transformer_block. Engines members meet a beat in one cycle, the next
-// Engines members in the next cycle, and so on: member m is in round m / Engines. A round in which
-// the batch has no member is left out. Apart from their rounds the members run in step from QKV of
-// layer 0 on.
+// A batch is up to Positions steps: at consecutive positions of one sequence, or one of each of
+// several sequences (step_t). They meet each beat of weights together, and those of one sequence
+// also its keys and values. Each goes through a member: operands and transformer_block. Engines
+// members meet a beat in a cycle, then the next, as long as the beat is for some: member m is in
+// round m / Engines. From QKV of layer 0 on, all run in step but for that. Sequence s has sampler s.
 //
-// In      step    id, position, head wanted, steps that follow in the batch (valid/ready). A batch
-//                 begins only after the previous one has ended; only its last step may have a head
-// Out     choice  the sampled id, after a step with head (valid/ready); step_done for one without
-//         logits  every group of logits if stream_logits_i (valid/ready)
+// In      step    id, position, its place in the batch, head wanted (valid/ready); a batch's first
+//                 only after the previous batch has ended. Of one sequence, only the last has a head
+//         seed    a pulse: a sequence begins; loads its generator's seed
+// Out     choice  the sampled id, of choice_seq, after a step with head (valid/ready); step_done at
+//                 the end of a batch without
+//         logits  every group of sequence 0's logits if stream_logits_i (valid/ready)
 //         memory  read bursts, strobed writes (docs/memory_image.md)
-//         event   what happens in this cycle (event_t). residual_rows: the residual's rows as they
-//                 are written, Q14.12, of residual_tag.position and of the residual_tag.after
-//                 positions that follow it; each position's rows at its member's index
+//         event   what happens in this cycle (event_t), with the residual's rows as they are
+//                 written, Q14.12: those of residual_members, each at its member's place
 //         counters   counters_t; count a cycle after count_sel_i
 //         quiet   nothing is in flight: no job, no write, no logit, no choice
 //         mem_busy  requests, beats or acknowledgements are outstanding at the memory port
@@ -52,7 +52,9 @@ module gpt2_core
   input  logic                      test_en_i,
   input  config_t                   cfg_i,
   input  sampling_t                 sampling_i,
-  input  logic                      start_i,                 // loads the generator's seed
+  input  logic                      start_i,                 // a run begins
+  input  logic                      seed_valid_i,
+  input  logic [3:0]                seed_seq_i,
   input  logic                      counting_i,              // a run is under way
   output logic                      quiet_o,
   output logic                      mem_busy_o,
@@ -65,6 +67,7 @@ module gpt2_core
   output logic                      choice_valid_o,
   input  logic                      choice_ready_i,
   output logic [16:0]               choice_id_o,
+  output logic [3:0]                choice_seq_o,
 
   output logic                      lg_valid_o,
   input  logic                      lg_ready_i,
@@ -98,16 +101,19 @@ module gpt2_core
   localparam int unsigned LogS       = $clog2(Segments);
   localparam int unsigned MemberBits = (Positions > 1) ? $clog2(Positions) : 1;
 
-  function automatic logic [MemberBits-1:0] member(logic [9:0] position);
-    return MemberBits'(batch_member(position, 5'(Positions)));
-  endfunction
+  typedef logic [Positions-1:0] members_t;
 
-  // The tag of member p's rows, from the batch's. The last scores of a member are those of its own
-  // position, as if it were alone.
+  batch_t                    batch;
+  logic [Positions-1:0][9:0] position;             // of its members
+
+  // The tag of a batch's rows for member p. Scores end with the position's own, as if it were alone;
+  // only a head of its own is wanted.
   function automatic tag_t member_tag(tag_t tag, logic [3:0] p);
     automatic tag_t own = tag;
-    own.position = batch_position(tag.position, p, 5'(Positions));
-    own.after    = tag.after - (p - batch_member(tag.position, 5'(Positions)));
+    own.alone     = 1'b1;
+    own.member    = p;
+    own.position  = position[MemberBits'(p)];
+    own.want_head = tag.want_head && (batch.several || p == batch.last);
     if (tag.op == OpScores) own.last = tag.group == kv_key_group(own.position, LogS);
     return own;
   endfunction
@@ -116,7 +122,7 @@ module gpt2_core
 
   logic                job_valid, job_ready, split, kv_idle, rd_busy, wr_busy;
   job_t                job;
-  logic [AddrBits-1:0] side_addr, addr, beats;
+  logic [AddrBits-1:0] side_addr, addr, beats, kv_seq_beats;
 
   // The clock of a step's start, for the sequencer and embedding_row.
   logic clk_begin, sequencer_active, embedding_wake, embedding_busy;
@@ -134,6 +140,7 @@ module gpt2_core
   ) u_sequencer (
     .clk_i(clk_begin), .rst_ni, .cfg_i, .active_o(sequencer_active),
     .step_valid_i, .step_ready_o, .step_i, .kv_idle_i(kv_idle),
+    .batch_o(batch), .position_o(position), .kv_seq_beats_o(kv_seq_beats),
     .job_valid_o(job_valid), .job_ready_i(job_ready), .job_o(job), .split_o(split),
     .side_addr_o(side_addr), .addr_o(addr), .beats_o(beats)
   );
@@ -175,7 +182,7 @@ module gpt2_core
   embedding_row #(.Segments(Segments)) u_embedding_row (
     .clk_i(clk_begin), .rst_ni,
     .in_valid_i(beat_valid && is_row), .in_ready_o(row_ready), .in_label_i(label), .in_data_i(data),
-    .out_valid_o(emb_valid), .out_ready_i(emb_ready[member(emb_tag.position)]),
+    .out_valid_o(emb_valid), .out_ready_i(emb_ready[MemberBits'(emb_tag.member)]),
     .out_tag_o(emb_tag), .out_rows_o(emb_rows),
     .sat_o(sat_emb)
   );
@@ -189,8 +196,10 @@ module gpt2_core
   logic                      rd_free, full, held;
   operand_t [Positions-1:0]  operand;
   logic [3:0]                entry_busy, entry_ready, entry_release;
-  logic                      scores_free, scores_done, head_room;
+  logic [Positions-1:0]      scores_free, scores_done;
+  logic                      head_room;
   logic [1:0]                merge_entry;
+  logic [3:0]                merge_member;
   logic                      merge_valid, merge_is_v;
   logic [5:0]                merge_group;
   logic [Positions-1:0][HeadDim-1:0][7:0]  merge_k;
@@ -212,11 +221,12 @@ module gpt2_core
   ) u_matvec (
     .clk_i, .rst_ni,
     .in_valid_i(beat_valid && is_matvec), .in_ready_o(matvec_ready), .in_label_i(label),
-    .in_data_i(data),
+    .in_data_i(data), .batch_i(batch),
     .rd_en_o(rd_en), .rd_free_o(rd_free), .full_i(full), .operand_i(operand),
     .entry_busy_i(entry_busy), .entry_ready_i(entry_ready), .release_o(entry_release),
     .scores_free_i(scores_free), .scores_done_i(scores_done), .head_room_i(head_room),
-    .merge_valid_o(merge_valid), .merge_entry_o(merge_entry), .merge_is_v_o(merge_is_v),
+    .merge_valid_o(merge_valid), .merge_entry_o(merge_entry), .merge_member_o(merge_member),
+    .merge_is_v_o(merge_is_v),
     .merge_group_o(merge_group), .merge_k_i(merge_k), .merge_v_i(merge_v),
     .merge_k_scale_i(merge_k_scale), .merge_v_scale_i(merge_v_scale),
     .held_o(held), .out_valid_o(acc_valid), .out_tag_o(acc_tag), .out_round_o(acc_round),
@@ -229,11 +239,9 @@ module gpt2_core
   logic [Positions-1:0]                   kv_valid, kv_is_v;
   logic [Positions-1:0][5:0]              kv_head;
   logic [Positions-1:0][7:0]              kv_layer;
-  logic [Positions-1:0][9:0]              kv_position;
   logic [Positions-1:0][HeadDim-1:0][7:0] kv_q;
   scale_t [Positions-1:0]                 kv_scale;
-  logic [Positions-1:0]                   kv_last;
-  logic [MemberBits-1:0]                  kv_any;  // a member whose vector comes now
+  logic [MemberBits-1:0]                  kv_any;  // a position of the batch
   logic                                   clk_kv;
 
   always_comb begin
@@ -249,23 +257,23 @@ module gpt2_core
   );
 
   kv_cache #(.Segments(Segments), .MaxHeads(MaxHeads), .Positions(Positions)) u_kv_cache (
-    .clk_i(clk_kv), .rst_ni, .mem_rst_ni, .cfg_i,
-    .kv_valid_i(kv_valid), .kv_last_i((kv_valid & kv_last) != '0), .kv_is_v_i(kv_is_v[kv_any]),
-    .kv_head_i(kv_head[kv_any]),
-    .kv_layer_i(kv_layer[kv_any]), .kv_position_i(kv_position[kv_any]), .kv_q_i(kv_q),
-    .kv_scale_i(kv_scale),
+    .clk_i(clk_kv), .rst_ni, .mem_rst_ni, .cfg_i, .kv_seq_beats_i(kv_seq_beats),
+    .batch_i(batch), .position_i(position),
+    .kv_valid_i(kv_valid), .kv_is_v_i(kv_is_v[kv_any]), .kv_head_i(kv_head[kv_any]),
+    .kv_layer_i(kv_layer[kv_any]), .kv_q_i(kv_q), .kv_scale_i(kv_scale),
     .entry_busy_o(entry_busy), .entry_ready_o(entry_ready), .release_i(entry_release),
     .wr_valid_o, .wr_ready_i, .wr_addr_o, .wr_data_o, .wr_strb_o, .wr_ack_i,
     .idle_o(kv_idle), .mem_busy_o(wr_busy),
-    .merge_valid_i(merge_valid), .merge_entry_i(merge_entry), .merge_is_v_i(merge_is_v),
+    .merge_valid_i(merge_valid), .merge_entry_i(merge_entry), .merge_member_i(merge_member),
+    .merge_is_v_i(merge_is_v),
     .merge_group_i(merge_group), .k_o(merge_k), .v_o(merge_v), .k_scale_o(merge_k_scale),
     .v_scale_o(merge_v_scale)
   );
 
   // --------------------------------------------------------------------------------------- members
 
-  logic [Positions-1:0]                     takes;  // the beat's batch has a member p
-  logic [Positions-1:0]                     rows_valid, member_full, member_scores_free;
+  members_t                                 takes;  // the beat is for member p
+  logic [Positions-1:0]                     rows_valid, member_full;
   logic [Positions-1:0]                     member_norm_ready, step_done;
   tag_t [Positions-1:0]                     rows_tag;
   logic [Positions-1:0][Segments-1:0][31:0] rows;
@@ -311,7 +319,7 @@ module gpt2_core
     // The batch's newest position decides how many scores come. The others drop those beyond their
     // own positions.
     assign takes_rows = Positions == 1 ||
-                        (batch_has(acc_tag.position, acc_tag.after, m, 5'(Positions)) &&
+                        (is_for(acc_tag.alone, acc_tag.member, batch.members, m) &&
                          (acc_tag.op != OpScores ||
                           acc_tag.group <= kv_key_group(own_tag.position, LogS)));
 
@@ -336,8 +344,7 @@ module gpt2_core
   end
 
   for (genvar p = 0; p < int'(Positions); p++) begin : gen_member
-    assign takes[p] = batch_has(label.tag.position, label.tag.after, 4'(p),
-                                5'(Positions));
+    assign takes[p] = is_for(label.tag.alone, label.tag.member, batch.members, 4'(p));
 
     operand_buffer #(
       .MaxHeads(MaxHeads), .MaxCtx(MaxCtx), .Width(QuantWidth)
@@ -352,7 +359,7 @@ module gpt2_core
     // Member p's rows come from engine p % Engines.
     assign rows_valid[p] = engine_valid[p % Engines] &&
                            (Positions == Engines ||
-                            member(engine_tag[p % Engines].position) == MemberBits'(p));
+                            engine_tag[p % Engines].member == 4'(p));
     assign rows_tag[p]   = engine_tag[p % Engines];
     assign rows[p]       = engine_rows[p % Engines];
     assign v_scales[p]   = engine_v_scales[p % Engines];
@@ -365,17 +372,16 @@ module gpt2_core
       .clk_rows_i(clk_rows), .rows_wake_o(rows_wake_block[p]),
       .rows_valid_i(rows_valid[p]), .rows_tag_i(rows_tag[p]), .rows_i(rows[p]),
       .v_scales_i(v_scales[p]),
-      .emb_valid_i(emb_valid && member(emb_tag.position) == MemberBits'(p)),
+      .emb_valid_i(emb_valid && (Positions == 1 || emb_tag.member == 4'(p))),
       .emb_ready_o(emb_ready[p]),
       .emb_tag_i(emb_tag), .emb_rows_i(emb_rows),
       .par_valid_i(beat_valid && is_norm && norm_ready && takes[p]),
       .par_ready_o(member_norm_ready[p]), .par_label_i(label), .par_data_i(data),
       .op_valid_o(op_valid[p]), .op_slot_o(op_slot[p]), .op_part_o(op_part[p]),
       .op_last_o(op_last[p]), .op_exp_o(op_exp[p]), .op_m_o(op_m[p]),
-      .scores_free_o(member_scores_free[p]), .pv_scale_o(pv_scale[p]),
+      .scores_free_o(scores_free[p]), .pv_scale_o(pv_scale[p]),
       .kv_valid_o(kv_valid[p]), .kv_is_v_o(kv_is_v[p]), .kv_head_o(kv_head[p]),
-      .kv_layer_o(kv_layer[p]), .kv_position_o(kv_position[p]), .kv_q_o(kv_q[p]),
-      .kv_scale_o(kv_scale[p]), .kv_last_o(kv_last[p]),
+      .kv_layer_o(kv_layer[p]), .kv_q_o(kv_q[p]), .kv_scale_o(kv_scale[p]),
       .step_done_o(step_done[p]), .heads_o(heads[p]), .heads_skipped_o(heads_skipped[p]),
       .residual_valid_o(residual_valid[p]), .residual_tag_o(residual_tag[p]),
       .residual_rows_o(residual_rows_o[p]), .sat_o(sat_block[p])
@@ -403,79 +409,106 @@ module gpt2_core
   end
 
   assign full        = (member_full | ~takes) == '1;
-  assign scores_free = member_scores_free == '1;
   assign norm_ready  = (member_norm_ready | ~takes) == '1;
-  assign step_done_o = step_done != '0;
+  assign step_done_o = step_done[MemberBits'(batch.last)];
 
-  // The batch's newest position (after == 0) has the most scores, so its last one comes last.
   always_comb begin
-    scores_done = 1'b0;
     for (int unsigned p = 0; p < Positions; p++) begin
-      if (rows_valid[p] && rows_tag[p].op == OpScores && rows_tag[p].last &&
-          rows_tag[p].after == '0) scores_done = 1'b1;
+      scores_done[p] = rows_valid[p] && rows_tag[p].op == OpScores && rows_tag[p].last;
     end
   end
 
-  // The head runs for one position of a batch.
-  logic [Positions-1:0]      head_valid;
-  tag_t                      head_tag;
-  logic [Segments-1:0][31:0] head_rows;
+  // ------------------------------------------------------------------------------ heads and choices
+  //
+  // With `several`, a member's rows go to its sequence's sampler; otherwise those of the batch's last
+  // to that of the batch's sequence.
 
-  always_comb begin
-    head_tag  = rows_tag[0];
-    head_rows = rows[0];
-    for (int unsigned p = 0; p < Positions; p++) begin
-      head_valid[p] = rows_valid[p] && rows_tag[p].op == OpHead;
-      if (p != 0 && head_valid[p]) begin
-        head_tag  = rows_tag[p];
-        head_rows = rows[p];
-      end
-    end
-  end
+  logic [Positions-1:0]      is_head, head_room_of, logits_busy, sampling_busy;
+  logic [Positions-1:0]      lg_valid, lg_last, choice_valid;
+  logic [Positions-1:0][16:0]                lg_base_id, choice_id;
+  logic [Positions-1:0][Segments-1:0]        lg_mask;
+  logic [Positions-1:0][Segments-1:0][31:0]  lg_rows;
+  logic                      clk_head;
+  logic [MemberBits-1:0]     choice_any;
+  tag_t                      last_tag;
+  logic [Segments-1:0][31:0] last_rows;
 
-  // ------------------------------------------------------------------------------- head and choice
-
-  logic                      smp_valid, smp_ready, smp_last;
-  logic [16:0]               smp_base_id;
-  logic [Segments-1:0]       smp_mask;
-  logic [Segments-1:0][31:0] smp_rows;
-
-  logic clk_head, logits_busy, sampling_busy;
+  assign last_tag  = rows_tag[MemberBits'(batch.last)];
+  assign last_rows = rows[MemberBits'(batch.last)];
 
   localparam int unsigned HeadLinger = 16;
-  wire head_wake = start_i || head_valid != '0;
-  wire head_hold = logits_busy || sampling_busy;
+  wire head_wake = seed_valid_i || is_head != '0;
+  wire head_hold = logits_busy != '0 || sampling_busy != '0;
 
   clock_gate #(.Gating(ClockGating), .Linger(HeadLinger)) u_gate_head (
     .clk_i, .rst_ni, .test_en_i, .wake_i(head_wake), .hold_i(head_hold), .clk_o(clk_head)
   );
 
-  final_linear #(.Segments(Segments)) u_final_linear (
-    .clk_i(clk_head), .rst_ni, .cfg_i, .busy_o(logits_busy), .stream_logits_i,
-    .rows_valid_i(head_valid != '0), .rows_tag_i(head_tag), .rows_i(head_rows), .room_o(head_room),
-    .lg_valid_o(smp_valid), .lg_ready_i(smp_ready), .lg_base_id_o(smp_base_id),
-    .lg_mask_o(smp_mask),
-    .lg_rows_o(smp_rows), .lg_last_o(smp_last),
-    .out_valid_o(lg_valid_o), .out_ready_i(lg_ready_i)
-  );
+  for (genvar s = 0; s < int'(Positions); s++) begin : gen_seq
+    logic                      mine;               // the batch's one sequence
+    logic                      smp_valid, smp_ready;
 
-  assign lg_base_id_o = smp_base_id;
-  assign lg_mask_o    = smp_mask;
-  assign lg_rows_o    = smp_rows;
-  assign lg_last_o    = smp_last;
+    assign is_head[s] = rows_valid[s] && rows_tag[s].op == OpHead;
+    assign mine       = Positions == 1 || batch.seq == 4'(s);
 
-  sampling #(.Segments(Segments), .SystolicList(SystolicList)) u_sampling (
-    .clk_i(clk_head), .rst_ni, .busy_o(sampling_busy), .start_i, .sampling_i,
-    .lg_valid_i(smp_valid), .lg_ready_o(smp_ready), .lg_base_id_i(smp_base_id),
-    .lg_mask_i(smp_mask),
-    .lg_rows_i(smp_rows), .lg_last_i(smp_last),
-    .choice_valid_o, .choice_ready_i, .choice_id_o
-  );
+    final_linear #(.Segments(Segments)) u_final_linear (
+      .clk_i(clk_head), .rst_ni, .cfg_i, .busy_o(logits_busy[s]),
+      .stream_logits_i(stream_logits_i && s == 0),
+      .rows_valid_i(batch.several ? is_head[s] : mine && is_head != '0),
+      .rows_tag_i(batch.several ? rows_tag[s] : last_tag),
+      .rows_i(batch.several ? rows[s] : last_rows), .room_o(head_room_of[s]),
+      .lg_valid_o(smp_valid), .lg_ready_i(smp_ready), .lg_base_id_o(lg_base_id[s]),
+      .lg_mask_o(lg_mask[s]), .lg_rows_o(lg_rows[s]), .lg_last_o(lg_last[s]),
+      .out_valid_o(lg_valid[s]), .out_ready_i(lg_ready_i)
+    );
+
+    sampling #(.Segments(Segments), .SystolicList(SystolicList)) u_sampling (
+      .clk_i(clk_head), .rst_ni, .busy_o(sampling_busy[s]),
+      .start_i(seed_valid_i && (Positions == 1 || seed_seq_i == 4'(s))), .sampling_i,
+      .lg_valid_i(smp_valid), .lg_ready_o(smp_ready), .lg_base_id_i(lg_base_id[s]),
+      .lg_mask_i(lg_mask[s]), .lg_rows_i(lg_rows[s]), .lg_last_i(lg_last[s]),
+      .choice_valid_o(choice_valid[s]),
+      .choice_ready_i(choice_ready_i && choice_any == MemberBits'(s)), .choice_id_o(choice_id[s])
+    );
+
+    // A gated clock stops only when the unit it serves has drained.
+`ifdef ASSERTIONS
+    rest_rules #(.Linger(HeadLinger), .Width(10)) u_rest_head (
+      .clk_i, .rst_ni, .wake_i(head_wake), .hold_i(head_hold),
+      .active_i({u_final_linear.valid_q, u_sampling.group_valid_q, u_sampling.scan_valid_q,
+                 u_sampling.scan2_valid_q,
+                 u_sampling.exp_valid_q, u_sampling.u_exp2_neg.valid_q[4:2]})
+    );
+`endif
+  end
+
+  // The choices go one after the other.
+  always_comb begin
+    choice_any = '0;
+    for (int unsigned s = Positions; s > 0; s--) begin
+      if (choice_valid[s-1]) choice_any = MemberBits'(s - 1);
+    end
+  end
+
+  // A group is for the last of a sequence's positions, or for each sequence.
+  assign head_room      = batch.several ? (head_room_of | ~takes) == '1
+                                        : head_room_of[MemberBits'(batch.seq)];
+  logic unused_lg_valid;
+  assign unused_lg_valid = ^lg_valid;
+
+  assign lg_valid_o     = lg_valid[0];
+  assign lg_base_id_o   = lg_base_id[0];
+  assign lg_mask_o      = lg_mask[0];
+  assign lg_rows_o      = lg_rows[0];
+  assign lg_last_o      = lg_last[0];
+  assign choice_valid_o = choice_valid != '0;
+  assign choice_id_o    = choice_id[choice_any];
+  assign choice_seq_o   = 4'(choice_any);
 
   // ------------------------------------------------------------------------------------ at rest
 
   assign quiet_o    = !sequencer_active && !stream_waits && !beat_valid && kv_idle &&
-                      !logits_busy && !sampling_busy;
+                      logits_busy == '0 && sampling_busy == '0;
   assign mem_busy_o = rd_busy || wr_busy;
 
   // -------------------------------------------------------------------------- events and counters
@@ -499,8 +532,6 @@ module gpt2_core
     for (int unsigned p = Positions; p > 0; p--) begin
       if (residual_valid[p-1]) first_residual_tag = residual_tag[p-1];
     end
-    // Positions that follow it in this cycle.
-    first_residual_tag.after = 4'($countones(residual_valid) - 1);
   end
 
   always_ff @(posedge clk_i) begin
@@ -508,7 +539,8 @@ module gpt2_core
   end
 
   assign event_o = '{
-    residual_tag: first_residual_tag, choice: choice_id_o, step: step_i, saturations: saturations_q,
+    residual_tag: first_residual_tag, residual_members: 16'(residual_valid), choice: choice_id_o,
+    choice_seq: choice_seq_o, step: step_i, saturations: saturations_q,
     residual: residual_valid != '0, step_end: step_done_o || (choice_valid_o && choice_ready_i),
     step_start: step_valid_i && step_ready_o
   };
@@ -563,12 +595,6 @@ module gpt2_core
   rest_rules #(.Linger(KvLinger), .Width(3)) u_rest_kv (
     .clk_i, .rst_ni, .wake_i(kv_valid != '0), .hold_i(kv_hold),
     .active_i({u_kv_cache.todo_valid, u_kv_cache.state_q != '0, u_kv_cache.out_valid_q})
-  );
-  rest_rules #(.Linger(HeadLinger), .Width(10)) u_rest_head (
-    .clk_i, .rst_ni, .wake_i(head_wake), .hold_i(head_hold),
-    .active_i({u_final_linear.valid_q, u_sampling.group_valid_q, u_sampling.scan_valid_q,
-               u_sampling.scan2_valid_q,
-               u_sampling.exp_valid_q, u_sampling.u_exp2_neg.valid_q[4:2]})
   );
 `endif
 

@@ -3,18 +3,21 @@
 // sequencer - a batch of steps as a list of jobs, in the order of the engine's work and of the
 // memory image
 //
-//   ln_1's parameters; for each step of the batch its position row and token row; for each layer
+//   ln_1(0), position row, token row - with Positions > 1 the rows of each step of the batch, then
+//   ln_1(0) -; then for each layer
 //     QKV(h), scores(h-1), PV(h-2)   for h = 0 .. H-1: softmax overlaps the next head's QKV
 //     ln_2, the remaining scores and PV, interleaved with projections of completed heads
 //     MLP first layer, the next LayerNorm's parameters, MLP second layer
 //   then the head, if wanted
+// A batch of several sequences has a scores and a PV job for each of them in place of one.
 //
-// A batch of one step is one token. Positions = 1 knows no other.
-//
-// In      step   id, position, head wanted, steps that follow in its batch. A batch's first step is
-//                taken when the sequencer is idle and every KV write of earlier batches is
-//                acknowledged. So no KV beat is read before it is written
-// Out     job    what the engine does; side_addr, addr, beats: what weight_stream reads for it.
+// In      step   its place in its batch, head wanted; a batch's first is taken when idle and every KV
+//                write of earlier tokens is acknowledged, so no KV beat of this batch can be read
+//                before it is written
+// Out     batch, position   the batch under way, and each member's position: from its first step to
+//                the next batch's
+//         kv_seq_beats   of one sequence's KV cache; a few cycles after cfg_i
+//         job    what the engine does; side_addr, addr, beats: what weight_stream reads for it.
 //                With `split`, one beat at side_addr, then `beats` at addr; otherwise `beats` at
 //                addr, side beats included
 // Timing  a job every 3 cycles at most; weight_stream runs ahead of the engine by its queue
@@ -38,6 +41,9 @@ module sequencer
   output logic                step_ready_o,
   input  step_t               step_i,
   input  logic                kv_idle_i,
+  output batch_t              batch_o,
+  output logic [Positions-1:0][9:0] position_o,
+  output logic [AddrBits-1:0] kv_seq_beats_o,
 
   output logic                active_o,    // needs its clock: low if idle or without room for a job
   output logic                job_valid_o,
@@ -57,6 +63,7 @@ module sequencer
   localparam int unsigned SlotP    = p_slot(MaxHeads);
   localparam int unsigned MaxTiles = MaxCtx / HeadDim;
   localparam int unsigned LogHeadGroups = 6 - LogS;          // 64 rows are 2^LogHeadGroups groups
+  localparam int unsigned MemberBits = (Positions > 1) ? $clog2(Positions) : 1;
 
   // -------------------------------------------------------------------------- which job comes next
 
@@ -69,9 +76,10 @@ module sequencer
   } state_e;
 
   state_e      state_q, state_d;
-  step_t       step_q;
-  logic [9:0]  first_q;                                      // the batch's first position
-  logic [3:0]  others_q;                                     // positions that follow it
+  step_t       step_q;                                       // the last one taken
+  batch_t      batch_q;
+  logic [Positions-1:0][9:0] position_q;                     // of the batch's members
+  logic [Positions-1:0] turn_q, turn_d;                      // members whose KV job is to come
   logic [7:0]  layer_q, layer_d;
   logic [5:0]  head_q, head_d;                               // of the QKV loop
   logic [5:0]  proj_q, proj_d;                               // next head to project
@@ -80,14 +88,19 @@ module sequencer
   // The previous step is over: stages 1 to 3 are empty.
   wire take_step  = step_valid_i && step_ready_o;
   wire take_batch = take_step && state_q == StIdle;
-  // (as wide as the largest batch of gpt2_pkg, MaxPositions)
-  wire [3:0] step_after = step_i.after & 4'(Positions - 1);
+  // The batch goes on. One position of one sequence is a batch.
+  wire       step_more   = step_i.more && Positions > 1;
+  wire       step_several = step_i.several && Positions > 1;
+  wire [3:0] step_member = step_several ? step_i.seq & 4'(Positions - 1)
+                                        : batch_member(step_i.position, 5'(Positions));
   wire [5:0] heads      = cfg_i.n_head;
   wire       last_layer = layer_q == cfg_i.n_layer - 8'd1;
 
   op_e         op;
   logic        emit;
   logic [5:0]  op_head;
+  logic        goes_round;                                   // for each sequence
+  logic        stays;                                        // the next sequence's turn
 
   always_comb begin
     state_d = state_q;
@@ -100,14 +113,18 @@ module sequencer
     unique case (state_q)
       StIdle: begin
         emit = 1'b0;
-        if (take_step) state_d = StNorm1;
+        if (take_step) state_d = (Positions == 1) ? StNorm1 : StPos;
         layer_d = '0;
         head_d  = '0;
         proj_d  = '0;
       end
-      StNorm1: begin op = OpNorm; state_d = StPos; end
+      // After the rows, the batch is known.
+      StNorm1: begin op = OpNorm; state_d = (Positions == 1) ? StPos : StQkv; end
       StPos:   begin op = OpPos; state_d = StToken; end
-      StToken: begin op = OpToken; state_d = (step_q.after == '0) ? StQkv : StMore; end
+      StToken: begin
+        op = OpToken;
+        state_d = (Positions == 1) ? StQkv : step_q.more ? StMore : StNorm1;
+      end
       StMore:  begin emit = 1'b0; state_d = StPos; end
 
       StQkv: begin
@@ -166,6 +183,22 @@ module sequencer
       StHead: begin op = OpHead; state_d = StIdle; end
       default: begin emit = 1'b0; state_d = StIdle; end
     endcase
+
+    goes_round = batch_q.several && emit && (op == OpScores || op == OpPv);
+    stays      = goes_round && (turn_q & (turn_q - 1'b1)) != '0;
+    turn_d     = stays ? turn_q & (turn_q - 1'b1) : Positions'(batch_q.members);
+    if (stays) begin
+      state_d = state_q;
+      head_d  = head_q;
+    end
+  end
+
+  // The member whose turn it is.
+  logic [3:0] turn;
+
+  always_comb begin
+    turn = '0;
+    for (int unsigned p = Positions; p > 0; p--) if (turn_q[p-1]) turn = 4'(p - 1);
   end
 
   // In StMore a step is taken only when stage 1 is empty: stage 2 reads step_q for stage 1's job.
@@ -187,15 +220,23 @@ module sequencer
       head_q  <= head_d;
       proj_q  <= proj_d;
     end
+    if (advance) turn_q <= turn_d;
     if (take_step) begin
-      step_q       <= step_i;
-      step_q.after <= step_after;
-    end
-    if (take_batch) begin
-      first_q  <= step_i.position;
-      others_q <= step_after;
+      step_q      <= step_i;
+      step_q.more <= step_more;
+      batch_q     <= '{
+        several: step_several, seq: step_i.seq & 4'(Positions - 1), last: step_member,
+        members: MaxPositions'(Positions'((take_batch ? '0 : batch_q.members)
+                                          | MaxPositions'(1) << step_member))
+      };
+      for (int unsigned p = 0; p < Positions; p++) begin
+        if (step_member == 4'(p)) position_q[p] <= step_i.position;
+      end
     end
   end
+
+  assign batch_o    = batch_q;
+  assign position_o = position_q;
 
   // ---------------------------------------------------------------------- stage 1: the job's shape
 
@@ -203,7 +244,8 @@ module sequencer
   job_t        job1_q;
 
   wire [16:0] width_groups = 17'(heads) << LogHeadGroups;
-  wire [9:0]  newest       = first_q + 10'(others_q);        // the batch's last position
+  // Its positions, as far as the KV cache is concerned, go up to this one.
+  wire [9:0]  newest       = goes_round ? position_q[MemberBits'(turn)] : step_q.position;
 
   // max(0, ceil(log2(blocks)) - 3)
   function automatic logic [2:0] excess_of(logic [7:0] blocks);
@@ -219,8 +261,9 @@ module sequencer
     job.head        = op_head;
     job.final_layer = last_layer;
     job.want_head   = step_q.head;
-    job.position    = first_q;
-    job.after       = others_q;
+    job.position    = newest;
+    job.alone       = goes_round;
+    job.member      = turn;
     job.issue.first = 1'b1;
     job.issue.last  = 1'b1;
     job.issue.free  = 1'b1;
@@ -231,8 +274,8 @@ module sequencer
         job.blocks = 8'd1;
       end
       OpPos: begin
-        job.position           = step_q.position;
-        job.after              = '0;
+        job.alone              = 1'b1;
+        job.member             = batch_q.last;
         job.groups             = 17'd1;
         job.blocks             = 8'(heads) << 1;
         job.sides              = 1'b1;
@@ -240,8 +283,8 @@ module sequencer
         job.place.side_index   = step_q.position & 10'(SideGroups * Segments - 1);
       end
       OpToken: begin
-        job.position           = step_q.position;
-        job.after              = '0;
+        job.alone              = 1'b1;
+        job.member             = batch_q.last;
         job.groups             = 17'd1;
         job.blocks             = 8'(heads);
         job.sides              = 1'b1;
@@ -293,10 +336,10 @@ module sequencer
         job.sides  = 1'b1;
       end
     endcase
-    // ln_f and the head are for the batch's last position.
-    if (op == OpHead || (state_q == StNormNext && last_layer)) begin
-      job.position = newest;
-      job.after    = '0;
+    // Of a sequence's positions, ln_f and the head are for the last.
+    if (!batch_q.several && (op == OpHead || (state_q == StNormNext && last_layer))) begin
+      job.alone  = 1'b1;
+      job.member = batch_q.last;
     end
   end
 
@@ -321,6 +364,7 @@ module sequencer
   logic [20:0]         sixteens2_q;  // the row's whole sixteens of groups * blocks
   // start of the layer's keys or values in the KV cache; the head's offset from it
   logic [AddrBits-1:0] kv_from2_q, kv_head2_q;
+  logic [AddrBits-1:0] kv_seq2_q;                            // the sequence's, from the first's
   logic [AddrBits-1:0] kv_layer_q;                           // start of the layer's head 0
   logic [AddrBits-1:0] kv_heads_q;                           // beats of a layer's cache in this run
 
@@ -364,6 +408,19 @@ module sequencer
     .clk_i, .en_i(1'b1), .a_i(heads), .b_i(cfg_i.kv_stride), .p_o(kv_heads_q)
   );
 
+  if (Positions > 1) begin : gen_kv_seq
+    multiplier #(.ABits(8), .BBits(AddrBits), .PBits(AddrBits)) u_beats (
+      .clk_i, .en_i(1'b1), .a_i(cfg_i.n_layer), .b_i(kv_heads_q), .p_o(kv_seq_beats_o)
+    );
+    multiplier #(.ABits(4), .BBits(AddrBits), .PBits(AddrBits)) u_kv_seq (
+      .clk_i, .en_i(take1), .a_i(job1_q.alone ? job1_q.member : batch_q.seq), .b_i(kv_seq_beats_o),
+      .p_o(kv_seq2_q)
+    );
+  end else begin : gen_one_seq
+    assign kv_seq_beats_o = '0;
+    assign kv_seq2_q      = '0;
+  end
+
   // ------------------------------------------------------------------- stage 3: addresses, job out
 
   logic                valid3_q, split3_q;
@@ -397,7 +454,7 @@ module sequencer
       side_addr3_q <= row_base + group_of_16;
       unique case (job2_q.op)
         OpPos, OpToken: addr3_q <= row_base + sides2_q + 1 + AddrBits'(product2_q);
-        OpScores, OpPv: addr3_q <= kv_from2_q + kv_head2_q;
+        OpScores, OpPv: addr3_q <= kv_from2_q + kv_head2_q + kv_seq2_q;
         OpHead:         addr3_q <= cfg_i.head_base;
         default:        addr3_q <= stream_q;
       endcase
@@ -421,13 +478,13 @@ module sequencer
   `ASSERT(take_batch |-> !valid1_q && !valid2_q && !valid3_q,
           ("%m: a step was taken before its predecessor's jobs"))
   `ASSERT(take_step && state_q == StMore
-          |-> step_i.position == step_q.position + 1'b1 && step_after == step_q.after - 1'b1,
+          |-> step_several == batch_q.several && step_member > batch_q.last &&
+              (step_several || (step_i.position == step_q.position + 1'b1 &&
+                                step_i.seq == step_q.seq)),
           ("%m: a step does not follow the one before it in its batch"))
-  `ASSERT(take_step
-          |-> batch_member(step_i.position, 5'(Positions)) + 5'(step_after) < 5'(Positions),
-          ("%m: a batch does not lie in one multiple of %0d positions", Positions))
   `ASSERT(job_valid_o && (job_o.op == OpScores || job_o.op == OpPv)
-          |-> addr_o == kv_part(cfg_i, job_o.layer, job_o.head)
+          |-> addr_o == kv_part(cfg_i, batch_q.several ? job_o.member : batch_q.seq, job_o.layer,
+                                job_o.head)
                         + (job_o.op == OpPv ? cfg_i.kv_v_off : '0),
           ("%m: layer %0d, head %0d: beat %0d is not that of its part of the KV cache",
            job_o.layer, job_o.head, addr_o))

@@ -11,8 +11,8 @@
 // else orders the units, but that final_layernorm starts each LayerNorm.
 //
 // In      rows bus; embedding rows; LayerNorm's parameter beats
-// Out     operands for operand_buffer; kv: the position's keys and values for kv_cache;
-//         status for matvec's issue rule; step_done (a step without head is over)
+// Out     operands for operand_buffer; kv: the position's key and value for kv_cache; status
+//         for matvec's issue rule; step_done (a position without head is over)
 // Golden  golden/transformer_block.c
 
 `include "assert.svh"
@@ -69,10 +69,8 @@ module transformer_block
   output logic                      kv_is_v_o,
   output logic [5:0]                kv_head_o,
   output logic [7:0]                kv_layer_o,
-  output logic [9:0]                kv_position_o,
   output logic [HeadDim-1:0][7:0]   kv_q_o,
   output scale_t                    kv_scale_o,
-  output logic                      kv_last_o,   // the batch has no later position
 
   output logic                      step_done_o,
   output logic [31:0]               heads_o,  // positions with and without head since reset
@@ -169,8 +167,7 @@ module transformer_block
     .clk_i(clk_qkv), .rst_ni,
     .rows_valid_i, .rows_tag_i, .rows_i,
     .blk_valid_o(q_valid), .blk_slot_o(q_to), .blk_rows_o(q_rows),
-    .kv_valid_o, .kv_is_v_o, .kv_head_o, .kv_layer_o, .kv_position_o, .kv_q_o, .kv_scale_o,
-    .kv_last_o
+    .kv_valid_o, .kv_is_v_o, .kv_head_o, .kv_layer_o, .kv_q_o, .kv_scale_o
   );
 
   logic clk_attention, attention_busy;

@@ -229,8 +229,8 @@ module weight_stream
     if (load) begin
       beat_label_o <= '{tag: '{op: job_q.op, layer: job_q.layer, head: job_q.head,
                                final_layer: job_q.final_layer, want_head: job_q.want_head,
-                               position: job_q.position, after: job_q.after, group: group_q,
-                               last: last_group},
+                               position: job_q.position, alone: job_q.alone,
+                               member: job_q.member, group: group_q, last: last_group},
                         issue: job_q.issue, place: job_q.place, side: is_side, block: block_q,
                         last_block: last_block, start: first_q};
     end

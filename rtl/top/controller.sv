@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// controller - the token loop: the prompt, then generation, the context crop, the stop
+// controller - the token loop: the prompts, then generation, the context crop, the stop
 //
 //   The prompt's ids run at positions 0, 1, ... The head's choice after the last is a token, which
 //   runs at the next position, and so on until max_new tokens or the stop id
@@ -8,21 +8,34 @@
 // An id that would need position n_ctx crops the history to its newest n_ctx / 2 ids, that id
 // included; these run again from position 0. The history is a ring: only its base moves.
 //
+// Up to Positions sequences, each from a prompt of its own, are under way, in places 0 ..
+// Positions - 1. Between two batches it decides, in this order:
+//   1. a prompt that waits goes to the lowest free place; it is taken whole
+//   2. a sequence that has more than its newest id to run, the lowest first, gets a batch of its
+//      own: up to a multiple of Positions, its history's end, or a head
+//   3. otherwise all run their newest ids in one batch
+// A sequence that ends leaves its place at once. The run ends when no prompt is to come and none is
+// under way.
+//
 // In      start   a pulse: a run begins; its settings are held until done
-//         prompt  ids in order, last on the last; valid/ready. All are taken before the first step
-//         choice  the id chosen by a step with head; valid/ready
-//         step_done  a pulse: a step without head is over
-// Out     step    id, position; head: at the history's last position if a token is wanted, or at
-//                 every position if all_heads; recomputed: the history was just cropped; after: how
-//                 many steps follow in its batch. A batch ends before a multiple of Positions, with
-//                 the history, or with a head; valid/ready
-//         tok     the tokens, the stop id included; last on the run's last; valid/ready
-//         done    a pulse: the loop is over. error: ErrNone, or why no step ran: ErrPromptLong,
-//                 ErrPromptId (the port cannot express an empty prompt); held to the next start
-// Timing  3 cycles from a choice to the next step
-// Keeps   MaxCtx ids
+//         more_prompts   how many follow the first
+//         prompt  ids in order, last on a prompt's last; valid/ready
+//         choice  the id chosen by a step with head, and its sequence; valid/ready
+//         step_done  a pulse: a batch without head is over
+// Out     seed    a pulse: a sequence begins
+//         step    id, position and the rest of step_t; head at a history's last position if a token
+//                 is wanted; valid/ready. With all_heads_i each step is a batch, with head, and
+//                 only place 0 is used
+//         tok     the tokens of each sequence in order, the stop id included, with the number of its
+//                 prompt; last on the sequence's last; valid/ready
+//         done    a pulse: the loop is over. error: ErrNone, or ErrPromptLong or ErrPromptId if a
+//                 prompt was refused (the port cannot express an empty prompt): the loop ends when
+//                 its last id has come, other sequences too; held to the next start
+// Timing  3 cycles from a choice to the next step; with Positions > 1 one more, and each step of a
+//         batch takes 2
+// Keeps   MaxCtx ids for each of Positions
 // Assumes 2 <= n_ctx <= MaxCtx, start_i only when busy_o is low: run_control ensures both
-// Golden  golden/controller.c: controller_run()
+// Golden  golden/controller.c: controller_run() for each sequence
 
 `include "assert.svh"
 
@@ -41,6 +54,7 @@ module controller
   input  logic        stop_en_i,
   input  logic [16:0] stop_id_i,
   input  logic        all_heads_i,
+  input  logic [15:0] more_prompts_i,
   output logic        busy_o,
   output logic        waits_o,  // for a choice or the end of a step
   output logic        done_o,
@@ -54,15 +68,19 @@ module controller
   output logic        tok_valid_o,
   input  logic        tok_ready_i,
   output logic [16:0] tok_id_o,
-  output logic        tok_last_o,  // the run's last
+  output logic        tok_last_o,  // the sequence's last
+  output logic [15:0] tok_prompt_o,
 
+  output logic        seed_valid_o,
+  output logic [3:0]  seed_seq_o,
   output logic        step_valid_o,
   input  logic        step_ready_i,
   output step_t       step_o,
   input  logic        step_done_i,
   input  logic        choice_valid_i,
   output logic        choice_ready_o,
-  input  logic [16:0] choice_id_i
+  input  logic [16:0] choice_id_i,
+  input  logic [3:0]  choice_seq_i
 );
 
   localparam int unsigned AddrWidth = $clog2(MaxCtx);
@@ -70,62 +88,137 @@ module controller
 
   typedef logic [AddrWidth-1:0] addr_t;          // in the ring
   typedef logic [CountBits-1:0] count_t;         // of ids
+  typedef logic [$clog2(Positions)+AddrWidth-1:0] ring_t;  // in all rings
+
+  localparam bit          Several = Positions > 1;
+  localparam int unsigned SeqBits = Several ? $clog2(Positions) : 1;
+
+  typedef logic [SeqBits-1:0]   seq_t;
+  typedef logic [Positions-1:0] places_t;
 
   typedef enum logic [2:0] {
     StIdle,
-    StPrompt,                                    // ids to the history
-    StRead,                                      // an id from the history
+    StPrompt,                                    // ids to a history
+    StRead,                                      // an id from a history
     StStep,                                      // to the core
-    StWait,                                      // for its end
+    StWait,                                      // for the end of a batch, or for a choice
     StToken,                                     // the choice goes out and to the history
-    StDone
+    StDone,
+    StPick                                       // what is next
   } state_e;
 
   state_e      state_q;
   error_e      error_q;
-  addr_t       base_q;                           // where position 0 is
-  count_t      count_q;                          // ids in the history
-  count_t      position_q;
-  logic        recomputed_q;
-  logic [31:0] left_q;                           // tokens to come
   logic [16:0] choice_q;
 
-  // The history: ids from base_q on, in a ring.
+  // The sequence of each place.
+  places_t     active_q;                         // there is one
+  addr_t       base_q       [Positions];         // where position 0 is
+  count_t      count_q      [Positions];         // ids in the history
+  count_t      position_q   [Positions];         // the next to run, or the last that ran
+  logic        recomputed_q [Positions];
+  logic [31:0] left_q       [Positions];         // tokens to come
+  logic [15:0] prompt_q     [Positions];         // the number of its prompt
+  logic [15:0] come_q;                           // prompts that were taken before
+  logic        all_came_q;
+
+  // The one that the loop is about.
+  seq_t        seq_q;
+  addr_t       base;
+  count_t      count, position;
+  logic [31:0] left;
   logic [16:0] id_q;
-  logic        write;
+
+  assign base     = base_q[seq_q];
+  assign count    = count_q[seq_q];
+  assign position = position_q[seq_q];
+  assign left     = left_q[seq_q];
+
+  // ------------------------------------------------------------------------------ what comes next
+
+  function automatic seq_t lowest(places_t places);
+    lowest = '0;
+    for (int unsigned s = Positions; s > 0; s--) if (places[s-1]) lowest = seq_t'(s - 1);
+  endfunction
+
+  // Behind: more than the newest id is to run, or it has no head.
+  places_t free, behind, ready;
+  logic    picks_prompt, run_over;
+  seq_t    pick;
+
+  always_comb begin
+    for (int unsigned s = 0; s < Positions; s++) begin
+      behind[s] = active_q[s] && (all_heads_i || left_q[s] == '0 ||
+                                  position_q[s] != count_q[s] - 1'b1);
+    end
+  end
+
+  assign ready        = active_q & ~behind;
+  assign free         = ~active_q & (all_heads_i ? places_t'(1) : '1);
+  assign picks_prompt = !all_came_q && free != '0 && (prompt_valid_i || active_q == '0);
+  assign run_over     = all_came_q && active_q == '0;
+  assign pick         = picks_prompt   ? lowest(free)
+                      : behind != '0   ? lowest(behind) : lowest(ready);
 
   // ------------------------------------------------------------------------------------ the loop
 
-  logic       full, last, head, step_over, stops, bad_id;
-  logic [3:0] rest, after;
-  count_t     half_ctx, known;
+  logic       full, last, head, more, batch_over, stops, bad_id, begins, ends;
+  logic [3:0] rest;
+  count_t     half_ctx;
 
-  assign full      = count_q == cfg_i.n_ctx;
-  assign half_ctx  = cfg_i.n_ctx >> 1;
-  assign last      = position_q == count_q - 1'b1;
-  assign head      = all_heads_i || (last && left_q != '0);
-  assign step_over = head ? choice_valid_i : step_done_i;
-  // How many positions follow this one before the next multiple of Positions, and in the history.
-  assign rest      = ~4'(position_q) & 4'(Positions - 1);
-  assign known     = count_q - 1'b1 - position_q;
-  assign after     = all_heads_i ? '0 : (known <= count_t'(rest)) ? 4'(known) : rest;
-  assign stops     = left_q == 32'd1 || (stop_en_i && choice_q == stop_id_i);
-  assign bad_id    = prompt_id_i >= cfg_i.n_vocab;
+  // Of a batch of several: whose steps, and whose choices, are to come.
+  logic       several_q;
+  places_t    steps_q, choices_q, other_steps, other_choices;
+
+  assign full       = count == cfg_i.n_ctx;
+  assign half_ctx   = cfg_i.n_ctx >> 1;
+  assign last       = position == count - 1'b1;
+  assign head       = several_q || all_heads_i || (last && left != '0);
+  assign batch_over = head ? choice_valid_i : step_done_i;
+  assign stops      = left == 32'd1 || (stop_en_i && choice_q == stop_id_i);
+  assign bad_id     = prompt_id_i >= cfg_i.n_vocab;
+
+  assign other_steps   = steps_q & ~(places_t'(1) << seq_q);
+  assign other_choices = choices_q & ~(places_t'(1) << seq_q);
+
+  // Of one sequence: up to a multiple of Positions, or the history's end.
+  assign rest = ~4'(position) & 4'(Positions - 1);
+  assign more = several_q ? other_steps != '0 : !all_heads_i && rest != '0 && !last;
+
+  // A sequence begins: seq, in the next cycle. One ends.
+  assign begins = (state_q == StIdle && start_i && !Several) || (state_q == StPick && picks_prompt);
+  assign ends   = (state_q == StToken && tok_ready_i && stops) ||
+                  (state_q == StWait && batch_over && !several_q && last && left == '0);
+
+  wire seq_t      new_seq  = (state_q == StIdle) ? '0 : pick;
+  wire     [15:0] new_come = (state_q == StIdle) ? '0 : come_q;
+
+  // After a batch, or a sequence.
+  wire state_e after_batch = Several ? StPick : StRead;
+  wire state_e after_end   = (Several || !all_came_q) ? StPick : StDone;
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       state_q <= StIdle;
       error_q <= ErrNone;
+      seq_q   <= '0;
     end else begin
       unique case (state_q)
         StIdle: if (start_i) begin
-          state_q      <= StPrompt;
-          error_q      <= ErrNone;
-          base_q       <= '0;
-          count_q      <= '0;
-          position_q   <= '0;
-          recomputed_q <= 1'b0;
-          left_q       <= max_new_i;
+          state_q    <= Several ? StPick : StPrompt;
+          error_q    <= ErrNone;
+          active_q   <= '0;
+          come_q     <= '0;
+          all_came_q <= 1'b0;
+          several_q  <= 1'b0;
+        end
+
+        StPick: begin
+          state_q   <= run_over ? StDone : picks_prompt ? StPrompt : StRead;
+          seq_q     <= pick;
+          several_q <= Several && !picks_prompt && behind == '0;
+          steps_q   <= ready;
+          choices_q <= ready;
         end
 
         StPrompt: if (prompt_valid_i) begin
@@ -133,9 +226,11 @@ module controller
             error_q <= ErrPromptLong;
           end else begin
             if (bad_id) error_q <= ErrPromptId;
-            count_q <= count_q + 1'b1;
+            count_q[seq_q] <= count + 1'b1;
           end
-          if (prompt_last_i) state_q <= (error_q == ErrNone && !full && !bad_id) ? StRead : StDone;
+          if (prompt_last_i) begin
+            state_q <= (error_q == ErrNone && !full && !bad_id) ? after_batch : StDone;
+          end
         end
 
         StRead: begin
@@ -143,58 +238,87 @@ module controller
         end
 
         StStep: if (step_ready_i) begin
-          state_q <= (after == '0) ? StWait : StRead;
-          if (after != '0) position_q <= position_q + 1'b1;
+          state_q <= more ? StRead : StWait;
+          steps_q <= other_steps;
+          if (several_q && more)  seq_q             <= lowest(other_steps);
+          if (!several_q && more) position_q[seq_q] <= position + 1'b1;
         end
 
-        StWait: if (step_over) begin
+        StWait: if (batch_over) begin
           choice_q <= choice_id_i;
-          if (!last) begin
-            position_q <= position_q + 1'b1;
-            state_q    <= StRead;
+          if (several_q) begin
+            seq_q   <= seq_t'(choice_seq_i);
+            state_q <= StToken;
+          end else if (!last) begin
+            position_q[seq_q] <= position + 1'b1;
+            state_q           <= after_batch;
           end else begin
-            state_q <= left_q != '0 ? StToken : StDone;
+            state_q <= left != '0 ? StToken : after_end;
           end
         end
 
         StToken: if (tok_ready_i) begin
-          left_q  <= left_q - 1'b1;
-          state_q <= stops ? StDone : StRead;
+          left_q[seq_q] <= left - 1'b1;
+          choices_q     <= other_choices;
+          state_q       <= (several_q && other_choices != '0) ? StWait
+                         : stops ? after_end : after_batch;
           if (!stops) begin
-            recomputed_q <= full;
-            count_q      <= full ? half_ctx : count_q + 1'b1;
-            position_q   <= full ? '0 : count_q;
-            if (full) base_q <= base_q + addr_t'(cfg_i.n_ctx + 1'b1 - half_ctx);
+            recomputed_q[seq_q] <= full;
+            count_q[seq_q]      <= full ? half_ctx : count + 1'b1;
+            position_q[seq_q]   <= full ? '0 : count;
+            if (full) base_q[seq_q] <= base + addr_t'(cfg_i.n_ctx + 1'b1 - half_ctx);
           end
         end
 
         default: state_q <= StIdle;              // StDone
       endcase
+      if (begins) begin
+        active_q[new_seq]     <= 1'b1;
+        base_q[new_seq]       <= '0;
+        count_q[new_seq]      <= '0;
+        position_q[new_seq]   <= '0;
+        recomputed_q[new_seq] <= 1'b0;
+        left_q[new_seq]       <= max_new_i;
+        prompt_q[new_seq]     <= new_come;
+        come_q                <= new_come + 1'b1;
+        all_came_q            <= new_come == more_prompts_i;
+      end
+      if (ends) active_q[seq_q] <= 1'b0;
     end
   end
 
-  assign write = (state_q == StPrompt && prompt_valid_i && !full) ||
-                 (state_q == StToken && tok_ready_i && !stops);
+  // The history: ids from base on, in a ring for each place.
+  wire write = (state_q == StPrompt && prompt_valid_i && !full) ||
+               (state_q == StToken && tok_ready_i && !stops);
 
-  ram_1r1w #(.Width(17), .Depth(2**AddrWidth)) u_history (
+  addr_t wr_addr, rd_addr;
+  assign wr_addr = base + addr_t'(count);
+  assign rd_addr = base + addr_t'(position);
+
+  ram_1r1w #(.Width(17), .Depth(Positions * 2**AddrWidth)) u_history (
     .clk_i,
-    .wr_en_i(write), .wr_addr_i(base_q + addr_t'(count_q)), .wr_strb_i(1'b1),
+    .wr_en_i(write), .wr_addr_i(ring_t'({seq_q, wr_addr})), .wr_strb_i(1'b1),
     .wr_data_i(state_q == StPrompt ? prompt_id_i : choice_q),
-    .rd_en_i(state_q == StRead), .rd_addr_i(base_q + addr_t'(position_q)), .rd_data_o(id_q)
+    .rd_en_i(state_q == StRead), .rd_addr_i(ring_t'({seq_q, rd_addr})), .rd_data_o(id_q)
   );
 
-  assign busy_o            = state_q != StIdle;
-  assign waits_o           = state_q == StWait;
-  assign done_o            = state_q == StDone;
-  assign error_o           = error_q;
-  assign prompt_ready_o    = state_q == StPrompt;
-  assign tok_valid_o       = state_q == StToken;
-  assign tok_id_o          = choice_q;
-  assign tok_last_o        = stops;
-  assign step_valid_o      = state_q == StStep;
-  assign step_o            = '{id: id_q, position: position_q[9:0], after: after, head: head,
-                               recomputed: recomputed_q};
-  assign choice_ready_o    = state_q == StWait && head;
+  assign busy_o         = state_q != StIdle;
+  assign waits_o        = state_q == StWait;
+  assign done_o         = state_q == StDone;
+  assign error_o        = error_q;
+  assign prompt_ready_o = state_q == StPrompt;
+  assign tok_valid_o    = state_q == StToken;
+  assign tok_id_o       = choice_q;
+  assign tok_last_o     = stops;
+  assign tok_prompt_o   = prompt_q[seq_q];
+  assign seed_valid_o   = begins;
+  assign seed_seq_o     = 4'(new_seq);
+  assign step_valid_o   = state_q == StStep;
+  assign step_o         = '{
+    id: id_q, position: position[9:0], seq: 4'(seq_q), prompt: prompt_q[seq_q],
+    several: several_q, more: more, head: head, recomputed: recomputed_q[seq_q]
+  };
+  assign choice_ready_o = state_q == StWait && head;
 
   // ---------------------------------------------------------------------------------- assertions
 
@@ -207,6 +331,8 @@ module controller
   `ASSERT(busy_o |-> cfg_i.n_ctx >= 2 && 32'(cfg_i.n_ctx) <= MaxCtx,
           ("%m: n_ctx = %0d must be 2 to %0d", cfg_i.n_ctx, MaxCtx))
   `ASSERT(start_i |-> !busy_o, ("%m: the loop was started before the last one was done"))
+  `ASSERT(choice_valid_i && choice_ready_o && several_q |-> choices_q[seq_t'(choice_seq_i)],
+          ("%m: a choice for sequence %0d, which has none to come", choice_seq_i))
   `ASSERT(choice_valid_i && choice_ready_o |-> choice_id_i < cfg_i.n_vocab,
           ("%m: id %0d was chosen, beyond the vocabulary", choice_id_i))
   `ASSERT(step_valid_o && !step_ready_i |=> step_valid_o && $stable(step_o),

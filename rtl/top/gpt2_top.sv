@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// gpt2_top - GPT-2 as hardware: prompt ids in, generated ids out, weights and KV cache in one
-// external memory
+// gpt2_top - GPT-2 as hardware: ids of prompts in, generated ids out, weights and the KV caches in
+// one external memory
 //
 // In      start   taken when busy_o is low, with cfg, sampling and the settings of the run;
 //                 ignored otherwise
 //         abort   ends the current run; ignored when there is none
-//         prompt  ids, last on the last one (valid/ready)
+//         more_prompts   prompts of the run after the first
+//         prompt  ids, last on a prompt's last one (valid/ready)
 // Out     busy    from the cycle after start to the run's end, and after a reset until the memory
 //                 port is idle. While it is low nothing is in flight: the memory is the host's
 //         done    a pulse in the first cycle after a run in which busy_o is low, with error
 //         error   error_e: why the run ended, 0 for success; held to the next start
-//         tok     chosen ids, last on the run's last (valid/ready)
+//         tok     chosen ids, each with the number of its prompt, last on that sequence's last
+//                 (valid/ready). Up to Positions sequences are under way at a time (controller.sv)
 //         lg      logits of every position if all_heads_i (valid/ready): S a beat, ids base ..
 //                 base + S - 1, mask of those below the vocabulary, rows Q14.16, last on a
 //                 position's last beat
@@ -36,8 +38,8 @@ module gpt2_top
   parameter int unsigned MaxCtx    = 1024,
   parameter int unsigned NormWidth = 64,  // elements LayerNorm normalises a cycle
   parameter int unsigned ExpWidth  = Lanes / 64,             // exponentials a cycle
-  parameter int unsigned Positions = 1,  // of a batch: they share each beat
-  parameter int unsigned Engines   = Positions,              // positions that meet it in a cycle
+  parameter int unsigned Positions = 1,  // of prompts or sequences that share a beat of weights
+  parameter int unsigned Engines   = Positions,              // and meet it in the same cycle
   parameter bit          ClockGating = 1'b0,  // units at rest get no clock (clock_gate.sv)
   parameter bit          AdderRetiming = 1'b0,  // for tools that retime, and simulators (matvec.sv)
   parameter bit          SystolicList = 1'b1,  // top-k list: a candidate a cycle (sampling.sv)
@@ -57,6 +59,7 @@ module gpt2_top
   input  logic                      stop_en_i,               // stop after stop_id_i
   input  logic [16:0]               stop_id_i,
   input  logic                      all_heads_i,  // the head at every position, logits streamed
+  input  logic [15:0]               more_prompts_i,
   output logic                      busy_o,
   output logic                      done_o,
   output error_e                    error_o,
@@ -69,6 +72,7 @@ module gpt2_top
   input  logic                      tok_ready_i,
   output logic [16:0]               tok_id_o,
   output logic                      tok_last_o,
+  output logic [15:0]               tok_prompt_o,
 
   output logic                      lg_valid_o,
   input  logic                      lg_ready_i,
@@ -115,7 +119,8 @@ module gpt2_top
 
   logic        step_valid, step_ready, step_done;
   step_t       step;
-  logic        choice_valid, choice_ready;
+  logic        choice_valid, choice_ready, seed_valid;
+  logic [3:0]  choice_seq, seed_seq;
   logic [16:0] choice_id;
 
   // The life of a run.
@@ -144,6 +149,7 @@ module gpt2_top
   logic        stop_en_q, all_heads_q, clk_control, waits;
   logic [16:0] stop_id_q;
   logic [31:0] max_new_q;
+  logic [15:0] more_prompts_q;
 
   clock_gate #(.Gating(ClockGating), .Linger(1)) u_gate_control (
     .clk_i, .rst_ni(core_rst_n), .test_en_i,
@@ -159,6 +165,7 @@ module gpt2_top
       stop_en_q   <= stop_en_i;
       stop_id_q   <= stop_id_i;
       all_heads_q <= all_heads_i;
+      more_prompts_q <= more_prompts_i;
     end
   end
 
@@ -168,11 +175,13 @@ module gpt2_top
     .clk_i(clk_control), .rst_ni(core_rst_n), .cfg_i(cfg_q), .start_i(loop_start),
     .max_new_i(max_new_q), .waits_o(waits),
     .stop_en_i(stop_en_q), .stop_id_i(stop_id_q), .all_heads_i(all_heads_q),
-    .busy_o(loop_busy), .done_o(loop_done), .error_o(loop_error),
+    .more_prompts_i(more_prompts_q), .busy_o(loop_busy), .done_o(loop_done), .error_o(loop_error),
     .prompt_valid_i, .prompt_ready_o, .prompt_id_i, .prompt_last_i,
-    .tok_valid_o, .tok_ready_i, .tok_id_o, .tok_last_o,
+    .tok_valid_o, .tok_ready_i, .tok_id_o, .tok_last_o, .tok_prompt_o,
+    .seed_valid_o(seed_valid), .seed_seq_o(seed_seq),
     .step_valid_o(step_valid), .step_ready_i(step_ready), .step_o(step), .step_done_i(step_done),
-    .choice_valid_i(choice_valid), .choice_ready_o(choice_ready), .choice_id_i(choice_id)
+    .choice_valid_i(choice_valid), .choice_ready_o(choice_ready), .choice_id_i(choice_id),
+    .choice_seq_i(choice_seq)
   );
 
   gpt2_core #(
@@ -183,10 +192,12 @@ module gpt2_top
     .AdderRetiming(AdderRetiming), .SystolicList(SystolicList)
   ) u_core (
     .clk_i, .rst_ni(core_rst_n), .mem_rst_ni(port_rst_n), .test_en_i, .cfg_i(cfg_q),
-    .sampling_i(sampling_q), .start_i(check), .counting_i(counting), .quiet_o(quiet),
+    .sampling_i(sampling_q), .start_i(check), .seed_valid_i(seed_valid), .seed_seq_i(seed_seq),
+    .counting_i(counting), .quiet_o(quiet),
     .mem_busy_o(mem_busy), .stream_logits_i(all_heads_q),
     .step_valid_i(step_valid), .step_ready_o(step_ready), .step_i(step), .step_done_o(step_done),
     .choice_valid_o(choice_valid), .choice_ready_i(choice_ready), .choice_id_o(choice_id),
+    .choice_seq_o(choice_seq),
     .lg_valid_o, .lg_ready_i, .lg_base_id_o, .lg_mask_o, .lg_rows_o, .lg_last_o,
     .rd_req_valid_o, .rd_req_ready_i, .rd_req_addr_o, .rd_req_len_o,
     .rd_rsp_valid_i, .rd_rsp_ready_o, .rd_rsp_data_i,
