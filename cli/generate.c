@@ -33,10 +33,11 @@ static const char generate_help[] =
     "                      times: each text is the same as alone, and follows a line '==> prompt N "
     "<==' (with --json, the\n"
     "                      output is an array of objects). The golden engine computes up to 16 "
-    "side by side and reads each\n"
-    "                      weight once for all; the others compute them in turn. Several prompts "
-    "cannot be combined with\n"
-    "                      --top, --stats, --trace, --timeline or --report\n"
+    "side by side, and rtl as\n"
+    "                      many as --positions; they read each weight once for all. The others "
+    "compute them in turn. Several\n"
+    "                      prompts cannot be combined with --top, --stats, --trace, --timeline or "
+    "--report\n"
     "  --prompts FILE      prompts from a file, one on each line, up to 10000; - is standard "
     "input\n"
     "  --prompt-file FILE  one prompt from a file, with all its bytes, including a final line end; "
@@ -69,9 +70,9 @@ static const char generate_help[] =
     "Simulators for numbers other\n"
     "                      than 64, 256 and 1024 are built on first use, in a minute or "
     "more\n" OPTION_FAST_HELP
-    "  --positions N       hardware that runs N positions of a prompt together: 1, 2, 4, 8 or 16; "
-    "default 1. Its simulator is\n"
-    "                      built on first use\n"
+    "  --positions N       hardware that runs N positions of a prompt, or N prompts, together: 1, "
+    "2, 4, 8 or 16; default 1.\n"
+    "                      Its simulator is built on first use\n"
     "  --engines N         of which N meet a beat of weights in the same cycle: 1, 2, 4, ... "
     "positions; default: all\n"
     "  --memory SETTINGS   the simulated memory; default latency=150,beats=1.0,stall=0.0: cycles "
@@ -497,7 +498,7 @@ static int on_ended(void *ctx, const struct gpt2rtl_result *result) {
   struct generate *g = o->g;
   o->result = *result;
   o->over = true;
-  g->cycles_before = g->stats.cycles;
+  if (g->positions == 1) g->cycles_before = g->stats.cycles;  // otherwise they run together
   while (!g->json && g->outputs[g->shown].over && g->shown + 1 < g->n_outputs) {
     const struct output *next = &g->outputs[++g->shown];
     if (show_title(g, g->err) || stdout_write(next->held ? next->held : "", next->n_held, g->err))

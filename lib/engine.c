@@ -229,6 +229,42 @@ static int run_fast_many(struct engine *e, const struct controller_run *given, s
   return result;
 }
 
+// Several runs as one of the hardware's.
+static bool together(const struct engine *e, const struct controller_run *runs, size_t n) {
+  bool fits = e->sim && sim_positions(e->sim) > 1 && n > 1 && n <= SIM_MAX_RUNS && !e->chosen;
+  for (size_t i = 0; fits && i < n; i++)
+    fits = !runs[i].choose && sim_same_settings(&runs[0], &runs[i]);
+  return fits;
+}
+
+static int sim_many_over(void *ctx, size_t run) {
+  struct many *m = ctx;
+  m->saturations[run] = sim_saturations(m->engine->sim);
+  return m->over(m->ctx, run);
+}
+
+static int run_sim_many(struct engine *e, const struct controller_run *runs, size_t n,
+                        struct many *m, int *results, struct err *errs) {
+  const struct sim_runs all = {.runs = runs,
+                               .n = n,
+                               .results = results,
+                               .over = sim_many_over,
+                               .ctx = m};
+  struct sim_result done;
+  struct err err;
+  const int failed = sim_run_many(e->sim, &all, &done, &err);
+  int result = 0;
+  for (size_t i = 0; i < n; i++) {
+    errs[i].text[0] = 0;
+    if (results[i] == SIM_UNDER_WAY) {
+      results[i] = -1;
+      if (failed) errs[i] = err;
+    }
+    result |= results[i];
+  }
+  return result;
+}
+
 int engine_run_many(struct engine *e, const struct controller_run *runs, size_t n,
                     int (*over)(void *ctx, size_t run), void *ctx, int *results,
                     uint64_t *saturations, struct err *errs) {
@@ -237,6 +273,7 @@ int engine_run_many(struct engine *e, const struct controller_run *runs, size_t 
   bool stop = false;
   memset(saturations, 0, n * sizeof *saturations);
   if (e->fast) return run_fast_many(e, runs, n, &m, results, errs);
+  if (together(e, runs, n)) return run_sim_many(e, runs, n, &m, results, errs);
   for (size_t i = 0; i < n; i++) {
     results[i] = -1;
     errs[i].text[0] = 0;

@@ -64,7 +64,8 @@ int engine_run(struct engine *engine, const struct controller_run *run,
                struct err *err);
 
 // Computes n runs (without all_heads). The fast engine computes as many side by side as it has
-// sequences, the others one after another. results[i] is 0, or -1 with errs[i]; errs[i] is empty if
+// sequences; hardware with Positions as many as these, if the runs have the same settings and no
+// `chosen`; the others one after another. results[i] is 0, or -1 with errs[i]; errs[i] is empty if
 // a callback ended run i or it did not begin. `over` is called when a run ends; if it returns
 // non-zero, the others end too. saturations[i] counts those between the start and the end of run i.
 int engine_run_many(struct engine *engine, const struct controller_run *runs, size_t n,

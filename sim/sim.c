@@ -321,6 +321,8 @@ static struct pkg_counters counters(const struct sim *s) {
   return c;
 }
 
+uint32_t sim_saturations(const struct sim *s) { return (uint32_t)counters(s).saturations; }
+
 int sim_read_count_port(struct sim *s, unsigned address, uint64_t *count, struct err *err) {
   *s->p.count_sel_i = (uint8_t)address;
   if (settle(s, err) || edge(s, err)) return -1;
@@ -328,7 +330,7 @@ int sim_read_count_port(struct sim *s, unsigned address, uint64_t *count, struct
   return 0;
 }
 
-static bool same_settings(const struct controller_run *a, const struct controller_run *b) {
+bool sim_same_settings(const struct controller_run *a, const struct controller_run *b) {
   return a->max_new == b->max_new && a->stop_enabled == b->stop_enabled &&
          (!a->stop_enabled || a->stop_id == b->stop_id) && a->all_heads == b->all_heads &&
          a->sampling.top_k == b->sampling.top_k && a->sampling.inv_t == b->sampling.inv_t &&
@@ -344,7 +346,7 @@ int sim_begin_many(struct sim *s, const struct sim_runs *runs, struct err *err) 
     return err_set(err, "%zu runs, expected 1 to %d", runs->n, SIM_MAX_RUNS);
   for (size_t i = 0; i < runs->n; i++) {
     if (controller_check(&run[i], s->header->n_ctx, s->header->vocab_size, err)) return -1;
-    if (!same_settings(&run[0], &run[i]))
+    if (!sim_same_settings(&run[0], &run[i]))
       return err_set(err, "run %zu has other settings than the first: run it by itself", i + 1);
   }
 

@@ -69,6 +69,7 @@ int sim_run(struct sim *sim, const struct controller_run *run, struct sim_result
 enum { SIM_MAX_RUNS = 65536 };
 int sim_run_many(struct sim *sim, const struct sim_runs *runs, struct sim_result *result,
                  struct err *err);
+bool sim_same_settings(const struct controller_run *a, const struct controller_run *b);
 
 // sim_run in pieces, for a caller that does other work in between.
 //   begin    its errors are sim_run's; what run points to must outlive the run
@@ -85,6 +86,8 @@ int sim_abort(struct sim *sim, struct sim_result *result, struct err *err);
 // it.
 void sim_set_memory(struct sim *sim, const struct sim_memory *memory);
 
+// For use in callbacks: numbers that saturated since the start of the run.
+uint32_t sim_saturations(const struct sim *sim);
 // For use in callbacks: cycles since the start of the run, the present one included.
 uint64_t sim_cycles(const struct sim *sim);
 
