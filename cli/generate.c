@@ -36,8 +36,7 @@ static const char generate_help[] =
     "side by side, and rtl as\n"
     "                      many as --positions; they read each weight once for all. The others "
     "compute them in turn. Several\n"
-    "                      prompts cannot be combined with --top, --stats, --trace, --timeline or "
-    "--report\n"
+    "                      prompts cannot be combined with --top, --trace, --timeline or --report\n"
     "  --prompts FILE      prompts from a file, one on each line, up to 10000; - is standard "
     "input\n"
     "  --prompt-file FILE  one prompt from a file, with all its bytes, including a final line end; "
@@ -302,7 +301,6 @@ static int parse(struct generate *g, int argc, char **argv) {
   if (g->report.path && g->bus)
     return cli_usage(command, "a report shows gpt2_top and cannot be combined with --bus");
   const char *one = g->top             ? "--top"
-                    : g->stats_path    ? "--stats"
                     : g->waveform.path ? "--trace"
                     : g->timeline.path ? "--timeline"
                     : report           ? "a report"
@@ -473,7 +471,7 @@ static int on_token(void *ctx, uint32_t id) {
   struct output *o = ctx;
   struct generate *g = o->g;
   char text[16];
-  stats_chosen(&g->stats);
+  stats_chosen(&g->stats, (size_t)(o - g->outputs));
   o->generated++;
   if (g->json) cJSON_AddItemToArray(o->new_ids, cJSON_CreateNumber(id));
   if (g->model->tokenizer || (!g->ignore_eos && gpt2rtl_is_end(g->model, id))) return 0;
@@ -574,7 +572,8 @@ static int print_json(struct generate *g, struct err *err) {
 }
 
 static int on_position(void *ctx, const struct gpt2rtl_position_report *report) {
-  struct generate *g = ((struct output *)ctx)->g;
+  struct output *o = ctx;
+  struct generate *g = o->g;
   const struct controller_step step = {.id = report->id,
                                        .position = report->position,
                                        .head = report->chooses,
@@ -582,7 +581,8 @@ static int on_position(void *ctx, const struct gpt2rtl_position_report *report) 
                                        .recomputed = report->recomputed};
   if (interrupt_pending()) return -1;
   run_report_position(&g->report, report);
-  return stats_add(&g->stats, &step, g->cycles_before + report->cycles, g->err);
+  return stats_add(&g->stats, (size_t)(o - g->outputs), &step, g->cycles_before + report->cycles,
+                   g->err);
 }
 
 // Reports how far an interrupted run came, and ends the program by the signal.
@@ -636,8 +636,8 @@ static int run(struct generate *g, struct err *err) {
   }
   if (g->draws && !g->seed_given)
     fprintf(stderr, "gpt2rtl: --seed %llu\n", (unsigned long long)g->seed);
-  stats_start(&g->stats);
-  if (show_title(g, err) || generate(g, err)) return -1;
+  if (stats_start(&g->stats, g->n_outputs, err) || show_title(g, err) || generate(g, err))
+    return -1;
   if (stopped.text[0]) return *err = stopped, -1;
   if (g->json ? print_json(g, err)
               : g->top && (putchar('\n'),
@@ -671,14 +671,16 @@ static int write_stats(struct generate *g, struct err *err) {
                                     .seed = g->draws ? &g->seed : NULL,
                                     .first = g->n_outputs == 1,
                                     .cycles = cycles,
-                                    .shape = cycles ? &engine->image.header : NULL,
+                                    .shape =
+                                        cycles && g->n_outputs == 1 ? &engine->image.header : NULL,
                                     .counters = cycles && g->n_outputs == 1 ? &counters : NULL};
   const struct run_report_about report = {.model = about.model,
                                           .memory = memory,
                                           .prompt = g->outputs[0].ids,
                                           .n_prompt = g->outputs[0].n_ids,
                                           .seconds = g->stats.seconds,
-                                          .floor = cycles ? stats_floor(&g->stats, about.shape) : 0,
+                                          .floor =
+                                              about.shape ? stats_floor(&g->stats, about.shape) : 0,
                                           .counters = about.counters};
   stats_summary(&g->stats, &about);
   if (run_report_finish(&g->report, &report, err)) return -1;

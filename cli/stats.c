@@ -11,13 +11,17 @@
 #include "cli.h"
 #include "clock.h"
 
-void stats_start(struct stats *s) {
+int stats_start(struct stats *s, size_t prompts, struct err *err) {
   memset(s, 0, sizeof *s);
+  s->prompts = prompts;
+  s->continues = calloc(prompts, sizeof *s->continues);
   s->begin = clock_now();
+  return s->continues ? 0 : err_memory(err, "the statistics");
 }
 
-int stats_add(struct stats *s, const struct controller_step *step, uint64_t cycles,
+int stats_add(struct stats *s, size_t prompt, const struct controller_step *step, uint64_t cycles,
               struct err *err) {
+  const double seconds = clock_now() - s->begin;
   if (s->n == s->room) {
     const size_t room = s->room ? 2 * s->room : 1024;
     struct stats_position *more = realloc(s->positions, room * sizeof *more);
@@ -25,19 +29,27 @@ int stats_add(struct stats *s, const struct controller_step *step, uint64_t cycl
     s->positions = more;
     s->room = room;
   }
-  s->positions[s->n++] = (struct stats_position){.step = *step, .cycles = cycles - s->cycles};
+  s->positions[s->n++] =
+      (struct stats_position){.step = *step, .prompt = prompt, .cycles = cycles - s->cycles};
+  if (!s->continues[prompt]) {
+    s->prompt.positions++;
+    s->prompt.cycles += cycles - s->cycles;
+    s->prompt.seconds += seconds - s->seconds;
+  }
   s->cycles = cycles;
-  s->seconds = clock_now() - s->begin;
+  s->seconds = seconds;
   return 0;
 }
 
-void stats_chosen(struct stats *s) {
-  if (!s->generated++) s->prompt = (struct stats_share){s->n, s->cycles, s->seconds};
+void stats_chosen(struct stats *s, size_t prompt) {
+  s->generated++;
+  s->continues[prompt] = true;
 }
 
 void stats_free(struct stats *s) {
   free(s->positions);
-  s->positions = NULL;
+  free(s->continues);
+  memset(s, 0, sizeof *s);
 }
 
 double stats_floor(const struct stats *s, const struct image_header *shape) {
@@ -139,8 +151,9 @@ void stats_write(const struct stats *s, const struct stats_about *about, FILE *f
   fputs("\"tokens\": [", f);
   for (size_t i = 0; i < s->n; i++) {
     const struct controller_step *step = &s->positions[i].step;
-    fprintf(f, "%s\n  {\"position\": %u, \"id\": %u, ", i ? "," : "", (unsigned)step->position,
-            (unsigned)step->id);
+    fprintf(f, "%s\n  {", i ? "," : "");
+    if (s->prompts > 1) fprintf(f, "\"prompt\": %zu, ", s->positions[i].prompt);
+    fprintf(f, "\"position\": %u, \"id\": %u, ", (unsigned)step->position, (unsigned)step->id);
     write_number_or_null(f, "next", step->head, step->choice);
     fputs(", ", f);
     write_number_or_null(f, "cycles", about->cycles, s->positions[i].cycles);

@@ -17,6 +17,7 @@
 
 struct stats_position {
   struct controller_step step;
+  size_t prompt;
   uint64_t cycles;  // since the end of the previous position
 };
 
@@ -24,21 +25,25 @@ struct stats {
   struct stats_position *positions;
   size_t n, room;
   size_t generated;       // ids chosen and reported
+  size_t prompts;         // that the run continues
+  bool *continues;        // [prompts] its first id was chosen
   uint64_t cycles;        // until the end of the last position
   double begin, seconds;  // the start and the duration by the wall clock
   struct stats_share {
     size_t positions;
     uint64_t cycles;
     double seconds;
-  } prompt;  // until the first id was chosen
+  } prompt;  // of each prompt until its first id was chosen
 };
 
-void stats_start(struct stats *stats);  // starts the clock
-// Records a completed position, `cycles` after the start. Errors: out of memory.
-int stats_add(struct stats *stats, const struct controller_step *step, uint64_t cycles,
-              struct err *err);
-// Records that an id was chosen after the last position.
-void stats_chosen(struct stats *stats);
+// Starts the clock. Errors: out of memory.
+int stats_start(struct stats *stats, size_t prompts, struct err *err);
+// Records a completed position of a prompt, 0 .. prompts - 1, `cycles` after the start. Errors: out
+// of memory.
+int stats_add(struct stats *stats, size_t prompt, const struct controller_step *step,
+              uint64_t cycles, struct err *err);
+// Records that an id was chosen after the prompt's last position.
+void stats_chosen(struct stats *stats, size_t prompt);
 void stats_free(struct stats *stats);
 
 struct stats_about {
@@ -60,11 +65,13 @@ void stats_summary(const struct stats *stats, const struct stats_about *about);
 //    "engine": "rtl", "lanes": 256, "memory": "latency=150,beats=1,stall=0", "seed": "7",
 //    "tokens": [{"position": 0, "id": 464, "next": null, "cycles": 12345, "recomputed": true},
 //               ...],
-//    (of positions that run together the first has the cycles of all, the others 0)
+//    (of positions that run together the first has the cycles of all, or of sequences that run
+//    together, nearly all; of several prompts each entry has "prompt": 0, 1, ..)
 //    "cycles", "floor": cycles for reading everything once, "seconds",
 //    "cycles_per_second", "tokens_per_second",
-//    "prompt": {"positions": 4, "cycles", "seconds"}: until the first token was chosen,
-//    "generated": the same after it,
+//    "prompt": {"positions": 4, "cycles", "seconds"}: of each prompt until its first token was
+//    chosen,
+//    "generated": the others,
 //    "counters": {"cycles", "kv_reads", "kv_writes": beats,
 //                 "weights", "padding", .. "hand_over": cycles (counters.h),
 //                 "phases": {"qkv": {"weights": ..}, ..}: the same by phase, where not 0}}

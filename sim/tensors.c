@@ -134,7 +134,7 @@ static int show_kept(struct tensors *s, struct err *err) {
 static void begin(struct tensors *s) {
   struct pkg_event event;
   pkg_event_unpack(&event, s->event);
-  const uint32_t p = (uint32_t)event.position % s->n_members;
+  const uint32_t p = (uint32_t)(event.several ? event.seq : event.position % s->n_members);
   struct member *m = &s->members[p];
   m->shown.place.position = (uint32_t)event.position;
   m->norm_blocks = 0;
@@ -143,8 +143,7 @@ static void begin(struct tensors *s) {
   s->order[s->batch++ % PKG_MAX_POSITIONS] = p;
 }
 
-// ---------------------------------------------------------------------------------------- the
-// wires
+// --------------------------------------------------------------------------------------- the wires
 
 static uint32_t least(uint32_t a, uint32_t b) { return a < b ? a : b; }
 
@@ -187,7 +186,7 @@ static void show_engine(const struct tensors *s, uint32_t p, struct member *m) {
 static void show_embedding(struct tensors *s) {
   struct pkg_tag tag;
   pkg_tag_unpack(&tag, s->emb_tag);
-  const uint32_t p = (uint32_t)tag.position % s->n_members;
+  const uint32_t p = (uint32_t)tag.member;
   if (!element(s->emb_ready, p, 1) || tag.op != PKG_OP_TOKEN) return;
   show_rows(&s->members[p], TENSOR_WTE, 0, (uint32_t)tag.group * s->segments, s->emb_rows,
             s->segments, ROW_FRAC);
@@ -195,14 +194,16 @@ static void show_embedding(struct tensors *s) {
 
 static void show_residual(struct tensors *s) {
   struct pkg_tag tag;
+  struct pkg_event event;
   pkg_event_tag(&tag, s->event);
+  pkg_event_unpack(&event, s->event);
   const enum pkg_op op = (enum pkg_op)tag.op;
   const enum tensor tensor = op == PKG_OP_POS     ? TENSOR_WPE
                              : op == PKG_OP_TOKEN ? TENSOR_DROP
                              : op == PKG_OP_PROJ  ? TENSOR_RESID_MID
                                                   : TENSOR_LAYER;
-  for (uint64_t t = tag.position; t <= tag.position + tag.after; t++) {
-    const uint32_t p = (uint32_t)t % s->n_members;
+  for (uint32_t p = 0; p < s->n_members; p++) {
+    if (!(event.residual_members >> p & 1)) continue;
     show_rows(&s->members[p], tensor, tensor_in_layer(tensor) ? (uint32_t)tag.layer : 0,
               (uint32_t)tag.group * s->segments, s->residual_rows + p * s->segments, s->segments,
               RES_FRAC);

@@ -353,8 +353,8 @@ static void prompts(void **state) {
   expect_text(err_text, "/dev/null: holds no prompt");
   EXPECT(1, "(echo a; seq 300 | tr '\\n' ' ') | gpt2rtl generate --model models/demo --prompts -");
   expect_text(err_text, "-: line 2: the prompt has");
-  static const char *const alone[] = {"--top 3", "--stats @/s", "--trace @/t.fst",
-                                      "--timeline @/t.json", "--report @/r.html"};
+  static const char *const alone[] = {"--top 3", "--trace @/t.fst", "--timeline @/t.json",
+                                      "--report @/r.html"};
   for (size_t i = 0; i < sizeof alone / sizeof *alone; i++) {
     EXPECT(2, "gpt2rtl generate --model models/demo --prompt a --prompt b %s", alone[i]);
     expect_text(err_text, "allows only one prompt");
@@ -409,6 +409,19 @@ static void positions(void **state) {
   }
   assert_string_equal(text[1], text[0]);
   assert_true(cycles[1] < cycles[0] / 4);
+  // Several prompts, more than there are places; some end early, by a text.
+  EXPECT(0, "for i in $(seq 11); do printf 'Tom had %%d dogs\\n' $i; done > @/lines; "
+            "gpt2rtl generate --model models/demo --prompts @/lines --tokens 12 --seed 4 --stop "
+            "' dog' --engine golden > @/golden && gpt2rtl generate --model models/demo --prompts "
+            "@/lines --tokens 12 --seed 4 --stop ' dog' --positions 8 --stats @/stats > @/rtl && "
+            "cmp @/golden @/rtl && cat @/stats");
+  cJSON *json = cJSON_Parse(out);
+  bool seen[11] = {false};
+  const cJSON *entry;
+  cJSON_ArrayForEach(entry, cJSON_GetObjectItem(json, "tokens"))
+      seen[cJSON_GetObjectItem(entry, "prompt")->valueint] = true;
+  for (int i = 0; i < 11; i++) assert_true(seen[i]);
+  cJSON_Delete(json);
   EXPECT(0, "gpt2rtl logits --model models/demo --ids 65,12,270 --positions 8 --output @/batch");
   EXPECT(0, "gpt2rtl logits --model models/demo --ids 65,12,270 --engine golden --output @/golden");
   EXPECT(0, "cmp @/batch @/golden");

@@ -424,7 +424,7 @@ module gpt2_core
   // to that of the batch's sequence.
 
   logic [Positions-1:0]      is_head, head_room_of, logits_busy, sampling_busy;
-  logic [Positions-1:0]      lg_valid, lg_last, choice_valid;
+  logic [Positions-1:0]      smp_valid, smp_ready, lg_valid, lg_last, choice_valid;
   logic [Positions-1:0][16:0]                lg_base_id, choice_id;
   logic [Positions-1:0][Segments-1:0]        lg_mask;
   logic [Positions-1:0][Segments-1:0][31:0]  lg_rows;
@@ -446,7 +446,6 @@ module gpt2_core
 
   for (genvar s = 0; s < int'(Positions); s++) begin : gen_seq
     logic                      mine;               // the batch's one sequence
-    logic                      smp_valid, smp_ready;
 
     assign is_head[s] = rows_valid[s] && rows_tag[s].op == OpHead;
     assign mine       = Positions == 1 || batch.seq == 4'(s);
@@ -457,7 +456,7 @@ module gpt2_core
       .rows_valid_i(batch.several ? is_head[s] : mine && is_head != '0),
       .rows_tag_i(batch.several ? rows_tag[s] : last_tag),
       .rows_i(batch.several ? rows[s] : last_rows), .room_o(head_room_of[s]),
-      .lg_valid_o(smp_valid), .lg_ready_i(smp_ready), .lg_base_id_o(lg_base_id[s]),
+      .lg_valid_o(smp_valid[s]), .lg_ready_i(smp_ready[s]), .lg_base_id_o(lg_base_id[s]),
       .lg_mask_o(lg_mask[s]), .lg_rows_o(lg_rows[s]), .lg_last_o(lg_last[s]),
       .out_valid_o(lg_valid[s]), .out_ready_i(lg_ready_i)
     );
@@ -465,7 +464,7 @@ module gpt2_core
     sampling #(.Segments(Segments), .SystolicList(SystolicList)) u_sampling (
       .clk_i(clk_head), .rst_ni, .busy_o(sampling_busy[s]),
       .start_i(seed_valid_i && (Positions == 1 || seed_seq_i == 4'(s))), .sampling_i,
-      .lg_valid_i(smp_valid), .lg_ready_o(smp_ready), .lg_base_id_i(lg_base_id[s]),
+      .lg_valid_i(smp_valid[s]), .lg_ready_o(smp_ready[s]), .lg_base_id_i(lg_base_id[s]),
       .lg_mask_i(lg_mask[s]), .lg_rows_i(lg_rows[s]), .lg_last_i(lg_last[s]),
       .choice_valid_o(choice_valid[s]),
       .choice_ready_i(choice_ready_i && choice_any == MemberBits'(s)), .choice_id_o(choice_id[s])
