@@ -14,7 +14,7 @@
 //         rows   part rd_part_i of it, OutWidth rows, a cycle after rd_en_i
 // Rounds  nothing
 // Timing  a block is offered a cycle after its last group
-// Keeps   128 rows in a memory, and OutWidth - InWidth rows before it
+// Keeps   128 rows
 // Golden  none: it orders rows
 
 `include "assert.svh"
@@ -104,37 +104,26 @@ module block_gather
 
   // ----------------------------------------------------------------------------------- their rows
   //
-  // A word of the memory is a part. No address is read and written in the same cycle.
+  // A part is a word of the memories, one for each group in it. No address is read and written in the
+  // same cycle.
 
-  localparam int unsigned GatherBits = (PartGroups > 2) ? $clog2(PartGroups) : 1;
+  localparam int unsigned IndexBits = (PartGroups > 1) ? $clog2(PartGroups) : 1;
 
-  logic [InWidth-1:0][31:0]  gathered_q [PartGroups];  // groups of this part; the last passes on
-  logic [OutWidth-1:0][31:0] mem [2*Parts];
-  logic [OutWidth-1:0][31:0] rows_q;
-  logic [GatherBits-1:0]     index;               // of this group in its part
-  logic                      part_last;
-  logic [PlaceBits-1:0]      in_addr, out_addr;
+  logic [IndexBits-1:0] index;                   // of this group in its part
+  logic [PlaceBits-1:0] in_addr, out_addr;
 
-  assign index     = GatherBits'(32'(group_q) % PartGroups);
-  assign part_last = 32'(index) == PartGroups - 1;
-  assign in_addr   = PlaceBits'(32'(in_half_q) * Parts + 32'(group_q) / PartGroups);
-  assign out_addr  = PlaceBits'(32'(out_half_q) * Parts + 32'(rd_part_i));
+  assign index    = IndexBits'(32'(group_q) % PartGroups);
+  assign in_addr  = PlaceBits'(32'(in_half_q) * Parts + 32'(group_q) / PartGroups);
+  assign out_addr = PlaceBits'(32'(out_half_q) * Parts + 32'(rd_part_i));
 
-  always_ff @(posedge clk_i) begin
-    if (put && !part_last) gathered_q[index] <= in_rows_i;
+  for (genvar g = 0; g < int'(PartGroups); g++) begin : gen_group
+    ram_1r1w #(.Width(32 * InWidth), .Depth(2 * Parts)) u_rows (
+      .clk_i,
+      .wr_en_i(put && index == IndexBits'(g)), .wr_addr_i(in_addr), .wr_strb_i(1'b1),
+      .wr_data_i(in_rows_i),
+      .rd_en_i, .rd_addr_i(out_addr), .rd_data_o(rows_o[InWidth*g +: InWidth])
+    );
   end
-
-  always_ff @(posedge clk_i) begin
-    if (put && part_last) begin
-      automatic logic [OutWidth-1:0][31:0] whole;
-      for (int i = 0; i < int'(PartGroups) - 1; i++) whole[i*InWidth +: InWidth] = gathered_q[i];
-      whole[OutWidth-InWidth +: InWidth] = in_rows_i;
-      mem[in_addr] <= whole;
-    end
-    if (rd_en_i) rows_q <= mem[out_addr];
-  end
-
-  assign rows_o = rows_q;
 
   // ---------------------------------------------------------------------------------- assertions
 
