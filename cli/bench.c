@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// bench - measures how fast this machine runs the golden engine, and how fast it reads its memory
+// bench - measures how fast this machine runs the golden engine, and how fast it reads its memory;
+// and how many cycles a prompt takes in hardware that runs positions together
 //
 // Machines are rarely quiet. So each figure is the fastest of several measurements. Measurements of
 // the engine and of the memory alternate, so that conditions are the same: eight tokens, then eight
@@ -28,6 +29,11 @@ static const char help[] =
     "  --threads N,N,...   1 to 256 each; default: 1, and the number of processors\n"
     "  --vector V          portable, avx2, avx512vnni or neon; auto, the default: the fastest; "
     "all: each in turn\n"
+    "  --positions N       also simulates the prompt in hardware that runs N of its positions "
+    "together: 1, 2, 4, 8 or 16\n"
+    "  --engines N         of which N meet a beat of weights in the same cycle: 1, 2, 4, ... "
+    "positions; default: all\n"
+    "  --lanes L           of this hardware: 64, 128, 256, ... 4096; default 256\n"
     "  --json              the result as JSON\n\n"
     "Decoding is measured in tokens per second from one chosen token to the next, including "
     "embedding, attention, head and\n"
@@ -40,6 +46,8 @@ static const char help[] =
     "measurements; a prompt's is the sum of the fastest of its parts. One thread is measured in "
     "processor time, several in\n"
     "elapsed time.\n\n"
+    "The simulated prompt is as long, and chooses no token. Its cycles are exact, on the default "
+    "memory of gpt2rtl generate.\n\n"
     "example: gpt2rtl bench --model build/models/gpt2 --threads 1,2 --vector all\n";
 
 enum {
@@ -60,6 +68,14 @@ struct result {
   double prefill;           // the same
 };
 
+// The simulated hardware, and the prompt's cycles in it.
+struct hardware {
+  bool wanted;
+  uint32_t lanes, positions, engines;
+  struct engine engine;
+  uint64_t cycles;
+};
+
 struct bench {
   const char *dir;
   bool json;
@@ -73,7 +89,8 @@ struct bench {
   } tokens;
   uint32_t context[CONTEXTS];  // positions cached when decoding begins
   uint32_t prompt;             // positions of the prefill
-  struct result *results;      // [n_threads * n_kernels]
+  struct hardware hardware;
+  struct result *results;  // [n_threads * n_kernels]
   size_t n_results;
   uint8_t *buffer;  // for the memory measurement
   size_t bytes;
@@ -85,18 +102,26 @@ struct bench {
 // ----------------------------------------------------------------------------------------- options
 
 static int parse(struct bench *b, int argc, char **argv) {
-  const char *threads = NULL, *vector = NULL;
+  const char *threads = NULL, *vector = NULL, *positions = NULL, *engines = NULL, *lanes = NULL;
+  struct hardware *h = &b->hardware;
   const struct option_spec specs[] = {
-      {"--model", &b->dir, NULL},
-      {"--threads", &threads, NULL},
-      {"--vector", &vector, NULL},
-      {"--json", NULL, &b->json},
+      {"--model", &b->dir, NULL}, {"--threads", &threads, NULL},     {"--vector", &vector, NULL},
+      {"--json", NULL, &b->json}, {"--positions", &positions, NULL}, {"--engines", &engines, NULL},
+      {"--lanes", &lanes, NULL},
   };
   char standard[32];
   struct err err;
   int status = options_parse(command, help, specs, sizeof specs / sizeof *specs, argc, argv, NULL);
   if (status >= 0) return status;
   if (!b->dir) return cli_usage(command, "--model is missing");
+  h->wanted = positions != NULL;
+  h->lanes = 256;
+  if (!positions && (engines || lanes))
+    return cli_usage(command, "%s goes with --positions", engines ? "--engines" : "--lanes");
+  if ((status = option_batch(command, positions, engines, &h->positions, &h->engines)) ||
+      (status = option_machine(command, ENGINE_RTL, positions, engines, &h->positions)))
+    return status;
+  if (lanes && (status = option_lanes(command, lanes, &h->lanes))) return status;
   snprintf(standard, sizeof standard, parallel_processors() > 1 ? "1,%zu" : "1",
            parallel_processors());
   if ((status = option_ids(command, "--threads", threads ? threads : standard, &b->threads,
@@ -205,6 +230,33 @@ static void measure(struct bench *b, struct result *r, struct fast_engine *engin
   r->prefill = b->prompt / seconds;
 }
 
+static int on_step(void *ctx, const struct controller_step *step) {
+  struct hardware *h = ctx;
+  (void)step;
+  h->cycles = engine_cycles(&h->engine);
+  return 0;
+}
+
+static int simulate(struct bench *b, struct err *err) {
+  struct hardware *h = &b->hardware;
+  const struct sim_memory memory = SIM_MEMORY_DEFAULT;
+  const struct engine_options options = {.lanes = h->lanes,
+                                         .memory = &memory,
+                                         .build = SIM_FAST,
+                                         .note = cli_note};
+  const struct controller_run prompt = {.prompt = b->tokens.ids,
+                                        .n_prompt = b->prompt,
+                                        .sampling = {.top_k = 1, .inv_t = 1, .state = 1},
+                                        .ctx = h,
+                                        .step = on_step};
+  uint64_t saturations;
+  engine_say();
+  int failed = engine_open(&h->engine, ENGINE_RTL, b->dir, &options, err);
+  if (!failed) failed = engine_run(&h->engine, &prompt, NULL, &saturations, err);
+  engine_close(&h->engine);
+  return failed;
+}
+
 static int run(struct bench *b, struct err *err) {
   if (model_image(&b->image, b->dir, 256, err)) return -1;
   const struct image_header *h = &b->image.header;
@@ -237,7 +289,7 @@ static int run(struct bench *b, struct err *err) {
     fast_pool_destroy(pool);
   }
   progress_end(&b->progress);
-  return failed;
+  return failed || (b->hardware.wanted && simulate(b, err)) ? -1 : 0;
 }
 
 // ------------------------------------------------------------------------------------------ output
@@ -277,6 +329,14 @@ static int print_json(const struct bench *b, struct err *err) {
     cJSON_AddNumberToObject(prefill, "tokens_per_second", r->prefill);
     cJSON_AddItemToArray(results, run);
   }
+  if (b->hardware.wanted) {
+    cJSON *hardware = cJSON_AddObjectToObject(json, "hardware");
+    cJSON_AddNumberToObject(hardware, "lanes", b->hardware.lanes);
+    cJSON_AddNumberToObject(hardware, "positions", b->hardware.positions);
+    cJSON_AddNumberToObject(hardware, "engines", b->hardware.engines);
+    cJSON_AddNumberToObject(hardware, "tokens", b->prompt);
+    cJSON_AddNumberToObject(hardware, "cycles", (double)b->hardware.cycles);
+  }
   return stdout_json(json, err);
 }
 
@@ -300,6 +360,12 @@ static int print_table(const struct bench *b, struct err *err) {
     }
     printf(" %.1f tokens/s |\n", r->prefill);
   }
+  const struct hardware *hardware = &b->hardware;
+  if (hardware->wanted)
+    printf("\nhardware of %u lanes, %u positions together, %u in a cycle: a prompt of %u takes "
+           "%.0f cycles per position\n",
+           hardware->lanes, hardware->positions, hardware->engines, b->prompt,
+           (double)hardware->cycles / b->prompt);
   return stdout_write("", 0, err);
 }
 

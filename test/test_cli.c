@@ -318,6 +318,18 @@ static void bench(void **state) {
   cJSON_Delete(json);
   EXPECT(0, "bench --model @/nano --threads 1");
   expect_text(out, "| 1 |");
+
+  // A prompt in hardware that runs eight positions together.
+  double cycles[2];
+  for (int i = 0; i < 2; i++) {
+    EXPECT(0, "bench --model @/nano --threads 1 --positions %d --json", i ? 8 : 1);
+    json = cJSON_Parse(out);
+    const cJSON *hardware = cJSON_GetObjectItemCaseSensitive(json, "hardware");
+    assert_int_equal((int)number(hardware, "tokens"), 32);
+    cycles[i] = number(hardware, "cycles");
+    cJSON_Delete(json);
+  }
+  assert_true(cycles[1] > 0 && cycles[1] < cycles[0] / 4);
 }
 
 // A closed standard output ends the run; what was printed before is whole characters.

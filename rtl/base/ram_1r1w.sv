@@ -4,8 +4,8 @@
 //
 // A technology file: FPGA tools infer block RAM or LUT RAM from this generic form. Replace the file
 // to instantiate an SRAM macro, a vendor's primitive, or a memory with ECC. It serves only memories
-// with a registered read. A few small arrays are read in the cycle of their address, as LUT RAM and
-// registers are: fifo with RegisteredRead 0, kv_cache, counters.
+// with one registered read. A few small arrays are read in the cycle of their address, as LUT RAM
+// and registers are: fifo with RegisteredRead 0, kv_cache. counters has two registered reads.
 //
 // In      wr  a word, or those of its parts of WriteBits bits whose strobe is set
 //         rd  the address of a word

@@ -196,60 +196,36 @@ module gpt2_registers
   assign stop_id_o   = hwif_out.STOP_ID.id.value;
   assign all_heads_o = hwif_out.RUN.all_heads.value;
 
-  // --------------------------------------------------------------------------------- prompt FIFO
+  // --------------------------------------------------------------------------- the FIFOs of ids
+
+  logic             fifo_rst_n, prompt_room, overflow_q, tok_waits;
+  logic [PtrBits:0] prompt_count, tok_count;
+  logic [16:0]      tok_id;
+
+  assign fifo_rst_n = core_rst_no && !taken;
 
   // An id is written to its register first, and pushed from there in the next cycle.
-  logic [17:0]        prompt_mem [Depth];
-  logic [PtrBits-1:0] prompt_rd_q, prompt_wr_q;
-  logic [PtrBits:0]   prompt_count_q;
-  logic               prompt_pop, prompt_push, overflow_q;
-
-  always_ff @(posedge clk_i) push <= core_rst_no && hwif_out.PROMPT.id.swmod;
-
-  assign push_last      = hwif_out.PROMPT.last.value;
-  assign prompt_push    = push && prompt_count_q != (PtrBits + 1)'(Depth);
-  assign prompt_valid_o = prompt_count_q != '0;
-  assign prompt_pop     = prompt_valid_o && prompt_ready_i;
-  assign {prompt_last_o, prompt_id_o} = prompt_mem[prompt_rd_q];
-
   always_ff @(posedge clk_i) begin
-    if (prompt_push) prompt_mem[prompt_wr_q] <= {push_last, hwif_out.PROMPT.id.value};
-    if (!core_rst_no || taken) begin
-      prompt_rd_q    <= '0;
-      prompt_wr_q    <= '0;
-      prompt_count_q <= '0;
-      overflow_q     <= 1'b0;
-    end else begin
-      prompt_rd_q    <= prompt_rd_q + PtrBits'(prompt_pop);
-      prompt_wr_q    <= prompt_wr_q + PtrBits'(prompt_push);
-      prompt_count_q <= prompt_count_q + (PtrBits + 1)'(prompt_push) - (PtrBits + 1)'(prompt_pop);
-      overflow_q     <= overflow_q || (push && !prompt_push);
-    end
+    push       <= core_rst_no && hwif_out.PROMPT.id.swmod;
+    overflow_q <= fifo_rst_n && (overflow_q || (push && !prompt_room));
   end
 
-  // ---------------------------------------------------------------------------------- token FIFO
+  assign push_last = hwif_out.PROMPT.last.value;
 
-  logic [16:0]        tok_mem [Depth];
-  logic [PtrBits-1:0] tok_rd_q, tok_wr_q;
-  logic [PtrBits:0]   tok_count_q;
-  logic               tok_pop, tok_push;
+  fifo #(.Width(18), .Depth(Depth)) u_prompt (
+    .clk_i, .rst_ni(fifo_rst_n),
+    .wr_valid_i(push), .wr_ready_o(prompt_room),
+    .wr_data_i({push_last, hwif_out.PROMPT.id.value}),
+    .rd_valid_o(prompt_valid_o), .rd_ready_i(prompt_ready_i),
+    .rd_data_o({prompt_last_o, prompt_id_o}), .count_o(prompt_count)
+  );
 
-  assign tok_ready_o = tok_count_q != (PtrBits + 1)'(Depth);
-  assign tok_push    = tok_valid_i && tok_ready_o;
-  assign tok_pop     = hwif_out.TOKEN.valid.swacc && tok_count_q != '0;
-
-  always_ff @(posedge clk_i) begin
-    if (tok_push) tok_mem[tok_wr_q] <= tok_id_i;
-    if (!core_rst_no || taken) begin
-      tok_rd_q    <= '0;
-      tok_wr_q    <= '0;
-      tok_count_q <= '0;
-    end else begin
-      tok_rd_q    <= tok_rd_q + PtrBits'(tok_pop);
-      tok_wr_q    <= tok_wr_q + PtrBits'(tok_push);
-      tok_count_q <= tok_count_q + (PtrBits + 1)'(tok_push) - (PtrBits + 1)'(tok_pop);
-    end
-  end
+  fifo #(.Width(17), .Depth(Depth)) u_tokens (
+    .clk_i, .rst_ni(fifo_rst_n),
+    .wr_valid_i(tok_valid_i), .wr_ready_o(tok_ready_o), .wr_data_i(tok_id_i),
+    .rd_valid_o(tok_waits), .rd_ready_i(hwif_out.TOKEN.valid.swacc), .rd_data_o(tok_id),
+    .count_o(tok_count)
+  );
 
   // ------------------------------------------------------------------------- what the host reads
 
@@ -282,15 +258,15 @@ module gpt2_registers
   assign hwif_in.STATUS.prompt_open.next = open_q && !done_i;
   assign hwif_in.STATUS.overflow.next    = overflow_q;
   assign hwif_in.STATUS.error.next       = (done_q || done_i) ? error_i : ErrNone;
-  assign hwif_in.LEVELS.prompt_room.next = 16'(Depth) - 16'(prompt_count_q);
-  assign hwif_in.LEVELS.tokens.next      = 16'(tok_count_q);
-  assign hwif_in.TOKEN.id.next           = tok_mem[tok_rd_q];
-  assign hwif_in.TOKEN.valid.next        = tok_count_q != '0;
+  assign hwif_in.LEVELS.prompt_room.next = 16'(Depth) - 16'(prompt_count);
+  assign hwif_in.LEVELS.tokens.next      = 16'(tok_count);
+  assign hwif_in.TOKEN.id.next           = tok_id;
+  assign hwif_in.TOKEN.valid.next        = tok_waits;
 
   assign hwif_in.INT_STATUS.done.next    = done_i;
   assign hwif_in.INT_STATUS.error.next   = done_i && error_i != ErrNone;
-  assign hwif_in.INT_STATUS.prompt.next  = open_q && prompt_count_q <= (PtrBits + 1)'(Depth / 2);
-  assign hwif_in.INT_STATUS.token.next   = tok_count_q != '0;
+  assign hwif_in.INT_STATUS.prompt.next  = open_q && prompt_count <= (PtrBits + 1)'(Depth / 2);
+  assign hwif_in.INT_STATUS.token.next   = tok_waits;
 
   assign hwif_in.FAULT.valid.next   = fault_valid_q;
   assign hwif_in.FAULT.write.next   = fault_valid_q && fault_write_q;
