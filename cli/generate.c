@@ -663,6 +663,7 @@ static int write_stats(struct generate *g, struct err *err) {
   struct sim_counters counters;
   struct engine *engine = &g->engine->engine;
   if (cycles && engine_counters(engine, &counters, err)) return -1;
+  if (g->bus) g->stats.batch = g->positions;
   const struct stats_about about = {.model = g->image ? g->image : g->dir,
                                     .engine = engine_names[g->kind],
                                     .checksum = image ? &engine->image.header.checksum : NULL,

@@ -52,11 +52,19 @@ void stats_free(struct stats *s) {
   memset(s, 0, sizeof *s);
 }
 
+// Whether position i ran together with the next.
+static bool is_shared(const struct stats *s, size_t i) {
+  if (i + 1 == s->n) return false;
+  if (!s->batch) return s->positions[i + 1].cycles == 0;
+  const struct controller_step *step = &s->positions[i].step;
+  return !step->head && (step->position + 1) % s->batch != 0;
+}
+
 double stats_floor(const struct stats *s, const struct image_header *shape) {
   double sum = 0;
-  // Positions that end together share the weights that were read for the last of them.
+  // Positions that run together share the weights that are read for the last of them.
   for (size_t i = 0; i < s->n; i++)
-    if (i + 1 == s->n || s->positions[i + 1].cycles)
+    if (!is_shared(s, i))
       sum += floor_cycles(shape, s->positions[i].step.position, s->positions[i].step.head);
   return sum;
 }

@@ -24,10 +24,12 @@ struct stats_position {
 struct stats {
   struct stats_position *positions;
   size_t n, room;
-  size_t generated;       // ids chosen and reported
-  size_t prompts;         // that the run continues
-  bool *continues;        // [prompts] its first id was chosen
-  uint64_t cycles;        // until the end of the last position
+  size_t generated;  // ids chosen and reported
+  size_t prompts;    // that the run continues
+  bool *continues;   // [prompts] its first id was chosen
+  uint64_t cycles;   // until the end of the last position
+  uint32_t batch;    // 0: positions that run together are those that end together; otherwise the
+                     // ends are not known, and as many run together as gpt2_top's Positions says
   double begin, seconds;  // the start and the duration by the wall clock
   struct stats_share {
     size_t positions;
