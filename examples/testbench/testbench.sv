@@ -43,9 +43,9 @@ module testbench;
 `endif
   u_gpt2_top (
     .clk_i(clk), .rst_ni(rst_n), .mem_rst_ni(rst_n), .test_en_i(1'b0), .abort_i(1'b0), .cfg_i(Config), .sampling_i(sampling), .start_i(start), .max_new_i(tokens),
-    .stop_en_i(StopEnable), .stop_id_i(StopId), .all_heads_i(1'b0), .busy_o(busy), .done_o(done), .error_o(error),
+    .stop_en_i(StopEnable), .stop_id_i(StopId), .all_heads_i(1'b0), .more_prompts_i(16'd0), .busy_o(busy), .done_o(done), .error_o(error),
     .prompt_valid_i(prompt_valid), .prompt_ready_o(prompt_ready), .prompt_id_i(ids[fed]), .prompt_last_i(fed == n_ids - 1),
-    .tok_valid_o(tok_valid), .tok_ready_i(1'b1), .tok_id_o(tok_id), .tok_last_o(),
+    .tok_valid_o(tok_valid), .tok_ready_i(1'b1), .tok_id_o(tok_id), .tok_last_o(), .tok_prompt_o(),
     .lg_valid_o(), .lg_ready_i(1'b1), .lg_base_id_o(), .lg_mask_o(), .lg_rows_o(), .lg_last_o(),
     .rd_req_valid_o(rd_req_valid), .rd_req_ready_i(rd_req_ready), .rd_req_addr_o(rd_req_addr), .rd_req_len_o(rd_req_len),
     .rd_rsp_valid_i(rd_rsp_valid), .rd_rsp_ready_o(rd_rsp_ready), .rd_rsp_data_i(rd_rsp_data), .rd_rsp_error_i(1'b0),
