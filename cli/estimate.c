@@ -25,9 +25,9 @@ static const char help[] =
     "  --context N         positions already cached; default: those of 1, 128, 512 and 1023 that "
     "the model has\n"
     "  --greedy            takes the most likely token instead of drawing from the 40 most likely\n"
-    "  --positions N       also estimates a prompt on hardware that runs N of its positions "
-    "together: 1, 2, 4, 8 or 16;\n"
-    "                      default 1\n"
+    "  --positions N       also estimates hardware that runs N positions of a prompt, or a token "
+    "of N sequences, together: 1, 2,\n"
+    "                      4, 8 or 16; default 1\n"
     "  --engines N         of which N meet a beat in the same cycle, 1, 2, 4, ... positions; "
     "default: all\n"
     "  --json              as JSON\n\n"
@@ -103,16 +103,19 @@ static int print_text(const struct asked *a, struct err *err) {
     n += snprintf(text + n, sizeof text - (size_t)n, "   %s\n", binds(&e));
   }
   if (a->batch.positions > 1)
-    n +=
-        snprintf(text + n, sizeof text - (size_t)n,
-                 "\na prompt, %u positions together, %u in a cycle\n%7s %15s %12s\n",
-                 a->batch.positions, a->batch.engines, "context", "cycles/position", "positions/s");
+    n += snprintf(text + n, sizeof text - (size_t)n,
+                  "\n%u positions of a prompt, or tokens of as many sequences, together, %u in a "
+                  "cycle\n%7s %15s %12s %12s %9s\n",
+                  a->batch.positions, a->batch.engines, "context", "cycles/position", "positions/s",
+                  "cycles/token", "tokens/s");
   for (size_t i = 0; a->batch.positions > 1 && i < a->n_contexts; i++) {
-    struct estimate e;
+    struct estimate e, t;
+    const double positions = a->batch.positions, hz = a->memory.clock * 1e6;
     estimate_prompt(&e, &a->config, a->lanes, a->contexts[i], &a->batch, &a->memory);
-    n += snprintf(text + n, sizeof text - (size_t)n, "%7u %15.0f %12.4g\n", a->contexts[i],
-                  e.cycles / a->batch.positions,
-                  a->memory.clock * 1e6 * a->batch.positions / e.cycles);
+    estimate_tokens(&t, &a->config, a->lanes, a->contexts[i], &a->batch, &a->memory, a->top_k);
+    n += snprintf(text + n, sizeof text - (size_t)n, "%7u %15.0f %12.4g %12.0f %9.4g\n",
+                  a->contexts[i], e.cycles / positions, hz * positions / e.cycles,
+                  t.cycles / positions, hz * positions / t.cycles);
   }
   return stdout_write(text, (size_t)n, err);
 }
@@ -144,6 +147,8 @@ static int print_json(const struct asked *a, struct err *err) {
       cJSON_AddNumberToObject(idle, estimate_cause_names[c], e.idle[c]);
     estimate_prompt(&e, &a->config, a->lanes, a->contexts[i], &a->batch, &a->memory);
     cJSON_AddNumberToObject(entry, "prompt_cycles", e.cycles / a->batch.positions);
+    estimate_tokens(&e, &a->config, a->lanes, a->contexts[i], &a->batch, &a->memory, a->top_k);
+    cJSON_AddNumberToObject(entry, "together_cycles", e.cycles / a->batch.positions);
   }
   return stdout_json(json, err);
 }

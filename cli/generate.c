@@ -20,7 +20,7 @@ static const char generate_help[] =
     "gpt2rtl generate - continues a text; only the generated text goes to standard output, as it "
     "is produced\n\n"
     "usage: gpt2rtl generate --model DIR (--prompt TEXT... | --prompts FILE | --prompt-file FILE | "
-    "--ids 1,2,3)\n"
+    "--ids 1,2,3 ...)\n"
     "                        [OPTION...]\n"
     "       gpt2rtl generate --image FILE (--ids 1,2,3 | --model DIR --prompt TEXT) [OPTION...]\n\n"
     "  --model DIR         the model's folder\n"
@@ -41,8 +41,8 @@ static const char generate_help[] =
     "input\n"
     "  --prompt-file FILE  one prompt from a file, with all its bytes, including a final line end; "
     "- is standard input\n"
-    "  --ids 1,2,3         one prompt as token ids; if the folder has no tokenizer, the output is "
-    "ids too\n"
+    "  --ids 1,2,3         a prompt as token ids; up to 16 times. If the folder has no tokenizer, "
+    "the output is ids too\n"
     "  --tokens N          number of tokens to generate, 1 to 1000000; default 100. When the "
     "context is full, its newest\n"
     "                      half is computed again\n"
@@ -157,8 +157,8 @@ struct generate {
   struct gpt2rtl_model *model;
   struct gpt2rtl_engine *engine;
   struct gpt2rtl_request request;  // all but the prompt
-  uint32_t *ids;                   // --ids
-  size_t n_ids;
+  uint32_t *ids[OPTION_MANY];      // --ids
+  size_t n_ids[OPTION_MANY], n_given;
   struct output *outputs;
   size_t n_outputs, shown;  // shown: the output that is written as it is generated
   struct staged stats_file;
@@ -205,16 +205,16 @@ static int parse_sampling(struct generate *g, const char *temperature, const cha
 // -1 to continue, or the exit status.
 static int parse(struct generate *g, int argc, char **argv) {
   const bool report = !strcmp(command, "report");
-  const char *ids = NULL, *tokens = NULL, *engine = NULL, *temperature = NULL, *top_k = NULL,
-             *seed = NULL, *lanes = NULL;
+  const char *ids[OPTION_MANY + 1] = {NULL}, *tokens = NULL, *engine = NULL, *temperature = NULL,
+                                *top_k = NULL, *seed = NULL, *lanes = NULL;
   const char *memory = NULL, *clock = NULL, *threads = NULL, *vector = NULL, *top = NULL,
              *top_p = NULL, *penalty = NULL, *positions = NULL, *engines = NULL;
-  bool stops = false, prompts = false;
+  bool stops = false, prompts = false, lists = false;
   const struct option_spec specs[] = {
       {"--model", &g->dir, NULL},
       {"--prompt", g->prompts, &prompts},
       {"--prompts", &g->prompts_file, NULL},
-      {"--ids", &ids, NULL},
+      {"--ids", ids, &lists},
       {"--tokens", &tokens, NULL},
       {"--bus", &g->bus, NULL},
       {"--engine", &engine, NULL},
@@ -260,7 +260,7 @@ static int parse(struct generate *g, int argc, char **argv) {
     if (!*g->stop_texts[i]) return cli_usage(command, "--stop '': expected a text");
   if (g->image && lanes)
     return cli_usage(command, "--lanes goes with --model: an image has its own");
-  if (prompts + !!g->prompts_file + !!g->prompt_file + !!ids != 1)
+  if (prompts + !!g->prompts_file + !!g->prompt_file + lists != 1)
     return cli_usage(command, "one of --prompt, --prompts, --prompt-file and --ids is needed");
   if (engine && (status = option_engine(command, engine, &g->kind))) return status;
   if ((status = option_rtl(command, g->kind, lanes, memory, clock))) return status;
@@ -306,10 +306,13 @@ static int parse(struct generate *g, int argc, char **argv) {
                     : report           ? "a report"
                     : g->report.path   ? "--report"
                                        : NULL;
-  if (one && (g->prompts_file || g->prompts[1]))
+  if (one && (g->prompts_file || g->prompts[1] || ids[1]))
     return cli_usage(command, "%s allows only one prompt: run each prompt separately", one);
 
-  if (ids && (status = option_ids(command, "--ids", ids, &g->ids, &g->n_ids))) return status;
+  for (size_t *n_given = &g->n_given; ids[*n_given]; ++*n_given)
+    if ((status =
+             option_ids(command, "--ids", ids[*n_given], &g->ids[*n_given], &g->n_ids[*n_given])))
+      return status;
   return -1;
 }
 
@@ -349,15 +352,16 @@ static struct output *output_add(struct generate *g) {
   return o;
 }
 
-// Adds an output, whose prompt is text or, if that is NULL, the ids of --ids.
-static int add_prompt(struct generate *g, const char *text, size_t length, struct err *err) {
+// Adds an output. Its prompt is text or, if that is NULL, ids, which number `length`.
+static int add_prompt(struct generate *g, const char *text, const uint32_t *given, size_t length,
+                      struct err *err) {
   struct gpt2rtl_error *error = public_error(err);
   struct gpt2rtl_request r = g->request;
   uint32_t *ids = NULL;
   struct output *o = output_add(g);
   if (!o) return err_memory(err, "the prompts");
-  r.ids = g->ids;
-  r.n_ids = g->n_ids;
+  r.ids = given;
+  r.n_ids = length;
   if (text) {  // it may hold zeros
     if (gpt2rtl_encode(g->model, text, length, &ids, &r.n_ids, error)) return -1;
     r.ids = ids;
@@ -376,7 +380,7 @@ static int add_lines(struct generate *g, const char *text, size_t length, struct
     if (!shown) continue;
     if (g->n_outputs == PROMPTS)
       return err_set(err, "%s: more than %d prompts: split the file", g->prompts_file, PROMPTS);
-    if (add_prompt(g, text + at, shown, err)) {
+    if (add_prompt(g, text + at, NULL, shown, err)) {
       const struct err said = *err;
       return err_set(err, "%s: line %zu: %s", g->prompts_file, line, said.text);
     }
@@ -393,13 +397,14 @@ static int load_prompts(struct generate *g, struct err *err) {
   if (path) {
     if (input_read(path, &text, &length, err)) return -1;
     const int failed =
-        g->prompt_file ? add_prompt(g, text, length, err) : add_lines(g, text, length, err);
+        g->prompt_file ? add_prompt(g, text, NULL, length, err) : add_lines(g, text, length, err);
     free(text);
     return failed;
   }
-  if (!g->prompts[0]) return add_prompt(g, NULL, 0, err);
   for (size_t i = 0; g->prompts[i]; i++)
-    if (add_prompt(g, g->prompts[i], strlen(g->prompts[i]), err)) return -1;
+    if (add_prompt(g, g->prompts[i], NULL, strlen(g->prompts[i]), err)) return -1;
+  for (size_t i = 0; i < g->n_given; i++)
+    if (add_prompt(g, NULL, g->ids[i], g->n_ids[i], err)) return -1;
   return 0;
 }
 
@@ -712,7 +717,7 @@ int generate_main(int argc, char **argv) {
     free(g.outputs[i].ids);
   }
   free(g.outputs);
-  free(g.ids);
+  for (size_t i = 0; i < g.n_given; i++) free(g.ids[i]);
   return status;
 }
 

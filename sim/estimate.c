@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "gpt2_pkg.h"
+
 // Cycles from the end of a job (after its last beat) until the first beat of a job that uses its
 // results may enter. R = 64 / Segments is the number of cycles that 64 rows take. Measured in
 // simulation, with gpt2_top's default unit widths.
@@ -19,6 +21,7 @@ enum {
   ATTENDED = 22,       // PV -> projection
   CHOSEN = 32,         // the head's last beat -> the next token's first request, by argmax
   DRAWN = 64,          // additional cycles if the id is drawn, on average
+  NEXT_CHOICE = 2,     // from one sequence's choice to the next's
   SKIPPED = 32,        // the last layer's last beat -> the next step's first request, without head
 };
 
@@ -83,26 +86,44 @@ static void embedding(struct walk *w, double heads, bool last) {
   if (last) wait_until(w, w->now + EMBEDDED + w->r, ESTIMATE_START);
 }
 
+// The heads of a layer. Each of several sequences has its own keys, values and softmax.
 struct heads {
-  double scored, attended[CONFIG_MAX_HEADS], projected;
+  double scored[CONFIG_MAX_HEADS][PKG_MAX_POSITIONS], free[PKG_MAX_POSITIONS];
+  double attended[CONFIG_MAX_HEADS];
   double n, width_groups;
+  uint32_t sequences;
 };
+
+// A job with beats of one sequence's cache, which several sequences do not share.
+static void kv_job(struct walk *w, const struct heads *a, double groups, double blocks,
+                   bool sides) {
+  const double held = w->held;
+  if (a->sequences > 1) w->held = 1;
+  job(w, groups, blocks, sides, 0, ESTIMATE_SOFTMAX);
+  w->held = held;
+}
 
 static void qkv(struct walk *w, double heads, double ready) {
   job(w, 3 * w->r, heads, true, ready, ESTIMATE_LAYERNORM);
 }
 
-static void scores(struct walk *w, struct heads *a, double quantised) {
+static void scores(struct walk *w, struct heads *a, unsigned h, double quantised) {
   wait_until(w, quantised, ESTIMATE_HANDOVER);
-  wait_until(w, a->scored + SOFTMAX_FREE + w->r * ceil_div(a->n, 64), ESTIMATE_SOFTMAX);
-  job(w, ceil_div(a->n, w->segments), 1, true, 0, ESTIMATE_SOFTMAX);
-  a->scored = w->now;
+  for (uint32_t s = 0; s < a->sequences; s++) {
+    wait_until(w, a->free[s], ESTIMATE_SOFTMAX);
+    kv_job(w, a, ceil_div(a->n, w->segments), 1, true);
+    a->scored[h][s] = w->now;
+    a->free[s] = w->now + SOFTMAX_FREE + w->r * ceil_div(a->n, 64);
+  }
 }
 
-static void pv(struct walk *w, struct heads *a, unsigned h, double scored) {
-  wait_until(w, scored + PROBABILITIES + w->r, ESTIMATE_SOFTMAX);
-  job(w, w->r, ceil_div(a->n, 64), false, 0, ESTIMATE_SOFTMAX);
-  wait_until(w, scored + PROBABILITIES + w->r * ceil_div(a->n, 64), ESTIMATE_SOFTMAX);
+static void pv(struct walk *w, struct heads *a, unsigned h) {
+  for (uint32_t s = 0; s < a->sequences; s++) {
+    const double scored = a->scored[h][s];
+    wait_until(w, scored + PROBABILITIES + w->r, ESTIMATE_SOFTMAX);
+    kv_job(w, a, w->r, ceil_div(a->n, 64), false);
+    wait_until(w, scored + PROBABILITIES + w->r * ceil_div(a->n, 64), ESTIMATE_SOFTMAX);
+  }
   a->attended[h] = w->now;
 }
 
@@ -112,27 +133,24 @@ static void project(struct walk *w, struct heads *a, unsigned h, unsigned heads)
 
 // QKV(0)  QKV(1) S(0)  QKV(2) S(1) PV(0) ... ln_2  P(0)  S(H-1)  P(1..3)  PV(H-2)  P(4..H-3)
 // PV(H-1)  P(H-2)  P(H-1)
-static void attention(struct walk *w, unsigned heads, double n, double ready, double norm_beats) {
-  struct heads a = {.scored = -1e9, .n = n, .width_groups = heads * w->r};
-  double quantised[CONFIG_MAX_HEADS], scored[CONFIG_MAX_HEADS];
+static void attention(struct walk *w, unsigned heads, double n, uint32_t sequences, double ready,
+                      double norm_beats) {
+  struct heads a = {.n = n, .width_groups = heads * w->r, .sequences = sequences};
+  double quantised[CONFIG_MAX_HEADS];
   unsigned p = 0;
   for (unsigned h = 0; h < heads; h++) {
     qkv(w, heads, h ? 0 : ready);
     quantised[h] = w->now + KV_QUANTISED + w->r;
-    if (h >= 1) {
-      scores(w, &a, quantised[h - 1]);
-      scored[h - 1] = a.scored;
-    }
-    if (h >= 2) pv(w, &a, h - 2, scored[h - 2]);
+    if (h >= 1) scores(w, &a, h - 1, quantised[h - 1]);
+    if (h >= 2) pv(w, &a, h - 2);
   }
   take(w, norm_beats);
   if (heads >= 3) project(w, &a, p++, heads);
-  scores(w, &a, quantised[heads - 1]);
-  scored[heads - 1] = a.scored;
+  scores(w, &a, heads - 1, quantised[heads - 1]);
   while (p < 4 && p + 2 < heads) project(w, &a, p++, heads);
-  if (heads >= 2) pv(w, &a, heads - 2, scored[heads - 2]);
+  if (heads >= 2) pv(w, &a, heads - 2);
   while (p + 2 < heads) project(w, &a, p++, heads);
-  pv(w, &a, heads - 1, scored[heads - 1]);
+  pv(w, &a, heads - 1);
   while (p < heads) project(w, &a, p++, heads);
 }
 
@@ -148,16 +166,17 @@ static struct walk begin(struct estimate *e, const struct sim_memory *m, uint32_
   return w;
 }
 
-// All layers, for `positions` that end with `last`. Returns when the last residual is complete.
+// All layers, for `positions` that end with `last`, or each of as many sequences at `last`. Returns
+// when the last residual is complete.
 static double run_layers(struct walk *w, const struct gpt2_config *c, uint32_t last,
-                         uint32_t positions) {
+                         uint32_t positions, uint32_t sequences) {
   const unsigned heads = (unsigned)c->n_head;
   const double norm_beats = ceil_div(4.0 * heads, w->segments);
   take(w, norm_beats);
   for (uint32_t i = 0; i < positions; i++) embedding(w, heads, i + 1 == positions);
   double ready = w->now;
   for (size_t l = 0; l < c->n_layer; l++) {
-    attention(w, heads, last + 1, ready, norm_beats);
+    attention(w, heads, last + 1, sequences, ready, norm_beats);
     job(w, 4 * heads * w->r, heads, true, w->now + NORM, ESTIMATE_LAYERNORM);
     take(w, norm_beats);
     job(w, heads * w->r, 4.0 * heads, true, 0, ESTIMATE_LAYERNORM);
@@ -185,22 +204,30 @@ static double kv_bytes(const struct gpt2_config *c) {
   return 2 * (double)c->n_embd * (double)c->n_layer;
 }
 
-void estimate_token(struct estimate *e, const struct gpt2_config *c, uint32_t lanes,
-                    uint32_t context, const struct sim_memory *memory, uint32_t top_k) {
+void estimate_tokens(struct estimate *e, const struct gpt2_config *c, uint32_t lanes,
+                     uint32_t context, const struct estimate_batch *batch,
+                     const struct sim_memory *memory, uint32_t top_k) {
   struct sim_memory m = *memory;
   sim_memory_resolve(&m, lanes);
   const double vocabulary = (double)c->vocab_size, segments = lanes / 64.0;
   memset(e, 0, sizeof *e);
-  e->floor = (layer_bytes(c) + vocabulary * (double)c->n_embd + kv_bytes(c) * context) / lanes;
-  e->writes = (uint64_t)((double)(c->n_layer * c->n_head) * (2 + 64 / segments));
-  struct walk w = begin(e, &m, lanes, 1);
-  const double ready = run_layers(&w, c, context, 1), head = w.now;
+  const uint32_t n = batch->positions;
+  e->floor = (layer_bytes(c) + vocabulary * (double)c->n_embd + n * kv_bytes(c) * context) / lanes;
+  e->writes = (uint64_t)(n * (double)(c->n_layer * c->n_head) * (2 + 64 / segments));
+  struct walk w = begin(e, &m, lanes, n / (double)batch->engines);
+  const double ready = run_layers(&w, c, context, n, n), head = w.now;
   job(&w, ceil_div(vocabulary, segments), (double)c->n_head, true, ready, ESTIMATE_LAYERNORM);
   // Sampling keeps pace except for the logits that enter its list, k (1 + ln(V / k)) of V in random
   // order.
   if (top_k > 1) wait_until(&w, head + top_k * (1 + log(vocabulary / top_k)), ESTIMATE_SAMPLING);
-  wait_until(&w, w.now + CHOSEN + (top_k > 1 ? DRAWN : 0), ESTIMATE_SAMPLING);
+  wait_until(&w, w.now + CHOSEN + (top_k > 1 ? DRAWN : 0) + (n - 1) * NEXT_CHOICE,
+             ESTIMATE_SAMPLING);
   end(&w, &m);
+}
+
+void estimate_token(struct estimate *e, const struct gpt2_config *c, uint32_t lanes,
+                    uint32_t context, const struct sim_memory *memory, uint32_t top_k) {
+  estimate_tokens(e, c, lanes, context, &(struct estimate_batch){1, 1}, memory, top_k);
 }
 
 void estimate_prompt(struct estimate *e, const struct gpt2_config *c, uint32_t lanes,
@@ -215,7 +242,7 @@ void estimate_prompt(struct estimate *e, const struct gpt2_config *c, uint32_t l
   const double keys = fmax(1, positions / segments);  // beats that hold the batch's keys
   e->writes = (uint64_t)((double)(c->n_layer * c->n_head) * (1 + keys + 64 / segments));
   struct walk w = begin(e, &m, lanes, positions / (double)batch->engines);
-  run_layers(&w, c, last, positions);
+  run_layers(&w, c, last, positions, 1);
   wait_until(&w, w.now + SKIPPED, ESTIMATE_START);
   end(&w, &m);
 }

@@ -39,8 +39,8 @@ struct estimate {
   double idle[ESTIMATE_CAUSES];  // cycles = beats + their sum
 };
 
-// Hardware that runs `positions` of a prompt together, `engines` of them in a cycle (gpt2_top's
-// parameters Positions and Engines).
+// Hardware that runs `positions` of a prompt or sequences together, `engines` of them in a cycle
+// (gpt2_top's parameters Positions and Engines).
 struct estimate_batch {
   uint32_t positions, engines;
 };
@@ -49,6 +49,11 @@ struct estimate_batch {
 // memory is resolved here; its stalls are ignored. top_k: 1 for argmax, otherwise as in sampling.
 void estimate_token(struct estimate *estimate, const struct gpt2_config *config, uint32_t lanes,
                     uint32_t context, const struct sim_memory *memory, uint32_t top_k);
+
+// The same for a token of each of batch->positions sequences, all at position `context`, together.
+void estimate_tokens(struct estimate *estimate, const struct gpt2_config *config, uint32_t lanes,
+                     uint32_t context, const struct estimate_batch *batch,
+                     const struct sim_memory *memory, uint32_t top_k);
 
 // Estimates a whole batch of a prompt, the one that holds position `context`, without the head,
 // from the end of the batch before to its own. The figures are those of all its positions together.
