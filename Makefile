@@ -286,7 +286,8 @@ $(B)/bench/bare_engine.so: bench/bare_engine.sv $(SO_NEEDS)
 TEST_LIBS_test_gpt2_pkg := $(B)/block/gpt2_pkg_probe_s0.so
 TEST_LIBS_test_gpt2_top := $(SIMS) $(SIMS:.so=_check.so)
 POSITIONS_SIM := $(B)/sim/gpt2_top_256-Positions.8
-TEST_LIBS_test_positions := $(POSITIONS_SIM).so $(POSITIONS_SIM)_check.so
+BATCHES_TRACE := $(B)/sim/gpt2_top_64-Positions.4-Engines.2_trace.so
+TEST_LIBS_test_positions := $(POSITIONS_SIM).so $(POSITIONS_SIM)_check.so $(BATCHES_TRACE)
 LIFE_CYCLE_SIM := $(B)/sim/gpt2_top_64-MaxHeads.2-MaxCtx.64-NormWidth.4-Watchdog.8192
 LIFE_CYCLE_SIMS := $(LIFE_CYCLE_SIM) $(LIFE_CYCLE_SIM)-Positions.4-Engines.2
 TEST_LIBS_test_life_cycle := $(LIFE_CYCLE_SIMS:%=%.so) $(LIFE_CYCLE_SIMS:%=%_check.so)
@@ -300,7 +301,6 @@ TEST_LIBS_test_evaluate := $(B)/gpt2rtl
 TEST_LIBS_test_generate := $(B)/gpt2rtl $(B)/sim/gpt2_top_256.so $(POSITIONS_SIM).so
 TEST_LIBS_test_estimate := $(SIMS)
 TEST_LIBS_test_waveform := $(B)/sim/gpt2_top_256_trace.so
-BATCHES_TRACE := $(B)/sim/gpt2_top_64-Positions.4-Engines.2_trace.so
 TEST_LIBS_test_tensors  := $(B)/sim/gpt2_top_256_trace.so $(B)/sim/gpt2_top_256.so $(BATCHES_TRACE)
 TEST_LIBS_test_timeline := $(B)/gpt2rtl $(B)/sim/gpt2_top_256_trace.so $(BATCHES_TRACE)
 TEST_LIBS_test_dump     := $(B)/gpt2rtl $(B)/sim/gpt2_top_256_trace.so
@@ -374,7 +374,7 @@ RUN      := $(B)/gpt2rtl generate --model $(MODEL) --prompt "$(PROMPT)" --tokens
 PARALLEL := $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 CHECKS   := test/run_check.sh test/same_bytes.sh test/asan.sh test/fuzz.sh test/configs.sh test/testbench.sh test/install.sh test/web.sh test/axi/test_axi.sh formal/formal.sh lint/lint.sh lint/layers.sh lint/format.sh lint/lint_newest.sh lint/lint_verible.sh lint/lint_slang.sh test/fusesoc.sh test/registers.sh test/waves.sh test/driver_cross.sh test/bus_axi.sh test/board_sim.sh test/ip.sh syn/synth_check.sh sim/vector_check.sh
 
-.PHONY: tables registers waves all for-run for-test run test test-asan fuzz test-hf test-long test-bus-axi board-sim test-board test-netlist test-configs formal lint synth-check synth synth-axi test-axi fmax route board verilog ip bench bench-golden bench-prompt install uninstall deps help clean docs
+.PHONY: tables registers waves all for-run for-test run test test-asan fuzz test-hf test-long test-bus-axi board-sim test-board test-netlist test-configs formal lint synth-check synth synth-axi test-axi fmax route board verilog ip bench bench-golden bench-prompt bench-decode install uninstall deps help clean docs
 all: $(TABLES) $(B)/gpt2rtl $(SIMS)
 for-run: $(B)/gpt2rtl $(B)/sim/gpt2_top_256.so
 for-test: all $(TESTS:%=$(B)/test/%) $(BUS_AXI_SIM)
@@ -450,6 +450,10 @@ PROMPTS ?= 256:8:8:latency=150:16 256:8:8:latency=150:144 256:8:8:latency=150:52
            1024:8:8:latency=150:16 1024:8:8:latency=150:528 1024:8:8:latency=150:1016
 bench-prompt: $(B)/gpt2rtl $(B)/models/gpt2/model.safetensors
 	@XDG_CACHE_HOME="$$PWD/$(B)/models/cache" bench/prompt.sh $(B)/models/gpt2 $(PROMPTS)
+# What a token costs when several sequences decode together. TOKENS: lanes:positions:engines:memory:ids.
+TOKENS ?= 256:8:8:latency=150:128 256:8:1:ddr4-2400:128 1024:8:8:latency=150:128 256:8:8:latency=150:512
+bench-decode: $(B)/gpt2rtl $(B)/models/gpt2/model.safetensors
+	@XDG_CACHE_HOME="$$PWD/$(B)/models/cache" bench/decode.sh $(B)/models/gpt2 $(TOKENS)
 # The golden engine's speed on this machine, on the 124M shape with random weights.
 bench-golden: $(B)/gpt2rtl $(B)/models/gpt2/model.safetensors
 	@XDG_CACHE_HOME="$$PWD/$(B)/models/cache" $(B)/gpt2rtl bench --model $(B)/models/gpt2 --vector all
@@ -598,6 +602,7 @@ help:
 	@echo '                  simulated cycles a second; docs/bench.csv and .svg; then bench-golden. BENCH="$(BENCH)" is lanes:positions;'
 	@echo '                  other values, and SHAPE=gpt2-medium, -large or -xl, go to $(B)/bench/'
 	@echo 'make bench-prompt cycles of a position of a prompt when several share each beat, 124M shape, by lanes, engines and context'
+	@echo 'make bench-decode cycles of a token when several sequences decode together, 124M shape'
 	@echo 'make bench-golden the golden engine in C: tokens per second by context, threads and vector code, 124M shape'
 	@echo 'make test-configs every legal combination of lanes and widths: lint, and RTL = golden; resumes where it was stopped'
 	@echo 'make verilog      gpt2_top as one plain Verilog file, $(B)/verilog/gpt2_top.v; TOP=gpt2_axi PORTS=1 PORT_BITS=512: with AXI'
