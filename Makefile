@@ -451,7 +451,7 @@ PROMPTS ?= 256:8:8:latency=150:16 256:8:8:latency=150:144 256:8:8:latency=150:52
 bench-prompt: $(B)/gpt2rtl $(B)/models/gpt2/model.safetensors
 	@XDG_CACHE_HOME="$$PWD/$(B)/models/cache" bench/prompt.sh $(B)/models/gpt2 $(PROMPTS)
 # What a token costs when several sequences decode together. TOKENS: lanes:positions:engines:memory:ids.
-TOKENS ?= 256:8:8:latency=150:128 256:8:1:ddr4-2400:128 1024:8:8:latency=150:128 256:8:8:latency=150:512
+TOKENS ?= 256:8:8:latency=150:128 256:8:1:ddr4-2400:128 1024:8:8:latency=150:128
 bench-decode: $(B)/gpt2rtl $(B)/models/gpt2/model.safetensors
 	@XDG_CACHE_HOME="$$PWD/$(B)/models/cache" bench/decode.sh $(B)/models/gpt2 $(TOKENS)
 # The golden engine's speed on this machine, on the 124M shape with random weights.
