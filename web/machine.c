@@ -6,8 +6,8 @@
 // Emscripten compiles it together with one Verilated gpt2_top (web/library.c). It reads from
 // Emscripten's file system /image, a memory image for any number of lanes, and from /model
 // config.json and the tokenizer's files. Calls return 0 or -1 unless stated otherwise; after -1,
-// machine_error gives the sentence. The events of a run are reported as words (enum report), which
-// the worker takes after each machine_advance.
+// machine_error gives the sentence. The events of a run are reported as words (enum report_kind),
+// which the worker takes after each machine_advance.
 #include <emscripten.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,7 +31,7 @@
 
 // A report is a sequence of items. An item is a word of this enum, the number of words that follow,
 // and these words.
-enum report {
+enum report_kind {
   REPORT_TOKEN = 1,  // id; bytes of text; the text that can be shown so far, padded to words
   REPORT_STEP,   // id, position, head, choice, recomputed, cycles of the run so far (two words);
                  // with head: for each candidate id, and as floats probability, drawn
@@ -82,7 +82,7 @@ EXPORT const char *machine_error(void) { return m.err.text; }
 
 // ------------------------------------------------------------------------------------------ report
 
-static uint32_t *report(enum report what, size_t n) {
+static uint32_t *report(enum report_kind what, size_t n) {
   if (m.n_report + n + 2 > m.report_room) {
     const size_t room = 2 * (m.n_report + n) + 4096;
     uint32_t *more = realloc(m.report, room * sizeof *more);
@@ -122,7 +122,7 @@ static int report_text(uint32_t id, const char *text, size_t n) {
   return 0;
 }
 
-static int report_event(enum report what, const struct timeline_event *e) {
+static int report_event(enum report_kind what, const struct timeline_event *e) {
   const bool job = e->track == TIMELINE_JOB, step = e->track == TIMELINE_STEP;
   uint32_t *to = report(what, job ? 7 + COUNT_WHATS : 7);
   if (!to) return 1;
