@@ -256,7 +256,7 @@ module kv_cache
     addr_t      head_base_q;                       // the head's part, of sequence 0
     addr_t [Positions-1:0] seq_base_q;             // of each sequence, from sequence 0's
     members_t   rest_q, rest, places_q1, places_q2;
-    member_t    member_d, member_q1, member_q2;
+    member_t    member_d, member_q1, member_q2, seq_d;
     logic       others_q1, others_q2;
     logic [9:0] newest, block_q1, block_q2;
     addr_t      seq_base_q1, scales_q2, v_q2;
@@ -273,6 +273,7 @@ module kv_cache
     end
 
     assign newest = position_i[member_d];
+    assign seq_d  = batch_i.several ? member_d : member_t'(batch_i.seq);
 
     always_ff @(posedge clk_i) begin
       if (begins && batch_i.several && rest != '0) rest_q <= rest;
@@ -284,7 +285,7 @@ module kv_cache
       block_q1    <= newest & ~10'(Positions - 1);
       places_q1   <= batch_i.several ? members_t'(1) << batch_member(newest, 5'(Positions))
                                      : members_t'(batch_i.members);
-      seq_base_q1 <= seq_base_q[batch_i.several ? member_d : member_t'(batch_i.seq)];
+      seq_base_q1 <= seq_base_q[seq_d];
 
       member_q2   <= member_q1;
       others_q2   <= others_q1;
