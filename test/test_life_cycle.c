@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The life of runs on one gpt2_top (docs/life_cycle.md): random sequences of starts, ends, aborts,
-// resets, errors, refusals and losses, on slow ports and several models, against a model of the
-// rules
+// resets, errors, refusals and losses, of runs of one or several prompts, on slow ports and several
+// models, against a model of the rules
 //
 //   - a start is taken in a cycle in which busy is low, and in no other; each run taken ends with
 //     one done, unless a reset ends it
@@ -10,6 +10,7 @@
 //     and values in memory, and has no error
 //   - one that is disturbed reports a prefix of these, and the error of what disturbed it; the
 //     next run is undisturbed
+//   - a host may stop within any prompt, and go on later or abort
 //   - while busy is low nothing is offered, requested or unacknowledged
 //   - writes go to the run's own KV cache, no two to one beat at a time; bytes that are being
 //     written may read as anything
@@ -38,7 +39,9 @@ enum {
   WRITES = 256,
   MAX_IDS = 80,
   RUNS = 3,
-  LIMIT = 400000,  // cycles that no run takes
+  MAX_PROMPTS = 7,
+  PLACES = 4,       // of sequences, at most
+  LIMIT = 2000000,  // cycles that no run takes
 };
 
 // ------------------------------------------------------------------------------------------ models
@@ -51,6 +54,11 @@ struct model {
 static struct model models[MODELS];
 static uint8_t *memory_bytes;
 static uint64_t memory_beats;
+
+// Of one sequence's keys and values.
+static uint64_t cache_beats(const struct image_header *h) {
+  return (uint64_t)h->n_layer * h->n_head * h->kv_stride;
+}
 
 static int open_models(void **state) {
   static const char *const shapes[MODELS] = {
@@ -83,8 +91,7 @@ static int open_models(void **state) {
     c->stream_base += memory_beats;
     c->head_base += memory_beats;
     c->kv_base += memory_beats;
-    const uint64_t from = memory_beats, kv = (uint64_t)image->header.n_layer *
-                                             image->header.n_head * image->header.kv_stride;
+    const uint64_t from = memory_beats, kv = PLACES * cache_beats(&image->header);
     memory_beats += image->header.n_beats + kv;
     memory_bytes = realloc(memory_bytes, memory_beats * LANES);
     assert_non_null(memory_bytes);
@@ -131,44 +138,60 @@ static const char *const trouble_names[TROUBLES] = {
     "bad prompt",
 };
 
-struct run {
+// A prompt, and golden's report of its sequence.
+struct sequence {
   const struct model *model;
   uint32_t ids[MAX_IDS];
   struct controller_run run;
-  struct pkg_config config;
-  struct pkg_sampling sampling;
-  enum trouble trouble;
-  uint64_t when;         // cycles after the start, or beats, or acknowledgements
-  enum pkg_error error;  // if the trouble comes
-  bool came;
-
-  // golden's report
   struct controller_step *steps;
   uint32_t *tokens;
   int32_t *logits;
   struct gpt2_core core;
-  size_t n_steps, n_tokens, n_logits;       // that golden has; positions of logits
-  size_t begun, ended, chosen, shown, fed;  // that the hardware has
-  uint64_t more;                            // steps of the batch under way that have not begun
-  uint32_t next_id;                         // of the logits that come
+  size_t n_steps, n_tokens, n_logits;  // that golden has; positions of logits
+  size_t begun, ended, chosen, shown;  // that the hardware has
+  uint32_t next_id;                    // of the logits that come
+  unsigned place;                      // where it runs, if it has begun
+};
+
+struct run {
+  const struct model *model;
+  struct sequence sequences[MAX_PROMPTS];
+  size_t n;
+  struct pkg_config config;
+  struct pkg_sampling sampling;
+  enum trouble trouble;
+  size_t which;          // prompt: the bad one, or the one without last
+  uint64_t when;         // cycles after the start, or beats, or acknowledgements
+  enum pkg_error error;  // if the trouble comes
+  bool came;
+
+  // Where the host stops, for how long, and whether it aborts then.
+  size_t stop_prompt, stop_id;
+  uint64_t stop_cycles;
+  bool stop_abort;
+
+  size_t prompt, fed;                         // prompts that were taken; ids of the next
+  struct sequence *batch[PKG_MAX_POSITIONS];  // those that have not ended, of the batch under way
+  size_t n_batch;
+  bool several, more;  // of several sequences; steps are to come
 };
 
 static int on_step(void *ctx, const struct controller_step *step) {
-  struct run *r = ctx;
+  struct sequence *r = ctx;
   r->steps = realloc(r->steps, (r->n_steps + 1) * sizeof *r->steps);
   assert_non_null(r->steps);
   r->steps[r->n_steps++] = *step;
   return 0;
 }
 static int on_token(void *ctx, uint32_t id) {
-  struct run *r = ctx;
+  struct sequence *r = ctx;
   r->tokens = realloc(r->tokens, (r->n_tokens + 1) * sizeof *r->tokens);
   assert_non_null(r->tokens);
   r->tokens[r->n_tokens++] = id;
   return 0;
 }
 static int on_logits(void *ctx, const int32_t *logits) {
-  struct run *r = ctx;
+  struct sequence *r = ctx;
   const size_t n = r->model->image.header.vocab_size;
   r->logits = realloc(r->logits, (r->n_logits + 1) * n * sizeof *r->logits);
   assert_non_null(r->logits);
@@ -178,10 +201,12 @@ static int on_logits(void *ctx, const int32_t *logits) {
 
 static struct run *free_run(struct run *r) {
   if (!r) return NULL;
-  free(r->steps);
-  free(r->tokens);
-  free(r->logits);
-  gpt2_core_destroy(&r->core);
+  for (struct sequence *s = r->sequences; s < r->sequences + r->n; s++) {
+    free(s->steps);
+    free(s->tokens);
+    free(s->logits);
+    gpt2_core_destroy(&s->core);
+  }
   free(r);
   return NULL;
 }
@@ -238,76 +263,110 @@ static void spoil(struct run *r, uint64_t *rng) {
   }
 }
 
+static void run_golden(struct sequence *s) {
+  struct err err;
+  s->n_steps = s->n_tokens = s->n_logits = 0;
+  if (gpt2_core_create(&s->core, &s->model->image, &err) ||
+      controller_run_golden(&s->run, &s->core, &err))
+    fail_msg("%s", err.text);
+}
+
+static void expect_nothing(struct sequence *s) { s->n_steps = s->n_tokens = s->n_logits = 0; }
+
+// The host stops before some id of some prompt, for less time than the watchdog's.
+static void stop(struct run *r, uint64_t *rng) {
+  r->stop_prompt = (size_t)rng_range(rng, 0, (int64_t)r->n - 1);
+  r->stop_id = (size_t)rng_range(rng, 0, (int64_t)r->sequences[r->stop_prompt].run.n_prompt - 1);
+  r->stop_cycles = (uint64_t)rng_range(rng, 1, WATCHDOG - 1000);
+}
+
 static struct run *make_run(uint64_t *rng) {
   static const enum pkg_error errors[TROUBLES] = {
       [ABORT] = PKG_ERR_ABORTED,     [READ_ERROR] = PKG_ERR_READ,  [WRITE_ERROR] = PKG_ERR_WRITE,
       [READ_LOST] = PKG_ERR_TIMEOUT, [ACK_LOST] = PKG_ERR_TIMEOUT, [NO_LAST] = PKG_ERR_TIMEOUT,
   };
   struct run *r = calloc(1, sizeof *r);
-  struct err err;
   assert_non_null(r);
   r->model = &models[rng_range(rng, 0, MODELS - 1)];
+  r->n = rng_chance(rng, 50) ? 1 : (size_t)rng_range(rng, 2, MAX_PROMPTS);
   const struct image_header *h = &r->model->image.header;
-  const bool full = rng_chance(rng, 20);
-  r->run = (struct controller_run){
-      .prompt = r->ids,
-      .n_prompt =
-          full && h->n_ctx < 10 ? h->n_ctx : (size_t)rng_range(rng, 1, h->n_ctx < 3 ? h->n_ctx : 3),
-      .max_new = (uint32_t)rng_range(rng, 0, full && h->n_ctx < 10 ? 8 : 3),
-      .all_heads = rng_chance(rng, 30),
-      .ctx = r,
+  const bool full = rng_chance(rng, 20) && h->n_ctx < 10;
+  const struct controller_run settings = {
+      .max_new = (uint32_t)rng_range(rng, 0, full ? 8 : 3),
+      .all_heads = rng_chance(rng, r->n > 1 ? 10 : 30),
       .token = on_token,
       .step = on_step,
       .logits = on_logits,
+      .stop_enabled = rng_chance(rng, 20),
+      .stop_id = (uint32_t)rng_range(rng, 0, h->vocab_size - 1),
       .sampling = {.top_k = rng_chance(rng, 50) ? 1 : (uint32_t)rng_range(rng, 1, 64),
                    .inv_t = (uint32_t)rng_range(rng, 1000, 200000),
                    .state = rng_next(rng) | 1},
   };
-  for (size_t i = 0; i < r->run.n_prompt; i++)
-    r->ids[i] = (uint32_t)rng_range(rng, 0, h->vocab_size - 1);
-  r->run.stop_enabled = rng_chance(rng, 20);
-  r->run.stop_id = (uint32_t)rng_range(rng, 0, h->vocab_size - 1);
-  if (gpt2_core_create(&r->core, &r->model->image, &err) ||
-      controller_run_golden(&r->run, &r->core, &err))
-    fail_msg("%s", err.text);
-  if (r->n_tokens > 1 && !r->run.stop_enabled && rng_chance(rng, 20)) {  // a stop id that comes
-    r->run.stop_enabled = true;
-    r->run.stop_id = r->tokens[rng_range(rng, 0, (int64_t)r->n_tokens - 1)];
-    r->n_steps = r->n_tokens = r->n_logits = 0;
-    gpt2_core_destroy(&r->core);
-    if (gpt2_core_create(&r->core, &r->model->image, &err) ||
-        controller_run_golden(&r->run, &r->core, &err))
-      fail_msg("%s", err.text);
+  for (struct sequence *s = r->sequences; s < r->sequences + r->n; s++) {
+    s->model = r->model;
+    s->run = settings;
+    s->run.ctx = s;
+    s->run.prompt = s->ids;
+    const int64_t most = h->n_ctx < 3 ? h->n_ctx : h->n_ctx > 10 && rng_chance(rng, 10) ? 10 : 3;
+    s->run.n_prompt = full ? h->n_ctx : (size_t)rng_range(rng, 1, most);
+    for (size_t i = 0; i < s->run.n_prompt; i++)
+      s->ids[i] = (uint32_t)rng_range(rng, 0, h->vocab_size - 1);
+    run_golden(s);
+  }
+  const struct sequence *first = &r->sequences[0];
+  if (first->n_tokens > 1 && !settings.stop_enabled &&
+      rng_chance(rng, 20)) {  // a stop id that comes
+    const uint32_t stop_id = first->tokens[rng_range(rng, 0, (int64_t)first->n_tokens - 1)];
+    for (struct sequence *s = r->sequences; s < r->sequences + r->n; s++) {
+      s->run.stop_enabled = true;
+      s->run.stop_id = stop_id;
+      gpt2_core_destroy(&s->core);
+      run_golden(s);
+    }
   }
   r->config = r->model->config;
-  r->sampling = (struct pkg_sampling){.top_k = r->run.sampling.top_k,
-                                      .inv_t = r->run.sampling.inv_t,
-                                      .seed = r->run.sampling.state};
+  r->sampling = (struct pkg_sampling){.top_k = settings.sampling.top_k,
+                                      .inv_t = settings.sampling.inv_t,
+                                      .seed = settings.sampling.state};
+  int64_t work = 0;  // heads of all layers and steps
+  for (size_t i = 0; i < r->n; i++)
+    work += (int64_t)r->sequences[i].n_steps * h->n_head * h->n_layer;
 
-  if (rng_chance(rng, 55)) return r;
+  if (rng_chance(rng, 55)) {
+    if (rng_chance(rng, 30)) stop(r, rng);
+    return r;
+  }
   r->trouble = (enum trouble)rng_range(rng, 1, TROUBLES - 1);
   if ((r->trouble == READ_LOST || r->trouble == ACK_LOST || r->trouble == NO_LAST) &&
       rng_chance(rng, 70))
     r->trouble = ABORT;  // these take long
   r->error = errors[r->trouble];
-  const int64_t cycles = 1500 * (int64_t)r->n_steps * h->n_head * h->n_layer;
+  r->which = (size_t)rng_range(rng, 0, (int64_t)r->n - 1);
   r->when = (uint64_t)(r->trouble == WRITE_ERROR || r->trouble == ACK_LOST
-                           ? rng_range(rng, 1, 66 * (int64_t)r->n_steps * h->n_head * h->n_layer)
-                           : rng_range(rng, 0, rng_chance(rng, 20) ? 20 : cycles));
-  if (r->trouble == BAD_SETTINGS) spoil(r, rng);
+                           ? rng_range(rng, 1, 66 * work)
+                           : rng_range(rng, 0, rng_chance(rng, 20) ? 20 : 1500 * work));
+  if (r->trouble == ABORT && rng_chance(rng, 40)) {
+    stop(r, rng);
+    r->stop_abort = true;
+    r->when = UINT64_MAX;
+  }
+  if (r->trouble == BAD_SETTINGS) {
+    spoil(r, rng);
+    r->came = true;
+    for (size_t i = 0; i < r->n; i++) expect_nothing(&r->sequences[i]);
+  }
+  struct sequence *bad = &r->sequences[r->which];
+  if (r->trouble == BAD_PROMPT) expect_nothing(bad);
   if (r->trouble == BAD_PROMPT && rng_chance(rng, 50)) {
     r->error = PKG_ERR_PROMPT_LONG;
-    r->run.n_prompt = h->n_ctx + (size_t)rng_range(rng, 1, 10);
-    for (size_t i = 0; i < r->run.n_prompt; i++)
-      r->ids[i] = (uint32_t)rng_range(rng, 0, h->vocab_size - 1);
+    bad->run.n_prompt = h->n_ctx + (size_t)rng_range(rng, 1, 10);
+    for (size_t i = 0; i < bad->run.n_prompt; i++)
+      bad->ids[i] = (uint32_t)rng_range(rng, 0, h->vocab_size - 1);
   } else if (r->trouble == BAD_PROMPT) {
     r->error = PKG_ERR_PROMPT_ID;
-    r->ids[rng_range(rng, 0, (int64_t)r->run.n_prompt - 1)] =
+    bad->ids[rng_range(rng, 0, (int64_t)bad->run.n_prompt - 1)] =
         (uint32_t)rng_range(rng, h->vocab_size, 0x1ffff);
-  }
-  if (r->trouble == BAD_SETTINGS || r->trouble == BAD_PROMPT) {
-    r->came = true;
-    r->n_steps = r->n_tokens = r->n_logits = 0;
   }
   return r;
 }
@@ -318,7 +377,8 @@ static struct run *make_run(uint64_t *rng) {
 #define PORTS(P)                                                                                  \
   P(uint8_t, clk_i) P(uint8_t, rst_ni) P(uint8_t, mem_rst_ni) P(uint32_t, cfg_i)                  \
   P(uint32_t, sampling_i) P(uint8_t, start_i) P(uint8_t, abort_i) P(uint32_t, max_new_i)          \
-  P(uint8_t, stop_en_i) P(uint32_t, stop_id_i) P(uint8_t, all_heads_i) P(uint8_t, busy_o)         \
+  P(uint8_t, stop_en_i) P(uint32_t, stop_id_i) P(uint8_t, all_heads_i)                            \
+  P(uint16_t, more_prompts_i) P(uint8_t, busy_o) P(uint8_t, tok_last_o) P(uint16_t, tok_prompt_o) \
   P(uint8_t, done_o) P(uint8_t, error_o) P(uint8_t, prompt_valid_i) P(uint8_t, prompt_ready_o)    \
   P(uint32_t, prompt_id_i) P(uint8_t, prompt_last_i) P(uint8_t, tok_valid_o)                      \
   P(uint8_t, tok_ready_i) P(uint32_t, tok_id_o) P(uint8_t, lg_valid_o) P(uint8_t, lg_ready_i)     \
@@ -368,6 +428,7 @@ struct bench {
   uint64_t since;                       // start of the current run
   unsigned tok_slow, lg_slow;           // per cent of cycles in which the host is not ready
   size_t runs[TROUBLES];                // that their trouble met
+  uint64_t stops;                       // cycles in which the host had stopped
 };
 
 static void open_bench(struct bench *b, const char *path, uint64_t seed) {
@@ -492,7 +553,7 @@ static void take_memory(struct bench *b) {
     const uint32_t addr = *b->wr_addr_o;
     const struct image_header *h = b->owner ? &b->owner->image.header : NULL;
     EXPECT(h && addr >= b->owner->config.kv_base &&
-               addr < b->owner->config.kv_base + (uint64_t)h->n_layer * h->n_head * h->kv_stride,
+               addr < b->owner->config.kv_base + PLACES * cache_beats(h),
            "a write to beat %u, outside the run's KV cache", addr);
     for (unsigned i = 0; i < b->n_writes; i++)
       EXPECT(b->writes[(b->write_first + i) % WRITES].addr != addr,
@@ -506,13 +567,13 @@ static void take_memory(struct bench *b) {
 }
 
 // Golden's keys and values, of all positions in the history.
-static void expect_cache(struct bench *b, const struct run *r) {
-  const struct image_header *h = &r->model->image.header;
-  const uint32_t n = r->n_steps ? r->steps[r->n_steps - 1].position + 1 : 0;
+static void expect_cache(struct bench *b, const struct sequence *s) {
+  const struct image_header *h = &s->model->image.header;
+  const uint64_t base = s->model->config.kv_base + s->place * cache_beats(h);
+  const uint32_t n = s->n_steps ? s->steps[s->n_steps - 1].position + 1 : 0;
   for (uint32_t head = 0; head < h->n_layer * h->n_head; head++) {
-    const struct kv_head *kv = &r->core.kv[head];
-    const uint8_t *from =
-        memory_bytes + (r->model->config.kv_base + (uint64_t)head * h->kv_stride) * LANES;
+    const struct kv_head *kv = &s->core.kv[head];
+    const uint8_t *from = memory_bytes + (base + (uint64_t)head * h->kv_stride) * LANES;
     for (uint32_t t = 0; t < n; t++) {
       uint8_t scales[4];
       memcpy(scales, &kv->k_scale[t], 2);
@@ -535,73 +596,130 @@ static void run_is_over(struct bench *b) {
   EXPECT(*b->error_o == error, "error %u (%s), expected %u (%s)", *b->error_o,
          pkg_error_text(*b->error_o), error, pkg_error_text(error));
   b->runs[r->came ? r->trouble : NOTHING]++;
-  if (error == PKG_ERR_NONE) {
-    EXPECT(r->ended == r->n_steps && r->begun == r->n_steps, "%zu steps, expected %zu", r->ended,
-           r->n_steps);
-    EXPECT(r->chosen == r->n_tokens, "%zu tokens, expected %zu", r->chosen, r->n_tokens);
-    EXPECT(r->shown == r->n_logits, "logits of %zu positions, expected %zu", r->shown, r->n_logits);
-    expect_cache(b, r);
+  const struct sequence *in_place[PLACES] = {NULL};  // the last
+  for (size_t i = 0; error == PKG_ERR_NONE && i < r->n; i++) {
+    const struct sequence *s = &r->sequences[i];
+    EXPECT(s->ended == s->n_steps && s->begun == s->n_steps, "prompt %zu: %zu steps, expected %zu",
+           i, s->ended, s->n_steps);
+    EXPECT(s->chosen == s->n_tokens, "prompt %zu: %zu tokens, expected %zu", i, s->chosen,
+           s->n_tokens);
+    EXPECT(s->shown == s->n_logits, "prompt %zu: logits of %zu positions, expected %zu", i,
+           s->shown, s->n_logits);
+    in_place[s->place] = s;
   }
+  for (unsigned place = 0; place < PLACES; place++)
+    if (in_place[place]) expect_cache(b, in_place[place]);
   if (r->came && error == PKG_ERR_TIMEOUT) forget_memory(b);  // what it has not answered is lost
   b->dead = false;
   b->current = free_run(r);
+}
+
+static struct sequence *sequence_of(struct bench *b, uint64_t prompt) {
+  struct run *r = b->current;
+  EXPECT(prompt < r->prompt, "a report of prompt %u, when %zu were taken", (unsigned)prompt,
+         r->prompt);
+  return &r->sequences[prompt];
+}
+
+// A batch of one sequence ends at once; of several, each with its choice.
+static void step_ends(struct bench *b, const struct pkg_event *e) {
+  struct run *r = b->current;
+  EXPECT(r->n_batch && !r->more, "a batch ends before its last step");
+  size_t rest = 0;
+  for (size_t i = 0; i < r->n_batch; i++) {
+    struct sequence *s = r->batch[i];
+    if (r->several && s->place != e->choice_seq) {
+      r->batch[rest++] = s;
+      continue;
+    }
+    const struct controller_step *step = &s->steps[s->ended++];
+    EXPECT(!step->head || step->choice == e->choice, "step %zu of prompt %zu chose %u, expected %u",
+           s->ended - 1, (size_t)(s - r->sequences), (unsigned)e->choice, step->choice);
+  }
+  EXPECT(rest < r->n_batch, "a choice for place %u, which has no step", (unsigned)e->choice_seq);
+  r->n_batch = rest;
+}
+
+static void step_begins(struct bench *b, const struct pkg_event *e) {
+  struct run *r = b->current;
+  struct sequence *s = sequence_of(b, e->prompt);
+  EXPECT(r->more || !r->n_batch, "a batch begins before the last one has ended");
+  EXPECT(s->begun < s->n_steps, "prompt %u: a step more than golden's %zu", (unsigned)e->prompt,
+         s->n_steps);
+  EXPECT(!r->more || r->several == e->several, "a batch of both kinds");
+  EXPECT(e->seq < PLACES && (s->begun == 0 || s->place == e->seq), "prompt %u goes to place %u",
+         (unsigned)e->prompt, (unsigned)e->seq);
+  s->place = (unsigned)e->seq;
+  r->several = e->several;
+  r->more = e->more;
+  r->batch[r->n_batch++] = s;
+  const struct controller_step *step = &s->steps[s->begun++];
+  EXPECT(step->id == e->id && step->position == e->position && step->head == e->head &&
+             step->recomputed == e->recomputed,
+         "step %zu of prompt %u reads id %u at %u, expected %u at %u", s->begun - 1,
+         (unsigned)e->prompt, (unsigned)e->id, (unsigned)e->position, step->id, step->position);
+}
+
+static void take_token(struct bench *b) {
+  struct sequence *s = sequence_of(b, *b->tok_prompt_o);
+  EXPECT(s->chosen < s->n_tokens && s->tokens[s->chosen] == *b->tok_id_o,
+         "token %zu of %zu of prompt %u is %u", s->chosen, s->n_tokens, *b->tok_prompt_o,
+         *b->tok_id_o);
+  s->chosen++;
+  EXPECT(*b->tok_last_o == (s->chosen == s->n_tokens), "prompt %u: last is %u at token %zu of %zu",
+         *b->tok_prompt_o, *b->tok_last_o, s->chosen, s->n_tokens);
+}
+
+// With logits of all positions one sequence is under way at a time. They may come after their step.
+static void take_logits(struct bench *b) {
+  struct run *r = b->current;
+  struct sequence *s = r->sequences;
+  while (s->shown == s->n_logits && s + 1 < r->sequences + r->prompt) s++;
+  const uint32_t n = s->model->image.header.vocab_size;
+  EXPECT(s->shown < s->n_logits, "logits of one position more than golden's %zu", s->n_logits);
+  EXPECT(*b->lg_base_id_o == s->next_id && *b->lg_mask_o == 1, "logit of id %u, expected %u",
+         *b->lg_base_id_o, s->next_id);
+  EXPECT((int32_t)*b->lg_rows_o == s->logits[n * s->shown + s->next_id], "logit of id %u is %d",
+         s->next_id, (int32_t)*b->lg_rows_o);
+  s->next_id += LEN;
+  EXPECT(*b->lg_last_o == (s->next_id == n), "last logit at id %u", s->next_id - 1);
+  if (*b->lg_last_o) {
+    s->next_id = 0;
+    s->shown++;
+  }
 }
 
 static void take_reports(struct bench *b) {
   struct run *r = b->current;
   struct pkg_event e;
   pkg_event_unpack(&e, b->event_o);
-  const bool step = e.step_start || e.step_end, token = *b->tok_valid_o && *b->tok_ready_i,
-             logits = *b->lg_valid_o && *b->lg_ready_i;
-  if (!step && !token && !logits && !(*b->prompt_valid_i && *b->prompt_ready_o)) return;
+  const bool fed = *b->prompt_valid_i && *b->prompt_ready_o,
+             token = *b->tok_valid_o && *b->tok_ready_i, logits = *b->lg_valid_o && *b->lg_ready_i;
+  if (!e.step_start && !e.step_end && !token && !logits && !fed) return;
   EXPECT(r, "a report without a run");
-  if (*b->prompt_valid_i && *b->prompt_ready_o) r->fed++;
-  if (e.step_end) {
-    EXPECT(r->ended < r->begun && !r->more, "a batch ends after %zu of %zu steps", r->begun,
-           r->n_steps);
-    r->ended = r->begun;
-    const struct controller_step *s = &r->steps[r->ended - 1];
-    EXPECT(!s->head || s->choice == e.choice, "step %zu chose %u, expected %u", r->ended - 1,
-           (unsigned)e.choice, s->choice);
-  }
-  if (e.step_start) {
-    EXPECT(r->begun < r->n_steps && (r->begun == r->ended) == !r->more,
-           "step %zu begins after %zu of %zu", r->begun, r->ended, r->n_steps);
-    r->more = e.more;
-    const struct controller_step *s = &r->steps[r->begun++];
-    EXPECT(s->id == e.id && s->position == e.position && s->head == e.head &&
-               s->recomputed == e.recomputed,
-           "step %zu reads id %u at %u, expected %u at %u", r->begun - 1, (unsigned)e.id,
-           (unsigned)e.position, s->id, s->position);
-  }
-  if (token) {
-    EXPECT(r->chosen < r->n_tokens && r->tokens[r->chosen] == *b->tok_id_o,
-           "token %zu of %zu is %u", r->chosen, r->n_tokens, *b->tok_id_o);
-    r->chosen++;
-  }
-  if (logits) {
-    const uint32_t n = r->model->image.header.vocab_size;
-    EXPECT(r->shown < r->n_logits, "logits of one position more than golden's %zu", r->n_logits);
-    EXPECT(*b->lg_base_id_o == r->next_id && *b->lg_mask_o == 1, "logit of id %u, expected %u",
-           *b->lg_base_id_o, r->next_id);
-    EXPECT((int32_t)*b->lg_rows_o == r->logits[n * r->shown + r->next_id], "logit of id %u is %d",
-           r->next_id, (int32_t)*b->lg_rows_o);
-    r->next_id += LEN;
-    EXPECT(*b->lg_last_o == (r->next_id == n), "last logit at id %u", r->next_id - 1);
-    if (*b->lg_last_o) {
-      r->next_id = 0;
-      r->shown++;
-    }
-  }
+  EXPECT(!r->came || r->trouble != BAD_PROMPT || (!e.step_start && !e.step_end && !token),
+         "a step or token after the bad prompt");
+  if (logits) take_logits(b);
+  if (e.step_end) step_ends(b, &e);
+  if (e.step_start) step_begins(b, &e);
+  if (token) take_token(b);
+  if (!fed) return;
+  r->fed++;
+  if (!*b->prompt_last_i) return;
+  if (r->trouble == BAD_PROMPT && r->prompt == r->which) r->came = true;
+  r->prompt++;
+  r->fed = 0;
 }
 
 static void offer(struct bench *b, const struct run *r) {
   pkg_config_pack(b->cfg_i, &r->config);
   pkg_sampling_pack(b->sampling_i, &r->sampling);
-  *b->max_new_i = r->run.max_new;
-  *b->stop_en_i = r->run.stop_enabled;
-  *b->stop_id_i = r->run.stop_id;
-  *b->all_heads_i = r->run.all_heads;
+  const struct controller_run *run = &r->sequences[0].run;
+  *b->max_new_i = run->max_new;
+  *b->stop_en_i = run->stop_enabled;
+  *b->stop_id_i = run->stop_id;
+  *b->all_heads_i = run->all_heads;
+  *b->more_prompts_i = (uint16_t)(r->n - 1);
 }
 
 // While no start is offered, the settings are noise.
@@ -615,6 +733,30 @@ static void noise(struct bench *b) {
   *b->stop_en_i = rng_chance(&b->rng, 50);
   *b->stop_id_i = (uint32_t)rng_next(&b->rng) & 0x1ffff;
   *b->all_heads_i = rng_chance(&b->rng, 50);
+  *b->more_prompts_i = (uint16_t)rng_next(&b->rng);
+}
+
+// Offers the next id of the prompts, unless the host has stopped.
+static void feed(struct bench *b) {
+  struct run *r = b->current;
+  *b->prompt_valid_i = 0;
+  if (!r || !*b->busy_o || r->prompt == r->n) return;
+  const struct sequence *s = &r->sequences[r->prompt];
+  const bool last = r->fed == s->run.n_prompt - 1,
+             open = r->trouble == NO_LAST && r->which == r->prompt;
+  if (r->fed == s->run.n_prompt) return;  // without last
+  if (r->stop_cycles && r->stop_prompt == r->prompt && r->stop_id == r->fed) {
+    r->stop_cycles--;
+    b->stops++;
+    if (!r->stop_abort) return;
+    r->stop_abort = false;
+    r->when = b->cycle - b->since + (uint64_t)rng_range(&b->rng, 0, (int64_t)r->stop_cycles);
+    return;
+  }
+  *b->prompt_valid_i = b->offered || !rng_chance(&b->rng, b->stall);
+  *b->prompt_id_i = s->ids[r->fed];
+  *b->prompt_last_i = last && !open;
+  if (*b->prompt_valid_i && last && open) r->came = true;
 }
 
 static void cycle(struct bench *b) {
@@ -633,13 +775,7 @@ static void cycle(struct bench *b) {
   if (b->pending) offer(b, b->pending);
   else if (rng_chance(&b->rng, 10)) noise(b);
   *b->start_i = b->pending || (busy && rng_chance(&b->rng, 30));  // ignored while busy
-  const bool feeding = r && r->fed < r->run.n_prompt && busy;
-  *b->prompt_valid_i = feeding && (b->offered || !rng_chance(&b->rng, b->stall));
-  if (*b->prompt_valid_i) {
-    *b->prompt_id_i = r->ids[r->fed];
-    *b->prompt_last_i = r->fed == r->run.n_prompt - 1 && r->trouble != NO_LAST;
-    if (r->fed == r->run.n_prompt - 1 && r->trouble == NO_LAST) r->came = true;
-  }
+  feed(b);
   *b->tok_ready_i = !rng_chance(&b->rng, b->tok_slow);
   *b->lg_ready_i = !rng_chance(&b->rng, b->lg_slow);
   drive_memory(b);
@@ -727,8 +863,8 @@ static void sequences(const char *path, size_t n) {
   b->latency = 1;
   for (b->sequence = 0; b->sequence < (many ? strtoull(many, NULL, 10) : n); b->sequence++)
     sequence(b);
-  print_message("%zu sequences of %d runs, %.1f million cycles:", b->sequence, RUNS,
-                (double)b->cycle / 1e6);
+  print_message("%zu sequences of %d runs, %.1f million cycles, in %.2f the host had stopped:",
+                b->sequence, RUNS, (double)b->cycle / 1e6, (double)b->stops / 1e6);
   for (int i = 0; i < TROUBLES; i++) {
     print_message(" %s %zu%s", trouble_names[i], b->runs[i], i + 1 < TROUBLES ? "," : "\n");
     assert_true(many || b->runs[i] > 0);
@@ -743,19 +879,19 @@ static void sequences(const char *path, size_t n) {
 // machine whose steps come in batches.
 static void checked(void **state) {
   (void)state;
-  sequences(SIMULATOR "_check.so", 500);
+  sequences(SIMULATOR "_check.so", 250);
 }
 static void fast(void **state) {
   (void)state;
-  sequences(SIMULATOR ".so", 1600);
+  sequences(SIMULATOR ".so", 850);
 }
 static void batches_checked(void **state) {
   (void)state;
-  sequences(SIMULATOR BATCHES "_check.so", 60);
+  sequences(SIMULATOR BATCHES "_check.so", 250);
 }
 static void batches_fast(void **state) {
   (void)state;
-  sequences(SIMULATOR BATCHES ".so", 120);
+  sequences(SIMULATOR BATCHES ".so", 750);
 }
 
 int main(void) {
