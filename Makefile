@@ -148,6 +148,12 @@ BLOCK_SEGMENTS_residual_add := 1 4 16 64
 BLOCK_SEGMENTS_layernorm   := 1 4 16 64
 BLOCK_MODULE_layernorm_narrow := layernorm
 BLOCK_PARAMS_layernorm_narrow := NormWidth=4
+BLOCK_MODULE_layernorm_members := layernorm
+BLOCK_PARAMS_layernorm_members := Positions=4
+BLOCK_MODULE_layernorm_members_narrow := layernorm
+BLOCK_PARAMS_layernorm_members_narrow := Positions=4 NormWidth=4
+BLOCK_MODULE_final_layernorm_members := final_layernorm
+BLOCK_PARAMS_final_layernorm_members := Positions=4
 BLOCK_MODULE_residual_add_narrow := residual_add
 BLOCK_PARAMS_residual_add_narrow := ReadWidth=4
 BLOCK_SEGMENTS_embedding_row := 1 4 16 64
@@ -330,7 +336,9 @@ TEST_LIBS_test_block_gather := $(GATHER_WIDTHS:%=$(B)/block/block_gather_%_s0.so
 TEST_LIBS_test_sampling := $(patsubst %,$(B)/block/sampling_serial_s%.so,1 4 16)
 TEST_LIBS_test_multiplier := $(B)/block/multiplier_forms_s0.so
 TEST_LIBS_test_fifo     := $(B)/block/fifo_registered_s0.so
-TEST_LIBS_test_layernorm := $(patsubst %,$(B)/block/layernorm_narrow_s%.so,1 4 16)
+TEST_LIBS_test_layernorm := $(patsubst %,$(B)/block/layernorm_narrow_s%.so,1 4 16) $(B)/block/layernorm_members_s4.so \
+                            $(B)/block/layernorm_members_narrow_s1.so
+TEST_LIBS_test_final_layernorm := $(B)/block/final_layernorm_members_s0.so
 TEST_LIBS_test_residual_add := $(patsubst %,$(B)/block/residual_add_narrow_s%.so,1 4)
 TEST_LIBS_test_axi_memory := $(patsubst %,$(B)/block/axi_memory_%_s0.so,direct gather both)
 TEST_LIBS_test_softmax  := $(B)/block/softmax_quarter_s4.so $(B)/block/softmax_quarter_s16.so

@@ -13,7 +13,8 @@
 enum {
   QUEUE = 256,         // weight_stream: Depth,
   BURST = 32,          //   MaxBurst
-  NORM = 48,           // residual's last rows -> LayerNorm's first block
+  NORM = 48,           // residual's last rows -> LayerNorm's first block; of each other member a
+                       //   cycle later, then the next block of each
   EMBEDDED = 37,       // the token's last beat -> the same, + R
   KV_QUANTISED = 28,   // QKV -> its head's scores, + R
   PROBABILITIES = 41,  // scores -> PV's first tile, + R; each further tile R later
@@ -33,7 +34,8 @@ struct walk {
   double now;                // the engine has taken all beats so far
   double rate, level, room;  // beats per cycle into the queue; beats in it; its maximum
   double segments, r;
-  double held;  // cycles for which a beat of weights, keys or values is used
+  double held;     // cycles for which a beat of weights, keys or values is used
+  double members;  // positions for which LayerNorm makes each block
 };
 
 static double ceil_div(double a, double b) { return ceil(a / b); }
@@ -64,6 +66,17 @@ static void job(struct walk *w, double groups, double blocks, bool sides, double
   wait_until(w, ready, cause);
   take_held(w, groups * blocks, w->held);
   if (sides) take(w, ceil_div(groups, 16) - 1);
+}
+
+// A job of LayerNorm's blocks: the first group takes them as they come.
+static void norm_job(struct walk *w, double groups, double blocks, double ready) {
+  take(w, 1);
+  for (double k = 1; k <= blocks; k++) {
+    wait_until(w, ready + k * w->members - 1, ESTIMATE_LAYERNORM);
+    take_held(w, 1, w->held);
+  }
+  take_held(w, (groups - 1) * blocks, w->held);
+  take(w, ceil_div(groups, 16) - 1);
 }
 
 // Position and token rows: a block of 64 elements passes to the residual in R + 1 cycles, of
@@ -103,10 +116,6 @@ static void kv_job(struct walk *w, const struct heads *a, double groups, double 
   w->held = held;
 }
 
-static void qkv(struct walk *w, double heads, double ready) {
-  job(w, 3 * w->r, heads, true, ready, ESTIMATE_LAYERNORM);
-}
-
 static void scores(struct walk *w, struct heads *a, unsigned h, double quantised) {
   wait_until(w, quantised, ESTIMATE_HANDOVER);
   for (uint32_t s = 0; s < a->sequences; s++) {
@@ -139,7 +148,8 @@ static void attention(struct walk *w, unsigned heads, double n, uint32_t sequenc
   double quantised[CONFIG_MAX_HEADS];
   unsigned p = 0;
   for (unsigned h = 0; h < heads; h++) {
-    qkv(w, heads, h ? 0 : ready);
+    if (h) job(w, 3 * w->r, heads, true, 0, ESTIMATE_LAYERNORM);
+    else norm_job(w, 3 * w->r, heads, ready);
     quantised[h] = w->now + KV_QUANTISED + w->r;
     if (h >= 1) scores(w, &a, h - 1, quantised[h - 1]);
     if (h >= 2) pv(w, &a, h - 2);
@@ -156,8 +166,12 @@ static void attention(struct walk *w, unsigned heads, double n, uint32_t sequenc
 
 // The memory's side of a walk; the first requests are on their way.
 static struct walk begin(struct estimate *e, const struct sim_memory *m, uint32_t lanes,
-                         double held) {
-  struct walk w = {.e = e, .segments = lanes / 64.0, .r = 64 / (lanes / 64.0), .held = held};
+                         const struct estimate_batch *batch) {
+  struct walk w = {.e = e,
+                   .segments = lanes / 64.0,
+                   .r = 64 / (lanes / 64.0),
+                   .held = batch->positions / (double)batch->engines,
+                   .members = batch->positions};
   // Bursts are requested as the queue empties: beats under way are part of it.
   w.rate = fmin(m->beats, (QUEUE - BURST) / (double)m->latency);
   w.room = fmax(0, QUEUE - BURST - w.rate * m->latency);
@@ -177,7 +191,7 @@ static double run_layers(struct walk *w, const struct gpt2_config *c, uint32_t l
   double ready = w->now;
   for (size_t l = 0; l < c->n_layer; l++) {
     attention(w, heads, last + 1, sequences, ready, norm_beats);
-    job(w, 4 * heads * w->r, heads, true, w->now + NORM, ESTIMATE_LAYERNORM);
+    norm_job(w, 4 * heads * w->r, heads, w->now + NORM);
     take(w, norm_beats);
     job(w, heads * w->r, 4.0 * heads, true, 0, ESTIMATE_LAYERNORM);
     ready = w->now + NORM;
@@ -214,9 +228,9 @@ void estimate_tokens(struct estimate *e, const struct gpt2_config *c, uint32_t l
   const uint32_t n = batch->positions;
   e->floor = (layer_bytes(c) + vocabulary * (double)c->n_embd + n * kv_bytes(c) * context) / lanes;
   e->writes = (uint64_t)(n * (double)(c->n_layer * c->n_head) * (2 + 64 / segments));
-  struct walk w = begin(e, &m, lanes, n / (double)batch->engines);
+  struct walk w = begin(e, &m, lanes, batch);
   const double ready = run_layers(&w, c, context, n, n), head = w.now;
-  job(&w, ceil_div(vocabulary, segments), (double)c->n_head, true, ready, ESTIMATE_LAYERNORM);
+  norm_job(&w, ceil_div(vocabulary, segments), (double)c->n_head, ready);
   // Sampling keeps pace except for the logits that enter its list, k (1 + ln(V / k)) of V in random
   // order.
   if (top_k > 1) wait_until(&w, head + top_k * (1 + log(vocabulary / top_k)), ESTIMATE_SAMPLING);
@@ -241,7 +255,7 @@ void estimate_prompt(struct estimate *e, const struct gpt2_config *c, uint32_t l
   e->floor = (layer_bytes(c) + kv_bytes(c) * last) / lanes;
   const double keys = fmax(1, positions / segments);  // beats that hold the batch's keys
   e->writes = (uint64_t)((double)(c->n_layer * c->n_head) * (1 + keys + 64 / segments));
-  struct walk w = begin(e, &m, lanes, positions / (double)batch->engines);
+  struct walk w = begin(e, &m, lanes, batch);
   run_layers(&w, c, last, positions, 1);
   wait_until(&w, w.now + SKIPPED, ESTIMATE_START);
   end(&w, &m);

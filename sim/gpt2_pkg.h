@@ -74,7 +74,7 @@ enum { PKG_MAX_POSITIONS = 16 };
 #define PKG_STEP_FIELDS(F)                                                                         \
   F(id, 17) F(position, 10) F(seq, 4) F(prompt, 16) F(several, 1) F(more, 1) F(head, 1)            \
   F(recomputed, 1)
-#define PKG_BATCH_FIELDS(F) F(several, 1) F(seq, 4) F(last, 4) F(members, 16)
+#define PKG_BATCH_FIELDS(F) F(several, 1) F(seq, 4) F(last, 4) F(more, 1) F(members, 16)
 #define PKG_WORK_FIELDS(F)                                                                        \
   F(op, 4) F(layer, 8) F(head, 6) F(final_layer, 1) F(want_head, 1) F(position, 10) F(alone, 1)    \
   F(member, 4)

@@ -25,11 +25,10 @@ const char *const timeline_unit_name[TIMELINE_N_UNITS] = {TIMELINE_UNITS(UNIT_NA
   S(const uint32_t, event, "event_o") S(const uint8_t, kv, CORE "kv_valid")                       \
   S(const uint8_t, op, CORE "op_valid")                                                           \
   S(const uint8_t, logits, CORE "smp_valid") S(const uint8_t, sampling, CORE "sampling_busy")     \
-  S(const uint8_t, busy, "busy_o")
+  S(const uint8_t, norm, CORE "norm_busy") S(const uint8_t, busy, "busy_o")
 // Of each position's units.
 #define MEMBER_SIGNALS(S)                                                                         \
-  S(const uint8_t, norm, "norm_busy") S(const uint8_t, attention, "attention_busy")               \
-  S(const uint8_t, blocks, "blk_valid")
+  S(const uint8_t, attention, "attention_busy") S(const uint8_t, blocks, "blk_valid")
 // clang-format on
 enum { BLOCK_Q = 1 << 1, BLOCK_G = 1 << 2 };  // of blk_valid: rtl/core/transformer_block.sv
 
@@ -166,10 +165,9 @@ static bool any(const struct timeline *t, const uint8_t *bits) {
 }
 
 static uint32_t units(const struct timeline *t) {
-  bool norm = false, attention = false;
+  bool attention = false;
   uint8_t blocks = 0;
   for (uint32_t p = 0; p < t->n_members; p++) {
-    norm |= *t->members[p].norm;
     attention |= *t->members[p].attention;
     blocks |= *t->members[p].blocks;
   }
@@ -181,7 +179,7 @@ static uint32_t units(const struct timeline *t) {
          (uint32_t)*t->embedding << TIMELINE_EMBEDDING | (uint32_t)taken << TIMELINE_MATVEC |
          (uint32_t)any(t, t->rows) << TIMELINE_RESCALE |
          (uint32_t) !!(*t->event & PKG_EVENT_RESIDUAL) << TIMELINE_RESIDUAL_ADD |
-         (uint32_t)norm << TIMELINE_LAYERNORM |
+         (uint32_t)*t->norm << TIMELINE_LAYERNORM |
          (uint32_t)(any(t, t->kv) || (blocks & BLOCK_Q)) << TIMELINE_QKV_LINEAR |
          (uint32_t)*t->write << TIMELINE_KV_CACHE | (uint32_t)attention << TIMELINE_ATTENTION_CORE |
          (uint32_t) !!(blocks & BLOCK_G) << TIMELINE_MLP_FFN |

@@ -52,7 +52,8 @@ module gpt2_pkg_probe
       0: batch_o.several = '1;
       1: batch_o.seq = '1;
       2: batch_o.last = '1;
-      3: batch_o.members = '1;
+      3: batch_o.more = '1;
+      4: batch_o.members = '1;
       default: ;
     endcase
 

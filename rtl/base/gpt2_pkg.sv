@@ -169,6 +169,7 @@ package gpt2_pkg;
     logic                    several;
     logic [3:0]              seq;          // without `several`
     logic [3:0]              last;         // the highest member
+    logic                    more;         // members will join it
     logic [MaxPositions-1:0] members;
   } batch_t;
 

@@ -24,6 +24,7 @@ module block_gather
 #(
   parameter int unsigned InWidth  = 4,
   parameter int unsigned OutWidth = 64,          // a multiple of InWidth
+  parameter int unsigned SlotBits = 8,
   localparam int unsigned Parts    = HeadDim / OutWidth,
   localparam int unsigned PartBits = (Parts > 1) ? $clog2(Parts) : 1
 ) (
@@ -32,11 +33,11 @@ module block_gather
 
   input  logic                      in_valid_i,
   output logic                      in_ready_o,
-  input  logic [7:0]                in_slot_i,
+  input  logic [SlotBits-1:0]       in_slot_i,
   input  logic [InWidth-1:0][31:0]  in_rows_i,
 
   output logic                      blk_valid_o,
-  output logic [7:0]                blk_slot_o,
+  output logic [SlotBits-1:0]       blk_slot_o,
   output logic [29:0]               blk_used_o,
   input  logic                      rd_en_i,
   input  logic [PartBits-1:0]       rd_part_i,
@@ -80,7 +81,7 @@ module block_gather
   logic [31:0]      used;                        // of this group; 30 bits
   logic [29:0]      used_q;                      // of the groups of its block so far
   logic [1:0][29:0] blk_used_q;
-  logic [1:0][7:0]  blk_slot_q;
+  logic [1:0][SlotBits-1:0] blk_slot_q;
 
   always_comb begin
     used = '0;

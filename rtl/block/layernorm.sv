@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// layernorm - mean and variance of the residual, and the normalised residual as operand blocks
+// layernorm - mean and variance of the residuals of a batch's positions, and the normalised
+// residuals as operand blocks
 //
 //   V = C sum(x^2) - sum(x)^2 + epsilon C^2     (exact; sqrt(V) = C times the standard deviation)
 //   y[c] = (x[c] - mean) * R * gain[c] + bias[c],   R = C / sqrt(V)
 //
 // In      par    beats of an OpNorm job, valid/ready: word c holds two halfs, gain[c] (15..0) and
 //                bias[c] (31..16); label.tag.group counts the beats, label.tag.last marks the last
-//         start  pulse with sum (Q.12) and sum_sq (Q.24) of C numbers; neither needs to be held
-//         rd     the residual, Q14.12, the row rd_row_o of max(Segments, NormWidth) numbers: one
-//                cycle after rd_en_o, held until the next
-// Out     blk    NormWidth rows, Q14.16, of the block for operand slot 0 .. n_head - 1,
-//                valid/ready; last with a block's last
+//         start  pulse with the members of a pass, and sum (Q.12) and sum_sq (Q.24) of each one's C
+//                numbers, held for as many cycles as there are members
+//         rd     each member's residual, Q14.12, the row rd_row_o of max(Segments, NormWidth)
+//                numbers of those of rd_en_o: one cycle after it, held until the next
+// Out     blk    NormWidth rows, Q14.16, of a member's block for operand slot 0 .. n_head - 1,
+//                valid/ready. Block 0 of each member comes first, then block 1 of each: so the
+//                engine, which needs a block of all, begins soon
+//         done   pulse with the last rows
 // Rounds  mean to 16 fraction bits, half up; V is exact; R truncated to 18 bits; (x - mean) R to
 //         Q6.18, half up, saturating at +-(2^24 - 1) (sat_norm_o); times gain half up; plus bias,
 //         saturating at +-(2^30 - 1) (sat_row_o)
@@ -20,7 +24,7 @@
 //         parameters: par_ready_o falls with their last beat and rises when the pass has read them
 //         all
 // Stores  32 bits a parameter, a beat in one write
-// Assumes start_i only when busy_o is low; the residual does not change while busy_o is high
+// Assumes start_i only when busy_o is low; no residual changes while busy_o is high
 // Golden  golden/layernorm.c: layernorm() up to the quantising - equal bit for bit
 
 `include "assert.svh"
@@ -31,7 +35,9 @@ module layernorm
   parameter int unsigned Segments  = 16,
   parameter int unsigned MaxHeads  = 25,
   parameter int unsigned NormWidth = 64,   // elements normalised a cycle: 1, 2, 4, ... 64
-  localparam int unsigned RowWidth = quant_width(Segments, NormWidth)
+  parameter int unsigned Positions = 1,
+  localparam int unsigned RowWidth   = quant_width(Segments, NormWidth),
+  localparam int unsigned MemberBits = (Positions > 1) ? $clog2(Positions) : 1
 ) (
   input  logic                          clk_i,
   input  logic                          rst_ni,
@@ -43,18 +49,20 @@ module layernorm
   input  logic [HeadDim*Segments*8-1:0] par_data_i,
 
   input  logic                          start_i,
-  input  logic signed [37:0]            sum_i,
-  input  logic [62:0]                   sum_sq_i,
+  input  logic [Positions-1:0]          members_i,
+  input  logic [Positions-1:0][37:0]    sum_i,     // signed
+  input  logic [Positions-1:0][62:0]    sum_sq_i,
   output logic                          busy_o,
+  output logic                          done_o,
 
-  output logic                          rd_en_o,
+  output logic [Positions-1:0]          rd_en_o,
   output logic [10:0]                   rd_row_o,
-  input  logic [RowWidth-1:0][31:0]     rd_rows_i,
+  input  logic [Positions-1:0][RowWidth-1:0][31:0] rd_rows_i,
 
   output logic                          blk_valid_o,
   input  logic                          blk_ready_i,
+  output logic [MemberBits-1:0]         blk_member_o,
   output logic [7:0]                    blk_slot_o,
-  output logic                          blk_last_o,
   output logic [NormWidth-1:0][31:0]    blk_rows_o,
 
   output logic [6:0]                    sat_norm_o,
@@ -69,23 +77,27 @@ module layernorm
   localparam int unsigned RowPartBits = (RowParts > 1) ? $clog2(RowParts) : 1;
 
   typedef struct packed {                  // what travels with a pipeline stage
-    logic [5:0]          block;
-    logic [PartBits-1:0] part;
-    logic                last_part;        // of the block
-    logic                last;             // of the pass
+    logic [MemberBits-1:0] member;
+    logic [5:0]            block;
+    logic [PartBits-1:0]   part;
+    logic                  last;           // of the pass
   } place_t;
 
-  logic                advance;            // the normalising pipeline moves
-  logic                reading_q, par_full_q;
-  logic [5:0]          block_q;            // what is read next
-  logic [PartBits-1:0] part_q;
-  logic                last_part, last;
+  logic                  advance;          // the normalising pipeline moves
+  logic                  reading_q, par_full_q;
+  logic [5:0]            block_q;          // what is read next
+  logic [PartBits-1:0]   part_q;
+  logic [MemberBits-1:0] member;
+  logic                  last_part, last_member, last;
 
   assign last_part = part_q == PartBits'(NumParts - 1);
-  assign last      = last_part && block_q == cfg_i.n_head - 6'd1;
+  assign last      = last_part && last_member && block_q == cfg_i.n_head - 6'd1;
 
-  assign rd_en_o  = reading_q && advance;
   assign rd_row_o = 11'((32'(block_q) * NumParts + 32'(part_q)) / RowParts);
+
+  for (genvar p = 0; p < int'(Positions); p++) begin : gen_read
+    assign rd_en_o[p] = reading_q && advance && (Positions == 1 || member == MemberBits'(p));
+  end
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
@@ -98,21 +110,65 @@ module layernorm
     if (start_i) begin
       block_q <= '0;
       part_q  <= '0;
-    end else if (rd_en_o) begin
+    end else if (reading_q && advance) begin
       part_q <= last_part ? '0 : part_q + 1'b1;
-      if (last_part) block_q <= block_q + 6'd1;
+      if (last_part && last_member) block_q <= block_q + 6'd1;
+    end
+  end
+
+  // ----------------------------------------------------- the members, in turn: their sums; a block
+
+  logic                  stats_start;
+  logic [MemberBits-1:0] stats_member;
+
+  if (Positions == 1) begin : gen_one_member
+    logic unused_members;
+    assign unused_members = ^members_i;
+    assign stats_start    = start_i;
+    assign stats_member   = '0;
+    assign member         = '0;
+    assign last_member    = 1'b1;
+  end else begin : gen_members
+    logic [Positions-1:0] members_q;       // of the pass
+    logic [Positions-1:0] sums, sums_q;    // whose sums have not been taken
+    logic [Positions-1:0] block_of_q;      // whose block block_q has not been read
+
+    function automatic logic [MemberBits-1:0] first(logic [Positions-1:0] of);
+      first = '0;
+      for (int unsigned p = Positions; p > 0; p--) if (of[p-1]) first = MemberBits'(p - 1);
+    endfunction
+
+    function automatic logic [Positions-1:0] others(logic [Positions-1:0] of);
+      return of & (of - 1'b1);
+    endfunction
+
+    assign sums         = start_i ? members_i : sums_q;
+    assign stats_start  = sums != '0;
+    assign stats_member = first(sums);
+    assign member       = first(block_of_q);
+    assign last_member  = others(block_of_q) == '0;
+
+    always_ff @(posedge clk_i) begin
+      sums_q <= rst_ni ? others(sums) : '0;
+      if (start_i) begin
+        members_q  <= members_i;
+        block_of_q <= members_i;
+      end else if (reading_q && advance && last_part) begin
+        block_of_q <= last_member ? members_q : others(block_of_q);
+      end
     end
   end
 
   // ------------------------------------------------------------------------------ mean, and ratio
 
-  logic signed [31:0] mean;
-  logic               ratio_valid;
-  logic [16:0]        ratio;               // R less 2^17, its highest bit
-  logic [5:0]         ratio_shift;         // one place less: it is needed for rounding
+  logic [Positions-1:0][31:0] mean;        // signed
+  logic [Positions-1:0]       ratio_valid;
+  logic [Positions-1:0][16:0] ratio;       // R less 2^17, its highest bit
+  logic [Positions-1:0][5:0]  ratio_shift; // one place less: it is needed for rounding
 
-  norm_statistics u_statistics (
-    .clk_i, .rst_ni, .cfg_i, .start_i, .sum_i, .sum_sq_i,
+  norm_statistics #(.Positions(Positions)) u_statistics (
+    .clk_i, .rst_ni, .cfg_i, .start_i(stats_start), .member_i(stats_member),
+    .sum_i(sum_i[stats_member]), .sum_sq_i(sum_sq_i[stats_member]),
     .mean_o(mean), .ratio_valid_o(ratio_valid), .ratio_o(ratio), .ratio_shift_o(ratio_shift)
   );
 
@@ -169,7 +225,7 @@ module layernorm
   place_t [Stages-1:0] place_q;
 
   assign advance = (!blk_valid_o || blk_ready_i)
-                && (!valid_q[1] || (ratio_valid && par_full_q));
+                && (!valid_q[1] || (ratio_valid[place_q[1].member] && par_full_q));
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
@@ -177,7 +233,9 @@ module layernorm
     end else if (advance) begin
       valid_q <= {valid_q[Stages-2:0], reading_q};
     end
-    if (advance) place_q <= {place_q[Stages-2:0], place_t'{block_q, part_q, last_part, last}};
+    if (advance) begin
+      place_q <= {place_q[Stages-2:0], place_t'{member, block_q, part_q, last}};
+    end
   end
 
   assign par_read      = advance && valid_q[2];
@@ -193,10 +251,19 @@ module layernorm
   logic                                     fresh9_q;      // counted only once
   logic [NormWidth-1:0][31:0]               rows9_q;
 
-  assign rd_parts = rd_rows_i;
+  assign rd_parts = rd_rows_i[place_q[0].member];
   assign rd_part  = RowPartBits'(32'(place_q[0].part) % RowParts);
   assign par_part = ParPartBits'((32'(place_q[3].block) * NumParts + 32'(place_q[3].part))
                                  % ParParts);
+
+  // Of the stages' members.
+  logic [31:0] mean0;                      // signed
+  logic [16:0] ratio1;
+  logic [5:0]  shift3;
+
+  assign mean0  = mean[place_q[0].member];
+  assign ratio1 = ratio[place_q[1].member];
+  assign shift3 = ratio_shift[place_q[3].member];
 
   localparam logic [NormBits-1:0] NormMax = NormBits'((1 << (NormBits - 1)) - 1);
 
@@ -214,7 +281,7 @@ module layernorm
     logic               beyond4_q, negative4_q;
 
     always_ff @(posedge clk_i) begin
-      if (advance && valid_q[0]) centred1_q <= (rd_parts[rd_part][i] << 4) - mean;
+      if (advance && valid_q[0]) centred1_q <= (rd_parts[rd_part][i] << 4) - mean0;
       if (advance && valid_q[1]) begin
         centred2_q <= centred1_q;
       end
@@ -226,9 +293,9 @@ module layernorm
         automatic logic signed [50:0] by16;
         automatic logic signed [41:0] by4;
         automatic logic signed [29:0] by1;
-        by16 = product3_q >>> {ratio_shift[5:4], 4'd0};
-        by4  = 42'(by16) >>> {ratio_shift[3:2], 2'd0};
-        by1  = 30'(by4) >>> ratio_shift[1:0];
+        by16 = product3_q >>> {shift3[5:4], 4'd0};
+        by4  = 42'(by16) >>> {shift3[3:2], 2'd0};
+        by1  = 30'(by4) >>> shift3[1:0];
         shifted4_q  <= 27'(by1);
         beyond4_q   <= by16[50:41] != {10{by16[50]}} || by4[41:29] != {13{by4[41]}}
                     || by1[29:26] != {4{by1[29]}};
@@ -237,10 +304,10 @@ module layernorm
     end
 
     multiplier #(.ABits(16), .BBits(17), .ASigned(1'b1)) u_high2 (
-      .clk_i, .en_i(advance && valid_q[1]), .a_i(centred1_q[31:16]), .b_i(ratio), .p_o(high2_q)
+      .clk_i, .en_i(advance && valid_q[1]), .a_i(centred1_q[31:16]), .b_i(ratio1), .p_o(high2_q)
     );
     multiplier #(.ABits(16), .BBits(17)) u_low2 (
-      .clk_i, .en_i(advance && valid_q[1]), .a_i(centred1_q[15:0]), .b_i(ratio), .p_o(low2_q)
+      .clk_i, .en_i(advance && valid_q[1]), .a_i(centred1_q[15:0]), .b_i(ratio1), .p_o(low2_q)
     );
 
     // ---- 5: round to Q6.18, saturate
@@ -331,22 +398,25 @@ module layernorm
     end
   end
 
-  logic       blk_valid_q, blk_last_q;
-  logic [7:0] blk_slot_q;
+  logic                  blk_valid_q, pass_last_q;
+  logic [MemberBits-1:0] blk_member_q;
+  logic [7:0]            blk_slot_q;
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni)      blk_valid_q <= 1'b0;
     else if (advance) blk_valid_q <= valid_q[8];
     if (advance && valid_q[8]) begin
-      blk_slot_q <= 8'(x_slot()) + 8'(place_q[8].block);
-      blk_last_q <= place_q[8].last_part;
+      blk_member_q <= place_q[8].member;
+      blk_slot_q   <= 8'(x_slot()) + 8'(place_q[8].block);
+      pass_last_q  <= place_q[8].last;
     end
   end
 
-  assign blk_valid_o = blk_valid_q;
-  assign blk_slot_o  = blk_slot_q;
-  assign blk_last_o  = blk_last_q;
-  assign blk_rows_o  = rows9_q;
+  assign blk_valid_o  = blk_valid_q;
+  assign blk_member_o = blk_member_q;
+  assign blk_slot_o   = blk_slot_q;
+  assign blk_rows_o   = rows9_q;
+  assign done_o       = blk_valid_q && blk_ready_i && pass_last_q;
 
   // ----------------------------------------------------------------------------- busy; saturations
 
@@ -359,8 +429,7 @@ module layernorm
     end else begin
       if (start_i) begin
         busy_o <= 1'b1;
-      end else if (blk_valid_o && blk_ready_i && blk_last_o
-                   && blk_slot_o == 8'(cfg_i.n_head) - 8'd1) begin
+      end else if (done_o) begin
         busy_o <= 1'b0;
       end
       fresh9_q   <= advance && valid_q[8];
@@ -381,6 +450,7 @@ module layernorm
   `ASSERT(!(start_i && busy_o), ("layernorm: a pass was started before the previous one was over"))
   `ASSERT(start_i |-> cfg_i.n_head != 0 && 32'(cfg_i.n_head) <= MaxHeads,
           ("layernorm: n_head must be 1 .. MaxHeads"))
+  `ASSERT(start_i |-> members_i != '0, ("layernorm: a pass without members was started"))
   `ASSERT(par_write |-> 32'(par_label_i.tag.group) < NumRows * NumBanks,
           ("layernorm: more parameters than MaxHeads x 64"))
   `ASSERT(blk_valid_o && !blk_ready_i |=> blk_valid_o && $stable(blk_slot_o) && $stable(blk_rows_o),

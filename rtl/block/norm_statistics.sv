@@ -4,33 +4,55 @@
 //
 //   mean = sum / C,   R = C / sqrt(V),   V = C sum_sq - sum^2 + epsilon C^2     (exact)
 //
-// In      start   pulse with sum (Q.12) and sum_sq (Q.24) of C numbers; neither needs to be held
+// In      start   pulse with a member, and sum (Q.12) and sum_sq (Q.24) of its C numbers; neither
+//                 needs to be held
 //         cfg     inv_width, n_head and eps_term of the model
-// Out     mean    16 fraction bits, two cycles after start; held until the next one
+// Out     mean    of each member, 16 fraction bits, two cycles after its start; held until its next
 //         ratio   R less 2^17, the highest of its 18 bits, and a shift: (x - mean) R has 19 fraction
 //                 bits when shifted right by it; valid from 13 cycles after start to the next one
 // Rounds  mean to 16 fraction bits, half up; R cut to 18 bits
-// Keeps   its pipeline registers
+// Timing  a start per cycle
+// Keeps   its pipeline registers; the results of each member
 // Golden  golden/layernorm.c: the first half of layernorm() - equal bit for bit
 
 `include "assert.svh"
 
 module norm_statistics
   import gpt2_pkg::*;
-(
-  input  logic               clk_i,
-  input  logic               rst_ni,
-  input  config_t            cfg_i,
+#(
+  parameter int unsigned Positions = 1,
+  localparam int unsigned MemberBits = (Positions > 1) ? $clog2(Positions) : 1
+) (
+  input  logic                       clk_i,
+  input  logic                       rst_ni,
+  input  config_t                    cfg_i,
 
-  input  logic               start_i,
-  input  logic signed [37:0] sum_i,
-  input  logic [62:0]        sum_sq_i,
+  input  logic                       start_i,
+  input  logic [MemberBits-1:0]      member_i,
+  input  logic signed [37:0]         sum_i,
+  input  logic [62:0]                sum_sq_i,
 
-  output logic signed [31:0] mean_o,
-  output logic               ratio_valid_o,
-  output logic [16:0]        ratio_o,
-  output logic [5:0]         ratio_shift_o
+  output logic [Positions-1:0][31:0] mean_o,               // signed
+  output logic [Positions-1:0]       ratio_valid_o,
+  output logic [Positions-1:0][16:0] ratio_o,
+  output logic [Positions-1:0][5:0]  ratio_shift_o
 );
+
+  // The member at stages 1, 3 and 12.
+  logic [MemberBits-1:0] member1, member3, member12;
+
+  if (Positions == 1) begin : gen_one
+    logic unused_member;
+    assign unused_member = ^member_i;
+    assign {member1, member3, member12} = '0;
+  end else begin : gen_members
+    logic [12:1][MemberBits-1:0] member_q;
+
+    always_ff @(posedge clk_i) member_q <= {member_q[11:1], member_i};
+    assign member1  = member_q[1];
+    assign member3  = member_q[3];
+    assign member12 = member_q[12];
+  end
 
   // ---------------------------------------------------- 1: products; 2: mean, and V, which is exact
   //
@@ -70,11 +92,12 @@ module norm_statistics
       stats3_q <= stats2_q;
     end
     if (stats1_q) begin
-      mean_o <= 32'(round_shift(64'({bu_q, cw_q}) + (64'($signed({au_q, 1'b0, cu_q})) <<< 13)
-                                + (64'(bw_q) <<< 13) + (64'($signed(aw_q)) <<< 26), 6'd26));
-      v_q    <= 76'({sq_q[2], 10'd0, sq_q[0], 6'd0}) + 76'({sq_q[3], 10'd0, sq_q[1], 22'd0})
-              + 76'(cfg_i.eps_term) - 76'({aa_q, bb_q, cc_q})
-              - (76'($signed({ab_q, bc_q})) <<< 14) - (76'($signed(ac_q)) <<< 27);
+      mean_o[member1] <= 32'(round_shift(
+          64'({bu_q, cw_q}) + (64'($signed({au_q, 1'b0, cu_q})) <<< 13)
+          + (64'(bw_q) <<< 13) + (64'($signed(aw_q)) <<< 26), 6'd26));
+      v_q <= 76'({sq_q[2], 10'd0, sq_q[0], 6'd0}) + 76'({sq_q[3], 10'd0, sq_q[1], 22'd0})
+             + 76'(cfg_i.eps_term) - 76'({aa_q, bb_q, cc_q})
+             - (76'($signed({ab_q, bc_q})) <<< 14) - (76'($signed(ac_q)) <<< 27);
     end
   end
 
@@ -124,7 +147,8 @@ module norm_statistics
   //
   // The shift is even, so V's bits go in pairs: the first pair not 00 becomes m's upper two.
 
-  logic [5:0]  pair_d, pair3_q, pair_q;    // its number, 0..37: shift = 2 pair - 30
+  logic [5:0]  pair_d, pair3_q;            // its number, 0..37: shift = 2 pair - 30
+  logic [Positions-1:0][5:0] pair_q;       // stays until the member's next start
   logic [75:0] v3_q;
   logic [31:0] m_q;
   logic        m_valid_q;
@@ -145,7 +169,7 @@ module norm_statistics
     end
     if (stats3_q) begin
       m_q    <= 32'((v3_q << {6'd37 - pair3_q, 1'b0}) >> 44);
-      pair_q <= pair3_q;                   // stays until the next pass
+      pair_q[member3] <= pair3_q;
     end
   end
 
@@ -185,15 +209,15 @@ module norm_statistics
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       product_valid_q <= 1'b0;
-      ratio_valid_o   <= 1'b0;
+      ratio_valid_o   <= '0;
     end else begin
       product_valid_q <= y_valid;
-      if (start_i)              ratio_valid_o <= 1'b0;
-      else if (product_valid_q) ratio_valid_o <= 1'b1;
+      if (product_valid_q) ratio_valid_o[member12] <= 1'b1;
+      if (start_i)         ratio_valid_o[member_i] <= 1'b0;
     end
     if (product_valid_q) begin
-      ratio_o       <= ratio_d;
-      ratio_shift_o <= 6'd19 + pair_q - 6'(length);
+      ratio_o[member12]       <= ratio_d;
+      ratio_shift_o[member12] <= 6'd19 + pair_q[member12] - 6'(length);
     end
   end
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// gpt2_core - one weight stream, one sequencer, an engine and a vector path for each of Positions:
-// tokens in, their logits and the next ids out
+// gpt2_core - one weight stream, one sequencer, one LayerNorm, Engines engines, and a vector path for
+// each of Positions: tokens in, their logits and the next ids out
 //
 //   sequencer ▶ weight_stream ▶ matvec ▶ rescale ▶ transformer_block ▶ kv_cache ▶ matvec, memory
+//                                                ▶ layernorm ▶ transformer_block
 //                                                ▶ final_linear ▶ sampling
 //                             ▶ embedding_row ▶ residual
 //                             ▶ LayerNorm's parameters
@@ -274,7 +275,6 @@ module gpt2_core
 
   members_t                                 takes;  // the beat is for member p
   logic [Positions-1:0]                     rows_valid, member_full;
-  logic [Positions-1:0]                     member_norm_ready, step_done;
   tag_t [Positions-1:0]                     rows_tag;
   logic [Positions-1:0][Segments-1:0][31:0] rows;
   logic [Positions-1:0][Segments-1:0][15:0] v_scales;
@@ -286,8 +286,21 @@ module gpt2_core
   logic [Positions-1:0][QuantWidth-1:0][15:0] op_m;
   logic [Positions-1:0]                     residual_valid;
   tag_t [Positions-1:0]                     residual_tag;
-  logic [Positions-1:0][8:0]                sat_block;
-  logic [Positions-1:0][31:0]               heads, heads_skipped;
+  logic [Positions-1:0][7:0]                sat_block;
+
+  // to LayerNorm and from it
+  logic [Positions-1:0]                     sums_valid, norm_rd_en, x_valid, x_rd_en;
+  tag_t [Positions-1:0]                     sums_tag;
+  logic [Positions-1:0][37:0]               sum;
+  logic [Positions-1:0][62:0]               sum_sq;
+  logic [10:0]                              norm_rd_row;
+  logic [Positions-1:0][QuantWidth-1:0][31:0] norm_rd_rows;
+  logic                                     x_any;
+  logic [MemberBits-1:0]                    x_member;
+  logic [7:0]                               x_blk_slot;
+  logic [29:0]                              x_used;
+  logic [Positions-1:0][PartBits-1:0]       x_rd_part;
+  logic [QuantWidth-1:0][31:0]              x_rows;
 
   // Rows in flight: rescale, then pipelines of a few cycles.
   localparam int unsigned RowsLinger = 16;
@@ -344,7 +357,8 @@ module gpt2_core
   end
 
   for (genvar p = 0; p < int'(Positions); p++) begin : gen_member
-    assign takes[p] = is_for(label.tag.alone, label.tag.member, batch.members, 4'(p));
+    assign takes[p]   = is_for(label.tag.alone, label.tag.member, batch.members, 4'(p));
+    assign x_valid[p] = x_any && (Positions == 1 || x_member == MemberBits'(p));
 
     operand_buffer #(
       .MaxHeads(MaxHeads), .MaxCtx(MaxCtx), .Width(QuantWidth)
@@ -368,21 +382,22 @@ module gpt2_core
       .Segments(Segments), .MaxHeads(MaxHeads), .MaxCtx(MaxCtx),
       .NormWidth(NormWidth), .ExpWidth(ExpWidth), .ClockGating(ClockGating)
     ) u_transformer_block (
-      .clk_i, .rst_ni, .test_en_i, .cfg_i,
+      .clk_i, .rst_ni, .test_en_i,
       .clk_rows_i(clk_rows), .rows_wake_o(rows_wake_block[p]),
       .rows_valid_i(rows_valid[p]), .rows_tag_i(rows_tag[p]), .rows_i(rows[p]),
       .v_scales_i(v_scales[p]),
       .emb_valid_i(emb_valid && (Positions == 1 || emb_tag.member == 4'(p))),
       .emb_ready_o(emb_ready[p]),
       .emb_tag_i(emb_tag), .emb_rows_i(emb_rows),
-      .par_valid_i(beat_valid && is_norm && norm_ready && takes[p]),
-      .par_ready_o(member_norm_ready[p]), .par_label_i(label), .par_data_i(data),
+      .sums_valid_o(sums_valid[p]), .sums_tag_o(sums_tag[p]), .sum_o(sum[p]),
+      .sum_sq_o(sum_sq[p]), .norm_rd_en_i(norm_rd_en[p]), .norm_rd_row_i(norm_rd_row),
+      .norm_rd_rows_o(norm_rd_rows[p]), .x_valid_i(x_valid[p]), .x_slot_i(x_blk_slot),
+      .x_used_i(x_used), .x_rd_en_o(x_rd_en[p]), .x_rd_part_o(x_rd_part[p]), .x_rows_i(x_rows),
       .op_valid_o(op_valid[p]), .op_slot_o(op_slot[p]), .op_part_o(op_part[p]),
       .op_last_o(op_last[p]), .op_exp_o(op_exp[p]), .op_m_o(op_m[p]),
       .scores_free_o(scores_free[p]), .pv_scale_o(pv_scale[p]),
       .kv_valid_o(kv_valid[p]), .kv_is_v_o(kv_is_v[p]), .kv_head_o(kv_head[p]),
       .kv_layer_o(kv_layer[p]), .kv_q_o(kv_q[p]), .kv_scale_o(kv_scale[p]),
-      .step_done_o(step_done[p]), .heads_o(heads[p]), .heads_skipped_o(heads_skipped[p]),
       .residual_valid_o(residual_valid[p]), .residual_tag_o(residual_tag[p]),
       .residual_rows_o(residual_rows_o[p]), .sat_o(sat_block[p])
     );
@@ -396,7 +411,7 @@ module gpt2_core
                  u_transformer_block.u_residual_add.valid3_q,
                  u_transformer_block.u_residual_add.valid4_q,
                  u_transformer_block.u_residual_add.valid5_q,
-                 u_transformer_block.sums_valid,
+                 sums_valid[p],
                  u_transformer_block.u_mlp_ffn.u_gelu.valid1_q,
                  u_transformer_block.u_mlp_ffn.u_gelu.valid2_q,
                  u_transformer_block.u_mlp_ffn.u_gelu.valid3_q,
@@ -408,13 +423,68 @@ module gpt2_core
 `endif
   end
 
-  assign full        = (member_full | ~takes) == '1;
-  assign norm_ready  = (member_norm_ready | ~takes) == '1;
-  assign step_done_o = step_done[MemberBits'(batch.last)];
+  assign full = (member_full | ~takes) == '1;
 
   always_comb begin
     for (int unsigned p = 0; p < Positions; p++) begin
       scores_done[p] = rows_valid[p] && rows_tag[p].op == OpScores && rows_tag[p].last;
+    end
+  end
+
+  // ------------------------------------------------------------------------------------- LayerNorm
+
+  logic                       norm_start, norm_busy, norm_done, head_ready, clk_norm;
+  logic [Positions-1:0]       norm_members;
+  logic [31:0]                heads, heads_skipped;
+  logic [6:0]                 sat_norm, sat_norm_row;
+  logic                       y_valid, y_ready;
+  logic [MemberBits-1:0]      y_member;
+  logic [7:0]                 y_slot;
+  logic [NormWidth-1:0][31:0] y_rows;
+  logic [PartBits-1:0]        x_part;
+
+  final_layernorm #(.Positions(Positions)) u_final_layernorm (
+    .clk_i, .rst_ni, .batch_i(batch),
+    .sums_valid_i(sums_valid), .sums_tag_i(sums_tag[MemberBits'(batch.last)]),
+    .norm_done_i(norm_done), .norm_start_o(norm_start), .norm_members_o(norm_members),
+    .step_done_o, .head_ready_o(head_ready), .heads_o(heads), .heads_skipped_o(heads_skipped)
+  );
+
+  localparam int unsigned NormLinger = 8;
+  wire norm_wake = (beat_valid && is_norm) || norm_start;
+  wire norm_hold = norm_busy || x_any;
+
+  clock_gate #(.Gating(ClockGating), .Linger(NormLinger)) u_gate_norm (
+    .clk_i, .rst_ni, .test_en_i, .wake_i(norm_wake), .hold_i(norm_hold), .clk_o(clk_norm)
+  );
+
+  layernorm #(
+    .Segments(Segments), .MaxHeads(MaxHeads), .NormWidth(NormWidth), .Positions(Positions)
+  ) u_layernorm (
+    .clk_i(clk_norm), .rst_ni, .cfg_i,
+    .par_valid_i(beat_valid && is_norm), .par_ready_o(norm_ready), .par_label_i(label),
+    .par_data_i(data),
+    .start_i(norm_start), .members_i(norm_members), .sum_i(sum), .sum_sq_i(sum_sq),
+    .busy_o(norm_busy), .done_o(norm_done),
+    .rd_en_o(norm_rd_en), .rd_row_o(norm_rd_row), .rd_rows_i(norm_rd_rows),
+    .blk_valid_o(y_valid), .blk_ready_i(y_ready), .blk_member_o(y_member), .blk_slot_o(y_slot),
+    .blk_rows_o(y_rows), .sat_norm_o(sat_norm), .sat_row_o(sat_norm_row)
+  );
+
+  // A block goes to its member's quantiser.
+  block_gather #(
+    .InWidth(NormWidth), .OutWidth(QuantWidth), .SlotBits(MemberBits + 8)
+  ) u_gather_x (
+    .clk_i(clk_norm), .rst_ni,
+    .in_valid_i(y_valid), .in_ready_o(y_ready), .in_slot_i({y_member, y_slot}), .in_rows_i(y_rows),
+    .blk_valid_o(x_any), .blk_slot_o({x_member, x_blk_slot}), .blk_used_o(x_used),
+    .rd_en_i(x_rd_en != '0), .rd_part_i(x_part), .rows_o(x_rows)
+  );
+
+  always_comb begin
+    x_part = '0;
+    for (int unsigned p = 0; p < Positions; p++) begin
+      x_part = x_part | (x_rd_en[p] ? x_rd_part[p] : '0);
     end
   end
 
@@ -514,19 +584,15 @@ module gpt2_core
 
   logic [13:0] saturations_d, saturations_q;
   logic [39:0] count;
-  logic [31:0] saturations, all_heads, all_skipped;
+  logic [31:0] saturations;
   tag_t        first_residual_tag;
 
   always_comb begin
-    saturations_d      = 14'(sat_emb);
-    all_heads          = '0;
-    all_skipped        = '0;
+    saturations_d      = 14'(sat_emb) + 14'(sat_norm) + 14'(sat_norm_row);
     first_residual_tag = residual_tag[0];
     for (int unsigned p = 0; p < Positions; p++) begin
       saturations_d = saturations_d + 14'(sat_block[p]);
       if (p < Engines) saturations_d = saturations_d + 14'(sat_rows[p]);
-      all_heads     = all_heads + heads[p];
-      all_skipped   = all_skipped + heads_skipped[p];
     end
     for (int unsigned p = Positions; p > 0; p--) begin
       if (residual_valid[p-1]) first_residual_tag = residual_tag[p-1];
@@ -544,7 +610,7 @@ module gpt2_core
     step_start: step_valid_i && step_ready_o
   };
   assign counters_o = '{
-    count: count, heads: all_heads, heads_skipped: all_skipped, saturations: saturations
+    count: count, heads: heads, heads_skipped: heads_skipped, saturations: saturations
   };
 
   counters #(.Segments(Segments)) u_counters (
@@ -577,6 +643,11 @@ module gpt2_core
   `ASSERT(issued_q[MatvecLatency+RescaleLatency-1] && Positions == Engines |-> rows_valid != '0,
           ("%m: rows did not come RescaleLatency = %0d cycles after their sums", RescaleLatency))
 
+  `ASSERT(emb_valid |-> !norm_busy,
+          ("%m: an embedding row came while LayerNorm reads the residual"))
+  `ASSERT(is_head != '0 |-> head_ready,
+          ("%m: a logit came before the final LayerNorm was complete"))
+
   // The members of a round are in step.
   for (genvar p = 0; p < int'(Positions); p++) begin : gen_in_step
     `ASSERT(kv_valid[p] |-> kv_is_v[p] == kv_is_v[kv_any] && kv_head[p] == kv_head[kv_any] &&
@@ -590,6 +661,13 @@ module gpt2_core
     .clk_i, .rst_ni, .wake_i(begin_wake), .hold_i(begin_hold),
     .active_i({u_embedding_row.beat_valid_q, u_embedding_row.valid1_q, u_embedding_row.valid2_q,
                u_embedding_row.valid3_q, u_embedding_row.valid4_q})
+  );
+  rest_rules #(.Linger(NormLinger), .Width(8)) u_rest_norm (
+    .clk_i, .rst_ni, .wake_i(norm_wake), .hold_i(norm_hold),
+    .active_i({u_layernorm.u_statistics.stats1_q, u_layernorm.u_statistics.stats2_q,
+               u_layernorm.u_statistics.stats3_q, u_layernorm.u_statistics.m_valid_q,
+               u_layernorm.u_statistics.product_valid_q, u_layernorm.valid_q != '0,
+               u_layernorm.u_statistics.u_rsqrt.valid_q != '0, u_layernorm.stats_start})
   );
   rest_rules #(.Linger(KvLinger), .Width(3)) u_rest_kv (
     .clk_i, .rst_ni, .wake_i(kv_valid != '0), .hold_i(kv_hold),

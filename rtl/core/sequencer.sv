@@ -226,6 +226,7 @@ module sequencer
       step_q.more <= step_more;
       batch_q     <= '{
         several: step_several, seq: step_i.seq & 4'(Positions - 1), last: step_member,
+        more: step_more,
         members: MaxPositions'(Positions'((take_batch ? '0 : batch_q.members)
                                           | MaxPositions'(1) << step_member))
       };

@@ -2,17 +2,17 @@
 //
 // transformer_block - one layer's units around the shared engine, reused by every layer
 //
-//   residual ▶ layernorm ▶ [engine] ▶ qkv_linear ▶ [kv_cache, engine] ▶ attention_core ▶ [engine]
+//   residual ▶ [layernorm, engine] ▶ qkv_linear ▶ [kv_cache, engine] ▶ attention_core ▶ [engine]
 //            ▶ residual_add
-//            ▶ layernorm ▶ [engine] ▶ mlp_ffn ▶ [engine] ▶ residual_add
+//            ▶ [layernorm, engine] ▶ mlp_ffn ▶ [engine] ▶ residual_add
 //
-// This is one position's vector path. Each unit takes its rows off the bus after rescale and makes
-// rows that are gathered into operand blocks of 64, for which the engine's issue waits. Nothing
-// else orders the units, but that final_layernorm starts each LayerNorm.
+// This is one position's vector path; LayerNorm is gpt2_core's, one for all positions. Each unit
+// takes its rows off the bus after rescale and makes rows that are gathered into operand blocks of
+// 64, for which the engine's issue waits. Nothing else orders the units.
 //
-// In      rows bus; embedding rows; LayerNorm's parameter beats
+// In      rows bus; embedding rows; x: LayerNorm's blocks of this position, as block_gather has them
 // Out     operands for operand_buffer; kv: the position's key and value for kv_cache; status
-//         for matvec's issue rule; step_done (a position without head is over)
+//         for matvec's issue rule; to layernorm the residual's sums, and its rows as it reads them
 // Golden  golden/transformer_block.c
 
 `include "assert.svh"
@@ -34,7 +34,6 @@ module transformer_block
   input  logic                      test_en_i,
   input  logic                      clk_rows_i,  // for the units on the rows bus: clk_i, gated
   output logic                      rows_wake_o,
-  input  config_t                   cfg_i,
 
   // rows from rescale (rigid) and from the embeddings
   input  logic                      rows_valid_i,
@@ -46,11 +45,20 @@ module transformer_block
   input  tag_t                      emb_tag_i,
   input  logic [Segments-1:0][31:0] emb_rows_i,
 
-  // LayerNorm's parameters
-  input  logic                      par_valid_i,
-  output logic                      par_ready_o,
-  input  label_t                    par_label_i,
-  input  logic [512*Segments-1:0]   par_data_i,
+  // LayerNorm
+  output logic                        sums_valid_o,
+  output tag_t                        sums_tag_o,
+  output logic signed [37:0]          sum_o,
+  output logic [62:0]                 sum_sq_o,
+  input  logic                        norm_rd_en_i,
+  input  logic [10:0]                 norm_rd_row_i,
+  output logic [QuantWidth-1:0][31:0] norm_rd_rows_o,
+  input  logic                        x_valid_i,
+  input  logic [7:0]                  x_slot_i,
+  input  logic [29:0]                 x_used_i,
+  output logic                        x_rd_en_o,
+  output logic [PartBits-1:0]         x_rd_part_o,
+  input  logic [QuantWidth-1:0][31:0] x_rows_i,
 
   // operands
   output logic                        op_valid_o,
@@ -72,43 +80,28 @@ module transformer_block
   output logic [HeadDim-1:0][7:0]   kv_q_o,
   output scale_t                    kv_scale_o,
 
-  output logic                      step_done_o,
-  output logic [31:0]               heads_o,  // positions with and without head since reset
-  output logic [31:0]               heads_skipped_o,
-
   // the residual as it is written, and saturations of this cycle
   output logic                      residual_valid_o,
   output tag_t                      residual_tag_o,
   output logic [Segments-1:0][31:0] residual_rows_o,
-  output logic [8:0]                sat_o
+  output logic [7:0]                sat_o
 );
 
   // ---------------------------------------------------- rows of operand blocks, by the unit that
   // makes them: o attention's output, q queries, g GELU's output, x LayerNorm's, p probabilities
 
-  logic                       o_valid, q_valid, g_valid, x_valid, p_valid;
-  logic                       x_ready, x_last, p_ready;
-  logic [7:0]                 o_to, q_to, g_to, x_to, p_to;
+  logic                       o_valid, q_valid, g_valid, p_valid, p_ready;
+  logic [7:0]                 o_to, q_to, g_to, p_to;
   logic [Segments-1:0][31:0]  o_rows, q_rows, g_rows;
-  logic [NormWidth-1:0][31:0] x_rows;
   logic [ExpWidth-1:0][31:0]  p_rows;
-  logic                       norm_start, norm_busy, head_ready;
-  logic [6:0]                 sat_norm, sat_norm_row;
   logic [4:0]                 blk_valid;
   logic                       quant_busy;
 
   // ------------------------------------------------------------------------------- residual stream
 
-  logic                   sums_valid;
-  tag_t                   sums_tag;
-  logic signed [37:0]     sum;
-  logic [62:0]            sum_sq;
-  logic                   norm_rd_en;
-  logic [10:0]            norm_rd_row;
-  logic [QuantWidth-1:0][31:0] norm_rd_rows;
-  logic [6:0]             sat_residual;
+  logic [6:0] sat_residual;
 
-  assign rows_wake_o = emb_valid_i || norm_rd_en || blk_valid != '0 || quant_busy;
+  assign rows_wake_o = emb_valid_i || norm_rd_en_i || blk_valid != '0 || quant_busy;
 
   residual_add #(
     .Segments(Segments), .MaxHeads(MaxHeads), .ReadWidth(QuantWidth)
@@ -116,37 +109,9 @@ module transformer_block
     .clk_i(clk_rows_i), .rst_ni,
     .rows_valid_i, .rows_tag_i, .rows_i,
     .emb_valid_i, .emb_ready_o, .emb_tag_i, .emb_rows_i,
-    .sums_valid_o(sums_valid), .sums_tag_o(sums_tag), .sum_o(sum), .sum_sq_o(sum_sq),
-    .rd_en_i(norm_rd_en), .rd_row_i(norm_rd_row), .rd_rows_o(norm_rd_rows),
+    .sums_valid_o, .sums_tag_o, .sum_o, .sum_sq_o,
+    .rd_en_i(norm_rd_en_i), .rd_row_i(norm_rd_row_i), .rd_rows_o(norm_rd_rows_o),
     .residual_valid_o, .residual_tag_o, .residual_rows_o, .sat_o(sat_residual)
-  );
-
-  // ------------------------------------------------------------------------------------- LayerNorm
-
-  final_layernorm u_final_layernorm (
-    .clk_i, .rst_ni, .cfg_i,
-    .sums_valid_i(sums_valid), .sums_tag_i(sums_tag),
-    .blk_taken_i(x_valid && x_ready && x_last), .norm_start_o(norm_start), .step_done_o,
-    .head_ready_o(head_ready), .heads_o, .heads_skipped_o
-  );
-
-  logic clk_norm;
-
-  localparam int unsigned NormLinger = 8;
-  wire norm_wake = par_valid_i || norm_start;
-  wire norm_hold = norm_busy || blk_valid[3];
-
-  clock_gate #(.Gating(ClockGating), .Linger(NormLinger)) u_gate_norm (
-    .clk_i, .rst_ni, .test_en_i, .wake_i(norm_wake), .hold_i(norm_hold), .clk_o(clk_norm)
-  );
-
-  layernorm #(.Segments(Segments), .MaxHeads(MaxHeads), .NormWidth(NormWidth)) u_layernorm (
-    .clk_i(clk_norm), .rst_ni, .cfg_i,
-    .par_valid_i, .par_ready_o, .par_label_i, .par_data_i,
-    .start_i(norm_start), .sum_i(sum), .sum_sq_i(sum_sq), .busy_o(norm_busy),
-    .rd_en_o(norm_rd_en), .rd_row_o(norm_rd_row), .rd_rows_i(norm_rd_rows),
-    .blk_valid_o(x_valid), .blk_ready_i(x_ready), .blk_slot_o(x_to), .blk_last_o(x_last),
-    .blk_rows_o(x_rows), .sat_norm_o(sat_norm), .sat_row_o(sat_norm_row)
   );
 
   // ------------------------------------------------------------------------------------- attention
@@ -208,7 +173,7 @@ module transformer_block
   logic [4:0][29:0]            blk_used;
   logic [4:0]                  part_en;
   logic [PartBits-1:0]         part;
-  logic [QuantWidth-1:0][31:0] o_part, q_part, g_part, x_part, p_part;
+  logic [QuantWidth-1:0][31:0] o_part, q_part, g_part, p_part;
   logic [2:0]                  rigid_ready;
 
   block_gather #(.InWidth(Segments), .OutWidth(QuantWidth)) u_gather_o (
@@ -232,12 +197,11 @@ module transformer_block
     .rd_en_i(part_en[2]), .rd_part_i(part), .rows_o(g_part)
   );
 
-  block_gather #(.InWidth(NormWidth), .OutWidth(QuantWidth)) u_gather_x (
-    .clk_i(clk_norm), .rst_ni,
-    .in_valid_i(x_valid), .in_ready_o(x_ready), .in_slot_i(x_to), .in_rows_i(x_rows),
-    .blk_valid_o(blk_valid[3]), .blk_slot_o(blk_slot[3]), .blk_used_o(blk_used[3]),
-    .rd_en_i(part_en[3]), .rd_part_i(part), .rows_o(x_part)
-  );
+  assign blk_valid[3] = x_valid_i;
+  assign blk_slot[3]  = x_slot_i;
+  assign blk_used[3]  = x_used_i;
+  assign x_rd_en_o    = part_en[3];
+  assign x_rd_part_o  = part;
 
   block_gather #(.InWidth(ExpWidth), .OutWidth(QuantWidth)) u_gather_p (
     .clk_i(clk_attention), .rst_ni,
@@ -250,7 +214,7 @@ module transformer_block
     .clk_i(clk_rows_i), .rst_ni,
     .blk_valid_i(blk_valid), .blk_slot_i(blk_slot), .blk_used_i(blk_used),
     .rd_en_o(part_en), .rd_part_o(part),
-    .o_rows_i(o_part), .q_rows_i(q_part), .g_rows_i(g_part), .x_rows_i(x_part), .p_rows_i(p_part),
+    .o_rows_i(o_part), .q_rows_i(q_part), .g_rows_i(g_part), .x_rows_i, .p_rows_i(p_part),
     .busy_o(quant_busy),
     .out_valid_o(op_valid_o), .out_slot_o(op_slot_o), .out_part_o(op_part_o),
     .out_last_o(op_last_o), .out_e_o(op_exp_o), .out_m_o(op_m_o)
@@ -258,25 +222,14 @@ module transformer_block
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) sat_o <= '0;
-    else sat_o <= 9'(sat_residual) + 9'(sat_norm) + 9'(sat_norm_row) + 9'(sat_prob);
+    else sat_o <= 8'(sat_residual) + 8'(sat_prob);
   end
 
 `ifdef ASSERTIONS
   `ASSERT(({g_valid, q_valid, o_valid} & ~rigid_ready) == '0,
           ("%m: rows came for which there was no room: o, q, g: 0b%b", rigid_ready))
-  `ASSERT(emb_valid_i |-> !norm_busy,
-          ("%m: an embedding row came while LayerNorm reads the residual"))
-  `ASSERT(rows_valid_i && rows_tag_i.op == OpHead |-> head_ready,
-          ("%m: a logit came before the final LayerNorm was complete"))
 
   // A gated clock stops only when the unit it serves has drained.
-  rest_rules #(.Linger(NormLinger), .Width(7)) u_rest_norm (
-    .clk_i, .rst_ni, .wake_i(norm_wake), .hold_i(norm_hold),
-    .active_i({u_layernorm.u_statistics.stats1_q, u_layernorm.u_statistics.stats2_q,
-               u_layernorm.u_statistics.stats3_q, u_layernorm.u_statistics.m_valid_q,
-               u_layernorm.u_statistics.product_valid_q, u_layernorm.valid_q != '0,
-               u_layernorm.u_statistics.u_rsqrt.valid_q != '0})
-  );
   rest_rules #(.Linger(QkvLinger), .Width(9)) u_rest_qkv (
     .clk_i, .rst_ni, .wake_i(qkv_wake), .hold_i(qkv_hold),
     .active_i({u_qkv_linear.abs_valid_q, u_qkv_linear.lane_valid_q, u_qkv_linear.length_valid_q,
