@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,7 +65,10 @@ static const char generate_help[] =
     "by R, and multiply\n"
     "                      negative ones by R, 0.1 to 10; for the same engines as --top-p\n"
     "  --seed S            seed of the random draws, 0 to 2^64 - 1; by default it comes from the "
-    "clock and is printed\n"
+    "clock and is printed. One is\n"
+    "                      for all prompts, each of which draws as if it were alone; or as many as "
+    "prompts, in their order\n"
+    "  --seeds FILE        a seed for each prompt, on a line each; - is standard input\n"
     "  --lanes L           multipliers of the hardware: 64, 128, 256, ... 4096; default 256. "
     "Simulators for numbers other\n"
     "                      than 64, 256 and 1024 are built on first use, in a minute or "
@@ -123,6 +127,7 @@ static const char report_help[] =
 struct output {
   struct generate *g;
   uint32_t *ids;  // the prompt's
+  uint64_t seed;
   size_t n_ids, generated;
   char *held;  // text to show later
   size_t n_held, held_room;
@@ -135,7 +140,7 @@ enum { PROMPTS = 10000, SIDE_BY_SIDE = 16 };
 
 struct generate {
   // as given
-  const char *dir, *image, *prompt_file, *prompts_file, *stats_path;
+  const char *dir, *image, *prompt_file, *prompts_file, *seeds_file, *stats_path;
   const char *prompts[OPTION_MANY + 1];
   const char *stop_texts[OPTION_MANY + 1];
   struct waveform_request waveform;
@@ -147,7 +152,8 @@ struct generate {
   uint32_t top_k;  // 0: all
   enum engine_kind kind;
   uint32_t lanes, positions, tokens;
-  uint64_t seed;
+  uint64_t seeds[OPTION_MANY];  // the prompts', or one for all
+  size_t n_seeds;
   bool draws, seed_given;
   struct sim_memory memory;
   const char *bus;  // NULL, or "axi", or "axi:" and these ports
@@ -170,16 +176,26 @@ struct generate {
 // ----------------------------------------------------------------------------------------- options
 
 static int parse_sampling(struct generate *g, const char *temperature, const char *top_k,
-                          const char *top_p, const char *penalty, const char *seed) {
+                          const char *top_p, const char *penalty, const char *const *seeds) {
   struct drawing_options d;
-  int status = option_drawing(command, temperature, top_k, seed, top_p != NULL, &d);
+  int status = option_drawing(command, temperature, top_k, seeds[0], top_p || g->seeds_file, &d);
   if (status) return status;
+  if (seeds[0] && g->seeds_file)
+    return cli_usage(command, "--seed and --seeds both give seeds: give only one of them");
+  g->seeds[0] = d.seed;
+  for (g->n_seeds = 1; seeds[0] && seeds[g->n_seeds]; g->n_seeds++)
+    if ((status = option_u64(command, "--seed", seeds[g->n_seeds], 0, UINT64_MAX,
+                             &g->seeds[g->n_seeds])))
+      return status;
   g->top_p = g->penalty = 1;
   if (top_p && (status = option_double(command, "--top-p", top_p, 0.001, 1, &g->top_p)))
     return status;
   if (penalty &&
       (status = option_double(command, "--repetition-penalty", penalty, 0.1, 10, &g->penalty)))
     return status;
+  if (g->seeds_file && !d.draws)
+    return cli_usage(command,
+                     "--seeds is for random draws, and --temperature 0 takes the most likely");
   if (top_p && d.temperature <= 0)
     return cli_usage(
         command, "--top-p draws at random, and --temperature 0 does not: give only one of them");
@@ -189,8 +205,7 @@ static int parse_sampling(struct generate *g, const char *temperature, const cha
                      "%s needs --engine golden, golden-readable or float: the hardware draws only "
                      "by temperature and top-k",
                      top_p ? "--top-p" : "--repetition-penalty");
-  g->seed_given = d.seed_given;
-  g->seed = d.seed;
+  g->seed_given = d.seed_given || g->seeds_file;
   g->draws = d.draws;
   g->temperature = d.draws ? d.temperature : 1;
   g->top_k = !g->draws ? 1 : top_p && !top_k ? 0 : d.top_k;
@@ -198,18 +213,17 @@ static int parse_sampling(struct generate *g, const char *temperature, const cha
   g->request.top_k = top_k ? d.top_k : 0;
   g->request.top_p = top_p ? g->top_p : 0;
   g->request.repetition_penalty = penalty ? g->penalty : 0;
-  g->request.seed = g->seed;
   return 0;
 }
 
 // -1 to continue, or the exit status.
 static int parse(struct generate *g, int argc, char **argv) {
   const bool report = !strcmp(command, "report");
-  const char *ids[OPTION_MANY + 1] = {NULL}, *tokens = NULL, *engine = NULL, *temperature = NULL,
-                                *top_k = NULL, *seed = NULL, *lanes = NULL;
+  const char *ids[OPTION_MANY + 1] = {NULL}, *seeds[OPTION_MANY + 1] = {NULL};
+  const char *tokens = NULL, *engine = NULL, *temperature = NULL, *top_k = NULL, *lanes = NULL;
   const char *memory = NULL, *clock = NULL, *threads = NULL, *vector = NULL, *top = NULL,
              *top_p = NULL, *penalty = NULL, *positions = NULL, *engines = NULL;
-  bool stops = false, prompts = false, lists = false;
+  bool stops = false, prompts = false, lists = false, seeded = false;
   const struct option_spec specs[] = {
       {"--model", &g->dir, NULL},
       {"--prompt", g->prompts, &prompts},
@@ -220,7 +234,8 @@ static int parse(struct generate *g, int argc, char **argv) {
       {"--engine", &engine, NULL},
       {"--temperature", &temperature, NULL},
       {"--top-k", &top_k, NULL},
-      {"--seed", &seed, NULL},
+      {"--seed", seeds, &seeded},
+      {"--seeds", &g->seeds_file, NULL},
       {"--lanes", &lanes, NULL},
       {"--positions", &positions, NULL},
       {"--engines", &engines, NULL},
@@ -284,7 +299,7 @@ static int parse(struct generate *g, int argc, char **argv) {
   if (clock && !g->memory.preset)
     return cli_usage(command, "--clock needs a memory preset, as in --memory hbm2-u280");
   sim_memory_resolve(&g->memory, g->lanes);
-  if ((status = parse_sampling(g, temperature, top_k, top_p, penalty, seed))) return status;
+  if ((status = parse_sampling(g, temperature, top_k, top_p, penalty, seeds))) return status;
   if (g->image && g->kind == ENGINE_FLOAT)
     return cli_usage(command, "--engine float needs --model: an image holds integers");
   if ((status = option_fast(command, g->kind, threads, vector, &g->fast))) return status;
@@ -408,6 +423,47 @@ static int load_prompts(struct generate *g, struct err *err) {
   return 0;
 }
 
+// Whether the n bytes at text are a seed.
+static bool is_seed(const char *text, size_t n, uint64_t *seed) {
+  char *end;
+  errno = 0;
+  *seed = strtoull(text, &end, 10);
+  return *text >= '0' && *text <= '9' && !errno && end == text + n;
+}
+
+// Each line is a seed, except an empty line.
+static int read_seeds(struct generate *g, const char *text, size_t length, struct err *err) {
+  for (size_t at = 0, line = 1, n; at < length; at += n + 1, line++) {
+    const char *end = memchr(text + at, '\n', length - at);
+    uint64_t seed;
+    n = end ? (size_t)(end - text) - at : length - at;
+    const size_t shown = n && text[at + n - 1] == '\r' ? n - 1 : n;
+    if (!shown) continue;
+    if (!is_seed(text + at, shown, &seed))
+      return err_set(err, "%s: line %zu: '%.*s': expected a whole number from 0 to 2^64 - 1",
+                     g->seeds_file, line, (int)(shown < 40 ? shown : 40), text + at);
+    if (g->n_seeds < g->n_outputs) g->outputs[g->n_seeds].seed = seed;
+    g->n_seeds++;
+  }
+  return 0;
+}
+
+static int load_seeds(struct generate *g, struct err *err) {
+  for (size_t i = 0; i < g->n_outputs; i++) g->outputs[i].seed = g->seeds[i < g->n_seeds ? i : 0];
+  if (g->seeds_file) {
+    size_t length;
+    char *text;
+    if (input_read(g->seeds_file, &text, &length, err)) return -1;
+    g->n_seeds = 0;
+    const int failed = read_seeds(g, text, length, err);
+    free(text);
+    if (failed) return -1;
+  }
+  if (g->n_seeds == g->n_outputs || (g->n_seeds == 1 && !g->seeds_file)) return 0;
+  return err_set(err, "%zu seeds for %zu prompts: give one for each%s", g->n_seeds, g->n_outputs,
+                 g->seeds_file ? "" : ", or one for all");
+}
+
 static int load(struct generate *g, struct err *err) {
   const size_t shown = g->top ? g->top : g->report.path ? g->report.top : 0;
   g->request = (struct gpt2rtl_request){.size = sizeof g->request,
@@ -418,14 +474,13 @@ static int load(struct generate *g, struct err *err) {
                                         .top_k = g->request.top_k,
                                         .top_p = g->request.top_p,
                                         .repetition_penalty = g->request.repetition_penalty,
-                                        .seed = g->seed,
                                         .text = on_text,
                                         .token = on_token,
                                         .position = on_position,
                                         .n_candidates = shown,
                                         .candidates = shown ? on_candidates : NULL,
                                         .ended = on_ended};
-  if (load_model(g, err) || load_prompts(g, err)) return -1;
+  if (load_model(g, err) || load_prompts(g, err) || load_seeds(g, err)) return -1;
   g->fast.sequences = (uint32_t)(g->n_outputs < SIDE_BY_SIDE ? g->n_outputs : SIDE_BY_SIDE);
   const size_t n_ids = g->outputs[0].n_ids;
   if (g->stats_path && staged_open(&g->stats_file, g->stats_path, err)) return -1;
@@ -554,7 +609,7 @@ static cJSON *output_json(struct output *o) {
   cJSON_AddNumberToObject(json, "top_p", g->top_p);
   cJSON_AddNumberToObject(json, "repetition_penalty", g->penalty);
   char seed[24];  // a string: a JSON number need not keep 64 bits
-  snprintf(seed, sizeof seed, "%llu", (unsigned long long)g->seed);
+  snprintf(seed, sizeof seed, "%llu", (unsigned long long)o->seed);
   cJSON_AddItemToObject(json, "seed", g->draws ? cJSON_CreateString(seed) : cJSON_CreateNull());
   if (g->n_outputs == 1) {
     cJSON_AddNumberToObject(json, "positions", (double)g->stats.n);
@@ -614,6 +669,7 @@ static int generate(struct generate *g, struct err *err) {
     requests[i] = g->request;
     requests[i].ids = g->outputs[i].ids;
     requests[i].n_ids = g->outputs[i].n_ids;
+    requests[i].seed = g->outputs[i].seed;
     requests[i].ctx = &g->outputs[i];
     all[i] = &requests[i];
   }
@@ -640,7 +696,7 @@ static int run(struct generate *g, struct err *err) {
     g->outputs[i].steps = cJSON_CreateArray();
   }
   if (g->draws && !g->seed_given)
-    fprintf(stderr, "gpt2rtl: --seed %llu\n", (unsigned long long)g->seed);
+    fprintf(stderr, "gpt2rtl: --seed %llu\n", (unsigned long long)g->seeds[0]);
   if (stats_start(&g->stats, g->n_outputs, err) || show_title(g, err) || generate(g, err))
     return -1;
   if (stopped.text[0]) return *err = stopped, -1;
@@ -674,7 +730,7 @@ static int write_stats(struct generate *g, struct err *err) {
                                     .checksum = image ? &engine->image.header.checksum : NULL,
                                     .lanes = image ? g->lanes : 0,
                                     .memory = cycles ? memory : NULL,
-                                    .seed = g->draws ? &g->seed : NULL,
+                                    .seed = g->draws && g->n_seeds == 1 ? g->seeds : NULL,
                                     .first = g->n_outputs == 1,
                                     .cycles = cycles,
                                     .shape =

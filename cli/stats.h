@@ -64,7 +64,8 @@ double stats_floor(const struct stats *stats, const struct image_header *shape);
 void stats_summary(const struct stats *stats, const struct stats_about *about);
 // Writes the JSON of --stats, schema 1:
 //   {"schema": 1, "version": "0.1.0", "model": DIR, "image_checksum": 16 hex digits,
-//    "engine": "rtl", "lanes": 256, "memory": "latency=150,beats=1,stall=0", "seed": "7",
+//    "engine": "rtl", "lanes": 256, "memory": "latency=150,beats=1,stall=0", "seed": "7"
+//    (null if nothing is drawn, or if each prompt has its own),
 //    "tokens": [{"position": 0, "id": 464, "next": null, "cycles": 12345, "recomputed": true},
 //               ...],
 //    (of positions that run together the first has the cycles of all, or of sequences that run

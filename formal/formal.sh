@@ -35,17 +35,18 @@ jobs() {
   done
 }
 one() {                                                       # JOB
-  local name module what script dir start=$SECONDS status expected=0 files
+  local name module what script dir rtl start=$SECONDS status expected=0 files
   IFS=$' \t' read -r name module what script <<< "$1"
   dir=build/formal/$name
   mkdir -p "$dir"
   files=($base formal/fv_$module.sv)
-  [ -e "rtl/base/$module.sv" ] || files+=(rtl/*/"$module.sv")
+  rtl=${module%_batches}                                      # fv_x_batches is of x with other parameters
+  [ -e "rtl/base/$rtl.sv" ] || files+=(rtl/*/"$rtl.sv")
   cp rtl/base/assert.svh "${files[@]}" "$dir/"
   if [ $what = caught ]; then
     expected=2                                                # sby: an assertion fails
-    sed -i -E "$script" "$dir/$module.sv"
-    if cmp -s "$dir/$module.sv" rtl/*/"$module.sv"; then
+    sed -i -E "$script" "$dir/$rtl.sv"
+    if cmp -s "$dir/$rtl.sv" rtl/*/"$rtl.sv"; then
       printf '%s\n' "formal/mutants: $name changes nothing: $script" "[  FAILED  ] formal.$name"
       return 1
     fi

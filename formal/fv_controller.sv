@@ -23,6 +23,7 @@ module fv_controller
   input logic        prompt_valid_i,
   input logic [16:0] prompt_id_i,
   input logic        prompt_last_i,
+  input logic        no_seed_i,
   input logic        tok_ready_i,
   input logic        step_ready_i,
   input logic        step_done_i,
@@ -34,15 +35,15 @@ module fv_controller
   localparam int unsigned MaxCtx = 64;
   localparam logic [2:0]  StRead = 3'd2, StStep = 3'd3, StWait = 3'd4, StToken = 3'd5, StDone = 3'd6, StPick = 3'd7;   // its state_e
 
-  logic        busy, waits, done, prompt_ready, tok_valid, step_valid, choice_ready, seed;
+  logic        busy, waits, done, prompt_ready, tok_valid, step_valid, choice_ready;
   error_e      error;
   logic [16:0] tok_id;
   step_t       step;
 
   controller #(.MaxCtx(MaxCtx)) dut (
     .clk_i, .rst_ni, .cfg_i, .start_i, .max_new_i, .stop_en_i, .stop_id_i, .all_heads_i,
-    .more_prompts_i, .seed_valid_o(seed), .seed_seq_o(), .busy_o(busy), .waits_o(waits), .done_o(done), .error_o(error),
-    .prompt_valid_i, .prompt_ready_o(prompt_ready), .prompt_id_i, .prompt_last_i,
+    .more_prompts_i, .seed_valid_o(), .seed_seq_o(), .busy_o(busy), .waits_o(waits), .done_o(done), .error_o(error),
+    .prompt_valid_i, .prompt_ready_o(prompt_ready), .prompt_id_i, .prompt_last_i, .no_seed_i,
     .tok_valid_o(tok_valid), .tok_ready_i, .tok_id_o(tok_id), .tok_last_o(), .tok_prompt_o(),
     .step_valid_o(step_valid), .step_ready_i, .step_o(step),
     .step_done_i, .choice_valid_i, .choice_ready_o(choice_ready), .choice_id_i, .choice_seq_i
@@ -103,7 +104,7 @@ module fv_controller
     end else begin
       if (start_i)   run_q <= 1'b1;
       else if (done) run_q <= 1'b0;
-      if (seed) begin
+      if (dut.begins) begin
         tokens_q  <= '0;
         follows_q <= 1'b0;
         prompts_q <= (start_i ? 16'd0 : prompts_q) + 16'd1;

@@ -279,6 +279,14 @@ static int abort_run(struct sim *s, struct err *err) {
   return stuck(s, err);
 }
 
+// The seed is the prompt's.
+static void offer_sampling(struct sim *s, const struct controller_run *run) {
+  const struct pkg_sampling sampling = {.top_k = run->sampling.top_k,
+                                        .inv_t = run->sampling.inv_t,
+                                        .seed = run->sampling.state ? run->sampling.state : 1};
+  pkg_sampling_pack(s->p.sampling_i, &sampling);
+}
+
 // One cycle. RUNNING; OVER: the hardware is done; -1; or ABORTED: an observer or a signal has ended
 // the run, and the hardware has ended it too.
 enum { OVER, RUNNING, ABORTED };
@@ -289,6 +297,7 @@ static int run_cycle(struct sim *s, struct err *err) {
 
   *p->prompt_valid_i = r->prompt < r->runs.n && *p->busy_o;
   if (*p->prompt_valid_i) {
+    offer_sampling(s, run);
     *p->prompt_id_i = run->prompt[r->fed];
     *p->prompt_last_i = r->fed == run->n_prompt - 1;
   }
@@ -333,8 +342,7 @@ int sim_read_count_port(struct sim *s, unsigned address, uint64_t *count, struct
 bool sim_same_settings(const struct controller_run *a, const struct controller_run *b) {
   return a->max_new == b->max_new && a->stop_enabled == b->stop_enabled &&
          (!a->stop_enabled || a->stop_id == b->stop_id) && a->all_heads == b->all_heads &&
-         a->sampling.top_k == b->sampling.top_k && a->sampling.inv_t == b->sampling.inv_t &&
-         a->sampling.state == b->sampling.state;
+         a->sampling.top_k == b->sampling.top_k && a->sampling.inv_t == b->sampling.inv_t;
 }
 
 int sim_begin_many(struct sim *s, const struct sim_runs *runs, struct err *err) {
@@ -350,10 +358,7 @@ int sim_begin_many(struct sim *s, const struct sim_runs *runs, struct err *err) 
       return err_set(err, "run %zu has other settings than the first: run it by itself", i + 1);
   }
 
-  const struct pkg_sampling sampling = {.top_k = run->sampling.top_k,
-                                        .inv_t = run->sampling.inv_t,
-                                        .seed = run->sampling.state ? run->sampling.state : 1};
-  pkg_sampling_pack(p->sampling_i, &sampling);
+  offer_sampling(s, run);
   *p->max_new_i = run->max_new;
   *p->stop_en_i = run->stop_enabled;
   *p->stop_id_i = run->stop_enabled ? run->stop_id : 0;

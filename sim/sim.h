@@ -62,11 +62,12 @@ struct sim_result {
 // the result is -1 with an empty err, and the next run is like any other.
 int sim_run(struct sim *sim, const struct controller_run *run, struct sim_result *result,
             struct err *err);
-// The same for several runs (report.h) with the same settings, as one run of the hardware: as many
-// at a time as it has Positions, the others as places become free. Each gets the ids that it would
-// get alone. A run whose callback returns non-zero goes on unseen until it ends by itself, or until
-// all have ended: then the hardware's run is aborted, and the result is -1 with an empty err.
-// Errors: sim_run's; runs that differ in more than their prompts.
+// The same for several runs (report.h) with the same settings, each with a prompt and a seed of its
+// own, as one run of the hardware: as many at a time as it has Positions, the others as places
+// become free. Each gets the ids that it would get alone. A run whose callback returns non-zero
+// goes on unseen until it ends by itself, or until all have ended: then the hardware's run is
+// aborted, and the result is -1 with an empty err.
+// Errors: sim_run's; runs that differ in more than prompts and seeds.
 enum { SIM_MAX_RUNS = 65536 };
 int sim_run_many(struct sim *sim, const struct sim_runs *runs, struct sim_result *result,
                  struct err *err);

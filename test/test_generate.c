@@ -349,6 +349,55 @@ static void prompts(void **state) {
   cJSON *json = cJSON_Parse(out);
   assert_int_equal(cJSON_GetArraySize(json), 40);
   cJSON_Delete(json);
+  // Seeds of their own.
+  static const char *const four[] = {"7", "18446744073709551615", "7", "0"};
+  n = 0;
+  for (size_t i = 0; i < 4; i++) {
+    EXPECT(0,
+           "gpt2rtl generate --model models/demo --tokens 12 --engine golden --prompt A --seed %s",
+           four[i]);
+    n += (size_t)snprintf(expected + n, sizeof expected - n, "%s==> prompt %zu <==\n%s",
+                          i ? "\n\n" : "", i + 1, out);
+  }
+  strcat(expected, "\n");
+  for (int e = 0; e < 2; e++) {
+    EXPECT(0,
+           "gpt2rtl generate --model models/demo --tokens 12 --engine %s --prompt A --seed 7 "
+           "--prompt A --seed 18446744073709551615 --prompt A --prompt A --seed 7 --seed 0",
+           engines[e]);
+    assert_string_equal(out, expected);
+  }
+  EXPECT(0, "printf 'A\nA\nA\nA\n' > @/prompts && printf '7\r\n\n18446744073709551615\n7\n0' > "
+            "@/seeds && gpt2rtl generate --model models/demo --tokens 12 --engine golden --prompts "
+            "@/prompts --seeds @/seeds");
+  assert_string_equal(out, expected);
+  EXPECT(0, "gpt2rtl generate --model models/demo --tokens 2 --engine golden --prompts @/prompts "
+            "--seeds @/seeds --json --stats @/stats");
+  json = cJSON_Parse(out);
+  for (int i = 0; i < 4; i++)
+    assert_string_equal(cJSON_GetStringValue(
+                            cJSON_GetObjectItem(cJSON_GetArrayItem(json, i), "seed")),
+                        four[i]);
+  cJSON_Delete(json);
+  EXPECT(0, "grep '\"seed\": null' @/stats");
+  static const struct {
+    int status;
+    const char *options, *message;
+  } seeds[] = {
+      {1, "--prompt b --prompt c --seed 1 --seed 2",
+       "2 seeds for 3 prompts: give one for each, or one for all"},
+      {1, "--seed 1 --seed 2", "2 seeds for 1 prompts"},
+      {1, "--seeds @/seeds", "4 seeds for 1 prompts: give one for each"},
+      {1, "--seeds @/prompts", "/prompts: line 1: 'A': expected a whole number from 0 to 2^64 - 1"},
+      {2, "--seed 1 --seed x", "--seed 'x': expected a whole number"},
+      {2, "--seed 1 --seeds @/seeds", "--seed and --seeds both give seeds"},
+      {2, "--temperature 0 --seeds @/seeds", "--seeds is for random draws"},
+  };
+  for (size_t i = 0; i < sizeof seeds / sizeof *seeds; i++) {
+    EXPECT(seeds[i].status, "gpt2rtl generate --model models/demo --engine golden --prompt a %s",
+           seeds[i].options);
+    expect_text(err_text, seeds[i].message);
+  }
   EXPECT(1, "gpt2rtl generate --model models/demo --prompts /dev/null");
   expect_text(err_text, "/dev/null: holds no prompt");
   EXPECT(1, "(echo a; seq 300 | tr '\\n' ' ') | gpt2rtl generate --model models/demo --prompts -");
@@ -421,6 +470,19 @@ static void positions(void **state) {
   cJSON_ArrayForEach(entry, cJSON_GetObjectItem(json, "tokens"))
       seen[cJSON_GetObjectItem(entry, "prompt")->valueint] = true;
   for (int i = 0; i < 11; i++) assert_true(seen[i]);
+  cJSON_Delete(json);
+  EXPECT(0,
+         "seq 11 > @/seeds && for run in golden 'rtl --positions 8'; do gpt2rtl generate --model "
+         "models/demo --prompts @/lines --seeds @/seeds --tokens 9 --engine $run --stats @/stats "
+         "> \"@/${run%%%% *}\" || exit; done; cmp @/golden @/rtl && cat @/stats");
+  json = cJSON_Parse(out);
+  cycles[0] = cJSON_GetObjectItem(json, "cycles")->valuedouble;  // all together
+  cJSON_Delete(json);
+  EXPECT(0,
+         "gpt2rtl generate --model models/demo --prompts @/lines --seed 4 --tokens 9 --positions "
+         "8 --stats @/stats > @/rtl && cat @/stats");
+  json = cJSON_Parse(out);
+  assert_true(cycles[0] < 1.05 * cJSON_GetObjectItem(json, "cycles")->valuedouble);
   cJSON_Delete(json);
   EXPECT(0, "gpt2rtl logits --model models/demo --ids 65,12,270 --positions 8 --output @/batch");
   EXPECT(0, "gpt2rtl logits --model models/demo --ids 65,12,270 --engine golden --output @/golden");

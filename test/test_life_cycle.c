@@ -142,6 +142,7 @@ static const char *const trouble_names[TROUBLES] = {
 struct sequence {
   const struct model *model;
   uint32_t ids[MAX_IDS];
+  uint64_t seed;
   struct controller_run run;
   struct controller_step *steps;
   uint32_t *tokens;
@@ -300,18 +301,19 @@ static struct run *make_run(uint64_t *rng) {
       .stop_enabled = rng_chance(rng, 20),
       .stop_id = (uint32_t)rng_range(rng, 0, h->vocab_size - 1),
       .sampling = {.top_k = rng_chance(rng, 50) ? 1 : (uint32_t)rng_range(rng, 1, 64),
-                   .inv_t = (uint32_t)rng_range(rng, 1000, 200000),
-                   .state = rng_next(rng) | 1},
+                   .inv_t = (uint32_t)rng_range(rng, 1000, 200000)},
   };
   for (struct sequence *s = r->sequences; s < r->sequences + r->n; s++) {
     s->model = r->model;
     s->run = settings;
+    s->run.sampling.state = rng_next(rng) | 1;
     s->run.ctx = s;
     s->run.prompt = s->ids;
     const int64_t most = h->n_ctx < 3 ? h->n_ctx : h->n_ctx > 10 && rng_chance(rng, 10) ? 10 : 3;
     s->run.n_prompt = full ? h->n_ctx : (size_t)rng_range(rng, 1, most);
     for (size_t i = 0; i < s->run.n_prompt; i++)
       s->ids[i] = (uint32_t)rng_range(rng, 0, h->vocab_size - 1);
+    s->seed = s->run.sampling.state;
     run_golden(s);
   }
   const struct sequence *first = &r->sequences[0];
@@ -328,7 +330,8 @@ static struct run *make_run(uint64_t *rng) {
   r->config = r->model->config;
   r->sampling = (struct pkg_sampling){.top_k = settings.sampling.top_k,
                                       .inv_t = settings.sampling.inv_t,
-                                      .seed = settings.sampling.state};
+                                      // of several, each prompt brings its own
+                                      .seed = r->n > 1 ? rng_next(rng) | 1 : first->seed};
   int64_t work = 0;  // heads of all layers and steps
   for (size_t i = 0; i < r->n; i++)
     work += (int64_t)r->sequences[i].n_steps * h->n_head * h->n_layer;
@@ -358,7 +361,10 @@ static struct run *make_run(uint64_t *rng) {
   }
   struct sequence *bad = &r->sequences[r->which];
   if (r->trouble == BAD_PROMPT) expect_nothing(bad);
-  if (r->trouble == BAD_PROMPT && rng_chance(rng, 50)) {
+  if (r->trouble == BAD_PROMPT && r->n > 1 && rng_chance(rng, 30)) {
+    r->error = PKG_ERR_SEED;
+    bad->seed = 0;
+  } else if (r->trouble == BAD_PROMPT && rng_chance(rng, 50)) {
     r->error = PKG_ERR_PROMPT_LONG;
     bad->run.n_prompt = h->n_ctx + (size_t)rng_range(rng, 1, 10);
     for (size_t i = 0; i < bad->run.n_prompt; i++)
@@ -736,6 +742,14 @@ static void noise(struct bench *b) {
   *b->more_prompts_i = (uint16_t)rng_next(&b->rng);
 }
 
+// In a run of several prompts, each prompt's last id comes with its seed.
+static void offer_seed(struct bench *b, uint64_t seed) {
+  struct pkg_sampling sampling;
+  pkg_sampling_unpack(&sampling, b->sampling_i);
+  sampling.seed = seed;
+  pkg_sampling_pack(b->sampling_i, &sampling);
+}
+
 // Offers the next id of the prompts, unless the host has stopped.
 static void feed(struct bench *b) {
   struct run *r = b->current;
@@ -756,6 +770,7 @@ static void feed(struct bench *b) {
   *b->prompt_valid_i = b->offered || !rng_chance(&b->rng, b->stall);
   *b->prompt_id_i = s->ids[r->fed];
   *b->prompt_last_i = last && !open;
+  if (r->n > 1) offer_seed(b, last ? s->seed : rng_next(&b->rng));
   if (*b->prompt_valid_i && last && open) r->came = true;
 }
 

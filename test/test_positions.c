@@ -101,7 +101,7 @@ static void expect_sequences(uint32_t lanes, bool one_build, enum sim_build buil
                                         .max_new = cases[c].max_new,
                                         .stop_enabled = cases[c].stops,
                                         .all_heads = cases[c].all_heads,
-                                        .sampling = drawing(c + 1)};
+                                        .sampling = drawing(c + i + 1)};
     }
     if (cases[c].stops) {
       struct recording first;

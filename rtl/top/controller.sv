@@ -20,17 +20,18 @@
 // In      start   a pulse: a run begins; its settings are held until done
 //         more_prompts   how many follow the first
 //         prompt  ids in order, last on a prompt's last; valid/ready
+//         no_seed   with a prompt's last id: its seed is 0
 //         choice  the id chosen by a step with head, and its sequence; valid/ready
 //         step_done  a pulse: a batch without head is over
-// Out     seed    a pulse: a sequence begins
+// Out     seed    a pulse, a cycle after a prompt's last id: sets up the sequence's generator
 //         step    id, position and the rest of step_t; head at a history's last position if a token
 //                 is wanted; valid/ready. With all_heads_i each step is a batch, with head, and
 //                 only place 0 is used
 //         tok     the tokens of each sequence in order, the stop id included, with the number of its
 //                 prompt; last on the sequence's last; valid/ready
-//         done    a pulse: the loop is over. error: ErrNone, or ErrPromptLong or ErrPromptId if a
-//                 prompt was refused (the port cannot express an empty prompt): the loop ends when
-//                 its last id has come, other sequences too; held to the next start
+//         done    a pulse: the loop is over. error: ErrNone, or ErrPromptLong, ErrPromptId or
+//                 ErrSeed if a prompt was refused (the port cannot express an empty prompt): the
+//                 loop ends when its last id has come, other sequences too; held to the next start
 // Timing  3 cycles from a choice to the next step; with Positions > 1 one more, and each step of a
 //         batch takes 2
 // Keeps   MaxCtx ids for each of Positions
@@ -64,6 +65,7 @@ module controller
   output logic        prompt_ready_o,
   input  logic [16:0] prompt_id_i,
   input  logic        prompt_last_i,
+  input  logic        no_seed_i,
 
   output logic        tok_valid_o,
   input  logic        tok_ready_i,
@@ -128,6 +130,7 @@ module controller
   count_t      count, position;
   logic [31:0] left;
   logic [16:0] id_q;
+  logic        came_q;                           // its prompt, in the last cycle
 
   assign base     = base_q[seq_q];
   assign count    = count_q[seq_q];
@@ -162,7 +165,7 @@ module controller
 
   // ------------------------------------------------------------------------------------ the loop
 
-  logic       full, last, head, more, batch_over, stops, bad_id, begins, ends;
+  logic       full, last, head, more, batch_over, stops, bad_id, bad_seed, begins, ends;
   logic [3:0] rest;
   count_t     half_ctx;
 
@@ -177,6 +180,7 @@ module controller
   assign batch_over = head ? choice_valid_i : step_done_i;
   assign stops      = left == 32'd1 || (stop_en_i && choice_q == stop_id_i);
   assign bad_id     = prompt_id_i >= cfg_i.n_vocab;
+  assign bad_seed   = prompt_last_i && no_seed_i;
 
   assign other_steps   = steps_q & ~(places_t'(1) << seq_q);
   assign other_choices = choices_q & ~(places_t'(1) << seq_q);
@@ -202,7 +206,9 @@ module controller
       state_q <= StIdle;
       error_q <= ErrNone;
       seq_q   <= '0;
+      came_q  <= 1'b0;
     end else begin
+      came_q <= state_q == StPrompt && prompt_valid_i && prompt_last_i;
       unique case (state_q)
         StIdle: if (start_i) begin
           state_q    <= Several ? StPick : StPrompt;
@@ -226,10 +232,12 @@ module controller
             error_q <= ErrPromptLong;
           end else begin
             if (bad_id) error_q <= ErrPromptId;
+            else if (bad_seed && error_q == ErrNone) error_q <= ErrSeed;
             count_q[seq_q] <= count + 1'b1;
           end
           if (prompt_last_i) begin
-            state_q <= (error_q == ErrNone && !full && !bad_id) ? after_batch : StDone;
+            state_q <= (error_q == ErrNone && !full && !bad_id && !bad_seed) ? after_batch
+                                                                             : StDone;
           end
         end
 
@@ -311,8 +319,8 @@ module controller
   assign tok_id_o       = choice_q;
   assign tok_last_o     = stops;
   assign tok_prompt_o   = prompt_q[seq_q];
-  assign seed_valid_o   = begins;
-  assign seed_seq_o     = 4'(new_seq);
+  assign seed_valid_o   = came_q;
+  assign seed_seq_o     = 4'(seq_q);
   assign step_valid_o   = state_q == StStep;
   assign step_o         = '{
     id: id_q, position: position[9:0], seq: 4'(seq_q), prompt: prompt_q[seq_q],

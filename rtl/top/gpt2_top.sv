@@ -7,7 +7,9 @@
 //                 ignored otherwise
 //         abort   ends the current run; ignored when there is none
 //         more_prompts   prompts of the run after the first
-//         prompt  ids, last on a prompt's last one (valid/ready)
+//         prompt  ids, last on a prompt's last one (valid/ready). In a run of several prompts each
+//                 brings the seed of its sequence: sampling.seed in the cycle in which its last id
+//                 is taken
 // Out     busy    from the cycle after start to the run's end, and after a reset until the memory
 //                 port is idle. While it is low nothing is in flight: the memory is the host's
 //         done    a pulse in the first cycle after a run in which busy_o is low, with error
@@ -150,6 +152,7 @@ module gpt2_top
   logic [16:0] stop_id_q;
   logic [31:0] max_new_q;
   logic [15:0] more_prompts_q;
+  wire         several = more_prompts_q != '0;   // each prompt brings its seed
 
   clock_gate #(.Gating(ClockGating), .Linger(1)) u_gate_control (
     .clk_i, .rst_ni(core_rst_n), .test_en_i,
@@ -167,6 +170,9 @@ module gpt2_top
       all_heads_q <= all_heads_i;
       more_prompts_q <= more_prompts_i;
     end
+    if (several && prompt_valid_i && prompt_ready_o && prompt_last_i) begin
+      sampling_q.seed <= sampling_i.seed;
+    end
   end
 
   controller #(
@@ -177,6 +183,7 @@ module gpt2_top
     .stop_en_i(stop_en_q), .stop_id_i(stop_id_q), .all_heads_i(all_heads_q),
     .more_prompts_i(more_prompts_q), .busy_o(loop_busy), .done_o(loop_done), .error_o(loop_error),
     .prompt_valid_i, .prompt_ready_o, .prompt_id_i, .prompt_last_i,
+    .no_seed_i(several && sampling_i.seed == '0),
     .tok_valid_o, .tok_ready_i, .tok_id_o, .tok_last_o, .tok_prompt_o,
     .seed_valid_o(seed_valid), .seed_seq_o(seed_seq),
     .step_valid_o(step_valid), .step_ready_i(step_ready), .step_o(step), .step_done_i(step_done),
