@@ -164,6 +164,10 @@ BLOCK_MODULE_matvec_retimed := matvec
 BLOCK_PARAMS_matvec_retimed := AdderRetiming=1
 BLOCK_MODULE_operand_buffer_narrow := operand_buffer
 BLOCK_PARAMS_operand_buffer_narrow := Width=4
+BLOCK_MODULE_operand_buffer_folded := operand_buffer
+BLOCK_PARAMS_operand_buffer_folded := Width=4 Folding=4
+BLOCK_MODULE_operand_buffer_steps  := operand_buffer
+BLOCK_PARAMS_operand_buffer_steps  := Folding=4
 BLOCK_MODULE_block_quant_narrow := block_quant
 BLOCK_PARAMS_block_quant_narrow := Width=4
 GATHER_WIDTHS := 1_64 16_64 64_64 1_4 4_4 1_1
@@ -293,7 +297,8 @@ TEST_LIBS_test_gpt2_pkg := $(B)/block/gpt2_pkg_probe_s0.so
 TEST_LIBS_test_gpt2_top := $(SIMS) $(SIMS:.so=_check.so)
 POSITIONS_SIM := $(B)/sim/gpt2_top_256-Positions.8
 BATCHES_TRACE := $(B)/sim/gpt2_top_64-Positions.4-Engines.2_trace.so
-TEST_LIBS_test_positions := $(POSITIONS_SIM).so $(POSITIONS_SIM)_check.so $(BATCHES_TRACE)
+FOLDED_SIM := $(B)/sim/gpt2_top_64-NormWidth.4-Positions.4-Engines.2-Folding.4
+TEST_LIBS_test_positions := $(POSITIONS_SIM).so $(POSITIONS_SIM)_check.so $(BATCHES_TRACE) $(FOLDED_SIM)_check.so
 LIFE_CYCLE_SIM := $(B)/sim/gpt2_top_64-MaxHeads.2-MaxCtx.64-NormWidth.4-Watchdog.8192
 LIFE_CYCLE_SIMS := $(LIFE_CYCLE_SIM) $(LIFE_CYCLE_SIM)-Positions.4-Engines.2
 TEST_LIBS_test_life_cycle := $(LIFE_CYCLE_SIMS:%=%.so) $(LIFE_CYCLE_SIMS:%=%_check.so)
@@ -330,7 +335,7 @@ $(B)/arm64/fast_neon: $(ARM64_SRC) $(wildcard fast/*.h golden/*.h base/*.h model
 	  -Wl,--gc-sections $(ARM64_SRC) -o $@ -lpthread -lm
 TEST_LIBS_test_matvec   := $(patsubst %,$(B)/block/matvec_retimed_s%.so,$(BLOCK_SEGMENTS_matvec))
 TEST_LIBS_test_controller := $(B)/block/controller_batches_s0.so
-TEST_LIBS_test_operand_buffer := $(B)/block/operand_buffer_narrow_s0.so
+TEST_LIBS_test_operand_buffer := $(patsubst %,$(B)/block/operand_buffer_%_s0.so,narrow folded steps)
 TEST_LIBS_test_block_quant := $(B)/block/block_quant_narrow_s0.so
 TEST_LIBS_test_block_gather := $(GATHER_WIDTHS:%=$(B)/block/block_gather_%_s0.so)
 TEST_LIBS_test_sampling := $(patsubst %,$(B)/block/sampling_serial_s%.so,1 4 16)
@@ -492,7 +497,7 @@ NORM_WIDTH ?= 64
 TOP        ?= gpt2_top
 PORTS      ?=
 PORT_BITS  ?=
-VERILOG_PARAMETERS = Lanes=$(LANES) MaxHeads=$(MAX_HEADS) MaxCtx=$(MAX_CTX) NormWidth=$(NORM_WIDTH) $(addprefix ExpWidth=,$(EXP_WIDTH)) $(addprefix Ports=,$(PORTS)) $(addprefix PortBits=,$(PORT_BITS)) $(addprefix SystolicList=,$(SYSTOLIC_LIST)) $(addprefix Positions=,$(POSITIONS)) $(addprefix Engines=,$(ENGINES))
+VERILOG_PARAMETERS = Lanes=$(LANES) MaxHeads=$(MAX_HEADS) MaxCtx=$(MAX_CTX) NormWidth=$(NORM_WIDTH) $(addprefix ExpWidth=,$(EXP_WIDTH)) $(addprefix Ports=,$(PORTS)) $(addprefix PortBits=,$(PORT_BITS)) $(addprefix SystolicList=,$(SYSTOLIC_LIST)) $(addprefix Positions=,$(POSITIONS)) $(addprefix Engines=,$(ENGINES)) $(addprefix Folding=,$(FOLDING))
 verilog:
 	@syn/venv.sh || { echo "Yosys could not be fetched from PyPI: $(B)/venv.log" >&2; exit 1; }
 	@mkdir -p $(B)/verilog

@@ -7,7 +7,7 @@ from litedram.modules import MT41K256M16
 NAME = "ECPIX-5"
 CLOCK = 75e6
 BAUD = 1000000
-PARAMETERS = dict(Lanes=64, MaxHeads=12, MaxCtx=1024, NormWidth=4, SystolicList=0, Ports=1, PortBits=128)
+PARAMETERS = dict(Lanes=64, Folding=4, MaxHeads=12, MaxCtx=1024, NormWidth=4, SystolicList=0, Ports=1, PortBits=128)
 LEDS, LEDS_HIGH = range(12), False
 LEVELLING = 2, 8, 4     # bytes, delays and bit slips of ECP5DDRPHY
 CL, CWL = get_default_cl_cwl("DDR3", 2 / (2 * 2 * CLOCK))

@@ -10,7 +10,7 @@ from litedram.modules import MT48LC16M16
 NAME = "ULX3S-85F"
 CLOCK = 50e6
 BAUD = 1000000
-PARAMETERS = dict(Lanes=64, MaxHeads=3, MaxCtx=256, NormWidth=4, SystolicList=0, Ports=1, PortBits=32)
+PARAMETERS = dict(Lanes=64, Folding=4, MaxHeads=3, MaxCtx=256, NormWidth=4, SystolicList=0, Ports=1, PortBits=32)
 LEDS, LEDS_HIGH = range(8), True
 # GENSDRPHY's
 PHY = dict(phytype="GENSDRPHY", memtype="SDR", databits=16, dfi_databits=16, nphases=1, rdphase=0, wrphase=0, cl=2, cwl=2, read_latency=4, write_latency=0)

@@ -33,6 +33,8 @@ static const char help[] =
     "together: 1, 2, 4, 8 or 16\n"
     "  --engines N         of which N meet a beat of weights in the same cycle: 1, 2, 4, ... "
     "positions; default: all\n"
+    "  --folding N         cycles that a beat is held by lanes / N multipliers (gpt2rtl generate "
+    "--help)\n"
     "  --lanes L           of this hardware: 64, 128, 256, ... 4096; default 256\n"
     "  --json              the result as JSON\n\n"
     "Decoding is measured in tokens per second from one chosen token to the next, including "
@@ -71,7 +73,8 @@ struct result {
 // The simulated hardware, and the prompt's cycles in it.
 struct hardware {
   bool wanted;
-  uint32_t lanes, positions, engines;
+  uint32_t lanes;
+  struct estimate_batch batch;
   struct engine engine;
   uint64_t cycles;
 };
@@ -102,11 +105,17 @@ struct bench {
 // ----------------------------------------------------------------------------------------- options
 
 static int parse(struct bench *b, int argc, char **argv) {
-  const char *threads = NULL, *vector = NULL, *positions = NULL, *engines = NULL, *lanes = NULL;
+  const char *threads = NULL, *vector = NULL, *lanes = NULL;
+  struct batch_text text = {NULL, NULL, NULL};
   struct hardware *h = &b->hardware;
   const struct option_spec specs[] = {
-      {"--model", &b->dir, NULL}, {"--threads", &threads, NULL},     {"--vector", &vector, NULL},
-      {"--json", NULL, &b->json}, {"--positions", &positions, NULL}, {"--engines", &engines, NULL},
+      {"--model", &b->dir, NULL},
+      {"--threads", &threads, NULL},
+      {"--vector", &vector, NULL},
+      {"--json", NULL, &b->json},
+      {"--positions", &text.positions, NULL},
+      {"--engines", &text.engines, NULL},
+      {"--folding", &text.folding, NULL},
       {"--lanes", &lanes, NULL},
   };
   char standard[32];
@@ -114,13 +123,14 @@ static int parse(struct bench *b, int argc, char **argv) {
   int status = options_parse(command, help, specs, sizeof specs / sizeof *specs, argc, argv, NULL);
   if (status >= 0) return status;
   if (!b->dir) return cli_usage(command, "--model is missing");
-  h->wanted = positions != NULL;
+  h->wanted = text.positions != NULL;
   h->lanes = 256;
-  if (!positions && (engines || lanes))
-    return cli_usage(command, "%s goes with --positions", engines ? "--engines" : "--lanes");
-  if ((status = option_batch(command, positions, engines, &h->positions, &h->engines)) ||
-      (status = option_machine(command, ENGINE_RTL, positions, engines, &h->positions)))
-    return status;
+  if (!h->wanted && (text.engines || text.folding || lanes))
+    return cli_usage(command, "%s goes with --positions",
+                     text.engines   ? "--engines"
+                     : text.folding ? "--folding"
+                                    : "--lanes");
+  if ((status = option_machine(command, ENGINE_RTL, &text, &h->batch))) return status;
   if (lanes && (status = option_lanes(command, lanes, &h->lanes))) return status;
   snprintf(standard, sizeof standard, parallel_processors() > 1 ? "1,%zu" : "1",
            parallel_processors());
@@ -332,8 +342,9 @@ static int print_json(const struct bench *b, struct err *err) {
   if (b->hardware.wanted) {
     cJSON *hardware = cJSON_AddObjectToObject(json, "hardware");
     cJSON_AddNumberToObject(hardware, "lanes", b->hardware.lanes);
-    cJSON_AddNumberToObject(hardware, "positions", b->hardware.positions);
-    cJSON_AddNumberToObject(hardware, "engines", b->hardware.engines);
+    cJSON_AddNumberToObject(hardware, "positions", b->hardware.batch.positions);
+    cJSON_AddNumberToObject(hardware, "engines", b->hardware.batch.engines);
+    cJSON_AddNumberToObject(hardware, "folding", b->hardware.batch.folding);
     cJSON_AddNumberToObject(hardware, "tokens", b->prompt);
     cJSON_AddNumberToObject(hardware, "cycles", (double)b->hardware.cycles);
   }
@@ -364,7 +375,7 @@ static int print_table(const struct bench *b, struct err *err) {
   if (hardware->wanted)
     printf("\nhardware of %u lanes, %u positions together, %u in a cycle: a prompt of %u takes "
            "%.0f cycles per position\n",
-           hardware->lanes, hardware->positions, hardware->engines, b->prompt,
+           hardware->lanes, hardware->batch.positions, hardware->batch.engines, b->prompt,
            (double)hardware->cycles / b->prompt);
   return stdout_write("", 0, err);
 }

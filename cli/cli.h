@@ -11,6 +11,7 @@
 
 #include "config.h"
 #include "err.h"
+#include "estimate.h"
 #include "gpt2rtl.h"
 #include "image.h"
 #include "staged.h"
@@ -77,10 +78,12 @@ int option_ids(const char *command, const char *name, const char *text, uint32_t
                size_t *count);
 // 64 times a power of two, to 4096.
 int option_lanes(const char *command, const char *text, uint32_t *lanes);
-// Reads --positions and --engines, each as given or NULL: gpt2_top's parameters. Defaults: 1; as
-// many as positions.
-int option_batch(const char *command, const char *positions, const char *engines,
-                 uint32_t *n_positions, uint32_t *n_engines);
+// --positions, --engines and --folding, each as given or NULL: gpt2_top's parameters.
+struct batch_text {
+  const char *positions, *engines, *folding;
+};
+// Reads them. Defaults: 1; as many as positions; 1.
+int option_batch(const char *command, const struct batch_text *text, struct estimate_batch *batch);
 // "A:B" or "A": positions. Returns 0, or EXIT_USAGE with a message that names the option.
 int option_positions(const char *command, const char *option, const char *text, uint64_t *first,
                      uint64_t *last);

@@ -29,7 +29,7 @@ static const char help[] =
     "  --lanes L           64, 128, 256, ... 4096; default 256. The simulator with readable wires "
     "is built on first use\n"
     "  --memory SETTINGS   default latency=150,beats=1.0,stall=0.0 (gpt2rtl generate --help)\n"
-    "  --positions N, --engines N   hardware that runs N positions together (gpt2rtl generate "
+    "  --positions N, --engines N, --folding N   hardware of these parameters (gpt2rtl generate "
     "--help)\n"
     "  --list              the names and shapes of all tensors (T from --ids, otherwise the "
     "context)\n"
@@ -58,9 +58,9 @@ struct dump {
 // ----------------------------------------------------------------------------------------- options
 
 static int parse(struct dump *d, int argc, char **argv) {
-  const char *ids = NULL, *engine = NULL, *lanes = NULL, *memory = NULL, *positions = NULL,
-             *engines = NULL;
-  uint32_t n_positions;
+  const char *ids = NULL, *engine = NULL, *lanes = NULL, *memory = NULL;
+  struct batch_text text = {NULL, NULL, NULL};
+  struct estimate_batch batch;
   const struct option_spec specs[] = {
       {"--model", &d->dir, NULL},
       {"--image", &d->image, NULL},
@@ -72,8 +72,9 @@ static int parse(struct dump *d, int argc, char **argv) {
       {"--memory", &memory, NULL},
       {"--list", NULL, &d->list},
       {"--json", NULL, &d->json},
-      {"--positions", &positions, NULL},
-      {"--engines", &engines, NULL},
+      {"--positions", &text.positions, NULL},
+      {"--engines", &text.engines, NULL},
+      {"--folding", &text.folding, NULL},
   };
   struct err err;
   int status = options_parse(command, help, specs, sizeof specs / sizeof *specs, argc, argv, NULL);
@@ -89,7 +90,7 @@ static int parse(struct dump *d, int argc, char **argv) {
   if (!d->list && !d->path) return cli_usage(command, "--output is missing");
   if (engine && (status = option_engine(command, engine, &d->kind))) return status;
   if ((status = option_rtl(command, d->kind, lanes, memory, NULL))) return status;
-  if ((status = option_machine(command, d->kind, positions, engines, &n_positions))) return status;
+  if ((status = option_machine(command, d->kind, &text, &batch))) return status;
   if (d->image && d->kind == ENGINE_FLOAT)
     return cli_usage(command, "--engine float needs --model: an image holds integers");
   if (d->image && lanes)

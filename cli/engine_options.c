@@ -25,19 +25,23 @@ int option_rtl(const char *command, enum engine_kind kind, const char *lanes, co
   return given && kind != ENGINE_RTL ? cli_usage(command, "%s needs --engine rtl", given) : 0;
 }
 
-int option_machine(const char *command, enum engine_kind kind, const char *positions,
-                   const char *engines, uint32_t *n_positions) {
-  static char parameters[48];
-  uint32_t n_engines;
-  int status;
-  if ((positions || engines) && kind != ENGINE_RTL)
-    return cli_usage(command, "%s needs --engine rtl", positions ? "--positions" : "--engines");
-  if ((status = option_batch(command, positions, engines, n_positions, &n_engines))) return status;
-  if (*n_positions == 1) return 0;
-  const int n = snprintf(parameters, sizeof parameters, "-Positions.%u", *n_positions);
-  if (n_engines < *n_positions)
-    snprintf(parameters + n, sizeof parameters - (size_t)n, "-Engines.%u", n_engines);
-  library_parameters = parameters;
+int option_machine(const char *command, enum engine_kind kind, const struct batch_text *text,
+                   struct estimate_batch *batch) {
+  static char parameters[64];
+  const char *given = text->positions ? "--positions"
+                      : text->engines ? "--engines"
+                      : text->folding ? "--folding"
+                                      : NULL;
+  int n = 0, status;
+  if (given && kind != ENGINE_RTL) return cli_usage(command, "%s needs --engine rtl", given);
+  if ((status = option_batch(command, text, batch))) return status;
+  if (batch->positions > 1)
+    n += snprintf(parameters, sizeof parameters, "-Positions.%u", batch->positions);
+  if (batch->engines < batch->positions)
+    n += snprintf(parameters + n, sizeof parameters - (size_t)n, "-Engines.%u", batch->engines);
+  if (batch->folding > 1)
+    n += snprintf(parameters + n, sizeof parameters - (size_t)n, "-Folding.%u", batch->folding);
+  if (n) library_parameters = parameters;
   return 0;
 }
 

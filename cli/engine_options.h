@@ -21,11 +21,11 @@ int option_engine(const char *command, const char *text, enum engine_kind *kind)
 int option_rtl(const char *command, enum engine_kind kind, const char *lanes, const char *memory,
                const char *clock);
 
-// Reads --positions and --engines (option_batch), and makes them parameters of the hardware that is
-// simulated (library_parameters). Returns 0, or EXIT_USAGE with a message. It is an error to give
-// either of them for another engine.
-int option_machine(const char *command, enum engine_kind kind, const char *positions,
-                   const char *engines, uint32_t *n_positions);
+// Reads the options of option_batch, and makes them parameters of the hardware that is simulated
+// (library_parameters). Returns 0, or EXIT_USAGE with a message. It is an error to give any of them
+// for another engine.
+int option_machine(const char *command, enum engine_kind kind, const struct batch_text *text,
+                   struct estimate_batch *batch);
 
 // Reads --threads and --vector, each as given or NULL, for the golden engine. The default of
 // --threads is the number of processors, at most 8. Returns 0, or EXIT_USAGE with a message. It is

@@ -30,6 +30,8 @@ static const char help[] =
     "                      4, 8 or 16; default 1\n"
     "  --engines N         of which N meet a beat in the same cycle, 1, 2, 4, ... positions; "
     "default: all\n"
+    "  --folding N         multipliers are lanes / N, and hold a beat for N cycles: 1, 2, 4, 8 or "
+    "16; default 1\n"
     "  --json              as JSON\n\n"
     "The floor is the time to read every weight and every cached key and value once, with all "
     "lanes. For the 124M shape at 64\n"
@@ -75,6 +77,7 @@ static const char *binds(const struct estimate *e) {
 }
 
 static int print_text(const struct asked *a, struct err *err) {
+  const struct estimate_batch alone = {1, 1, a->batch.folding};
   char text[4096];
   int n =
       snprintf(text, sizeof text,
@@ -94,7 +97,7 @@ static int print_text(const struct asked *a, struct err *err) {
   n += snprintf(text + n, sizeof text - (size_t)n, "   bound by\n");
   for (size_t i = 0; i < a->n_contexts; i++) {
     struct estimate e;
-    estimate_token(&e, &a->config, a->lanes, a->contexts[i], &a->memory, a->top_k);
+    estimate_tokens(&e, &a->config, a->lanes, a->contexts[i], &alone, &a->memory, a->top_k);
     n += snprintf(text + n, sizeof text - (size_t)n, "%7u %12.0f %9.4g %5.1f %%           ",
                   a->contexts[i], e.cycles, a->memory.clock * 1e6 / e.cycles,
                   100 * e.floor / e.cycles);
@@ -121,6 +124,7 @@ static int print_text(const struct asked *a, struct err *err) {
 }
 
 static int print_json(const struct asked *a, struct err *err) {
+  const struct estimate_batch alone = {1, 1, a->batch.folding};
   cJSON *json = cJSON_CreateObject();
   json_add_name(json, "config", a->name);
   if (a->memory.preset) cJSON_AddStringToObject(json, "memory", a->memory.preset->name);
@@ -131,11 +135,12 @@ static int print_json(const struct asked *a, struct err *err) {
   cJSON_AddNumberToObject(json, "lanes", a->lanes);
   cJSON_AddNumberToObject(json, "positions", a->batch.positions);
   cJSON_AddNumberToObject(json, "engines", a->batch.engines);
+  cJSON_AddNumberToObject(json, "folding", a->batch.folding);
   cJSON *list = cJSON_AddArrayToObject(json, "estimates");
   for (size_t i = 0; i < a->n_contexts; i++) {
     struct estimate e;
     cJSON *entry = cJSON_CreateObject(), *idle;
-    estimate_token(&e, &a->config, a->lanes, a->contexts[i], &a->memory, a->top_k);
+    estimate_tokens(&e, &a->config, a->lanes, a->contexts[i], &alone, &a->memory, a->top_k);
     cJSON_AddItemToArray(list, entry);
     cJSON_AddNumberToObject(entry, "context", a->contexts[i]);
     cJSON_AddNumberToObject(entry, "cycles", e.cycles);
@@ -156,21 +161,27 @@ static int print_json(const struct asked *a, struct err *err) {
 int estimate_main(int argc, char **argv) {
   static const uint32_t usual[] = {1, 128, 512, 1023};
   struct asked a = {.name = NULL, .lanes = 256, .top_k = 40, .memory = SIM_MEMORY_DEFAULT};
-  const char *lanes = NULL, *memory = NULL, *clock = NULL, *context = NULL, *positions = NULL,
-             *engines = NULL;
+  const char *lanes = NULL, *memory = NULL, *clock = NULL, *context = NULL;
+  struct batch_text text = {NULL, NULL, NULL};
   bool json = false, greedy = false;
   const struct option_spec specs[] = {
-      {"--config", &a.name, NULL}, {"--lanes", &lanes, NULL},         {"--memory", &memory, NULL},
-      {"--clock", &clock, NULL},   {"--context", &context, NULL},     {"--greedy", NULL, &greedy},
-      {"--json", NULL, &json},     {"--positions", &positions, NULL}, {"--engines", &engines, NULL},
+      {"--config", &a.name, NULL},
+      {"--lanes", &lanes, NULL},
+      {"--memory", &memory, NULL},
+      {"--clock", &clock, NULL},
+      {"--context", &context, NULL},
+      {"--greedy", NULL, &greedy},
+      {"--json", NULL, &json},
+      {"--positions", &text.positions, NULL},
+      {"--engines", &text.engines, NULL},
+      {"--folding", &text.folding, NULL},
   };
   struct err err;
   int status = options_parse(command, help, specs, sizeof specs / sizeof *specs, argc, argv, NULL);
   if (status >= 0) return status;
   if (!a.name) a.name = "gpt2";
   if (lanes && (status = option_lanes(command, lanes, &a.lanes))) return status;
-  if ((status = option_batch(command, positions, engines, &a.batch.positions, &a.batch.engines)))
-    return status;
+  if ((status = option_batch(command, &text, &a.batch))) return status;
   if (memory && sim_memory_parse(&a.memory, memory, &err))
     return cli_usage(command, "--memory: %s", err.text);
   if (clock && (status = option_double(command, "--clock", clock, 1, 2000, &a.memory.clock)))

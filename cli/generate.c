@@ -78,6 +78,8 @@ static const char generate_help[] =
     "                      Its simulator is built on first use\n"
     "  --engines N         of which N meet a beat of weights in the same cycle: 1, 2, 4, ... "
     "positions; default: all\n"
+    "  --folding N         multipliers are lanes / N, and hold a beat for N cycles: 1, 2, 4, 8 or "
+    "16; default 1\n"
     "  --memory SETTINGS   the simulated memory; default latency=150,beats=1.0,stall=0.0: cycles "
     "from request to answer (1 to\n"
     "                      100000), beats per cycle (0.001 to 1), probability of no beat in a "
@@ -222,7 +224,9 @@ static int parse(struct generate *g, int argc, char **argv) {
   const char *ids[OPTION_MANY + 1] = {NULL}, *seeds[OPTION_MANY + 1] = {NULL};
   const char *tokens = NULL, *engine = NULL, *temperature = NULL, *top_k = NULL, *lanes = NULL;
   const char *memory = NULL, *clock = NULL, *threads = NULL, *vector = NULL, *top = NULL,
-             *top_p = NULL, *penalty = NULL, *positions = NULL, *engines = NULL;
+             *top_p = NULL, *penalty = NULL;
+  struct batch_text batch_text = {NULL, NULL, NULL};
+  struct estimate_batch batch;
   bool stops = false, prompts = false, lists = false, seeded = false;
   const struct option_spec specs[] = {
       {"--model", &g->dir, NULL},
@@ -237,8 +241,9 @@ static int parse(struct generate *g, int argc, char **argv) {
       {"--seed", seeds, &seeded},
       {"--seeds", &g->seeds_file, NULL},
       {"--lanes", &lanes, NULL},
-      {"--positions", &positions, NULL},
-      {"--engines", &engines, NULL},
+      {"--positions", &batch_text.positions, NULL},
+      {"--engines", &batch_text.engines, NULL},
+      {"--folding", &batch_text.folding, NULL},
       {"--memory", &memory, NULL},
       {"--clock", &clock, NULL},
       {"--stats", &g->stats_path, NULL},
@@ -279,7 +284,8 @@ static int parse(struct generate *g, int argc, char **argv) {
     return cli_usage(command, "one of --prompt, --prompts, --prompt-file and --ids is needed");
   if (engine && (status = option_engine(command, engine, &g->kind))) return status;
   if ((status = option_rtl(command, g->kind, lanes, memory, clock))) return status;
-  if ((status = option_machine(command, g->kind, positions, engines, &g->positions))) return status;
+  if ((status = option_machine(command, g->kind, &batch_text, &batch))) return status;
+  g->positions = batch.positions;
   if (g->bus && g->kind != ENGINE_RTL) return cli_usage(command, "--bus needs --engine rtl");
   if (g->bus && strcmp(g->bus, "axi") && strncmp(g->bus, "axi:", 4))
     return cli_usage(command,

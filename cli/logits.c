@@ -19,7 +19,7 @@ static const char help[] =
     "position\n" OPTION_ENGINE_HELP
     "  --lanes L           64, 128, 256, ... 4096; default 256\n" OPTION_FAST_HELP
     "  --memory SETTINGS   default latency=150,beats=1.0,stall=0.0 (gpt2rtl generate --help)\n"
-    "  --positions N, --engines N   hardware built for batches of N positions (gpt2rtl generate "
+    "  --positions N, --engines N, --folding N   hardware of these parameters (gpt2rtl generate "
     "--help). Only a batch's\n"
     "                      last position can have logits, so here each position goes through it "
     "alone\n"
@@ -80,8 +80,9 @@ static int run(const char *dir, const uint32_t *ids, size_t n_ids, enum engine_k
 int logits_main(int argc, char **argv) {
   const char *dir = NULL, *ids_text = NULL, *engine = NULL, *lanes_text = NULL, *memory_text = NULL,
              *path = NULL;
-  const char *threads = NULL, *vector = NULL, *positions = NULL, *engines = NULL;
-  uint32_t n_positions;
+  const char *threads = NULL, *vector = NULL;
+  struct batch_text text = {NULL, NULL, NULL};
+  struct estimate_batch batch;
   bool json = false;
   struct sim_memory memory = SIM_MEMORY_DEFAULT;
   struct engine_options options = {.lanes = 256,
@@ -89,12 +90,19 @@ int logits_main(int argc, char **argv) {
                                    .build = SIM_FAST,
                                    .note = cli_note};
   const struct option_spec specs[] = {
-      {"--image", &options.image, NULL}, {"--json", NULL, &json},
-      {"--model", &dir, NULL},           {"--ids", &ids_text, NULL},
-      {"--engine", &engine, NULL},       {"--lanes", &lanes_text, NULL},
-      {"--memory", &memory_text, NULL},  {"--output", &path, NULL},
-      {"--threads", &threads, NULL},     {"--vector", &vector, NULL},
-      {"--positions", &positions, NULL}, {"--engines", &engines, NULL},
+      {"--image", &options.image, NULL},
+      {"--json", NULL, &json},
+      {"--model", &dir, NULL},
+      {"--ids", &ids_text, NULL},
+      {"--engine", &engine, NULL},
+      {"--lanes", &lanes_text, NULL},
+      {"--memory", &memory_text, NULL},
+      {"--output", &path, NULL},
+      {"--threads", &threads, NULL},
+      {"--vector", &vector, NULL},
+      {"--positions", &text.positions, NULL},
+      {"--engines", &text.engines, NULL},
+      {"--folding", &text.folding, NULL},
   };
   enum engine_kind kind = ENGINE_RTL;
   uint32_t *ids = NULL;
@@ -110,7 +118,7 @@ int logits_main(int argc, char **argv) {
   if (!path) return cli_usage(command, "--output is missing");
   if (engine && (status = option_engine(command, engine, &kind))) return status;
   if ((status = option_rtl(command, kind, lanes_text, memory_text, NULL))) return status;
-  if ((status = option_machine(command, kind, positions, engines, &n_positions))) return status;
+  if ((status = option_machine(command, kind, &text, &batch))) return status;
   if (lanes_text && (status = option_lanes(command, lanes_text, &options.lanes))) return status;
   if (memory_text && sim_memory_parse(&memory, memory_text, &err))
     return cli_usage(command, "--memory: %s", err.text);

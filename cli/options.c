@@ -155,17 +155,17 @@ static bool is_power(const char *text, uint64_t most, uint64_t *value) {
   return end && !*end && *value && *value <= most && !(*value & (*value - 1));
 }
 
-int option_batch(const char *command, const char *positions, const char *engines,
-                 uint32_t *n_positions, uint32_t *n_engines) {
-  uint64_t p = 1, e;
-  if (positions && !is_power(positions, 16, &p))
-    return cli_usage(command, "--positions '%s': expected 1, 2, 4, 8 or 16", positions);
+int option_batch(const char *command, const struct batch_text *text, struct estimate_batch *batch) {
+  uint64_t p = 1, e, f = 1;
+  if (text->positions && !is_power(text->positions, 16, &p))
+    return cli_usage(command, "--positions '%s': expected 1, 2, 4, 8 or 16", text->positions);
   e = p;
-  if (engines && !is_power(engines, p, &e))
+  if (text->engines && !is_power(text->engines, p, &e))
     return cli_usage(command, "--engines '%s': expected 1, 2, 4, ... --positions, which is %u",
-                     engines, (unsigned)p);
-  *n_positions = (uint32_t)p;
-  *n_engines = (uint32_t)e;
+                     text->engines, (unsigned)p);
+  if (text->folding && !is_power(text->folding, 16, &f))
+    return cli_usage(command, "--folding '%s': expected 1, 2, 4, 8 or 16", text->folding);
+  *batch = (struct estimate_batch){(uint32_t)p, (uint32_t)e, (uint32_t)f};
   return 0;
 }
 

@@ -34,8 +34,9 @@ struct walk {
   double now;                // the engine has taken all beats so far
   double rate, level, room;  // beats per cycle into the queue; beats in it; its maximum
   double segments, r;
-  double held;     // cycles for which a beat of weights, keys or values is used
-  double members;  // positions for which LayerNorm makes each block
+  double held;        // cycles for which a beat of weights, keys or values is used
+  double held_alone;  // a beat for one of several sequences
+  double members;     // positions for which LayerNorm makes each block
 };
 
 static double ceil_div(double a, double b) { return ceil(a / b); }
@@ -111,7 +112,7 @@ struct heads {
 static void kv_job(struct walk *w, const struct heads *a, double groups, double blocks,
                    bool sides) {
   const double held = w->held;
-  if (a->sequences > 1) w->held = 1;
+  if (a->sequences > 1) w->held = w->held_alone;
   job(w, groups, blocks, sides, 0, ESTIMATE_SOFTMAX);
   w->held = held;
 }
@@ -170,7 +171,8 @@ static struct walk begin(struct estimate *e, const struct sim_memory *m, uint32_
   struct walk w = {.e = e,
                    .segments = lanes / 64.0,
                    .r = 64 / (lanes / 64.0),
-                   .held = batch->positions / (double)batch->engines,
+                   .held = batch->folding * (double)batch->positions / batch->engines,
+                   .held_alone = batch->folding,
                    .members = batch->positions};
   // Bursts are requested as the queue empties: beats under way are part of it.
   w.rate = fmin(m->beats, (QUEUE - BURST) / (double)m->latency);
@@ -241,7 +243,7 @@ void estimate_tokens(struct estimate *e, const struct gpt2_config *c, uint32_t l
 
 void estimate_token(struct estimate *e, const struct gpt2_config *c, uint32_t lanes,
                     uint32_t context, const struct sim_memory *memory, uint32_t top_k) {
-  estimate_tokens(e, c, lanes, context, &(struct estimate_batch){1, 1}, memory, top_k);
+  estimate_tokens(e, c, lanes, context, &(struct estimate_batch){1, 1, 1}, memory, top_k);
 }
 
 void estimate_prompt(struct estimate *e, const struct gpt2_config *c, uint32_t lanes,

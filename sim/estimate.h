@@ -39,10 +39,10 @@ struct estimate {
   double idle[ESTIMATE_CAUSES];  // cycles = beats + their sum
 };
 
-// Hardware that runs `positions` of a prompt or sequences together, `engines` of them in a cycle
-// (gpt2_top's parameters Positions and Engines).
+// Hardware that runs `positions` of a prompt or sequences together, `engines` of them in a cycle,
+// and holds a beat for `folding` cycles (gpt2_top's parameters Positions, Engines and Folding).
 struct estimate_batch {
-  uint32_t positions, engines;
+  uint32_t positions, engines, folding;
 };
 
 // Estimates the token at position `context`, with as many positions cached, with the head.

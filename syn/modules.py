@@ -15,6 +15,7 @@ import hashlib
 import importlib.metadata
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -120,6 +121,11 @@ def correct_lutrams():
         with open(path + ".new", "w") as out:
             out.write(text.replace('"ABITS" 16', '"ABITS" 9').replace("abits 16;", "abits 9;"))
         os.replace(path + ".new", path)
+
+
+def tool(name):
+    """A program's path: the PATH's own, or PyPI's beside this Python."""
+    return shutil.which(name) or os.path.join(os.path.dirname(sys.executable), f"yowasp-{name}")
 
 
 def child(script, *arguments, log):

@@ -14,7 +14,6 @@ PATH if it is there, from PyPI otherwise.
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -24,7 +23,11 @@ import modules
 
 OUT = "build/route"
 SYNTHESIS = "synth_ecp5 -nowidelut -top ring"
-PLACE = "--router router2 --85k --package CABGA756 --speed 6 --lpf-allow-unconstrained --freq 70 --timing-allow-fail"
+# The placer fills at most half of an area's cells. At its default, nine tenths, it crowds a machine that needs 40 % of the
+# device into half of it, and the wires there do not suffice.
+SPREAD = "--placer-heap-beta 0.5 --router router2 --timing-allow-fail"
+PLACE = f"{SPREAD} --85k --package CABGA756 --speed 6 --lpf-allow-unconstrained --freq 70"
+STALLED = 20    # iterations of router2 without fewer overused wires that end it
 USED = {"TRELLIS_COMB": "LUT4", "TRELLIS_FF": "flip-flops", "DP16KD": "block RAM", "MULT18X18D": "DSP"}
 
 
@@ -54,17 +57,24 @@ def ring(text):
     return text + "\n".join(lines + [f"  connect \\shift_o {before}"] + cell + ["  end", "end", ""])
 
 
-def tool(name):
-    """A program's path: the PATH's own, or PyPI's beside this Python."""
-    return shutil.which(name) or os.path.join(os.path.dirname(sys.executable), f"yowasp-{name}")
-
-
 def place(out, options):
-    """Runs nextpnr; its log goes to OUT.nextpnr.log. Returns its report."""
-    with open(out + ".nextpnr.log", "w") as log:
-        status = subprocess.run([tool("nextpnr-ecp5"), "--report", out + ".report.json", *options], stdout=log, stderr=log).returncode
-    if status:
-        sys.exit(f"nextpnr ended with status {status}: the last lines of {out}.nextpnr.log say why")
+    """Runs nextpnr; its log goes to OUT.nextpnr.log. Ends it if its router gets no further. Returns its report."""
+    least, since = None, 0
+    with open(out + ".nextpnr.log", "w") as log, \
+            subprocess.Popen([modules.tool("nextpnr-ecp5"), "--report", out + ".report.json", *options],
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as nextpnr:
+        for line in nextpnr.stdout:
+            log.write(line)
+            log.flush()
+            if found := re.search(r"iter=\d+ .*overused=(\d+)", line):
+                overused = int(found[1])
+                least, since = (overused, 0) if least is None or overused < least else (least, since + 1)
+            if since == STALLED:
+                nextpnr.terminate()
+                sys.exit(f"{STALLED} iterations of nextpnr's router leave {least} wires overused: another seed, or a smaller machine "
+                         f"(docs/board.md). The log is {out}.nextpnr.log")
+    if nextpnr.returncode:
+        sys.exit(f"nextpnr ended with status {nextpnr.returncode}: the last lines of {out}.nextpnr.log say why")
     with open(out + ".report.json") as read:
         return json.load(read)
 

@@ -20,12 +20,13 @@
 # one takes up to 1.5 GB.
 maxima=(1,64 2,64 3,192 7,320 12,1024 25,64 25,1024)          # MaxHeads,MaxCtx: the least, nano, odd ones, gpt2, gpt2-xl
 batches=(1,1 2,2 8,8 4,1 16,4 8,2 4,4)                        # Positions,Engines
-few='128_1_64_16_1_16_4 512_25_1024_1_4_8_1 2048_3_192_8_8_2_2 4096_12_1024_64_64_1_1'
+foldings=(1 4 2 1 16 8 1)
+few='128_1_64_16_1_16_4_1 512_25_1024_1_4_8_1_2 2048_3_192_8_8_2_2_4 4096_12_1024_64_64_1_1_1'
 files="$(printf -- "-I%s " rtl/*/) rtl/base/gpt2_pkg.sv rtl/base/gpt2_tables_pkg.sv rtl/top/gpt2_top.sv"
 work=build/config
 export VERILATOR=${VERILATOR:-verilator} files work
 
-# A combination is LANES_MAXHEADS_MAXCTX_NORMWIDTH_EXPWIDTH_POSITIONS_ENGINES. Those of the i-th number of lanes, 64 2^i:
+# A combination is LANES_MAXHEADS_MAXCTX_NORMWIDTH_EXPWIDTH_POSITIONS_ENGINES_FOLDING. Those of the i-th number of lanes, 64 2^i:
 norms=(1 2 4 8 16 32 64)
 part() {                                                      # I
   local n e
@@ -51,19 +52,19 @@ combination() {                                               # I NORM EXP MAXIM
   local p=${b%,*} e=${b#*,}
   while ((p > 1 && p > (64 >> $1))); do p=$((p / 2)); done
   while ((e > p)); do e=$((e / 2)); done
-  echo "$((64 << $1))_${m/,/_}_${norms[$2]}_$((1 << $3))_${p}_$e"
+  echo "$((64 << $1))_${m/,/_}_${norms[$2]}_$((1 << $3))_${p}_${e}_${foldings[($1 + 3 * $2 + $3) % 7]}"
 }
 
 # Elaborates gpt2_top with each of the combinations, in a module around them that connects nothing.
 elaborate() {                                                 # NAME OPTION... -- COMBINATION...
-  local name=$1 options=() i=0 c l h x n e p g
+  local name=$1 options=() i=0 c l h x n e p g f
   while shift && [ "$1" != -- ]; do options+=("$1"); done
   shift
   {
     echo "module configs_$name; /* verilator lint_off PINMISSING */"
     for c in "$@"; do
-      IFS=_ read -r l h x n e p g <<< "$c"
-      echo "  gpt2_top #(.Lanes($l), .MaxHeads($h), .MaxCtx($x), .NormWidth($n), .ExpWidth($e), .Positions($p), .Engines($g)) u_$((i++)) ();"
+      IFS=_ read -r l h x n e p g f <<< "$c"
+      echo "  gpt2_top #(.Lanes($l), .MaxHeads($h), .MaxCtx($x), .NormWidth($n), .ExpWidth($e), .Positions($p), .Engines($g), .Folding($f)) u_$((i++)) ();"
     done
     echo endmodule
   } > "$work/configs_$name.sv"
@@ -83,10 +84,10 @@ ids() {                                                       # MODEL OPTION...
   rm -f "$stats"
 }
 run() {                                                       # COMBINATION
-  local l h x n e p g model=nano so
-  IFS=_ read -r l h x n e p g <<< "$1"
+  local l h x n e p g f model=nano so
+  IFS=_ read -r l h x n e p g f <<< "$1"
   [ "$h" = 1 ] && model=one_head                             # nano has two
-  so=$work/$l-MaxHeads.$h-MaxCtx.$x-NormWidth.$n-ExpWidth.$e-Positions.$p-Engines.$g.so
+  so=$work/$l-MaxHeads.$h-MaxCtx.$x-NormWidth.$n-ExpWidth.$e-Positions.$p-Engines.$g-Folding.$f.so
   rm -f "$so"
   make -s --no-print-directory -o build/sim/source.c -o build/sim/source.o "$so" || return 1
   GPT2RTL_SIMULATOR=$so ids $model --engine rtl --lanes "$l" > "$work/$1.ids"
@@ -104,8 +105,8 @@ one() {                                                       # lint NAME COMBIN
     lint) lint "$name" "${@:3}" > "$log" || ok=0 ;;
     run) run "$name" > "$log" 2>&1 || ok=0 ;;
     all)
-      IFS=_ read -r l h x n e p g <<< "$name"
-      { lint "$name" $(printf '%s\n' "$name" "${l}_1_64_${n}_${e}_${p}_$g" "${l}_25_1024_${n}_${e}_${p}_$g" | sort -u) && run "$name"; } > "$log" 2>&1 || ok=0
+      IFS=_ read -r l h x n e p g f <<< "$name"
+      { lint "$name" $(printf '%s\n' "$name" "${l}_1_64_${n}_${e}_${p}_${g}_$f" "${l}_25_1024_${n}_${e}_${p}_${g}_$f" | sort -u) && run "$name"; } > "$log" 2>&1 || ok=0
       [ $ok = 1 ] && echo "$hash $name" >> $work/passed ;;
   esac
   echo "$ok" >> $work/done
@@ -120,31 +121,34 @@ one() {                                                       # lint NAME COMBIN
 
 # Checks the message that refuses each illegal value: all at once, and the exit status with one of
 # them.
-refusals='0,2,64,64,1,1,1 Lanes must be 64, 128, 256, ... 4096, not 0
-32,2,64,64,1,1,1 Lanes must be 64, 128, 256, ... 4096, not 32
-96,2,64,64,1,1,1 Lanes must be 64, 128, 256, ... 4096, not 96
-8192,2,64,64,1,1,1 Lanes must be 64, 128, 256, ... 4096, not 8192
-256,0,64,64,4,1,1 MaxHeads must be 1 to 25, not 0
-256,26,64,64,4,1,1 MaxHeads must be 1 to 25, not 26
-256,2,0,64,4,1,1 MaxCtx must be a multiple of 64 from 64 to 1024, not 0
-256,2,100,64,4,1,1 MaxCtx must be a multiple of 64 from 64 to 1024, not 100
-256,2,1088,64,4,1,1 MaxCtx must be a multiple of 64 from 64 to 1024, not 1088
-256,2,64,0,4,1,1 NormWidth must be 1, 2, 4, ... 64, not 0
-256,2,64,3,4,1,1 NormWidth must be 1, 2, 4, ... 64, not 3
-256,2,64,128,4,1,1 NormWidth must be 1, 2, 4, ... 64, not 128
-256,2,64,64,0,1,1 ExpWidth must be 1, 2, 4, ... Lanes / 64 = 4, not 0
-256,2,64,64,3,1,1 ExpWidth must be 1, 2, 4, ... Lanes / 64 = 4, not 3
-64,2,64,64,2,1,1 ExpWidth must be 1, 2, 4, ... Lanes / 64 = 1, not 2
-4096,2,64,64,128,1,1 ExpWidth must be 1, 2, 4, ... Lanes / 64 = 64, not 128
-256,2,64,64,4,0,1 Positions must be 1, 2, 4, 8 or 16, not 0
-256,2,64,64,4,3,1 Positions must be 1, 2, 4, 8 or 16, not 3
-256,2,64,64,4,32,1 Positions must be 1, 2, 4, 8 or 16, not 32
-256,2,64,64,4,8,0 Engines must be 1, 2, 4, ... Positions = 8, not 0
-256,2,64,64,4,8,3 Engines must be 1, 2, 4, ... Positions = 8, not 3
-256,2,64,64,4,4,8 Engines must be 1, 2, 4, ... Positions = 4, not 8'
+refusals='0,2,64,64,1,1,1,1 Lanes must be 64, 128, 256, ... 4096, not 0
+32,2,64,64,1,1,1,1 Lanes must be 64, 128, 256, ... 4096, not 32
+96,2,64,64,1,1,1,1 Lanes must be 64, 128, 256, ... 4096, not 96
+8192,2,64,64,1,1,1,1 Lanes must be 64, 128, 256, ... 4096, not 8192
+256,0,64,64,4,1,1,1 MaxHeads must be 1 to 25, not 0
+256,26,64,64,4,1,1,1 MaxHeads must be 1 to 25, not 26
+256,2,0,64,4,1,1,1 MaxCtx must be a multiple of 64 from 64 to 1024, not 0
+256,2,100,64,4,1,1,1 MaxCtx must be a multiple of 64 from 64 to 1024, not 100
+256,2,1088,64,4,1,1,1 MaxCtx must be a multiple of 64 from 64 to 1024, not 1088
+256,2,64,0,4,1,1,1 NormWidth must be 1, 2, 4, ... 64, not 0
+256,2,64,3,4,1,1,1 NormWidth must be 1, 2, 4, ... 64, not 3
+256,2,64,128,4,1,1,1 NormWidth must be 1, 2, 4, ... 64, not 128
+256,2,64,64,0,1,1,1 ExpWidth must be 1, 2, 4, ... Lanes / 64 = 4, not 0
+256,2,64,64,3,1,1,1 ExpWidth must be 1, 2, 4, ... Lanes / 64 = 4, not 3
+64,2,64,64,2,1,1,1 ExpWidth must be 1, 2, 4, ... Lanes / 64 = 1, not 2
+4096,2,64,64,128,1,1,1 ExpWidth must be 1, 2, 4, ... Lanes / 64 = 64, not 128
+256,2,64,64,4,0,1,1 Positions must be 1, 2, 4, 8 or 16, not 0
+256,2,64,64,4,3,1,1 Positions must be 1, 2, 4, 8 or 16, not 3
+256,2,64,64,4,32,1,1 Positions must be 1, 2, 4, 8 or 16, not 32
+256,2,64,64,4,8,0,1 Engines must be 1, 2, 4, ... Positions = 8, not 0
+256,2,64,64,4,8,3,1 Engines must be 1, 2, 4, ... Positions = 8, not 3
+256,2,64,64,4,4,8,1 Engines must be 1, 2, 4, ... Positions = 4, not 8
+256,2,64,64,4,1,1,0 Folding must be 1, 2, 4, 8 or 16, not 0
+256,2,64,64,4,1,1,3 Folding must be 1, 2, 4, 8 or 16, not 3
+256,2,64,64,4,1,1,32 Folding must be 1, 2, 4, 8 or 16, not 32'
 refuse() {
   local said combination sentence bad=0
-  elaborate one -- 256_2_64_64_8_1_1 > /dev/null && { echo "ExpWidth = 8 at 256 lanes is not refused"; bad=1; }
+  elaborate one -- 256_2_64_64_8_1_1_1 > /dev/null && { echo "ExpWidth = 8 at 256 lanes is not refused"; bad=1; }
   said=$(elaborate illegal -- $(cut -d' ' -f1 <<< "$refusals" | tr , _))
   while read -r combination sentence; do
     grep -qE "gpt2_top: ${sentence//./[.]}\$" <<< "$said" && continue

@@ -4,7 +4,8 @@
 // until it is read for the last time; what is read is what was written; a write, a read and a
 // question every cycle
 //
-// operand_buffer_narrow is operand_buffer with Width = 4 (Makefile).
+// operand_buffer_narrow is operand_buffer with Width = 4, operand_buffer_folded with Width = 4 and
+// Folding = 4, operand_buffer_steps with Width = 64 and Folding = 4 (Makefile).
 #include <string.h>
 
 #include "block.h"
@@ -22,6 +23,7 @@ struct bench {
   uint32_t write_percent, read_percent, free_percent;
   uint64_t rng, reads;
   unsigned width, part;  // numbers a write; the next part of the current block
+  unsigned folding;      // steps in which a block is read
   unsigned to, from;     // that block's slot; the slot asked about
   uint32_t words[PKG_OPERAND_WORDS];
 };
@@ -66,10 +68,19 @@ static void put(struct bench *t, bool write, unsigned slot, const uint32_t *word
   block_set(b, "wr_m_i", words + part * t->width / 2);
 }
 
+// Compares what is read with that step of a block.
+static void expect_operand(struct bench *t, unsigned step, const uint32_t *words) {
+  const unsigned n = 32 / t->folding;  // words of two numbers
+  uint32_t found[PKG_OPERAND_WORDS];
+  block_get(t->block, "operand_o", found);
+  assert_memory_equal(found, words + step * n, n * sizeof *found);
+  assert_int_equal(found[PKG_OPERAND_WORDS - 1] & 15, words[PKG_OPERAND_WORDS - 1]);
+}
+
 // One cycle: perhaps a part for an empty slot, perhaps a read of a full one.
 static void cycle(struct bench *t) {
   struct block *b = t->block;
-  uint32_t found[PKG_OPERAND_WORDS];
+  const unsigned step = (unsigned)rng_range(&t->rng, 0, t->folding - 1);
   if (t->part == 0) t->to = any(t);
   const unsigned from = t->from, part = t->part;
   const bool write = !t->slots[t->to].full && rng_chance(&t->rng, t->write_percent);
@@ -79,6 +90,7 @@ static void cycle(struct bench *t) {
   put(t, write, t->to, t->words, part);
   block_set_u64(b, "rd_en_i", read);
   block_set_u64(b, "free_i", free);
+  block_set_u64(b, "step_i", step);
   assert_int_equal(full(t), t->slots[from].full);
   // Often the same slot again, or the one that is being filled.
   ask(t, rng_chance(&t->rng, 80),
@@ -88,9 +100,7 @@ static void cycle(struct bench *t) {
   block_clock(b);
   if (read) {
     t->reads++;
-    block_get(b, "operand_o", found);
-    if (memcmp(found, t->slots[from].words, sizeof found))
-      fail_msg("slot %u does not hold what was written", from);
+    expect_operand(t, step, t->slots[from].words);
     t->slots[from].full = !free;
   }
   if (write) t->part = (part + 1) % (64 / t->width);
@@ -100,7 +110,7 @@ static void cycle(struct bench *t) {
   }
 }
 
-static void slots(const char *name, unsigned width) {
+static void slots(const char *name, unsigned width, unsigned folding) {
   static struct bench t;
   struct block *b = block_open(name, 0);
   // Mostly empty, half full, mostly full.
@@ -108,6 +118,7 @@ static void slots(const char *name, unsigned width) {
   for (int i = 0; i < 3; i++) {
     t = (struct bench){.block = b,
                        .width = width,
+                       .folding = folding,
                        .rng = 1 + (uint64_t)i,
                        .write_percent = percent[i][0],
                        .read_percent = percent[i][1],
@@ -127,19 +138,21 @@ static void slots(const char *name, unsigned width) {
 
 static void test_slots(void **state) {
   (void)state;
-  slots("operand_buffer", 64);
-  slots("operand_buffer_narrow", 4);
+  slots("operand_buffer", 64, 1);
+  slots("operand_buffer_narrow", 4, 1);
+  slots("operand_buffer_folded", 4, 4);
+  slots("operand_buffer_steps", 64, 4);
 }
 
 // One slot, filled and read for the last time again and again: full the cycle after the last part,
 // empty the cycle after the read.
-static void turns(const char *name, unsigned width) {
+static void turns(const char *name, unsigned width, unsigned folding) {
   struct block *b = block_open(name, 0);
   block_reset(b);
   static struct bench t;
-  t = (struct bench){.block = b, .rng = 5, .width = width};
+  t = (struct bench){.block = b, .rng = 5, .width = width, .folding = folding};
   for (unsigned slot = 0; slot < SLOTS; slot++) {
-    uint32_t words[2][PKG_OPERAND_WORDS], found[PKG_OPERAND_WORDS];
+    uint32_t words[2][PKG_OPERAND_WORDS];
     for (int turn = 0; turn < 2; turn++) {
       noise(&t, words[turn]);
       assert_false(full_slot(&t, slot));
@@ -149,13 +162,13 @@ static void turns(const char *name, unsigned width) {
         block_clock(b);
       }
       block_set_u64(b, "wr_valid_i", 0);
-      for (int reads = 0; reads < 3; reads++) {
+      for (unsigned reads = 0; reads < 4; reads++) {
         assert_true(full(&t));
         block_set_u64(b, "rd_en_i", 1);
-        block_set_u64(b, "free_i", reads == 2);
+        block_set_u64(b, "free_i", reads == 3);
+        block_set_u64(b, "step_i", reads % folding);
         block_clock(b);
-        block_get(b, "operand_o", found);
-        assert_memory_equal(found, words[turn], sizeof found);
+        expect_operand(&t, reads % folding, words[turn]);
       }
     }
   }
@@ -164,8 +177,10 @@ static void turns(const char *name, unsigned width) {
 
 static void test_turns(void **state) {
   (void)state;
-  turns("operand_buffer", 64);
-  turns("operand_buffer_narrow", 4);
+  turns("operand_buffer", 64, 1);
+  turns("operand_buffer_narrow", 4, 1);
+  turns("operand_buffer_folded", 4, 4);
+  turns("operand_buffer_steps", 64, 4);
 }
 
 int main(void) {

@@ -138,6 +138,14 @@ static void rounds(void **state) {
   library_parameters = "-Positions.8";
 }
 
+// Beats that are held for several steps of each round, by a quarter of the multipliers.
+static void folded(void **state) {
+  (void)state;
+  library_parameters = "-NormWidth.4-Positions.4-Engines.2-Folding.4";
+  expect_sequences(64, true, SIM_CHECK);
+  library_parameters = "-Positions.8";
+}
+
 // A callback that ends its run leaves the others alone; when all have ended, the hardware does.
 struct ending {
   uint32_t tokens, most;
@@ -252,7 +260,7 @@ static void tokens_together(const struct image *image, const struct gpt2_config 
     }
     sim_close(sim);
     const double batch = cycles[1] - cycles[0];
-    estimate_tokens(&e, config, LANES, 1, &(struct estimate_batch){8, 8}, &memory, 1);
+    estimate_tokens(&e, config, LANES, 1, &(struct estimate_batch){8, 8, 1}, &memory, 1);
     print_message("gpt2, %d lanes, %s: %.0f cycles a token of 8 sequences, estimate %+.2f %%\n",
                   LANES, settings[i], batch / 8, 100 * (e.cycles / batch - 1));
     assert_true(fabs(e.cycles / batch - 1) < 0.01);
@@ -284,7 +292,7 @@ static void gpt2(void **state) {
     const uint64_t first = expect_equal(&image, &run, &memory, SIM_FAST).cycles;
     run.n_prompt = 16;
     const double batch = (double)(expect_equal(&image, &run, &memory, SIM_FAST).cycles - first);
-    estimate_prompt(&e, &config, LANES, 8, &(struct estimate_batch){8, 8}, &memory);
+    estimate_prompt(&e, &config, LANES, 8, &(struct estimate_batch){8, 8, 1}, &memory);
     print_message(
         "gpt2, %d lanes, %s: %.0f cycles a position of a prompt in batches of 8, estimate "
         "%+.2f %%\n",
@@ -298,8 +306,9 @@ static void gpt2(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(nano),     cmocka_unit_test(sequences),
-                                     cmocka_unit_test(rounds),   cmocka_unit_test(endings),
-                                     cmocka_unit_test(outliers), cmocka_unit_test(gpt2)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(nano),    cmocka_unit_test(sequences),
+                                     cmocka_unit_test(rounds),  cmocka_unit_test(folded),
+                                     cmocka_unit_test(endings), cmocka_unit_test(outliers),
+                                     cmocka_unit_test(gpt2)};
   return cmocka_run_group_tests_name("positions", tests, eight, NULL);
 }

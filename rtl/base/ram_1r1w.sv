@@ -18,6 +18,7 @@ module ram_1r1w #(
   parameter int unsigned Width     = 32,
   parameter int unsigned Depth     = 16,
   parameter int unsigned WriteBits = Width,      // a divisor of Width
+  parameter              Style     = "auto",     // "block": in block RAM, whatever the tool thinks
   localparam int unsigned Strobes  = Width / WriteBits,
   localparam int unsigned AddrBits = (Depth > 1) ? $clog2(Depth) : 1
 ) (
@@ -33,7 +34,7 @@ module ram_1r1w #(
   output logic [Width-1:0]    rd_data_o
 );
 
-  (* no_rw_check *)
+  (* no_rw_check, ram_style = Style *)
   logic [Width-1:0] mem [Depth];
 
   if (Strobes == 1) begin : gen_word

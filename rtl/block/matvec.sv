@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// matvec - the matrix engine: Engines x Segments x 64 multiplications a cycle, and the rule by
-// which a beat may enter
+// matvec - the matrix engine: Engines x Segments x 64 / Folding multiplications a cycle, and the
+// rule by which a beat may enter
 //
 //   acc[p][s] = sum_k (sum_i w_k[s][i] * x_k[p][i]) << e_k[p]
 //                         s: a row, a cached position or a dimension; p: a position of the batch
 //
-// A beat meets the operands of its batch's positions in rounds of Engines members, a round a cycle
-// (matvec_sums). It is held for each round in which the batch has a position. In such a round all
-// Engines members are computed; the sums of those without a position are ignored.
+// A beat meets the operands of its batch's positions in rounds of Engines members (matvec_sums). It
+// is held for each round in which the batch has a position. In such a round all Engines members are
+// computed; the sums of those without a position are ignored. A round takes Folding cycles, its
+// steps: each multiplies the next 64 / Folding weights of each segment.
 //
 // By rows, one set of accumulators is enough: a group's blocks follow each other. By columns, every
 // group keeps its own in a memory until the last block has come: the projection and the MLP's
@@ -21,19 +22,19 @@
 //           OpScores: the newest K and V are in their entry; of each of its positions, softmax is
 //           free, and no other scores are under way;
 //           OpHead: final_linear has room for what the pipeline holds.
-//         It is taken in its last round. From here on nothing stalls: whatever takes the rows must
+//         It is taken in its last cycle. From here on nothing stalls: whatever takes the rows must
 //         have room for them.
 // Merge   the batch's positions are not in memory yet: their K, V and scales replace the bytes read
-//         there, in the cycle after each round. In the round merge_valid_o asks for the keys of an
+//         there, in the cycle after each step. In the step merge_valid_o asks for the keys of an
 //         entry (and the scales), or for a group of its values. Without `several`, position t is
 //         member t % Positions; with it, merge_k_i and the others have the one member's in each place.
 //         Member m is engine m % Engines's in round m / Engines
 // In      beats with labels (OpQkv ... OpHead), and whether the beat's operand slots are full; its
-//         operands a cycle later
+//         operands' step_o a cycle later
 // Out     S sums of each engine, 52 bits (sign-extended to 64), the largest exponent; the round, S
 //         side words, a tag; rigid
-//         rd_en   the members whose operands the beat has used; held: this round is not its last
-// Timing  12 cycles from a round of the last block's beat to its sums, a round a cycle
+//         rd_en   the members whose operands the beat has used; held: this cycle is not its last
+// Timing  12 cycles from a round's last step, of the last block's beat, to its sums
 //           1 taken                         7 sums of 64
 //           2 newest position merged        8 shifted by 0..3; accumulator read
 //           3 products                      9 shifted by 0, 4, 8, 12; accumulator chosen
@@ -52,9 +53,11 @@ module matvec
   parameter int unsigned MaxHeads = 25,
   parameter int unsigned Positions = 1,
   parameter int unsigned Engines   = Positions,
+  parameter int unsigned Folding   = 1,
   parameter bit          AdderRetiming = 1'b0,
   localparam int unsigned Rounds    = Positions / Engines,
-  localparam int unsigned RoundBits = (Rounds > 1) ? $clog2(Rounds) : 1
+  localparam int unsigned RoundBits = (Rounds > 1) ? $clog2(Rounds) : 1,
+  localparam int unsigned StepBits  = (Folding > 1) ? $clog2(Folding) : 1
 ) (
   input  logic                       clk_i,
   input  logic                       rst_ni,
@@ -67,6 +70,7 @@ module matvec
   input  batch_t                     batch_i,
   output logic [Positions-1:0]       rd_en_o,
   output logic                       rd_free_o,
+  output logic [StepBits-1:0]        step_o,
   input  logic                       full_i,       // every operand that the beat needs is
   input  operand_t [Positions-1:0]   operand_i,
 
@@ -111,6 +115,7 @@ module matvec
   localparam int unsigned AccAddr    = $clog2(AccDepth);
 
   typedef logic [RoundBits-1:0] round_t;
+  typedef logic [StepBits-1:0]  fold_t;
 
   // ----------------------------------------------------------------------------------------- issue
 
@@ -140,15 +145,30 @@ module matvec
     assign members[p] = is_for(tag.alone, tag.member, batch_i.members, 4'(p));
   end
 
-  // The rounds of a beat: those with a member that it is for, in order. A beat that goes in one goes
-  // in the next.
+  // The rounds of a beat: those with a member that it is for, in order; in each, its steps.
   round_t round;
-  logic   enters, last_round;
+  fold_t  step;
+  logic   first_round, last_round, last_step;
+
+  if (Folding == 1) begin : gen_one_step
+    assign step      = '0;
+    assign last_step = 1'b1;
+  end else begin : gen_steps
+    fold_t step_q;
+
+    assign step      = step_q;
+    assign last_step = in_label_i.side || step_q == fold_t'(Folding - 1);
+
+    always_ff @(posedge clk_i) begin
+      if (!rst_ni) step_q <= '0;
+      else if (goes) step_q <= last_step ? '0 : step_q + 1'b1;
+    end
+  end
 
   if (Rounds == 1) begin : gen_one_round
-    assign round      = '0;
-    assign enters     = 1'b1;
-    assign last_round = 1'b1;
+    assign round       = '0;
+    assign first_round = 1'b1;
+    assign last_round  = 1'b1;
   end else begin : gen_rounds
     logic              more_q;                     // rounds_q are the beat's others
     logic [Rounds-1:0] all_rounds, rounds, others, rounds_q;
@@ -161,21 +181,23 @@ module matvec
       for (int unsigned r = 0; r < Rounds; r++) if (rounds[r] && !others[r]) round = round_t'(r);
     end
 
-    assign enters     = !more_q;
-    assign last_round = in_label_i.side || others == '0;
+    assign first_round = !more_q;
+    assign last_round  = in_label_i.side || others == '0;
 
     always_ff @(posedge clk_i) begin
-      more_q <= rst_ni && goes && !last_round;
-      if (goes) rounds_q <= others;
+      if (!rst_ni) more_q <= 1'b0;
+      else if (goes && last_step) more_q <= !last_round;
+      if (goes && last_step) rounds_q <= others;
     end
-
-    `ASSERT(more_q |-> goes, ("%m: a beat waits between its rounds"))
   end
 
-  assign goes       = in_valid_i && !(waits_operand || waits_entry || waits_scores || waits_room);
-  assign in_ready_o = last_round && !(waits_operand || waits_entry || waits_scores || waits_room);
-  assign fire       = goes && last_round;
-  assign held_o     = goes && !last_round;
+  wire waits = waits_operand || waits_entry || waits_scores || waits_room;
+
+  assign goes       = in_valid_i && !waits;
+  assign in_ready_o = last_round && last_step && !waits;
+  assign fire       = goes && last_round && last_step;
+  assign held_o     = goes && !(last_round && last_step);
+  assign step_o     = step;
   assign rd_en_o    = (fire && !in_label_i.side) ? members : '0;
   assign rd_free_o  = issue.free && tag.last;
 
@@ -224,6 +246,7 @@ module matvec
   logic                    last10_q, columns10_q, enters10_q, enters11_q;
   round_t                  round10_q, round11_q, round12_q;
   tag_t                    tag1_q;
+  fold_t                   step1_q;
   logic [2:0]              excess1_q;
   in_flight_t              in_flight1, in_flight12_q;
   logic                    in_flight_ready, in_flight_waits;
@@ -235,8 +258,8 @@ module matvec
   always_comb begin
     place1_d.by_columns = issue.by_columns;
     place1_d.is_pv      = tag.op == OpPv;
-    place1_d.first      = issue.first && in_label_i.block == 0;
-    place1_d.last       = issue.last && in_label_i.last_block;
+    place1_d.first      = issue.first && in_label_i.block == 0 && step == '0;
+    place1_d.last       = issue.last && in_label_i.last_block && last_step;
     // By columns, the first group starts the largest exponent; the others of the first block belong
     // to it.
     place1_d.start_e    = place1_d.first && (!issue.by_columns || tag.group == 0);
@@ -244,7 +267,7 @@ module matvec
     place1_d.addr       = AccAddr'(tag.group)
                         + (tag.op == OpPv ? AccAddr'(MaxHeads * HeadGroups) : '0);
     if (Rounds > 1 && !issue.by_columns) place1_d.addr = AccAddr'(AccRows);
-    place1_d.enters     = enters;
+    place1_d.enters     = first_round;
     place1_d.round      = round;
   end
 
@@ -271,6 +294,7 @@ module matvec
     if (in_valid_i) begin
       place1_q  <= place1_d;
       tag1_q    <= tag;
+      step1_q   <= step;
       excess1_q <= issue.excess;
     end
     place2_q   <= place1_q;
@@ -376,22 +400,42 @@ module matvec
 
   // ----------------------------------------------------------- the beat, merged; sums per position
 
-  logic [512*Segments-1:0] weights1_q, weights2_d, weights2_q;
+  localparam int unsigned StepBytes = HeadDim / Folding;         // of a segment, in a step
+
+  logic [512*Segments-1:0]         weights1_q;
+  logic [8*StepBytes*Segments-1:0] weights2_d, weights2_q;
   // of the value's tile, whose bytes are positions
-  wire  [5:0]              first_byte = kv_value_byte(position_q) & ~6'(Positions - 1);
+  wire  [5:0]                      first_byte = kv_value_byte(position_q) & ~6'(Positions - 1);
+  wire  [5:0]                      step_byte  = (Folding > 1)
+                                              ? 6'(32'(step1_q) * StepBytes) : '0;
+
+  function automatic fold_t step_of(logic [5:0] at_byte);
+    return fold_t'(32'(at_byte) / StepBytes);
+  endfunction
 
   always_comb begin
-    weights2_d = weights1_q;
+    if (Folding == 1) begin
+      weights2_d = $bits(weights2_d)'(weights1_q);               // one copy, for simulators
+    end else begin
+      for (int unsigned s = 0; s < Segments; s++) begin
+        weights2_d[8*StepBytes*s +: 8*StepBytes] =
+            weights1_q[512*s + 8*32'(step_byte) +: 8*StepBytes];
+      end
+    end
     if (merge_key_q) begin
       for (int unsigned s = 0; s < Segments; s++) begin
-        if (new_rows_q[s]) weights2_d[512*s +: 512] = merge_k_i[member_of(group_q, 17'(s))];
+        if (new_rows_q[s]) begin
+          weights2_d[8*StepBytes*s +: 8*StepBytes] =
+              merge_k_i[member_of(group_q, 17'(s))][step_byte +: StepBytes];
+        end
       end
     end
     if (merge_value_q) begin
       for (int unsigned p = 0; p < Positions; p++) begin
-        if (newest_q[p]) begin
+        if (newest_q[p] &&
+            (Folding == 1 || step_of(first_byte + 6'(p)) == step1_q)) begin
           for (int unsigned s = 0; s < Segments; s++) begin
-            weights2_d[512*s + 8*(32'(first_byte) + p) +: 8] = merge_v_i[p][s];
+            weights2_d[8*(StepBytes*s + (32'(first_byte) + p) % StepBytes) +: 8] = merge_v_i[p][s];
           end
         end
       end
@@ -417,7 +461,8 @@ module matvec
     end
 
     matvec_sums #(
-      .Segments(Segments), .AccDepth(AccDepth), .Rounds(Rounds), .AdderRetiming(AdderRetiming)
+      .Segments(Segments), .AccDepth(AccDepth), .Rounds(Rounds), .Folding(Folding),
+      .AdderRetiming(AdderRetiming)
     ) u_sums (
       .clk_i, .weights2_i(weights2_q), .operand_i(operand),
       .rd_addr7_i(addr7), .forward8_i(forward8_q),

@@ -4,10 +4,11 @@
 //
 //   acc[s] = sum_k (sum_i w_k[s][i] * x_k[i]) << e_k
 //
-// In      weights2   a beat, in the engine's stage 2, which holds it in a register
-//         operand    its operand, a cycle earlier: 64 x int16 and their exponent
-//         the rest   about the beat in the stage that the number names. A beat passes once for each
-//                    of its rounds, each time with another operand
+// In      weights2   64 / Folding weights of each segment, in the engine's stage 2, which holds
+//                    them in a register
+//         operand    their operand, a cycle earlier: as many int16, and their exponent
+//         the rest   about the beat in the stage that the number names. A beat passes Folding times
+//                    for each of its rounds, each time with another operand
 // Out     acc        in stage 12: S sums, 52 bits (sign-extended to 64), and e_max: the largest
 //                    exponent
 // Timing  matvec's stages 3 to 12. Between two registers there is one multiplication, two
@@ -25,12 +26,14 @@ module matvec_sums
   parameter int unsigned Segments = 4,
   parameter int unsigned AccDepth = 32,
   parameter int unsigned Rounds   = 1,
+  parameter int unsigned Folding  = 1,
   parameter bit          AdderRetiming = 1'b0,
+  localparam int unsigned Width     = HeadDim / Folding,         // multipliers a segment
   localparam int unsigned AccAddr   = $clog2(AccDepth),
   localparam int unsigned RoundBits = (Rounds > 1) ? $clog2(Rounds) : 1
 ) (
   input  logic                      clk_i,
-  input  logic [512*Segments-1:0]   weights2_i,
+  input  logic [8*Width*Segments-1:0] weights2_i,
   input  operand_t                  operand_i,
 
   input  logic [AccAddr-1:0]        rd_addr7_i,
@@ -55,12 +58,12 @@ module matvec_sums
   // ------------------------------------------------------------------------ multipliers and adders
 
   logic [3:0]                e2_q, e3_q, e4_q, e5_q, e6_q, e7_q, e8_q, e9_q;
-  logic [1023:0]             operand2_q;
+  logic [16*Width-1:0]       operand2_q;
   // 30 bits, sign-extended: words of 32 bits are what simulators move at once.
   logic [Segments-1:0][31:0] sum7_q;
 
   always_ff @(posedge clk_i) begin
-    operand2_q <= operand_i.m;
+    operand2_q <= operand_i.m[Width-1:0];
     e2_q       <= operand_i.e;
     e3_q       <= e2_q;
     e4_q       <= e3_q;
@@ -75,18 +78,19 @@ module matvec_sums
     logic [Segments-1:0][31:0] sum_d, sum3_q, sum4_q, sum5_q, sum6_q;
 
     for (genvar s = 0; s < int'(Segments); s++) begin : gen_sum
+      localparam int W = 8 * Width;
       logic signed [31:0] sum;
 
       // Compilers make vector code of this form, four bytes of a word of weights per iteration
       // (sim/vector_check.sh).
       always_comb begin
         sum = 0;
-        for (int i = 0; i < 16; i++) begin
+        for (int i = 0; i < int'(Width / 4); i++) begin
           sum = sum
-              + 32'($signed(weights2_i[512*s+32*i    +: 8]) * $signed(operand2_q[64*i    +: 16]))
-              + 32'($signed(weights2_i[512*s+32*i+8  +: 8]) * $signed(operand2_q[64*i+16 +: 16]))
-              + 32'($signed(weights2_i[512*s+32*i+16 +: 8]) * $signed(operand2_q[64*i+32 +: 16]))
-              + 32'($signed(weights2_i[512*s+32*i+24 +: 8]) * $signed(operand2_q[64*i+48 +: 16]));
+              + 32'($signed(weights2_i[W*s+32*i    +: 8]) * $signed(operand2_q[64*i    +: 16]))
+              + 32'($signed(weights2_i[W*s+32*i+8  +: 8]) * $signed(operand2_q[64*i+16 +: 16]))
+              + 32'($signed(weights2_i[W*s+32*i+16 +: 8]) * $signed(operand2_q[64*i+32 +: 16]))
+              + 32'($signed(weights2_i[W*s+32*i+24 +: 8]) * $signed(operand2_q[64*i+48 +: 16]));
         end
       end
       assign sum_d[s] = sum;
@@ -107,11 +111,19 @@ module matvec_sums
       logic signed [28:0] sum6_d [2], sum6_q [2];
       logic signed [29:0] sum7_d;
 
-      for (genvar i = 0; i < 64; i++) begin : gen_product
-        multiplier #(.ABits(8), .BBits(16), .ASigned(1'b1), .BSigned(1'b1)) u_product (
-          .clk_i, .en_i(1'b1), .a_i(weights2_i[512*s + 8*i +: 8]), .b_i(operand2_q[16*i +: 16]),
-          .p_o(product3_q[i])
-        );
+      // A product is each Folding-th input of the tree; the others are 0, and synthesis removes
+      // their adders.
+      for (genvar i = 0; i < 64; i++) begin : gen_input
+        if (i % Folding == 0) begin : gen_product
+          localparam int unsigned N = i / Folding;
+
+          multiplier #(.ABits(8), .BBits(16), .ASigned(1'b1), .BSigned(1'b1)) u_product (
+            .clk_i, .en_i(1'b1), .a_i(weights2_i[8*(Width*s + N) +: 8]),
+            .b_i(operand2_q[16*N +: 16]), .p_o(product3_q[i])
+          );
+        end else begin : gen_none
+          assign product3_q[i] = '0;
+        end
       end
 
       always_comb begin

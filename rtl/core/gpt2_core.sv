@@ -43,6 +43,7 @@ module gpt2_core
   parameter int unsigned ExpWidth  = Segments,
   parameter int unsigned Positions = 1,
   parameter int unsigned Engines   = Positions,
+  parameter int unsigned Folding   = 1,
   parameter bit          ClockGating = 1'b0,
   parameter bit          AdderRetiming = 1'b0,
   parameter bit          SystolicList  = 1'b1
@@ -195,6 +196,8 @@ module gpt2_core
 
   logic [Positions-1:0]      rd_en;
   logic                      rd_free, full, held;
+  localparam int unsigned StepBits = (Folding > 1) ? $clog2(Folding) : 1;
+  logic [StepBits-1:0]       fold_step;
   operand_t [Positions-1:0]  operand;
   logic [3:0]                entry_busy, entry_ready, entry_release;
   logic [Positions-1:0]      scores_free, scores_done;
@@ -218,12 +221,12 @@ module gpt2_core
 
   matvec #(
     .Segments(Segments), .MaxHeads(MaxHeads), .Positions(Positions), .Engines(Engines),
-    .AdderRetiming(AdderRetiming)
+    .Folding(Folding), .AdderRetiming(AdderRetiming)
   ) u_matvec (
     .clk_i, .rst_ni,
     .in_valid_i(beat_valid && is_matvec), .in_ready_o(matvec_ready), .in_label_i(label),
     .in_data_i(data), .batch_i(batch),
-    .rd_en_o(rd_en), .rd_free_o(rd_free), .full_i(full), .operand_i(operand),
+    .rd_en_o(rd_en), .rd_free_o(rd_free), .step_o(fold_step), .full_i(full), .operand_i(operand),
     .entry_busy_i(entry_busy), .entry_ready_i(entry_ready), .release_o(entry_release),
     .scores_free_i(scores_free), .scores_done_i(scores_done), .head_room_i(head_room),
     .merge_valid_o(merge_valid), .merge_entry_o(merge_entry), .merge_member_o(merge_member),
@@ -361,13 +364,13 @@ module gpt2_core
     assign x_valid[p] = x_any && (Positions == 1 || x_member == MemberBits'(p));
 
     operand_buffer #(
-      .MaxHeads(MaxHeads), .MaxCtx(MaxCtx), .Width(QuantWidth)
+      .MaxHeads(MaxHeads), .MaxCtx(MaxCtx), .Width(QuantWidth), .Folding(Folding)
     ) u_operand_buffer (
       .clk_i, .rst_ni,
       .wr_valid_i(op_valid[p]), .wr_slot_i(op_slot[p]), .wr_part_i(op_part[p]),
       .wr_last_i(op_last[p]), .wr_e_i(op_exp[p]), .wr_m_i(op_m[p]),
-      .next_en_i(next_en), .next_slot_i(next_slot), .full_o(member_full[p]), .rd_en_i(rd_en[p]),
-      .free_i(rd_free), .operand_o(operand[p])
+      .next_en_i(next_en), .next_slot_i(next_slot), .full_o(member_full[p]), .step_i(fold_step),
+      .rd_en_i(rd_en[p]), .free_i(rd_free), .operand_o(operand[p])
     );
 
     // Member p's rows come from engine p % Engines.

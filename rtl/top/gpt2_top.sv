@@ -42,6 +42,7 @@ module gpt2_top
   parameter int unsigned ExpWidth  = Lanes / 64,             // exponentials a cycle
   parameter int unsigned Positions = 1,  // of prompts or sequences that share a beat of weights
   parameter int unsigned Engines   = Positions,              // and meet it in the same cycle
+  parameter int unsigned Folding   = 1,  // cycles a beat is held by Lanes / Folding multipliers
   parameter bit          ClockGating = 1'b0,  // units at rest get no clock (clock_gate.sv)
   parameter bit          AdderRetiming = 1'b0,  // for tools that retime, and simulators (matvec.sv)
   parameter bit          SystolicList = 1'b1,  // top-k list: a candidate a cycle (sampling.sv)
@@ -118,6 +119,7 @@ module gpt2_top
   localparam bit ExpLegal   = power_of_two(ExpWidth, 1, Segments);
   localparam bit PosLegal   = power_of_two(Positions, 1, MaxPositions);
   localparam bit EngLegal   = power_of_two(Engines, 1, Positions);
+  localparam bit FoldLegal  = power_of_two(Folding, 1, 16);
 
   logic        step_valid, step_ready, step_done;
   step_t       step;
@@ -195,8 +197,8 @@ module gpt2_top
     .Segments(LanesLegal ? Segments : 1), .MaxHeads(HeadsLegal ? MaxHeads : 1),
     .MaxCtx(CtxLegal ? MaxCtx : 64), .NormWidth(NormLegal ? NormWidth : 64),
     .ExpWidth(ExpLegal && LanesLegal ? ExpWidth : 1), .Positions(PosLegal ? Positions : 1),
-    .Engines(EngLegal && PosLegal ? Engines : 1), .ClockGating(ClockGating),
-    .AdderRetiming(AdderRetiming), .SystolicList(SystolicList)
+    .Engines(EngLegal && PosLegal ? Engines : 1), .Folding(FoldLegal ? Folding : 1),
+    .ClockGating(ClockGating), .AdderRetiming(AdderRetiming), .SystolicList(SystolicList)
   ) u_core (
     .clk_i, .rst_ni(core_rst_n), .mem_rst_ni(port_rst_n), .test_en_i, .cfg_i(cfg_q),
     .sampling_i(sampling_q), .start_i(check), .seed_valid_i(seed_valid), .seed_seq_i(seed_seq),
@@ -280,6 +282,9 @@ module gpt2_top
   if (!EngLegal) begin : gen_engines
     $fatal(1, "gpt2_top: Engines must be 1, 2, 4, ... Positions = %0d, not %0d", Positions,
            Engines);
+  end
+  if (!FoldLegal) begin : gen_folding
+    $fatal(1, "gpt2_top: Folding must be 1, 2, 4, 8 or 16, not %0d", Folding);
   end
 
 endmodule

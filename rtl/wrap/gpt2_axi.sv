@@ -31,6 +31,7 @@ module gpt2_axi
   parameter int unsigned ExpWidth  = Lanes / 64,
   parameter int unsigned Positions = 1,
   parameter int unsigned Engines   = Positions,
+  parameter int unsigned Folding   = 1,
   parameter bit          SystolicList  = 1'b1,
   parameter bit          ClockGating   = 1'b0,
   parameter bit          AdderRetiming = 1'b0,
@@ -212,8 +213,9 @@ module gpt2_axi
 
   gpt2_top #(
     .Lanes(Lanes), .MaxHeads(MaxHeads), .MaxCtx(MaxCtx), .NormWidth(NormWidth),
-    .ExpWidth(ExpWidth), .Positions(Positions), .Engines(Engines), .ClockGating(ClockGating),
-    .AdderRetiming(AdderRetiming), .SystolicList(SystolicList), .Watchdog(Watchdog)
+    .ExpWidth(ExpWidth), .Positions(Positions), .Engines(Engines), .Folding(Folding),
+    .ClockGating(ClockGating), .AdderRetiming(AdderRetiming), .SystolicList(SystolicList),
+    .Watchdog(Watchdog)
   ) u_top (
     .clk_i, .rst_ni(core_rst_n), .mem_rst_ni(rst_ni), .test_en_i, .cfg_i(cfg),
     .sampling_i(sampling), .start_i(start), .abort_i(abort), .max_new_i(max_new),
