@@ -304,7 +304,8 @@ LIFE_CYCLE_SIMS := $(LIFE_CYCLE_SIM) $(LIFE_CYCLE_SIM)-Positions.4-Engines.2
 TEST_LIBS_test_life_cycle := $(LIFE_CYCLE_SIMS:%=%.so) $(LIFE_CYCLE_SIMS:%=%_check.so)
 TEST_LIBS_test_sim      := $(B)/sim/gpt2_top_64.so
 AXI_SHAPES := 64-Ports.1-PortBits.512 64-Ports.1-PortBits.128 128-Ports.2-PortBits.256
-TEST_LIBS_test_driver := $(B)/gpt2rtl $(patsubst %,$(B)/sim/gpt2_axi_%-MaxHeads.2-MaxCtx.64-NormWidth.4_check.so,$(AXI_SHAPES))
+TEST_LIBS_test_driver := $(B)/gpt2rtl $(patsubst %,$(B)/sim/gpt2_axi_%-MaxHeads.2-MaxCtx.64-NormWidth.4_check.so,$(AXI_SHAPES)) \
+                         $(B)/sim/gpt2_axi_64-Ports.2-PortBits.128-MaxHeads.2-MaxCtx.64-NormWidth.4-Positions.4-Engines.2_check.so
 BUS_AXI_SIM := $(B)/sim/gpt2_axi_256-Ports.2-PortBits.1024.so $(B)/sim/gpt2_axi_64-Ports.1-PortBits.512-Positions.4-Engines.2.so
 TEST_LIBS_test_gpt2_onchip := $(B)/block/gpt2_onchip_s0.so
 TEST_LIBS_test_cli      := $(B)/gpt2rtl $(B)/sim/gpt2_top_256.so $(B)/sim/gpt2_top_64.so $(POSITIONS_SIM).so

@@ -24,7 +24,7 @@ extern "C" {
 #define GPT2_CSR__VERSION__MINOR_bm 0xff0000
 #define GPT2_CSR__VERSION__MINOR_bp 16
 #define GPT2_CSR__VERSION__MINOR_bw 8
-#define GPT2_CSR__VERSION__MINOR_reset 0x2
+#define GPT2_CSR__VERSION__MINOR_reset 0x3
 #define GPT2_CSR__VERSION__MAJOR_bm 0xff000000
 #define GPT2_CSR__VERSION__MAJOR_bp 24
 #define GPT2_CSR__VERSION__MAJOR_bw 8
@@ -227,6 +227,12 @@ extern "C" {
 #define GPT2_CSR__SEED_HIGH__VALUE_bw 32
 #define GPT2_CSR__SEED_HIGH__VALUE_reset 0x0
 
+// reg - gpt2_csr::MORE_PROMPTS
+#define GPT2_CSR__MORE_PROMPTS__COUNT_bm 0x1fff
+#define GPT2_CSR__MORE_PROMPTS__COUNT_bp 0
+#define GPT2_CSR__MORE_PROMPTS__COUNT_bw 13
+#define GPT2_CSR__MORE_PROMPTS__COUNT_reset 0x0
+
 // reg - gpt2_csr::PROMPT
 #define GPT2_CSR__PROMPT__ID_bm 0x1ffff
 #define GPT2_CSR__PROMPT__ID_bp 0
@@ -241,6 +247,12 @@ extern "C" {
 #define GPT2_CSR__TOKEN__ID_bm 0x1ffff
 #define GPT2_CSR__TOKEN__ID_bp 0
 #define GPT2_CSR__TOKEN__ID_bw 17
+#define GPT2_CSR__TOKEN__PROMPT_bm 0x3ffe0000
+#define GPT2_CSR__TOKEN__PROMPT_bp 17
+#define GPT2_CSR__TOKEN__PROMPT_bw 13
+#define GPT2_CSR__TOKEN__LAST_bm 0x40000000
+#define GPT2_CSR__TOKEN__LAST_bp 30
+#define GPT2_CSR__TOKEN__LAST_bw 1
 #define GPT2_CSR__TOKEN__VALID_bm 0x80000000
 #define GPT2_CSR__TOKEN__VALID_bp 31
 #define GPT2_CSR__TOKEN__VALID_bw 1
@@ -418,7 +430,7 @@ typedef struct __attribute__ ((__packed__)) {
     uint32_t INV_T;
     uint32_t SEED_LOW;
     uint32_t SEED_HIGH;
-    uint8_t RESERVED_5c_5f[0x4];
+    uint32_t MORE_PROMPTS;
     uint32_t PROMPT;
     uint32_t TOKEN;
     uint8_t RESERVED_68_7f[0x18];

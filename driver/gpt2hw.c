@@ -9,7 +9,7 @@
 #define GET(value, name) (((value)&GPT2_CSR__##name##_bm) >> GPT2_CSR__##name##_bp)
 #define PUT(value, name) (((uint32_t)(value) << GPT2_CSR__##name##_bp) & GPT2_CSR__##name##_bm)
 
-enum { COUNT_KV_WRITES = 0xf0, COUNT_CYCLES = 0xf1 };
+enum { COUNT_KV_WRITES = 0xf0, COUNT_CYCLES = 0xf1, MAX_PROMPTS = 8192 };
 
 static uint32_t reg_read(struct gpt2hw *dev, uint32_t offset) {
   return dev->host.read(dev->host.ctx, offset);
@@ -82,8 +82,9 @@ enum gpt2hw_error gpt2hw_open(struct gpt2hw *dev, const struct gpt2hw_host *host
   const uint32_t version = reg_read(dev, REG(VERSION)), engine = reg_read(dev, REG(ENGINE)),
                  limits = reg_read(dev, REG(LIMITS)), memory = reg_read(dev, REG(MEMORY)),
                  side = reg_read(dev, REG(HOST));
-  // Registers before version 0.2 have no BATCH.
-  const bool old = GET(version, VERSION__MAJOR) == 0 && GET(version, VERSION__MINOR) < 2;
+  // Registers before version 0.2 have no BATCH, and those before 0.3 no MORE_PROMPTS.
+  const uint32_t minor = GET(version, VERSION__MAJOR) ? UINT32_MAX : GET(version, VERSION__MINOR);
+  const bool old = minor < 2;
   const uint32_t batch = old ? 0 : reg_read(dev, REG(BATCH));
   dev->can = (struct gpt2hw_capabilities){
       .major = GET(version, VERSION__MAJOR),
@@ -94,6 +95,7 @@ enum gpt2hw_error gpt2hw_open(struct gpt2hw *dev, const struct gpt2hw_host *host
       .exp_width = GET(engine, ENGINE__EXP_WIDTH),
       .positions = old ? 1 : GET(batch, BATCH__POSITIONS),
       .engines = old ? 1 : GET(batch, BATCH__ENGINES),
+      .prompts = minor >= 3 && GET(batch, BATCH__POSITIONS) > 1 ? MAX_PROMPTS : 1,
       .max_heads = GET(limits, LIMITS__MAX_HEADS),
       .max_context = GET(limits, LIMITS__MAX_CTX),
       .max_top_k = GET(limits, LIMITS__MAX_TOP_K),
@@ -159,7 +161,8 @@ enum gpt2hw_error gpt2hw_start(struct gpt2hw *dev, const struct gpt2hw_run *run)
   if (!dev->loaded) return GPT2HW_NOT_LOADED;
   if (gpt2hw_poll(dev).busy) return GPT2HW_BUSY;
   if (run->top_k < 1 || run->top_k > dev->can.max_top_k || run->inv_t >> 24 ||
-      (run->stop_enabled && run->stop_id >> 17) || (run->all_heads && !dev->can.logits_stream))
+      (run->stop_enabled && run->stop_id >> 17) || (run->all_heads && !dev->can.logits_stream) ||
+      run->more_prompts >= dev->can.prompts)
     return GPT2HW_ARGUMENT;
   reg_write(dev, REG(RUN),
             PUT(run->all_heads, RUN__ALL_HEADS) | PUT(run->stop_enabled, RUN__STOP_ENABLE) |
@@ -169,10 +172,13 @@ enum gpt2hw_error gpt2hw_start(struct gpt2hw *dev, const struct gpt2hw_run *run)
   reg_write(dev, REG(STOP_ID), run->stop_enabled ? run->stop_id : 0);
   reg_write(dev, REG(TOP_K), run->top_k);
   reg_write(dev, REG(INV_T), run->inv_t);
-  reg_write_64(dev, REG(SEED_LOW), run->seed);
+  gpt2hw_next_seed(dev, run->seed);
+  if (dev->can.prompts > 1) reg_write(dev, REG(MORE_PROMPTS), run->more_prompts);
   reg_write(dev, REG(CONTROL), GPT2_CSR__CONTROL__START_bm);
   return GPT2HW_OK;
 }
+
+void gpt2hw_next_seed(struct gpt2hw *dev, uint64_t seed) { reg_write_64(dev, REG(SEED_LOW), seed); }
 
 size_t gpt2hw_feed(struct gpt2hw *dev, const uint32_t *ids, size_t n, bool last) {
   const uint32_t room = n ? GET(reg_read(dev, REG(LEVELS)), LEVELS__PROMPT_ROOM) : 0;
@@ -185,13 +191,22 @@ size_t gpt2hw_feed(struct gpt2hw *dev, const uint32_t *ids, size_t n, bool last)
   return fed;
 }
 
-size_t gpt2hw_take(struct gpt2hw *dev, uint32_t *ids, size_t n) {
+size_t gpt2hw_take_tokens(struct gpt2hw *dev, struct gpt2hw_token *tokens, size_t n) {
   size_t taken = 0;
   while (taken < n) {
     const uint32_t token = reg_read(dev, REG(TOKEN));
     if (!GET(token, TOKEN__VALID)) break;
-    ids[taken++] = GET(token, TOKEN__ID);
+    tokens[taken++] = (struct gpt2hw_token){.id = GET(token, TOKEN__ID),
+                                            .prompt = GET(token, TOKEN__PROMPT),
+                                            .last = GET(token, TOKEN__LAST) != 0};
   }
+  return taken;
+}
+
+size_t gpt2hw_take(struct gpt2hw *dev, uint32_t *ids, size_t n) {
+  struct gpt2hw_token token;
+  size_t taken = 0;
+  while (taken < n && gpt2hw_take_tokens(dev, &token, 1)) ids[taken++] = token.id;
   return taken;
 }
 
@@ -222,23 +237,31 @@ static enum gpt2hw_error abandon(struct gpt2hw *dev) {
   return GPT2HW_ABORTED;
 }
 
-enum gpt2hw_error gpt2hw_generate(struct gpt2hw *dev, const struct gpt2hw_run *run,
-                                  const uint32_t *prompt, size_t n_prompt,
-                                  int (*on_token)(void *ctx, uint32_t id), void *ctx) {
-  if (n_prompt == 0 || run->prompt_stream || run->token_stream) return GPT2HW_ARGUMENT;
-  const enum gpt2hw_error error = gpt2hw_start(dev, run);
+enum gpt2hw_error gpt2hw_generate_many(struct gpt2hw *dev, const struct gpt2hw_run *run,
+                                       const struct gpt2hw_prompt *prompts, size_t n,
+                                       int (*on_token)(void *ctx, const struct gpt2hw_token *token),
+                                       void *ctx) {
+  struct gpt2hw_run all = *run;
+  if (!n || n > dev->can.prompts || run->prompt_stream || run->token_stream) return GPT2HW_ARGUMENT;
+  for (size_t i = 0; i < n; i++)
+    if (!prompts[i].n) return GPT2HW_ARGUMENT;
+  all.more_prompts = (uint32_t)(n - 1);
+  all.seed = prompts[0].seed;
+  const enum gpt2hw_error error = gpt2hw_start(dev, &all);
   if (error) return error;
-  for (size_t fed = 0;;) {
+  for (size_t i = 0, fed = 0;;) {
     const struct gpt2hw_state state = gpt2hw_poll(dev);
     bool moved = false;
-    if (state.busy && state.prompt_open && fed < n_prompt && state.prompt_room) {
-      fed += gpt2hw_feed(dev, prompt + fed, n_prompt - fed, true);
+    if (state.busy && state.prompt_open && i < n && state.prompt_room) {
+      if (i && !fed) gpt2hw_next_seed(dev, prompts[i].seed);
+      fed += gpt2hw_feed(dev, prompts[i].ids + fed, prompts[i].n - fed, true);
+      if (fed == prompts[i].n) i++, fed = 0;
       moved = true;
     }
-    uint32_t id;
-    for (uint32_t i = 0; i < state.tokens && gpt2hw_take(dev, &id, 1); i++) {
+    struct gpt2hw_token token;
+    for (uint32_t k = 0; k < state.tokens && gpt2hw_take_tokens(dev, &token, 1); k++) {
       moved = true;
-      if (on_token && on_token(ctx, id)) return abandon(dev);
+      if (on_token && on_token(ctx, &token)) return abandon(dev);
     }
     // If done is not set, other software has reset the hardware.
     if (!state.busy) return state.done ? state.error : GPT2HW_ABORTED;
@@ -247,6 +270,23 @@ enum gpt2hw_error gpt2hw_generate(struct gpt2hw *dev, const struct gpt2hw_run *r
       return GPT2HW_IDLE;
     }
   }
+}
+
+struct one {
+  int (*on_token)(void *ctx, uint32_t id);
+  void *ctx;
+};
+static int on_token_of_one(void *ctx, const struct gpt2hw_token *token) {
+  const struct one *one = ctx;
+  return one->on_token ? one->on_token(one->ctx, token->id) : 0;
+}
+
+enum gpt2hw_error gpt2hw_generate(struct gpt2hw *dev, const struct gpt2hw_run *run,
+                                  const uint32_t *prompt, size_t n_prompt,
+                                  int (*on_token)(void *ctx, uint32_t id), void *ctx) {
+  const struct gpt2hw_prompt prompts = {.ids = prompt, .n = n_prompt, .seed = run->seed};
+  struct one one = {on_token, ctx};
+  return gpt2hw_generate_many(dev, run, &prompts, 1, on_token_of_one, &one);
 }
 
 // ---- interrupts -----------------------------------------------------------------------------

@@ -14,9 +14,9 @@
 //   gpt2hw_load(&dev, &place, image, image_bytes);      once per model; also in pieces
 //   gpt2hw_generate(&dev, &run, prompt, n, on_token, ctx);
 //
-// or, without waiting, gpt2hw_start, gpt2hw_feed, gpt2hw_take and gpt2hw_poll in a loop or in an
-// interrupt handler. Registers: docs/registers.md. Rules of a run: docs/life_cycle.md. The image's
-// file: docs/memory_image.md.
+// or gpt2hw_generate_many, for several prompts at a time; or, without waiting, gpt2hw_start,
+// gpt2hw_feed, gpt2hw_take and gpt2hw_poll in a loop or in an interrupt handler. Registers:
+// docs/registers.md. Rules of a run: docs/life_cycle.md. The image's file: docs/memory_image.md.
 #ifndef GPT2HW_H
 #define GPT2HW_H
 
@@ -92,6 +92,7 @@ struct gpt2hw_capabilities {
   uint32_t lanes;                   // bytes in a beat; an image must be compiled for as many
   uint32_t norm_width, exp_width;   // docs/parameters.md
   uint32_t positions, engines;      // the same; 1 if the hardware does not say
+  uint32_t prompts;                 // of a run, at most; up to `positions` are under way at a time
   uint32_t max_heads, max_context;  // the largest model
   uint32_t max_top_k;
   uint32_t ports, port_bits;  // of the memory: how many, and their width
@@ -159,7 +160,8 @@ enum gpt2hw_error gpt2hw_reset(struct gpt2hw *dev);
 enum gpt2hw_error gpt2hw_parse(const struct gpt2hw *dev, const void *header,
                                struct gpt2hw_model *model);
 
-// The bytes that an image and its cache take in each port's stripe (with one port, in total).
+// The bytes that an image and its cache take in each port's stripe (with one port, in total). If
+// the hardware runs several prompts at a time, the cache has a part for each.
 uint64_t gpt2hw_image_bytes(const struct gpt2hw *dev, const struct gpt2hw_model *model);
 uint64_t gpt2hw_kv_bytes(const struct gpt2hw *dev, const struct gpt2hw_model *model);
 
@@ -189,14 +191,15 @@ enum gpt2hw_error gpt2hw_attach(struct gpt2hw *dev, const struct gpt2hw_place *p
 // ---- a run ----------------------------------------------------------------------------------
 
 struct gpt2hw_run {
-  uint32_t max_new;  // ids to generate; 0 computes only the prompt
+  uint32_t max_new;  // ids to generate for each prompt; 0 computes only the prompts
   bool stop_enabled;
-  uint32_t stop_id;                  // the run ends when it is chosen
+  uint32_t stop_id;                  // a prompt's text ends when it is chosen
   uint32_t top_k;                    // 1 takes the most likely; 2 to can.max_top_k draw
   uint32_t inv_t;                    // gpt2hw_inv_t; ignored with top_k 1
   uint64_t seed;                     // gpt2hw_seed: not 0
   bool all_heads;                    // logits of every position go to their stream
   bool prompt_stream, token_stream;  // ids go by AXI4-Stream instead of feed and take
+  uint32_t more_prompts;             // after the first, below can.prompts
 };
 
 // The random generator's state for a user's seed, as in `gpt2rtl generate --seed`. Never 0.
@@ -204,22 +207,32 @@ uint64_t gpt2hw_seed(uint64_t seed);
 // 2^16 log2(e) / temperature, rounded. The temperature is in thousandths, 10 to 100000.
 uint32_t gpt2hw_inv_t(uint32_t thousandths);
 
-// Starts a run and returns. Errors: NOT_LOADED, BUSY, ARGUMENT (max_top_k, inv_t, stop_id). The
-// hardware reports any other bad setting at the run's end.
+// Starts a run and returns. Errors: NOT_LOADED, BUSY, ARGUMENT (max_top_k, inv_t, stop_id,
+// more_prompts). The hardware reports any other bad setting at the run's end.
 enum gpt2hw_error gpt2hw_start(struct gpt2hw *dev, const struct gpt2hw_run *run);
 
 // Writes as many of n prompt ids as the FIFO has room for, and returns how many. Call it again with
-// the rest. `last` means that the prompt ends with ids[n - 1].
+// the rest. `last` means that the prompt ends with ids[n - 1]. In a run of several prompts, feed
+// one while prompt_open is set, and before each but the first call gpt2hw_next_seed.
 size_t gpt2hw_feed(struct gpt2hw *dev, const uint32_t *ids, size_t n, bool last);
+// The seed of the prompt whose ids come next.
+void gpt2hw_next_seed(struct gpt2hw *dev, uint64_t seed);
 
 // Takes up to n chosen ids from the FIFO, and returns how many. Ids may be taken after the run's
-// end, until the next start.
+// end, until the next start. take_tokens also says whose they are.
 size_t gpt2hw_take(struct gpt2hw *dev, uint32_t *ids, size_t n);
+struct gpt2hw_token {
+  uint32_t id;
+  uint32_t prompt;  // its number, from 0
+  bool last;        // of this prompt's, in a run of several prompts
+};
+size_t gpt2hw_take_tokens(struct gpt2hw *dev, struct gpt2hw_token *tokens, size_t n);
 
 struct gpt2hw_state {
-  bool busy;                     // a run is in progress, or a reset drains the memory
-  bool done;                     // the run has ended since the last start; error says how
-  bool prompt_open;              // the prompt's last id has not been written
+  bool busy;         // a run is in progress, or a reset drains the memory
+  bool done;         // the run has ended since the last start; error says how
+  bool prompt_open;  // the prompt's last id has not been written; or the prompt has been
+                     // taken, and another is to come
   uint32_t prompt_room, tokens;  // ids that feed and take could now move
   enum gpt2hw_error error;
 };
@@ -237,6 +250,19 @@ void gpt2hw_abort(struct gpt2hw *dev);
 enum gpt2hw_error gpt2hw_generate(struct gpt2hw *dev, const struct gpt2hw_run *run,
                                   const uint32_t *prompt, size_t n_prompt,
                                   int (*on_token)(void *ctx, uint32_t id), void *ctx);
+
+// The same for several prompts, at most can.prompts; run's seed and more_prompts are ignored. The
+// hardware computes up to can.positions together. Each prompt's ids are those that it would get
+// alone.
+struct gpt2hw_prompt {
+  const uint32_t *ids;
+  size_t n;
+  uint64_t seed;  // gpt2hw_seed: not 0
+};
+enum gpt2hw_error gpt2hw_generate_many(struct gpt2hw *dev, const struct gpt2hw_run *run,
+                                       const struct gpt2hw_prompt *prompts, size_t n,
+                                       int (*on_token)(void *ctx, const struct gpt2hw_token *token),
+                                       void *ctx);
 
 // ---- interrupts -----------------------------------------------------------------------------
 

@@ -124,7 +124,8 @@ static bool layout_is_right(const uint8_t *h, const struct gpt2hw_model *m) {
          get_64(h + AT_HEAD_BASE) == head && get_64(h + AT_N_BEATS) == head + vocabulary &&
          get_64(h + AT_KV_BASE) == head + vocabulary && m->kv_v_off == v_off &&
          m->kv_stride == stride && head + vocabulary < UINT64_C(1) << 31 &&
-         (uint64_t)m->n_layer * m->n_head * stride < UINT64_C(1) << 31;
+         // The caches of 16 sequences are below 2^31.
+         (uint64_t)m->n_layer * m->n_head * stride < UINT64_C(1) << 27;
 }
 
 enum gpt2hw_error gpt2hw_parse(const struct gpt2hw *dev, const void *header,
@@ -173,7 +174,8 @@ uint64_t gpt2hw_image_bytes(const struct gpt2hw *dev, const struct gpt2hw_model 
   return model->n_beats * (dev->can.lanes / dev->can.ports);
 }
 uint64_t gpt2hw_kv_bytes(const struct gpt2hw *dev, const struct gpt2hw_model *model) {
-  return (uint64_t)model->n_layer * model->n_head * model->kv_stride *
+  const uint32_t parts = dev->can.prompts > 1 ? dev->can.positions : 1;
+  return (uint64_t)model->n_layer * model->n_head * model->kv_stride * parts *
          (dev->can.lanes / dev->can.ports);
 }
 

@@ -231,7 +231,10 @@ static int run_fast_many(struct engine *e, const struct controller_run *given, s
 
 // Several runs as one of the hardware's.
 static bool together(const struct engine *e, const struct controller_run *runs, size_t n) {
-  bool fits = e->sim && sim_positions(e->sim) > 1 && n > 1 && n <= SIM_MAX_RUNS && !e->chosen;
+  const size_t most = e->axi                                ? axi_run_prompts(e->axi)
+                      : e->sim && sim_positions(e->sim) > 1 ? SIM_MAX_RUNS
+                                                            : 1;
+  bool fits = n > 1 && n <= most && !e->chosen;
   for (size_t i = 0; fits && i < n; i++)
     fits = !runs[i].choose && sim_same_settings(&runs[0], &runs[i]);
   return fits;
@@ -239,7 +242,8 @@ static bool together(const struct engine *e, const struct controller_run *runs, 
 
 static int sim_many_over(void *ctx, size_t run) {
   struct many *m = ctx;
-  m->saturations[run] = sim_saturations(m->engine->sim);
+  struct engine *e = m->engine;
+  m->saturations[run] = e->axi ? axi_run_saturations(e->axi) : sim_saturations(e->sim);
   return m->over(m->ctx, run);
 }
 
@@ -252,7 +256,9 @@ static int run_sim_many(struct engine *e, const struct controller_run *runs, siz
                                .ctx = m};
   struct sim_result done;
   struct err err;
-  const int failed = sim_run_many(e->sim, &all, &done, &err);
+  for (size_t i = 0; i < n; i++) results[i] = SIM_UNDER_WAY;
+  const int failed =
+      e->axi ? axi_run_many(e->axi, &all, &done, &err) : sim_run_many(e->sim, &all, &done, &err);
   int result = 0;
   for (size_t i = 0; i < n; i++) {
     errs[i].text[0] = 0;

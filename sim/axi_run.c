@@ -16,8 +16,11 @@ struct axi_run {
   struct axi_bus *bus;
   struct gpt2hw dev;
   uint64_t start;
-  const struct controller_run *run;  // in progress
-  size_t fed;
+  struct sim_runs runs;  // in progress
+  struct controller_sequence *sequences;
+  size_t n_over;
+  bool cut;            // a callback has ended one
+  size_t prompt, fed;  // prompts that were written; ids of the next
 };
 
 // -------------------------------------------------------------------------------------------- open
@@ -83,73 +86,128 @@ static int ended(struct err *err) {
   return -1;
 }
 
+static uint64_t seed_of(const struct controller_run *run) {
+  return run->sampling.state ? run->sampling.state : 1;
+}
+
 static int hardware_error(enum gpt2hw_error error, struct err *err) {
   return error ? err_set(err, "the hardware ended the run with error %u: %s", (unsigned)error,
                          gpt2hw_error_text(error))
                : err_set(err, "the hardware ended the run too early");
 }
 
-// Serves the hardware until it has output an id, which goes to *id; if id is NULL, until the run is
-// over.
-static int serve(struct axi_run *r, uint32_t *id, struct err *err) {
+// Ends sequence i. -1 with an empty err if all end now.
+static int end_sequence(struct axi_run *r, size_t i, int result, struct err *err) {
+  r->runs.results[i] = result;
+  r->n_over++;
+  r->cut |= result != 0;
+  const bool all = r->runs.over && r->runs.over(r->runs.ctx, i);
+  return all || (r->cut && r->n_over == r->runs.n) ? ended(err) : 0;
+}
+
+// Reports sequence i's steps without the head, up to the next with it; with choice, first that one.
+static int report(struct axi_run *r, size_t i, const uint32_t *choice, struct err *err) {
+  struct controller_sequence *s = &r->sequences[i];
+  struct controller_piece piece;
+  while (controller_next(s, UINT32_MAX, &piece)) {
+    if (piece.head && !choice) return 0;
+    if (controller_computed(s, &piece, piece.head ? *choice : 0, err))
+      return end_sequence(r, i, -1, err);
+    if (piece.head) choice = NULL;
+  }
+  return end_sequence(r, i, 0, err);
+}
+
+static int take(struct axi_run *r, const struct gpt2hw_token *token, struct err *err) {
+  const size_t n = r->runs.n, i = token->prompt;
+  if (i < n && r->runs.results[i] < 0) return 0;  // a callback has ended it
+  if (i >= n || r->runs.results[i] != SIM_UNDER_WAY)
+    return err_set(err, "the hardware output an id for prompt %zu of %zu, which %s", i + 1, n,
+                   i < n ? "had ended" : "does not exist");
+  if (report(r, i, &token->id, err)) return -1;
+  const bool over = r->runs.results[i] == 0;
+  return n == 1 || r->runs.results[i] < 0 || token->last == over
+             ? 0
+             : err_set(err, "the hardware ended prompt %zu's text too %s", i + 1,
+                       over ? "late" : "early");
+}
+
+static void feed(struct axi_run *r) {
+  const struct controller_run *run = &r->runs.runs[r->prompt];
+  if (r->prompt && !r->fed) gpt2hw_next_seed(&r->dev, seed_of(run));
+  r->fed += gpt2hw_feed(&r->dev, run->prompt + r->fed, run->n_prompt - r->fed, true);
+  if (r->fed == run->n_prompt) r->prompt++, r->fed = 0;
+}
+
+// Serves the hardware until the run is over.
+static int serve(struct axi_run *r, struct err *err) {
   for (;;) {
     const struct gpt2hw_state state = gpt2hw_poll(&r->dev);
-    if (id && gpt2hw_take(&r->dev, id, 1)) return 0;
+    struct gpt2hw_token token;
+    while (gpt2hw_take_tokens(&r->dev, &token, 1))
+      if (take(r, &token, err)) return -1;
     if (axi_bus_failed(r->bus, err)) return -1;
-    if (!state.busy) return id || state.error ? hardware_error(state.error, err) : 0;
+    if (!state.busy)
+      return state.error || r->n_over < r->runs.n ? hardware_error(state.error, err) : 0;
     if (interrupt_pending()) return ended(err);
-    if (state.prompt_open)
-      r->fed += gpt2hw_feed(&r->dev, r->run->prompt + r->fed, r->run->n_prompt - r->fed, true);
+    if (state.prompt_open && r->prompt < r->runs.n) feed(r);
     // Clear after the wait, so that an earlier event ends the wait at once.
     if (r->dev.host.idle(r->dev.host.ctx)) return axi_bus_failed(r->bus, err) ? -1 : ended(err);
     gpt2hw_interrupt_clear(&r->dev, EVENTS);
   }
 }
 
-static int step(void *self, uint32_t id, uint32_t position, bool head, uint32_t *choice,
-                struct err *err) {
-  (void)id;
-  (void)position;
-  return head ? serve(self, choice, err) : 0;
-}
-
-int axi_run_generate(struct axi_run *r, const struct controller_run *run, struct sim_result *result,
-                     struct err *err) {
+static int begin(struct axi_run *r, const struct sim_runs *runs, struct err *err) {
   const struct image_header *h = &r->image->header;
+  const struct controller_run *run = runs->runs;
   const struct gpt2hw_run settings = {.max_new = run->max_new,
                                       .stop_enabled = run->stop_enabled,
                                       .stop_id = run->stop_id,
                                       .top_k = run->sampling.top_k,
                                       .inv_t = run->sampling.inv_t,
-                                      .seed = run->sampling.state ? run->sampling.state : 1};
-  const struct controller_model model = {.self = r,
-                                         .n_ctx = h->n_ctx,
-                                         .n_vocab = h->vocab_size,
-                                         .step = step};
+                                      .seed = seed_of(run),
+                                      .more_prompts = (uint32_t)(runs->n - 1)};
+  if (run->all_heads)
+    return err_set(err, "in the AXI wrapper, logits leave on a stream of their own");
+  for (size_t i = 0; i < runs->n; i++) {
+    if (!sim_same_settings(run, &runs->runs[i]))
+      return err_set(err, "run %zu has other settings than the first: run it by itself", i + 1);
+    if (controller_begin(&r->sequences[i], &runs->runs[i], h->n_ctx, h->vocab_size, err)) return -1;
+    runs->results[i] = SIM_UNDER_WAY;
+  }
+  r->runs = *runs;
+  r->n_over = r->prompt = r->fed = 0;
+  r->cut = false;
+  r->start = axi_bus_cycles(r->bus);
+  return refused(gpt2hw_start(&r->dev, &settings), err);
+}
+
+int axi_run_many(struct axi_run *r, const struct sim_runs *runs, struct sim_result *result,
+                 struct err *err) {
   const struct axi_counts before = axi_bus_count(r->bus);
   memset(result, 0, sizeof *result);
   if (axi_bus_failed(r->bus, err)) return -1;
-  if (run->all_heads)
-    return err_set(err, "in the AXI wrapper, logits leave on a stream of their own");
-  if (controller_check(run, h->n_ctx, h->vocab_size, err)) return -1;
-  r->run = run;
-  r->fed = 0;
-  r->start = axi_bus_cycles(r->bus);
-  if (refused(gpt2hw_start(&r->dev, &settings), err)) return -1;
-  int status = controller_run(run, &model, err);
-  if (!status) {
-    status = serve(r, NULL, err);
-  } else {
+  if (!runs->n || runs->n > r->dev.can.prompts)
+    return err_set(err, "%zu runs, expected 1 to %u", runs->n, r->dev.can.prompts);
+  r->sequences = calloc(runs->n, sizeof *r->sequences);
+  if (!r->sequences) return err_memory(err, "the runs");
+  int status = begin(r, runs, err);
+  const bool began = !status;
+  for (size_t i = 0; !status && i < runs->n; i++) status = report(r, i, NULL, err);
+  if (!status) status = serve(r, err);
+  if (began && status) {
     struct err why = *err;
     gpt2hw_abort(&r->dev);
     while (gpt2hw_poll(&r->dev).busy) continue;  // a failed bus is not busy
     *err = why;
   }
-  if (axi_bus_failed(r->bus, err)) return -1;
+  for (size_t i = 0; i < runs->n; i++) controller_end(&r->sequences[i]);
+  free(r->sequences);
+  if (!began || axi_bus_failed(r->bus, err)) return -1;
   const struct axi_counts after = axi_bus_count(r->bus);
   *result = (struct sim_result){
       .cycles = gpt2hw_cycles(&r->dev),
-      .beats_read = (after.bytes_read - before.bytes_read) / h->lanes,
+      .beats_read = (after.bytes_read - before.bytes_read) / r->image->header.lanes,
       .beats_written = gpt2hw_kv_writes(&r->dev),
       .saturations = gpt2hw_saturations(&r->dev),
       .busy = gpt2hw_cycles(&r->dev),
@@ -157,6 +215,15 @@ int axi_run_generate(struct axi_run *r, const struct controller_run *run, struct
   return status;
 }
 
+int axi_run_generate(struct axi_run *r, const struct controller_run *run, struct sim_result *result,
+                     struct err *err) {
+  int one;
+  const struct sim_runs runs = {.runs = run, .n = 1, .results = &one};
+  return axi_run_many(r, &runs, result, err);
+}
+
+uint32_t axi_run_prompts(const struct axi_run *r) { return r->dev.can.prompts; }
+uint32_t axi_run_saturations(struct axi_run *r) { return gpt2hw_saturations(&r->dev); }
 uint64_t axi_run_cycles(const struct axi_run *r) { return axi_bus_cycles(r->bus) - r->start; }
 
 int axi_run_counters(struct axi_run *r, struct sim_counters *c, struct err *err) {

@@ -4,7 +4,7 @@
 # bus_axi.sh [all] - tests gpt2rtl generate --bus axi: the driver on the Verilated gpt2_axi must write
 # golden's text
 #
-# The demo model runs at 256 lanes, also with a slow memory, and at 64 lanes in batches of 4 positions; refusals and an interrupt
+# The demo model runs at 256 lanes, also with a slow memory, and at 64 lanes in batches of 4 positions and with 4 sequences at a time; refusals and an interrupt
 # are tested.
 # all (make test-bus-axi): also 8 tokens of the 124M shape with random weights, at 1024 lanes on 8
 # ports of 1024 bits.
@@ -33,6 +33,12 @@ stopped() { same "${demo[@]}" --tokens 40 --stop ' little' - --bus axi; }
 batches() {
   same --model models/demo --prompt 'Once upon a time there was a little girl who lived in the forest with her mother' --tokens 6 - \
     --lanes 64 --bus axi --positions 4 --engines 2
+}
+# More prompts than places, each with its seed.
+prompts() {
+  printf 'Tom had %d dogs\n' 1 2 3 4 5 6 7 8 9 > build/bus_axi.prompts
+  seq 9 > build/bus_axi.seeds
+  same --model models/demo --prompts build/bus_axi.prompts --seeds build/bus_axi.seeds --tokens 5 - --lanes 64 --bus axi --positions 4 --engines 2
 }
 candidates() { same "${demo[@]}" --tokens 3 --top 2 - --bus axi:2x1024; }
 
@@ -77,11 +83,12 @@ interrupted() {
 
 gpt2() { XDG_CACHE_HOME=$PWD/build/models/cache same --model build/models/gpt2 --ids 464,995 --tokens 8 --ignore-eos - --lanes 1024 --bus axi:8x1024; }
 
-echo "[==========] Running $([ "$1" = all ] && echo 9 || echo 8) test(s)."
+echo "[==========] Running $([ "$1" = all ] && echo 10 || echo 9) test(s)."
 check greedy greedy
 check drawn drawn
 check stopped stopped
 check batches batches
+check prompts prompts
 check candidates candidates
 check floors floors
 check refusals refusals

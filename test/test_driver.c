@@ -84,6 +84,10 @@ static void finds_the_hardware(void **state) {
   assert_int_equal(gpt2hw_open(&dev, &host), GPT2HW_OK);
   assert_int_equal(dev.can.positions, 8);
   assert_int_equal(dev.can.engines, 2);
+  assert_int_equal(dev.can.prompts, 1);  // version 0.2 has no MORE_PROMPTS
+  SET(&p, VERSION, 3u << GPT2_CSR__VERSION__MINOR_bp);
+  assert_int_equal(gpt2hw_open(&dev, &host), GPT2HW_OK);
+  assert_int_equal(dev.can.prompts, 8192);
   SET(&p, STATUS, GPT2_CSR__STATUS__OVERFLOW_bm);
   assert_int_equal(gpt2hw_poll(&dev).error, GPT2HW_OVERFLOW);
   SET(&p, VERSION, 1u << GPT2_CSR__VERSION__MAJOR_bp);
@@ -110,6 +114,12 @@ static void refuses_damaged_headers(void **state) {
   assert_int_equal(gpt2hw_kv_bytes(&dev, &model), (uint64_t)image.header.n_layer *
                                                       image.header.n_head * image.header.kv_stride *
                                                       LANES);
+  dev.can.positions = 8;
+  assert_int_equal(gpt2hw_kv_bytes(&dev, &model) % 8, 0);
+  const uint64_t one = gpt2hw_kv_bytes(&dev, &model);
+  dev.can.prompts = 2;
+  assert_int_equal(gpt2hw_kv_bytes(&dev, &model), 8 * one);
+  dev.can.prompts = dev.can.positions = 1;
 #define BAD(field, value, want)                                                       \
   do {                                                                                \
     struct image_header h = image.header;                                             \
@@ -345,12 +355,16 @@ struct shape {
   const char *name;
   uint32_t lanes;
   struct axi_ports ports;
+  uint32_t positions;
+  const char *parameters;
 };
-// A port for the beat; one that gathers; two stripes, each of which is gathered.
-static const struct shape shapes[] = {{"64_lanes_1x512", 64, {1, 512}},
-                                      {"64_lanes_1x128", 64, {1, 128}},
-                                      {"128_lanes_2x256", 128, {2, 256}}};
 #define PARAMETERS "-MaxHeads.2-MaxCtx.64-NormWidth.4"
+// A port for the beat; one that gathers; two stripes, each of which is gathered; several sequences.
+static const struct shape shapes[] =
+    {{"64_lanes_1x512", 64, {1, 512}, 1, PARAMETERS},
+     {"64_lanes_1x128", 64, {1, 128}, 1, PARAMETERS},
+     {"128_lanes_2x256", 128, {2, 256}, 1, PARAMETERS},
+     {"64_lanes_2x128_positions_4", 64, {2, 128}, 4, PARAMETERS "-Positions.4-Engines.2"}};
 
 struct ids {
   uint32_t id[MAX_IDS];
@@ -391,12 +405,13 @@ static void load(struct bench *t, int i) {
 static struct bench open_bench(const struct shape *shape, const struct sim_memory *memory) {
   struct bench t = {.shape = shape};
   struct err err;
-  if (axi_bus_open(&t.bus, shape->lanes, shape->ports, PARAMETERS, memory, SIM_CHECK, &err))
+  if (axi_bus_open(&t.bus, shape->lanes, shape->ports, shape->parameters, memory, SIM_CHECK, &err))
     fail_msg("%s", err.text);
   const struct gpt2hw_host host = axi_bus_host(t.bus);
   assert_int_equal(gpt2hw_open(&t.dev, &host), GPT2HW_OK);
   assert_int_equal(t.dev.can.lanes, shape->lanes);
-  assert_int_equal(t.dev.can.positions, 1);
+  assert_int_equal(t.dev.can.positions, shape->positions);
+  assert_int_equal(t.dev.can.prompts, shape->positions > 1 ? 8192 : 1);
   assert_int_equal(t.dev.can.ports, shape->ports.ports);
   assert_int_equal(t.dev.can.port_bits, shape->ports.bits);
   for (int i = 0; i < 2; i++) {
@@ -446,11 +461,12 @@ static struct gpt2hw_run run_of(uint32_t max_new, uint64_t seed) {
                              .seed = gpt2hw_seed(seed)};
 }
 
-static void golden(struct ids *ids, const struct image *image, const struct gpt2hw_run *run) {
+static void golden_of(struct ids *ids, const struct image *image, const struct gpt2hw_run *run,
+                      const uint32_t *from, size_t n) {
   struct gpt2_core core;
   struct err err;
-  const struct controller_run r = {.prompt = prompt,
-                                   .n_prompt = PROMPT,
+  const struct controller_run r = {.prompt = from,
+                                   .n_prompt = n,
                                    .max_new = run->max_new,
                                    .stop_enabled = run->stop_enabled,
                                    .stop_id = run->stop_id,
@@ -463,6 +479,10 @@ static void golden(struct ids *ids, const struct image *image, const struct gpt2
   if (gpt2_core_create(&core, image, &err) || controller_run_golden(&r, &core, &err))
     fail_msg("%s", err.text);
   gpt2_core_destroy(&core);
+}
+
+static void golden(struct ids *ids, const struct image *image, const struct gpt2hw_run *run) {
+  golden_of(ids, image, run, prompt, PROMPT);
 }
 
 static void expect_ids(const struct ids *found, const struct ids *want, size_t n) {
@@ -796,12 +816,139 @@ static void interrupts(void **state) {
   close_bench(&t);
 }
 
+// Several prompts, more than places, each with its seed: longer ones than the FIFO, and texts past
+// a crop; a stop id that ends them at different times.
+enum { PROMPTS = 9 };
+struct texts {
+  struct ids found[PROMPTS];
+  size_t n, stop_at;
+  bool last[PROMPTS];
+};
+static int take_token(void *ctx, const struct gpt2hw_token *token) {
+  struct texts *texts = ctx;
+  assert_in_range(token->prompt, 0, PROMPTS - 1);
+  assert_false(texts->last[token->prompt]);
+  texts->last[token->prompt] = token->last;
+  take_id(&texts->found[token->prompt], token->id);
+  return ++texts->n == texts->stop_at;
+}
+
+static void make_prompts(struct gpt2hw_prompt prompts[PROMPTS], uint32_t ids[64 + PROMPTS]) {
+  for (uint32_t i = 0; i < 64 + PROMPTS; i++) ids[i] = (i * 37 + 11) % 301;
+  for (uint32_t i = 0; i < PROMPTS; i++)
+    prompts[i] = (struct gpt2hw_prompt){&ids[i], 1 + (i * 29 + 6) % 64, gpt2hw_seed(i)};
+}
+
+// Those that the hardware has output of each are golden's; all of them, if it has ended them.
+static void expect_texts(const struct texts *texts, const struct image *image,
+                         const struct gpt2hw_run *run, const struct gpt2hw_prompt *prompts,
+                         bool whole) {
+  for (size_t i = 0; i < PROMPTS; i++) {
+    struct gpt2hw_run one = *run;
+    struct ids want;
+    one.seed = prompts[i].seed;
+    golden_of(&want, image, &one, prompts[i].ids, prompts[i].n);
+    expect_ids(&texts->found[i], &want, whole || texts->last[i] ? want.n : texts->found[i].n);
+    assert_int_equal(texts->last[i], run->max_new && texts->found[i].n == want.n);
+  }
+}
+
+static void several(void **state) {
+  static struct texts texts;
+  struct gpt2hw_prompt prompts[PROMPTS];
+  uint32_t ids[64 + PROMPTS];
+  make_prompts(prompts, ids);
+  struct bench t = open_bench(*state, &plain);
+  const struct gpt2hw_run run = run_of(12, 1);
+  if (t.shape->positions == 1) {
+    assert_int_equal(gpt2hw_generate_many(&t.dev, &run, prompts, 2, take_token, &texts),
+                     GPT2HW_ARGUMENT);
+    close_bench(&t);
+    return;
+  }
+  struct ids first;
+  golden_of(&first, &t.image[0], &run, prompts[0].ids, prompts[0].n);
+  const struct gpt2hw_run runs[] = {run, run_of(70, 1), run_of(0, 1), run};
+  for (size_t i = 0; i < 4; i++) {
+    struct gpt2hw_run r = runs[i];
+    r.stop_enabled = i == 3;
+    r.stop_id = first.id[2];
+    memset(&texts, 0, sizeof texts);
+    const enum gpt2hw_error error =
+        gpt2hw_generate_many(&t.dev, &r, prompts, PROMPTS, take_token, &texts);
+    expect_alive(&t);
+    if (error) fail_msg("%s", gpt2hw_error_text(error));
+    expect_texts(&texts, &t.image[0], &r, prompts, true);
+  }
+  // Aborted by the host in the middle; refused for a bad prompt or seed; then as ever.
+  for (size_t i = 0; i < 4; i++) {
+    struct gpt2hw_prompt bad[PROMPTS];
+    memcpy(bad, prompts, sizeof bad);
+    memset(&texts, 0, sizeof texts);
+    texts.stop_at = i == 0 ? 20 : 0;
+    if (i == 1) bad[5].seed = 0;
+    if (i == 2) bad[6].n = 65;
+    assert_int_equal(gpt2hw_generate_many(&t.dev, &run, bad, PROMPTS, take_token, &texts),
+                     i == 0   ? GPT2HW_ABORTED
+                     : i == 1 ? GPT2HW_SEED
+                     : i == 2 ? GPT2HW_PROMPT_LONG
+                              : GPT2HW_OK);
+    expect_alive(&t);
+    expect_texts(&texts, &t.image[0], &run, prompts, i == 3);
+  }
+  assert_int_equal(gpt2hw_generate_many(&t.dev, &run, prompts, 0, NULL, NULL), GPT2HW_ARGUMENT);
+  assert_int_equal(gpt2hw_generate_many(&t.dev, &run, prompts, 8193, NULL, NULL), GPT2HW_ARGUMENT);
+  struct gpt2hw_run most = run;
+  most.more_prompts = 8192;
+  assert_int_equal(gpt2hw_start(&t.dev, &most), GPT2HW_ARGUMENT);
+  expect_golden(&t, 0, &run);
+  close_bench(&t);
+}
+
+// The same in a handler's way: with nothing to do, no event is set.
+static void several_interrupts(void **state) {
+  static struct texts texts;
+  struct gpt2hw_prompt prompts[PROMPTS];
+  uint32_t ids[64 + PROMPTS];
+  make_prompts(prompts, ids);
+  memset(&texts, 0, sizeof texts);
+  struct bench t = open_bench(*state, &slow);
+  struct gpt2hw_run run = run_of(20, 1);
+  size_t prompt_now = 0, fed = 0, wakes = 0;
+  run.more_prompts = PROMPTS - 1;
+  run.seed = prompts[0].seed;
+  gpt2hw_interrupt_enable(&t.dev, GPT2HW_INT_DONE | GPT2HW_INT_PROMPT | GPT2HW_INT_TOKEN);
+  assert_int_equal(gpt2hw_start(&t.dev, &run), GPT2HW_OK);
+  for (bool done = false; !done; wakes++) {
+    axi_bus_wait(t.bus, 1000000);
+    expect_alive(&t);
+    assert_true(axi_bus_irq(t.bus));
+    const uint32_t events = gpt2hw_interrupts(&t.dev);
+    if (events & GPT2HW_INT_PROMPT && prompt_now < PROMPTS && gpt2hw_poll(&t.dev).prompt_open) {
+      const struct gpt2hw_prompt *p = &prompts[prompt_now];
+      if (prompt_now && !fed) gpt2hw_next_seed(&t.dev, p->seed);
+      fed += gpt2hw_feed(&t.dev, p->ids + fed, p->n - fed, true);
+      if (fed == p->n) prompt_now++, fed = 0;
+    }
+    struct gpt2hw_token token;
+    while (gpt2hw_take_tokens(&t.dev, &token, 1)) take_token(&texts, &token);
+    done = events & GPT2HW_INT_DONE;
+    gpt2hw_interrupt_clear(&t.dev, events);
+  }
+  assert_int_equal(gpt2hw_poll(&t.dev).error, GPT2HW_OK);
+  assert_in_range(wakes, 1, 20 * PROMPTS + 4 * PROMPTS);
+  expect_texts(&texts, &t.image[0], &run, prompts, true);
+  close_bench(&t);
+}
+
 int main(void) {
 #define SHAPES(test)                                                     \
   {#test "_64_lanes_1x512", test, NULL, NULL, (void *)&shapes[0]},       \
       {#test "_64_lanes_1x128", test, NULL, NULL, (void *)&shapes[1]}, { \
 #test "_128_lanes_2x256", test, NULL, NULL, (void *)&shapes[2]       \
   }
+#define SEVERAL(test) \
+  { #test "_64_lanes_2x128_positions_4", test, NULL, NULL, (void *)&shapes[3] }
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(finds_the_hardware),
       cmocka_unit_test(refuses_damaged_headers),
@@ -819,6 +966,10 @@ int main(void) {
       SHAPES(bring_up),
       SHAPES(interrupts),
       SHAPES(refusals),
+      SHAPES(several),
+      SEVERAL(several),
+      SEVERAL(several_interrupts),
+      SEVERAL(aborts),
   };
   return cmocka_run_group_tests_name("driver", tests, NULL, NULL);
 }

@@ -152,7 +152,7 @@ static void identifies(void **state) {
 static void refuses_wrong_addresses(void **state) {
   struct bench t = open_bench(*(bool *)*state);
   uint32_t value;
-  static const uint32_t none[] = {0x038, 0x03c, 0x05c, 0x0d4, 0x118, 0x200, 0xffc};
+  static const uint32_t none[] = {0x038, 0x03c, 0x068, 0x0d4, 0x118, 0x200, 0xffc};
   for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
     assert_int_equal(try_read(&t, none[i], &value), SLVERR);
     assert_int_equal(write_reg(&t, none[i], 1), SLVERR);
@@ -305,6 +305,53 @@ static void token_fifo(void **state) {
   block_close(t.b);
 }
 
+// prompt_open rises when a prompt has been taken and another is to come; a token's word says whose
+// it is, and whether it is its text's last; in a run of one prompt it is the id alone.
+static void several_prompts(void **state) {
+  struct bench t = open_bench(*(bool *)*state);
+  enum { OPEN = GPT2_CSR__STATUS__PROMPT_OPEN_bm, LAST = GPT2_CSR__TOKEN__LAST_bm };
+  for (uint32_t more = 3; more < 4; more--) {
+    set_reg(&t, REG(MORE_PROMPTS), more);
+    start(&t);
+    assert_int_equal(block_get_u64(t.b, "more_prompts_o"), more);
+    set_reg(&t, REG(MORE_PROMPTS), 9);  // for the next run
+    for (uint32_t prompt = 0; prompt <= more; prompt++) {
+      assert_int_equal(read_reg(&t, REG(STATUS)) & OPEN, OPEN);
+      set_reg(&t, REG(PROMPT), 5);
+      assert_int_equal(read_reg(&t, REG(STATUS)) & OPEN, OPEN);
+      set_reg(&t, REG(PROMPT), 6 | 1u << 31);
+      assert_int_equal(read_reg(&t, REG(STATUS)) & OPEN, 0);
+      block_set_u64(t.b, "prompt_ready_i", 1);
+      step(&t);
+      block_set_u64(t.b, "prompt_ready_i", 0);
+      assert_int_equal(read_reg(&t, REG(STATUS)) & OPEN, 0);
+      block_set_u64(t.b, "prompt_ready_i", 1);
+      step(&t);
+      block_set_u64(t.b, "prompt_ready_i", 0);
+    }
+    assert_int_equal(read_reg(&t, REG(STATUS)) & OPEN, 0);
+    for (uint32_t i = 0; i < 2 * (more + 1); i++) {
+      const uint32_t prompt = more - i / 2, last = i % 2;
+      block_set_u64(t.b, "tok_id_i", 0x1fff0 + i);
+      block_set_u64(t.b, "tok_prompt_i", prompt);
+      block_set_u64(t.b, "tok_last_i", last);
+      block_set_u64(t.b, "tok_valid_i", 1);
+      block_set_u64(t.b, "tok_next_i", 1);
+      block_eval(t.b);
+      assert_int_equal(block_get_u64(t.b, "tok_run_last_o"), i == 2 * more + 1);
+      step(&t);
+      block_set_u64(t.b, "tok_valid_i", 0);
+      block_set_u64(t.b, "tok_next_i", 0);
+      assert_int_equal(read_reg(&t, REG(TOKEN)),
+                       GPT2_CSR__TOKEN__VALID_bm | (more && last ? LAST : 0) |
+                           prompt << GPT2_CSR__TOKEN__PROMPT_bp | (0x1fff0 + i));
+    }
+    end(&t, 0);
+    t.pops = 0;
+  }
+  block_close(t.b);
+}
+
 static void interrupts(void **state) {
   struct bench t = open_bench(*(bool *)*state);
   enum { DONE = 1, ERROR = 2, PROMPT = 4, TOKEN = 8 };
@@ -452,6 +499,7 @@ int main(void) {
       BOTH(a_start_keeps_the_addresses),
       BOTH(prompt_fifo),
       BOTH(token_fifo),
+      BOTH(several_prompts),
       BOTH(interrupts),
       BOTH(no_event_is_lost),
       BOTH(abort_and_reset),

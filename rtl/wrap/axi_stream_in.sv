@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// axi_stream_in - takes the prompt from an AXI4-Stream: a packet is a prompt, a transfer an id
+// axi_stream_in - takes the prompts from an AXI4-Stream: a packet is a prompt, a transfer an id
 //
 // In      t       TDATA: an id in the lower 17 bits, zeros above; TLAST with the last id
 //         enable  the run takes its prompt from here; does not change while busy_i is high

@@ -4,11 +4,11 @@
 //
 // In      s_axil  registers, FIFOs for the ids in and out, and the interrupt: gpt2_registers.sv,
 //                 gpt2_csr.rdl
-//         s_prompt   AXI4-Stream: the prompt's ids if RUN.prompt_stream is set; axi_stream_in.sv
+//         s_prompt   AXI4-Stream: the prompts' ids if RUN.prompt_stream is set; axi_stream_in.sv
 // Out     m_axi   Ports managers of PortBits bits, packed by port: image and KV cache in stripes;
 //                 axi_memory.sv has the layout and the rules of the transfers
-//         m_token    AXI4-Stream: the ids if RUN.token_stream is set, TLAST with the run's last;
-//                 axi_stream_out.sv
+//         m_token    AXI4-Stream: the ids if RUN.token_stream is set, each as in TOKEN, with its
+//                 prompt; TLAST with the run's last; axi_stream_out.sv
 //         m_logits   AXI4-Stream, with LogitsStream and RUN.all_heads: Segments logits per
 //                 transfer, Q14.16 in 32 bits, ids ascending from 0, TLAST with a position's last;
 //                 TKEEP for the ids below the vocabulary's size. If it is not read, the machine
@@ -130,6 +130,9 @@ module gpt2_axi
   logic        prompt_stream, tok_stream;        // ids use the streams
   logic        reg_valid, reg_last, reg_tok_ready;
   logic [16:0] reg_id;
+  logic [15:0] more_prompts, tok_prompt;
+  logic        tok_last, tok_run_last;
+  logic [30:0] tok_word;
 
   gpt2_registers #(
     .Lanes(Lanes), .MaxHeads(MaxHeads), .MaxCtx(MaxCtx), .NormWidth(NormWidth),
@@ -144,10 +147,13 @@ module gpt2_axi
     .s_axil_rvalid_o, .s_axil_rready_i, .s_axil_rdata_o, .s_axil_rresp_o, .irq_o,
     .core_rst_no(core_rst_n), .cfg_o(cfg), .sampling_o(sampling), .start_o(start),
     .abort_o(abort), .max_new_o(max_new), .stop_en_o(stop_en), .stop_id_o(stop_id),
-    .all_heads_o(all_heads), .busy_i(busy), .done_i(done), .error_i(error),
+    .all_heads_o(all_heads), .more_prompts_o(more_prompts), .busy_i(busy), .done_i(done),
+    .error_i(error),
     .prompt_valid_o(reg_valid), .prompt_ready_i(prompt_ready && !prompt_stream),
     .prompt_id_o(reg_id), .prompt_last_o(reg_last), .tok_valid_i(tok_valid && !tok_stream),
-    .tok_ready_o(reg_tok_ready), .tok_id_i(tok_id),
+    .tok_ready_o(reg_tok_ready), .tok_id_i(tok_id), .tok_prompt_i(tok_prompt[12:0]),
+    .tok_last_i(tok_last), .tok_next_i(tok_valid && tok_ready), .tok_word_o(tok_word),
+    .tok_run_last_o(tok_run_last),
     .count_sel_o(count_sel), .counters_i(counters), .prompt_stream_o(prompt_stream),
     .tok_stream_o(tok_stream), .image_base_o(image_base), .kv_base_o(kv_base),
     .stripe_stride_o(stripe_stride), .fault_valid_i(fault_valid), .fault_write_i(fault_write),
@@ -156,7 +162,7 @@ module gpt2_axi
 
   // --------------------------------------------------------------------------------- the streams
 
-  logic        in_valid, in_last, out_ready, tok_last;
+  logic        in_valid, in_last, out_ready;
   logic [16:0] in_id;
 
   axi_stream_in u_prompt (
@@ -173,7 +179,8 @@ module gpt2_axi
 
   axi_stream_out #(.Bytes(4)) u_token (
     .clk_i, .rst_ni, .busy_i(busy), .in_valid_i(tok_valid && tok_stream), .in_ready_o(out_ready),
-    .in_data_i(32'(tok_id)), .in_keep_i('1), .in_last_i(tok_last), .tvalid_o(m_token_tvalid_o),
+    .in_data_i(32'(tok_word)), .in_keep_i('1), .in_last_i(tok_run_last),
+    .tvalid_o(m_token_tvalid_o),
     .tready_i(m_token_tready_i), .tdata_o(m_token_tdata_o), .tkeep_o(m_token_tkeep_o),
     .tlast_o(m_token_tlast_o)
   );
@@ -223,7 +230,8 @@ module gpt2_axi
     .busy_o(busy), .done_o(done), .error_o(error),
     .prompt_valid_i(prompt_valid), .prompt_ready_o(prompt_ready), .prompt_id_i(prompt_id),
     .prompt_last_i(prompt_last), .tok_valid_o(tok_valid), .tok_ready_i(tok_ready),
-    .tok_id_o(tok_id), .tok_last_o(tok_last), .tok_prompt_o(), .more_prompts_i('0),
+    .tok_id_o(tok_id), .tok_last_o(tok_last), .tok_prompt_o(tok_prompt),
+    .more_prompts_i(more_prompts),
     .lg_valid_o(lg_valid), .lg_ready_i(lg_ready),
     .lg_base_id_o(), .lg_mask_o(lg_mask), .lg_rows_o(lg_rows), .lg_last_o(lg_last),
     .rd_req_valid_o(rd_req_valid), .rd_req_ready_i(rd_req_ready), .rd_req_addr_o(rd_req_addr),
@@ -255,6 +263,6 @@ module gpt2_axi
   );
 
   logic unused;
-  assign unused = ^{image_base[11:0], kv_base[11:0], stripe_stride[11:0]};
+  assign unused = ^{tok_prompt[15:13], image_base[11:0], kv_base[11:0], stripe_stride[11:0]};
 
 endmodule

@@ -247,6 +247,7 @@ module gpt2_csr (
         logic INV_T;
         logic SEED_LOW;
         logic SEED_HIGH;
+        logic MORE_PROMPTS;
         logic PROMPT;
         logic TOKEN;
         logic IMAGE_BASE_LOW;
@@ -351,6 +352,9 @@ module gpt2_csr (
         decoded_reg_strb.SEED_HIGH = cpuif_req_masked & (cpuif_addr == 12'h58);
         is_valid_addr |= cpuif_req_masked & (cpuif_addr == 12'h58);
         is_valid_rw |= cpuif_req_masked & (cpuif_addr == 12'h58);
+        decoded_reg_strb.MORE_PROMPTS = cpuif_req_masked & (cpuif_addr == 12'h5c);
+        is_valid_addr |= cpuif_req_masked & (cpuif_addr == 12'h5c);
+        is_valid_rw |= cpuif_req_masked & (cpuif_addr == 12'h5c);
         decoded_reg_strb.PROMPT = cpuif_req_masked & (cpuif_addr == 12'h60) & cpuif_req_is_wr;
         is_valid_addr |= cpuif_req_masked & (cpuif_addr == 12'h60);
         is_valid_rw |= cpuif_req_masked & (cpuif_addr == 12'h60) & cpuif_req_is_wr;
@@ -550,6 +554,12 @@ module gpt2_csr (
                 logic load_next;
             } value;
         } SEED_HIGH;
+        struct {
+            struct {
+                logic [12:0] next;
+                logic load_next;
+            } count;
+        } MORE_PROMPTS;
         struct {
             struct {
                 logic [16:0] next;
@@ -771,6 +781,11 @@ module gpt2_csr (
                 logic [31:0] value;
             } value;
         } SEED_HIGH;
+        struct {
+            struct {
+                logic [12:0] value;
+            } count;
+        } MORE_PROMPTS;
         struct {
             struct {
                 logic [16:0] value;
@@ -1390,6 +1405,29 @@ module gpt2_csr (
         end
     end
     assign hwif_out.SEED_HIGH.value.value = field_storage.SEED_HIGH.value.value;
+    // Field: gpt2_csr.MORE_PROMPTS.count
+    always_comb begin
+        automatic logic [12:0] next_c;
+        automatic logic load_next_c;
+        next_c = field_storage.MORE_PROMPTS.count.value;
+        load_next_c = '0;
+        if(decoded_reg_strb.MORE_PROMPTS && decoded_req_is_wr) begin // SW write
+            next_c = (field_storage.MORE_PROMPTS.count.value & ~decoded_wr_biten[12:0]) | (decoded_wr_data[12:0] & decoded_wr_biten[12:0]);
+            load_next_c = '1;
+        end
+        field_combo.MORE_PROMPTS.count.next = next_c;
+        field_combo.MORE_PROMPTS.count.load_next = load_next_c;
+    end
+    always_ff @(posedge clk) begin
+        if(~rst_n) begin
+            field_storage.MORE_PROMPTS.count.value <= 13'h0;
+        end else begin
+            if(field_combo.MORE_PROMPTS.count.load_next) begin
+                field_storage.MORE_PROMPTS.count.value <= field_combo.MORE_PROMPTS.count.next;
+            end
+        end
+    end
+    assign hwif_out.MORE_PROMPTS.count.value = field_storage.MORE_PROMPTS.count.value;
     // Field: gpt2_csr.PROMPT.id
     always_comb begin
         automatic logic [16:0] next_c;
@@ -1948,7 +1986,7 @@ module gpt2_csr (
         end
         if(rd_mux_addr == 12'h4) begin
             readback_data_var[15:0] = 16'h0;
-            readback_data_var[23:16] = 8'h2;
+            readback_data_var[23:16] = 8'h3;
             readback_data_var[31:24] = 8'h0;
         end
         if(rd_mux_addr == 12'h8) begin
@@ -2030,8 +2068,13 @@ module gpt2_csr (
         if(rd_mux_addr == 12'h58) begin
             readback_data_var[31:0] = field_storage.SEED_HIGH.value.value;
         end
+        if(rd_mux_addr == 12'h5c) begin
+            readback_data_var[12:0] = field_storage.MORE_PROMPTS.count.value;
+        end
         if(rd_mux_addr == 12'h64) begin
             readback_data_var[16:0] = hwif_in.TOKEN.id.next;
+            readback_data_var[29:17] = hwif_in.TOKEN.prompt.next;
+            readback_data_var[30] = hwif_in.TOKEN.last.next;
             readback_data_var[31] = hwif_in.TOKEN.valid.next;
         end
         if(rd_mux_addr == 12'h80) begin

@@ -188,11 +188,21 @@ package gpt2_csr_pkg;
     } gpt2_csr__TOKEN__id__in_t;
 
     typedef struct {
+        logic [12:0] next;
+    } gpt2_csr__TOKEN__prompt__in_t;
+
+    typedef struct {
+        logic next;
+    } gpt2_csr__TOKEN__last__in_t;
+
+    typedef struct {
         logic next;
     } gpt2_csr__TOKEN__valid__in_t;
 
     typedef struct {
         gpt2_csr__TOKEN__id__in_t id;
+        gpt2_csr__TOKEN__prompt__in_t prompt;
+        gpt2_csr__TOKEN__last__in_t last;
         gpt2_csr__TOKEN__valid__in_t valid;
     } gpt2_csr__TOKEN__in_t;
 
@@ -370,6 +380,14 @@ package gpt2_csr_pkg;
     typedef struct {
         gpt2_csr__SEED_HIGH__value__out_t value;
     } gpt2_csr__SEED_HIGH__out_t;
+
+    typedef struct {
+        logic [12:0] value;
+    } gpt2_csr__MORE_PROMPTS__count__out_t;
+
+    typedef struct {
+        gpt2_csr__MORE_PROMPTS__count__out_t count;
+    } gpt2_csr__MORE_PROMPTS__out_t;
 
     typedef struct {
         logic [16:0] value;
@@ -577,6 +595,7 @@ package gpt2_csr_pkg;
         gpt2_csr__INV_T__out_t INV_T;
         gpt2_csr__SEED_LOW__out_t SEED_LOW;
         gpt2_csr__SEED_HIGH__out_t SEED_HIGH;
+        gpt2_csr__MORE_PROMPTS__out_t MORE_PROMPTS;
         gpt2_csr__PROMPT__out_t PROMPT;
         gpt2_csr__TOKEN__out_t TOKEN;
         gpt2_csr__IMAGE_BASE_LOW__out_t IMAGE_BASE_LOW;

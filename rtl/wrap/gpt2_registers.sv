@@ -11,10 +11,11 @@
 //                 and port; the first of a run is kept
 // Out     irq     high while an enabled bit of INT_STATUS is set; from a register
 //         start, abort: a cycle each; core_rst_n: rst_ni, and low for a cycle at a soft reset
-//         cfg, sampling, max_new, stop, all_heads: the registers' current values; gpt2_top samples
-//                 them with the start
+//         cfg, sampling, max_new, stop, all_heads, more_prompts: the registers' current values;
+//                 gpt2_top samples them with the start, and the seed with each of several prompts
 //         image_base .. tok_stream: sampled here with the start, so constant during a run
 //         prompt  ids that were written to PROMPT (valid/ready)
+//         tok_word  the id as TOKEN shows it, and whether it is the run's last
 // Timing  a start empties both FIFOs. Writes act in their order, so an id written to PROMPT after
 //         the start goes to the new run
 // Reset   synchronous, active low; a soft reset leaves the settings and the interrupt bits
@@ -67,6 +68,7 @@ module gpt2_registers
   output logic        stop_en_o,
   output logic [16:0] stop_id_o,
   output logic        all_heads_o,
+  output logic [15:0] more_prompts_o,
   input  logic        busy_i,
   input  logic        done_i,
   input  error_e      error_i,
@@ -78,6 +80,11 @@ module gpt2_registers
   input  logic        tok_valid_i,
   output logic        tok_ready_o,
   input  logic [16:0] tok_id_i,
+  input  logic [12:0] tok_prompt_i,
+  input  logic        tok_last_i,
+  input  logic        tok_next_i,                // it is taken, here or by the stream
+  output logic [30:0] tok_word_o,
+  output logic        tok_run_last_o,
 
   output logic [7:0]  count_sel_o,
   input  counters_t   counters_i,
@@ -131,7 +138,7 @@ module gpt2_registers
 
   logic       done_q, open_q, fault_valid_q, fault_write_q, fault_decerr_q;
   logic [4:0] fault_port_q;
-  logic       push, push_last;
+  logic       push, push_last, prompt_next;
 
   always_ff @(posedge clk_i) begin
     if (!core_rst_no || taken) done_q <= 1'b0;
@@ -140,6 +147,7 @@ module gpt2_registers
     if (!core_rst_no || done_i)             open_q <= 1'b0;
     else if (taken)                         open_q <= !hwif_out.RUN.prompt_stream.value;
     else if (push && push_last)             open_q <= 1'b0;
+    else if (prompt_next)                   open_q <= 1'b1;
 
     if (!core_rst_no || taken) begin
       fault_valid_q <= 1'b0;
@@ -196,11 +204,45 @@ module gpt2_registers
   assign stop_id_o   = hwif_out.STOP_ID.id.value;
   assign all_heads_o = hwif_out.RUN.all_heads.value;
 
+  // ------------------------------------------------------------------------------ several prompts
+
+  localparam bit          Several = Positions > 1;
+  localparam int unsigned TokBits = Several ? 31 : 17;
+
+  logic [TokBits-1:0] tok_q;                     // from the FIFO
+
+  if (Several) begin : gen_several
+    logic        more_q;                         // there are several prompts
+    logic [12:0] prompts_q, sequences_q;         // prompts to be taken, and to end, after the next
+
+    assign more_prompts_o = 16'(hwif_out.MORE_PROMPTS.count.value);
+    assign prompt_next    = prompt_valid_o && prompt_ready_i && prompt_last_o && prompts_q != '0;
+    assign tok_run_last_o = tok_last_i && sequences_q == '0;
+    assign tok_word_o     = {tok_last_i && more_q, tok_prompt_i, tok_id_i};
+
+    always_ff @(posedge clk_i) begin
+      if (taken) begin
+        more_q      <= more_prompts_o != '0;
+        prompts_q   <= more_prompts_o[12:0];
+        sequences_q <= more_prompts_o[12:0];
+      end else begin
+        if (prompt_next) prompts_q <= prompts_q - 1'b1;
+        if (tok_next_i && tok_last_i) sequences_q <= sequences_q - 1'b1;
+      end
+    end
+  end else begin : gen_one
+    logic unused_several;
+    assign unused_several = ^{tok_prompt_i, tok_next_i};
+    assign more_prompts_o = '0;
+    assign prompt_next    = 1'b0;
+    assign tok_run_last_o = tok_last_i;
+    assign tok_word_o     = 31'(tok_id_i);
+  end
+
   // --------------------------------------------------------------------------- the FIFOs of ids
 
   logic             fifo_rst_n, prompt_room, overflow_q, tok_waits;
   logic [PtrBits:0] prompt_count, tok_count;
-  logic [16:0]      tok_id;
 
   assign fifo_rst_n = core_rst_no && !taken;
 
@@ -220,10 +262,10 @@ module gpt2_registers
     .rd_data_o({prompt_last_o, prompt_id_o}), .count_o(prompt_count)
   );
 
-  fifo #(.Width(17), .Depth(Depth)) u_tokens (
+  fifo #(.Width(TokBits), .Depth(Depth)) u_tokens (
     .clk_i, .rst_ni(fifo_rst_n),
-    .wr_valid_i(tok_valid_i), .wr_ready_o(tok_ready_o), .wr_data_i(tok_id_i),
-    .rd_valid_o(tok_waits), .rd_ready_i(hwif_out.TOKEN.valid.swacc), .rd_data_o(tok_id),
+    .wr_valid_i(tok_valid_i), .wr_ready_o(tok_ready_o), .wr_data_i(TokBits'(tok_word_o)),
+    .rd_valid_o(tok_waits), .rd_ready_i(hwif_out.TOKEN.valid.swacc), .rd_data_o(tok_q),
     .count_o(tok_count)
   );
 
@@ -260,7 +302,7 @@ module gpt2_registers
   assign hwif_in.STATUS.error.next       = (done_q || done_i) ? error_i : ErrNone;
   assign hwif_in.LEVELS.prompt_room.next = 16'(Depth) - 16'(prompt_count);
   assign hwif_in.LEVELS.tokens.next      = 16'(tok_count);
-  assign hwif_in.TOKEN.id.next           = tok_id;
+  assign {hwif_in.TOKEN.last.next, hwif_in.TOKEN.prompt.next, hwif_in.TOKEN.id.next} = 31'(tok_q);
   assign hwif_in.TOKEN.valid.next        = tok_waits;
 
   assign hwif_in.INT_STATUS.done.next    = done_i;

@@ -2,7 +2,7 @@
 """Writes the top of the cocotb tests: gpt2_axi with a prefix for each port, m0_axi_ and so on, and the ID signals that
 cocotbext-axi asks for, and without the suffixes _i and _o.
 
-    gpt2_axi_ports.py PORTS PORT_BITS LANES > gpt2_axi_ports.sv
+    gpt2_axi_ports.py PORTS PORT_BITS LANES POSITIONS > gpt2_axi_ports.sv
 """
 
 import sys
@@ -27,7 +27,7 @@ HOST = [
 
 
 def main():
-    ports, port_bits, lanes = map(int, sys.argv[1:])
+    ports, port_bits, lanes, positions = map(int, sys.argv[1:])
     suffix = ("_i", "_o")
     outer, pins, body = [], [".test_en_i(1'b0)"], []
     for name, width, out in HOST:
@@ -49,7 +49,7 @@ def main():
     print(f"module gpt2_axi_ports #(parameter PortBits = {port_bits}, Lanes = {lanes}) (\n" + ",\n".join(outer) + "\n);")
     print("\n".join(body))
     print(f"  gpt2_axi #(.Lanes({lanes}), .MaxHeads(2), .MaxCtx(64), .NormWidth(4), .Watchdog(8192), .LogitsStream(1'b1), .Ports({ports}),")
-    print(f"             .PortBits({port_bits})) u_axi (\n    " + ",\n    ".join(pins) + "\n  );\nendmodule")
+    print(f"             .PortBits({port_bits}), .Positions({positions})) u_axi (\n    " + ",\n    ".join(pins) + "\n  );\nendmodule")
 
 
 main()

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Builds gpt2_axi of a shape in Verilator and runs test_gpt2_axi.py on it. Prints as the tests do.
 
-    run.py LANES PORTS PORT_BITS FOLDER
+    run.py LANES PORTS PORT_BITS POSITIONS FOLDER
 """
 
 import glob
@@ -19,15 +19,15 @@ HERE = Path(__file__).parent
 
 
 def main():
-    lanes, ports, bits, folder = sys.argv[1:]
-    name = f"{lanes}_{ports}x{bits}"
+    lanes, ports, bits, positions, folder = sys.argv[1:]
+    name = f"{lanes}_{ports}x{bits}" + (f"_positions_{positions}" if positions != "1" else "")
     out = Path(folder).resolve() / name
     out.mkdir(parents=True, exist_ok=True)
     tool = Path(verilator.__file__).parent / "bin"
     os.environ["PATH"] = f"{tool}:{Path(sys.executable).parent}:{os.environ['PATH']}"
     os.environ["MAKEFLAGS"] = "CXX=clang++ LINK=clang++ CFG_CXXFLAGS_PCH_I=-include CFG_CXXFLAGS_COROUTINES= LIBS=-latomic"
     top = out / "gpt2_axi_ports.sv"
-    text = subprocess.run([sys.executable, HERE / "gpt2_axi_ports.py", ports, bits, lanes], check=True,
+    text = subprocess.run([sys.executable, HERE / "gpt2_axi_ports.py", ports, bits, lanes, positions], check=True,
                           capture_output=True, text=True).stdout
     if not top.exists() or top.read_text() != text:
         top.write_text(text)

@@ -2,7 +2,8 @@
 """gpt2_axi between cocotbext-axi's models: an AxiRam at each memory port, a host on AXI4-Lite.
 
 The ids go in and out through registers or AXI4-Stream. What is asserted: the ids are those of the golden engine, whatever stalls; an error in an answer ends the run with the
-error's code, and the next run is exact; so is the run after a reset under traffic, hard or soft. AxiRam itself asserts
+error's code, and the next run is exact; so is the run after a reset under traffic, hard or soft; several prompts, each with its seed, give the ids that
+each gives alone. AxiRam itself asserts
 that no burst crosses 4 KB, and the RTL has its own assertions on (axi_rules.sv).
 
 The image, the prompt, golden's ids and the register map come in the environment (test_axi.sh, run.py).
@@ -30,6 +31,8 @@ def contents(variable):
 
 IMAGE = contents("AXI_IMAGE")
 PORTS = int(os.environ["AXI_PORTS"])
+POSITIONS = int(os.environ["AXI_POSITIONS"])
+MANY = json.loads(contents("AXI_MANY").decode("utf-8", "replace"))  # prompts, their seeds and their texts
 PROMPT = [int(i) for i in os.environ["AXI_PROMPT"].split(",")]
 IDS = json.loads(contents("AXI_GOLDEN").decode("utf-8", "replace"))["ids"]
 LOGITS = contents("AXI_LOGITS")                               # float32, a row of the vocabulary for each id of the prompt
@@ -160,6 +163,11 @@ class Bench:
             await self.write(register, value)
         assert width == 64 * heads
 
+    async def seed(self, seed):
+        state = generator_state(seed)
+        await self.write("SEED_LOW", state)
+        await self.write("SEED_HIGH", state >> 32)
+
     async def start(self, tokens):
         await self.write("MAX_NEW", tokens)
         await self.write("INT_STATUS", 15)
@@ -191,7 +199,7 @@ class Bench:
         assert ids == IDS[:tokens], f"found {ids}, expected {IDS[:tokens]}"
 
 
-@cocotb.test()
+@cocotb.test(skip=POSITIONS > 1)
 async def ids(dut):
     """A run past the context of 64, which is then cropped."""
     bench = Bench(dut)
@@ -199,7 +207,7 @@ async def ids(dut):
     await bench.run(4 if SHORT else len(IDS))
 
 
-@cocotb.test()
+@cocotb.test(skip=POSITIONS > 1)
 async def stalled(dut):
     """Every channel of every port stalls at random, independently."""
     bench = Bench(dut)
@@ -210,7 +218,7 @@ async def stalled(dut):
         await bench.run(3)
 
 
-@cocotb.test()
+@cocotb.test(skip=POSITIONS > 1)
 async def refused(dut):
     """SLVERR and DECERR, in a read and in a write, early and late in a run; after each, a run."""
     bench = Bench(dut)
@@ -231,7 +239,7 @@ async def refused(dut):
         await bench.run(2)
 
 
-@cocotb.test()
+@cocotb.test(skip=POSITIONS > 1)
 async def reset(dut):
     """ARESETn for all at random moments of a run: the ports become idle, and the next run is exact."""
     bench = Bench(dut)
@@ -250,7 +258,7 @@ async def reset(dut):
     await bench.run(2)
 
 
-@cocotb.test()
+@cocotb.test(skip=POSITIONS > 1)
 async def soft_reset(dut):
     """The machine's own reset and abort at random moments: the memory keeps working, sees no broken transfer, and the
     next run is exact."""
@@ -268,7 +276,7 @@ async def soft_reset(dut):
     await bench.run(2)
 
 
-@cocotb.test()
+@cocotb.test(skip=POSITIONS > 1)
 async def streams(dut):
     """A packet is a prompt, and a run's ids are a packet; all logits of the prompt's positions; a packet whose run is
     aborted is closed by a transfer without bytes, and the rest of its prompt is dropped."""
@@ -338,3 +346,67 @@ async def streams(dut):
     found, whole = await packet()                             # drawn after a draw at each position: another id
     assert whole and len(found) == 1
     assert await done() == NONE
+
+
+async def start_many(bench, route):
+    """A run of all prompts of MANY; its seed at the start is none of theirs."""
+    await bench.write("RUN", route)
+    await bench.write("MAX_NEW", len(MANY[0]["ids"]))
+    await bench.write("MORE_PROMPTS", len(MANY) - 1)
+    await bench.write("INT_STATUS", 15)
+    await bench.seed(1000)
+    await bench.write("CONTROL", START)
+
+
+def expect_many(words):
+    """The texts of TOKEN's words: id, prompt, last."""
+    texts = [[] for _ in MANY]
+    for word in words:
+        text = texts[word >> 17 & 0x1fff]
+        text.append(word & 0x1ffff)
+        assert (word >> 30 & 1) == (len(text) == len(MANY[0]["ids"]))
+    for prompt, text in zip(MANY, texts):
+        assert text == prompt["ids"], f"{prompt['prompt_ids']}: found {text}, expected {prompt['ids']}"
+
+
+@cocotb.test(skip=POSITIONS == 1)
+async def several(dut):
+    """More prompts than places, through the registers."""
+    bench = Bench(dut)
+    await bench.begin(20)
+    for _ in range(1 if SHORT else 2):
+        await start_many(bench, 0)
+        words, fed = [], 0
+        while await bench.read("STATUS") & 1 or await bench.read("LEVELS") >> 16:
+            if fed < len(MANY) and await bench.read("STATUS") & 4:
+                await bench.seed(int(MANY[fed]["seed"]))
+                ids_ = MANY[fed]["prompt_ids"]
+                for i, token in enumerate(ids_):
+                    await bench.write("PROMPT", token | (i == len(ids_) - 1) << 31)
+                fed += 1
+            token = await bench.read("TOKEN")
+            if token >> 31:
+                words.append(token)
+        assert await bench.read("STATUS") >> 4 & 15 == NONE
+        expect_many(words)
+
+
+@cocotb.test(skip=POSITIONS == 1)
+async def several_streams(dut):
+    """A packet for each prompt, and one for all ids of the run."""
+    bench = Bench(dut)
+    await bench.begin()
+    bench.token.set_pause_generator(stalls(60, 1))
+    bench.prompt.set_pause_generator(stalls(60, 2))
+    for _ in range(1 if SHORT else 2):
+        await start_many(bench, PROMPT_STREAM | TOKEN_STREAM)
+        for prompt in MANY:
+            await bench.seed(int(prompt["seed"]))
+            await bench.prompt.send(AxiStreamFrame(b"".join(struct.pack("<I", i) for i in prompt["prompt_ids"])))
+            await bench.prompt.wait()
+        frame = await bench.token.recv()
+        expect_many([word for word, in struct.iter_unpack("<I", bytes(frame.tdata))])
+        while await bench.read("STATUS") & 1:
+            pass
+        assert await bench.read("STATUS") >> 4 & 15 == NONE
+        assert bench.token.empty()
