@@ -61,7 +61,7 @@ def main():
     modules.child(__file__, board, folder, out + ".json", "system", log=out + ".yosys.log")
     print(f"nextpnr, {out}.nextpnr.log", flush=True)
     begin = time.time()
-    report = route.place(out, ["--json", out + ".json", "--lpf", f"{folder}/{board}.lpf", "--textcfg", out + ".config", *route.SPREAD.split(),
+    report = route.place(out, ["--json", out + ".json", "--lpf", f"{folder}/{board}.lpf", "--textcfg", out + ".config", "--timing-allow-fail", "--router", "router2",
                                "--seed", seed, *options(folder, board)])
     lines = route.summary(report, time.time() - begin)
     subprocess.run([modules.tool("ecppack"), "--compress", out + ".config", "--bit", out + ".bit.new"], check=True)

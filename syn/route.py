@@ -23,10 +23,7 @@ import modules
 
 OUT = "build/route"
 SYNTHESIS = "synth_ecp5 -nowidelut -top ring"
-# The placer fills at most half of an area's cells. At its default, nine tenths, it crowds a machine that needs 40 % of the
-# device into half of it, and the wires there do not suffice.
-SPREAD = "--placer-heap-beta 0.5 --router router2 --timing-allow-fail"
-PLACE = f"{SPREAD} --85k --package CABGA756 --speed 6 --lpf-allow-unconstrained --freq 70"
+PLACE = "--router router2 --85k --package CABGA756 --speed 6 --lpf-allow-unconstrained --freq 70 --timing-allow-fail"
 STALLED = 20    # iterations of router2 without fewer overused wires that end it
 USED = {"TRELLIS_COMB": "LUT4", "TRELLIS_FF": "flip-flops", "DP16KD": "block RAM", "MULT18X18D": "DSP"}
 
