@@ -156,6 +156,8 @@ BLOCK_MODULE_final_layernorm_members := final_layernorm
 BLOCK_PARAMS_final_layernorm_members := Positions=4
 BLOCK_MODULE_residual_add_narrow := residual_add
 BLOCK_PARAMS_residual_add_narrow := ReadWidth=4
+BLOCK_MODULE_residual_add_members := residual_add
+BLOCK_PARAMS_residual_add_members := Positions=4 Engines=2
 BLOCK_SEGMENTS_embedding_row := 1 4 16 64
 BLOCK_SEGMENTS_matvec      := 1 4 16 64
 BLOCK_SEGMENTS_sequencer   := 1 4 16 64
@@ -345,7 +347,7 @@ TEST_LIBS_test_fifo     := $(B)/block/fifo_registered_s0.so
 TEST_LIBS_test_layernorm := $(patsubst %,$(B)/block/layernorm_narrow_s%.so,1 4 16) $(B)/block/layernorm_members_s4.so \
                             $(B)/block/layernorm_members_narrow_s1.so
 TEST_LIBS_test_final_layernorm := $(B)/block/final_layernorm_members_s0.so
-TEST_LIBS_test_residual_add := $(patsubst %,$(B)/block/residual_add_narrow_s%.so,1 4)
+TEST_LIBS_test_residual_add := $(patsubst %,$(B)/block/residual_add_narrow_s%.so,1 4) $(B)/block/residual_add_members_s4.so
 TEST_LIBS_test_axi_memory := $(patsubst %,$(B)/block/axi_memory_%_s0.so,direct gather both)
 TEST_LIBS_test_softmax  := $(B)/block/softmax_quarter_s4.so $(B)/block/softmax_quarter_s16.so
 

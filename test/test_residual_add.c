@@ -2,7 +2,7 @@
 //
 // residual_add: passes of a step (position, token, projection, MLP) at all shapes, with rows for
 // others on the bus in between; the new x, the sums, the blocks that layernorm reads, and
-// saturations, against golden/residual_add.c
+// saturations, against golden/residual_add.c. Also of two members, whose rows alternate
 #include <string.h>
 
 #include "block.h"
@@ -224,10 +224,115 @@ static void test_narrow_4(void **state) {
   check("residual_add_narrow", 4, 4);
 }
 
+// Two members of an engine, 1 and 3 of a machine with two engines.
+struct pair {
+  struct block *b;
+  uint64_t rng;
+  unsigned heads, sums[2];
+  struct residual r[2];  // after the pass that is under way
+};
+enum { PAIR_SEGMENTS = 4 };
+
+static void pair_clock(struct pair *t) {
+  block_eval(t->b);
+  for (unsigned m = 0; m < 2; m++) t->sums[m] += block_get_u64(t->b, "sums_valid_o") >> m & 1;
+  if (block_get_u64(t->b, "residual_valid_o")) {
+    uint32_t words[PKG_TAG_WORDS], rows[PAIR_SEGMENTS];
+    struct pkg_tag tag;
+    block_get(t->b, "residual_tag_o", words);
+    block_get(t->b, "residual_rows_o", rows);
+    pkg_tag_unpack(&tag, words);
+    for (unsigned i = 0; i < PAIR_SEGMENTS; i++)
+      assert_int_equal((int32_t)rows[i], t->r[tag.member / 2].x[tag.group * PAIR_SEGMENTS + i]);
+  }
+  block_clock(t->b);
+}
+
+static void pair_pass(struct pair *t, enum pkg_op op, bool first, bool second) {
+  static int32_t rows[2][MAX_WIDTH];
+  const bool embedding = op == PKG_OP_POS || op == PKG_OP_TOKEN;
+  const unsigned width = 64 * t->heads, n = width / PAIR_SEGMENTS;
+  unsigned next[2] = {first ? 0 : n, second ? 0 : n};
+  for (unsigned m = 0; m < 2; m++) {
+    if (next[m] == n) continue;
+    if (op == PKG_OP_POS) memset(&t->r[m], 0, sizeof t->r[m]);
+    for (unsigned c = 0; c < width; c++) rows[m][c] = (int32_t)rng_signed(&t->rng, 22);
+    residual_add(&t->r[m], rows[m], width, &(struct saturation){0});
+  }
+  t->sums[0] = t->sums[1] = 0;
+  while (next[0] < n || next[1] < n) {
+    const unsigned m = next[0] == n || (next[1] < n && rng_chance(&t->rng, 50));
+    const struct pkg_tag tag = {.op = op,
+                                .member = 1 + 2 * m,
+                                .group = next[m],
+                                .last = next[m] == n - 1};
+    uint32_t words[PKG_TAG_WORDS];
+    pkg_tag_pack(words, &tag);
+    block_set_u64(t->b, embedding ? "emb_valid_i" : "rows_valid_i", 1);
+    block_set(t->b, embedding ? "emb_tag_i" : "rows_tag_i", words);
+    block_set(t->b, embedding ? "emb_rows_i" : "rows_i",
+              (const uint32_t *)&rows[m][next[m] * PAIR_SEGMENTS]);
+    block_eval(t->b);
+    next[m] += !embedding || block_get_u64(t->b, "emb_ready_o");
+    pair_clock(t);
+  }
+  block_set_u64(t->b, "emb_valid_i", 0);
+  block_set_u64(t->b, "rows_valid_i", 0);
+  for (int i = 0; i < 8; i++) pair_clock(t);
+  assert_int_equal(t->sums[0], op != PKG_OP_POS && first);
+  assert_int_equal(t->sums[1], op != PKG_OP_POS && second);
+}
+
+// What layernorm reads.
+static void pair_expect(struct pair *t) {
+  for (unsigned m = 0; m < 2; m++) {
+    block_set_u64(t->b, "sums_place_i", m);
+    block_eval(t->b);
+    assert_int_equal(block_get_s64(t->b, "sum_o"), t->r[m].sum);
+    assert_true(block_get_u64(t->b, "sum_sq_o") == t->r[m].sum_sq);
+    for (unsigned row = 0; row < t->heads; row++) {
+      uint32_t rows[64];
+      block_set_u64(t->b, "rd_en_i", 1);
+      block_set_u64(t->b, "rd_place_i", m);
+      block_set_u64(t->b, "rd_row_i", row);
+      pair_clock(t);
+      block_set_u64(t->b, "rd_en_i", 0);
+      block_eval(t->b);
+      block_get(t->b, "rd_rows_o", rows);
+      assert_memory_equal(rows, &t->r[m].x[64 * row], sizeof rows);
+    }
+  }
+}
+
+static void test_members(void **state) {
+  (void)state;
+  static struct pair t;
+  for (unsigned heads = 1; heads <= 25; heads += 8) {
+    t = (struct pair){.b = block_open("residual_add_members", PAIR_SEGMENTS),
+                      .rng = heads,
+                      .heads = heads};
+    block_reset(t.b);
+    for (int step = 0; step < 3; step++) {
+      for (int m = 0; m < 2; m++) {
+        pair_pass(&t, PKG_OP_POS, m == 0, m == 1);
+        pair_pass(&t, PKG_OP_TOKEN, m == 0, m == 1);
+      }
+      pair_expect(&t);
+      pair_pass(&t, PKG_OP_PROJ, true, true);
+      pair_expect(&t);
+      pair_pass(&t, PKG_OP_MLP2, step != 1, true);
+      pair_expect(&t);
+    }
+    block_close(t.b);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_1),  cmocka_unit_test(test_4),        cmocka_unit_test(test_16),
-      cmocka_unit_test(test_64), cmocka_unit_test(test_narrow_1), cmocka_unit_test(test_narrow_4),
+      cmocka_unit_test(test_1),        cmocka_unit_test(test_4),
+      cmocka_unit_test(test_16),       cmocka_unit_test(test_64),
+      cmocka_unit_test(test_narrow_1), cmocka_unit_test(test_narrow_4),
+      cmocka_unit_test(test_members),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -112,6 +112,11 @@ module kv_cache
 
   logic [Positions-1:0][HeadDim-1:0][7:0] own;     // each member's vector
   scale_t [Positions-1:0]  own_k_scale, own_v_scale;
+  logic [HeadDim-1:0][7:0] one;                    // that of rd_member_q
+  scale_t                  one_k_scale, one_v_scale;
+
+  assign {one, one_k_scale, one_v_scale} =
+         {own[rd_member_q], own_k_scale[rd_member_q], own_v_scale[rd_member_q]};
 
   for (genvar p = 0; p < int'(Positions); p++) begin : gen_member
     logic [HeadDim-1:0][7:0] mem [8];              // of entry e: K at 2e, V at 2e + 1
@@ -129,13 +134,9 @@ module kv_cache
     assign own_k_scale[p] = k_scale_mem[rd_entry_q];
     assign own_v_scale[p] = v_scale_mem[rd_entry_q];
 
-    if (Positions == 1) begin : gen_one
-      assign {k_o[p], k_scale_o[p], v_scale_o[p]} = {own[p], own_k_scale[p], own_v_scale[p]};
-    end else begin : gen_any
-      wire member_t from = batch_i.several ? rd_member_q : member_t'(p);
-      assign {k_o[p], k_scale_o[p], v_scale_o[p]} =
-             {own[from], own_k_scale[from], own_v_scale[from]};
-    end
+    assign {k_o[p], k_scale_o[p], v_scale_o[p]} =
+           (Positions > 1 && batch_i.several) ? {one, one_k_scale, one_v_scale}
+                                              : {own[p], own_k_scale[p], own_v_scale[p]};
 
     assign rd_groups = k_o[p];
     assign v_o[p]    = rd_groups[rd_group_q];

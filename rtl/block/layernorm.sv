@@ -8,10 +8,11 @@
 //
 // In      par    beats of an OpNorm job, valid/ready: word c holds two halfs, gain[c] (15..0) and
 //                bias[c] (31..16); label.tag.group counts the beats, label.tag.last marks the last
-//         start  pulse with the members of a pass, and sum (Q.12) and sum_sq (Q.24) of each one's C
-//                numbers, held for as many cycles as there are members
-//         rd     each member's residual, Q14.12, the row rd_row_o of max(Segments, NormWidth)
-//                numbers of those of rd_en_o: one cycle after it, held until the next
+//         start  pulse with the members of a pass; from then on each engine has sum (Q.12) and sum_sq
+//                (Q.24) of the C numbers of its member sum_member_o, in the same cycle
+//         rd     the residual of member rd_member_o, Q14.12, the row rd_row_o of max(Segments,
+//                NormWidth) numbers: from its engine, one cycle after rd_en_o, held until the next.
+//                Member m's engine is m % Engines
 // Out     blk    NormWidth rows, Q14.16, of a member's block for operand slot 0 .. n_head - 1,
 //                valid/ready. Block 0 of each member comes first, then block 1 of each: so the
 //                engine, which needs a block of all, begins soon
@@ -36,6 +37,7 @@ module layernorm
   parameter int unsigned MaxHeads  = 25,
   parameter int unsigned NormWidth = 64,   // elements normalised a cycle: 1, 2, 4, ... 64
   parameter int unsigned Positions = 1,
+  parameter int unsigned Engines   = Positions,
   localparam int unsigned RowWidth   = quant_width(Segments, NormWidth),
   localparam int unsigned MemberBits = (Positions > 1) ? $clog2(Positions) : 1
 ) (
@@ -50,14 +52,16 @@ module layernorm
 
   input  logic                          start_i,
   input  logic [Positions-1:0]          members_i,
-  input  logic [Positions-1:0][37:0]    sum_i,     // signed
-  input  logic [Positions-1:0][62:0]    sum_sq_i,
+  output logic [MemberBits-1:0]         sum_member_o,
+  input  logic [Engines-1:0][37:0]      sum_i,     // signed
+  input  logic [Engines-1:0][62:0]      sum_sq_i,
   output logic                          busy_o,
   output logic                          done_o,
 
-  output logic [Positions-1:0]          rd_en_o,
+  output logic [Engines-1:0]            rd_en_o,
+  output logic [MemberBits-1:0]         rd_member_o,
   output logic [10:0]                   rd_row_o,
-  input  logic [Positions-1:0][RowWidth-1:0][31:0] rd_rows_i,
+  input  logic [Engines-1:0][RowWidth-1:0][31:0] rd_rows_i,
 
   output logic                          blk_valid_o,
   input  logic                          blk_ready_i,
@@ -95,8 +99,17 @@ module layernorm
 
   assign rd_row_o = 11'((32'(block_q) * NumParts + 32'(part_q)) / RowParts);
 
-  for (genvar p = 0; p < int'(Positions); p++) begin : gen_read
-    assign rd_en_o[p] = reading_q && advance && (Positions == 1 || member == MemberBits'(p));
+  // The engine of a member.
+  localparam int unsigned EngineBits = (Engines > 1) ? $clog2(Engines) : 1;
+
+  function automatic logic [EngineBits-1:0] engine_of(logic [MemberBits-1:0] m);
+    return EngineBits'(32'(m) % Engines);
+  endfunction
+
+  assign rd_member_o = member;
+
+  for (genvar e = 0; e < int'(Engines); e++) begin : gen_read
+    assign rd_en_o[e] = reading_q && advance && engine_of(member) == EngineBits'(e);
   end
 
   always_ff @(posedge clk_i) begin
@@ -159,6 +172,8 @@ module layernorm
     end
   end
 
+  assign sum_member_o = stats_member;
+
   // ------------------------------------------------------------------------------ mean, and ratio
 
   logic [Positions-1:0][31:0] mean;        // signed
@@ -168,7 +183,7 @@ module layernorm
 
   norm_statistics #(.Positions(Positions)) u_statistics (
     .clk_i, .rst_ni, .cfg_i, .start_i(stats_start), .member_i(stats_member),
-    .sum_i(sum_i[stats_member]), .sum_sq_i(sum_sq_i[stats_member]),
+    .sum_i(sum_i[engine_of(stats_member)]), .sum_sq_i(sum_sq_i[engine_of(stats_member)]),
     .mean_o(mean), .ratio_valid_o(ratio_valid), .ratio_o(ratio), .ratio_shift_o(ratio_shift)
   );
 
@@ -251,7 +266,7 @@ module layernorm
   logic                                     fresh9_q;      // counted only once
   logic [NormWidth-1:0][31:0]               rows9_q;
 
-  assign rd_parts = rd_rows_i[place_q[0].member];
+  assign rd_parts = rd_rows_i[engine_of(place_q[0].member)];
   assign rd_part  = RowPartBits'(32'(place_q[0].part) % RowParts);
   assign par_part = ParPartBits'((32'(place_q[3].block) * NumParts + 32'(place_q[3].part))
                                  % ParParts);

@@ -7,7 +7,8 @@
 // The engine computes the layers themselves: OpMlp1's rows enter here, OpMlp2's blocks leave.
 //
 // In      rows  the rows bus; takes groups of OpMlp1, ascending, gaps anywhere; rigid
-// Out     blk   Segments rows of the block for slot 2 MaxHeads + k, ascending; rigid
+// Out     blk   Segments rows of the block for slot 2 MaxHeads + k, ascending; rigid; with
+//               the rows' member, if Positions is above Engines
 // Rounds  as gelu
 // Timing  4 cycles
 // Keeps   its pipeline registers
@@ -19,7 +20,9 @@ module mlp_ffn
   import gpt2_pkg::*;
 #(
   parameter int unsigned Segments = 16,
-  parameter int unsigned MaxHeads = 25
+  parameter int unsigned MaxHeads = 25,
+  parameter int unsigned Positions = 1,
+  parameter int unsigned Engines   = Positions
 ) (
   input  logic                      clk_i,
   input  logic                      rst_ni,
@@ -29,6 +32,7 @@ module mlp_ffn
   input  logic [Segments-1:0][31:0] rows_i,
 
   output logic                      blk_valid_o,
+  output logic [3:0]                blk_member_o,
   output logic [7:0]                blk_slot_o,
   output logic [Segments-1:0][31:0] blk_rows_o
 );
@@ -56,6 +60,15 @@ module mlp_ffn
   end
 
   assign blk_slot_o = slot_q[GeluCycles-1];
+
+  if (Positions == Engines) begin : gen_one_member
+    assign blk_member_o = '0;
+  end else begin : gen_members
+    logic [GeluCycles-1:0][3:0] member_q;
+
+    always_ff @(posedge clk_i) member_q <= {member_q[GeluCycles-2:0], rows_tag_i.member};
+    assign blk_member_o = member_q[GeluCycles-1];
+  end
 
   // ---------------------------------------------------------------------------------- assertions
 

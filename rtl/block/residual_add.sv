@@ -1,21 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// residual_add - the residual memory: adds rows to it and accumulates LayerNorm's two sums
+// residual_add - the residual memory of an engine's members: adds rows to it and accumulates
+// LayerNorm's two sums
 //
 //   x[c] = sat(x[c] + round(row[c])),   sum = sum_c x[c],   sum_sq = sum_c x[c]^2
+//
+// Member m of the machine has place m / Engines here; the rows of different members may alternate.
 //
 // In      rows  the engine's rows, Q14.16, Segments a cycle, rigid: OpProj and OpMlp2 are taken
 //         emb   the embeddings' rows, the same but valid/ready: OpPos (x[c] is taken as 0) and
 //               OpToken; they yield to the engine's, and a pass of them begins when the results of
 //               the previous one are in the memory
-//         A pass is the C rows of one job: groups 0, 1, ... up to the one with tag.last
-// Out     sums  sum (Q.12) and sum_sq (Q.24) of a pass, exact, with one pulse; held until the next
-//               pass ends; not for OpPos, which is half an embedding
+//         A pass is a member's C rows of one job: groups 0, 1, ... up to the one with tag.last
+// Out     sums  a pulse for a member's pass, with its tag; not for OpPos, which is half an embedding.
+//               sum (Q.12) and sum_sq (Q.24) of place sums_place_i, exact, until its next pass begins
 //         residual   the new x, Q14.12 sign-extended, Segments a cycle as they are written, rigid
-//         rd    ReadWidth numbers of row rd_row_i, one cycle after rd_en_i, held until the next
+//         rd    ReadWidth numbers of place rd_place_i, row rd_row_i, one cycle after rd_en_i, held
+//               until the next
 // Rounds  rows to Q14.12 half up; x saturates at +-(2^26 - 1), which sat_o counts
 // Timing  Segments numbers a cycle; 3 cycles from a row to residual, 6 from its last row to sums
-// Stores  MaxHeads x 64 numbers of 27 bits, sign-extended to 32, ReadWidth in a row
+// Stores  MaxHeads x 64 numbers of 27 bits of each member, sign-extended to 32, ReadWidth in a row
 // Assumes that no row is read while rows arrive: the two share the memory's read port. Three cycles
 //         or more lie between two passes if the engine's rows are the second: LayerNorm and matrices
 //         lie between them
@@ -28,7 +32,11 @@ module residual_add
 #(
   parameter int unsigned Segments = 16,    // rows a cycle: 1, 2, 4, ... 64
   parameter int unsigned MaxHeads = 25,    // C is at most 64 MaxHeads
-  parameter int unsigned ReadWidth = HeadDim     // numbers a read: Segments or more, 64 or fewer
+  parameter int unsigned ReadWidth = HeadDim,    // numbers a read: Segments or more, 64 or fewer
+  parameter int unsigned Positions = 1,
+  parameter int unsigned Engines   = Positions,
+  localparam int unsigned Members   = Positions / Engines,
+  localparam int unsigned PlaceBits = (Members > 1) ? $clog2(Members) : 1
 ) (
   input  logic                      clk_i,
   input  logic                      rst_ni,
@@ -42,12 +50,14 @@ module residual_add
   input  tag_t                      emb_tag_i,
   input  logic [Segments-1:0][31:0] emb_rows_i,
 
-  output logic                      sums_valid_o,
+  output logic [Members-1:0]        sums_valid_o,
   output tag_t                      sums_tag_o,
+  input  logic [PlaceBits-1:0]      sums_place_i,
   output logic signed [37:0]        sum_o,
   output logic [62:0]               sum_sq_o,
 
   input  logic                      rd_en_i,
+  input  logic [PlaceBits-1:0]      rd_place_i,
   input  logic [10:0]               rd_row_i,
   output logic [ReadWidth-1:0][31:0] rd_rows_o,
 
@@ -60,7 +70,7 @@ module residual_add
 
   localparam int unsigned RowGroups = ReadWidth / Segments;
   localparam int unsigned GroupBits = (RowGroups > 1) ? $clog2(RowGroups) : 1;
-  localparam int unsigned NumRows   = MaxHeads * HeadDim / ReadWidth;
+  localparam int unsigned NumRows   = MaxHeads * HeadDim / ReadWidth * Members;
   localparam int unsigned RowAddrBits = (NumRows > 1) ? $clog2(NumRows) : 1;
 
   typedef logic [GroupBits-1:0] group_t;
@@ -68,12 +78,20 @@ module residual_add
 
   localparam group_t LastGroup = group_t'(RowGroups - 1);
 
-  // A group of Segments numbers is in one row. Groups come in order, so the place of the next is
-  // known before it comes; its tag would come too late.
+  // A group of Segments numbers is in one row. One member's groups come in order, so the place of the
+  // next is known before it comes; its tag would come too late.
   typedef struct packed {
     addr_t  row;
     group_t group;                         // of the row
   } place_t;
+
+  function automatic logic [PlaceBits-1:0] place_of(logic [3:0] member);
+    return (Members > 1) ? PlaceBits'(32'(member) / Engines) : '0;
+  endfunction
+
+  function automatic addr_t row_of(logic [PlaceBits-1:0] of_member, logic [16:0] row);
+    return (Members > 1) ? addr_t'(row << $clog2(Members)) | addr_t'(of_member) : addr_t'(row);
+  endfunction
 
   // Registers named k_q are k cycles after the input: 1 has read the old x's row, 2 has the old x, 3
   // has the new x and writes it, 4 squares, 5 sums of up to 16. The total sums are 6 cycles after it.
@@ -84,12 +102,11 @@ module residual_add
   // ------------------------------------------------------------- 0: one of the two inputs, rounded
 
   logic   from_rows, valid;
-  logic   begins_q;                        // the next group is a pass's first
-  logic   hazard;                          // it may be on its way to the memory
+  logic   hazard;                          // a pass's first group may be on its way to the memory
   tag_t   tag;
-  place_t place_q, place1_q, place2_q, place3_q;   // place_q: of the next group
+  place_t place, place1_q, place2_q, place3_q;     // place: of the next group
 
-  assign hazard      = begins_q && (valid1_q || valid2_q || valid3_q);
+  assign hazard      = emb_tag_i.group == '0 && (valid1_q || valid2_q || valid3_q);
   assign from_rows   = rows_valid_i && (rows_tag_i.op == OpProj || rows_tag_i.op == OpMlp2);
   assign emb_ready_o = !from_rows && !hazard;
   assign valid       = from_rows || (emb_valid_i && emb_ready_o);
@@ -98,26 +115,32 @@ module residual_add
   logic [Segments-1:0][31:0] delta1_q;     // Q14.12, signed; a token's may be wider than a row_t
 
   always_ff @(posedge clk_i) begin
-    if (!rst_ni) begin
-      valid1_q <= 1'b0;
-      place_q  <= '0;
-      begins_q <= 1'b1;
-    end else begin
-      valid1_q <= valid;
-      if (valid) begin
-        begins_q <= tag.last;
+    if (!rst_ni) valid1_q <= 1'b0;
+    else         valid1_q <= valid;
+    if (valid) begin
+      tag1_q   <= tag;
+      place1_q <= place;
+      for (int s = 0; s < Segments; s++) begin
+        delta1_q[s] <= 32'((33'($signed(from_rows ? rows_i[s] : emb_rows_i[s])) + 33'sd8) >>> 4);
+      end
+    end
+  end
+
+  if (Members == 1) begin : gen_place
+    place_t place_q;
+
+    always_ff @(posedge clk_i) begin
+      if (!rst_ni) place_q <= '0;
+      else if (valid) begin
         place_q.group <= (tag.last || place_q.group == LastGroup) ? '0 : place_q.group + 1'b1;
         if (tag.last)                        place_q.row <= '0;
         else if (place_q.group == LastGroup) place_q.row <= place_q.row + 1'b1;
       end
     end
-    if (valid) begin
-      tag1_q   <= tag;
-      place1_q <= place_q;
-      for (int s = 0; s < Segments; s++) begin
-        delta1_q[s] <= 32'((33'($signed(from_rows ? rows_i[s] : emb_rows_i[s])) + 33'sd8) >>> 4);
-      end
-    end
+    assign place = place_q;
+  end else begin : gen_places
+    assign place = '{row: row_of(place_of(tag.member), 17'(32'(tag.group) / RowGroups)),
+                     group: group_t'(32'(tag.group) % RowGroups)};
   end
 
   // ------------------------------------------------------------ 0, 3: the memory, read and written
@@ -128,10 +151,10 @@ module residual_add
   logic [Segments-1:0][31:0]                x3_q, x4_q;
   addr_t                                    read_row;
 
-  assign read_row = rd_en_i ? addr_t'(rd_row_i) : place_q.row;
+  assign read_row = rd_en_i ? row_of(rd_place_i, 17'(rd_row_i)) : place.row;
 
   logic unused_rd_row;
-  assign unused_rd_row = ^rd_row_i;        // MaxHeads may need fewer bits
+  assign unused_rd_row = ^{rd_row_i, rd_place_i};  // MaxHeads and Members may need fewer bits
 
   // A memory for each group of a row.
   for (genvar g = 0; g < int'(RowGroups); g++) begin : gen_group
@@ -139,7 +162,7 @@ module residual_add
       .clk_i,
       .wr_en_i(valid3_q && place3_q.group == group_t'(g)), .wr_addr_i(place3_q.row),
       .wr_strb_i(1'b1), .wr_data_i(x3_q),
-      .rd_en_i(rd_en_i || (valid && place_q.group == group_t'(g))), .rd_addr_i(read_row),
+      .rd_en_i(rd_en_i || (valid && place.group == group_t'(g))), .rd_addr_i(read_row),
       .rd_data_o(row1_q[g])
     );
   end
@@ -276,17 +299,19 @@ module residual_add
     );
   end
 
-  // --------------------------------------------------------- 5: all sums; the result with the last
+  // ---------------------------------------------------------------------------- 5: each one's sums
 
-  logic signed [37:0] sum_d, sum_q;        // 1600 x 2^26 < 2^37
-  logic [62:0]        sum_sq_d, sum_sq_q;  // 1600 x 2^52 < 2^63
-  logic               pass_ends;
+  logic [PlaceBits-1:0] place5;
+  logic signed [37:0]   sum_d, sum_q [Members];          // 1600 x 2^26 < 2^37
+  logic [62:0]          sum_sq_d, sum_sq_q [Members];    // 1600 x 2^52 < 2^63
+  logic                 pass_ends;
 
+  assign place5    = place_of(tag5_q.member);
   assign pass_ends = valid5_q && tag5_q.last && tag5_q.op != OpPos;
 
   always_comb begin
-    sum_d    = sum_q;
-    sum_sq_d = sum_sq_q;
+    sum_d    = sum_q[place5];
+    sum_sq_d = sum_sq_q[place5];
     if (valid5_q) begin
       if (first5_q) begin
         sum_d    = '0;
@@ -300,21 +325,18 @@ module residual_add
   end
 
   always_ff @(posedge clk_i) begin
-    if (!rst_ni) begin
-      sums_valid_o <= 1'b0;
-    end else begin
-      sums_valid_o <= pass_ends;
+    for (int unsigned m = 0; m < Members; m++) begin
+      sums_valid_o[m] <= rst_ni && pass_ends && place5 == PlaceBits'(m);
     end
     if (valid5_q) begin
-      sum_q    <= sum_d;
-      sum_sq_q <= sum_sq_d;
+      sum_q[place5]    <= sum_d;
+      sum_sq_q[place5] <= sum_sq_d;
     end
-    if (pass_ends) begin
-      sums_tag_o <= tag5_q;
-      sum_o      <= sum_d;
-      sum_sq_o   <= sum_sq_d;
-    end
+    if (pass_ends) sums_tag_o <= tag5_q;
   end
+
+  assign sum_o    = sum_q[sums_place_i];
+  assign sum_sq_o = sum_sq_q[sums_place_i];
 
   `ERROR_IF(segments,
             Segments > HeadDim || HeadDim % Segments != 0,
@@ -326,11 +348,14 @@ module residual_add
             ReadWidth < Segments || ReadWidth > HeadDim || HeadDim % ReadWidth != 0,
             ("ReadWidth is %0d; it must divide a block of 64 rows, and hold Segments", ReadWidth))
   `ASSERT(!(rd_en_i && valid), ("residual_add: a row was read while rows were being added"))
-  `ASSERT(valid |-> 32'(tag.group) < RowGroups * NumRows,
+  `ASSERT(valid |-> 32'(tag.group) < RowGroups * NumRows / Members,
           ("residual_add: a row beyond MaxHeads x 64"))
-  `ASSERT(valid |-> 32'(tag.group) == 32'(place_q.row) * RowGroups + 32'(place_q.group),
+  `ASSERT(valid && Members == 1
+          |-> 32'(tag.group) == 32'(place.row) * RowGroups + 32'(place.group),
           ("residual_add: group %0d is not the next one", tag.group))
-  `ASSERT(valid |-> !hazard, ("residual_add: rows came before the previous pass was over"))
+  `ASSERT(valid |-> !(valid1_q && place1_q == place) && !(valid2_q && place2_q == place) &&
+                    !(valid3_q && place3_q == place),
+          ("residual_add: rows came before those that they are added to were in the memory"))
   `ASSERT(emb_valid_i |-> emb_tag_i.op == OpPos || emb_tag_i.op == OpToken,
           ("residual_add: an embedding row's job is neither OpPos nor OpToken"))
   `ASSERT(emb_valid_i && !emb_ready_o |=> emb_valid_i && $stable(emb_tag_i) && $stable(emb_rows_i),

@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// gpt2_core - one weight stream, one sequencer, one LayerNorm, Engines engines, and a vector path for
-// each of Positions: tokens in, their logits and the next ids out
+// gpt2_core - tokens in, their logits and the next ids out: one weight stream, sequencer and
+// LayerNorm; rescale, GELU and the residual for each of Engines; a vector path for each of Positions
 //
 //   sequencer ▶ weight_stream ▶ matvec ▶ rescale ▶ transformer_block ▶ kv_cache ▶ matvec, memory
-//                                                ▶ layernorm ▶ transformer_block
+//                                                ▶ mlp_ffn ▶ transformer_block
+//                                                ▶ residual_add ▶ layernorm ▶ transformer_block
 //                                                ▶ final_linear ▶ sampling
-//                             ▶ embedding_row ▶ residual
-//                             ▶ LayerNorm's parameters
+//                             ▶ embedding_row ▶ residual_add
+//                             ▶ layernorm: its parameters
 //
 // A batch is up to Positions steps: at consecutive positions of one sequence, or one of each of
 // several sequences (step_t). They meet each beat of weights together, and those of one sequence
-// also its keys and values. Each goes through a member: operands and transformer_block. Engines
-// members meet a beat in a cycle, then the next, as long as the beat is for some: member m is in
-// round m / Engines. From QKV of layer 0 on, all run in step but for that. Sequence s has sampler s.
+// also its keys and values. Each goes through a member: operands and transformer_block, and its
+// place in the units of its engine. Engines members meet a beat in a cycle, then the next, as long as
+// the beat is for some: member m is engine m % Engines's in round m / Engines. From QKV of layer 0
+// on, all run in step but for that. Sequence s has sampler s.
 //
 // In      step    id, position, its place in the batch, head wanted (valid/ready); a batch's first
 //                 only after the previous batch has ended. Of one sequence, only the last has a head
@@ -102,6 +104,17 @@ module gpt2_core
 
   localparam int unsigned LogS       = $clog2(Segments);
   localparam int unsigned MemberBits = (Positions > 1) ? $clog2(Positions) : 1;
+  localparam int unsigned EngineBits = (Engines > 1) ? $clog2(Engines) : 1;
+  localparam int unsigned Rounds     = Positions / Engines;
+  localparam int unsigned RoundBits  = (Rounds > 1) ? $clog2(Rounds) : 1;
+
+  // A member's engine, and its place among that engine's members.
+  function automatic logic [EngineBits-1:0] engine_of(logic [3:0] member);
+    return EngineBits'(32'(member) % Engines);
+  endfunction
+  function automatic logic [RoundBits-1:0] round_of(logic [MemberBits-1:0] member);
+    return RoundBits'(32'(member) / Engines);
+  endfunction
 
   typedef logic [Positions-1:0] members_t;
 
@@ -173,18 +186,20 @@ module gpt2_core
   // ------------------------------------------------------------------------------------- embedding
 
   logic                      emb_valid;
-  logic [Positions-1:0]      emb_ready;
+  logic [Engines-1:0]        emb_ready;
+  logic [EngineBits-1:0]     emb_engine;
   tag_t                      emb_tag;
   logic [Segments-1:0][31:0] emb_rows;
   logic [6:0]                sat_emb;
 
   assign embedding_wake = beat_valid && is_row;
   assign embedding_busy = emb_valid;
+  assign emb_engine     = engine_of(emb_tag.member);
 
   embedding_row #(.Segments(Segments)) u_embedding_row (
     .clk_i(clk_begin), .rst_ni,
     .in_valid_i(beat_valid && is_row), .in_ready_o(row_ready), .in_label_i(label), .in_data_i(data),
-    .out_valid_o(emb_valid), .out_ready_i(emb_ready[MemberBits'(emb_tag.member)]),
+    .out_valid_o(emb_valid), .out_ready_i(emb_ready[emb_engine]),
     .out_tag_o(emb_tag), .out_rows_o(emb_rows),
     .sat_o(sat_emb)
   );
@@ -211,7 +226,6 @@ module gpt2_core
   scale_t [Positions-1:0]    merge_k_scale, merge_v_scale;
   logic                      acc_valid;
   tag_t                      acc_tag;
-  localparam int unsigned RoundBits = (Positions > Engines) ? $clog2(Positions / Engines) : 1;
 
   logic [RoundBits-1:0]      acc_round;
   logic [Engines-1:0][Segments-1:0][63:0] acc;
@@ -288,18 +302,18 @@ module gpt2_core
   logic [Positions-1:0][3:0]                op_exp;
   logic [Positions-1:0][QuantWidth-1:0][15:0] op_m;
   logic [Positions-1:0]                     residual_valid;
-  tag_t [Positions-1:0]                     residual_tag;
-  logic [Positions-1:0][7:0]                sat_block;
+  logic [Positions-1:0][6:0]                sat_block;
 
   // to LayerNorm and from it
-  logic [Positions-1:0]                     sums_valid, norm_rd_en, x_valid, x_rd_en;
-  tag_t [Positions-1:0]                     sums_tag;
-  logic [Positions-1:0][37:0]               sum;
-  logic [Positions-1:0][62:0]               sum_sq;
+  logic [Positions-1:0]                     sums_valid, x_valid, x_rd_en;
+  logic [Engines-1:0]                       norm_rd_en;
+  tag_t [Engines-1:0]                       sums_tag;
+  logic [Engines-1:0][37:0]                 sum;
+  logic [Engines-1:0][62:0]                 sum_sq;
+  logic [MemberBits-1:0]                    sum_member, norm_rd_member, x_member;
   logic [10:0]                              norm_rd_row;
-  logic [Positions-1:0][QuantWidth-1:0][31:0] norm_rd_rows;
+  logic [Engines-1:0][QuantWidth-1:0][31:0] norm_rd_rows;
   logic                                     x_any;
-  logic [MemberBits-1:0]                    x_member;
   logic [7:0]                               x_blk_slot;
   logic [29:0]                              x_used;
   logic [Positions-1:0][PartBits-1:0]       x_rd_part;
@@ -309,18 +323,24 @@ module gpt2_core
   localparam int unsigned RowsLinger = 16;
   logic                 clk_rows;
   logic [Positions-1:0] rows_wake_block;
-  wire  rows_wake = acc_valid || rows_valid != '0 || rows_wake_block != '0;
+  wire  rows_wake = acc_valid || rows_valid != '0 || emb_valid || norm_rd_en != '0 ||
+                    rows_wake_block != '0;
 
   clock_gate #(.Gating(ClockGating), .Linger(RowsLinger)) u_gate_rows (
     .clk_i, .rst_ni, .test_en_i, .wake_i(rows_wake), .hold_i(1'b0), .clk_o(clk_rows)
   );
 
-  // Engine e's sums become rows of member acc_round * Engines + e.
-  logic [Engines-1:0]                     engine_valid;
-  tag_t [Engines-1:0]                     engine_tag;
-  logic [Engines-1:0][Segments-1:0][31:0] engine_rows;
+  // Engine e's sums become rows of member acc_round * Engines + e, which go to the member, or through
+  // GELU, or to its residual.
+  logic [Engines-1:0]                     engine_valid, g_valid, engine_residual;
+  tag_t [Engines-1:0]                     engine_tag, residual_tag;
+  logic [Engines-1:0][Segments-1:0][31:0] engine_rows, g_rows, residual_rows;
   logic [Engines-1:0][Segments-1:0][15:0] engine_v_scales;
+  logic [Engines-1:0][3:0]                g_member;
+  logic [Engines-1:0][7:0]                g_blk_slot;
+  logic [Engines-1:0][Rounds-1:0]         engine_sums;
   logic [Engines-1:0][7:0]                sat_rows;
+  logic [Engines-1:0][6:0]                sat_residual;
 
   for (genvar e = 0; e < int'(Engines); e++) begin : gen_engine
     logic [3:0]            m;
@@ -349,12 +369,41 @@ module gpt2_core
       .v_scales_o(engine_v_scales[e]), .sat_o(sat_rows[e])
     );
 
+    mlp_ffn #(
+      .Segments(Segments), .MaxHeads(MaxHeads), .Positions(Positions), .Engines(Engines)
+    ) u_mlp_ffn (
+      .clk_i(clk_rows), .rst_ni,
+      .rows_valid_i(engine_valid[e]), .rows_tag_i(engine_tag[e]), .rows_i(engine_rows[e]),
+      .blk_valid_o(g_valid[e]), .blk_member_o(g_member[e]), .blk_slot_o(g_blk_slot[e]),
+      .blk_rows_o(g_rows[e])
+    );
+
+    residual_add #(
+      .Segments(Segments), .MaxHeads(MaxHeads), .ReadWidth(QuantWidth), .Positions(Positions),
+      .Engines(Engines)
+    ) u_residual_add (
+      .clk_i(clk_rows), .rst_ni,
+      .rows_valid_i(engine_valid[e]), .rows_tag_i(engine_tag[e]), .rows_i(engine_rows[e]),
+      .emb_valid_i(emb_valid && emb_engine == EngineBits'(e)), .emb_ready_o(emb_ready[e]),
+      .emb_tag_i(emb_tag), .emb_rows_i(emb_rows),
+      .sums_valid_o(engine_sums[e]), .sums_tag_o(sums_tag[e]),
+      .sums_place_i(round_of(sum_member)), .sum_o(sum[e]), .sum_sq_o(sum_sq[e]),
+      .rd_en_i(norm_rd_en[e]), .rd_place_i(round_of(norm_rd_member)), .rd_row_i(norm_rd_row),
+      .rd_rows_o(norm_rd_rows[e]),
+      .residual_valid_o(engine_residual[e]), .residual_tag_o(residual_tag[e]),
+      .residual_rows_o(residual_rows[e]), .sat_o(sat_residual[e])
+    );
+
     // A gated clock stops only when the unit it serves has drained.
 `ifdef ASSERTIONS
-    rest_rules #(.Linger(RowsLinger), .Width(5)) u_rest_rescale (
+    rest_rules #(.Linger(RowsLinger), .Width(15)) u_rest_rows (
       .clk_i, .rst_ni, .wake_i(rows_wake), .hold_i(1'b0),
       .active_i({u_rescale.valid1_q, u_rescale.valid2_q, u_rescale.valid3_q, u_rescale.valid4_q,
-                 u_rescale.valid5_q})
+                 u_rescale.valid5_q,
+                 u_residual_add.valid1_q, u_residual_add.valid2_q, u_residual_add.valid3_q,
+                 u_residual_add.valid4_q, u_residual_add.valid5_q, engine_sums[e] != '0,
+                 u_mlp_ffn.u_gelu.valid1_q, u_mlp_ffn.u_gelu.valid2_q, u_mlp_ffn.u_gelu.valid3_q,
+                 u_mlp_ffn.u_gelu.valid4_q})
     );
 `endif
   end
@@ -373,13 +422,17 @@ module gpt2_core
       .rd_en_i(rd_en[p]), .free_i(rd_free), .operand_o(operand[p])
     );
 
-    // Member p's rows come from engine p % Engines.
-    assign rows_valid[p] = engine_valid[p % Engines] &&
-                           (Positions == Engines ||
-                            engine_tag[p % Engines].member == 4'(p));
-    assign rows_tag[p]   = engine_tag[p % Engines];
-    assign rows[p]       = engine_rows[p % Engines];
-    assign v_scales[p]   = engine_v_scales[p % Engines];
+    // Member p's rows come from engine E.
+    localparam int unsigned E   = p % Engines;
+    localparam bit          All = Positions == Engines;    // it has no other member
+
+    assign rows_valid[p]      = engine_valid[E] && (All || engine_tag[E].member == 4'(p));
+    assign rows_tag[p]        = engine_tag[E];
+    assign rows[p]            = engine_rows[E];
+    assign v_scales[p]        = engine_v_scales[E];
+    assign sums_valid[p]      = engine_sums[E][p / Engines];
+    assign residual_valid[p]  = engine_residual[E] && (All || residual_tag[E].member == 4'(p));
+    assign residual_rows_o[p] = residual_rows[E];
 
     transformer_block #(
       .Segments(Segments), .MaxHeads(MaxHeads), .MaxCtx(MaxCtx),
@@ -389,37 +442,23 @@ module gpt2_core
       .clk_rows_i(clk_rows), .rows_wake_o(rows_wake_block[p]),
       .rows_valid_i(rows_valid[p]), .rows_tag_i(rows_tag[p]), .rows_i(rows[p]),
       .v_scales_i(v_scales[p]),
-      .emb_valid_i(emb_valid && (Positions == 1 || emb_tag.member == 4'(p))),
-      .emb_ready_o(emb_ready[p]),
-      .emb_tag_i(emb_tag), .emb_rows_i(emb_rows),
-      .sums_valid_o(sums_valid[p]), .sums_tag_o(sums_tag[p]), .sum_o(sum[p]),
-      .sum_sq_o(sum_sq[p]), .norm_rd_en_i(norm_rd_en[p]), .norm_rd_row_i(norm_rd_row),
-      .norm_rd_rows_o(norm_rd_rows[p]), .x_valid_i(x_valid[p]), .x_slot_i(x_blk_slot),
-      .x_used_i(x_used), .x_rd_en_o(x_rd_en[p]), .x_rd_part_o(x_rd_part[p]), .x_rows_i(x_rows),
+      .g_valid_i(g_valid[E] && (All || g_member[E] == 4'(p))), .g_slot_i(g_blk_slot[E]),
+      .g_rows_i(g_rows[E]),
+      .x_valid_i(x_valid[p]), .x_slot_i(x_blk_slot), .x_used_i(x_used), .x_rd_en_o(x_rd_en[p]),
+      .x_rd_part_o(x_rd_part[p]), .x_rows_i(x_rows),
       .op_valid_o(op_valid[p]), .op_slot_o(op_slot[p]), .op_part_o(op_part[p]),
       .op_last_o(op_last[p]), .op_exp_o(op_exp[p]), .op_m_o(op_m[p]),
       .scores_free_o(scores_free[p]), .pv_scale_o(pv_scale[p]),
       .kv_valid_o(kv_valid[p]), .kv_is_v_o(kv_is_v[p]), .kv_head_o(kv_head[p]),
       .kv_layer_o(kv_layer[p]), .kv_q_o(kv_q[p]), .kv_scale_o(kv_scale[p]),
-      .residual_valid_o(residual_valid[p]), .residual_tag_o(residual_tag[p]),
-      .residual_rows_o(residual_rows_o[p]), .sat_o(sat_block[p])
+      .sat_o(sat_block[p])
     );
 
     // A gated clock stops only when the unit it serves has drained.
 `ifdef ASSERTIONS
-    rest_rules #(.Linger(RowsLinger), .Width(14)) u_rest_rows (
+    rest_rules #(.Linger(RowsLinger), .Width(4)) u_rest_quant (
       .clk_i, .rst_ni, .wake_i(rows_wake), .hold_i(1'b0),
-      .active_i({u_transformer_block.u_residual_add.valid1_q,
-                 u_transformer_block.u_residual_add.valid2_q,
-                 u_transformer_block.u_residual_add.valid3_q,
-                 u_transformer_block.u_residual_add.valid4_q,
-                 u_transformer_block.u_residual_add.valid5_q,
-                 sums_valid[p],
-                 u_transformer_block.u_mlp_ffn.u_gelu.valid1_q,
-                 u_transformer_block.u_mlp_ffn.u_gelu.valid2_q,
-                 u_transformer_block.u_mlp_ffn.u_gelu.valid3_q,
-                 u_transformer_block.u_mlp_ffn.u_gelu.valid4_q,
-                 u_transformer_block.u_block_quant.valid1_q,
+      .active_i({u_transformer_block.u_block_quant.valid1_q,
                  u_transformer_block.u_block_quant.valid2_q,
                  u_transformer_block.u_block_quant.valid3_q, op_valid[p]})
     );
@@ -448,7 +487,7 @@ module gpt2_core
 
   final_layernorm #(.Positions(Positions)) u_final_layernorm (
     .clk_i, .rst_ni, .batch_i(batch),
-    .sums_valid_i(sums_valid), .sums_tag_i(sums_tag[MemberBits'(batch.last)]),
+    .sums_valid_i(sums_valid), .sums_tag_i(sums_tag[engine_of(batch.last)]),
     .norm_done_i(norm_done), .norm_start_o(norm_start), .norm_members_o(norm_members),
     .step_done_o, .head_ready_o(head_ready), .heads_o(heads), .heads_skipped_o(heads_skipped)
   );
@@ -462,14 +501,16 @@ module gpt2_core
   );
 
   layernorm #(
-    .Segments(Segments), .MaxHeads(MaxHeads), .NormWidth(NormWidth), .Positions(Positions)
+    .Segments(Segments), .MaxHeads(MaxHeads), .NormWidth(NormWidth), .Positions(Positions),
+    .Engines(Engines)
   ) u_layernorm (
     .clk_i(clk_norm), .rst_ni, .cfg_i,
     .par_valid_i(beat_valid && is_norm), .par_ready_o(norm_ready), .par_label_i(label),
     .par_data_i(data),
-    .start_i(norm_start), .members_i(norm_members), .sum_i(sum), .sum_sq_i(sum_sq),
-    .busy_o(norm_busy), .done_o(norm_done),
-    .rd_en_o(norm_rd_en), .rd_row_o(norm_rd_row), .rd_rows_i(norm_rd_rows),
+    .start_i(norm_start), .members_i(norm_members), .sum_member_o(sum_member), .sum_i(sum),
+    .sum_sq_i(sum_sq), .busy_o(norm_busy), .done_o(norm_done),
+    .rd_en_o(norm_rd_en), .rd_member_o(norm_rd_member), .rd_row_o(norm_rd_row),
+    .rd_rows_i(norm_rd_rows),
     .blk_valid_o(y_valid), .blk_ready_i(y_ready), .blk_member_o(y_member), .blk_slot_o(y_slot),
     .blk_rows_o(y_rows), .sat_norm_o(sat_norm), .sat_row_o(sat_norm_row)
   );
@@ -592,13 +633,13 @@ module gpt2_core
 
   always_comb begin
     saturations_d      = 14'(sat_emb) + 14'(sat_norm) + 14'(sat_norm_row);
-    first_residual_tag = residual_tag[0];
     for (int unsigned p = 0; p < Positions; p++) begin
       saturations_d = saturations_d + 14'(sat_block[p]);
-      if (p < Engines) saturations_d = saturations_d + 14'(sat_rows[p]);
     end
-    for (int unsigned p = Positions; p > 0; p--) begin
-      if (residual_valid[p-1]) first_residual_tag = residual_tag[p-1];
+    first_residual_tag = residual_tag[0];
+    for (int unsigned e = Engines; e > 0; e--) begin
+      saturations_d = saturations_d + 14'(sat_rows[e-1]) + 14'(sat_residual[e-1]);
+      if (engine_residual[e-1]) first_residual_tag = residual_tag[e-1];
     end
   end
 

@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// transformer_block - one layer's units around the shared engine, reused by every layer
+// transformer_block - one position's vector path around the shared engine, reused by every layer
 //
-//   residual ▶ [layernorm, engine] ▶ qkv_linear ▶ [kv_cache, engine] ▶ attention_core ▶ [engine]
-//            ▶ residual_add
-//            ▶ [layernorm, engine] ▶ mlp_ffn ▶ [engine] ▶ residual_add
+//   [layernorm, engine] ▶ qkv_linear ▶ [kv_cache, engine] ▶ attention_core ▶ [engine, residual_add]
+//   [layernorm, engine, mlp_ffn, engine, residual_add]
 //
-// This is one position's vector path; LayerNorm is gpt2_core's, one for all positions. Each unit
-// takes its rows off the bus after rescale and makes rows that are gathered into operand blocks of
-// 64, for which the engine's issue waits. Nothing else orders the units.
+// In brackets is what gpt2_core has for several positions. Each unit takes its rows off the bus
+// after rescale and makes rows that are gathered into operand blocks of 64, for which the engine's
+// issue waits. Nothing else orders the units.
 //
-// In      rows bus; embedding rows; x: LayerNorm's blocks of this position, as block_gather has them
+// In      rows bus; g: GELU's rows; x: LayerNorm's blocks, as block_gather has them
 // Out     operands for operand_buffer; kv: the position's key and value for kv_cache; status
-//         for matvec's issue rule; to layernorm the residual's sums, and its rows as it reads them
+//         for matvec's issue rule
 // Golden  golden/transformer_block.c
 
 `include "assert.svh"
@@ -35,24 +34,16 @@ module transformer_block
   input  logic                      clk_rows_i,  // for the units on the rows bus: clk_i, gated
   output logic                      rows_wake_o,
 
-  // rows from rescale (rigid) and from the embeddings
+  // rows from rescale and from GELU (rigid)
   input  logic                      rows_valid_i,
   input  tag_t                      rows_tag_i,
   input  logic [Segments-1:0][31:0] rows_i,
   input  logic [Segments-1:0][15:0] v_scales_i,
-  input  logic                      emb_valid_i,
-  output logic                      emb_ready_o,
-  input  tag_t                      emb_tag_i,
-  input  logic [Segments-1:0][31:0] emb_rows_i,
+  input  logic                      g_valid_i,
+  input  logic [7:0]                g_slot_i,
+  input  logic [Segments-1:0][31:0] g_rows_i,
 
-  // LayerNorm
-  output logic                        sums_valid_o,
-  output tag_t                        sums_tag_o,
-  output logic signed [37:0]          sum_o,
-  output logic [62:0]                 sum_sq_o,
-  input  logic                        norm_rd_en_i,
-  input  logic [10:0]                 norm_rd_row_i,
-  output logic [QuantWidth-1:0][31:0] norm_rd_rows_o,
+  // LayerNorm's blocks
   input  logic                        x_valid_i,
   input  logic [7:0]                  x_slot_i,
   input  logic [29:0]                 x_used_i,
@@ -80,44 +71,24 @@ module transformer_block
   output logic [HeadDim-1:0][7:0]   kv_q_o,
   output scale_t                    kv_scale_o,
 
-  // the residual as it is written, and saturations of this cycle
-  output logic                      residual_valid_o,
-  output tag_t                      residual_tag_o,
-  output logic [Segments-1:0][31:0] residual_rows_o,
-  output logic [7:0]                sat_o
+  output logic [6:0]                sat_o    // saturations of this cycle
 );
 
   // ---------------------------------------------------- rows of operand blocks, by the unit that
   // makes them: o attention's output, q queries, g GELU's output, x LayerNorm's, p probabilities
 
-  logic                       o_valid, q_valid, g_valid, p_valid, p_ready;
-  logic [7:0]                 o_to, q_to, g_to, p_to;
-  logic [Segments-1:0][31:0]  o_rows, q_rows, g_rows;
+  logic                       o_valid, q_valid, p_valid, p_ready;
+  logic [7:0]                 o_to, q_to, p_to;
+  logic [Segments-1:0][31:0]  o_rows, q_rows;
   logic [ExpWidth-1:0][31:0]  p_rows;
   logic [4:0]                 blk_valid;
   logic                       quant_busy;
 
-  // ------------------------------------------------------------------------------- residual stream
-
-  logic [6:0] sat_residual;
-
-  assign rows_wake_o = emb_valid_i || norm_rd_en_i || blk_valid != '0 || quant_busy;
-
-  residual_add #(
-    .Segments(Segments), .MaxHeads(MaxHeads), .ReadWidth(QuantWidth)
-  ) u_residual_add (
-    .clk_i(clk_rows_i), .rst_ni,
-    .rows_valid_i, .rows_tag_i, .rows_i,
-    .emb_valid_i, .emb_ready_o, .emb_tag_i, .emb_rows_i,
-    .sums_valid_o, .sums_tag_o, .sum_o, .sum_sq_o,
-    .rd_en_i(norm_rd_en_i), .rd_row_i(norm_rd_row_i), .rd_rows_o(norm_rd_rows_o),
-    .residual_valid_o, .residual_tag_o, .residual_rows_o, .sat_o(sat_residual)
-  );
+  assign rows_wake_o = blk_valid != '0 || quant_busy;
 
   // ------------------------------------------------------------------------------------- attention
 
-  logic [6:0] sat_prob;
-  logic       clk_qkv;
+  logic clk_qkv;
 
   // Quantising the last vector takes 64 / Segments cycles and a pipeline of less than 24.
   localparam int unsigned QkvLinger = 24 + HeadDim / Segments;
@@ -153,15 +124,7 @@ module transformer_block
     .rows_valid_i, .rows_tag_i, .rows_i, .v_scales_i,
     .p_blk_valid_o(p_valid), .p_blk_ready_i(p_ready), .p_blk_slot_o(p_to), .p_blk_rows_o(p_rows),
     .o_blk_valid_o(o_valid), .o_blk_slot_o(o_to), .o_blk_rows_o(o_rows),
-    .pv_scale_o, .scores_free_o, .sat_o(sat_prob)
-  );
-
-  // ------------------------------------------------------------------------------------------- MLP
-
-  mlp_ffn #(.Segments(Segments), .MaxHeads(MaxHeads)) u_mlp_ffn (
-    .clk_i(clk_rows_i), .rst_ni,
-    .rows_valid_i, .rows_tag_i, .rows_i,
-    .blk_valid_o(g_valid), .blk_slot_o(g_to), .blk_rows_o(g_rows)
+    .pv_scale_o, .scores_free_o, .sat_o
   );
 
   // -------------------------------------------------------------------------------------- operands
@@ -192,7 +155,7 @@ module transformer_block
 
   block_gather #(.InWidth(Segments), .OutWidth(QuantWidth)) u_gather_g (
     .clk_i(clk_rows_i), .rst_ni,
-    .in_valid_i(g_valid), .in_ready_o(rigid_ready[2]), .in_slot_i(g_to), .in_rows_i(g_rows),
+    .in_valid_i(g_valid_i), .in_ready_o(rigid_ready[2]), .in_slot_i(g_slot_i), .in_rows_i(g_rows_i),
     .blk_valid_o(blk_valid[2]), .blk_slot_o(blk_slot[2]), .blk_used_o(blk_used[2]),
     .rd_en_i(part_en[2]), .rd_part_i(part), .rows_o(g_part)
   );
@@ -220,13 +183,8 @@ module transformer_block
     .out_last_o(op_last_o), .out_e_o(op_exp_o), .out_m_o(op_m_o)
   );
 
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) sat_o <= '0;
-    else sat_o <= 8'(sat_residual) + 8'(sat_prob);
-  end
-
 `ifdef ASSERTIONS
-  `ASSERT(({g_valid, q_valid, o_valid} & ~rigid_ready) == '0,
+  `ASSERT(({g_valid_i, q_valid, o_valid} & ~rigid_ready) == '0,
           ("%m: rows came for which there was no room: o, q, g: 0b%b", rigid_ready))
 
   // A gated clock stops only when the unit it serves has drained.
