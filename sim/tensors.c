@@ -65,6 +65,7 @@ struct tensors {
   uint32_t part;              // numbers in a part of an operand
   uint32_t part_bits;         // of its number
   uint32_t batch, n_members;  // members of the batch, in the order of its positions
+  uint32_t n_engines;         // member m's is m % n_engines
   uint32_t order[PKG_MAX_POSITIONS];
   struct member members[PKG_MAX_POSITIONS];
 };
@@ -187,7 +188,7 @@ static void show_embedding(struct tensors *s) {
   struct pkg_tag tag;
   pkg_tag_unpack(&tag, s->emb_tag);
   const uint32_t p = (uint32_t)tag.member;
-  if (!element(s->emb_ready, p, 1) || tag.op != PKG_OP_TOKEN) return;
+  if (!element(s->emb_ready, p % s->n_engines, 1) || tag.op != PKG_OP_TOKEN) return;
   show_rows(&s->members[p], TENSOR_WTE, 0, (uint32_t)tag.group * s->segments, s->emb_rows,
             s->segments, ROW_FRAC);
 }
@@ -299,6 +300,7 @@ int sim_observe_tensors(struct sim *sim, const struct tensor_observer *observer,
   }
   at->segments = h->lanes / HEAD_DIM;
   at->n_members = signals_width(&signals, CORE "rows_valid");
+  at->n_engines = signals_width(&signals, CORE "emb_ready");
   at->part = signals_width(&signals, CORE "op_m") / 16 / at->n_members;
   at->part_bits = signals_width(&signals, CORE "op_part") / at->n_members;
   at->width = h->n_embd;
