@@ -67,6 +67,9 @@ enum { OPTION_MANY = 16 };
 int options_parse(const char *command, const char *help, const struct option_spec *specs,
                   size_t n_specs, int argc, char **argv, const char **positional);
 
+// Reads decimal digits, without sign or blanks. Returns the character after them, or NULL if there
+// are none or too many.
+const char *parse_u64(const char *text, uint64_t *value);
 // Read an option's value. The whole text must be a number within the range. Return 0, or EXIT_USAGE
 // with a message.
 int option_u64(const char *command, const char *name, const char *text, uint64_t low, uint64_t high,

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -429,14 +428,6 @@ static int load_prompts(struct generate *g, struct err *err) {
   return 0;
 }
 
-// Whether the n bytes at text are a seed.
-static bool is_seed(const char *text, size_t n, uint64_t *seed) {
-  char *end;
-  errno = 0;
-  *seed = strtoull(text, &end, 10);
-  return *text >= '0' && *text <= '9' && !errno && end == text + n;
-}
-
 // Each line is a seed, except an empty line.
 static int read_seeds(struct generate *g, const char *text, size_t length, struct err *err) {
   for (size_t at = 0, line = 1, n; at < length; at += n + 1, line++) {
@@ -445,7 +436,7 @@ static int read_seeds(struct generate *g, const char *text, size_t length, struc
     n = end ? (size_t)(end - text) - at : length - at;
     const size_t shown = n && text[at + n - 1] == '\r' ? n - 1 : n;
     if (!shown) continue;
-    if (!is_seed(text + at, shown, &seed))
+    if (parse_u64(text + at, &seed) != text + at + shown)
       return err_set(err, "%s: line %zu: '%.*s': expected a whole number from 0 to 2^64 - 1",
                      g->seeds_file, line, (int)(shown < 40 ? shown : 40), text + at);
     if (g->n_seeds < g->n_outputs) g->outputs[g->n_seeds].seed = seed;

@@ -92,9 +92,7 @@ int options_parse(const char *command, const char *help, const struct option_spe
   return -1;
 }
 
-// Reads decimal digits, without sign or blanks. Returns the character after them, or NULL if there
-// are none or too many.
-static const char *parse_u64(const char *text, uint64_t *value) {
+const char *parse_u64(const char *text, uint64_t *value) {
   if (*text < '0' || *text > '9') return NULL;
   char *end;
   errno = 0;
