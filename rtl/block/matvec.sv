@@ -30,7 +30,7 @@
 //         member t % Positions; with it, merge_k_i and the others have the one member's in each place.
 //         Member m is engine m % Engines's in round m / Engines
 // In      beats with labels (OpQkv ... OpHead), and whether the beat's operand slots are full; its
-//         operands' step_o a cycle later
+//         operands a cycle later, in each step the part that step_o names
 // Out     S sums of each engine, 52 bits (sign-extended to 64), the largest exponent; the round, S
 //         side words, a tag; rigid
 //         rd_en   the members whose operands the beat has used; held: this cycle is not its last
